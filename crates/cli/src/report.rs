@@ -1,0 +1,171 @@
+//! Errors as people read them: what failed, what caused it, and a command to type.
+//!
+//! ```text
+//! error: operation `resize` is not registered in domain `images`
+//! hint: see `rework list-operations`
+//! ```
+//!
+//! A hint comes from [`rework_core::error::Error::hint`], or from a [`Hinted`] that a command
+//! makes. There is one renderer, and only `main` calls it.
+
+use std::{error::Error as StdError, fmt, fmt::Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::{escape, exit::Exit};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Green.on_default().bold();
+
+/// An error that says what to do about it.
+#[derive(Debug)]
+pub struct Hinted {
+    message: String,
+    hint: Option<String>,
+    exit: Exit,
+    source: Option<anyhow::Error>,
+}
+
+/// An error with its hint: `return Err(hinted("there is no task 7", "see `rework list-tasks`"))`.
+pub fn hinted(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    let (message, hint) = (message.into(), Some(hint.into()));
+    Hinted { message, hint, exit: Exit::Error, source: None }.into()
+}
+
+/// As [`hinted`], for what was typed wrongly: exit code 2.
+pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    let (message, hint) = (message.into(), Some(hint.into()));
+    Hinted { message, hint, exit: Exit::Usage, source: None }.into()
+}
+
+/// Adds a hint to whatever error there is.
+pub trait OrHint<T> {
+    /// The same error, with what to do about it.
+    fn or_hint(self, hint: impl FnOnce() -> String) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> OrHint<T> for Result<T, E> {
+    fn or_hint(self, hint: impl FnOnce() -> String) -> anyhow::Result<T> {
+        self.map_err(|error| {
+            let error: anyhow::Error = error.into();
+            let message = error.to_string();
+            Hinted { message, hint: Some(hint()), exit: exit_of(&error), source: Some(error) }
+                .into()
+        })
+    }
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Hinted {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| -> &(dyn StdError + 'static) { source.as_ref() })
+    }
+}
+
+/// The reader of our output went away (`rework list-tasks | head`): not an error to speak of.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+pub struct ClosedPipe;
+
+/// The code to exit with.
+pub fn exit_of(error: &anyhow::Error) -> Exit {
+    if error.chain().any(|cause| cause.is::<ClosedPipe>()) {
+        return Exit::Done;
+    }
+    error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).map_or(Exit::Error, |h| h.exit)
+}
+
+/// The text for standard error, newline included; empty where there is nothing to say.
+pub fn render(error: &anyhow::Error, colour: bool) -> String {
+    if error.chain().any(|cause| cause.is::<ClosedPipe>()) {
+        return String::new();
+    }
+    let mut text = String::new();
+    let mut said = error.to_string();
+    line(&mut text, "error", ERROR, &said, colour);
+    for cause in error.chain().skip(1) {
+        let words = cause.to_string();
+        // Postgres's own errors were put in words by ours; others may repeat what they wrap.
+        if cause.is::<tokio_postgres::Error>() || said.contains(&words) {
+            continue;
+        }
+        line(&mut text, "caused by", ERROR, &words, colour);
+        said = words;
+    }
+    if let Some(hint) = error.chain().find_map(hint_of) {
+        line(&mut text, "hint", HINT, &hint, colour);
+    }
+    text
+}
+
+fn hint_of(cause: &(dyn StdError + 'static)) -> Option<String> {
+    cause
+        .downcast_ref::<Hinted>()
+        .and_then(|hinted| hinted.hint.clone())
+        .or_else(|| cause.downcast_ref::<rework_core::error::Error>().and_then(|e| e.hint()))
+}
+
+/// One labelled paragraph. What other programs put into a message cannot steer the terminal.
+fn line(text: &mut String, label: &str, style: Style, words: &str, colour: bool) {
+    let style = if colour { style } else { Style::new() };
+    let words = escape::lines(words.trim_end());
+    let _ = writeln!(text, "{style}{label}{style:#}: {words}");
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_rendered_with_its_causes_and_its_hint() {
+        let error = std::fs::read("/no/such/file")
+            .context("cannot read `/no/such/file`")
+            .or_hint(|| "name one that exists".to_owned())
+            .unwrap_err();
+        assert_eq!(
+            render(&error, false),
+            "error: cannot read `/no/such/file`\n\
+             caused by: No such file or directory (os error 2)\n\
+             hint: name one that exists\n"
+        );
+        assert_eq!(exit_of(&error), Exit::Error);
+    }
+
+    #[test]
+    fn a_hint_survives_more_context() {
+        let error = usage("give one task at least", "`rework show-task 7`").context("show-task");
+        assert_eq!(
+            render(&error, false),
+            "error: show-task\ncaused by: give one task at least\nhint: `rework show-task 7`\n"
+        );
+        assert_eq!(exit_of(&error), Exit::Usage);
+    }
+
+    #[test]
+    fn a_core_error_brings_its_own_hint() {
+        let absent = rework_core::error::Error::SchemaAbsent { database: "jobs".to_owned() };
+        let text = render(&anyhow::Error::from(absent), false);
+        assert!(text.starts_with("error: there is no rework schema in database `jobs`\nhint: "));
+        assert!(text.contains("rework init-db"));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_quiet() {
+        let error = anyhow::Error::new(ClosedPipe).context("listing");
+        assert_eq!(render(&error, true), "");
+        assert_eq!(exit_of(&error), Exit::Done);
+    }
+
+    #[test]
+    fn messages_cannot_steer_the_terminal() {
+        let error = anyhow::anyhow!("bad \x1b[2J name\nsecond line");
+        assert_eq!(render(&error, false), "error: bad \\x1b[2J name\nsecond line\n");
+    }
+}

@@ -1,0 +1,113 @@
+//! Rows of a list, their columns aligned: the same lines on a terminal and in a file, with
+//! colours on a terminal only.
+
+use anstyle::Style;
+
+use crate::escape;
+
+/// Rows to be aligned.
+#[derive(Debug, Default)]
+pub struct Table {
+    rows: Vec<Vec<Cell>>,
+}
+
+/// One field of a row.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    text: String,
+    style: Style,
+    right: bool,
+}
+
+impl Cell {
+    /// A coloured one.
+    pub fn styled(text: impl Into<String>, style: Style) -> Cell {
+        Cell { style, ..Cell::from(text.into()) }
+    }
+
+    /// A number: aligned to the right.
+    pub fn number(value: impl std::fmt::Display) -> Cell {
+        Cell { right: true, ..Cell::from(value.to_string()) }
+    }
+}
+
+impl From<String> for Cell {
+    /// What comes from elsewhere stays on its line and cannot steer the terminal.
+    fn from(text: String) -> Cell {
+        Cell { text: escape::line(&text).into_owned(), style: Style::new(), right: false }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Cell {
+        Cell::from(text.to_owned())
+    }
+}
+
+impl Table {
+    /// Adds a row. An empty cell takes no room where its whole column is empty.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    /// The lines, each with its newline. Columns are one blank apart.
+    pub fn render(&self, colour: bool) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..columns)
+            .map(|i| {
+                let cells = self.rows.iter().filter_map(|row| row.get(i));
+                cells.map(|cell| cell.text.chars().count()).max().unwrap_or(0)
+            })
+            .collect();
+        self.rows.iter().map(|row| render_row(row, &widths, colour)).collect()
+    }
+}
+
+fn render_row(row: &[Cell], widths: &[usize], colour: bool) -> String {
+    let mut line = String::new();
+    // Blanks are owed until a text follows them, so that no line ends with any.
+    let mut owed = 0;
+    for (cell, width) in row.iter().zip(widths).filter(|(_, width)| **width > 0) {
+        let padding = width - cell.text.chars().count();
+        if cell.right {
+            owed += padding;
+        }
+        if !cell.text.is_empty() {
+            line.extend(std::iter::repeat_n(' ', owed));
+            owed = 0;
+            let style = if colour { cell.style } else { Style::new() };
+            line.push_str(&format!("{style}{}{style:#}", cell.text));
+        }
+        owed += usize::from(!cell.right) * padding + 1;
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use anstyle::AnsiColor;
+
+    use super::*;
+
+    fn sample() -> Table {
+        let mut table = Table::default();
+        let green = AnsiColor::Green.on_default();
+        table.row([Cell::number(7), "resize".into(), Cell::styled("done", green), "".into()]);
+        table.row([Cell::number(12), "a\nb".into(), "queued".into(), "".into(), "why".into()]);
+        table
+    }
+
+    #[test]
+    fn columns_are_aligned_and_empty_ones_take_no_room() {
+        assert_eq!(sample().render(false), " 7 resize done\n12 a\\nb   queued why\n");
+    }
+
+    #[test]
+    fn colours_do_not_count_as_width() {
+        assert_eq!(
+            sample().render(true),
+            " 7 resize \u{1b}[32mdone\u{1b}[0m\n12 a\\nb   queued why\n"
+        );
+    }
+}

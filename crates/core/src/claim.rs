@@ -1,0 +1,166 @@
+//! Claim: a queued task becomes this worker's run.
+
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::{
+    connect::{Db, Param},
+    error::{Error, Result},
+    operation::{Definition, Form, Limits},
+};
+
+/// Who claims: what the worker lives by, and what it can serve.
+#[derive(Debug, Clone)]
+pub struct Claimant {
+    /// The worker's row.
+    pub worker: i64,
+    /// The lease that it lives by.
+    pub lease: i64,
+    /// That lease's epoch.
+    pub epoch: i64,
+    /// Its host.
+    pub host: String,
+    /// Its domain.
+    pub domain: String,
+    /// What its host offers.
+    pub capabilities: Vec<String>,
+}
+
+/// The fence: every write of a run names it, and changes nothing when it is no longer current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
+    /// The task.
+    pub task: i64,
+    /// Which claim of it.
+    pub run: i64,
+    /// Drawn at random by the claim: tells runs apart even where a failover rolled `run` back.
+    pub token: Uuid,
+}
+
+/// A claimed task.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// Its run.
+    pub fence: Fence,
+    /// Which attempt this is, from 1.
+    pub attempt: i32,
+    /// The operation, as it was when claimed.
+    pub version: OperationVersion,
+    /// What it is given.
+    pub input: Payload,
+    /// The task's metadata, JSON text.
+    pub metadata: Option<String>,
+}
+
+/// Which operation, on which placement, in which of their versions: what a worker may remember
+/// the details of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OperationVersion {
+    /// The operation's row.
+    pub operation: i64,
+    /// Counts its changes.
+    pub version: i64,
+    /// The placement's row.
+    pub placement: i64,
+    /// Counts its registrations.
+    pub revision: i32,
+}
+
+/// An input or output.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Payload {
+    /// None was given.
+    #[default]
+    None,
+    /// JSON text, as it was given.
+    Json(String),
+    /// Bytes of no known form.
+    Bytes(Vec<u8>),
+}
+
+impl Payload {
+    /// From a row's two columns.
+    pub fn from_columns(json: Option<String>, bytes: Option<Vec<u8>>) -> Payload {
+        match (json, bytes) {
+            (Some(text), _) => Payload::Json(text),
+            (None, Some(bytes)) => Payload::Bytes(bytes),
+            (None, None) => Payload::None,
+        }
+    }
+
+    /// For a row's two columns.
+    pub fn columns(&self) -> (Option<&str>, Option<&[u8]>) {
+        match self {
+            Payload::None => (None, None),
+            Payload::Json(text) => (Some(text), None),
+            Payload::Bytes(bytes) => (None, Some(bytes)),
+        }
+    }
+}
+
+/// Claims up to `limit` tasks; none where nothing is ready that this claimant can serve.
+pub async fn claim(db: &Db, who: &Claimant, limit: i64) -> Result<Vec<Claimed>> {
+    let params: [Param<'_>; 7] = [
+        (&who.worker, Type::INT8),
+        (&who.lease, Type::INT8),
+        (&who.epoch, Type::INT8),
+        (&who.host, Type::TEXT),
+        (&who.domain, Type::TEXT),
+        (&who.capabilities, Type::TEXT_ARRAY),
+        (&limit, Type::INT8),
+    ];
+    let rows = db.query(include_str!("sql/claim.sql"), &params).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Claimed {
+            fence: Fence { task: row.get(0), run: row.get(1), token: row.get(2) },
+            attempt: row.get(3),
+            version: OperationVersion {
+                operation: row.get(4),
+                version: row.get(5),
+                placement: row.get(6),
+                revision: row.get(7),
+            },
+            input: Payload::from_columns(row.get(8), row.get(9)),
+            metadata: row.get(10),
+        })
+        .collect())
+}
+
+/// An operation as a host runs it.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// Name, schemas and limits, as registered last.
+    pub definition: Definition,
+    /// `rust`, `python` or `command`.
+    pub kind: String,
+    /// The executable, module or manifest.
+    pub path: String,
+}
+
+/// The details of an operation and its placement.
+pub async fn placed(db: &Db, version: OperationVersion) -> Result<Placed> {
+    let params: [Param<'_>; 2] =
+        [(&version.operation, Type::INT8), (&version.placement, Type::INT8)];
+    let row = db.query_opt(include_str!("sql/placed.sql"), &params).await?;
+    let row = row.ok_or(Error::NoRow)?;
+    let schema = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(Placed {
+        definition: Definition {
+            domain: row.get(0),
+            name: row.get(1),
+            input: schema(row.get(2)),
+            output: schema(row.get(3)),
+            output_form: if row.get::<_, &str>(4) == "bytes" { Form::Bytes } else { Form::Json },
+            limits: Limits {
+                timeout_ms: row.get(5),
+                memory_bytes: row.get(6),
+                attempts: row.get(7),
+                grace_ms: row.get(8),
+                retry_lost: row.get(9),
+            },
+        },
+        kind: row.get(10),
+        path: row.get(11),
+    })
+}

@@ -1,0 +1,82 @@
+//! Operations: a named piece of code, its schemas and limits.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The domain of what names none.
+pub const DEFAULT_DOMAIN: &str = "default";
+
+/// An operation as its code declares it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The label that ties operations, tasks and the workers that may take them.
+    pub domain: String,
+    /// Unique in its domain.
+    pub name: String,
+    /// JSON Schema of the input; none: anything, or nothing.
+    #[serde(default)]
+    pub input: Option<Value>,
+    /// JSON Schema of the output; none: anything, or nothing.
+    #[serde(default)]
+    pub output: Option<Value>,
+    /// What the output is.
+    #[serde(default)]
+    pub output_form: Form,
+    /// Its limits.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// How an input or output travels and is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// JSON text, as it was given.
+    #[default]
+    Json,
+    /// Bytes of no known form.
+    Bytes,
+}
+
+impl Form {
+    /// The word for it, as the schema stores it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Form::Json => "json",
+            Form::Bytes => "bytes",
+        }
+    }
+}
+
+/// What one run of an operation may take, and what follows when it fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Milliseconds from a run's beginning; none: no limit.
+    pub timeout_ms: Option<i64>,
+    /// Bytes of the whole process tree; none: no limit.
+    pub memory_bytes: Option<i64>,
+    /// How often a failing task is tried in all, at least 1.
+    pub attempts: i32,
+    /// Milliseconds between being asked to end and being killed.
+    pub grace_ms: i64,
+    /// A lost run is queued again: the operation can be run twice without harm.
+    pub retry_lost: bool,
+}
+
+impl Limits {
+    /// Milliseconds of grace where none are declared.
+    pub const GRACE_MS: i64 = 3_000;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            timeout_ms: None,
+            memory_bytes: None,
+            attempts: 1,
+            grace_ms: Limits::GRACE_MS,
+            retry_lost: false,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a run tells while it runs: that it began, its lines, its progress, an output saved early,
+//! a task that it schedules. Every statement is behind the fence.
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::{
+    claim::{Fence, Payload},
+    connect::{Db, Param},
+    error::{Error, Result},
+};
+
+/// One line that a run wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When it was read, by the worker's clock.
+    pub at: DateTime<Utc>,
+    /// `stdout`, `stderr`, `shared`, `rework`, or a logger's name.
+    pub stream: String,
+    /// `ERROR`, `WARNING`, `INFO`, `DEBUG` or `TRACE`.
+    pub level: &'static str,
+    /// The bytes, without the newline.
+    pub bytes: Vec<u8>,
+    /// Whether a newline followed.
+    pub whole: bool,
+}
+
+/// Notes that the code of a run began, so many milliseconds ago. False: the run is not current.
+pub async fn begin(db: &Db, fence: Fence, elapsed_ms: i64, revision: &str) -> Result<bool> {
+    let more: [Param<'_>; 2] = [(&elapsed_ms, Type::INT8), (&revision, Type::TEXT)];
+    fenced(db, include_str!("sql/begin.sql"), fence, &more).await
+}
+
+/// Saves progress (JSON text) and output. False: the run is not current.
+pub async fn save(
+    db: &Db,
+    fence: Fence,
+    progress: Option<&str>,
+    output: &Payload,
+) -> Result<bool> {
+    let (json, bytes) = output.columns();
+    let more: [Param<'_>; 3] =
+        [(&progress, Type::TEXT), (&json, Type::TEXT), (&bytes, Type::BYTEA)];
+    fenced(db, include_str!("sql/save.sql"), fence, &more).await
+}
+
+async fn fenced(db: &Db, sql: &str, fence: Fence, more: &[Param<'_>]) -> Result<bool> {
+    let mut params: Vec<Param<'_>> =
+        vec![(&fence.task, Type::INT8), (&fence.run, Type::INT8), (&fence.token, Type::UUID)];
+    params.extend(more.iter().map(|(value, kind)| (*value as &(dyn ToSql + Sync), kind.clone())));
+    Ok(db.query_opt(sql, &params).await?.is_some())
+}
+
+/// Appends lines to a run's log, in this order.
+pub async fn append_log(db: &Db, fence: Fence, lines: &[Line]) -> Result<()> {
+    let at: Vec<DateTime<Utc>> = lines.iter().map(|line| line.at).collect();
+    let streams: Vec<&str> = lines.iter().map(|line| line.stream.as_str()).collect();
+    let levels: Vec<&str> = lines.iter().map(|line| line.level).collect();
+    let bytes: Vec<&[u8]> = lines.iter().map(|line| line.bytes.as_slice()).collect();
+    let whole: Vec<bool> = lines.iter().map(|line| line.whole).collect();
+    let params: [Param<'_>; 8] = [
+        (&fence.task, Type::INT8),
+        (&fence.run, Type::INT8),
+        (&fence.token, Type::UUID),
+        (&at, Type::TIMESTAMPTZ_ARRAY),
+        (&streams, Type::TEXT_ARRAY),
+        (&levels, Type::TEXT_ARRAY),
+        (&bytes, Type::BYTEA_ARRAY),
+        (&whole, Type::BOOL_ARRAY),
+    ];
+    db.query(include_str!("sql/append_log.sql"), &params).await.map(drop)
+}
+
+/// A task that a run schedules.
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// Its number within the run, from 1: asked again, it is the same task.
+    pub number: i32,
+    /// The operation.
+    pub operation: String,
+    /// Its domain, where the name alone is ambiguous.
+    pub domain: Option<String>,
+    /// Higher first.
+    pub priority: i32,
+    /// Not before so many milliseconds from now; none: now.
+    pub delay_ms: Option<i64>,
+    /// What it is given.
+    pub input: Payload,
+}
+
+/// Schedules a task for a run, once per (task, run, number), and gives its id. None: the run is
+/// not current.
+pub async fn schedule_child(db: &Db, fence: Fence, child: &Child) -> Result<Option<i64>> {
+    let (json, bytes) = child.input.columns();
+    let params: [Param<'_>; 10] = [
+        (&fence.task, Type::INT8),
+        (&fence.run, Type::INT8),
+        (&fence.token, Type::UUID),
+        (&child.number, Type::INT4),
+        (&child.operation, Type::TEXT),
+        (&child.domain, Type::TEXT),
+        (&json, Type::TEXT),
+        (&bytes, Type::BYTEA),
+        (&child.priority, Type::INT4),
+        (&child.delay_ms, Type::INT8),
+    ];
+    let row = db.query_opt(include_str!("sql/schedule_child.sql"), &params).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// A busy worker without a monitor makes a lease of its own: its id and epoch. None: the lease
+/// that it lived by was taken away, and its run with it.
+pub async fn adopt_lease(
+    db: &Db,
+    worker: i64,
+    lease: i64,
+    epoch: i64,
+) -> Result<Option<(i64, i64)>> {
+    let params: [Param<'_>; 3] =
+        [(&worker, Type::INT8), (&lease, Type::INT8), (&epoch, Type::INT8)];
+    let row = db.query_opt(include_str!("sql/adopt_lease.sql"), &params).await?;
+    Ok(row.map(|row| (row.get(0), row.get(1))))
+}
+
+/// Renews a worker's own lease, and gives the reason for which its run is to end, if it is.
+pub async fn renew_own(
+    db: &Db,
+    lease: i64,
+    epoch: i64,
+    fence: Fence,
+) -> Result<Option<String>> {
+    let params: [Param<'_>; 4] = [
+        (&lease, Type::INT8),
+        (&epoch, Type::INT8),
+        (&fence.task, Type::INT8),
+        (&fence.run, Type::INT8),
+    ];
+    let row = db.query_opt(include_str!("sql/renew_own.sql"), &params).await?;
+    Ok(row.ok_or(Error::LeaseLost)?.get(0))
+}
+
+/// A worker's own last word: it leaves, and why.
+pub async fn leave(db: &Db, worker: i64, reason: &str) -> Result<()> {
+    let params: [Param<'_>; 2] = [(&worker, Type::INT8), (&reason, Type::TEXT)];
+    db.query(include_str!("sql/leave.sql"), &params).await.map(drop)
+}

@@ -1,0 +1,4 @@
+-- leave: worker $1 has ended by itself, because of $2
+update rework.worker set finished_at = clock_timestamp(), reason = $2
+ where id = $1 and finished_at is null
+returning id

@@ -1,0 +1,175 @@
+//! From an attribute and a function to the function and its entry in the table of operations.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ItemFn;
+use syn::spanned::Spanned;
+
+use crate::attributes::Attributes;
+use crate::signature::Signature;
+
+/// The function as it was, and its entry; or the faults, as compile errors.
+pub(crate) fn operation(attributes: TokenStream, function: TokenStream) -> TokenStream {
+    let parsed: ItemFn = match syn::parse2(function) {
+        Ok(parsed) => parsed,
+        Err(_) => {
+            let error = syn::Error::new(Span::call_site(), "`#[operation]` stands on a function");
+            return error.to_compile_error();
+        }
+    };
+    // The function is kept even beside a fault, so that its callers draw no errors of their own.
+    let entry = match (Attributes::parse(attributes), Signature::of(&parsed)) {
+        (Ok(attributes), Ok(signature)) => entry(&attributes, &signature, &parsed),
+        (attributes, signature) => attributes
+            .err()
+            .into_iter()
+            .chain(signature.err())
+            .map(|error| error.to_compile_error())
+            .collect(),
+    };
+    quote! { #parsed #entry }
+}
+
+fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> TokenStream {
+    let function_name = &function.sig.ident;
+    let name = attributes.name.clone().unwrap_or_else(|| plain(&function_name.to_string()));
+    let domain = match &attributes.domain {
+        Some(domain) => quote!(#domain),
+        None => quote!(::rework::__private::DEFAULT_DOMAIN),
+    };
+    let about = &signature.about;
+    let limits = limits(attributes);
+    let (input, output) = schemas(signature);
+    let call = call(signature, function_name);
+    quote! {
+        const _: () = {
+            use ::rework::__private::{PlainReturn as _, Returned};
+
+            ::rework::__private::inventory::submit! {
+                ::rework::__private::Operation {
+                    domain: #domain,
+                    name: #name,
+                    about: #about,
+                    place: ::core::concat!(::core::file!(), ":", ::core::line!()),
+                    limits: #limits,
+                    input: #input,
+                    output: #output,
+                    call: #call,
+                }
+            }
+        };
+    }
+}
+
+/// A raw identifier is known to people without its mark.
+fn plain(identifier: &str) -> String {
+    identifier.trim_start_matches("r#").to_owned()
+}
+
+fn limits(attributes: &Attributes) -> TokenStream {
+    let timeout_ms = option(attributes.timeout_ms);
+    let memory_bytes = option(attributes.memory_bytes);
+    let attempts = attributes.attempts.unwrap_or(1);
+    let grace_ms = match attributes.grace_ms {
+        Some(grace_ms) => quote!(#grace_ms),
+        None => quote!(::rework::__private::Limits::GRACE_MS),
+    };
+    let retry_lost = attributes.retry_lost;
+    quote! {
+        ::rework::__private::Limits {
+            timeout_ms: #timeout_ms,
+            memory_bytes: #memory_bytes,
+            attempts: #attempts,
+            grace_ms: #grace_ms,
+            retry_lost: #retry_lost,
+        }
+    }
+}
+
+fn option(value: Option<i64>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+/// Functions that describe the input, where there is one, and the output.
+fn schemas(signature: &Signature) -> (TokenStream, TokenStream) {
+    let input = match &signature.input {
+        Some(taken) => {
+            let schema = quote_spanned!(signature.input_span()=>
+                <#taken as ::rework::__private::FromInput>::schema);
+            quote!(::core::option::Option::Some(#schema))
+        }
+        None => quote!(::core::option::Option::None),
+    };
+    let returned = &signature.output;
+    let output = quote_spanned!(returned.span()=> || Returned::<#returned>::describe());
+    (input, output)
+}
+
+/// How the function is called with a task, and its return value made an outcome.
+fn call(signature: &Signature, name: &syn::Ident) -> TokenStream {
+    let read_input = signature.input.as_ref().map(|taken| {
+        let read = quote_spanned!(signature.input_span()=>
+            <#taken as ::rework::__private::FromInput>::from_task(task));
+        quote! {
+            let input = match #read {
+                ::core::result::Result::Ok(input) => input,
+                ::core::result::Result::Err(error) => return ::core::result::Result::Err(error),
+            };
+        }
+    });
+    let task = signature.takes_task.then(|| quote!(task,));
+    let input = signature.input.is_some().then(|| quote!(input));
+    let returned = &signature.output;
+    let outcome = quote_spanned!(returned.span()=> Returned::<#returned>::outcome);
+    if signature.is_async {
+        quote! {
+            ::rework::__private::Call::Async(|task| ::std::boxed::Box::pin(async move {
+                let _ = task;
+                #read_input
+                #outcome(#name(#task #input).await)
+            }))
+        }
+    } else {
+        quote! {
+            ::rework::__private::Call::Plain(|task| {
+                let _ = task;
+                #read_input
+                #outcome(#name(#task #input))
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(attributes: &str, function: &str) -> String {
+        operation(attributes.parse().unwrap(), function.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn the_function_is_kept_beside_a_fault() {
+        let text = expanded("timeout = \"soon\"", "fn f(a: A, b: B) { body() }");
+        assert!(text.starts_with("fn f (a : A , b : B) { body () }"), "{text}");
+        assert_eq!(text.matches("compile_error").count(), 2, "{text}");
+        assert!(text.contains("`soon` is not a duration"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_function_is_refused() {
+        assert!(expanded("", "struct S;").contains("`#[operation]` stands on a function"));
+    }
+
+    #[test]
+    fn names_and_domains() {
+        let text = expanded("", "fn r#move() {}");
+        assert!(text.contains("name : \"move\""), "{text}");
+        assert!(text.contains("domain : :: rework :: __private :: DEFAULT_DOMAIN"), "{text}");
+        let text = expanded("name = \"shrink\", domain = \"images\"", "fn f() {}");
+        assert!(text.contains("domain : \"images\" , name : \"shrink\""), "{text}");
+    }
+}

@@ -1,0 +1,38 @@
+//! Process trees of rework: who a process is, what holds it, how all of it dies, what it uses.
+//!
+//! A [`Tree`] is what one runner and everything that descends from it live in. Where the machine
+//! lets us, it is a cgroup, and `cgroup.kill` ends it; else we are its subreaper, and it is swept
+//! by parentage and by a mark in the environment ([`Containment`] says which). [`sweep`] does the
+//! same for the trees of a worker that has died.
+//!
+//! All of it is for single-threaded programs: every child is started on the main thread, because
+//! the kernel kills a runner when the *thread* that started it ends. After [`become_subreaper`],
+//! whatever is a child of this process and was neither started by this crate nor [`spare`]d counts
+//! as left over from a tree, and dies with it.
+
+mod cgroup;
+mod child;
+mod containment;
+mod descendants;
+mod hierarchy;
+mod identity;
+mod launch;
+mod memory;
+mod offspring;
+mod pidfd;
+mod probe;
+mod procfs;
+mod sweep;
+mod tree;
+mod usage;
+
+pub use child::{Child, Exit};
+pub use containment::{Containment, ContainmentWish, MemoryWish, UnknownWish, Wish};
+pub use identity::{Identity, host_name};
+pub use launch::{Launch, LaunchError, launch};
+pub use offspring::{become_subreaper, reap_adopted, spare};
+pub use pidfd::Watch;
+pub use probe::DetectError;
+pub use sweep::sweep;
+pub use tree::{Tree, Unkillable};
+pub use usage::{Sample, Usage, cpu_percent};

@@ -1,0 +1,67 @@
+-- task: one request to run an operation with an input.
+--
+-- lane: what a task needs of a host (operation, pinned host, capabilities), as one small integer.
+-- It stands first in the index of what is ready, so that a worker looks only into the lanes that
+-- it can serve and skips no row that it cannot.
+
+create table rework.lane (
+    id              integer generated always as identity primary key,
+    domain          text not null,
+    operation       bigint not null references rework.operation,
+    host            text,
+    capabilities    text[] not null default '{}'
+);
+
+create unique index lane_needs on rework.lane (operation, coalesce(host, ''), capabilities);
+create index lane_domain on rework.lane (domain);
+
+create sequence rework.position;
+
+create table rework.task (
+    id              bigint generated always as identity primary key,
+    operation       bigint not null references rework.operation,
+    lane            integer not null references rework.lane,
+    state           text not null check (state in
+                        ('delayed', 'waiting', 'queued', 'running', 'aborting',
+                         'done', 'failed', 'aborted', 'lost')),
+    phase           text,
+    priority        smallint not null default 0,          -- higher first
+    position        bigint not null default nextval('rework.position'),   -- drawn anew whenever it becomes ready
+    host            text,                                 -- the only host that may run it
+    capabilities    text[] not null default '{}',         -- what its host must have
+    run             bigint not null default 0,            -- counts claims, never reset
+    token           uuid,                                 -- of the last claim; with `run`, the fence
+    attempt         integer not null default 0,           -- runs that count against the operation's attempts
+    losses          integer not null default 0,           -- times in a row that its run was lost
+    worker          bigint,                               -- of the last claim
+    ran_on          text,                                 -- the host of the last claim
+    revision        text,                                 -- of the code that ran
+    queued_at       timestamptz not null default now(),
+    delayed_until   timestamptz,
+    started_at      timestamptz,                          -- when its code began, not when it was claimed
+    finished_at     timestamptz,
+    input           json,
+    input_bytes     bytea,
+    output          json,
+    output_bytes    bytea,
+    error           json,                                 -- {kind, message, traceback}
+    reason          text,                                 -- how it ended, in words
+    progress        json,                                 -- {done, total, message}
+    memory_peak     bigint,                               -- bytes, of the last run
+    unique_key      text,
+    metadata        json,
+    watched         boolean not null default false,       -- somebody waits for its end: notify
+    parent          bigint,                               -- the task that scheduled it
+    parent_run      bigint,
+    parent_number   integer,
+    check ((state in ('done', 'failed', 'aborted', 'lost')) = (finished_at is not null)),
+    check (state not in ('running', 'aborting') or (worker is not null and token is not null)),
+    check (state <> 'delayed' or delayed_until is not null),
+    check (input is null or input_bytes is null)
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+
+create index task_ready on rework.task (lane, priority desc, position) where state = 'queued';
+create index task_delayed on rework.task (delayed_until) where state = 'delayed';
+create index task_live on rework.task (worker) where state in ('running', 'aborting');
+create unique index task_unique on rework.task (operation, unique_key) where unique_key is not null;
+create unique index task_parent on rework.task (parent, parent_run, parent_number) where parent is not null;
