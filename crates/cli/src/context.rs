@@ -7,6 +7,7 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal as _, Write as _},
+    sync::OnceLock,
 };
 
 use anyhow::Context as _;
@@ -14,7 +15,13 @@ use rework_core::connect::{Db, Dsn};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::{database::Choice, report::ClosedPipe, table::Table};
+use crate::{
+    args::Options,
+    database::Choice,
+    json_list::JsonList,
+    report::{self, ClosedPipe},
+    table::Table,
+};
 
 /// The form of what a command lists or shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -32,6 +39,8 @@ pub enum Format {
 #[derive(Debug)]
 pub struct Context {
     choice: Choice,
+    dsn: OnceLock<Dsn>,
+    who: String,
     /// The form of the output: `-o`.
     pub format: Format,
     /// Ids only, and no notes: `-q`.
@@ -43,20 +52,31 @@ pub struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(choice: Choice, format: Format, quiet: bool) -> Context {
+    pub(crate) fn new(command: &str, options: Options) -> Context {
         let stdout = io::stdout();
-        let colour = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
-        Context { choice, format, quiet, colour, terminal: stdout.is_terminal() }
+        Context {
+            choice: options.choice(),
+            dsn: OnceLock::new(),
+            who: format!("rework {command}"),
+            format: options.output,
+            quiet: options.quiet,
+            colour: anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
+            terminal: stdout.is_terminal(),
+        }
     }
 
     /// The database that was named, or found.
     pub fn dsn(&self) -> anyhow::Result<Dsn> {
-        self.choice.resolve(|text| self.note(text))
+        if let Some(dsn) = self.dsn.get() {
+            return Ok(dsn.clone());
+        }
+        let dsn = self.choice.resolve(|text| self.note(text))?;
+        Ok(self.dsn.get_or_init(|| dsn).clone())
     }
 
     /// Connects to it and checks the schema.
     pub async fn open(&self) -> anyhow::Result<Db> {
-        Ok(rework_core::schema::open(&self.dsn()?, &application_name()).await?)
+        Ok(rework_core::schema::open(&self.dsn()?, &self.who).await?)
     }
 
     /// As [`open`](Context::open), with what is notified on the channels listened to.
@@ -64,7 +84,7 @@ impl Context {
         &self,
     ) -> anyhow::Result<(Db, mpsc::UnboundedReceiver<(String, String)>)> {
         let dsn = self.dsn()?;
-        let (db, heard) = Db::connect_listening(&dsn, &application_name()).await?;
+        let (db, heard) = Db::connect_listening(&dsn, &self.who).await?;
         rework_core::schema::check(&db, &dsn).await?;
         Ok((db, heard))
     }
@@ -94,21 +114,17 @@ impl Context {
             let ids: String = rows.iter().map(|row| id(row) + "\n").collect();
             return self.write(ids.as_bytes());
         }
-        match self.format {
-            Format::Table => self.write(table(rows).render(self.colour).as_bytes()),
-            Format::Json => self.print(serde_json::to_string_pretty(rows)?),
-            Format::Jsonl => rows.iter().try_for_each(|row| self.print_json(row)),
+        if self.format == Format::Table {
+            return self.write(table(rows).render(self.colour).as_bytes());
         }
+        let mut list = self.json_list()?;
+        rows.iter().try_for_each(|row| list.item(row))?;
+        list.end()
     }
 
-    /// Prints one object as JSON: indented, or on one line with `-o jsonl`.
-    pub fn print_json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
-        if self.format != Format::Jsonl {
-            return self.print(serde_json::to_string_pretty(value)?);
-        }
-        // JSON that is kept as it was given may hold line breaks. They are never inside of its
-        // strings, where JSON wants them escaped, so a blank means the same.
-        self.print(serde_json::to_string(value)?.replace(['\n', '\r'], " "))
+    /// Begins a list in JSON, whose items need not be held all at once.
+    pub fn json_list(&self) -> anyhow::Result<JsonList<'_>> {
+        JsonList::begin(self)
     }
 
     /// Says something beside the output, on standard error; nothing with `-q`.
@@ -116,6 +132,11 @@ impl Context {
         if !self.quiet {
             say(text);
         }
+    }
+
+    /// Reports an error that does not end the command: several things were asked, one cannot be.
+    pub fn complain(&self, error: &anyhow::Error) {
+        report::print(error);
     }
 
     /// Warns on standard error, also with `-q`.
@@ -127,10 +148,4 @@ impl Context {
 /// Writes a line to standard error. Whoever does not listen there misses it.
 pub(crate) fn say(text: impl Display) {
     let _ = writeln!(anstream::stderr(), "{text}");
-}
-
-/// Who we are in `pg_stat_activity`: `rework list-tasks`.
-fn application_name() -> String {
-    let command = std::env::args().skip(1).find(|arg| !arg.starts_with('-') && !Dsn::looks_like(arg));
-    format!("rework {}", command.unwrap_or_default()).trim_end().chars().take(60).collect()
 }

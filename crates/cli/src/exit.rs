@@ -3,6 +3,8 @@
 
 use std::process::ExitCode;
 
+use rework_core::state::State;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -26,12 +28,12 @@ pub enum Exit {
 
 impl Exit {
     /// The code for the end of a task; `None` while it has not ended.
-    pub fn of_state(state: &str) -> Option<Exit> {
+    pub fn of_state(state: State) -> Option<Exit> {
         match state {
-            "done" => Some(Exit::Done),
-            "failed" => Some(Exit::TaskFailed),
-            "aborted" => Some(Exit::TaskAborted),
-            "lost" => Some(Exit::TaskLost),
+            State::Done => Some(Exit::Done),
+            State::Failed => Some(Exit::TaskFailed),
+            State::Aborted => Some(Exit::TaskAborted),
+            State::Lost => Some(Exit::TaskLost),
             _ => None,
         }
     }

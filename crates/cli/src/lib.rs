@@ -1,1 +1,74 @@
-//! placeholder
+//! The command line of rework: what is typed becomes a command, the command's end an exit code.
+//!
+//! One thread does everything: a monitor starts processes that the kernel kills with the thread
+//! that started them, so this one must be the thread that never ends.
+
+use std::process::ExitCode;
+
+use clap::FromArgMatches as _;
+use rework_core::connect::Dsn;
+
+pub mod args;
+mod argv;
+pub mod commands;
+pub mod context;
+mod database;
+pub mod dev;
+pub mod escape;
+pub mod exit;
+mod json_list;
+mod log_text;
+mod logging;
+pub mod report;
+mod secret;
+pub mod table;
+mod task_text;
+pub mod time_text;
+
+use crate::{args::Cli, context::Context};
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    match typed() {
+        Ok(exit) => exit,
+        Err(error) => {
+            report::print(&error);
+            report::exit_of(&error).into()
+        }
+    }
+}
+
+fn typed() -> anyhow::Result<ExitCode> {
+    let parser = args::parser();
+    let args = argv::rewrite(&parser, std::env::args_os().collect());
+    let matches = match parser.try_get_matches_from(&args) {
+        Ok(matches) => matches,
+        Err(error) => return Ok(said_by_clap(&error)),
+    };
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    let Cli { options, command } = Cli::from_arg_matches(&matches)?;
+    if command.runs_long()
+        && let Some(text) = &options.db
+        && Dsn::parse(text)?.redacted() != *text
+    {
+        context::say(
+            "warning: a password in the arguments of a command that runs long can be seen by \
+             others; it is moved out of sight. Better: set REWORK_DSN, or use `--dsn-file`",
+        );
+        return Err(secret::reexecute(text, argv::without_database(args)));
+    }
+    logging::start(command.runs_long());
+    let context = Context::new(&name, options);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(command.run(&context));
+    // What still runs in the background is nobody's any more.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Help and version go to standard output and end well; what was typed wrongly ends with 2.
+fn said_by_clap(error: &clap::Error) -> ExitCode {
+    // A closed pipe is the only thing that can go wrong, and then nobody is there to be told.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}

@@ -5,14 +5,18 @@
 //! hint: see `rework list-operations`
 //! ```
 //!
-//! A hint comes from [`rework_core::error::Error::hint`], or from a [`Hinted`] that a command
-//! makes. There is one renderer, and only `main` calls it.
+//! A hint comes from the errors that have one, or from a [`Hinted`] that a command makes. There is one renderer for all.
 
-use std::{error::Error as StdError, fmt, fmt::Write as _};
+use std::{
+    error::Error as StdError,
+    fmt,
+    fmt::Write as _,
+    io::{self, Write as _},
+};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::{escape, exit::Exit};
+use crate::{dev::DevError, escape, exit::Exit};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Green.on_default().bold();
@@ -80,6 +84,14 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).map_or(Exit::Error, |h| h.exit)
 }
 
+/// Says it on standard error.
+pub(crate) fn print(error: &anyhow::Error) {
+    let mut stderr = io::stderr().lock();
+    let colour = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
+    // Whoever does not listen there misses it.
+    let _ = stderr.write_all(render(error, colour).as_bytes());
+}
+
 /// The text for standard error, newline included; empty where there is nothing to say.
 pub fn render(error: &anyhow::Error, colour: bool) -> String {
     if error.chain().any(|cause| cause.is::<ClosedPipe>()) {
@@ -108,6 +120,7 @@ fn hint_of(cause: &(dyn StdError + 'static)) -> Option<String> {
         .downcast_ref::<Hinted>()
         .and_then(|hinted| hinted.hint.clone())
         .or_else(|| cause.downcast_ref::<rework_core::error::Error>().and_then(|e| e.hint()))
+        .or_else(|| cause.downcast_ref::<DevError>().and_then(DevError::hint))
 }
 
 /// One labelled paragraph. What other programs put into a message cannot steer the terminal.

@@ -138,6 +138,11 @@ pub fn parse(schema: &Value, words: &[String]) -> Result<Value, ArgumentError> {
     Ok(Value::Object(input))
 }
 
+/// What an input of this schema is, in words: `object`, `number or string`, `any JSON`.
+pub fn type_name(schema: &Value) -> String {
+    property::accepts(schema, schema).to_string()
+}
+
 /// The known name that is most like one that nobody knows, if any is.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const ALIKE: f64 = 0.7;

@@ -1,6 +1,6 @@
 //! Claim: a queued task becomes this worker's run.
 
-use tokio_postgres::types::Type;
+use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
 use crate::{
@@ -110,21 +110,28 @@ pub async fn claim(db: &Db, who: &Claimant, limit: i64) -> Result<Vec<Claimed>> 
         (&limit, Type::INT8),
     ];
     let rows = db.query(include_str!("sql/claim.sql"), &params).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Claimed {
-            fence: Fence { task: row.get(0), run: row.get(1), token: row.get(2) },
-            attempt: row.get(3),
-            version: OperationVersion {
-                operation: row.get(4),
-                version: row.get(5),
-                placement: row.get(6),
-                revision: row.get(7),
-            },
-            input: Payload::from_columns(row.get(8), row.get(9)),
-            metadata: row.get(10),
-        })
-        .collect())
+    Ok(rows.iter().map(claimed).collect())
+}
+
+/// What this claimant holds already: a claim of it whose answer was lost on the way.
+pub async fn held(db: &Db, who: &Claimant) -> Result<Option<Claimed>> {
+    let params: [Param<'_>; 2] = [(&who.worker, Type::INT8), (&who.host, Type::TEXT)];
+    Ok(db.query_opt(include_str!("sql/held.sql"), &params).await?.as_ref().map(claimed))
+}
+
+fn claimed(row: &Row) -> Claimed {
+    Claimed {
+        fence: Fence { task: row.get(0), run: row.get(1), token: row.get(2) },
+        attempt: row.get(3),
+        version: OperationVersion {
+            operation: row.get(4),
+            version: row.get(5),
+            placement: row.get(6),
+            revision: row.get(7),
+        },
+        input: Payload::from_columns(row.get(8), row.get(9)),
+        metadata: row.get(10),
+    }
 }
 
 /// An operation as a host runs it.

@@ -158,7 +158,7 @@ impl Db {
         config.application_name(who);
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT * 2, config.connect(NoTls));
         let (client, mut connection) = match connecting.await {
-            Ok(connected) => connected.map_err(|e| Error::connecting(dsn, e))?,
+            Ok(connected) => connected.map_err(|error| Error::connecting(dsn, &error))?,
             Err(_) => return Err(Error::ConnectTimeout { place: dsn.place() }),
         };
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -214,13 +214,11 @@ impl Db {
         deadline: Duration,
         answer: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
-        match tokio::time::timeout(deadline, answer).await {
-            Ok(answered) => Ok(answered?),
-            Err(_) => {
-                self.driver.abort();
-                Err(Error::Deadline { seconds: deadline.as_secs() })
-            }
+        if let Ok(answered) = tokio::time::timeout(deadline, answer).await {
+            return Ok(answered?);
         }
+        self.driver.abort();
+        Err(Error::Deadline { seconds: deadline.as_secs() })
     }
 }
 

@@ -122,15 +122,9 @@ pub enum FromWorker {
     Up,
     /// It looked and found nothing: wake it.
     Idle,
-    /// It holds this run. What was claimed and is not in the page has not begun.
-    Busy {
-        /// The task.
-        task: i64,
-        /// Its run.
-        run: i64,
-        /// The claim's token: the monitor needs it where the worker cannot speak any more.
-        token: uuid::Uuid,
-    },
+    /// It claimed something since it last said `Idle`. What it holds, the database knows; what of
+    /// that has begun, the page.
+    Busy,
     /// It leaves of its own accord; its rows are written.
     Leaving {
         /// Why, in words.

@@ -132,9 +132,9 @@ impl From<tokio_postgres::Error> for Error {
 
 impl Error {
     /// Why connecting failed, told apart by what can be done about it.
-    pub(crate) fn connecting(dsn: &Dsn, error: tokio_postgres::Error) -> Error {
+    pub(crate) fn connecting(dsn: &Dsn, error: &tokio_postgres::Error) -> Error {
         let place = dsn.place();
-        let why = words(&error);
+        let why = words(error);
         match error.code() {
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
                 Error::NoDatabase { database: dsn.database().to_owned(), place }
@@ -143,7 +143,7 @@ impl Error {
             Some(code) => Error::Connect { place, why, refused: is_starting_or_stopping(code) },
             None if why.contains("password missing") => Error::Denied { place, why },
             None => {
-                let refused = std::error::Error::source(&error)
+                let refused = std::error::Error::source(error)
                     .and_then(|source| source.downcast_ref::<std::io::Error>())
                     .is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused);
                 Error::Connect { place, why, refused }

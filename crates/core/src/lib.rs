@@ -3,16 +3,41 @@
 //! Nothing here starts a process or speaks HTTP. What decides is pure and tested without a
 //! database; what writes to Postgres is one function for one statement of `sql/`.
 
+pub mod abort_task;
 pub mod arguments;
+pub mod ask_worker;
 pub mod claim;
 pub mod complete;
 pub mod connect;
 pub mod control;
 pub mod error;
 pub mod frame;
+pub mod kind;
+pub mod lease;
+pub mod list_monitors;
+pub mod list_operations;
+pub mod list_tasks;
+pub mod list_workers;
+pub mod manifest;
+pub mod monitor;
+pub mod nearest;
 pub mod operation;
+pub mod operation_schema;
 pub mod partition;
 pub mod protocol;
+pub mod quantity;
+pub mod read_log;
+pub mod register;
 pub mod report;
+pub mod retry_task;
+pub mod schedule;
 pub mod schema;
+pub mod short_schema;
+pub mod show_task;
 pub mod state;
+pub mod tick;
+pub mod unregister;
+pub mod vacuum;
+pub mod validate;
+pub mod wait_task;
+pub mod worker;

@@ -32,16 +32,16 @@ pub async fn begin(db: &Db, fence: Fence, elapsed_ms: i64, revision: &str) -> Re
 }
 
 /// Saves progress (JSON text) and output. False: the run is not current.
-pub async fn save(
-    db: &Db,
-    fence: Fence,
-    progress: Option<&str>,
-    output: &Payload,
-) -> Result<bool> {
+pub async fn save(db: &Db, fence: Fence, progress: Option<&str>, output: &Payload) -> Result<bool> {
     let (json, bytes) = output.columns();
     let more: [Param<'_>; 3] =
         [(&progress, Type::TEXT), (&json, Type::TEXT), (&bytes, Type::BYTEA)];
     fenced(db, include_str!("sql/save.sql"), fence, &more).await
+}
+
+/// Notes that processes of a run do not die. False: it is noted already, or not current.
+pub async fn unkillable(db: &Db, fence: Fence, reason: &str) -> Result<bool> {
+    fenced(db, include_str!("sql/unkillable.sql"), fence, &[(&reason, Type::TEXT)]).await
 }
 
 async fn fenced(db: &Db, sql: &str, fence: Fence, more: &[Param<'_>]) -> Result<bool> {
@@ -123,12 +123,7 @@ pub async fn adopt_lease(
 }
 
 /// Renews a worker's own lease, and gives the reason for which its run is to end, if it is.
-pub async fn renew_own(
-    db: &Db,
-    lease: i64,
-    epoch: i64,
-    fence: Fence,
-) -> Result<Option<String>> {
+pub async fn renew_own(db: &Db, lease: i64, epoch: i64, fence: Fence) -> Result<Option<String>> {
     let params: [Param<'_>; 4] = [
         (&lease, Type::INT8),
         (&epoch, Type::INT8),

@@ -58,6 +58,11 @@ impl State {
         }
     }
 
+    /// A word from the schema, whose check lets only these through.
+    pub fn stored(word: &str) -> State {
+        word.parse().unwrap_or(State::Lost)
+    }
+
     /// Whether the task has ended: only `retry-task` leads back from here.
     pub fn is_end(self) -> bool {
         matches!(self, State::Done | State::Failed | State::Aborted | State::Lost)

@@ -1,7 +1,7 @@
 //! From an attribute and a function to the function and its entry in the table of operations.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::ItemFn;
 use syn::spanned::Spanned;
 
@@ -10,12 +10,9 @@ use crate::signature::Signature;
 
 /// The function as it was, and its entry; or the faults, as compile errors.
 pub(crate) fn operation(attributes: TokenStream, function: TokenStream) -> TokenStream {
-    let parsed: ItemFn = match syn::parse2(function) {
-        Ok(parsed) => parsed,
-        Err(_) => {
-            let error = syn::Error::new(Span::call_site(), "`#[operation]` stands on a function");
-            return error.to_compile_error();
-        }
+    let Ok(parsed) = syn::parse2::<ItemFn>(function) else {
+        let error = syn::Error::new(Span::call_site(), "`#[operation]` stands on a function");
+        return error.to_compile_error();
     };
     // The function is kept even beside a fault, so that its callers draw no errors of their own.
     let entry = match (Attributes::parse(attributes), Signature::of(&parsed)) {
@@ -33,10 +30,10 @@ pub(crate) fn operation(attributes: TokenStream, function: TokenStream) -> Token
 fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> TokenStream {
     let function_name = &function.sig.ident;
     let name = attributes.name.clone().unwrap_or_else(|| plain(&function_name.to_string()));
-    let domain = match &attributes.domain {
-        Some(domain) => quote!(#domain),
-        None => quote!(::rework::__private::DEFAULT_DOMAIN),
-    };
+    let domain = attributes
+        .domain
+        .as_ref()
+        .map_or_else(|| quote!(::rework::__private::DEFAULT_DOMAIN), |domain| quote!(#domain));
     let about = &signature.about;
     let limits = limits(attributes);
     let (input, output) = schemas(signature);
@@ -70,10 +67,9 @@ fn limits(attributes: &Attributes) -> TokenStream {
     let timeout_ms = option(attributes.timeout_ms);
     let memory_bytes = option(attributes.memory_bytes);
     let attempts = attributes.attempts.unwrap_or(1);
-    let grace_ms = match attributes.grace_ms {
-        Some(grace_ms) => quote!(#grace_ms),
-        None => quote!(::rework::__private::Limits::GRACE_MS),
-    };
+    let grace_ms = attributes
+        .grace_ms
+        .map_or_else(|| quote!(::rework::__private::Limits::GRACE_MS), |grace| quote!(#grace));
     let retry_lost = attributes.retry_lost;
     quote! {
         ::rework::__private::Limits {
@@ -86,23 +82,19 @@ fn limits(attributes: &Attributes) -> TokenStream {
     }
 }
 
-fn option(value: Option<i64>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
-    }
+fn option(value: Option<impl ToTokens>) -> TokenStream {
+    value.map_or_else(
+        || quote!(::core::option::Option::None),
+        |value| quote!(::core::option::Option::Some(#value)),
+    )
 }
 
 /// Functions that describe the input, where there is one, and the output.
 fn schemas(signature: &Signature) -> (TokenStream, TokenStream) {
-    let input = match &signature.input {
-        Some(taken) => {
-            let schema = quote_spanned!(signature.input_span()=>
-                <#taken as ::rework::__private::FromInput>::schema);
-            quote!(::core::option::Option::Some(#schema))
-        }
-        None => quote!(::core::option::Option::None),
-    };
+    let input = option(signature.input.as_ref().map(|taken| {
+        quote_spanned!(signature.input_span()=>
+            <#taken as ::rework::__private::FromInput>::schema)
+    }));
     let returned = &signature.output;
     let output = quote_spanned!(returned.span()=> || Returned::<#returned>::describe());
     (input, output)

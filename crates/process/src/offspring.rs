@@ -106,8 +106,7 @@ fn reap_abandoned() {
 /// Only ever called for a zombie child of ours: nobody else can free its pid in between.
 fn reap(pid: i32) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    Pid::from_raw(pid)
-        .is_some_and(|pid| matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_))))
+    Pid::from_raw(pid).is_some_and(|pid| matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_))))
 }
 
 fn offspring() -> MutexGuard<'static, Offspring> {

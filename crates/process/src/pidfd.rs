@@ -42,6 +42,7 @@ impl Watch {
         send(&self.fd, signal)
     }
 
+    #[expect(deprecated, reason = "its successor is unsafe, for what an `OwnedFd` promises anyway")]
     pub(crate) fn over(fd: OwnedFd) -> io::Result<Watch> {
         Ok(Watch { fd: AsyncFd::with_interest(fd, Interest::READABLE)? })
     }

@@ -2,14 +2,23 @@
 //! one that may not be read: both are `None`.
 
 use std::fs;
-use std::path::Path;
+use std::io;
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use nix::unistd::{SysconfVar, sysconf};
 use rework_core::control::MARK_VAR;
 
 /// The folder of a tree's cgroup is `rework-MARK-NUMBER`.
 pub(crate) const FOLDER_PREFIX: &str = "rework-";
+
+/// How often, and after what pause, a process that is about to execute is looked at again.
+const EXECUTING_LOOKS: u32 = 50;
+const EXECUTING_PAUSE: Duration = Duration::from_micros(100);
+
+/// How often in a row an environment must be found empty to be believed.
+const EMPTY_LOOKS: u32 = 2;
 
 /// A process, told from a later one with the same pid by when it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +36,8 @@ pub(crate) struct Stat {
     /// Of the process and of its children that were waited for, in clock ticks.
     pub(crate) ticks: u64,
     pub(crate) rss_bytes: u64,
+    /// Its new program has been loaded, and its environment not yet.
+    is_executing: bool,
     state: u8,
     threads: i64,
 }
@@ -43,7 +54,9 @@ impl Stat {
         let rest = std::str::from_utf8(text.get(name_end + 1..)?).ok()?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3)?.parse::<i64>().ok();
+        let is_kernel_thread = field(9)? & 0x0020_0000 != 0;
         Some(Stat {
+            is_executing: !is_kernel_thread && field(23)? != 0 && field(51) == Some(0),
             seen: Seen { pid, start: field(22)? },
             parent: i32::try_from(field(4)?).ok()?,
             ticks: (field(14)? + field(15)? + field(16)? + field(17)?) as u64,
@@ -51,6 +64,11 @@ impl Stat {
             state: *fields.first()?.as_bytes().first()?,
             threads: field(20)?,
         })
+    }
+
+    /// Whether it executes nothing any more: stopped, or dead.
+    pub(crate) fn is_still(&self) -> bool {
+        self.is_dead() || matches!(self.state, b'T' | b't')
     }
 
     /// Whether nothing of it runs any more. A process whose first thread has ended is shown as a
@@ -63,6 +81,11 @@ impl Stat {
 /// The process of this pid, if it runs.
 pub(crate) fn seen_alive(pid: i32) -> Option<Seen> {
     Stat::read(pid).filter(|stat| !stat.is_dead()).map(|stat| stat.seen)
+}
+
+/// The process of this pid, a zombie too.
+pub(crate) fn seen_now(pid: i32) -> io::Result<Seen> {
+    Stat::read(pid).map(|stat| stat.seen).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// Whether this very process still runs.
@@ -100,19 +123,37 @@ pub(crate) fn parse_folder(name: &str) -> Option<(String, u32)> {
     Some((mark.to_owned(), number.parse().ok()?))
 }
 
-/// Whether the folder of a process's cgroup is below a folder, in any hierarchy.
 fn cgroup_mark(pid: i32) -> Option<(String, u32)> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     text.lines().flat_map(|line| line.split('/').skip(1)).find_map(parse_folder)
 }
 
 fn environment_mark(pid: i32) -> Option<(String, u32)> {
-    let environment = fs::read(Path::new("/proc").join(pid.to_string()).join("environ")).ok()?;
-    let value = environment.split(|byte| *byte == 0).find_map(|entry| {
-        entry.strip_prefix(MARK_VAR.as_bytes())?.strip_prefix(b"=")
-    })?;
+    let environment = environment(pid)?;
+    let value = environment
+        .split(|byte| *byte == 0)
+        .find_map(|entry| entry.strip_prefix(MARK_VAR.as_bytes())?.strip_prefix(b"="))?;
     let (mark, number) = std::str::from_utf8(value).ok()?.rsplit_once('.')?;
     Some((mark.to_owned(), number.parse().ok()?))
+}
+
+/// The environment that a process was started with. One that is about to execute has none for a
+/// moment, and is waited for: it would pass for one that threw the mark off.
+fn environment(pid: i32) -> Option<Vec<u8>> {
+    let mut empty = 0;
+    for _ in 0..EXECUTING_LOOKS {
+        let found = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        if !found.is_empty() || empty == EMPTY_LOOKS {
+            return Some(found);
+        }
+        if Stat::read(pid)?.is_executing {
+            thread::sleep(EXECUTING_PAUSE);
+        } else {
+            // It may have been executing a moment ago.
+            empty += 1;
+        }
+    }
+    None
 }
 
 fn system_value(name: SysconfVar, usual: u64) -> u64 {

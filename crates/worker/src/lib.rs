@@ -1,1 +1,27 @@
-//! placeholder
+//! The worker of rework: it claims tasks of one domain, hands each to a runner, enforces its
+//! limits, captures what it writes, and records how it ended.
+//!
+//! One thread, the process's first, does it all: the kernel kills a runner when the thread that
+//! started it ends. What goes to the database goes through the [`recorder`], in order, so that a
+//! slow or absent Postgres delays no limit and no abort.
+
+pub mod inspect;
+
+mod command;
+mod database;
+mod ending;
+mod environment;
+mod frames;
+mod life;
+mod lines;
+mod open_run;
+mod operations;
+mod recorder;
+mod revision;
+mod run;
+mod runner;
+mod runners;
+mod stream;
+mod work;
+
+pub use work::run;

@@ -44,41 +44,42 @@ impl Binaries {
         wanted: Option<(u32, &Path)>,
         user: Option<&ServerUser>,
     ) -> Result<Binaries, DevError> {
-        Binaries::find_in(&candidates(), wanted, user)
-    }
-
-    fn find_in(
-        directories: &[PathBuf],
-        wanted: Option<(u32, &Path)>,
-        user: Option<&ServerUser>,
-    ) -> Result<Binaries, DevError> {
-        let mut too_old = Vec::new();
-        let mut usable = false;
-        for directory in directories.iter().filter(|d| d.join("initdb").is_file()) {
-            let Some(major) = version_of(directory, user) else { continue };
-            if major < OLDEST {
-                too_old.push(format!("{major} in `{}`", directory.display()));
-                continue;
-            }
-            usable = true;
-            if wanted.is_none_or(|(version, _)| version == major) {
-                return Ok(Binaries { directory: directory.clone(), major });
-            }
-        }
-        match wanted {
-            Some((major, data)) if usable => {
-                Err(DevError::OtherMajor { data: data.to_owned(), major })
-            }
-            _ => {
-                let os = fs::read_to_string("/etc/os-release").unwrap_or_default();
-                Err(DevError::NoPostgres { too_old, install: install_command(&os, env::consts::OS) })
-            }
-        }
+        let installed = candidates().into_iter().filter_map(|directory| {
+            let major =
+                directory.join("initdb").is_file().then(|| version_of(&directory, user))??;
+            Some(Binaries { directory, major })
+        });
+        choose(installed, wanted)
     }
 
     /// The path of one of its programs.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.directory.join(name)
+    }
+}
+
+fn choose(
+    installed: impl Iterator<Item = Binaries>,
+    wanted: Option<(u32, &Path)>,
+) -> Result<Binaries, DevError> {
+    let mut too_old = Vec::new();
+    let mut usable = false;
+    for found in installed {
+        if found.major < OLDEST {
+            too_old.push(format!("{} in `{}`", found.major, found.directory.display()));
+            continue;
+        }
+        usable = true;
+        if wanted.is_none_or(|(major, _)| major == found.major) {
+            return Ok(found);
+        }
+    }
+    match wanted {
+        Some((major, data)) if usable => Err(DevError::OtherMajor { data: data.to_owned(), major }),
+        _ => {
+            let os = fs::read_to_string("/etc/os-release").unwrap_or_default();
+            Err(DevError::NoPostgres { too_old, install: install_command(&os, env::consts::OS) })
+        }
     }
 }
 
@@ -107,7 +108,10 @@ fn versions_in(directory: &Path, prefix: &str, below: &str) -> Vec<PathBuf> {
 /// The version that a path names: 17 for `/usr/lib/postgresql/17/bin`; 0 if none.
 fn number_in(path: &Path) -> u32 {
     let text = path.to_string_lossy();
-    text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).next_back().unwrap_or(0)
+    text.split(|c: char| !c.is_ascii_digit())
+        .filter_map(|n| n.parse().ok())
+        .next_back()
+        .unwrap_or(0)
 }
 
 fn version_of(directory: &Path, user: Option<&ServerUser>) -> Option<u32> {
@@ -149,56 +153,41 @@ fn install_command(os_release: &str, system: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
-    /// Directories of programs of which `postgres` says the given version.
-    fn installed(versions: &[&str]) -> (tempfile::TempDir, Vec<PathBuf>) {
-        let root = tempfile::tempdir().unwrap();
-        let make = |version: &&str| {
-            let directory = root.path().join(version);
-            fs::create_dir(&directory).unwrap();
-            for name in ["initdb", "postgres"] {
-                let script = format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version} (Test)'\n");
-                fs::write(directory.join(name), script).unwrap();
-                let mode = fs::Permissions::from_mode(0o755);
-                fs::set_permissions(directory.join(name), mode).unwrap();
-            }
-            directory
-        };
-        let directories = versions.iter().map(make).collect();
-        (root, directories)
+    fn installed(versions: &[u32]) -> impl Iterator<Item = Binaries> {
+        versions.iter().map(|&major| Binaries { directory: format!("/pg/{major}").into(), major })
     }
 
     #[test]
     fn the_first_that_is_new_enough_is_taken() {
-        let (_root, directories) = installed(&["13.20", "16.1", "18beta2"]);
-        let found = Binaries::find_in(&directories, None, None).unwrap();
-        assert_eq!(found, Binaries { directory: directories[1].clone(), major: 16 });
+        assert_eq!(choose(installed(&[13, 16, 18]), None).unwrap().major, 16);
     }
 
     #[test]
     fn existing_data_gets_the_version_that_made_it() {
-        let (_root, directories) = installed(&["17.2", "15.18"]);
         let data = Path::new("/data");
-        let found = Binaries::find_in(&directories, Some((15, data)), None).unwrap();
-        assert_eq!(found.major, 15);
-        let missing = Binaries::find_in(&directories, Some((16, data)), None).unwrap_err();
+        assert_eq!(choose(installed(&[17, 15]), Some((15, data))).unwrap().major, 15);
+        let missing = choose(installed(&[17, 15]), Some((16, data))).unwrap_err();
         assert!(missing.to_string().contains("was made by Postgres 16"), "{missing}");
     }
 
     #[test]
     fn without_any_the_package_is_named() {
-        let empty = tempfile::tempdir().unwrap();
-        let error = Binaries::find_in(&[empty.path().to_owned()], None, None).unwrap_err();
+        let error = choose(installed(&[]), None).unwrap_err();
         let DevError::NoPostgres { ref too_old, ref install } = error else { panic!("{error}") };
         assert!(too_old.is_empty());
         assert!(error.hint().unwrap().contains(install.as_str()));
 
-        let (_root, directories) = installed(&["9.6.24"]);
-        let error = Binaries::find_in(&directories, None, None).unwrap_err().to_string();
-        assert!(error.contains("only 9 in `"), "{error}");
+        let error = choose(installed(&[9, 13]), None).unwrap_err().to_string();
+        assert!(error.ends_with("only 9 in `/pg/9`, 13 in `/pg/13`"), "{error}");
+    }
+
+    #[test]
+    fn the_version_is_read_from_what_the_program_says() {
+        assert_eq!(major_of("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
+        assert_eq!(major_of("postgres (PostgreSQL) 18beta2"), Some(18));
+        assert_eq!(major_of("sh: not found"), None);
     }
 
     #[test]

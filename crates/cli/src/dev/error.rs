@@ -99,7 +99,9 @@ impl DevError {
             DevError::NotOurs { path, .. } => {
                 Some(format!("move it away: `mv {0} {0}.old`", path.display()))
             }
-            DevError::Server { log, .. } => Some(format!("read all of it: `less {}`", log.display())),
+            DevError::Server { log, .. } => {
+                Some(format!("read all of it: `less {}`", log.display()))
+            }
             _ => None,
         }
     }

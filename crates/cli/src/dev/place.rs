@@ -58,11 +58,17 @@ impl Place {
             state_directory(project)?
         };
         let socket = match base.join("socket") {
-            near if near.as_os_str().len() <= SOCKET_DIRECTORY_MAX => near,
+            near if fits_a_socket(&near) => near,
             _ => short_directory()?.join(name_of(project)),
         };
         directory(&socket, 0o700, user.as_ref())?;
-        Ok(Place { data: base.join("postgres"), log: base.join("postgres.log"), base, socket, user })
+        Ok(Place {
+            data: base.join("postgres"),
+            log: base.join("postgres.log"),
+            base,
+            socket,
+            user,
+        })
     }
 }
 
@@ -109,6 +115,12 @@ pub(crate) fn directory(
         .map_err(DevError::system("set the mode of", path))
 }
 
+/// Whether clients can name a socket in this directory. To libpq a comma separates two hosts.
+fn fits_a_socket(directory: &Path) -> bool {
+    let bytes = directory.as_os_str().as_bytes();
+    bytes.len() <= SOCKET_DIRECTORY_MAX && !bytes.contains(&b',')
+}
+
 fn server_user() -> Result<ServerUser, DevError> {
     ["postgres", "nobody"]
         .iter()
@@ -121,7 +133,7 @@ fn server_user() -> Result<ServerUser, DevError> {
 fn short_directory() -> Result<PathBuf, DevError> {
     let run = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|run| {
         let private = fs::symlink_metadata(run).is_ok_and(|found| {
-            found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0
+            found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o777 == 0o700
         });
         private && run.is_absolute() && run.as_os_str().len() < 40
     });
@@ -165,6 +177,14 @@ mod tests {
         assert_ne!(name, name_of(Path::new("/home/you/my shop")));
         let long = name_of(Path::new("/home/me/a-project-with-a-name-that-never-seems-to-end"));
         assert_eq!(long.len(), 24 + 1 + 12);
+    }
+
+    #[test]
+    fn sockets_are_where_clients_can_name_them() {
+        assert!(fits_a_socket(Path::new("/home/me/shop/.rework/socket")));
+        assert!(!fits_a_socket(Path::new("/home/me/a,b/.rework/socket")));
+        assert!(fits_a_socket(Path::new(&format!("/{}", "x".repeat(92)))));
+        assert!(!fits_a_socket(Path::new(&format!("/{}", "x".repeat(93)))));
     }
 
     #[test]

@@ -57,7 +57,7 @@ ended as (
                * interval '1 millisecond' else task.delayed_until end,
            started_at = case when verdict.next in ('queued', 'delayed') then null else verdict.started_at end,
            finished_at = case when verdict.next in ('queued', 'delayed') then null else clock_timestamp() end,
-           reason = case when verdict.state = 'aborting' then coalesce(verdict.asked, $5) else $5 end,
+           reason = case when verdict.state = 'aborting' and verdict.asked not like 'unkillable:%' then verdict.asked else $5 end,
            error = $6::json,
            output = case when verdict.next in ('queued', 'delayed') then null
                          when $7::text is null and $8::bytea is null then task.output

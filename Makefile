@@ -1,0 +1,60 @@
+# What people type here. `make` alone says what there is.
+
+PREFIX ?= /usr/local
+# For `make test ARGS=…`: handed to `cargo test`.
+ARGS ?=
+
+# Rust's installer puts cargo here, and tells only new shells.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help demo test soak bench build install lint docs have-cargo
+
+help:
+	@echo 'make demo      build, bring up a private Postgres, and run the quick start for real'
+	@echo 'make test      all tests, on a private Postgres that comes and goes with them'
+	@echo 'make soak      the same tests, with every count in full'
+	@echo 'make bench     the measurements in bench/'
+	@echo 'make build     the program, optimised: target/release/rework'
+	@echo 'make install   put it into $$(PREFIX)/bin: $(PREFIX)/bin'
+	@echo 'make lint      formatting and warnings'
+	@echo 'make docs      the documentation of the code'
+
+demo: have-cargo
+	cargo build --release --workspace --bins
+	scripts/demo
+
+# The tests start the programs themselves, so all of them must be there first.
+test: have-cargo
+	cargo build --workspace --all-targets
+	scripts/with-postgres cargo test --workspace $(ARGS)
+
+soak: have-cargo
+	cargo build --workspace --all-targets
+	REWORK_SOAK=1 scripts/with-postgres cargo test --workspace $(ARGS)
+
+bench: build
+	set -e; for measure in bench/*; do \
+		if [ -f "$$measure" ] && [ -x "$$measure" ]; then scripts/with-postgres "$$measure"; fi; \
+	done
+
+build: have-cargo
+	cargo build --release --workspace --bins
+
+# Root, who may have no cargo, installs what somebody else has built.
+install:
+	@if command -v cargo >/dev/null || [ ! -x target/release/rework ]; then $(MAKE) build; fi
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 target/release/rework '$(DESTDIR)$(PREFIX)/bin/rework'
+
+lint: have-cargo
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+docs: have-cargo
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace
+
+have-cargo:
+	@command -v cargo >/dev/null || { \
+		echo 'error: cargo is not installed' >&2; \
+		echo "hint: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" >&2; \
+		exit 1; }

@@ -1,0 +1,111 @@
+//! The command line as a whole: what every command understands, and the help of `rework` itself,
+//! with the commands in groups.
+
+use std::path::PathBuf;
+
+use anstyle::Style;
+use clap::{Args, CommandFactory as _, Parser};
+
+use crate::{
+    commands::{Command, GROUPS},
+    context::Format,
+    database::Choice,
+};
+
+const HEADING: Style = Style::new().bold().underline();
+const NAME: Style = Style::new().bold();
+
+/// A distributed task system that needs Postgres and nothing else.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rework",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Options {
+    /// The database: `postgres://…` or `host=… dbname=…`; also as the first argument. Else
+    /// `$REWORK_DSN`, `$DATABASE_URL`, or the running `rework dev` of this or a parent directory
+    #[arg(long, global = true, value_name = "DSN")]
+    pub(crate) db: Option<String>,
+    /// A file that holds the name of the database
+    #[arg(long, global = true, value_name = "PATH", conflicts_with = "db")]
+    pub(crate) dsn_file: Option<PathBuf>,
+    /// A descriptor that holds the name of the database
+    #[arg(long, global = true, value_name = "N", hide = true)]
+    pub(crate) dsn_fd: Option<i32>,
+    /// The form of the output
+    #[arg(short, long, global = true, value_name = "FORM", value_enum, default_value_t)]
+    pub(crate) output: Format,
+    /// Print ids only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+impl Options {
+    pub(crate) fn choice(&self) -> Choice {
+        Choice { fd: self.dsn_fd, named: self.db.clone(), file: self.dsn_file.clone() }
+    }
+}
+
+/// The parser, complete: for parsing, and for completions.
+pub fn parser() -> clap::Command {
+    let parser = Cli::command();
+    let template = help(&parser);
+    parser.help_template(template)
+}
+
+/// The help of `rework`: its commands by group, each with the first line of its own help.
+fn help(parser: &clap::Command) -> String {
+    let names = GROUPS.iter().flat_map(|(_, names)| names.iter());
+    let width = names.map(|name| name.len()).max().unwrap_or(0);
+    let mut text = String::from("{about}\n\n{usage-heading} {usage}\n");
+    for (group, names) in GROUPS {
+        text.push_str(&format!("\n{HEADING}{group}:{HEADING:#}\n"));
+        for name in *names {
+            let command = parser.find_subcommand(name);
+            let about = command.and_then(|c| c.get_about()).map(ToString::to_string);
+            let about = about.unwrap_or_default();
+            text.push_str(&format!("  {NAME}{name:width$}{NAME:#}  {about}\n"));
+        }
+    }
+    text.push_str("\n{options}\n\n`rework COMMAND --help` says more about a command.\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parser_is_sound() {
+        parser().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_in_one_group_and_has_a_help() {
+        let parser = parser();
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, n)| n.iter().copied()).collect();
+        let commands = parser.get_subcommands().filter(|command| !command.is_hide_set());
+        let mut named: Vec<&str> = commands.map(clap::Command::get_name).collect();
+        grouped.sort_unstable();
+        named.sort_unstable();
+        assert_eq!(grouped, named);
+        for command in parser.get_subcommands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(about.len() > 10, "`{}` has no help", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `rework list-monitors`: the processes that keep the workers of their hosts.
+
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use rework_core::list_monitors::{self, Monitor};
+use serde_json::Value;
+
+use crate::{
+    context::Context,
+    exit::Exit,
+    table::{Cell, Table},
+    time_text,
+};
+
+/// List the monitors
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// With those that ended
+    #[arg(long)]
+    all: bool,
+}
+
+/// Unseen for so many seconds a monitor is late, and then lost.
+const LATE_SECONDS: f64 = 10.0;
+const LOST_SECONDS: f64 = 60.0;
+
+/// Lists them.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let db = context.open().await?;
+    let monitors = list_monitors::list(&db, args.all).await?;
+    context.print_list(&monitors, |monitor| monitor.id.to_string(), table)?;
+    Ok(Exit::Done.into())
+}
+
+fn table(monitors: &[Monitor]) -> Table {
+    let mut table = Table::default();
+    for monitor in monitors {
+        table.row([
+            Cell::number(monitor.id),
+            Cell::styled(time_text::moment(monitor.renewed_at), seen_style(monitor)),
+            monitor.domains.join(",").into(),
+            format!("options({})", options(&monitor.options)).into(),
+            format!("{}@{}", monitor.pid, monitor.host).into(),
+            capabilities(&monitor.capabilities).into(),
+            format!("containment={}", monitor.containment).into(),
+            format!("memory={}", monitor.memory).into(),
+            format!("version={}", monitor.version).into(),
+            end(monitor).into(),
+        ]);
+    }
+    table
+}
+
+fn options(options: &Value) -> String {
+    let Value::Object(options) = options else { return String::new() };
+    let shown = options.iter().map(|(name, value)| match value {
+        Value::String(text) => format!("{name}={text}"),
+        other => format!("{name}={other}"),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn capabilities(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!("capabilities={}", names.join(",")) }
+}
+
+fn end(monitor: &Monitor) -> String {
+    let Some(at) = monitor.finished_at else { return String::new() };
+    let reason = monitor.reason.as_deref().unwrap_or_default();
+    format!("[ended {}] {reason}", time_text::moment(at)).trim_end().to_owned()
+}
+
+fn seen_style(monitor: &Monitor) -> Style {
+    let colour = match monitor.unseen_seconds {
+        _ if monitor.finished_at.is_some() => return Style::new().dimmed(),
+        seconds if seconds > LOST_SECONDS => AnsiColor::Red,
+        seconds if seconds > LATE_SECONDS => AnsiColor::Magenta,
+        _ => AnsiColor::Green,
+    };
+    colour.on_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_holds_the_facts_in_their_order() {
+        let at = "2026-11-22T02:10:17.3Z".parse().unwrap();
+        let monitor = Monitor {
+            id: 1,
+            host: "alpha".into(),
+            pid: 4711,
+            domains: vec!["default".into(), "images".into()],
+            capabilities: vec!["gpu".into()],
+            options: json!({"maxmem": 0, "maxruns": 0, "maxworkers": 2, "minworkers": 2}),
+            containment: "cgroup".into(),
+            memory: "cgroup2".into(),
+            version: "0.1.0".into(),
+            started_at: at,
+            renewed_at: at,
+            finished_at: Some(at),
+            reason: Some("asked to stop".into()),
+            unseen_seconds: 0.5,
+        };
+        let moment = time_text::moment(at);
+        assert_eq!(
+            table(&[monitor]).render(false),
+            format!(
+                "1 {moment} default,images options(maxmem=0, maxruns=0, maxworkers=2, minworkers=2) \
+                 4711@alpha capabilities=gpu containment=cgroup memory=cgroup2 version=0.1.0 \
+                 [ended {moment}] asked to stop\n"
+            )
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! `rework log-task`: everything that a task wrote, now or as it writes it.
+
+use std::{process::ExitCode, time::Duration};
+
+use rework_core::{
+    connect::Db,
+    quantity,
+    read_log::{LEVELS, Line, PAGE, Reader, Selection},
+    show_task, wait_task,
+};
+
+use super::list_tasks::traceback;
+use crate::{
+    context::{Context, Format},
+    exit::Exit,
+    json_list::JsonList,
+    log_text::{self, JsonLine},
+    report::hinted,
+};
+
+/// Show what a task wrote
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The task
+    #[arg(value_name = "TASK")]
+    task: i64,
+    /// Go on until the task ends
+    #[arg(short, long, alias = "watch")]
+    follow: bool,
+    /// Only lines after the one with this id
+    #[arg(long, value_name = "ID", default_value_t = 0, hide_default_value = true)]
+    fromid: i64,
+    /// Only the last so many lines
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    tail: Option<i64>,
+    /// Only lines of the last so long: `90s`, `5m`, `1h30m`
+    #[arg(long, value_name = "DURATION", value_parser = quantity::milliseconds)]
+    since: Option<i64>,
+    /// Only lines of this run
+    #[arg(long, value_name = "N")]
+    run: Option<i64>,
+    /// Only this stream: `stdout`, `stderr`, or a logger's name
+    #[arg(long)]
+    stream: Option<String>,
+    /// Only lines of this level or a worse one
+    #[arg(long, ignore_case = true, value_parser = LEVELS)]
+    level: Option<String>,
+    /// Exactly the bytes that the task wrote
+    #[arg(long)]
+    raw: bool,
+}
+
+/// Between two looks at a log that is followed.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Prints it.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let db = context.open().await?;
+    if wait_task::status(&db, &[args.task]).await?.is_empty() {
+        return Err(unknown(args.task));
+    }
+    let wanted = args.level.as_deref();
+    let selection = Selection {
+        task: args.task,
+        run: args.run,
+        stream: args.stream.clone(),
+        level: LEVELS.into_iter().find(|level| Some(*level) == wanted),
+    };
+    let mut reader = Reader::after(selection, args.fromid);
+    if args.tail.is_some() || args.since.is_some() {
+        reader.skip_to(&db, args.tail, args.since).await?;
+    }
+    let mut printer = Printer::new(context, args.raw)?;
+    let reading = read(&db, &mut reader, args.follow.then_some(args.task), &mut printer);
+    tokio::select! {
+        read = reading => read?,
+        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted.into()),
+    }
+    let readable = matches!(printer, Printer::Text(_));
+    printer.end()?;
+    if readable {
+        print_traceback(context, &db, args.task).await?;
+    }
+    Ok(Exit::Done.into())
+}
+
+/// There is no such task.
+pub(crate) fn unknown(task: i64) -> anyhow::Error {
+    hinted(format!("there is no task {task}"), "see `rework list-tasks`")
+}
+
+/// Prints the log of a task until the task ends, for people.
+pub async fn follow(context: &Context, db: &Db, task: i64) -> anyhow::Result<()> {
+    let mut reader = Reader::after(Selection { task, ..Selection::default() }, 0);
+    read(db, &mut reader, Some(task), &mut Printer::Text(context)).await
+}
+
+/// Prints the last lines of a log, for people.
+pub(crate) async fn print_tail(context: &Context, db: &Db, task: i64, n: i64) -> anyhow::Result<()> {
+    let mut reader = Reader::after(Selection { task, ..Selection::default() }, 0);
+    reader.skip_to(db, Some(n), None).await?;
+    read(db, &mut reader, None, &mut Printer::Text(context)).await
+}
+
+/// Reads on to the end of the log or, of a task that is followed, to the end of the task: what
+/// it wrote last is there when it has ended, and is looked for after that was seen.
+async fn read(
+    db: &Db,
+    reader: &mut Reader,
+    followed: Option<i64>,
+    printer: &mut Printer<'_>,
+) -> anyhow::Result<()> {
+    let mut ended = followed.is_none();
+    loop {
+        let lines = reader.next(db).await?;
+        printer.print(&lines)?;
+        if lines.len() == PAGE {
+            continue;
+        }
+        match followed {
+            Some(task) if !ended => {
+                let status = wait_task::status(db, &[task]).await?;
+                ended = status.first().is_none_or(|status| status.state.is_end());
+                if !ended {
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
+async fn print_traceback(context: &Context, db: &Db, task: i64) -> anyhow::Result<()> {
+    let tasks = show_task::show(db, &[task]).await?;
+    let error = tasks.first().and_then(|task| task.error.as_deref());
+    match error.and_then(|error| traceback(error.get())) {
+        Some(text) => context.write(text.as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// How lines are printed.
+enum Printer<'a> {
+    Text(&'a Context),
+    Raw(&'a Context),
+    Json(JsonList<'a>),
+}
+
+impl<'a> Printer<'a> {
+    fn new(context: &'a Context, raw: bool) -> anyhow::Result<Printer<'a>> {
+        Ok(match context.format {
+            _ if raw => Printer::Raw(context),
+            Format::Table => Printer::Text(context),
+            _ => Printer::Json(context.json_list()?),
+        })
+    }
+
+    fn print(&mut self, lines: &[Line]) -> anyhow::Result<()> {
+        let mut out = Vec::new();
+        let context = match self {
+            Printer::Json(list) => {
+                return lines.iter().try_for_each(|line| list.item(&JsonLine::from(line)));
+            }
+            Printer::Text(context) => {
+                for line in lines {
+                    log_text::append(&mut out, line, context.terminal, context.colour);
+                }
+                context
+            }
+            Printer::Raw(context) => {
+                lines.iter().for_each(|line| log_text::append_raw(&mut out, line));
+                context
+            }
+        };
+        context.write(&out)
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        match self {
+            Printer::Json(list) => list.end(),
+            _ => Ok(()),
+        }
+    }
+}

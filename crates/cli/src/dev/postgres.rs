@@ -1,0 +1,161 @@
+//! A private Postgres for one project: made at the first start, found again at the next, stopped
+//! with `rework dev`.
+//!
+//! It listens on a unix socket only, in a directory that its user and root alone can enter, and is
+//! as durable as in production. A server that a killed `rework dev` left running is adopted.
+
+use std::{
+    fmt::Write as _,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{
+    process::Child,
+    time::{sleep, timeout},
+};
+
+use super::{
+    binaries::Binaries,
+    cluster::{self, NAME},
+    error::DevError,
+    place::Place,
+    postmaster::Postmaster,
+    server::{self, PORT},
+    server_log,
+};
+
+/// How a server is asked to end, and how long that may take. A fast shutdown writes a checkpoint;
+/// an immediate one writes nothing.
+const STOPPING: [(Signal, Duration); 3] = [
+    (Signal::SIGINT, Duration::from_secs(20)),
+    (Signal::SIGQUIT, Duration::from_secs(5)),
+    (Signal::SIGKILL, Duration::from_secs(5)),
+];
+const POLL: Duration = Duration::from_millis(50);
+
+/// A running private Postgres.
+#[derive(Debug)]
+pub struct Installation {
+    /// Where to connect, as a superuser; needs no password and no quotes in a shell.
+    pub dsn: String,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The server's own log.
+    pub log: PathBuf,
+    /// Whether this process started it; otherwise it was running already.
+    pub started_by_us: bool,
+    server: Server,
+}
+
+#[derive(Debug)]
+enum Server {
+    Child(Child),
+    Adopted(Postmaster),
+}
+
+impl Installation {
+    /// Brings up the Postgres of a project: makes its data if there is none, and starts a server
+    /// unless one runs on it. `project` is absolute, and nobody else brings it up meanwhile.
+    pub async fn bring_up(project: &Path) -> Result<Installation, DevError> {
+        let place = Place::of(project)?;
+        let existing = cluster::version(&place.data);
+        let binaries = Binaries::find(existing, place.user.as_ref())?;
+        if existing.is_none() {
+            cluster::create(&binaries, &place).await?;
+        }
+        let (server, dsn) = if let Some(found) = Postmaster::running(&place.data) {
+            let found = server::adopt(found, &place).await?;
+            let dsn = dsn(&found.socket, found.port);
+            (Server::Adopted(found), dsn)
+        } else {
+            let child = server::start(&binaries, &place).await?;
+            (Server::Child(child), dsn(&place.socket, PORT))
+        };
+        let started_by_us = matches!(server, Server::Child(_));
+        Ok(Installation { dsn, data: place.data, log: place.log, started_by_us, server })
+    }
+
+    /// Waits for the server to end by itself, which it should not: the error quotes its log.
+    pub async fn ended(&mut self) -> DevError {
+        self.gone().await;
+        self.error("ended")
+    }
+
+    /// Stops the server: a fast shutdown, and if that takes too long an immediate one.
+    pub async fn stop(mut self) -> Result<(), DevError> {
+        for (signal, limit) in STOPPING {
+            self.signal(signal);
+            if timeout(limit, self.gone()).await.is_ok() {
+                return Ok(());
+            }
+        }
+        Err(self.error("did not stop"))
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = match &self.server {
+            // Until we have waited for it, its number belongs to nobody else.
+            Server::Child(child) => child.id().map(|id| Pid::from_raw(id as i32)),
+            Server::Adopted(found) => found.stands_in(&self.data).then_some(found.pid),
+        };
+        if let Some(pid) = pid {
+            // It may end at this very moment, which is what we want.
+            let _ = kill(pid, signal);
+        }
+    }
+
+    async fn gone(&mut self) {
+        match &mut self.server {
+            Server::Child(child) => drop(child.wait().await),
+            Server::Adopted(found) => {
+                while found.stands_in(&self.data) {
+                    sleep(POLL).await;
+                }
+            }
+        }
+    }
+
+    fn error(&self, what: &'static str) -> DevError {
+        DevError::Server { what, tail: server_log::tail(&self.log, 0), log: self.log.clone() }
+    }
+}
+
+/// A DSN with the socket's directory as the host, so that no shell needs quotes for it.
+fn dsn(socket: &Path, port: u16) -> String {
+    let mut host = String::new();
+    for byte in socket.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            host.push(char::from(*byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(host, "%{byte:02X}");
+        }
+    }
+    let port = if port == PORT { String::new() } else { format!(":{port}") };
+    format!("postgres://{NAME}@{host}{port}/{NAME}")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::config::Host;
+
+    use super::*;
+
+    #[test]
+    fn a_dsn_needs_no_quotes() {
+        let socket = Path::new("/home/me/my project's/.rework/socket");
+        let text = dsn(socket, 5432);
+        assert!(!text.contains([' ', '\'', '&', '?']), "{text}");
+        let config: tokio_postgres::Config = text.parse().unwrap();
+        assert_eq!(config.get_hosts(), [Host::Unix(socket.to_owned())]);
+        assert_eq!(config.get_dbname(), Some("rework"));
+        let config: tokio_postgres::Config = dsn(socket, 6000).parse().unwrap();
+        assert_eq!(config.get_ports(), [6000]);
+    }
+}

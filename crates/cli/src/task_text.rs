@@ -1,0 +1,311 @@
+//! A task in words: what it is, where it is, why, and what to type next.
+
+use anstyle::Style;
+use rework_core::{
+    claim::Payload,
+    quantity::show_bytes,
+    show_task::{Run, Task},
+    state::State,
+};
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    commands::list_tasks::style_of,
+    escape,
+    table::{Cell, Table},
+    time_text::{between, moment},
+};
+
+/// Most characters of an input or output that are shown.
+const SHOWN: usize = 300;
+
+const LABEL: Style = Style::new().dimmed();
+
+/// What it is and where it is: a line for each fact that there is.
+pub(crate) fn facts(task: &Task, colour: bool) -> String {
+    let mut table = Table::default();
+    let mut fact = |label: &str, text: Option<String>| {
+        if let Some(text) = text {
+            table.row([Cell::styled(label, LABEL), text.into()]);
+        }
+    };
+    fact("operation", Some(format!("{} in domain {}", task.operation, task.domain)));
+    fact("place", place(task));
+    fact("priority", (task.priority != 0).then(|| task.priority.to_string()));
+    fact("queued", Some(moment(task.queued_at)));
+    fact("started", task.started_at.map(moment));
+    fact("finished", task.finished_at.map(moment));
+    fact("input", payload(&task.input));
+    fact("output", payload(&task.output));
+    fact("progress", task.progress.as_deref().and_then(progress));
+    fact("memory", memory(task));
+    fact("revision", task.revision.clone());
+    fact("unique key", task.unique_key.clone());
+    fact("metadata", task.metadata.as_deref().map(|json| shortened(json.get())));
+    fact("error", task.error.as_deref().and_then(error_message));
+    let style = if colour { style_of(task.state).bold() } else { Style::new() };
+    let state = escape::line(&state(task)).into_owned();
+    format!("task {}: {style}{state}{style:#}\n{}", task.id, table.render(colour))
+}
+
+/// Every run that did not end the task, and the last one.
+pub(crate) fn attempts(task: &Task, runs: &[Run]) -> Table {
+    let mut table = Table::default();
+    for run in runs {
+        let took = run.started_at.map(|at| format!("after {}", between(at, run.finished_at)));
+        table.row(attempt([
+            run.run.to_string(),
+            run.outcome.clone(),
+            took.unwrap_or_else(|| "before it began".to_owned()),
+            run.host.clone().unwrap_or_default(),
+            named("worker", run.worker),
+            run.revision.clone().unwrap_or_default(),
+            run.reason.clone().unwrap_or_default(),
+        ]));
+    }
+    if task.run > runs.last().map_or(0, |run| run.run) {
+        let end = task.finished_at.unwrap_or(task.beside.now);
+        let took = task.started_at.map(|at| format!("after {}", between(at, end)));
+        table.row(attempt([
+            task.run.to_string(),
+            task.state.to_string(),
+            took.unwrap_or_default(),
+            task.host.clone().unwrap_or_default(),
+            named("worker", task.worker),
+            task.revision.clone().unwrap_or_default(),
+            task.reason.clone().unwrap_or_default(),
+        ]));
+    }
+    table
+}
+
+/// What to type next.
+pub(crate) fn next(task: &Task) -> String {
+    let id = task.id;
+    match task.state {
+        State::Failed | State::Aborted | State::Lost => format!(
+            "`rework log-task {id}` shows all that it wrote, `rework retry-task {id}` queues it again"
+        ),
+        State::Done => format!("`rework log-task {id}` shows what it wrote"),
+        State::Running | State::Aborting => format!(
+            "`rework log-task {id} --follow` shows what it writes, `rework abort-task {id}` ends it"
+        ),
+        State::Delayed | State::Waiting | State::Queued => {
+            format!("`rework wait-task {id}` waits for its end, `rework list-workers` shows who may run it")
+        }
+    }
+}
+
+fn attempt(fields: [String; 7]) -> impl Iterator<Item = Cell> {
+    let [run, rest @ ..] = fields;
+    std::iter::once(Cell::from(format!("  run {run}"))).chain(rest.into_iter().map(Cell::from))
+}
+
+/// State and cause, with how long it has been so.
+fn state(task: &Task) -> String {
+    let now = task.beside.now;
+    let end = task.finished_at.unwrap_or(now);
+    let took = task.started_at.map(|at| between(at, end));
+    let because = task.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    match (task.state, took) {
+        (State::Delayed, _) => match task.delayed_until {
+            Some(at) if at > now => {
+                let after = task.reason.as_ref().map(|reason| format!(", after {reason}"));
+                format!("delayed, due in {}{}", between(now, at), after.unwrap_or_default())
+            }
+            _ => "delayed, due now".to_owned(),
+        },
+        (State::Waiting | State::Queued, _) => {
+            format!("{} for {}", task.state, between(task.queued_at, now))
+        }
+        (State::Running, Some(took)) => format!("running for {took}"),
+        (State::Done, Some(took)) => format!("done in {took}"),
+        (State::Done | State::Running, None) => task.state.to_string(),
+        (_, Some(took)) => format!("{} after {took}{because}", task.state),
+        (_, None) => format!("{}{because}", task.state),
+    }
+}
+
+/// Where it ran, or must run, and the how manieth time.
+fn place(task: &Task) -> Option<String> {
+    let mut parts = Vec::new();
+    if task.run > 0 {
+        parts.extend(task.host.as_ref().map(|host| format!("on {host}")));
+        parts.extend(task.worker.map(|worker| format!("worker {worker}")));
+        parts.push(format!("run {}", task.run));
+    }
+    if task.attempts > 1 {
+        parts.push(format!("attempt {} of {}", task.attempt.max(1), task.attempts));
+    }
+    parts.extend(task.beside.pinned.as_ref().map(|host| format!("only on {host}")));
+    if !task.beside.capabilities.is_empty() {
+        parts.push(format!("needs {}", task.beside.capabilities.join(", ")));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn payload(payload: &Payload) -> Option<String> {
+    match payload {
+        Payload::None => None,
+        Payload::Json(text) => Some(shortened(text)),
+        Payload::Bytes(bytes) => Some(format!("{} bytes", bytes.len())),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push_str(&format!("… ({} bytes)", text.len()));
+    }
+    shown
+}
+
+fn progress(json: &RawValue) -> Option<String> {
+    let value: Value = serde_json::from_str(json.get()).ok()?;
+    let number = |name: &str| value.get(name).and_then(Value::as_f64);
+    let done = number("done")?;
+    let of = number("total").map(|total| format!(" of {total}")).unwrap_or_default();
+    let message = value.get("message").and_then(Value::as_str);
+    Some(format!("{done}{of}{}", message.map(|text| format!(": {text}")).unwrap_or_default()))
+}
+
+fn error_message(json: &RawValue) -> Option<String> {
+    let value: Value = serde_json::from_str(json.get()).ok()?;
+    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+    Some(match text("kind") {
+        "" | "error" => text("message").to_owned(),
+        kind => format!("{kind}: {}", text("message")),
+    })
+}
+
+fn memory(task: &Task) -> Option<String> {
+    let peak = task.beside.memory_peak.map(|bytes| format!("peak {}", show_bytes(bytes)))?;
+    let limit = task.beside.memory_limit.map(|bytes| format!(" of {}", show_bytes(bytes)));
+    Some(format!("{peak}{}", limit.unwrap_or_default()))
+}
+
+fn named(what: &str, number: Option<i64>) -> String {
+    number.map(|number| format!("{what} {number}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+    use rework_core::show_task::Beside;
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        let begun: DateTime<Utc> = "2026-11-22T02:10:08Z".parse().unwrap();
+        begun + TimeDelta::seconds(seconds)
+    }
+
+    fn raw(json: &str) -> Option<Box<RawValue>> {
+        Some(RawValue::from_string(json.to_owned()).unwrap())
+    }
+
+    fn task(state: State) -> Task {
+        Task {
+            id: 7,
+            operation: "resize".into(),
+            domain: "images".into(),
+            host: Some("alpha".into()),
+            state,
+            phase: None,
+            flow: None,
+            step: None,
+            priority: 0,
+            attempt: 2,
+            attempts: 3,
+            run: 2,
+            worker: Some(3),
+            queued_at: at(0),
+            delayed_until: None,
+            started_at: Some(at(1)),
+            finished_at: state.is_end().then(|| at(304)),
+            input: Payload::Json("{\"width\":\n300}".into()),
+            output: Payload::Bytes(vec![0; 24]),
+            error: raw(r#"{"kind": "panic", "message": "oops"}"#),
+            reason: Some("exit code 3".into()),
+            progress: raw(r#"{"done": 3, "total": 10, "message": "cropping"}"#),
+            unique_key: None,
+            metadata: None,
+            revision: Some("2 (a1b2)".into()),
+            beside: Beside {
+                capabilities: vec!["gpu".into()],
+                pinned: None,
+                memory_peak: Some(120 << 20),
+                memory_limit: Some(2 << 30),
+                timeout_ms: None,
+                registered: true,
+                now: at(400),
+            },
+        }
+    }
+
+    #[test]
+    fn a_bad_end_is_told_with_its_cause() {
+        let (queued, started, finished) = (moment(at(0)), moment(at(1)), moment(at(304)));
+        assert_eq!(
+            facts(&task(State::Failed), false),
+            format!(
+                "task 7: failed after 5m03s: exit code 3\n\
+                 operation resize in domain images\n\
+                 place     on alpha, worker 3, run 2, attempt 2 of 3, needs gpu\n\
+                 queued    {queued}\n\
+                 started   {started}\n\
+                 finished  {finished}\n\
+                 input     {{\"width\":\\n300}}\n\
+                 output    24 bytes\n\
+                 progress  3 of 10: cropping\n\
+                 memory    peak 120 MiB of 2 GiB\n\
+                 revision  2 (a1b2)\n\
+                 error     panic: oops\n"
+            )
+        );
+    }
+
+    #[test]
+    fn every_state_has_its_words() {
+        let words = |task: &Task| state(task);
+        assert_eq!(words(&task(State::Done)), "done in 5m03s");
+        assert_eq!(words(&task(State::Running)), "running for 6m39s");
+        assert_eq!(words(&task(State::Queued)), "queued for 6m40s");
+        let delayed = Task { delayed_until: Some(at(460)), ..task(State::Delayed) };
+        assert_eq!(words(&delayed), "delayed, due in 1m00s, after exit code 3");
+        let aborted = Task {
+            started_at: None,
+            reason: Some("aborted from SQL".into()),
+            ..task(State::Aborted)
+        };
+        assert_eq!(words(&aborted), "aborted: aborted from SQL");
+    }
+
+    #[test]
+    fn every_attempt_is_there_the_last_one_too() {
+        let first = Run {
+            run: 1,
+            attempt: 1,
+            outcome: "failed".into(),
+            reason: Some("signal 9 (killed)".into()),
+            error: None,
+            worker: Some(2),
+            host: Some("beta".into()),
+            revision: Some("1 (9f)".into()),
+            memory_peak: None,
+            started_at: Some(at(0)),
+            finished_at: at(1),
+        };
+        assert_eq!(
+            attempts(&task(State::Failed), &[first]).render(false),
+            "  run 1 failed after 1.0 s beta  worker 2 1 (9f)   signal 9 (killed)\n\
+             \x20 run 2 failed after 5m03s alpha worker 3 2 (a1b2) exit code 3\n"
+        );
+    }
+
+    #[test]
+    fn what_is_long_is_shortened() {
+        let text = "é".repeat(400);
+        assert_eq!(shortened(&text), format!("{}… (800 bytes)", "é".repeat(300)));
+    }
+}

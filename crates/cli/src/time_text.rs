@@ -1,0 +1,101 @@
+//! Moments and durations as people read them: in their own zone, as short as they can be.
+
+use chrono::{DateTime, Local, TimeZone, Timelike as _, Utc};
+
+/// `2026-11-22 02:10:08.7+00:00`, in the user's zone.
+pub fn moment(at: DateTime<Utc>) -> String {
+    in_zone(&at.with_timezone(&Local))
+}
+
+/// `2026-11-22 02:10:08`, in the user's zone.
+pub fn second(at: DateTime<Utc>) -> String {
+    at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The dates of a life: `[queued] → [started] → [finished]`, as far as it went.
+pub fn life(
+    begun: DateTime<Utc>,
+    started: Option<DateTime<Utc>>,
+    finished: Option<DateTime<Utc>>,
+) -> String {
+    let mut text = format!("[{}]", moment(begun));
+    match (started, finished) {
+        (None, None) => return text,
+        (Some(started), _) => text.push_str(&format!(" → [{}]", moment(started))),
+        (None, Some(_)) => text.push_str(" → [not started]"),
+    }
+    if let Some(finished) = finished {
+        text.push_str(&format!(" → [{}]", moment(finished)));
+    }
+    text
+}
+
+/// The time between two moments: `38 ms`, `1.2 s`, `5m03s`, `2h07m`, `3d04h`.
+pub fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+    let milliseconds = (to - from).num_milliseconds().max(0);
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86400, seconds % 86400 / 3600),
+    }
+}
+
+fn in_zone<Zone: TimeZone>(at: &DateTime<Zone>) -> String
+where
+    Zone::Offset: std::fmt::Display,
+{
+    let tenths = at.nanosecond() / 100_000_000;
+    format!("{}.{tenths}{}", at.format("%Y-%m-%d %H:%M:%S"), at.format("%:z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{FixedOffset, TimeDelta};
+
+    use super::*;
+
+    fn at() -> DateTime<Utc> {
+        "2026-11-22T02:10:08.717025Z".parse().unwrap()
+    }
+
+    #[test]
+    fn moments_have_tenths_and_a_zone() {
+        assert_eq!(in_zone(&at()), "2026-11-22 02:10:08.7+00:00");
+        let india = FixedOffset::east_opt(5 * 3600 + 1800).unwrap();
+        assert_eq!(in_zone(&at().with_timezone(&india)), "2026-11-22 07:40:08.7+05:30");
+    }
+
+    #[test]
+    fn a_life_goes_as_far_as_it_went() {
+        let (begun, later) = (at(), at() + TimeDelta::seconds(1));
+        let [first, second] = [moment(begun), moment(later)];
+        assert_eq!(life(begun, None, None), format!("[{first}]"));
+        assert_eq!(life(begun, Some(later), None), format!("[{first}] → [{second}]"));
+        assert_eq!(
+            life(begun, Some(later), Some(later)),
+            format!("[{first}] → [{second}] → [{second}]")
+        );
+        assert_eq!(
+            life(begun, None, Some(later)),
+            format!("[{first}] → [not started] → [{second}]")
+        );
+    }
+
+    #[test]
+    fn durations_are_short() {
+        for (milliseconds, text) in [
+            (-5, "0 ms"),
+            (38, "38 ms"),
+            (1_250, "1.2 s"),
+            (59_999, "59.9 s"),
+            (303_000, "5m03s"),
+            (7_620_000, "2h07m"),
+            (273_600_000, "3d04h"),
+        ] {
+            assert_eq!(between(at(), at() + TimeDelta::milliseconds(milliseconds)), text);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a manifest may say, and every way in which it may be wrong.
+
+use serde_json::json;
+
+use super::*;
+
+const PATH: &str = "/srv/ops/images.toml";
+
+fn parsed(text: &str) -> Vec<CommandOperation> {
+    parse(text, Path::new(PATH)).unwrap()
+}
+
+fn fault(text: &str) -> String {
+    parse(text, Path::new(PATH)).unwrap_err().to_string()
+}
+
+#[test]
+fn every_key() {
+    let operations = parsed(
+        r#"
+        domain = "images"
+
+        [[operation]]
+        name = "thumbnail"
+        command = ["convert", "-", "png:-"]
+        timeout = "5m"
+        memory = "2GiB"
+        attempts = 3
+        grace = "1s"
+        retry_lost = true
+        output = "bytes"
+        cwd = "./work"
+        env = { LANG = "C.UTF-8" }
+        pass_env = ["AWS_*"]
+        input = { width = "integer", note = "string?" }
+
+        [[operation]]
+        name = "hello"
+        shell = "echo hello"
+
+        [operation.input]
+        type = "object"
+        properties = { who = { type = "string", default = "you" } }
+        "#,
+    );
+    let limits = Limits {
+        timeout_ms: Some(300_000),
+        memory_bytes: Some(2 << 30),
+        attempts: 3,
+        grace_ms: 1_000,
+        retry_lost: true,
+    };
+    let input = json!({
+        "type": "object",
+        "properties": { "width": { "type": "integer" }, "note": { "type": "string" } },
+        "required": ["width"],
+        "additionalProperties": false,
+    });
+    let thumbnail = CommandOperation {
+        definition: Definition {
+            domain: "images".into(),
+            name: "thumbnail".into(),
+            input: Some(input),
+            output: None,
+            output_form: Form::Bytes,
+            limits,
+        },
+        program: Program::Command(vec!["convert".into(), "-".into(), "png:-".into()]),
+        cwd: "/srv/ops/work".into(),
+        env: BTreeMap::from([("LANG".to_owned(), "C.UTF-8".to_owned())]),
+        pass_env: vec!["AWS_*".into()],
+    };
+    assert_eq!(operations[0], thumbnail);
+    let hello = &operations[1];
+    assert_eq!(hello.program, Program::Shell("echo hello".into()));
+    assert_eq!(hello.definition.domain, "images");
+    assert_eq!(hello.definition.limits, Limits::default());
+    assert_eq!(hello.definition.output_form, Form::Json);
+    assert_eq!(hello.cwd, Path::new("/srv/ops"));
+    let schema = hello.definition.input.as_ref().unwrap();
+    assert_eq!(schema["properties"]["who"]["default"], json!("you"));
+}
+
+#[test]
+fn the_domain_is_default_and_a_cwd_may_be_absolute() {
+    let operations = parsed("[[operation]]\nname = 'a'\nshell = 'true'\ncwd = '/tmp'");
+    assert_eq!(operations[0].definition.domain, "default");
+    assert_eq!(operations[0].definition.input, None);
+    assert_eq!(operations[0].cwd, Path::new("/tmp"));
+}
+
+#[test]
+fn faults_of_the_file() {
+    for (text, said) in [
+        ("", "/srv/ops/images.toml: the manifest declares no operation"),
+        ("domain = 'a'", "/srv/ops/images.toml: the manifest declares no operation"),
+        ("operation = []", "/srv/ops/images.toml: the manifest declares no operation"),
+        ("domian = 'a'", ":1: unknown key `domian` in the manifest: did you mean `domain`?"),
+        ("colour = 'a'", ":1: unknown key `colour` in the manifest"),
+        ("domain = 3", ":1: `domain` of the manifest: 3 is not a text"),
+        ("domain = 'a b'", ":1: `domain` of the manifest: \"a b\" is not a name"),
+        ("[operation]\nname = 'a'", ":1: `operation` is not a list of operations"),
+        ("\n\nname = = 'a'", ":3: "),
+        ("domain = 'a'\ndomain = 'b'", ":2: duplicate key"),
+        (
+            "[[operation]]\nname = 'a'\nshell = 'b'\n[[operation]]\nname = 'a'\nshell = 'c'",
+            ":4: operation `a` is declared twice",
+        ),
+    ] {
+        assert!(fault(text).contains(said), "{text}: {}", fault(text));
+    }
+}
+
+#[test]
+fn faults_of_an_operation() {
+    for (keys, said) in [
+        ("timout = '5m'", ":4: unknown key `timout` in operation `a`: did you mean `timeout`?"),
+        ("timeout = '5 parsecs'", ":4: `timeout` of operation `a`: `5 parsecs` is not a duration"),
+        ("timeout = 5", ":4: `timeout` of operation `a`: 5 is not a text with its unit"),
+        ("timeout = '0s'", ":4: `timeout` of operation `a`: `0s` is nothing: leave the key out"),
+        ("memory = '2'", ":4: `memory` of operation `a`: `2` is not a size with its unit"),
+        ("memory = 'much'", ":4: `memory` of operation `a`: `much` is not a size"),
+        ("grace = '-3s'", ":4: `grace` of operation `a`: `-3s` is a duration before now"),
+        ("attempts = 0", ":4: `attempts` of operation `a`: 0 is not a whole number from 1"),
+        ("attempts = '3'", ":4: `attempts` of operation `a`: \"3\" is not a whole number from 1"),
+        ("retry_lost = 1", ":4: `retry_lost` of operation `a`: 1 is not `true` or `false`"),
+        ("output = 'xml'", ":4: `output` of operation `a` is `xml`, neither `json` nor `bytes`"),
+        ("cwd = 1", ":4: `cwd` of operation `a`: 1 is not a text"),
+        ("env = ['A']", ":4: `env` of operation `a`: it is not a table of texts"),
+        ("env = { A = 1 }", ":4: `env` of operation `a`: it is not a table of texts"),
+        ("env = { REWORK_DSN = 'x' }", ":4: `env` of operation `a`: `REWORK_DSN` is rework's own"),
+        ("env = { 'A=B' = 'x' }", ":4: `env` of operation `a`: \"A=B\" cannot be set"),
+        ("pass_env = 'A'", ":4: `pass_env` of operation `a`: \"A\" is not a list of texts"),
+        ("command = ['true']", ":3: operation `a` has both `command` and `shell`"),
+        ("input = 3", ":4: `input` of operation `a`: 3 is not a table"),
+        ("input = { w = 'int' }", ":4: `input` of operation `a`: `w` is \"int\", not a type"),
+        ("input = { '$ref' = '#/a' }", ":4: `input` of operation `a`: not a JSON Schema: "),
+        (
+            "[operation.input]\ntype = 'object'\nproperties = { w = { type = 'intger' } }",
+            ":4: `input` of operation `a`: not a JSON Schema: `properties.w.type` is \"intger\"",
+        ),
+    ] {
+        let text = format!("[[operation]]\nname = 'a'\nshell = 'true'\n{keys}\n");
+        assert!(fault(&text).contains(said), "{keys}: {}", fault(&text));
+    }
+}
+
+#[test]
+fn faults_of_what_is_run() {
+    for (keys, said) in [
+        ("name = 'a'", ":1: operation `a` has neither `command` nor `shell`"),
+        ("shell = 'true'", ":1: missing key `name` in an operation without a name"),
+        ("name = ''\nshell = 'true'", ":2: `name` of an operation without a name: \"\" is not"),
+        ("name = '-x'\nshell = 'true'", "\"-x\" is not a name"),
+        ("name = 'a'\ncommand = []", ":3: operation `a` runs nothing: its command is empty"),
+        ("name = 'a'\ncommand = ['', 'b']", ":3: operation `a` runs nothing"),
+        ("name = 'a'\nshell = ' '", ":3: operation `a` runs nothing: its command is empty"),
+        ("name = 'a'\ncommand = 'b'", ":3: `command` of operation `a`: \"b\" is not a list"),
+        ("name = 'a'\ncommand = [1]", ":3: `command` of operation `a`: it is not a list"),
+    ] {
+        let text = format!("[[operation]]\n{keys}\n");
+        assert!(fault(&text).contains(said), "{keys}: {}", fault(&text));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let error = load(Path::new("/nowhere/ops.toml")).unwrap_err();
+    assert!(error.to_string().starts_with("/nowhere/ops.toml: the manifest cannot be read: "));
+}
+
+#[test]
+fn variables_are_let_through_by_name() {
+    let let_through = |patterns: &[&str], variable: &str| {
+        let mut operation = parsed("[[operation]]\nname = 'a'\nshell = 'true'").remove(0);
+        operation.pass_env = patterns.iter().map(ToString::to_string).collect();
+        operation.lets_through(variable)
+    };
+    assert!(let_through(&["AWS_*"], "AWS_REGION"));
+    assert!(!let_through(&["AWS_*"], "HOME"));
+    assert!(!let_through(&["*"], "PGPASSWORD"));
+    assert!(let_through(&["PG*"], "PGPASSWORD"));
+    assert!(!let_through(&["*"], "DATABASE_URL"));
+    assert!(let_through(&["DATABASE_URL"], "DATABASE_URL"));
+    assert!(!let_through(&["REWORK_*", "*"], "REWORK_DSN"));
+}

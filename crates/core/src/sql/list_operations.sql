@@ -1,0 +1,11 @@
+-- list_operations: operations with their placements
+--
+-- $1 domain, null: all; $2 the unregistered ones too
+select o.id, o.domain, o.name, o.version, o.input_schema, o.output_schema, o.output_form,
+       o.timeout_ms, o.memory_bytes, o.attempts, o.grace_ms, o.retry_lost,
+       o.registered_at, o.unregistered_at, p.host, p.kind, p.path, p.revision
+  from rework.operation o
+  left join rework.placement p on p.operation = o.id
+ where ($1 is null or o.domain = $1)
+   and ($2 or o.unregistered_at is null)
+ order by o.domain, o.name, p.host

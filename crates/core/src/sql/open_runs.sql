@@ -1,0 +1,5 @@
+-- open_runs: the runs that worker $1 has claimed and nobody has ended
+select id, run, token, state, reason, revision
+  from rework.task
+ where worker = $1 and state in ('running', 'aborting')
+ order by id

@@ -1,0 +1,39 @@
+-- retry_task: task $1, which failed, was aborted or was lost, is queued again with all its attempts.
+-- How it ended is kept as a run; its runs count on. No row: it is not one of those.
+with ended as materialized (
+    select task.id, task.run, task.attempt, task.token, task.worker, task.ran_on, task.revision,
+           task.state, task.reason, task.error, task.memory_peak, task.started_at, task.finished_at,
+           operation.domain
+      from rework.task
+      join rework.operation on operation.id = task.operation
+     where task.id = $1
+       and task.state in ('failed', 'aborted', 'lost')
+       and operation.unregistered_at is null
+       for no key update of task
+),
+kept as (
+    insert into rework.run (task, run, attempt, token, worker, host, revision, outcome, reason,
+                            error, memory_peak, started_at, finished_at)
+    select id, run, attempt, token, worker, ran_on, revision, state, reason,
+           error, memory_peak, started_at, finished_at
+      from ended
+     where token is not null    -- it was claimed once at least
+    on conflict (task, run) do nothing    -- it was aborted between two attempts
+),
+queued as (
+    update rework.task
+       set state = 'queued', attempt = 0, losses = 0, position = nextval('rework.position'),
+           delayed_until = null, started_at = null, finished_at = null, reason = null, error = null,
+           output = null, output_bytes = null, progress = null, memory_peak = null, revision = null
+      from ended
+     where task.id = ended.id
+    returning task.id
+),
+noted as (
+    insert into rework.audit (action, subject, detail)
+    select 'retry', 'task ' || id, json_build_object('state', state, 'run', run, 'reason', reason)
+      from ended
+)
+select rework.hint_ready(ended.domain)::text
+  from ended
+  join queued on queued.id = ended.id

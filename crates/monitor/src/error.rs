@@ -1,0 +1,58 @@
+//! Why a monitor does not begin, or does not go on.
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another monitor keeps workers of the same host and domain.
+    #[error("monitor {id} (pid {pid}) already serves {domains} on host `{host}`")]
+    Taken {
+        /// The other one.
+        id: i64,
+        /// Its pid, in its own pid namespace.
+        pid: i32,
+        /// The host.
+        host: String,
+        /// `domain default` or `domains default, images`, with backquotes.
+        domains: String,
+    },
+    /// This machine cannot hold process trees as it was asked to.
+    #[error(transparent)]
+    Containment(#[from] rework_process::DetectError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] rework_core::error::Error),
+    /// The machine.
+    #[error("{what}")]
+    System {
+        /// What could not be done.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Others took this monitor for dead and took its runs: all its workers were killed.
+    #[error("the lease of monitor {id} was taken away; its workers were killed")]
+    LeaseLost {
+        /// This monitor.
+        id: i64,
+    },
+}
+
+impl Error {
+    /// What to do about it, as a sentence with a command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Taken { .. } => Some(
+                "stop that one, or serve other domains beside it: `rework monitor --domain NAME`"
+                    .to_owned(),
+            ),
+            Error::Database(error) => error.hint(),
+            Error::LeaseLost { .. } => Some(
+                "its tasks are with others now; was it stopped, or its network cut? start it \
+                 again: `rework monitor`"
+                    .to_owned(),
+            ),
+            Error::Containment(_) | Error::System { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a monitor is told on the command line.
+
+use std::time::Duration;
+
+use rework_core::connect::Dsn;
+use rework_process::Wish;
+use serde_json::{Value, json};
+
+/// How a monitor is to keep its workers.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The database.
+    pub dsn: Dsn,
+    /// What it serves; empty: every domain that has a placement on its host, also those that come
+    /// later.
+    pub domains: Vec<String>,
+    /// The host's name.
+    pub host: String,
+    /// Workers of each domain that are kept whatever there is to do; none: as many as `maxworkers`.
+    pub minworkers: Option<u32>,
+    /// Most workers of each domain.
+    pub maxworkers: u32,
+    /// A runner is renewed after so many runs; 0: never.
+    pub maxruns: u32,
+    /// A runner whose tree is past so many bytes is renewed after the run; 0: never.
+    pub maxmem_bytes: u64,
+    /// From the start of a worker, or of a runner, to its first word.
+    pub start_timeout: Duration,
+    /// What ended so long ago is deleted, once an hour; none: never.
+    pub vacuum: Option<Duration>,
+    /// What runs may take when the monitor is asked to end; none: as long as it wants.
+    pub shutdown_grace: Option<Duration>,
+    /// What this host offers to tasks that ask for it.
+    pub capabilities: Vec<String>,
+    /// How the trees of runners are to be held.
+    pub wish: Wish,
+}
+
+impl Options {
+    /// The least and the most workers of a domain.
+    pub(crate) fn bounds(&self) -> (u32, u32) {
+        (self.minworkers.unwrap_or(self.maxworkers).min(self.maxworkers), self.maxworkers)
+    }
+
+    /// As `list-monitors` shows them.
+    pub(crate) fn to_json(&self) -> Value {
+        let (min, max) = self.bounds();
+        json!({
+            "minworkers": min,
+            "maxworkers": max,
+            "maxruns": self.maxruns,
+            "maxmem_bytes": self.maxmem_bytes,
+            "start_timeout_ms": self.start_timeout.as_millis() as u64,
+            "vacuum_ms": self.vacuum.map(|age| age.as_millis() as u64),
+            "shutdown_grace_ms": self.shutdown_grace.map(|grace| grace.as_millis() as u64),
+            "every_domain": self.domains.is_empty(),
+        })
+    }
+}

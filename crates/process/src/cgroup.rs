@@ -1,0 +1,174 @@
+//! One cgroup folder of a tree: what is in it, how all of that dies, how the folder goes.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::hierarchy::{parse_pids, read_pids};
+use crate::pidfd;
+use crate::procfs::{Seen, parse_folder, seen_alive};
+
+/// How long a folder that was left over under the same name may take to die.
+const LEFTOVER_PATIENCE: u32 = 200;
+
+/// The folder of one tree in one hierarchy.
+#[derive(Debug)]
+pub(crate) struct Group {
+    path: PathBuf,
+    /// `cgroup.procs`, kept open: it is read after every task.
+    procs: File,
+}
+
+impl Group {
+    /// Makes the folder anew: whatever was left over under its name is killed.
+    pub(crate) fn make(parent: &Path, name: &str) -> io::Result<Group> {
+        let path = parent.join(name);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                clear(&path)?;
+                fs::create_dir(&path)?;
+            }
+            other => other?,
+        }
+        let procs = File::options().read(true).write(true).open(path.join("cgroup.procs"))?;
+        Ok(Group { path, procs })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a process writes `0` to enter.
+    pub(crate) fn entry(&self) -> io::Result<OwnedFd> {
+        Ok(self.procs.try_clone()?.into())
+    }
+
+    /// What runs in it and below it.
+    pub(crate) fn members(&self) -> Vec<Seen> {
+        let mut pids = self.own_pids();
+        for folder in self.subfolders() {
+            visit(&folder, &mut |folder| pids.extend(read_pids(folder).unwrap_or_default()));
+        }
+        pids.into_iter().filter_map(seen_alive).collect()
+    }
+
+    /// Whether anything runs in it or below it, also in other pid namespaces.
+    pub(crate) fn is_populated(&self) -> bool {
+        match fs::read_to_string(self.path.join("cgroup.events")) {
+            Ok(events) => events.lines().any(|line| line == "populated 1"),
+            // v1 has no such file, and a folder that is gone has no process.
+            Err(_) => !self.members().is_empty(),
+        }
+    }
+
+    /// CPU time that was used in it, in milliseconds; v2 only.
+    pub(crate) fn cpu_ms(&self) -> Option<u64> {
+        let text = fs::read_to_string(self.path.join("cpu.stat")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+        Some(line.parse::<u64>().ok()? / 1000)
+    }
+
+    /// Kills everything in it and below it.
+    pub(crate) fn kill(&self) {
+        kill_folder(&self.path);
+    }
+
+    /// Sends a signal to everything in it and below it.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.members().into_iter().try_for_each(|seen| pidfd::strike(seen, signal))
+    }
+
+    /// Removes the folder and those below it; `ResourceBusy` while something runs there.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        remove_folder(&self.path)
+    }
+
+    fn own_pids(&self) -> Vec<i32> {
+        let mut text = Vec::new();
+        let mut part = [0; 4096];
+        while let Ok(read @ 1..) = self.procs.read_at(&mut part, text.len() as u64) {
+            text.extend_from_slice(&part[..read]);
+        }
+        parse_pids(&String::from_utf8_lossy(&text))
+    }
+
+    /// A look at the number of links spares the reading of a folder that has none.
+    fn subfolders(&self) -> Vec<PathBuf> {
+        match self.procs.metadata().and_then(|_| fs::metadata(&self.path)) {
+            Ok(found) if found.nlink() > 2 => subfolders(&self.path),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The folders of the trees of a mark.
+pub(crate) fn folders_of(parent: &Path, mark: &str) -> Vec<PathBuf> {
+    let is_wanted = |path: &PathBuf| {
+        path.file_name()
+            .and_then(|name| parse_folder(name.to_str()?))
+            .is_some_and(|(found, _)| found == mark)
+    };
+    subfolders(parent).into_iter().filter(is_wanted).collect()
+}
+
+/// What runs in a folder and below it.
+pub(crate) fn members_of(folder: &Path) -> Vec<Seen> {
+    let mut found = Vec::new();
+    visit(folder, &mut |folder| found.extend(read_pids(folder).unwrap_or_default()));
+    found.into_iter().filter_map(seen_alive).collect()
+}
+
+/// Kills everything in a folder and below it: at once where the kernel can, else one by one.
+pub(crate) fn kill_folder(folder: &Path) {
+    if fs::write(folder.join("cgroup.kill"), "1").is_err() {
+        for seen in members_of(folder) {
+            if let Err(error) = pidfd::strike(seen, Signal::SIGKILL) {
+                tracing::debug!(pid = seen.pid, %error, "cannot kill a process");
+            }
+        }
+    }
+}
+
+/// Removes a folder and those below it; `ResourceBusy` while something runs there. A folder that
+/// is gone is no error.
+pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
+    let mut result = Ok(());
+    visit(folder, &mut |folder| match fs::remove_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => result = Err(error),
+        _ => {}
+    });
+    result
+}
+
+fn clear(folder: &Path) -> io::Result<()> {
+    for _ in 0..LEFTOVER_PATIENCE {
+        kill_folder(folder);
+        if remove_folder(folder).is_ok() {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    remove_folder(folder)
+}
+
+/// Those below first, so that each can be removed when it is visited.
+fn visit(folder: &Path, act: &mut impl FnMut(&Path)) {
+    for below in subfolders(folder) {
+        visit(&below, act);
+    }
+    act(folder);
+}
+
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}

@@ -1,0 +1,86 @@
+//! Killing what must be looked for: look, kill, look again, until nothing is left.
+//!
+//! A process that forks as fast as we look is stopped before it is killed: what is stopped cannot
+//! fork, so each look finds fewer that run, while one that is killed makes room for its next child.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::cgroup::remove_folder;
+use crate::members::strike_all;
+use crate::offspring::reap_adopted;
+use crate::procfs::{Seen, Stat};
+use crate::tree::Unkillable;
+
+/// Between two looks, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(5));
+
+/// From this look on, whatever is new is taken for the work of somebody who forks.
+const FREEZE_FROM: usize = 3;
+
+/// An emptied cgroup may be busy for a moment after its last process was waited for.
+const REMOVAL_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Kills whatever `look` finds until it finds nothing, and tells how many that were.
+pub(crate) async fn until_gone(
+    patience: Duration,
+    look: impl Fn() -> Vec<Seen>,
+) -> Result<usize, Unkillable> {
+    let deadline = Instant::now() + patience;
+    let mut killed = BTreeSet::new();
+    let mut pause = PAUSES.0;
+    for round in 0.. {
+        reap_adopted();
+        let mut found = look();
+        if found.is_empty() {
+            break;
+        }
+        if round >= FREEZE_FROM && found.iter().any(|seen| !killed.contains(seen)) {
+            found = freeze(found, &look, deadline).await;
+        }
+        strike_all(&found, Signal::SIGKILL);
+        killed.extend(found.iter().copied());
+        if Instant::now() >= deadline {
+            found.sort_unstable();
+            return Err(Unkillable { pids: found.iter().map(|seen| seen.pid).collect() });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
+    Ok(killed.len())
+}
+
+/// Removes a folder in which nothing runs any more; one that stays is only untidy.
+pub(crate) async fn remove(folder: &Path) {
+    let began = Instant::now();
+    while let Err(error) = remove_folder(folder) {
+        if began.elapsed() >= REMOVAL_PATIENCE {
+            tracing::warn!(folder = %folder.display(), %error, "cannot remove a cgroup");
+            return;
+        }
+        tokio::time::sleep(PAUSES.0).await;
+    }
+}
+
+/// Stops all that `look` finds until it finds nobody new, or until the deadline. One that is about
+/// to fork may do so until it has really stopped, so that is waited for before each look.
+async fn freeze(found: Vec<Seen>, look: &impl Fn() -> Vec<Seen>, deadline: Instant) -> Vec<Seen> {
+    let mut stopped = BTreeSet::new();
+    let mut new = found;
+    while !new.is_empty() && Instant::now() < deadline {
+        strike_all(&new, Signal::SIGSTOP);
+        while !new.iter().all(is_still) && Instant::now() < deadline {
+            tokio::time::sleep(PAUSES.0).await;
+        }
+        stopped.extend(new);
+        new = look().into_iter().filter(|seen| !stopped.contains(seen)).collect();
+    }
+    stopped.into_iter().chain(new).collect()
+}
+
+fn is_still(seen: &Seen) -> bool {
+    Stat::read(seen.pid).is_none_or(|stat| stat.seen != *seen || stat.is_still())
+}

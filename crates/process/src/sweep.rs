@@ -1,0 +1,61 @@
+//! What a dead worker left behind, killed by whoever is left to see it: its monitor, else the
+//! host's next monitor.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rework_core::control::MemoryRung;
+
+use crate::cgroup::{folders_of, kill_folder, members_of};
+use crate::containment::Containment;
+use crate::descendants::{below, carrying};
+use crate::kill;
+use crate::offspring::adopted;
+use crate::procfs::Seen;
+use crate::tree::Unkillable;
+
+/// Kills every tree of a worker that is dead, and tells how many processes there were: what is in
+/// its cgroups, what carries its mark, what is below those, and the orphans that we adopted. The
+/// folders are removed.
+///
+/// `containment` is that of the worker, and not always what this process would have now.
+pub async fn sweep(
+    containment: &Containment,
+    mark: &str,
+    patience: Duration,
+) -> Result<usize, Unkillable> {
+    let v1 = match &containment.memory {
+        MemoryRung::CgroupV1(place) => Some(PathBuf::from(place)),
+        MemoryRung::CgroupV2 | MemoryRung::Sampled => None,
+    };
+    let places = containment.cgroup.iter().chain(&v1);
+    let folders: Vec<PathBuf> = places.flat_map(|place| folders_of(place, mark)).collect();
+    let killed = kill::until_gone(patience, || look(&folders, mark)).await?;
+    for folder in &folders {
+        kill::remove(folder).await;
+    }
+    Ok(killed)
+}
+
+/// Descendants are taken along at once: those that have thrown off the mark could not be told from
+/// strangers when their parents are dead.
+fn look(folders: &[PathBuf], mark: &str) -> Vec<Seen> {
+    let mut found: BTreeSet<Seen> = carrying(|found, _| found == mark).into_iter().collect();
+    found.extend(adopted());
+    let heads: Vec<Seen> = found.iter().copied().collect();
+    found.extend(heads.iter().flat_map(|head| below(head.pid)));
+    for folder in folders {
+        found.extend(kill_members(folder));
+    }
+    found.into_iter().collect()
+}
+
+/// The kernel kills a cgroup before any of its processes can fork again.
+fn kill_members(folder: &Path) -> Vec<Seen> {
+    let members = members_of(folder);
+    if !members.is_empty() {
+        kill_folder(folder);
+    }
+    members
+}

@@ -1,0 +1,93 @@
+//! The runs that a worker handed over, between the thread that reads them and the one that runs
+//! them. What was sent ahead can be taken back as long as it has not begun.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::abort::Listener;
+use crate::{Task, current};
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Task>,
+    leaving: bool,
+}
+
+/// Where an abort met its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Met {
+    /// It had not begun, and will not.
+    Waiting,
+    /// It runs.
+    Running(Listener),
+    /// It is over, or was never here.
+    Nowhere,
+}
+
+impl Inbox {
+    /// Adds a run at the end.
+    pub(crate) fn push(&self, task: Task) {
+        self.lock().waiting.push_back(task);
+        self.changed.notify_one();
+    }
+
+    /// No more will come.
+    pub(crate) fn close(&self) {
+        self.lock().leaving = true;
+        self.changed.notify_one();
+    }
+
+    /// The next run, which is then the one in hand; none when no more will come.
+    pub(crate) fn next(&self) -> Option<Task> {
+        let mut queue = self.lock();
+        loop {
+            if let Some(task) = queue.waiting.pop_front() {
+                // Under the lock, so that an abort finds the run either here or there.
+                current::enter(&task);
+                return Some(task);
+            }
+            if queue.leaving {
+                return None;
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes a run back; false if it has begun.
+    pub(crate) fn revoke(&self, key: (i64, i64)) -> bool {
+        let mut queue = self.lock();
+        let before = queue.waiting.len();
+        queue.waiting.retain(|task| task.key() != key);
+        queue.waiting.len() < before
+    }
+
+    /// Aborts a run wherever it is. What the run in hand is told, it is told before it can end;
+    /// `absent` is called where its operation does not listen.
+    pub(crate) fn abort(&self, key: (i64, i64), reason: &str, absent: impl FnOnce()) -> Met {
+        if self.revoke(key) {
+            return Met::Waiting;
+        }
+        current::with(|task| {
+            if task.key() != key {
+                return Met::Nowhere;
+            }
+            let listener = task.abort().request(reason);
+            if listener == Listener::Absent {
+                absent();
+            }
+            Met::Running(listener)
+        })
+        .unwrap_or(Met::Nowhere)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,71 @@
+//! What an operation takes: a type read from JSON, or the bytes as they are.
+
+use rework_core::protocol::Failure;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Error, Task};
+
+/// An input or output that is no JSON: its bytes, as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bytes(pub Vec<u8>);
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Bytes {
+        Bytes(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What can be the input of an operation: whatever is [`DeserializeOwned`] and [`JsonSchema`], and
+/// [`Bytes`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the input of an operation",
+    note = "derive `serde::Deserialize` and `schemars::JsonSchema`, or take `rework::Bytes`"
+)]
+pub trait FromInput: Sized {
+    /// Reads the input of a task. The error's kind is `input`.
+    fn from_task(task: &Task) -> Result<Self, Error>;
+
+    /// The JSON Schema that an input has to fit; none for any bytes.
+    fn schema() -> Option<Value>;
+}
+
+impl<T: DeserializeOwned + JsonSchema> FromInput for T {
+    fn from_task(task: &Task) -> Result<T, Error> {
+        // A task without an input has null for one, so that `Option<T>` and `()` can be taken.
+        let text = if task.has_input() { task.raw_input() } else { b"null" };
+        if task.is_raw() {
+            return Err(input_error("it is bytes, and the operation takes JSON"));
+        }
+        serde_json::from_slice(text).map_err(|error| {
+            let absent = if task.has_input() { "" } else { "there is none: " };
+            input_error(&format!("{absent}{error}"))
+        })
+    }
+
+    fn schema() -> Option<Value> {
+        let generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+        Some(generator.into_root_schema_for::<T>().to_value())
+    }
+}
+
+impl FromInput for Bytes {
+    fn from_task(task: &Task) -> Result<Bytes, Error> {
+        Ok(Bytes(task.raw_input().to_vec()))
+    }
+
+    fn schema() -> Option<Value> {
+        None
+    }
+}
+
+fn input_error(why: &str) -> Error {
+    Error::of(Failure::INPUT.into(), format!("the input does not fit: {why}"))
+}

@@ -1,0 +1,173 @@
+//! Scheduling a task from within a task: asked of the worker, which has the database.
+//!
+//! Each request has a number within its run, so that the worker, asked twice, makes one task.
+
+use std::collections::HashMap;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use rework_core::protocol::FromRunner;
+use tokio::sync::oneshot;
+
+use crate::output::{IntoOutput, Output};
+use crate::{Error, Task};
+
+/// A task to be scheduled by [`Task::schedule`]. `.await` it in an `async` function, [`wait`] for
+/// it in a plain one; either gives the new task's id. Until then nothing is scheduled.
+///
+/// [`wait`]: Schedule::wait
+#[derive(Debug)]
+#[must_use = "nothing is scheduled before `.await` or `.wait()`"]
+pub struct Schedule<'a> {
+    task: &'a Task,
+    operation: String,
+    input: Result<Option<Output>, Error>,
+    domain: Option<String>,
+    priority: i16,
+    delay: Option<Duration>,
+}
+
+impl<'a> Schedule<'a> {
+    pub(crate) fn new(task: &'a Task, operation: &str, input: &impl IntoOutput) -> Schedule<'a> {
+        let input = input.to_output();
+        let operation = operation.to_owned();
+        Schedule { task, operation, input, domain: None, priority: 0, delay: None }
+    }
+
+    /// The domain of the operation, where its name is not enough.
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Higher goes first; 0 if left out.
+    pub fn priority(mut self, priority: i16) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Not before so much time has passed.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
+    }
+
+    /// Schedules it, and waits for its id on this thread.
+    pub fn wait(self) -> Result<i64, Error> {
+        block_on(self.into_future())
+    }
+
+    fn request(self, number: u32) -> Result<(FromRunner, Vec<u8>), Error> {
+        let input = self.input?;
+        let frame = FromRunner::Schedule {
+            task: self.task.id(),
+            run: self.task.run(),
+            number,
+            operation: self.operation,
+            domain: self.domain,
+            priority: self.priority,
+            delay_ms: self.delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
+            has_input: input.is_some(),
+            raw: input.as_ref().is_some_and(|input| input.raw),
+        };
+        Ok((frame, input.map(|input| input.bytes).unwrap_or_default()))
+    }
+}
+
+impl<'a> IntoFuture for Schedule<'a> {
+    type Output = Result<i64, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let task = self.task;
+        Box::pin(async move {
+            let link = task.link().ok_or_else(|| {
+                failed("a task is scheduled by a worker, and this operation runs without one")
+            })?;
+            let (number, answer) = task.requests().open()?;
+            let sent = self.request(number).and_then(|(frame, body)| {
+                link.send(&frame, &body).map_err(|error| failed(error.to_string()))
+            });
+            if let Err(error) = sent {
+                task.requests().answer(number, Err(String::new()));
+                return Err(error);
+            }
+            answer.await.unwrap_or_else(|_| Err("the run ended".into())).map_err(failed)
+        })
+    }
+}
+
+/// The requests of one run, and who waits for their answers.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    last: AtomicU32,
+    open: Mutex<Open>,
+    answered: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    closed: bool,
+    waiting: HashMap<u32, oneshot::Sender<Result<i64, String>>>,
+}
+
+impl Requests {
+    fn open(&self) -> Result<(u32, oneshot::Receiver<Result<i64, String>>), Error> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.closed {
+            return Err(failed("the run has ended: it schedules nothing any more"));
+        }
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let (sender, receiver) = oneshot::channel();
+        open.waiting.insert(number, sender);
+        Ok((number, receiver))
+    }
+
+    /// Takes an answer to whoever waits for it.
+    pub(crate) fn answer(&self, number: u32, answer: Result<i64, String>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = open.waiting.remove(&number) {
+            // Nobody waits where the future was dropped; the task is scheduled all the same.
+            let _ = waiting.send(answer);
+        }
+        self.answered.notify_all();
+    }
+
+    /// Waits for the answers that are outstanding, and takes no more requests: an answer names its
+    /// request by number only, and must not meet the next run.
+    pub(crate) fn close(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.closed = true;
+        while !open.waiting.is_empty() {
+            open = self.answered.wait(open).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn failed(why: impl Into<String>) -> Error {
+    Error::new("schedule", why)
+}
+
+/// Waits for a future on this thread, in a runtime or not. Ours needs nothing of a runtime.
+fn block_on<T>(mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>) -> T {
+    struct Unpark(std::thread::Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

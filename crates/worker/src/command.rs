@@ -1,0 +1,181 @@
+//! Commands: programs that know nothing of us. The input is a file on stdin and its scalars are
+//! variables, the output is a file, the exit is the result.
+
+use std::{
+    ffi::OsString,
+    fs::{self, DirBuilder, File},
+    io::{self, Seek, Write},
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
+    path::{Path, PathBuf},
+};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use rework_core::{
+    claim::{Claimed, Payload},
+    manifest::{self, CommandOperation},
+    operation::Form,
+};
+use serde_json::Value;
+
+use crate::{
+    environment::Variable,
+    runner::{Nursery, Program},
+};
+
+/// Longest scalar of an input that becomes a variable: Linux takes 128 KiB for one in all.
+const MAX_VARIABLE_BYTES: usize = 64 << 10;
+
+/// The command of an operation, as the manifest says now.
+pub(crate) fn find(path: &Path, domain: &str, name: &str) -> Result<CommandOperation, String> {
+    let operations = manifest::load(path).map_err(|error| error.to_string())?;
+    operations
+        .into_iter()
+        .find(|operation| {
+            operation.definition.domain == domain && operation.definition.name == name
+        })
+        .ok_or_else(|| format!("`{}` has no operation `{name}` any more", path.display()))
+}
+
+/// The file to which a command writes its output, in a folder that goes with it.
+#[derive(Debug)]
+pub(crate) struct OutputFile {
+    folder: PathBuf,
+    form: Form,
+}
+
+impl OutputFile {
+    fn new(folder: PathBuf, form: Form) -> io::Result<OutputFile> {
+        DirBuilder::new().mode(0o700).recursive(true).create(&folder)?;
+        Ok(OutputFile { folder, form })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("output")
+    }
+
+    /// What the command wrote, or why that is no output.
+    pub(crate) fn read(&self) -> Result<Payload, String> {
+        let bytes = match fs::read(self.path()) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Payload::None),
+            Err(error) => return Err(error.to_string()),
+        };
+        if self.form == Form::Bytes {
+            return Ok(Payload::Bytes(bytes));
+        }
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Payload::None);
+        }
+        let text = String::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}"))?;
+        serde_json::from_str::<serde::de::IgnoredAny>(&text)
+            .map_err(|error| format!("not JSON: {error}"))?;
+        Ok(Payload::Json(text.trim().to_owned()))
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            tracing::debug!("{}: {error}", self.folder.display());
+        }
+    }
+}
+
+/// What to start for a run, and where its output will be.
+pub(crate) fn prepare(
+    nursery: &Nursery,
+    operation: &CommandOperation,
+    claimed: &Claimed,
+) -> io::Result<(Program, OutputFile)> {
+    let fence = claimed.fence;
+    let folder = nursery.folder().join(format!("{}.{}", fence.task, fence.run));
+    let output = OutputFile::new(folder, operation.definition.output_form)?;
+    let mut env = nursery.environment(|name| operation.lets_through(name));
+    env.extend(operation.env.iter().map(|(name, value)| (name.into(), value.into())));
+    env.extend(scalars(&claimed.input));
+    env.push(("REWORK_OUTPUT".into(), output.path().into()));
+    env.push(("REWORK_TASK".into(), fence.task.to_string().into()));
+    env.push(("REWORK_RUN".into(), fence.run.to_string().into()));
+    env.push(("REWORK_ATTEMPT".into(), claimed.attempt.to_string().into()));
+    let argv: Vec<OsString> = operation.program.argv().into_iter().map(OsString::from).collect();
+    let (first, rest) =
+        argv.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let program = Program {
+        executable: first.clone(),
+        args: rest.to_vec(),
+        cwd: operation.cwd.clone(),
+        env,
+        stdin: file_of(&claimed.input)?,
+    };
+    Ok((program, output))
+}
+
+/// A file in memory: a command that reads none of it, or all of it late, keeps nobody waiting.
+fn file_of(input: &Payload) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create(c"rework-input", MFdFlags::MFD_CLOEXEC)?);
+    match input {
+        Payload::None => {}
+        Payload::Json(text) => file.write_all(text.as_bytes())?,
+        Payload::Bytes(bytes) => file.write_all(bytes)?,
+    }
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// `INPUT_<NAME>` for each scalar at the top of a JSON object.
+fn scalars(input: &Payload) -> Vec<Variable> {
+    let Payload::Json(text) = input else { return Vec::new() };
+    let Ok(Value::Object(object)) = serde_json::from_str(text) else { return Vec::new() };
+    let scalar = |value: Value| match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    object
+        .into_iter()
+        .filter_map(|(name, value)| Some((variable(&name), scalar(value)?)))
+        .filter(|(_, value)| !value.contains('\0') && value.len() <= MAX_VARIABLE_BYTES)
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
+}
+
+fn variable(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    format!("INPUT_{}", name.chars().map(letter).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_at_the_top_become_variables() {
+        let input =
+            r#"{"width": 300, "page-size": "a4", "deep": {"x": 1}, "dry": true, "none": null}"#;
+        let mut found = scalars(&Payload::Json(input.to_owned()));
+        found.sort();
+        let expected: Vec<Variable> = [("DRY", "true"), ("PAGE_SIZE", "a4"), ("WIDTH", "300")]
+            .map(|(name, value)| (format!("INPUT_{name}").into(), value.into()))
+            .into();
+        assert_eq!(found, expected);
+        assert!(scalars(&Payload::Json("[1]".to_owned())).is_empty());
+    }
+
+    #[test]
+    fn an_output_is_json_or_says_why_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |form, bytes: &[u8]| {
+            let output = OutputFile::new(folder.path().join("1.1"), form).unwrap();
+            fs::write(output.path(), bytes).unwrap();
+            output.read()
+        };
+        let json = |text: &str| Ok(Payload::Json(text.to_owned()));
+        assert_eq!(read(Form::Json, b" {\"a\": \"\\u0000\"}\n"), json("{\"a\": \"\\u0000\"}"));
+        assert_eq!(read(Form::Json, b"\n"), Ok(Payload::None));
+        assert_eq!(read(Form::Bytes, b"\x00\xff"), Ok(Payload::Bytes(b"\x00\xff".to_vec())));
+        assert!(read(Form::Json, b"{oops").unwrap_err().starts_with("not JSON"));
+        assert!(read(Form::Json, b"\"\xff\"").unwrap_err().starts_with("not UTF-8"));
+        assert!(!folder.path().join("1.1").exists());
+    }
+}

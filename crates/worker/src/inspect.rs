@@ -1,0 +1,303 @@
+//! Inspect: what an executable can run, as it says itself. It is started as a runner, with nothing
+//! of ours in its environment, asked for its `hello`, and told to leave. What is not one of ours
+//! does not answer; it is killed with all that it started, and what it wrote says why.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rework_core::{
+    control::MemoryRung,
+    operation::Definition,
+    protocol::{self, FromRunner, ToRunner},
+    validate::Schema,
+};
+use rework_process::{Child, Containment, Launch, LaunchError, Tree};
+use tokio::{
+    io::AsyncReadExt,
+    net::unix::pipe::{self, Receiver},
+};
+
+use crate::{
+    ending,
+    environment::{Secrets, cleaned},
+    frames::{Frames, FramesError},
+    runner::PATIENCE,
+};
+
+/// From the start of an executable to its `hello`, where nobody says otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The last lines of its stderr that are shown.
+const LAST_LINES: usize = 5;
+
+/// Bytes of its stderr that are kept for that.
+const TAIL_BYTES: usize = 2000;
+
+/// The operations of the executable at `path`, absolute. To be called on the main thread, inside
+/// a tokio runtime.
+pub async fn inspect(path: &Path, timeout: Duration) -> Result<Vec<Definition>, InspectError> {
+    let fault = |why| InspectError { path: path.to_owned(), why };
+    let mut probe = Probe::start(path).map_err(fault)?;
+    let heard = tokio::time::timeout(timeout, probe.hello()).await;
+    let heard = heard.unwrap_or_else(|_| Err(Why::Late { timeout, said: probe.last_words() }));
+    probe.dismiss(heard.is_ok()).await.map_err(fault)?;
+    let operations = heard.map_err(fault)?;
+    schemas_compile(&operations).map_err(fault)?;
+    Ok(operations)
+}
+
+/// The executable at work.
+struct Probe {
+    tree: Tree,
+    child: Child,
+    frames: Frames,
+    stderr: Receiver,
+    /// The last that it wrote there.
+    tail: Vec<u8>,
+}
+
+impl Probe {
+    fn start(path: &Path) -> Result<Probe, Why> {
+        let mark = format!("inspect-{}", uuid::Uuid::new_v4());
+        let tree = Tree::new(&Containment::from_parts(None, MemoryRung::Sampled), &mark, 0)?;
+        let (frames, theirs) = Frames::pair()?;
+        let (err, stderr) = pipe::pipe()?;
+        let nothing = File::options().read(true).write(true).open("/dev/null")?;
+        let mut env = cleaned(std::env::vars_os(), &Secrets::new("", None), |_| false);
+        env.push((protocol::SOCKET_FD_VAR.into(), protocol::SOCKET_FD.to_string().into()));
+        let child = tree.launch(Launch {
+            program: path.into(),
+            args: Vec::new(),
+            env,
+            cwd: std::env::current_dir()?,
+            stdin: nothing.try_clone()?.into(),
+            stdout: nothing.into(),
+            stderr: err.into_blocking_fd()?,
+            fds: vec![(theirs, protocol::SOCKET_FD)],
+        })?;
+        Ok(Probe { tree, child, frames, stderr, tail: Vec::new() })
+    }
+
+    /// Waits for its `hello`, or for its end.
+    async fn hello(&mut self) -> Result<Vec<Definition>, Why> {
+        let version = ToRunner::Hello { version: protocol::VERSION };
+        self.frames.send(&version, &[]).map_err(FramesError::from)?;
+        let mut said = [0; TAIL_BYTES];
+        let mut listening = true;
+        loop {
+            tokio::select! {
+                frame = self.frames.next() => match frame? {
+                    Some(frame) => return greeted(frame.message()),
+                    None => break,
+                },
+                read = self.stderr.read(&mut said), if listening => {
+                    let count = read?;
+                    listening = count > 0;
+                    self.keep_last(&said[..count]);
+                }
+            }
+        }
+        let exit = self.child.wait().await?;
+        while let Ok(count @ 1..) = self.stderr.try_read(&mut said) {
+            self.keep_last(&said[..count]);
+        }
+        Err(Why::Silent { exit: ending::words(exit), said: self.last_words() })
+    }
+
+    /// Lets it leave where it can be expected to, and sees to it that nothing of it is left.
+    async fn dismiss(mut self, understands: bool) -> Result<(), Why> {
+        if understands {
+            self.frames.send(&ToRunner::Exit, &[]).map_err(FramesError::from)?;
+            // One that stays is killed all the same: what it holds has been told.
+            let _ = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        }
+        self.tree.kill(PATIENCE).await.map_err(|left| Why::System(io::Error::other(left)))?;
+        self.child.wait().await?;
+        Ok(())
+    }
+
+    /// A program that writes without end must not fill our memory.
+    fn keep_last(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes);
+        let surplus = self.tail.len().saturating_sub(TAIL_BYTES);
+        self.tail.drain(..surplus);
+    }
+
+    /// The last that it wrote, each line indented on a line of its own; or nothing.
+    fn last_words(&self) -> String {
+        let text = String::from_utf8_lossy(&self.tail);
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = lines[lines.len().saturating_sub(LAST_LINES)..].iter();
+        shown.flat_map(|line| ["\n    ", line]).collect()
+    }
+}
+
+fn greeted(
+    hello: Result<FromRunner, rework_core::frame::FrameError>,
+) -> Result<Vec<Definition>, Why> {
+    match hello {
+        Ok(FromRunner::Hello { version: protocol::VERSION, operations, .. }) => Ok(operations),
+        Ok(FromRunner::Hello { version, sdk, .. }) => Err(Why::Version { version, sdk }),
+        Ok(_) => Err(Why::NotHello),
+        Err(error) => Err(Why::Protocol(error.into())),
+    }
+}
+
+/// Workers hold every input against its schema: one that cannot be made ready is refused now.
+fn schemas_compile(operations: &[Definition]) -> Result<(), Why> {
+    for operation in operations {
+        for schema in [&operation.input, &operation.output].into_iter().flatten() {
+            Schema::compile(schema).map_err(|error| Why::Schema {
+                operation: operation.name.clone(),
+                why: error.to_string(),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// An executable that did not say what it can run.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` {why}", path.display())]
+pub struct InspectError {
+    path: PathBuf,
+    #[source]
+    why: Why,
+}
+
+impl InspectError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match &self.why {
+            Why::Version { .. } => {
+                Some("build it with the SDK of this version, or use the `rework` of its own".into())
+            }
+            Why::Launch(LaunchError::Program { .. }) => {
+                Some("is it made for this machine? a command goes into a manifest (`.toml`)".into())
+            }
+            Why::Silent { .. } | Why::Late { .. } | Why::NotHello | Why::Protocol(_) => Some(
+                "a program of operations calls `rework::run()`; any other command goes into a \
+                 manifest (`.toml`)"
+                    .into(),
+            ),
+            Why::Schema { .. } | Why::Launch(_) | Why::System(_) => None,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Why {
+    #[error("cannot be started: {}", cause(.0))]
+    Launch(#[from] LaunchError),
+    #[error("cannot be inspected: {0}")]
+    System(#[from] io::Error),
+    #[error("ended ({exit}) without saying which operations it has{said}")]
+    Silent { exit: String, said: String },
+    #[error("did not say within {} s which operations it has{said}", timeout.as_secs())]
+    Late { timeout: Duration, said: String },
+    #[error(
+        "speaks version {version} of the runner protocol ({sdk}), this `rework` version {}",
+        protocol::VERSION
+    )]
+    Version { version: u32, sdk: String },
+    #[error("did not begin with `hello`")]
+    NotHello,
+    #[error("does not speak the runner protocol: {0}")]
+    Protocol(#[from] FramesError),
+    #[error("defines operation `{operation}`, whose schema is {why}")]
+    Schema { operation: String, why: String },
+}
+
+/// The innermost cause: the system's own words.
+fn cause(error: &LaunchError) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn program(folder: &Path, script: &str) -> PathBuf {
+        let path = folder.join("program");
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    async fn fault_of(script: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = program(folder.path(), script);
+        let error = inspect(&path, Duration::from_secs(1)).await.unwrap_err();
+        error.to_string().replace(&path.display().to_string(), "program")
+    }
+
+    /// A shell command that sends a `hello`.
+    fn hello(version: u32, operations: &str) -> String {
+        let head = format!(
+            r#"{{"type":"hello","version":{version},"sdk":"perl 1","operations":{operations}}}"#
+        );
+        let [a, b, c, d] = (head.len() as u32).to_le_bytes();
+        format!(r"printf '\{a:03o}\{b:03o}\{c:03o}\{d:03o}\000\000\000\000{head}' >&3")
+    }
+
+    #[tokio::test]
+    async fn what_is_not_ours_is_told_apart() {
+        for (script, said) in [
+            (
+                "#!/bin/sh\nseq 1 9 >&2; printf bye >&2; exit 3",
+                "`program` ended (exit code 3) without saying which operations it has\
+                 \n    6\n    7\n    8\n    9\n    bye",
+            ),
+            (
+                "#!/bin/sh\necho waiting >&2; sleep 600",
+                "`program` did not say within 1 s which operations it has\n    waiting",
+            ),
+            ("#!/nowhere/sh\n", "`program` cannot be started: No such file or directory"),
+            ("\x01\x02", "`program` cannot be started: Exec format error"),
+            (
+                "#!/bin/sh\nprintf 'GET / HTTP/1.1\\r\\n' >&3; sleep 600",
+                "`program` does not speak the runner protocol: a frame of",
+            ),
+            ("#!/bin/sh\nenv | grep -q ^REWORK_RUNNER_FD=3 && exit 7", "(exit code 7)"),
+            ("#!/bin/sh\nkill -9 $$", "(signal 9 (killed))"),
+        ] {
+            let fault = fault_of(script).await;
+            assert!(fault.contains(said), "{script}: {fault}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_version_is_named() {
+        let fault = fault_of(&format!("#!/bin/sh\n{}; sleep 600", hello(9, "[]"))).await;
+        let said = "`program` speaks version 9 of the runner protocol (perl 1), this `rework` \
+                    version 1";
+        assert_eq!(fault, said);
+    }
+
+    #[tokio::test]
+    async fn a_schema_that_is_none_is_refused() {
+        let bad = r#"[{"domain":"a","name":"b","input":{"type":"intger"}}]"#;
+        let fault = fault_of(&format!("#!/bin/sh\n{}; read x <&3", hello(1, bad))).await;
+        assert!(fault.contains("defines operation `b`, whose schema is not a JSON"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn operations_are_told_and_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        let said = hello(1, r#"[{"domain":"images","name":"resize"}]"#);
+        let script = format!("#!/bin/sh\nsleep 600 & echo $! > {}\n{said}\nwait", pid.display());
+        let found = inspect(&program(folder.path(), &script), TIMEOUT).await.unwrap();
+        assert_eq!(found[0].name, "resize");
+        assert_eq!(found[0].limits.attempts, 1);
+        let pid = std::fs::read_to_string(pid).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        assert!(stat.as_ref().map_or(true, |stat| stat.contains(") Z ")), "{stat:?}");
+    }
+}

@@ -1,0 +1,85 @@
+//! What a worker remembers of operations: their limits, their schemas ready for use, their code.
+
+use std::{collections::HashMap, path::PathBuf, rc::Rc};
+
+use rework_core::{
+    claim::{OperationVersion, Payload, Placed},
+    kind::Kind,
+    operation::Definition,
+    validate::Schema,
+};
+
+use crate::{ending::Verdict, recorder::Recorder};
+
+/// Operations that a worker remembers; past it, it forgets all and asks again.
+const MAX_REMEMBERED: usize = 256;
+
+/// An operation, ready to be run here.
+pub(crate) struct Operation {
+    /// Name, schemas and limits.
+    pub definition: Definition,
+    /// How this host runs it.
+    pub kind: Kind,
+    /// Its executable or manifest.
+    pub path: PathBuf,
+    input: Option<Schema>,
+}
+
+/// The operations of a worker.
+#[derive(Default)]
+pub(crate) struct Operations {
+    known: HashMap<OperationVersion, Rc<Operation>>,
+}
+
+impl Operations {
+    /// The details of an operation in this very version; the database is asked once.
+    pub(crate) async fn get(
+        &mut self,
+        version: OperationVersion,
+        recorder: &Recorder,
+    ) -> Result<Rc<Operation>, Verdict> {
+        if let Some(known) = self.known.get(&version) {
+            return Ok(Rc::clone(known));
+        }
+        let gone = |why: &dyn std::fmt::Display| {
+            Verdict::refused(format!("the operation cannot be loaded: {why}"))
+        };
+        let placed = match recorder.placed(version).await {
+            Ok(answer) => answer.map_err(|error| gone(&error))?,
+            Err(stopped) => return Err(gone(&stopped)),
+        };
+        let operation = Rc::new(Operation::new(placed).map_err(|why| gone(&why))?);
+        if self.known.len() >= MAX_REMEMBERED {
+            self.known.clear();
+        }
+        self.known.insert(version, Rc::clone(&operation));
+        Ok(operation)
+    }
+}
+
+impl Operation {
+    fn new(placed: Placed) -> Result<Operation, String> {
+        let kind = Kind::parse(&placed.kind)
+            .ok_or_else(|| format!("this `rework` does not know the kind `{}`", placed.kind))?;
+        let input = placed.definition.input.as_ref().map(Schema::compile).transpose();
+        Ok(Operation {
+            input: input.map_err(|error| format!("its input schema: {error}"))?,
+            definition: placed.definition,
+            kind,
+            path: PathBuf::from(placed.path),
+        })
+    }
+
+    /// Whether an input fits; bytes are the operation's own affair.
+    pub(crate) fn check(&self, input: &Payload) -> Result<(), Verdict> {
+        let Some(schema) = &self.input else { return Ok(()) };
+        let text = match input {
+            Payload::Json(text) => text.as_str(),
+            Payload::None => "null",
+            Payload::Bytes(_) => return Ok(()),
+        };
+        schema
+            .check(text.as_bytes())
+            .map_err(|misfit| Verdict::refused(format!("the input does not fit: {misfit}")))
+    }
+}

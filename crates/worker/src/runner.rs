@@ -1,0 +1,286 @@
+//! A runner: the process in which an operation's own code lives, with all that a worker holds of
+//! it. An SDK's runner speaks frames and stays warm; a command's lives for one run.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rework_core::{
+    control::{MemoryRung, Start},
+    operation::Limits,
+    protocol::{self, FromRunner, ToRunner},
+    report::Line,
+};
+use rework_process::{Child, Containment, Exit, Launch, Tree};
+use tokio::time::Instant;
+
+use crate::{
+    ending::words,
+    environment::{Secrets, Variable, cleaned},
+    frames::{Frames, FramesError},
+    revision::Revision,
+    stream::Stream,
+};
+
+/// How long processes may take to die before they are called unkillable.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs shorter than this are not asked for their memory where it is not limited.
+const WORTH_A_LOOK: Duration = Duration::from_millis(100);
+
+/// A process and what holds it.
+pub(crate) struct Runner {
+    /// The code that it runs.
+    pub revision: Revision,
+    /// The process itself.
+    pub child: Child,
+    /// All of its processes.
+    pub tree: Tree,
+    /// Where an SDK's runner speaks; none: a command.
+    pub frames: Option<Frames>,
+    /// What it writes on fd 1.
+    pub stdout: Stream,
+    /// What it writes on fd 2.
+    pub stderr: Stream,
+    /// Its memory limit is kept by looking, not by the kernel.
+    pub sampled: bool,
+    /// Runs so far.
+    pub runs: u32,
+    /// When it last had work.
+    pub used: Instant,
+}
+
+/// What a worker starts runners with.
+pub(crate) struct Nursery {
+    containment: Containment,
+    mark: String,
+    page: File,
+    secrets: Secrets,
+    number: u32,
+}
+
+/// What is to be started.
+pub(crate) struct Program {
+    /// A path, or a name to be found in `PATH`.
+    pub executable: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Its working directory.
+    pub cwd: PathBuf,
+    /// Its whole environment, but for what frames need.
+    pub env: Vec<Variable>,
+    /// Its fd 0.
+    pub stdin: OwnedFd,
+}
+
+/// Why there is no runner.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// It could not be started at all.
+    #[error("{}", chain(.0))]
+    Launch(#[from] rework_process::LaunchError),
+    /// The machine refused what a runner needs.
+    #[error("a runner could not be prepared: {0}")]
+    System(#[from] io::Error),
+    /// It ended before it said `hello`.
+    #[error("it ended before it was ready: {exit}{said}")]
+    Ended {
+        /// How, in words.
+        exit: String,
+        /// The last that it wrote, after `: `, or nothing.
+        said: String,
+    },
+    /// It did not say `hello` in time.
+    #[error("it was not ready after {} s, the start timeout", .0.as_secs())]
+    Timeout(Duration),
+    /// What it said is not `hello` of a version that we speak.
+    #[error("it does not speak this version of the runner protocol: {0}")]
+    Protocol(String),
+}
+
+/// Where an error came from matters more than that there was one.
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}
+
+impl Nursery {
+    /// As the monitor says.
+    pub(crate) fn new(start: &Start, page: File, secrets: Secrets) -> Nursery {
+        let containment = Containment::from_parts(start.cgroup.clone(), start.memory.clone());
+        Nursery { containment, mark: start.mark.clone(), page, secrets, number: 0 }
+    }
+
+    /// The page in which (task, run) is noted before its first instruction.
+    pub(crate) fn page(&self) -> &File {
+        &self.page
+    }
+
+    /// The folder of this worker's temporary files.
+    pub(crate) fn folder(&self) -> PathBuf {
+        std::env::temp_dir().join(format!("rework-{}", self.mark))
+    }
+
+    /// The worker's own environment, without what operation code must not see; what an operation
+    /// lets through by name stays.
+    pub(crate) fn environment(&self, lets_through: impl Fn(&str) -> bool) -> Vec<Variable> {
+        cleaned(std::env::vars_os(), &self.secrets, lets_through)
+    }
+
+    /// The program of an SDK: the executable itself.
+    pub(crate) fn executable(&self, path: &Path) -> io::Result<Program> {
+        Ok(Program {
+            executable: path.into(),
+            args: Vec::new(),
+            cwd: std::env::current_dir()?,
+            env: self.environment(|_| false),
+            stdin: File::open("/dev/null")?.into(),
+        })
+    }
+
+    /// Starts a process in a tree of its own. With `speaks`, it is given a socket for frames.
+    pub(crate) fn start(
+        &mut self,
+        program: Program,
+        revision: Revision,
+        speaks: bool,
+        memory_bytes: Option<i64>,
+    ) -> Result<Runner, StartError> {
+        self.number += 1;
+        let mut tree = Tree::new(&self.containment, &self.mark, self.number)?;
+        tree.set_memory_limit(memory_bytes.map(i64::unsigned_abs))?;
+        let (stdout, out) = Stream::new("stdout", "INFO")?;
+        let (stderr, err) = Stream::new("stderr", "WARNING")?;
+        let mut env = program.env;
+        let mut fds = Vec::new();
+        let mut frames = None;
+        if speaks {
+            let (ours, theirs) = Frames::pair()?;
+            frames = Some(ours);
+            fds.push((theirs, protocol::SOCKET_FD));
+            fds.push((self.page.try_clone()?.into(), protocol::PAGE_FD));
+            env.push((protocol::SOCKET_FD_VAR.into(), protocol::SOCKET_FD.to_string().into()));
+            env.push((protocol::PAGE_FD_VAR.into(), protocol::PAGE_FD.to_string().into()));
+        }
+        let child = tree.launch(Launch {
+            program: program.executable,
+            args: program.args,
+            env,
+            cwd: program.cwd,
+            stdin: program.stdin,
+            stdout: out,
+            stderr: err,
+            fds,
+        })?;
+        let used = Instant::now();
+        let sampled = self.containment.memory == MemoryRung::Sampled;
+        Ok(Runner { revision, child, tree, frames, stdout, stderr, sampled, runs: 0, used })
+    }
+}
+
+impl Runner {
+    /// Waits for the `hello` of an SDK's runner. What it writes meanwhile belongs to the run that
+    /// it was started for.
+    pub(crate) async fn hello(
+        &mut self,
+        within: Duration,
+        lines: &mut Vec<Line>,
+    ) -> Result<(), StartError> {
+        let Some(frames) = &mut self.frames else { return Ok(()) };
+        let version = ToRunner::Hello { version: protocol::VERSION };
+        frames.send(&version, &[]).map_err(|error| StartError::Protocol(error.to_string()))?;
+        let late = tokio::time::sleep(within);
+        tokio::pin!(late);
+        loop {
+            tokio::select! {
+                frame = frames.next() => match frame {
+                    Ok(Some(frame)) => return greeted(frame.message()),
+                    Ok(None) => break,
+                    Err(error) => return Err(StartError::Protocol(error.to_string())),
+                },
+                read = self.stdout.read(), if self.stdout.is_open() => self.stdout.split(&read?, lines),
+                read = self.stderr.read(), if self.stderr.is_open() => self.stderr.split(&read?, lines),
+                () = &mut late => return Err(StartError::Timeout(within)),
+            }
+        }
+        // The socket is closed: either it ends, or it is none of ours and only closed what it
+        // did not know.
+        let exit = tokio::select! {
+            exit = self.child.wait() => exit?,
+            () = &mut late => return Err(StartError::Timeout(within)),
+        };
+        self.drain(lines)?;
+        Err(StartError::Ended { exit: words(exit), said: last_words(lines) })
+    }
+
+    /// Reads all that is in its pipes now.
+    pub(crate) fn drain(&mut self, lines: &mut Vec<Line>) -> io::Result<()> {
+        self.stdout.drain(lines)?;
+        self.stderr.drain(lines)
+    }
+
+    /// Its next message; none for ever for a command.
+    pub(crate) async fn next(
+        frames: &mut Option<Frames>,
+    ) -> Result<Option<rework_core::frame::Frame>, FramesError> {
+        match frames {
+            Some(frames) => frames.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Sets the memory limit of the next run.
+    pub(crate) fn limit_memory(&mut self, bytes: Option<i64>) -> io::Result<()> {
+        self.tree.set_memory_limit(bytes.map(i64::unsigned_abs))?;
+        if bytes.is_some() {
+            self.tree.memory_peak_reset();
+        }
+        Ok(())
+    }
+
+    /// The most memory of the run that has just ended, in bytes. Of a short run without a limit in
+    /// a warm runner nobody asks, and looking costs more than the run.
+    pub(crate) fn memory_peak(&self, limits: &Limits, took: Duration) -> Option<i64> {
+        let asked = limits.memory_bytes.is_some() || (self.runs == 0 && took > WORTH_A_LOOK);
+        asked.then(|| self.tree.memory_peak()).filter(|peak| *peak > 0).map(|peak| peak as i64)
+    }
+
+    /// Whether its process has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Kills all of it.
+    pub(crate) async fn kill(&mut self) -> Result<Option<Exit>, rework_process::Unkillable> {
+        self.tree.kill(PATIENCE).await?;
+        Ok(self.child.wait().await.ok())
+    }
+}
+
+fn greeted(hello: Result<FromRunner, rework_core::frame::FrameError>) -> Result<(), StartError> {
+    match hello {
+        Ok(FromRunner::Hello { version: protocol::VERSION, .. }) => Ok(()),
+        Ok(FromRunner::Hello { version, .. }) => Err(StartError::Protocol(format!(
+            "it speaks version {version}, this `rework` version {}",
+            protocol::VERSION
+        ))),
+        Ok(_) => Err(StartError::Protocol("its first frame is not `hello`".to_owned())),
+        Err(error) => Err(StartError::Protocol(error.to_string())),
+    }
+}
+
+fn last_words(lines: &[Line]) -> String {
+    lines
+        .iter()
+        .rev()
+        .find(|line| !line.bytes.is_empty())
+        .map(|line| format!(": {}", String::from_utf8_lossy(&line.bytes)))
+        .unwrap_or_default()
+}
