@@ -1,7 +1,7 @@
 //! The command line as a whole: what every command understands, and the help of `rework` itself,
 //! with the commands in groups.
 
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 use anstyle::Style;
 use clap::{Args, CommandFactory as _, Parser};
@@ -73,12 +73,12 @@ fn help(parser: &clap::Command) -> String {
     let width = names.map(|name| name.len()).max().unwrap_or(0);
     let mut text = String::from("{about}\n\n{usage-heading} {usage}\n");
     for (group, names) in GROUPS {
-        text.push_str(&format!("\n{HEADING}{group}:{HEADING:#}\n"));
+        let _ = writeln!(text, "\n{HEADING}{group}:{HEADING:#}");
         for name in *names {
             let command = parser.find_subcommand(name);
             let about = command.and_then(|c| c.get_about()).map(ToString::to_string);
             let about = about.unwrap_or_default();
-            text.push_str(&format!("  {NAME}{name:width$}{NAME:#}  {about}\n"));
+            let _ = writeln!(text, "  {NAME}{name:width$}{NAME:#}  {about}");
         }
     }
     text.push_str("\n{options}\n\n`rework COMMAND --help` says more about a command.\n");

@@ -4,7 +4,7 @@
 //! Done before the real parsing, since the commands' own first arguments are optional or free.
 //! The one thing looked up in the parser is which options take a value.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use clap::{ArgAction, Command};
 use rework_core::connect::Dsn;
@@ -67,8 +67,10 @@ fn takes_next(parser: &Command, command: Option<&Command>, option: &str) -> Opti
     if option.contains('=') {
         return Some(false);
     }
-    let known = || command.into_iter().flat_map(Command::get_arguments).chain(parser.get_arguments());
-    let takes_value = |arg: &clap::Arg| matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+    let known =
+        || command.into_iter().flat_map(Command::get_arguments).chain(parser.get_arguments());
+    let takes_value =
+        |arg: &clap::Arg| matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
     if let Some(name) = option.strip_prefix("--") {
         let named = |arg: &&clap::Arg| {
             arg.get_long() == Some(name)
@@ -88,11 +90,6 @@ fn takes_next(parser: &Command, command: Option<&Command>, option: &str) -> Opti
         }
     }
     Some(false)
-}
-
-/// Whether these arguments name nothing to do at all.
-pub(crate) fn is_bare(args: &[OsString]) -> bool {
-    args.iter().skip(1).all(|arg| arg == OsStr::new("--"))
 }
 
 #[cfg(test)]

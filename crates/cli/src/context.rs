@@ -52,7 +52,7 @@ pub struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(command: &str, options: Options) -> Context {
+    pub(crate) fn new(command: &str, options: &Options) -> Context {
         let stdout = io::stdout();
         Context {
             choice: options.choice(),

@@ -16,6 +16,7 @@ mod database;
 pub mod dev;
 pub mod escape;
 pub mod exit;
+pub mod host;
 mod json_list;
 mod log_text;
 mod logging;
@@ -58,7 +59,7 @@ fn typed() -> anyhow::Result<ExitCode> {
         return Err(secret::reexecute(text, argv::without_database(args)));
     }
     logging::start(command.runs_long());
-    let context = Context::new(&name, options);
+    let context = Context::new(&name, &options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(command.run(&context));
     // What still runs in the background is nobody's any more.

@@ -16,6 +16,8 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 
+use rework_core::error::Error as CoreError;
+
 use crate::{dev::DevError, escape, exit::Exit};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -78,7 +80,7 @@ pub struct ClosedPipe;
 
 /// The code to exit with.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
-    if error.chain().any(|cause| cause.is::<ClosedPipe>()) {
+    if error.chain().any(<dyn StdError>::is::<ClosedPipe>) {
         return Exit::Done;
     }
     error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).map_or(Exit::Error, |h| h.exit)
@@ -94,7 +96,7 @@ pub(crate) fn print(error: &anyhow::Error) {
 
 /// The text for standard error, newline included; empty where there is nothing to say.
 pub fn render(error: &anyhow::Error, colour: bool) -> String {
-    if error.chain().any(|cause| cause.is::<ClosedPipe>()) {
+    if error.chain().any(<dyn StdError>::is::<ClosedPipe>) {
         return String::new();
     }
     let mut text = String::new();
@@ -119,7 +121,7 @@ fn hint_of(cause: &(dyn StdError + 'static)) -> Option<String> {
     cause
         .downcast_ref::<Hinted>()
         .and_then(|hinted| hinted.hint.clone())
-        .or_else(|| cause.downcast_ref::<rework_core::error::Error>().and_then(|e| e.hint()))
+        .or_else(|| cause.downcast_ref::<CoreError>().and_then(CoreError::hint))
         .or_else(|| cause.downcast_ref::<DevError>().and_then(DevError::hint))
 }
 

@@ -1,6 +1,8 @@
 //! Rows of a list, their columns aligned: the same lines on a terminal and in a file, with
 //! colours on a terminal only.
 
+use std::fmt::Write as _;
+
 use anstyle::Style;
 
 use crate::escape;
@@ -76,7 +78,7 @@ fn render_row(row: &[Cell], widths: &[usize], colour: bool) -> String {
             line.extend(std::iter::repeat_n(' ', owed));
             owed = 0;
             let style = if colour { cell.style } else { Style::new() };
-            line.push_str(&format!("{style}{}{style:#}", cell.text));
+            let _ = write!(line, "{style}{}{style:#}", cell.text);
         }
         owed += usize::from(!cell.right) * padding + 1;
     }

@@ -1,5 +1,7 @@
 //! A task in words: what it is, where it is, why, and what to type next.
 
+use std::fmt::Write as _;
+
 use anstyle::Style;
 use rework_core::{
     claim::Payload,
@@ -91,7 +93,9 @@ pub(crate) fn next(task: &Task) -> String {
             "`rework log-task {id} --follow` shows what it writes, `rework abort-task {id}` ends it"
         ),
         State::Delayed | State::Waiting | State::Queued => {
-            format!("`rework wait-task {id}` waits for its end, `rework list-workers` shows who may run it")
+            format!(
+                "`rework wait-task {id}` waits for its end, `rework list-workers` shows who may run it"
+            )
         }
     }
 }
@@ -155,7 +159,7 @@ fn payload(payload: &Payload) -> Option<String> {
 fn shortened(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN).collect();
     if shown.len() < text.len() {
-        shown.push_str(&format!("… ({} bytes)", text.len()));
+        let _ = write!(shown, "… ({} bytes)", text.len());
     }
     shown
 }
@@ -200,8 +204,8 @@ mod tests {
         begun + TimeDelta::seconds(seconds)
     }
 
-    fn raw(json: &str) -> Option<Box<RawValue>> {
-        Some(RawValue::from_string(json.to_owned()).unwrap())
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).unwrap()
     }
 
     fn task(state: State) -> Task {
@@ -225,9 +229,9 @@ mod tests {
             finished_at: state.is_end().then(|| at(304)),
             input: Payload::Json("{\"width\":\n300}".into()),
             output: Payload::Bytes(vec![0; 24]),
-            error: raw(r#"{"kind": "panic", "message": "oops"}"#),
+            error: Some(raw(r#"{"kind": "panic", "message": "oops"}"#)),
             reason: Some("exit code 3".into()),
-            progress: raw(r#"{"done": 3, "total": 10, "message": "cropping"}"#),
+            progress: Some(raw(r#"{"done": 3, "total": 10, "message": "cropping"}"#)),
             unique_key: None,
             metadata: None,
             revision: Some("2 (a1b2)".into()),

@@ -18,16 +18,13 @@ pub fn life(
     started: Option<DateTime<Utc>>,
     finished: Option<DateTime<Utc>>,
 ) -> String {
-    let mut text = format!("[{}]", moment(begun));
-    match (started, finished) {
-        (None, None) => return text,
-        (Some(started), _) => text.push_str(&format!(" → [{}]", moment(started))),
-        (None, Some(_)) => text.push_str(" → [not started]"),
-    }
-    if let Some(finished) = finished {
-        text.push_str(&format!(" → [{}]", moment(finished)));
-    }
-    text
+    let in_brackets = |at| format!("[{}]", moment(at));
+    let started = match (started, finished) {
+        (None, Some(_)) => Some("[not started]".to_owned()),
+        (started, _) => started.map(in_brackets),
+    };
+    let dates = [Some(in_brackets(begun)), started, finished.map(in_brackets)];
+    dates.into_iter().flatten().collect::<Vec<_>>().join(" → ")
 }
 
 /// The time between two moments: `38 ms`, `1.2 s`, `5m03s`, `2h07m`, `3d04h`.

@@ -76,17 +76,19 @@ pub enum ArgumentError {
         name: String,
     },
     /// The input is no object, so that nothing in it has a name.
-    #[error("the input is {type_name} and has no named parts: give it whole, as JSON")]
+    #[error("the input ({type_name}) has no named parts: give it whole, as JSON")]
     NoNames {
         /// What the input is.
         type_name: String,
     },
 }
 
-/// The arguments that an input of this schema can be given as, in the schema's order. None, if it
-/// is no object.
+/// The arguments that an input of this schema can be given as, those that it needs first. None, if
+/// it is no object.
 pub fn describe(schema: &Value) -> Vec<Argument> {
-    properties(schema).iter().map(|property| argument(schema, property)).collect()
+    let mut properties = properties(schema);
+    properties.sort_by_key(|property| !property.required);
+    properties.iter().map(|property| argument(schema, property)).collect()
 }
 
 fn argument(schema: &Value, property: &Property) -> Argument {
@@ -274,7 +276,7 @@ mod tests {
         let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
         assert_eq!(parse(&map, &words), Ok(json!({"a": 1})));
         let error = parse(&json!({"type": ["number", "string"]}), &words).unwrap_err();
-        let said = "the input is number or string and has no named parts: give it whole, as JSON";
+        let said = "the input (number or string) has no named parts: give it whole, as JSON";
         assert_eq!(error.to_string(), said);
     }
 
@@ -282,6 +284,8 @@ mod tests {
     fn arguments_describe_themselves() {
         let arguments = describe(&schema());
         let by_name = |name: &str| arguments.iter().find(|a| a.name == name).unwrap();
+        let needed: Vec<_> = arguments[..2].iter().map(|a| (&*a.name, a.required)).collect();
+        assert_eq!(needed, [("tags", true), ("width", true)]);
         assert_eq!(arguments.iter().filter(|a| a.required).count(), 2);
         assert_eq!(by_name("max_scale").flag(), "--max-scale");
         assert_eq!(by_name("max_scale").default, Some(json!(1.5)));

@@ -11,6 +11,7 @@ pub mod complete;
 pub mod connect;
 pub mod control;
 pub mod error;
+pub mod follow_logs;
 pub mod frame;
 pub mod kind;
 pub mod lease;

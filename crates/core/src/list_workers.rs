@@ -58,8 +58,7 @@ pub enum WorkerState {
 /// The workers that live, and those that ended within the last `ended_ms` milliseconds (none:
 /// all), first one first.
 pub async fn list(db: &Db, ended_ms: Option<i64>) -> Result<Vec<Worker>> {
-    let rows =
-        db.query(include_str!("sql/list_workers.sql"), &[(&ended_ms, Type::INT8)]).await?;
+    let rows = db.query(include_str!("sql/list_workers.sql"), &[(&ended_ms, Type::INT8)]).await?;
     let worker = |row: &tokio_postgres::Row| {
         let (started_at, finished_at, task) = (row.get(10), row.get(11), row.get(5));
         Worker {

@@ -22,8 +22,7 @@ pub struct Status {
 /// Has the ends of these tasks notified on [`CHANNEL`], and gives the ids of those that exist.
 /// Listen first, then watch, then look.
 pub async fn watch(db: &Db, tasks: &[i64]) -> Result<Vec<i64>> {
-    let rows =
-        db.query(include_str!("sql/watch_tasks.sql"), &[(&tasks, Type::INT8_ARRAY)]).await?;
+    let rows = db.query(include_str!("sql/watch_tasks.sql"), &[(&tasks, Type::INT8_ARRAY)]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

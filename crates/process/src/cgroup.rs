@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::found::strike;
 use crate::hierarchy::{parse_pids, read_pids};
 use crate::pidfd;
-use crate::procfs::{Seen, parse_folder, seen_alive};
+use crate::procfs::{parse_folder, seen_alive};
 
 /// How long a folder that was left over under the same name may take to die.
 const LEFTOVER_PATIENCE: u32 = 200;
@@ -49,13 +50,13 @@ impl Group {
         Ok(self.procs.try_clone()?.into())
     }
 
-    /// What runs in it and below it.
-    pub(crate) fn members(&self) -> Vec<Seen> {
+    /// The pids of what is in it and below it.
+    pub(crate) fn pids(&self) -> Vec<i32> {
         let mut pids = self.own_pids();
         for folder in self.subfolders() {
-            visit(&folder, &mut |folder| pids.extend(read_pids(folder).unwrap_or_default()));
+            pids.extend(pids_below(&folder));
         }
-        pids.into_iter().filter_map(seen_alive).collect()
+        pids
     }
 
     /// Whether anything runs in it or below it, also in other pid namespaces.
@@ -63,7 +64,7 @@ impl Group {
         match fs::read_to_string(self.path.join("cgroup.events")) {
             Ok(events) => events.lines().any(|line| line == "populated 1"),
             // v1 has no such file, and a folder that is gone has no process.
-            Err(_) => !self.members().is_empty(),
+            Err(_) => !self.pids().is_empty(),
         }
     }
 
@@ -81,7 +82,8 @@ impl Group {
 
     /// Sends a signal to everything in it and below it.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
-        self.members().into_iter().try_for_each(|seen| pidfd::strike(seen, signal))
+        let mut members = self.pids().into_iter().filter_map(seen_alive);
+        members.try_for_each(|seen| pidfd::strike(seen, signal))
     }
 
     /// Removes the folder and those below it; `ResourceBusy` while something runs there.
@@ -100,7 +102,7 @@ impl Group {
 
     /// A look at the number of links spares the reading of a folder that has none.
     fn subfolders(&self) -> Vec<PathBuf> {
-        match self.procs.metadata().and_then(|_| fs::metadata(&self.path)) {
+        match fs::metadata(&self.path) {
             Ok(found) if found.nlink() > 2 => subfolders(&self.path),
             _ => Vec::new(),
         }
@@ -117,20 +119,18 @@ pub(crate) fn folders_of(parent: &Path, mark: &str) -> Vec<PathBuf> {
     subfolders(parent).into_iter().filter(is_wanted).collect()
 }
 
-/// What runs in a folder and below it.
-pub(crate) fn members_of(folder: &Path) -> Vec<Seen> {
+/// The pids of what is in a folder and below it.
+pub(crate) fn pids_below(folder: &Path) -> Vec<i32> {
     let mut found = Vec::new();
     visit(folder, &mut |folder| found.extend(read_pids(folder).unwrap_or_default()));
-    found.into_iter().filter_map(seen_alive).collect()
+    found
 }
 
 /// Kills everything in a folder and below it: at once where the kernel can, else one by one.
 pub(crate) fn kill_folder(folder: &Path) {
     if fs::write(folder.join("cgroup.kill"), "1").is_err() {
-        for seen in members_of(folder) {
-            if let Err(error) = pidfd::strike(seen, Signal::SIGKILL) {
-                tracing::debug!(pid = seen.pid, %error, "cannot kill a process");
-            }
+        for seen in pids_below(folder).into_iter().filter_map(seen_alive) {
+            strike(seen, Signal::SIGKILL);
         }
     }
 }

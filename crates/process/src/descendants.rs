@@ -1,54 +1,67 @@
 //! The processes below a process, by parentage, and those that carry a tree's mark.
 
-use std::collections::HashSet;
 use std::fs;
 use std::sync::OnceLock;
 
-use crate::procfs::{Seen, Stat, pids, seen_alive, tree_of};
+use crate::found::Found;
+use crate::procfs::{Stat, pids, seen_alive, tree_of};
 
-/// Everything that runs below a process, without itself.
-pub(crate) fn below(root: i32) -> Vec<Seen> {
-    let mut found = Vec::new();
-    let mut known = HashSet::from([root]);
+/// Adds everything that runs below a process, without itself.
+pub(crate) fn add_below(root: i32, found: &mut Found) {
     let mut open = vec![root];
     while let Some(parent) = open.pop() {
-        for pid in children_of(parent) {
-            if let Some(seen) = seen_alive(pid).filter(|_| known.insert(pid)) {
-                found.push(seen);
-                open.push(pid);
+        for seen in children_of(parent).into_iter().filter_map(seen_alive) {
+            if found.add(seen) {
+                open.push(seen.pid);
             }
         }
     }
-    found
+}
+
+/// Adds what belongs, by its mark, to a tree that is wanted; never this process itself.
+pub(crate) fn add_carrying(wanted: impl Fn(&str, u32) -> bool, found: &mut Found) {
+    let own = std::process::id() as i32;
+    found.add_pids(
+        pids()
+            .into_iter()
+            .filter(|pid| *pid != own)
+            .filter(|pid| tree_of(*pid).is_some_and(|(mark, number)| wanted(&mark, number))),
+    );
 }
 
 /// The children of all threads of a process, zombies too.
 pub(crate) fn children_of(pid: i32) -> Vec<i32> {
     if !kernel_lists_children() {
-        return pids()
-            .into_iter()
-            .filter(|child| Stat::read(*child).is_some_and(|stat| stat.parent == pid))
-            .collect();
+        return children_by_search(pid);
     }
-    let mut children = Vec::new();
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
-        if let Ok(text) = fs::read_to_string(thread.path().join("children")) {
-            children
-                .extend(text.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
-        }
-    }
-    children
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads
+        .flat_map(|thread| read_children(&format!("/proc/{pid}/task/{}", name(&thread))))
+        .collect()
 }
 
-/// What runs and belongs, by its mark, to a tree that is wanted; never this process itself.
-pub(crate) fn carrying(wanted: impl Fn(&str, u32) -> bool) -> Vec<Seen> {
-    let own = std::process::id() as i32;
-    pids()
-        .into_iter()
-        .filter(|pid| *pid != own)
-        .filter(|pid| tree_of(*pid).is_some_and(|(mark, number)| wanted(&mark, number)))
-        .filter_map(seen_alive)
-        .collect()
+/// The children of this process that were started by its main thread, and all that it adopted.
+pub(crate) fn own_children() -> Vec<i32> {
+    let own = std::process::id();
+    if kernel_lists_children() {
+        read_children(&format!("/proc/{own}/task/{own}"))
+    } else {
+        children_by_search(own as i32)
+    }
+}
+
+fn name(entry: &fs::DirEntry) -> String {
+    entry.file_name().to_string_lossy().into_owned()
+}
+
+fn read_children(thread: &str) -> Vec<i32> {
+    let text = fs::read_to_string(format!("{thread}/children")).unwrap_or_default();
+    text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+fn children_by_search(parent: i32) -> Vec<i32> {
+    let is_child = |pid: &i32| Stat::read(*pid).is_some_and(|stat| stat.parent == parent);
+    pids().into_iter().filter(is_child).collect()
 }
 
 /// A kernel may be built without `CONFIG_PROC_CHILDREN`.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::cgroup::remove_folder;
-use crate::members::strike_all;
+use crate::found::{Found, strike};
 use crate::offspring::reap_adopted;
 use crate::procfs::{Seen, Stat};
 use crate::tree::Unkillable;
@@ -27,24 +27,25 @@ const REMOVAL_PATIENCE: Duration = Duration::from_millis(500);
 /// Kills whatever `look` finds until it finds nothing, and tells how many that were.
 pub(crate) async fn until_gone(
     patience: Duration,
-    look: impl Fn() -> Vec<Seen>,
+    look: impl Fn(&mut Found),
 ) -> Result<usize, Unkillable> {
     let deadline = Instant::now() + patience;
     let mut killed = BTreeSet::new();
     let mut pause = PAUSES.0;
     for round in 0.. {
         reap_adopted();
-        let mut found = look();
+        let mut found = seen_by(&look);
         if found.is_empty() {
             break;
         }
-        if round >= FREEZE_FROM && found.iter().any(|seen| !killed.contains(seen)) {
+        if round >= FREEZE_FROM && !found.is_subset(&killed) {
             found = freeze(found, &look, deadline).await;
         }
-        strike_all(&found, Signal::SIGKILL);
+        for seen in &found {
+            strike(*seen, Signal::SIGKILL);
+        }
         killed.extend(found.iter().copied());
         if Instant::now() >= deadline {
-            found.sort_unstable();
             return Err(Unkillable { pids: found.iter().map(|seen| seen.pid).collect() });
         }
         tokio::time::sleep(pause).await;
@@ -67,18 +68,29 @@ pub(crate) async fn remove(folder: &Path) {
 
 /// Stops all that `look` finds until it finds nobody new, or until the deadline. One that is about
 /// to fork may do so until it has really stopped, so that is waited for before each look.
-async fn freeze(found: Vec<Seen>, look: &impl Fn() -> Vec<Seen>, deadline: Instant) -> Vec<Seen> {
+async fn freeze(
+    found: BTreeSet<Seen>,
+    look: &impl Fn(&mut Found),
+    deadline: Instant,
+) -> BTreeSet<Seen> {
     let mut stopped = BTreeSet::new();
     let mut new = found;
     while !new.is_empty() && Instant::now() < deadline {
-        strike_all(&new, Signal::SIGSTOP);
+        new.iter().for_each(|seen| strike(*seen, Signal::SIGSTOP));
         while !new.iter().all(is_still) && Instant::now() < deadline {
             tokio::time::sleep(PAUSES.0).await;
         }
-        stopped.extend(new);
-        new = look().into_iter().filter(|seen| !stopped.contains(seen)).collect();
+        stopped.append(&mut new);
+        new = seen_by(look).difference(&stopped).copied().collect();
     }
-    stopped.into_iter().chain(new).collect()
+    stopped.append(&mut new);
+    stopped
+}
+
+fn seen_by(look: &impl Fn(&mut Found)) -> BTreeSet<Seen> {
+    let mut found = Found::to_kill();
+    look(&mut found);
+    found.into_all()
 }
 
 fn is_still(seen: &Seen) -> bool {

@@ -14,6 +14,7 @@ mod cgroup;
 mod child;
 mod containment;
 mod descendants;
+mod found;
 mod hierarchy;
 mod identity;
 mod kill;

@@ -1,6 +1,5 @@
 //! Who belongs to a tree, on either rung, and how all of them are killed.
 
-use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -8,10 +7,10 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::cgroup::Group;
-use crate::descendants::{below, carrying};
+use crate::descendants::{add_below, add_carrying};
+use crate::found::Found;
 use crate::kill;
 use crate::offspring::{self, adopted};
-use crate::pidfd;
 use crate::procfs::{Seen, is_alive, tree_of};
 use crate::tree::Unkillable;
 
@@ -26,22 +25,20 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    /// All that runs in the tree, as far as a cheap look tells.
-    pub(crate) fn all(&self) -> Vec<Seen> {
-        let mut all = self.others();
-        all.extend(self.live_runner());
-        all
-    }
-
-    /// All but the runner.
-    pub(crate) fn others(&self) -> Vec<Seen> {
-        let runner = self.runner.get().copied();
+    /// Adds all but the runner, as far as a cheap look tells.
+    pub(crate) fn add_others(&self, found: &mut Found) {
         match &self.group {
             Some(group) => {
-                group.members().into_iter().filter(|seen| Some(*seen) != runner).collect()
+                let runner = self.kept_runner().map(|runner| runner.pid);
+                found.add_pids(group.pids().into_iter().filter(|pid| Some(*pid) != runner));
             }
-            None => self.relatives(),
+            None => self.add_relatives(found),
         }
+    }
+
+    /// The runner, if it runs.
+    pub(crate) fn live_runner(&self) -> Option<Seen> {
+        self.runner.get().copied().filter(|runner| is_alive(*runner))
     }
 
     /// Kills all of them; the tree is dead when this returns well.
@@ -49,17 +46,21 @@ impl Members {
         // Somebody may have moved the runner out of its cgroup, and its children went with it: then
         // only a look at every process finds them.
         let displaced = self.group.as_ref().is_none_or(|group| {
-            self.live_runner().is_some_and(|runner| !group.members().contains(&runner))
+            self.live_runner().is_some_and(|runner| !group.pids().contains(&runner.pid))
         });
         self.strike_at_once();
-        kill::until_gone(patience, || {
+        let look = |found: &mut Found| {
             if let Some(group) = self.group.as_ref().filter(|group| group.is_populated()) {
                 group.kill();
+                found.add_pids(group.pids());
             }
-            self.remaining(displaced)
-        })
-        .await
-        .map(drop)
+            self.add_relatives(found);
+            self.live_runner().map(|runner| found.add(runner));
+            if displaced {
+                add_carrying(|mark, number| mark == self.mark && number == self.number, found);
+            }
+        };
+        kill::until_gone(patience, look).await.map(drop)
     }
 
     /// Kills the runner's process group and the cgroup, without waiting: neither can be outrun by
@@ -73,50 +74,29 @@ impl Members {
 
     /// Only while the runner has not been waited for: after that, its number may be another's.
     pub(crate) fn signal_group(&self, signal: Signal) {
-        if let Some(runner) = self.runner.get().filter(|runner| offspring::is_kept(**runner)) {
+        if let Some(runner) = self.kept_runner() {
             // A group that is empty already is no error.
             let _ = killpg(Pid::from_raw(runner.pid), signal);
         }
     }
 
-    fn remaining(&self, everywhere: bool) -> Vec<Seen> {
-        let mut found: BTreeSet<Seen> = self.relatives().into_iter().collect();
-        found.extend(self.live_runner());
-        found.extend(self.group.iter().flat_map(Group::members));
-        if everywhere {
-            found.extend(carrying(|mark, number| self.is_of(mark, number)));
+    /// Adds what is below the runner, and what we adopted, but not what belongs to another tree of
+    /// the same worker.
+    fn add_relatives(&self, found: &mut Found) {
+        if let Some(runner) = self.kept_runner() {
+            add_below(runner.pid, found);
         }
-        found.into_iter().collect()
-    }
-
-    /// What is below the runner, and what we adopted, but not what belongs to another tree of ours.
-    fn relatives(&self) -> Vec<Seen> {
-        let runner = self.runner.get().filter(|runner| is_alive(**runner));
-        let mut found = runner.map_or_else(Vec::new, |runner| below(runner.pid));
         for orphan in adopted() {
             let owner = tree_of(orphan.pid);
             if !owner.is_some_and(|(mark, number)| mark == self.mark && number != self.number) {
-                found.push(orphan);
-                found.extend(below(orphan.pid));
+                found.add(orphan);
+                add_below(orphan.pid, found);
             }
         }
-        found
     }
 
-    fn live_runner(&self) -> Option<Seen> {
-        self.runner.get().copied().filter(|runner| is_alive(*runner))
-    }
-
-    fn is_of(&self, mark: &str, number: u32) -> bool {
-        mark == self.mark && number == self.number
-    }
-}
-
-/// Sends SIGKILL to each, if it still is who it was.
-pub(crate) fn strike_all(found: &[Seen], signal: Signal) {
-    for seen in found {
-        if let Err(error) = pidfd::strike(*seen, signal) {
-            tracing::debug!(pid = seen.pid, %signal, %error, "cannot signal a process");
-        }
+    /// The runner while its pid is its own: nobody has waited for it.
+    fn kept_runner(&self) -> Option<Seen> {
+        self.runner.get().copied().filter(|runner| offspring::is_kept(*runner))
     }
 }

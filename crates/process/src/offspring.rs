@@ -4,24 +4,29 @@
 //! they are killed with their tree and waited for here; what we started ourselves is waited for by
 //! its [`Child`](crate::Child), what was there before us is left alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use crate::descendants::children_of;
+use crate::descendants::{children_of, own_children};
 use crate::procfs::{Seen, Stat};
 
 /// Children that are not ours to sweep, and those whose [`Child`](crate::Child) was dropped early.
 struct Offspring {
+    /// Nobody else can have their pids before they are waited for.
+    started: BTreeMap<i32, Seen>,
     spared: BTreeSet<Seen>,
     abandoned: Vec<(Seen, OwnedFd)>,
 }
 
-static OFFSPRING: Mutex<Offspring> =
-    Mutex::new(Offspring { spared: BTreeSet::new(), abandoned: Vec::new() });
+static OFFSPRING: Mutex<Offspring> = Mutex::new(Offspring {
+    started: BTreeMap::new(),
+    spared: BTreeSet::new(),
+    abandoned: Vec::new(),
+});
 
 /// From now on, orphans below this process become its children. The children that it has already
 /// are spared.
@@ -60,12 +65,12 @@ pub(crate) fn adopted() -> Vec<Seen> {
 
 /// A child whose end is waited for by its owner.
 pub(crate) fn started(seen: Seen) {
-    offspring().spared.insert(seen);
+    offspring().started.insert(seen.pid, seen);
 }
 
 /// The child has been waited for: its pid is free.
 pub(crate) fn ended(seen: Seen) {
-    offspring().spared.remove(&seen);
+    offspring().started.remove(&seen.pid);
 }
 
 /// The child's owner no longer cares; we wait for it when it has ended.
@@ -75,29 +80,26 @@ pub(crate) fn abandon(seen: Seen, pidfd: OwnedFd) {
 
 /// Whether the child has not been waited for yet, so that its pid and its process group are its own.
 pub(crate) fn is_kept(seen: Seen) -> bool {
-    offspring().spared.contains(&seen)
+    offspring().started.get(&seen.pid) == Some(&seen)
 }
 
 fn adopted_stats() -> Vec<Stat> {
     let own = std::process::id() as i32;
-    let children = children_of(own);
-    if children.is_empty() {
-        return Vec::new();
-    }
-    let stats = children.into_iter().filter_map(Stat::read).filter(|stat| stat.parent == own);
+    let mut children = own_children();
     let kept = offspring();
-    stats.filter(|stat| !kept.spared.contains(&stat.seen)).collect()
+    children.retain(|pid| !kept.started.contains_key(pid));
+    let stats = children.into_iter().filter_map(Stat::read);
+    stats.filter(|stat| stat.parent == own && !kept.spared.contains(&stat.seen)).collect()
 }
 
 fn reap_abandoned() {
-    use std::os::fd::AsFd;
     let mut all = offspring();
-    let Offspring { spared, abandoned } = &mut *all;
+    let Offspring { started, abandoned, .. } = &mut *all;
     abandoned.retain(|(seen, pidfd)| {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         let still = matches!(waitid(WaitId::PidFd(pidfd.as_fd()), options), Ok(None));
         if !still {
-            spared.remove(seen);
+            started.remove(&seen.pid);
         }
         still
     });

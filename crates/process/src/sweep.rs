@@ -1,18 +1,17 @@
 //! What a dead worker left behind, killed by whoever is left to see it: its monitor, else the
 //! host's next monitor.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rework_core::control::MemoryRung;
 
-use crate::cgroup::{folders_of, kill_folder, members_of};
+use crate::cgroup::{folders_of, kill_folder, pids_below};
 use crate::containment::Containment;
-use crate::descendants::{below, carrying};
+use crate::descendants::{add_below, add_carrying};
+use crate::found::Found;
 use crate::kill;
 use crate::offspring::adopted;
-use crate::procfs::Seen;
 use crate::tree::Unkillable;
 
 /// Kills every tree of a worker that is dead, and tells how many processes there were: what is in
@@ -31,7 +30,7 @@ pub async fn sweep(
     };
     let places = containment.cgroup.iter().chain(&v1);
     let folders: Vec<PathBuf> = places.flat_map(|place| folders_of(place, mark)).collect();
-    let killed = kill::until_gone(patience, || look(&folders, mark)).await?;
+    let killed = kill::until_gone(patience, |found| look(&folders, mark, found)).await?;
     for folder in &folders {
         kill::remove(folder).await;
     }
@@ -40,22 +39,20 @@ pub async fn sweep(
 
 /// Descendants are taken along at once: those that have thrown off the mark could not be told from
 /// strangers when their parents are dead.
-fn look(folders: &[PathBuf], mark: &str) -> Vec<Seen> {
-    let mut found: BTreeSet<Seen> = carrying(|found, _| found == mark).into_iter().collect();
-    found.extend(adopted());
-    let heads: Vec<Seen> = found.iter().copied().collect();
-    found.extend(heads.iter().flat_map(|head| below(head.pid)));
+fn look(folders: &[PathBuf], mark: &str, found: &mut Found) {
     for folder in folders {
-        found.extend(kill_members(folder));
+        let members = pids_below(folder);
+        if !members.is_empty() {
+            // The kernel kills a cgroup before any of its processes can fork again.
+            kill_folder(folder);
+            found.add_pids(members);
+        }
     }
-    found.into_iter().collect()
-}
-
-/// The kernel kills a cgroup before any of its processes can fork again.
-fn kill_members(folder: &Path) -> Vec<Seen> {
-    let members = members_of(folder);
-    if !members.is_empty() {
-        kill_folder(folder);
+    add_carrying(|found, _| found == mark, found);
+    for orphan in adopted() {
+        found.add(orphan);
     }
-    members
+    for head in found.all().clone() {
+        add_below(head.pid, found);
+    }
 }

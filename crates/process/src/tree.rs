@@ -6,6 +6,7 @@
 //! carries the tree's mark in its environment. Both end the same way: nothing is left, or
 //! [`Unkillable`] names what is.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,11 +20,13 @@ use rework_core::control::{MARK_VAR, MemoryRung};
 use crate::cgroup::Group;
 use crate::child::Child;
 use crate::containment::Containment;
+use crate::found::Found;
 use crate::kill;
 use crate::launch::{Launch, LaunchError, spawn};
 use crate::members::Members;
 use crate::memory::Memory;
-use crate::procfs::FOLDER_PREFIX;
+use crate::offspring::reap_adopted;
+use crate::procfs::{FOLDER_PREFIX, Seen};
 use crate::usage::{Usage, proportional_bytes, usage_of};
 
 /// Processes that did not die in time: they wait in the kernel, or are not ours to kill.
@@ -94,15 +97,20 @@ impl Tree {
     }
 
     /// The pids of what runs in the tree besides the runner. Cheap: asked after every task. What
-    /// escaped from the tree as [`Tree::kill`] would still find it is not among them.
+    /// escaped from its cgroup, and [`Tree::kill`] would still find, is not among them. Without a
+    /// cgroup, an orphan that threw off its mark counts for whichever tree of ours asks first: only
+    /// one of them is to have a task in hand.
     pub fn others(&self) -> Vec<i32> {
-        self.members.others().into_iter().map(|seen| seen.pid).collect()
+        reap_adopted();
+        let mut found = Found::new();
+        self.members.add_others(&mut found);
+        found.all().iter().map(|seen| seen.pid).collect()
     }
 
     /// Kills all but the runner, again and again until nothing is left, and tells how many there
     /// were.
     pub async fn kill_others(&self, patience: Duration) -> Result<usize, Unkillable> {
-        kill::until_gone(patience, || self.members.others()).await
+        kill::until_gone(patience, |found| self.members.add_others(found)).await
     }
 
     /// Kills all of the tree, and removes its folders when nothing of it is left. The runner is
@@ -135,7 +143,7 @@ impl Tree {
         if self.usage().memory_bytes <= limit {
             return None;
         }
-        Some(proportional_bytes(&self.members.all())).filter(|bytes| *bytes > limit)
+        Some(proportional_bytes(&self.all())).filter(|bytes| *bytes > limit)
     }
 
     /// How many processes the kernel killed for the limit in the tree's life.
@@ -156,12 +164,19 @@ impl Tree {
 
     /// What the tree uses now.
     pub fn usage(&self) -> Usage {
-        let mut usage = usage_of(&self.members.all());
+        let mut usage = usage_of(&self.all());
         if let Some(cpu_ms) = self.members.group.as_ref().and_then(Group::cpu_ms) {
             usage.cpu_ms = cpu_ms;
         }
         self.memory.note(usage.memory_bytes);
         usage
+    }
+
+    fn all(&self) -> BTreeSet<Seen> {
+        let mut found = Found::new();
+        self.members.add_others(&mut found);
+        self.members.live_runner().map(|runner| found.add(runner));
+        found.into_all()
     }
 }
 

@@ -1,10 +1,12 @@
 //! What process trees use: memory and CPU time, of a worker with all its runners for
 //! `list-workers`, and of one runner's tree.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Instant;
 
-use crate::descendants::below;
+use crate::descendants::add_below;
+use crate::found::Found;
 use crate::procfs::{Seen, Stat, page_bytes, ticks_per_second};
 
 /// What a tree uses now, and has used of the CPU.
@@ -31,8 +33,10 @@ impl Sample {
     /// Looks at a process and everything below it. Only these are read, however many others the
     /// host has.
     pub fn of(root: i32) -> Sample {
+        let mut found = Found::new();
+        add_below(root, &mut found);
         let stats: Vec<Stat> = std::iter::once(root)
-            .chain(below(root).into_iter().map(|seen| seen.pid))
+            .chain(found.all().iter().map(|seen| seen.pid))
             .filter_map(Stat::read)
             .filter(|stat| !stat.is_dead())
             .collect();
@@ -48,14 +52,14 @@ pub fn cpu_percent(earlier: &Sample, later: &Sample) -> f64 {
 }
 
 /// What these processes use.
-pub(crate) fn usage_of(processes: &[Seen]) -> Usage {
+pub(crate) fn usage_of(processes: &BTreeSet<Seen>) -> Usage {
     let stats: Vec<Stat> = processes.iter().filter_map(|seen| Stat::read(seen.pid)).collect();
     total(&stats)
 }
 
 /// Resident bytes of these processes, with what several of them share divided among them. Costly:
 /// the kernel walks their page tables.
-pub(crate) fn proportional_bytes(processes: &[Seen]) -> u64 {
+pub(crate) fn proportional_bytes(processes: &BTreeSet<Seen>) -> u64 {
     processes.iter().map(|seen| proportional(seen.pid).unwrap_or(0)).sum()
 }
 

@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_plain_error_has_no_traceback() {
-        assert_eq!(Error::from(anyhow::anyhow!("plain")).traceback(), None);
+        assert_eq!(Error::from(std::io::Error::other("plain")).traceback(), None);
         assert_eq!(Error::from("plain").traceback(), None);
     }
 

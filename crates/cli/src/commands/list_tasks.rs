@@ -21,6 +21,7 @@ use crate::{
 
 /// List the last tasks, newest at the prompt
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands for itself")]
 pub struct Args {
     /// Only tasks of this domain
     #[arg(long)]
@@ -95,8 +96,7 @@ fn say_more(context: &Context, more: i64) {
 
 fn print_table(context: &Context, tasks: &[Listed], args: &Args) -> anyhow::Result<()> {
     if context.quiet {
-        let ids: String = tasks.iter().map(|task| format!("{}\n", task.id)).collect();
-        return context.write(ids.as_bytes());
+        return tasks.iter().try_for_each(|task| context.print(task.id));
     }
     let mut table = Table::default();
     for task in tasks {
@@ -208,11 +208,8 @@ mod tests {
             line(&task(State::Queued), false),
             format!("1 my_first_task queued domain=default {dates}\n")
         );
-        let failed = Listed {
-            reason: Some("exit code 3".into()),
-            lines: Some(2),
-            ..task(State::Failed)
-        };
+        let failed =
+            Listed { reason: Some("exit code 3".into()), lines: Some(2), ..task(State::Failed) };
         assert_eq!(
             line(&failed, true),
             format!(

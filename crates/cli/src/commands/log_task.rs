@@ -96,7 +96,12 @@ pub async fn follow(context: &Context, db: &Db, task: i64) -> anyhow::Result<()>
 }
 
 /// Prints the last lines of a log, for people.
-pub(crate) async fn print_tail(context: &Context, db: &Db, task: i64, n: i64) -> anyhow::Result<()> {
+pub(crate) async fn print_tail(
+    context: &Context,
+    db: &Db,
+    task: i64,
+    n: i64,
+) -> anyhow::Result<()> {
     let mut reader = Reader::after(Selection { task, ..Selection::default() }, 0);
     reader.skip_to(db, Some(n), None).await?;
     read(db, &mut reader, None, &mut Printer::Text(context)).await
@@ -168,7 +173,9 @@ impl<'a> Printer<'a> {
                 context
             }
             Printer::Raw(context) => {
-                lines.iter().for_each(|line| log_text::append_raw(&mut out, line));
+                for line in lines {
+                    log_text::append_raw(&mut out, line);
+                }
                 context
             }
         };

@@ -40,7 +40,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let mut exit = Exit::Done;
     let several = args.tasks.len() > 1;
-    let mut list = (several && context.format != Format::Table && !args.raw_output)
+    let shown = !args.raw_output && args.output_file.is_none();
+    let mut list = (several && shown && context.format != Format::Table)
         .then(|| context.json_list())
         .transpose()?;
     for (i, id) in args.tasks.iter().enumerate() {
@@ -50,10 +51,16 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             exit = Exit::Error;
             continue;
         };
+        if args.raw_output {
+            context.write(output(&task)?)?;
+            continue;
+        }
+        if let Some(path) = &args.output_file {
+            std::fs::write(path, output(&task)?)
+                .with_context(|| format!("cannot write `{}`", path.display()))?;
+            continue;
+        }
         match (&mut list, context.format) {
-            _ if args.raw_output => context.write(output(&task)?)?,
-            _ if args.output_file.is_some() => std::fs::write(path, output(&task)?)
-                .with_context(|| format!("cannot write `{}`", path.display()))?,
             (Some(list), _) => list.item(&task)?,
             (None, Format::Json) => context.print(serde_json::to_string_pretty(&task)?)?,
             (None, Format::Jsonl) => context.print(on_one_line(&task)?)?,

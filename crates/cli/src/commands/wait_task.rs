@@ -17,8 +17,10 @@ use crate::{
 
 /// Wait until tasks have ended; the exit code tells how
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 done, 3 failed, 4 aborted, 5 lost (the worst of all: failed \
-                        before lost before aborted), 124 waited too long.")]
+#[command(
+    after_help = "Exit codes: 0 done, 3 failed, 4 aborted, 5 lost (the worst of all: failed \
+                        before lost before aborted), 124 waited too long."
+)]
 pub struct Args {
     /// The tasks
     #[arg(value_name = "TASK", required = true)]
@@ -110,7 +112,7 @@ async fn until_ended(
                     return;
                 }
             }
-            pending().await
+            pending::<()>().await;
         };
         // Nothing heard in time: look all the same.
         let _ = tokio::time::timeout(LOOK, ours).await;

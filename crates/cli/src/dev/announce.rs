@@ -47,7 +47,8 @@ fn described(operation: &Listed) -> String {
 
 /// Three commands to type: the first schedules something that can be scheduled as it is.
 fn next(operations: &[Listed]) -> [String; 3] {
-    let easy = operations.iter().find(|operation| needs_nothing(operation.definition.input.as_ref()));
+    let easy =
+        operations.iter().find(|operation| needs_nothing(operation.definition.input.as_ref()));
     let schedule = match easy.or(operations.first()) {
         Some(operation) if easy.is_some() => {
             format!("rework schedule {} --follow", operation.definition.name)

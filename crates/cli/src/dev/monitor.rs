@@ -14,8 +14,8 @@ use tokio::{
 
 use super::discover::Process;
 
-/// How a monitor that nobody looks after any more is stopped: asked, told, killed. Its running
-/// tasks may take their grace first.
+/// How a monitor is stopped when nobody waits to say it a second time: asked, told, killed. Its
+/// running tasks may take their grace first.
 const STOPPING: [(Signal, Duration); 3] = [
     (Signal::SIGTERM, Duration::from_secs(30)),
     (Signal::SIGTERM, Duration::from_secs(10)),
@@ -50,15 +50,31 @@ impl Monitor {
 
     /// Asks it to drain; a second time: to stop now.
     pub(crate) fn stop(&self) {
-        if let Some(pid) = self.child.id() {
-            // It may end at this very moment, which is what we want.
-            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
-        }
+        self.signal(Signal::SIGTERM);
     }
 
     /// Waits for its end.
     pub(crate) async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
         self.child.wait().await.context("cannot wait for `rework monitor`")
+    }
+
+    /// Stops it, whatever it is at; at once where it has ended already.
+    pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
+        for (signal, limit) in STOPPING {
+            self.signal(signal);
+            if let Ok(ended) = timeout(limit, self.ended()).await {
+                return ended.map(drop);
+            }
+        }
+        anyhow::bail!("`rework monitor` does not end")
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Until we have waited for it, its number belongs to nobody else.
+        if let Some(pid) = self.child.id() {
+            // It may end at this very moment, which is what we want.
+            let _ = kill(Pid::from_raw(pid as i32), signal);
+        }
     }
 }
 

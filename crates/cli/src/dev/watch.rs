@@ -13,7 +13,7 @@ use std::{
 
 /// What tells one content of a file from the next, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -23,7 +23,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// Looks at a file, through symbolic links: `current/bin/ops` follows a release.
-    pub fn of(path: &Path) -> Option<Stamp> {
+    pub(crate) fn of(path: &Path) -> Option<Stamp> {
         let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         Some(Stamp {
             device: found.dev(),
@@ -36,7 +36,7 @@ impl Stamp {
 
 /// Files, and how they last looked.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     files: BTreeMap<PathBuf, Seen>,
 }
 
@@ -51,7 +51,7 @@ struct Seen {
 impl Watch {
     /// Begins with files as they are now; to be called before they are registered, so that a change
     /// meanwhile is seen.
-    pub fn new(paths: &[PathBuf], look: impl Fn(&Path) -> Option<Stamp>) -> Watch {
+    pub(crate) fn new(paths: &[PathBuf], look: impl Fn(&Path) -> Option<Stamp>) -> Watch {
         let seen = |path: &PathBuf| {
             let stamp = look(path);
             (path.clone(), Seen { known: stamp, last: stamp })
@@ -61,7 +61,7 @@ impl Watch {
 
     /// Looks again, and gives the files that changed and are stable since the last look. Each
     /// change is given once.
-    pub fn look(&mut self, look: impl Fn(&Path) -> Option<Stamp>) -> Vec<PathBuf> {
+    pub(crate) fn look(&mut self, look: impl Fn(&Path) -> Option<Stamp>) -> Vec<PathBuf> {
         let mut changed = Vec::new();
         for (path, seen) in &mut self.files {
             let now = look(path);

@@ -15,10 +15,10 @@ use rework_process::{
 };
 
 /// Longer than anything here takes; a test that waits so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs one test at a time: what a process adopts is known to the whole process only.
-pub fn alone<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn alone<T>(test: impl Future<Output = T>) -> T {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     become_subreaper().unwrap();
@@ -26,7 +26,7 @@ pub fn alone<T>(test: impl Future<Output = T>) -> T {
 }
 
 /// The containments that this machine and this user can have: the best, and the last resort.
-pub fn rungs() -> Vec<Containment> {
+pub(crate) fn rungs() -> Vec<Containment> {
     let last = Wish { containment: ContainmentWish::Processes, memory: MemoryWish::Sampled };
     let mut rungs =
         vec![Containment::detect(Wish::default()).unwrap(), Containment::detect(last).unwrap()];
@@ -35,18 +35,18 @@ pub fn rungs() -> Vec<Containment> {
 }
 
 /// A mark that no other tree has.
-pub fn mark() -> String {
+pub(crate) fn mark() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("test{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A shell script that is told a folder as `$DIR`, and reads and writes nothing.
-pub fn shell(script: &str, dir: &Path) -> Launch {
+pub(crate) fn shell(script: &str, dir: &Path) -> Launch {
     program("/bin/sh", &["-c", script], dir)
 }
 
 /// A program with arguments.
-pub fn program(name: &str, args: &[&str], dir: &Path) -> Launch {
+pub(crate) fn program(name: &str, args: &[&str], dir: &Path) -> Launch {
     let path = std::env::var_os("PATH").unwrap();
     Launch {
         program: name.into(),
@@ -61,14 +61,14 @@ pub fn program(name: &str, args: &[&str], dir: &Path) -> Launch {
 }
 
 /// Everything that can be read from a pipe until its last writer is gone.
-pub fn read_all(pipe: io::PipeReader) -> String {
+pub(crate) fn read_all(pipe: io::PipeReader) -> String {
     let mut text = String::new();
     { pipe }.read_to_string(&mut text).unwrap();
     text
 }
 
 /// Waits until a script has written `count` pids, one a line, to the file `name` of its folder.
-pub async fn pids(dir: &Path, name: &str, count: usize) -> Vec<i32> {
+pub(crate) async fn pids(dir: &Path, name: &str, count: usize) -> Vec<i32> {
     let read = || -> Vec<i32> {
         let text = fs::read_to_string(dir.join(name)).unwrap_or_default();
         text.lines().filter_map(|line| line.trim().parse().ok()).collect()
@@ -78,7 +78,7 @@ pub async fn pids(dir: &Path, name: &str, count: usize) -> Vec<i32> {
 }
 
 /// Waits for a fact.
-pub async fn until(what: &str, mut fact: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut fact: impl FnMut() -> bool) {
     let began = Instant::now();
     while !fact() {
         assert!(began.elapsed() < PATIENCE, "waited too long until {what}");
@@ -87,12 +87,12 @@ pub async fn until(what: &str, mut fact: impl FnMut() -> bool) {
 }
 
 /// Whether a process with this pid runs.
-pub fn runs(pid: i32) -> bool {
+pub(crate) fn runs(pid: i32) -> bool {
     Identity::of(pid).is_some_and(|identity| identity.is_alive())
 }
 
 /// Whether this process has a child that nobody waited for.
-pub fn has_zombies() -> bool {
+pub(crate) fn has_zombies() -> bool {
     let own = std::process::id();
     let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
     let stat = |pid: &str| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -100,7 +100,7 @@ pub fn has_zombies() -> bool {
 }
 
 /// Whether this user may do everything.
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 

@@ -1,0 +1,117 @@
+//! `rework monitor`: keep the workers of this host.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use rework_core::quantity::{self, QuantityError};
+use rework_monitor::Options;
+use rework_process::{ContainmentWish, MemoryWish, Wish};
+
+use crate::{context::Context, exit::Exit, host};
+
+/// Keep the workers of this host: start them, watch them, kill them
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Serve this domain; may be given again. Left out: every domain that has operations here
+    #[arg(long)]
+    domain: Vec<String>,
+    /// Workers of each domain that are kept when there is nothing to do; left out: as many as
+    /// `--maxworkers`
+    #[arg(long, value_name = "N")]
+    minworkers: Option<u32>,
+    /// Most workers of each domain
+    #[arg(long, value_name = "N", default_value_t = 2,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    maxworkers: u32,
+    /// Renew the process that runs operations after so many runs; 0: never
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    maxruns: u32,
+    /// Renew it when it has grown past this, `2GiB`, or a number of MiB; 0: never
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = quantity::bytes_or_mib)]
+    maxmem: i64,
+    /// The longest that a worker, or the code of an operation, may take to come up: `30s`, or a
+    /// number of seconds
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = seconds)]
+    start_timeout: Duration,
+    /// Delete tasks and workers that ended so long ago: `30d`, `P1D`, or `never`
+    #[arg(long, value_name = "DURATION", default_value = "P1D", value_parser = or_never)]
+    vacuum: Limit,
+    /// How long running tasks may go on after SIGTERM: `25s`, or `infinity`
+    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = or_infinity)]
+    shutdown_grace: Limit,
+    /// What this host is called; else `$REWORK_HOST`, else its own name
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// What this host offers to tasks that need it; may be given again
+    #[arg(long, value_name = "NAME")]
+    capability: Vec<String>,
+    /// How the processes of a task are held together: `auto`, `cgroup` or `processes`
+    #[arg(long, value_name = "RUNG", default_value = "auto")]
+    containment: ContainmentWish,
+    /// How limits of memory are kept: `auto`, `cgroup` or `sampled`
+    #[arg(long, value_name = "RUNG", default_value = "auto", hide = true)]
+    memory: MemoryWish,
+    /// Register the operations of these programs and manifests first
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    register: Vec<PathBuf>,
+}
+
+/// A duration, or none at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Limit(Option<Duration>);
+
+/// Keeps them until it is asked to end.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let host = host::name(args.host.clone());
+    rework_monitor::run(options(args, context.dsn()?, host)).await?;
+    Ok(Exit::Done.into())
+}
+
+fn options(args: Args, dsn: rework_core::connect::Dsn, host: String) -> Options {
+    Options {
+        dsn,
+        domains: args.domain,
+        host,
+        minworkers: args.minworkers,
+        maxworkers: args.maxworkers,
+        maxruns: args.maxruns,
+        maxmem_bytes: args.maxmem.unsigned_abs(),
+        start_timeout: args.start_timeout,
+        vacuum: args.vacuum.0,
+        shutdown_grace: args.shutdown_grace.0,
+        capabilities: args.capability,
+        wish: Wish { containment: args.containment, memory: args.memory },
+    }
+}
+
+/// A bare number is seconds here, as the option's first users wrote it.
+fn seconds(text: &str) -> Result<Duration, QuantityError> {
+    text.parse().map(Duration::from_secs).or_else(|_| quantity::duration(text))
+}
+
+fn or_never(text: &str) -> Result<Limit, QuantityError> {
+    or_none("never", text)
+}
+
+fn or_infinity(text: &str) -> Result<Limit, QuantityError> {
+    or_none("infinity", text)
+}
+
+fn or_none(word: &str, text: &str) -> Result<Limit, QuantityError> {
+    if text == word { Ok(Limit(None)) } else { Ok(Limit(Some(quantity::duration(text)?))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_read_as_they_were_always_written() {
+        assert_eq!(seconds("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(seconds("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(seconds("soon").is_err());
+        assert_eq!(or_never("never"), Ok(Limit(None)));
+        assert_eq!(or_never("P1D"), Ok(Limit(Some(Duration::from_secs(86_400)))));
+        assert_eq!(or_infinity("0s"), Ok(Limit(Some(Duration::ZERO))));
+        assert!(or_infinity("never").is_err());
+    }
+}

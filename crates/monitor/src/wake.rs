@@ -1,0 +1,97 @@
+//! Waking: how a hint reaches a worker.
+//!
+//! A hint wakes one idle worker; when that one has found a task, the next one is woken, since
+//! many tasks scheduled together are notified once. A hint for which nobody is idle is kept for
+//! the first one who is.
+
+use rework_core::control::{AbortCause, ToWorker};
+
+use crate::{
+    closing::DRAINED,
+    event::{Action, Hint},
+    state::{Doing, State},
+};
+
+impl State {
+    /// A worker looked and found nothing.
+    pub(crate) fn is_idle(&mut self, id: i64) {
+        self.does(id, Doing::Idle);
+        let Some(worker) = self.workers.get(&id).filter(|worker| worker.is_idle()) else { return };
+        let domain = worker.domain.clone();
+        self.wants.note_idle(&domain);
+        self.publish();
+        if self.pools.get_mut(&domain).is_some_and(|pool| std::mem::take(&mut pool.hint)) {
+            self.wake(id);
+        }
+    }
+
+    /// A worker has a run.
+    pub(crate) fn is_busy(&mut self, id: i64, task: i64, run: i64) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let was_woken = worker.doing == Doing::Looking { woken: true };
+        worker.doing = Doing::Busy { task, run };
+        let domain = worker.domain.clone();
+        if self.drain.as_ref().is_some_and(crate::drain::Drain::aborts) {
+            self.abort_drained(id, task, run);
+        } else if was_woken {
+            self.wake_one(&domain);
+        }
+    }
+
+    /// Somebody was notified.
+    pub(crate) fn hinted(&mut self, hint: Hint) {
+        let Hint::Ready(domain) = hint else {
+            self.actions.push(Action::Look);
+            return;
+        };
+        if !self.pools.contains_key(&domain) || self.wake_one(&domain) {
+            return;
+        }
+        let may_grow = self.size(&domain) < self.bounds.max;
+        if let Some(pool) = self.pools.get_mut(&domain) {
+            pool.hint = true;
+        }
+        if may_grow {
+            self.actions.push(Action::Look);
+        }
+    }
+
+    /// The wants that were sent are committed, or nobody knows.
+    pub(crate) fn published(&mut self, committed: bool) {
+        for domain in self.wants.answered(committed) {
+            self.wake_one(&domain);
+        }
+        if committed {
+            self.publish();
+        }
+    }
+
+    /// Wakes an idle worker of a domain, if there is one.
+    pub(crate) fn wake_one(&mut self, domain: &str) -> bool {
+        let mut workers = self.workers.iter();
+        let idle = workers.find(|(_, worker)| worker.is_idle() && worker.domain == domain);
+        let Some(id) = idle.map(|(id, _)| *id) else { return false };
+        self.wake(id);
+        true
+    }
+
+    /// Ends a run whose grace is over.
+    pub(crate) fn abort_drained(&mut self, id: i64, task: i64, run: i64) {
+        let reason = DRAINED.to_owned();
+        let abort = ToWorker::Abort { task, run, cause: AbortCause::Drained, reason };
+        self.actions.push(Action::Tell(id, abort));
+    }
+
+    fn wake(&mut self, id: i64) {
+        self.does(id, Doing::Looking { woken: true });
+        self.actions.push(Action::Tell(id, ToWorker::Wake));
+    }
+
+    fn publish(&mut self) {
+        if self.drain.is_none()
+            && let Some(domains) = self.wants.publish(&self.idle_domains())
+        {
+            self.actions.push(Action::Publish(domains));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Operations that the tests of `tests/` run in a process of their own: each does one thing that a
+//! runner has to get right.
+
+#![expect(clippy::print_stdout, reason = "what an operation prints is under test")]
+
+use std::collections::BTreeMap;
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::Context;
+use rework::{Bytes, Error, Runner, Task, operation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+struct Calls(AtomicU32);
+
+fn main() -> ExitCode {
+    Runner::new().state(Calls(AtomicU32::new(0))).level(rework::Level::DEBUG).run()
+}
+
+/// Gives back what it got.
+#[operation(domain = "other", timeout = "90s", memory = "1GiB", attempts = 3, retry_lost)]
+async fn echo(input: Value) -> Value {
+    tokio::task::yield_now().await;
+    input
+}
+
+#[operation(name = "nothing", grace = "0s")]
+fn takes_nothing() {}
+
+#[operation]
+fn optional(input: Option<u32>) -> Option<u32> {
+    input
+}
+
+#[operation]
+fn reversed(Bytes(mut input): Bytes) -> Bytes {
+    input.reverse();
+    Bytes(input)
+}
+
+/// Its return type is a `Result` by another name.
+type Fallible = anyhow::Result<u32>;
+
+#[operation]
+fn fails() -> Fallible {
+    Err(std::io::Error::other("disk on fire")).context("reading").context("loading")
+}
+
+#[operation]
+fn fails_on_purpose(task: &Task, how: String) -> Result<(), Error> {
+    task.save_output(&"half of it")?;
+    match how.as_str() {
+        "later" => Err(Error::retry_in(Duration::from_secs(90), "not yet")),
+        "never" => Err(anyhow::Error::from(Error::give_up("no use")).context("trying"))?,
+        _ => Err(Error::new("quota", "x".repeat(1 << 20))),
+    }
+}
+
+#[operation]
+fn panics(text: String) {
+    panic!("about {text}");
+}
+
+#[operation]
+async fn panics_later() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let nothing: Option<u32> = None;
+    nothing.expect("something");
+}
+
+#[derive(JsonSchema)]
+struct Unsayable;
+
+impl Serialize for Unsayable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("it cannot be said"))
+    }
+}
+
+#[operation]
+fn unsayable() -> Unsayable {
+    Unsayable
+}
+
+#[operation]
+fn logs() {
+    let span = tracing::info_span!("outer", request = 7, r#type = "span");
+    let _inside = span.enter();
+    tracing::error!("bad");
+    tracing::warn!(target: "db", rows = 3, table = "task", "slow");
+    tracing::info!("two\nlines");
+    tracing::debug!(answer = 42);
+    tracing::trace!("not heard");
+    std::thread::spawn(|| tracing::info!("from a thread")).join().ok();
+}
+
+/// Prints its number, and has a child print it, too.
+#[operation]
+fn number(task: &Task) {
+    println!("{}", task.id());
+    let child = Command::new("sh").arg("-c").arg(format!("echo child {}", task.id())).status();
+    assert!(child.is_ok_and(|status| status.success()));
+    print!("rest {}", task.id());
+}
+
+#[operation]
+async fn listens(task: &Task) -> String {
+    tracing::info!("listening");
+    task.aborted().await;
+    task.abort_reason().unwrap_or_default().to_owned()
+}
+
+#[operation]
+fn looks(task: &Task) -> Result<(), Error> {
+    while !task.is_aborted() {
+        tracing::info!("looking");
+        sleep(Duration::from_millis(1));
+    }
+    Err("I was told to".into())
+}
+
+#[operation]
+fn deaf(task: &Task) {
+    tracing::info!("task {} hears nothing", task.id());
+    loop {
+        sleep(Duration::from_secs(60));
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Fan {
+    count: u32,
+}
+
+#[operation]
+async fn schedules(task: &Task, fan: Fan) -> Result<Vec<i64>, Error> {
+    let mut tasks = Vec::new();
+    for number in 1..=fan.count {
+        let scheduled = task.schedule("echo", &BTreeMap::from([("number", number)]));
+        tasks.push(scheduled.domain("other").priority(-2).delay(Duration::from_secs(5)).await?);
+    }
+    Ok(tasks)
+}
+
+#[operation]
+fn schedules_plainly(task: &Task) -> Result<i64, Error> {
+    task.schedule("nothing", &()).wait()
+}
+
+/// Asks for a task and does not wait for the answer.
+#[operation]
+async fn schedules_and_leaves(task: &Task) {
+    let mut asked = Box::pin(task.schedule("nothing", &()).into_future());
+    let _ = tokio::time::timeout(Duration::from_millis(20), &mut asked).await;
+}
+
+#[operation]
+fn progresses(task: &Task) {
+    let done: usize = 1;
+    task.progress(done, 4, "a quarter");
+    task.progress(0.5, None, "");
+}
+
+#[operation]
+fn counts_calls(task: &Task) -> Result<u32, Error> {
+    let calls: &Calls = task.state()?;
+    Ok(calls.0.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+#[operation]
+fn misses_state(task: &Task) -> Result<String, Error> {
+    task.state::<String>().cloned()
+}
+
+/// What it sees of its run.
+#[operation]
+fn introduces_itself(task: &Task) -> Value {
+    let left = task.deadline().map(|at| at.saturating_duration_since(std::time::Instant::now()));
+    serde_json::json!({
+        "id": task.id(), "run": task.run(), "attempt": task.attempt(), "domain": task.domain(),
+        "operation": task.operation(), "metadata": task.metadata(),
+        "seconds_left": left.map(|left| left.as_secs_f64().ceil()),
+        "input": String::from_utf8_lossy(task.raw_input()),
+    })
+}
+
+/// What a child of an operation inherits: the names of our variables, and its descriptors.
+#[operation]
+fn heirloom() -> Result<Vec<String>, Error> {
+    let script = "env | grep ^REWORK_; for fd in /proc/self/fd/*; do readlink $fd; done";
+    let output = Command::new("sh").arg("-c").arg(script).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+}

@@ -1,0 +1,215 @@
+//! Runs from their handing over to their end: outputs, failures, what is logged and printed, and in
+//! which order.
+
+use rework_core::operation::{Definition, Form};
+use rework_core::protocol::{Failure, FromRunner, Retry, RunRequest, ToRunner};
+use serde_json::{Value, json};
+
+use crate::support::{Runner, request};
+
+fn definition<'a>(runner: &'a Runner, name: &str) -> &'a Definition {
+    runner.operations.iter().find(|definition| definition.name == name).unwrap()
+}
+
+/// The output of a run that ends well.
+fn output(runner: &mut Runner, operation: &str, input: &Value) -> Value {
+    let frames = runner.run(7, operation, input);
+    let [(FromRunner::Output { task: 7, run: 1, raw: false }, body), (FromRunner::Done { .. }, _)] =
+        &frames[..]
+    else {
+        panic!("{frames:?}");
+    };
+    serde_json::from_slice(body).unwrap()
+}
+
+/// The failure of a run that ends badly, with the frames before it.
+fn failure(runner: &mut Runner, operation: &str, input: &Value) -> (Failure, Vec<FromRunner>) {
+    let mut frames: Vec<_> = runner.run(8, operation, input).into_iter().map(|f| f.0).collect();
+    let Some(FromRunner::Failed(failure)) = frames.pop() else { panic!("{frames:?}") };
+    assert_eq!((failure.task, failure.run), (8, 1));
+    (failure, frames)
+}
+
+#[test]
+fn hello_names_every_operation() {
+    let runner = Runner::start();
+    let echo = definition(&runner, "echo");
+    assert_eq!(echo.domain, "other");
+    assert_eq!(
+        (echo.limits.timeout_ms, echo.limits.memory_bytes, echo.limits.attempts),
+        (Some(90_000), Some(1 << 30), 3)
+    );
+    assert!(echo.limits.retry_lost);
+    assert_eq!(echo.limits.grace_ms, 3_000);
+    let nothing = definition(&runner, "nothing");
+    assert_eq!((&nothing.input, &nothing.output, nothing.limits.grace_ms), (&None, &None, 0));
+    let fan = definition(&runner, "schedules").input.as_ref().unwrap();
+    assert_eq!(fan.pointer("/properties/count/type"), Some(&json!("integer")));
+    assert_eq!(definition(&runner, "reversed").output_form, Form::Bytes);
+    assert_eq!(definition(&runner, "fails").output.as_ref().unwrap()["type"], "integer");
+}
+
+#[test]
+fn outputs_are_what_was_returned() {
+    let mut runner = Runner::start();
+    let input = json!({"a": [1, "\u{0}", null]});
+    let request = RunRequest { domain: "other".into(), has_input: true, ..request(3, "echo") };
+    runner.say(&ToRunner::Run(request), input.to_string().as_bytes());
+    let frames = runner.hear_to_end();
+    assert_eq!(serde_json::from_slice::<Value>(&frames[0].1).unwrap(), input);
+    assert_eq!(output(&mut runner, "optional", &json!(5)), json!(5));
+}
+
+#[test]
+fn no_input_and_no_output() {
+    let mut runner = Runner::start();
+    for operation in ["nothing", "optional"] {
+        runner.say(&ToRunner::Run(request(4, operation)), b"");
+        let frames = runner.hear_to_end();
+        assert!(matches!(&frames[..], [(FromRunner::Done { task: 4, run: 1 }, _)]), "{frames:?}");
+    }
+}
+
+#[test]
+fn raw_bytes_go_and_come_unchanged() {
+    let mut runner = Runner::start();
+    let bytes: Vec<u8> = (0..3 << 20).map(|n| n as u8).collect();
+    let request = RunRequest { has_input: true, raw: true, ..request(5, "reversed") };
+    runner.say(&ToRunner::Run(request), &bytes);
+    let frames = runner.hear_to_end();
+    assert!(matches!(frames[0].0, FromRunner::Output { task: 5, run: 1, raw: true }));
+    assert!(frames[0].1.iter().rev().eq(&bytes));
+}
+
+#[test]
+fn a_task_knows_its_run() {
+    let mut runner = Runner::start();
+    let request = RunRequest {
+        run: 4,
+        attempt: 2,
+        deadline_ms: Some(60_000),
+        metadata: Some(json!({"who": "me"})),
+        has_input: true,
+        ..request(9, "introduces_itself")
+    };
+    runner.say(&ToRunner::Run(request), b"[1]");
+    let frames = runner.hear_to_end();
+    let expected = json!({"id": 9, "run": 4, "attempt": 2, "domain": "default",
+        "operation": "introduces_itself", "metadata": {"who": "me"}, "seconds_left": 60.0,
+        "input": "[1]"});
+    assert_eq!(serde_json::from_slice::<Value>(&frames[0].1).unwrap(), expected);
+    assert_eq!(runner.begun(), (9, 4));
+}
+
+#[test]
+fn errors_say_what_happened() {
+    let mut runner = Runner::start();
+    let (failed, _) = failure(&mut runner, "fails", &json!(null));
+    assert_eq!(failed.kind, "error");
+    assert_eq!(failed.message, "loading: reading: disk on fire");
+    assert!(failed.traceback.unwrap().contains("Caused by:"));
+    assert_eq!(failed.retry, Retry::Usual);
+}
+
+#[test]
+fn errors_ask_for_what_they_want_and_early_outputs_are_sent() {
+    let mut runner = Runner::start();
+    let (failed, before) = failure(&mut runner, "fails_on_purpose", &json!("later"));
+    assert_eq!((failed.message.as_str(), failed.retry), ("not yet", Retry::InMs(90_000)));
+    assert!(matches!(&before[..], [FromRunner::Output { task: 8, .. }]), "{before:?}");
+    let (failed, _) = failure(&mut runner, "fails_on_purpose", &json!("never"));
+    assert_eq!((failed.message.as_str(), failed.retry), ("trying: no use", Retry::GiveUp));
+    let (failed, _) = failure(&mut runner, "fails_on_purpose", &json!("with a megabyte"));
+    assert_eq!(failed.kind, "quota");
+    assert!(failed.message.len() < 70_000 && failed.message.ends_with("[…]"));
+}
+
+#[test]
+fn a_panic_is_a_failure_and_the_runner_goes_on() {
+    let mut runner = Runner::start();
+    let (failed, _) = failure(&mut runner, "panics", &json!("nothing"));
+    assert_eq!(failed.kind, "panic");
+    assert!(failed.message.starts_with("about nothing (at crates/sdk/examples/fixture.rs:"));
+    let (failed, _) = failure(&mut runner, "panics_later", &json!(null));
+    assert!(failed.message.starts_with("something (at "), "{}", failed.message);
+    assert_eq!(output(&mut runner, "optional", &json!(6)), json!(6));
+}
+
+#[test]
+fn what_no_attempt_can_mend_has_a_kind_of_its_own() {
+    let mut runner = Runner::start();
+    let (failed, _) = failure(&mut runner, "schedules", &json!({"count": "three"}));
+    assert_eq!(failed.kind, Failure::INPUT);
+    assert!(failed.message.contains("expected u32"), "{}", failed.message);
+    let (failed, _) = failure(&mut runner, "unsayable", &json!(null));
+    assert_eq!(failed.kind, Failure::OUTPUT);
+    assert!(failed.message.contains("it cannot be said"), "{}", failed.message);
+    let (failed, _) = failure(&mut runner, "unknown", &json!(null));
+    assert_eq!(failed.kind, Failure::LOAD);
+    let (failed, _) = failure(&mut runner, "misses_state", &json!(null));
+    assert_eq!(failed.kind, Failure::LOAD);
+    assert!(failed.message.contains("`alloc::string::String`"), "{}", failed.message);
+    runner.say(&ToRunner::Run(RunRequest { phase: "revert".into(), ..request(8, "nothing") }), b"");
+    let frames = runner.hear_to_end();
+    assert!(matches!(&frames[0].0, FromRunner::Failed(f) if f.kind == Failure::LOAD));
+    let raw = RunRequest { has_input: true, raw: true, ..request(8, "optional") };
+    runner.say(&ToRunner::Run(raw), b"1");
+    let frames = runner.hear_to_end();
+    assert!(matches!(&frames[0].0, FromRunner::Failed(f) if f.kind == Failure::INPUT));
+}
+
+#[test]
+fn events_are_log_frames() {
+    let mut runner = Runner::start();
+    let frames = runner.run(11, "logs", &json!(null));
+    let lines: Vec<(String, String, String)> = frames
+        .into_iter()
+        .filter_map(|(frame, body)| match frame {
+            FromRunner::Log { task: 11, run: 1, level, logger } => {
+                Some((level, logger, String::from_utf8(body).unwrap()))
+            }
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        ("ERROR", "fixture", "bad request=7 type=\"span\""),
+        ("WARNING", "db", "slow rows=3 table=\"task\" request=7 type=\"span\""),
+        ("INFO", "fixture", "two\nlines request=7 type=\"span\""),
+        ("DEBUG", "fixture", "answer=42 request=7 type=\"span\""),
+        ("INFO", "fixture", "from a thread"),
+    ];
+    let expected = expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()));
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn progress_is_sent() {
+    let mut runner = Runner::start();
+    let frames = runner.run(12, "progresses", &json!(null));
+    let [first, second, _] = &frames[..] else { panic!("{frames:?}") };
+    let FromRunner::Progress { task: 12, run: 1, done, total, message } = &first.0 else {
+        panic!("{first:?}");
+    };
+    assert_eq!((*done, *total, message.as_deref()), (1.0, Some(4.0), Some("a quarter")));
+    let FromRunner::Progress { done, total: None, message: None, .. } = &second.0 else {
+        panic!("{second:?}");
+    };
+    assert!((*done - 0.5).abs() < f64::EPSILON);
+}
+
+#[test]
+fn state_lives_as_long_as_the_runner() {
+    let mut runner = Runner::start();
+    assert_eq!(output(&mut runner, "counts_calls", &json!(null)), json!(1));
+    assert_eq!(output(&mut runner, "counts_calls", &json!(null)), json!(2));
+}
+
+#[test]
+fn a_thousand_warm_runs_each_print_before_their_end() {
+    let mut runner = Runner::start();
+    for task in 1..=1_000 {
+        runner.run(task, "number", &json!(null));
+        assert_eq!(runner.printed(), format!("{task}\nchild {task}\nrest {task}"));
+        assert_eq!(runner.begun(), (task, 1));
+    }
+}
