@@ -56,7 +56,7 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn choice(&self) -> Choice {
-        Choice { fd: self.dsn_fd, named: self.db.clone(), file: self.dsn_file.clone() }
+        Choice { fd: self.dsn_fd, dsn: self.db.clone(), file: self.dsn_file.clone() }
     }
 }
 
@@ -81,7 +81,8 @@ fn help(parser: &clap::Command) -> String {
             let _ = writeln!(text, "  {NAME}{name:width$}{NAME:#}  {about}");
         }
     }
-    text.push_str("\n{options}\n\n`rework COMMAND --help` says more about a command.\n");
+    let _ = write!(text, "\n{HEADING}Options:{HEADING:#}\n");
+    text.push_str("{options}\n\n`rework COMMAND --help` says more about a command.\n");
     text
 }
 

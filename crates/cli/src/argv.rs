@@ -4,6 +4,8 @@
 //! Done before the real parsing, since the commands' own first arguments are optional or free.
 //! The one thing looked up in the parser is which options take a value.
 
+mod schedule;
+
 use std::ffi::OsString;
 
 use clap::{ArgAction, Command};
@@ -14,7 +16,7 @@ pub(crate) fn rewrite(parser: &Command, mut args: Vec<OsString>) -> Vec<OsString
     if let Some(at) = database_at(parser, &args) {
         args.insert(at, "--db".into());
     }
-    args
+    schedule::sort(parser, args)
 }
 
 /// Takes the database out of rewritten arguments: what it was, and the rest.

@@ -11,7 +11,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use rework_core::connect::{Db, Dsn};
+use rework_core::{
+    connect::{Db, Dsn},
+    error::Error as CoreError,
+};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -72,6 +75,15 @@ impl Context {
         }
         let dsn = self.choice.resolve(|text| self.note(text))?;
         Ok(self.dsn.get_or_init(|| dsn).clone())
+    }
+
+    /// The database that was named; none: nobody did.
+    pub fn named_dsn(&self) -> anyhow::Result<Option<Dsn>> {
+        if let Some(dsn) = self.dsn.get() {
+            return Ok(Some(dsn.clone()));
+        }
+        let named = self.choice.named()?;
+        Ok(named.map(|dsn| self.dsn.get_or_init(|| dsn).clone()))
     }
 
     /// Connects to it and checks the schema.
@@ -143,6 +155,11 @@ impl Context {
     pub fn warn(&self, text: impl Display) {
         say(format_args!("warning: {text}"));
     }
+}
+
+/// Whether what failed failed because the database is away: it may come back.
+pub(crate) fn is_away(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<CoreError>().is_some_and(CoreError::is_connection)
 }
 
 /// Writes a line to standard error. Whoever does not listen there misses it.

@@ -14,7 +14,7 @@ pub(crate) struct Choice {
     /// An inherited descriptor that holds the DSN: how one with a password reaches us unseen.
     pub(crate) fd: Option<i32>,
     /// The DSN itself.
-    pub(crate) named: Option<String>,
+    pub(crate) dsn: Option<String>,
     /// A file that holds it.
     pub(crate) file: Option<PathBuf>,
 }
@@ -23,22 +23,27 @@ pub(crate) struct Choice {
 const VARIABLES: [&str; 2] = ["REWORK_DSN", "DATABASE_URL"];
 
 impl Choice {
-    /// Finds the database. `note` says where it comes from when nobody named it.
-    pub(crate) fn resolve(&self, note: impl FnOnce(String)) -> anyhow::Result<Dsn> {
-        if let Some(fd) = self.fd {
-            return Ok(Dsn::parse(&secret::take(fd)?)?);
-        }
-        if let Some(named) = &self.named {
-            return Ok(Dsn::parse(named)?);
-        }
-        if let Some(path) = &self.file {
+    /// The database that was named, by an option or by the environment.
+    pub(crate) fn named(&self) -> anyhow::Result<Option<Dsn>> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let text = if let Some(fd) = self.fd {
+            Some(secret::take(fd)?)
+        } else if let Some(text) = &self.dsn {
+            Some(text.clone())
+        } else if let Some(path) = &self.file {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read `{}`", path.display()))?;
-            return Ok(Dsn::parse(text.trim())?);
-        }
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        if let Some(text) = VARIABLES.into_iter().find_map(variable) {
-            return Ok(Dsn::parse(&text)?);
+            Some(text.trim().to_owned())
+        } else {
+            VARIABLES.into_iter().find_map(variable)
+        };
+        Ok(text.map(|text| Dsn::parse(&text)).transpose()?)
+    }
+
+    /// Finds the database. `note` says where it comes from when nobody named it.
+    pub(crate) fn resolve(&self, note: impl FnOnce(String)) -> anyhow::Result<Dsn> {
+        if let Some(named) = self.named()? {
+            return Ok(named);
         }
         if let Some(found) = dev::discover::find(Path::new(".")) {
             note(format!("using the database of `rework dev` in {}", found.project.display()));

@@ -1,6 +1,6 @@
 //! A task in words: what it is, where it is, why, and what to type next.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use anstyle::Style;
 use rework_core::{
@@ -44,7 +44,9 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
     fact("revision", task.revision.clone());
     fact("unique key", task.unique_key.clone());
     fact("metadata", task.metadata.as_deref().map(|json| shortened(json.get())));
-    fact("error", task.error.as_deref().and_then(error_message));
+    let told = |message: &String| task.reason.as_ref().is_some_and(|why| why.contains(message));
+    let message = task.error.as_deref().and_then(error_message);
+    fact("error", message.filter(|message| !told(message)));
     let style = if colour { style_of(task.state).bold() } else { Style::new() };
     let state = escape::line(&state(task)).into_owned();
     format!("task {}: {style}{state}{style:#}\n{}", task.id, table.render(colour))
@@ -61,7 +63,7 @@ pub(crate) fn attempts(task: &Task, runs: &[Run]) -> Table {
             took.unwrap_or_else(|| "before it began".to_owned()),
             run.host.clone().unwrap_or_default(),
             named("worker", run.worker),
-            run.revision.clone().unwrap_or_default(),
+            named("revision", run.revision.as_ref()),
             run.reason.clone().unwrap_or_default(),
         ]));
     }
@@ -74,7 +76,7 @@ pub(crate) fn attempts(task: &Task, runs: &[Run]) -> Table {
             took.unwrap_or_default(),
             task.host.clone().unwrap_or_default(),
             named("worker", task.worker),
-            task.revision.clone().unwrap_or_default(),
+            named("revision", task.revision.as_ref()),
             task.reason.clone().unwrap_or_default(),
         ]));
     }
@@ -138,8 +140,8 @@ fn place(task: &Task) -> Option<String> {
         parts.extend(task.worker.map(|worker| format!("worker {worker}")));
         parts.push(format!("run {}", task.run));
     }
-    if task.attempts > 1 {
-        parts.push(format!("attempt {} of {}", task.attempt.max(1), task.attempts));
+    if task.attempt > 0 && task.attempts > 1 {
+        parts.push(format!("attempt {} of {}", task.attempt, task.attempts));
     }
     parts.extend(task.beside.pinned.as_ref().map(|host| format!("only on {host}")));
     if !task.beside.capabilities.is_empty() {
@@ -188,8 +190,8 @@ fn memory(task: &Task) -> Option<String> {
     Some(format!("{peak}{}", limit.unwrap_or_default()))
 }
 
-fn named(what: &str, number: Option<i64>) -> String {
-    number.map(|number| format!("{what} {number}")).unwrap_or_default()
+fn named(what: &str, which: Option<impl Display>) -> String {
+    which.map(|which| format!("{what} {which}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -302,8 +304,8 @@ mod tests {
         };
         assert_eq!(
             attempts(&task(State::Failed), &[first]).render(false),
-            "  run 1 failed after 1.0 s beta  worker 2 1 (9f)   signal 9 (killed)\n\
-             \x20 run 2 failed after 5m03s alpha worker 3 2 (a1b2) exit code 3\n"
+            "  run 1 failed after 1.0 s beta  worker 2 revision 1 (9f)   signal 9 (killed)\n\
+             \x20 run 2 failed after 5m03s alpha worker 3 revision 2 (a1b2) exit code 3\n"
         );
     }
 

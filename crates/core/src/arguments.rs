@@ -11,6 +11,7 @@ mod property;
 use serde_json::{Map, Value};
 
 use self::property::{Property, properties};
+use crate::nearest::did_you_mean;
 
 /// One argument, for a help text.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,12 +39,12 @@ impl Argument {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ArgumentError {
     /// The input has no such property.
-    #[error("the input has no `{given}`{}", suggestion(nearest.as_deref()))]
+    #[error("the input has no `{given}`{meant}")]
     Unknown {
         /// The argument as it was given.
         given: String,
-        /// The known argument that is most like it.
-        nearest: Option<String>,
+        /// The known argument that was probably meant, as the end of a message; or nothing.
+        meant: String,
     },
     /// A word that belongs to no argument.
     #[error("`{word}` belongs to no argument: inputs are given as `--NAME VALUE`")]
@@ -145,17 +146,6 @@ pub fn type_name(schema: &Value) -> String {
     property::accepts(schema, schema).to_string()
 }
 
-/// The known name that is most like one that nobody knows, if any is.
-pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const ALIKE: f64 = 0.7;
-    known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(given, name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| name)
-}
-
 fn find<'a>(
     schema: &'a Value,
     known: &[Property<'a>],
@@ -176,18 +166,15 @@ fn find<'a>(
             return Err(ArgumentError::NoNames { type_name: whole.to_string() });
         }
     }
-    property::additional(schema, name).ok_or_else(|| ArgumentError::Unknown {
-        given: format!("--{given}"),
-        nearest: nearest(name, known.iter().map(|p| p.name)).map(flag),
+    property::additional(schema, name).ok_or_else(|| {
+        let flags: Vec<String> = known.iter().map(|property| flag(property.name)).collect();
+        let meant = did_you_mean(&flag(name), flags.iter().map(String::as_str));
+        ArgumentError::Unknown { given: format!("--{given}"), meant }
     })
 }
 
 fn flag(name: &str) -> String {
     format!("--{}", name.replace('_', "-"))
-}
-
-fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!("; the nearest is `{name}`")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -254,7 +241,7 @@ mod tests {
     #[test]
     fn faults_name_the_argument() {
         for (words, said) in [
-            (&["--widht", "1"][..], "the input has no `--widht`; the nearest is `--width`"),
+            (&["--widht", "1"][..], "the input has no `--widht`: did you mean `--width`?"),
             (&["--zzz", "1"], "the input has no `--zzz`"),
             (&["--width"], "`--width` needs a value: integer"),
             (&["--width", "--crop"], "`--width` needs a value: integer"),
@@ -275,6 +262,9 @@ mod tests {
         let words = ["--a".to_owned(), "1".to_owned()];
         let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
         assert_eq!(parse(&map, &words), Ok(json!({"a": 1})));
+        let anything = json!({"$schema": "…", "title": "AnyValue"});
+        assert_eq!(parse(&anything, &words), Ok(json!({"a": 1})));
+        assert!(parse(&json!({"type": "object"}), &words).is_err());
         let error = parse(&json!({"type": ["number", "string"]}), &words).unwrap_err();
         let said = "the input (number or string) has no named parts: give it whole, as JSON";
         assert_eq!(error.to_string(), said);

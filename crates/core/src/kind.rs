@@ -90,7 +90,6 @@ pub fn absolute(path: &Path) -> io::Result<PathBuf> {
 #[error("`{}` {why}", path.display())]
 pub struct KindError {
     path: PathBuf,
-    #[source]
     why: Why,
 }
 

@@ -60,6 +60,11 @@ impl Reader {
         Reader { selection, last: after }
     }
 
+    /// The task whose log it is.
+    pub fn task(&self) -> i64 {
+        self.selection.task
+    }
+
     /// Skips to the last `tail` lines, and to those of the last `since_ms` milliseconds; none
     /// does not restrict. Never goes back.
     pub async fn skip_to(

@@ -7,6 +7,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::{Row, types::Type};
 
@@ -32,7 +33,7 @@ pub struct Module {
 }
 
 /// An operation as it now is on the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Registered {
     /// Its domain.
     pub domain: String,

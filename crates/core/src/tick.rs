@@ -38,6 +38,8 @@ pub struct Ask {
     pub count: Vec<(String, i64)>,
     /// Every domain that it serves, where others are looked for that its host could serve.
     pub beyond: Option<Vec<String>>,
+    /// Every run of its workers is to end.
+    pub abort_all: bool,
 }
 
 /// What the process tree of a worker uses.
@@ -79,7 +81,9 @@ pub struct Abort {
     pub task: i64,
     /// Its run.
     pub run: i64,
-    /// Why, in words.
+    /// Somebody asked for it; else it is one of all.
+    pub asked: bool,
+    /// Why, in words, where somebody asked.
     pub reason: Option<String>,
 }
 
@@ -121,7 +125,7 @@ pub async fn tick(db: &Db, ask: &Ask) -> Result<Answer> {
     let percent: Vec<i32> = ask.measured.iter().map(|m| m.cpu_percent).collect();
     let domains: Vec<&str> = ask.count.iter().map(|(domain, _)| domain.as_str()).collect();
     let most: Vec<i64> = ask.count.iter().map(|(_, most)| *most).collect();
-    let params: [Param<'_>; 15] = [
+    let params: [Param<'_>; 16] = [
         (&ask.monitor, Type::INT8),
         (&ask.lease.id, Type::INT8),
         (&ask.lease.epoch, Type::INT8),
@@ -137,6 +141,7 @@ pub async fn tick(db: &Db, ask: &Ask) -> Result<Answer> {
         (&domains, Type::TEXT_ARRAY),
         (&most, Type::INT8_ARRAY),
         (&ask.beyond, Type::TEXT_ARRAY),
+        (&ask.abort_all, Type::BOOL),
     ];
     let row = db.query_one(include_str!("sql/tick.sql"), &params).await?;
     Ok(Answer {

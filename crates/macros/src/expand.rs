@@ -113,7 +113,8 @@ fn call(signature: &Signature, name: &syn::Ident) -> TokenStream {
         }
     });
     let task = signature.takes_task.then(|| quote!(task,));
-    let input = signature.input.is_some().then(|| quote!(input));
+    let lent = signature.borrows_input.then(|| quote!(&));
+    let input = signature.input.is_some().then(|| quote!(#lent input));
     let returned = &signature.output;
     let outcome = quote_spanned!(returned.span()=> Returned::<#returned>::outcome);
     if signature.is_async {

@@ -13,9 +13,10 @@ use proc_macro::TokenStream;
 
 /// Makes a function an operation of this program.
 ///
-/// The function is plain or `async`; it takes the task by reference (`task: &Task`), the input by
-/// value (`input: T`), both in this order, or nothing. `T` is `serde::de::DeserializeOwned` and
-/// `schemars::JsonSchema`, or `rework::Bytes` for an input that is no JSON. It returns a value that
+/// The function is plain or `async`; it takes the task (`task: &Task`), the input (`input: T`), both
+/// in this order, or nothing. After the task the input may be lent, as `&T`, `&str` or `&[T]`. `T` is
+/// `serde::de::DeserializeOwned` and `schemars::JsonSchema`, or `rework::Bytes` for an input that is
+/// no JSON. It returns a value that
 /// is `serde::Serialize` and `schemars::JsonSchema`, or `rework::Bytes`, or a `Result` of such a
 /// value and an error that is `Into<rework::Error>`. It stays callable under its name.
 ///

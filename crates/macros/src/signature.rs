@@ -10,8 +10,10 @@ pub(crate) struct Signature {
     pub(crate) is_async: bool,
     /// Its first parameter is the task.
     pub(crate) takes_task: bool,
-    /// The type of its input, where it takes one.
+    /// The type that its input is read as, where it takes one.
     pub(crate) input: Option<Type>,
+    /// The input is lent to it.
+    pub(crate) borrows_input: bool,
     /// What it returns.
     pub(crate) output: Type,
     /// The first line of its documentation.
@@ -42,13 +44,11 @@ impl Signature {
             [Type::Reference(_), input] => (true, Some(input)),
             _ => return Err(syn::Error::new(signature.inputs.span(), SHAPES)),
         };
-        if let Some(Type::Reference(reference)) = input {
-            return Err(syn::Error::new(reference.span(), "an input is taken by value"));
-        }
         Ok(Signature {
             is_async: signature.asyncness.is_some(),
             takes_task,
-            input: input.cloned(),
+            input: input.map(owned),
+            borrows_input: matches!(input, Some(Type::Reference(_))),
             output: output_type(&signature.output)?,
             about: about(function),
         })
@@ -57,6 +57,19 @@ impl Signature {
     /// Where a fault of the input's type is shown.
     pub(crate) fn input_span(&self) -> Span {
         self.input.as_ref().map_or_else(Span::call_site, Spanned::span)
+    }
+}
+
+/// What an input is read as before it is lent: a `String` for a `&str`.
+fn owned(taken: &Type) -> Type {
+    let Type::Reference(reference) = taken else { return taken.clone() };
+    match &*reference.elem {
+        Type::Path(path) if path.path.is_ident("str") => parse_quote!(::std::string::String),
+        Type::Slice(slice) => {
+            let item = &slice.elem;
+            parse_quote!(::std::vec::Vec<#item>)
+        }
+        lent => lent.clone(),
     }
 }
 
@@ -128,12 +141,25 @@ mod tests {
     }
 
     #[test]
+    fn an_input_may_be_lent() {
+        for (taken, read) in [
+            ("&str", ":: std :: string :: String"),
+            ("&[u8]", ":: std :: vec :: Vec < u8 >"),
+            ("&Resize", "Resize"),
+        ] {
+            let signature = of(&format!("fn f(task: &Task, input: {taken}) {{}}")).unwrap();
+            assert!(signature.borrows_input, "{taken}");
+            let input = signature.input.unwrap();
+            assert_eq!(quote::quote!(#input).to_string(), read);
+        }
+    }
+
+    #[test]
     fn other_shapes_are_refused() {
         for (text, said) in [
             ("fn f(a: A, b: B) {}", "an operation takes"),
             ("fn f(task: &Task, a: A, b: B) {}", "an operation takes"),
             ("fn f(task: &mut Task) {}", "a task is taken as `&Task`"),
-            ("fn f(task: &Task, name: &str) {}", "an input is taken by value"),
             ("fn f<T>(input: T) {}", "no generic parameters"),
             ("fn f(input: impl Read) {}", "names the type of its input"),
             ("fn f() -> impl Display { 1 }", "names the type that it returns"),

@@ -7,12 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rework_core::control::ToWorker;
-
 use crate::{
     closing::{MONITOR_EXIT, Sentence, signal_words},
     event::{Action, Finish},
-    state::{Doing, State},
+    state::{Doing, State, Worker},
 };
 
 /// From the abort of what runs to the killing of who has not left: more than the usual grace of an
@@ -131,9 +129,7 @@ impl State {
             Phase::Grace => {
                 drain.phase = Phase::Abort;
                 drain.until = Some(now + ABORT_PATIENCE);
-                for (id, task, run) in self.runs() {
-                    self.abort_drained(id, task, run);
-                }
+                self.actions.push(Action::Look);
             }
             Phase::Abort => {
                 drain.phase = Phase::Kill;
@@ -163,32 +159,14 @@ impl State {
             && self.pools.values().all(|pool| pool.spawning == 0)
     }
 
-    fn runs(&self) -> Vec<(i64, i64, i64)> {
-        let ours = self.workers.iter().filter(|(_, worker)| !worker.orphan);
-        ours.filter_map(|(id, worker)| match worker.doing {
-            Doing::Busy { task, run } => Some((*id, task, run)),
-            _ => None,
-        })
-        .collect()
-    }
-
     fn say_what_is_waited_for(&mut self, now: Instant) {
-        let tasks = self.runs().len();
+        let busy = |worker: &&Worker| worker.doing == Doing::Busy && !worker.orphan;
+        let tasks = self.workers.values().filter(busy).count();
         let Some(drain) = &mut self.drain else { return };
         drain.next_word = now + WORD;
         let left = drain.until.map(|until| until.saturating_duration_since(now).as_secs());
         let left = left.map_or("no limit".to_owned(), |seconds| format!("{seconds} s"));
         let plural = if tasks == 1 { "" } else { "s" };
         tracing::info!("draining: {tasks} task{plural} running, {left}");
-    }
-
-    /// Says it to whoever can hear, as a drain does.
-    #[cfg(test)]
-    pub(crate) fn told(&mut self) -> Vec<(i64, ToWorker)> {
-        let told = std::mem::take(&mut self.actions).into_iter().filter_map(|action| match action {
-            Action::Tell(id, message) => Some((id, message)),
-            _ => None,
-        });
-        told.collect()
     }
 }

@@ -9,7 +9,8 @@ use rework_core::{
 };
 
 use crate::{
-    closing::Sentence,
+    closing::{DRAINED, Sentence},
+    drain::Drain,
     event::{Action, Look},
     pool::{Load, Resize, resize},
     state::State,
@@ -27,6 +28,7 @@ pub(crate) struct Question {
     pub(crate) count: Vec<(String, i64)>,
     /// Every domain that is served.
     pub(crate) domains: Vec<String>,
+    pub(crate) abort_all: bool,
 }
 
 impl State {
@@ -56,6 +58,7 @@ impl State {
             dead: self.dead.keys().copied().filter(|id| !self.closing.contains(id)).collect(),
             count,
             domains,
+            abort_all: self.drain.as_ref().is_some_and(Drain::aborts),
         }
     }
 
@@ -125,12 +128,17 @@ impl State {
 
     /// Workers of earlier monitors look for the aborts of their tasks themselves.
     fn abort(&mut self, abort: &Abort) {
-        if self.workers.get(&abort.worker).is_some_and(|worker| !worker.orphan) {
-            let reason = abort.reason.clone().unwrap_or_else(|| "aborted".to_owned());
-            let (task, run, cause) = (abort.task, abort.run, AbortCause::Asked);
-            let abort_run = ToWorker::Abort { task, run, cause, reason };
-            self.actions.push(Action::Tell(abort.worker, abort_run));
+        if self.workers.get(&abort.worker).is_none_or(|worker| worker.orphan) {
+            return;
         }
+        let (cause, reason) = match &abort.reason {
+            Some(reason) if abort.asked => (AbortCause::Asked, reason.as_str()),
+            None if abort.asked => (AbortCause::Asked, "aborted"),
+            _ => (AbortCause::Drained, DRAINED),
+        };
+        let (task, run, reason) = (abort.task, abort.run, reason.to_owned());
+        let tell = Action::Tell(abort.worker, ToWorker::Abort { task, run, cause, reason });
+        self.actions.push(tell);
     }
 
     fn asked(&mut self, asked: &Asked) {

@@ -76,8 +76,8 @@ pub(crate) enum Doing {
     Looking { woken: bool },
     /// It looked and found nothing.
     Idle,
-    /// It has this run.
-    Busy { task: i64, run: i64 },
+    /// It has a task, or one after the other.
+    Busy,
     /// It leaves, and said why.
     Leaving(String),
 }
@@ -87,7 +87,7 @@ impl Worker {
         Worker {
             domain,
             born: now,
-            doing: if orphan { Doing::Busy { task: 0, run: 0 } } else { Doing::Starting },
+            doing: if orphan { Doing::Busy } else { Doing::Starting },
             orphan,
             retired: orphan,
             sentence: None,
@@ -253,7 +253,7 @@ impl State {
                 self.does(id, Doing::Looking { woken: false });
             }
             FromWorker::Idle => self.is_idle(id),
-            FromWorker::Busy { task, run, .. } => self.is_busy(id, task, run),
+            FromWorker::Busy => self.is_busy(id),
             FromWorker::Leaving { reason } => self.does(id, Doing::Leaving(reason)),
         }
     }

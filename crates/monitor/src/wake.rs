@@ -4,10 +4,9 @@
 //! many tasks scheduled together are notified once. A hint for which nobody is idle is kept for
 //! the first one who is.
 
-use rework_core::control::{AbortCause, ToWorker};
+use rework_core::control::ToWorker;
 
 use crate::{
-    closing::DRAINED,
     event::{Action, Hint},
     state::{Doing, State},
 };
@@ -25,15 +24,13 @@ impl State {
         }
     }
 
-    /// A worker has a run.
-    pub(crate) fn is_busy(&mut self, id: i64, task: i64, run: i64) {
+    /// A worker has found a task.
+    pub(crate) fn is_busy(&mut self, id: i64) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let was_woken = worker.doing == Doing::Looking { woken: true };
-        worker.doing = Doing::Busy { task, run };
+        worker.doing = Doing::Busy;
         let domain = worker.domain.clone();
-        if self.drain.as_ref().is_some_and(crate::drain::Drain::aborts) {
-            self.abort_drained(id, task, run);
-        } else if was_woken {
+        if was_woken {
             self.wake_one(&domain);
         }
     }
@@ -73,13 +70,6 @@ impl State {
         let Some(id) = idle.map(|(id, _)| *id) else { return false };
         self.wake(id);
         true
-    }
-
-    /// Ends a run whose grace is over.
-    pub(crate) fn abort_drained(&mut self, id: i64, task: i64, run: i64) {
-        let reason = DRAINED.to_owned();
-        let abort = ToWorker::Abort { task, run, cause: AbortCause::Drained, reason };
-        self.actions.push(Action::Tell(id, abort));
     }
 
     fn wake(&mut self, id: i64) {

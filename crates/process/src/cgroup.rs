@@ -37,8 +37,13 @@ impl Group {
             }
             other => other?,
         }
-        let procs = File::options().read(true).write(true).open(path.join("cgroup.procs"))?;
-        Ok(Group { path, procs })
+        match File::options().read(true).write(true).open(path.join("cgroup.procs")) {
+            Ok(procs) => Ok(Group { path, procs }),
+            Err(error) => {
+                drop(fs::remove_dir(&path));
+                Err(error)
+            }
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {

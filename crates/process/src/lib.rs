@@ -13,6 +13,7 @@
 mod cgroup;
 mod child;
 mod containment;
+mod delegate;
 mod descendants;
 mod found;
 mod hierarchy;

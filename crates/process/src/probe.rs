@@ -9,11 +9,9 @@ use rework_core::control::MemoryRung;
 
 use crate::cgroup::Group;
 use crate::containment::{Containment, ContainmentWish, MemoryWish, Wish};
-use crate::hierarchy::{own_v1_memory, own_v2, read_pids};
+use crate::delegate::{LEAF, hand_down};
+use crate::hierarchy::{own_v1_memory, own_v2};
 use crate::launch::try_entering;
-
-/// The child cgroup that this process moves into when its own must hold no process.
-const LEAF: &str = "rework-monitor";
 
 /// A rung that was asked for cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -75,68 +73,24 @@ fn try_memory(cgroup: Option<&Path>) -> io::Result<MemoryRung> {
     Ok(MemoryRung::CgroupV1(own.to_string_lossy().into_owned()))
 }
 
-/// Has the kernel count the memory of the folders below `place`.
+/// Has the kernel count the memory of the folders below `place`, and their processes if it can.
 fn try_memory_v2(place: &Path) -> io::Result<()> {
-    if !lists(&place.join("cgroup.controllers"), "memory")? {
-        return Err(explain("the `memory` controller is not handed down to us"));
-    }
-    let enabled_before = lists(&place.join("cgroup.subtree_control"), "memory")?;
-    let leaf = if enabled_before { None } else { enable(place)? };
+    let memory = hand_down(place, "memory")?;
     let tried = with_probe(place, |group| {
         fs::write(group.path().join("memory.max"), "1073741824")?;
         try_entering(&group.entry()?)
     });
-    if tried.is_err() && !enabled_before {
-        disable(place, leaf.as_deref());
+    match tried {
+        Ok(()) => drop(hand_down(place, "pids")),
+        Err(_) => memory.undo(),
     }
     tried
-}
-
-/// A cgroup whose controllers are handed down may hold no process itself (but the root may), so we
-/// leave it for a child first, if it is ours alone.
-fn enable(place: &Path) -> io::Result<Option<PathBuf>> {
-    let control = place.join("cgroup.subtree_control");
-    if fs::write(&control, "+memory").is_ok() {
-        drop(fs::write(&control, "+pids"));
-        return Ok(None);
-    }
-    if read_pids(place)? != [std::process::id() as i32] {
-        return Err(explain("our cgroup holds other processes too"));
-    }
-    let leaf = place.join(LEAF);
-    match fs::create_dir(&leaf) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let enabled =
-        fs::write(leaf.join("cgroup.procs"), "0").and_then(|()| fs::write(&control, "+memory"));
-    if enabled.is_err() {
-        disable(place, Some(&leaf));
-    }
-    enabled?;
-    drop(fs::write(&control, "+pids"));
-    Ok(Some(leaf))
-}
-
-/// Undoes [`enable`] as far as it goes; what remains of it does no harm.
-fn disable(place: &Path, leaf: Option<&Path>) {
-    let control = place.join("cgroup.subtree_control");
-    drop(fs::write(&control, "-pids"));
-    drop(fs::write(&control, "-memory"));
-    if let Some(leaf) = leaf {
-        drop(fs::write(place.join("cgroup.procs"), "0"));
-        drop(fs::remove_dir(leaf));
-    }
 }
 
 fn with_probe(place: &Path, attempt: impl FnOnce(&Group) -> io::Result<()>) -> io::Result<()> {
     let group = Group::make(place, &format!("rework-probe-{}", std::process::id()))?;
     let result = attempt(&group);
     result.and(group.remove())
-}
-
-fn lists(file: &Path, controller: &str) -> io::Result<bool> {
-    Ok(fs::read_to_string(file)?.split_ascii_whitespace().any(|name| name == controller))
 }
 
 fn explain(why: &str) -> io::Error {

@@ -101,7 +101,9 @@ impl Tree {
     /// cgroup, an orphan that threw off its mark counts for whichever tree of ours asks first: only
     /// one of them is to have a task in hand.
     pub fn others(&self) -> Vec<i32> {
-        reap_adopted();
+        if self.members.group.is_some() {
+            reap_adopted();
+        }
         let mut found = Found::new();
         self.members.add_others(&mut found);
         found.all().iter().map(|seen| seen.pid).collect()

@@ -4,12 +4,13 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use rework_process::{Child, Containment, Exit, Tree};
-use support::{PATIENCE, alone, has_zombies, is_root, mark, pids, rungs, runs, shell, until};
+use support::{
+    PATIENCE, again_as_nobody, alone, has_zombies, is_root, mark, pids, rungs, runs, shell, until,
+};
 use tempfile::{TempDir, tempdir};
 
 /// Every way out of a process group, and out of the environment.
@@ -217,19 +218,7 @@ fn all_of_this_holds_for_an_ordinary_user() {
     if !is_root() {
         return;
     }
-    alone(async {
-        let dir = tempdir().unwrap();
-        let copy = dir.path().join("death");
-        fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(dir.path(), open).unwrap();
-        let status = Command::new("setpriv")
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-            .arg(&copy)
-            .status()
-            .unwrap();
-        assert!(status.success());
-    });
+    alone(async { again_as_nobody() });
 }
 
 /// At most 100 processes: by a cgroup for root, whom nothing else binds.

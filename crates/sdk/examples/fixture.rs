@@ -51,9 +51,9 @@ fn fails() -> Fallible {
 }
 
 #[operation]
-fn fails_on_purpose(task: &Task, how: String) -> Result<(), Error> {
+fn fails_on_purpose(task: &Task, how: &str) -> Result<(), Error> {
     task.save_output(&"half of it")?;
-    match how.as_str() {
+    match how {
         "later" => Err(Error::retry_in(Duration::from_secs(90), "not yet")),
         "never" => Err(anyhow::Error::from(Error::give_up("no use")).context("trying"))?,
         _ => Err(Error::new("quota", "x".repeat(1 << 20))),
@@ -61,15 +61,14 @@ fn fails_on_purpose(task: &Task, how: String) -> Result<(), Error> {
 }
 
 #[operation]
-fn panics(text: String) {
+fn panics(_task: &Task, text: &str) {
     panic!("about {text}");
 }
 
 #[operation]
 async fn panics_later() {
     tokio::time::sleep(Duration::from_millis(1)).await;
-    let nothing: Option<u32> = None;
-    nothing.expect("something");
+    assert_eq!(1 + 1, 3, "something");
 }
 
 #[derive(JsonSchema)]
@@ -109,8 +108,9 @@ fn number(task: &Task) {
 
 #[operation]
 async fn listens(task: &Task) -> String {
+    let aborted = task.aborted();
     tracing::info!("listening");
-    task.aborted().await;
+    aborted.await;
     task.abort_reason().unwrap_or_default().to_owned()
 }
 

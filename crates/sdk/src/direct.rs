@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use rework_core::protocol::{Failure, RunRequest};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::words::{Asked, Usage};
 use crate::abort::Listener;
@@ -67,7 +68,11 @@ fn run_one(
     let outlet = Outlet::Person(Mutex::new(None));
     let task = Task::new(request, input.unwrap_or_default(), outlet, state);
     if let Ok(runtime) = executor.runtime() {
-        runtime.spawn(heed_interrupts(task.clone()));
+        // From here on a Ctrl-C is ours, before the first instruction of the operation.
+        let _within = runtime.enter();
+        if let Ok(interrupts) = signal(SignalKind::interrupt()) {
+            runtime.spawn(heed(interrupts, task.clone()));
+        }
     }
     current::enter(&task);
     let outcome = executor.run(&task);
@@ -75,8 +80,8 @@ fn run_one(
     finish(&task, outcome, program)
 }
 
-async fn heed_interrupts(task: Task) {
-    while tokio::signal::ctrl_c().await.is_ok() {
+async fn heed(mut interrupts: Signal, task: Task) {
+    while interrupts.recv().await.is_some() {
         let again = task.abort().requested();
         if again || task.abort().request("interrupted") == Listener::Absent {
             leave::now(Leave::Aborted);

@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::error::bounded;
 use crate::{current, say};
 
 /// The longest line that is sent, in bytes.
@@ -83,20 +84,21 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TaskLog {
                 line.fields.push_str(&fields.0);
             }
         }
-        let logger = line.target.take().unwrap_or_else(|| event.metadata().target().to_owned());
+        let target = line.target.take();
+        let logger = target.as_deref().unwrap_or_else(|| event.metadata().target());
         write(level_name(*event.metadata().level()), logger, line.text());
     }
 }
 
-fn write(level: &str, logger: String, text: String) {
-    let running = current::with(Clone::clone);
-    match running.filter(|task| task.link().is_some()) {
-        Some(task) => {
-            let ((id, run), text) = (task.key(), crate::error::bounded(text, LINE_BYTES));
-            let level = level.to_owned();
-            task.send_small(&FromRunner::Log { task: id, run, level, logger }, text.as_bytes());
-        }
-        None => say::line(&format!("{level:7} {logger}: {text}")),
+fn write(level: &str, logger: &str, text: String) {
+    let text = bounded(text, LINE_BYTES);
+    let sent = current::with(Clone::clone).is_some_and(|running| {
+        let ((task, run), level, logger) = (running.key(), level.to_owned(), logger.to_owned());
+        let frame = FromRunner::Log { task, run, level, logger };
+        running.send(&frame, text.as_bytes()).unwrap_or(false)
+    });
+    if !sent {
+        say::line(&format!("{level:7} {logger}: {text}"));
     }
 }
 

@@ -90,6 +90,6 @@ impl Reader {
     }
 
     fn say_revoked(&self, task: i64, run: i64) -> Result<(), FrameError> {
-        self.link.send(&FromRunner::Revoked { task, run }, &[])
+        self.link.send(&FromRunner::Revoked { task, run })
     }
 }

@@ -85,12 +85,13 @@ impl<'a> IntoFuture for Schedule<'a> {
     fn into_future(self) -> Self::IntoFuture {
         let task = self.task;
         Box::pin(async move {
-            let link = task.link().ok_or_else(|| {
-                failed("a task is scheduled by a worker, and this operation runs without one")
-            })?;
+            if !task.has_worker() {
+                let why = "a task is scheduled by a worker, and this operation runs without one";
+                return Err(failed(why));
+            }
             let (number, answer) = task.requests().open()?;
             let sent = self.request(number).and_then(|(frame, body)| {
-                link.send(&frame, &body).map_err(|error| failed(error.to_string()))
+                task.send(&frame, &body).map_err(|error| failed(error.to_string()))
             });
             if let Err(error) = sent {
                 task.requests().answer(number, Err(String::new()));

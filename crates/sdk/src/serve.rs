@@ -42,7 +42,7 @@ pub(crate) fn serve(
 ) -> Result<ExitCode, ServeError> {
     let link = Arc::new(Link::new(inherited.socket.try_clone()?));
     let operations = executor.operations().iter().map(Operation::definition).collect();
-    link.send(&FromRunner::Hello { version: VERSION, sdk: SDK.to_owned(), operations }, &[])?;
+    link.send(&FromRunner::Hello { version: VERSION, sdk: SDK.to_owned(), operations })?;
     let inbox = Arc::new(Inbox::default());
     let reader = Reader::new(inbox.clone(), link.clone(), state);
     thread::Builder::new()
@@ -53,7 +53,7 @@ pub(crate) fn serve(
         let outcome = executor.run(&task);
         task.requests().close();
         current::leave();
-        link.send_encoded(&ending(&task, outcome));
+        task.send_last(&ending(&task, outcome));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use crate::Error;
 use crate::abort::Abort;
 use crate::error::bounded;
 use crate::input::FromInput;
-use crate::link::Link;
+use crate::link::{Link, Over};
 use crate::output::{IntoOutput, Output};
 use crate::progress::{self, Amount};
 use crate::schedule::{Requests, Schedule};
@@ -37,6 +37,7 @@ struct Run {
     state: Arc<State>,
     abort: Abort,
     requests: Requests,
+    over: Over,
 }
 
 /// Where a run's word goes.
@@ -124,13 +125,13 @@ impl Task {
     pub fn progress<A: Amount>(&self, done: A, total: impl Into<Option<A>>, message: &str) {
         let total = total.into().map(Amount::amount);
         let message = (!message.is_empty()).then(|| bounded(message.to_owned(), PROGRESS_BYTES));
+        let (task, run, done) = (self.id(), self.run(), done.amount());
         match &self.0.outlet {
             Outlet::Worker(_) => {
-                let (task, run) = self.key();
-                let done = done.amount();
-                self.send_small(&FromRunner::Progress { task, run, done, total, message }, &[]);
+                // Its message is bounded, and of a run that is over nobody asks how far it is.
+                let _ = self.send(&FromRunner::Progress { task, run, done, total, message }, &[]);
             }
-            Outlet::Person(_) => progress::show(done.amount(), total, message.as_deref()),
+            Outlet::Person(_) => progress::show(done, total, message.as_deref()),
         }
     }
 
@@ -139,7 +140,11 @@ impl Task {
     pub fn save_output<T: IntoOutput>(&self, value: &T) -> Result<(), Error> {
         let Some(output) = value.to_output()? else { return Ok(()) };
         match &self.0.outlet {
-            Outlet::Worker(link) => link.send_encoded(&self.encode_output(&output)?),
+            Outlet::Worker(link) => {
+                if !link.send_within(&self.0.over, &self.encode_output(&output)?) {
+                    return Err(Error::new("over", "the run has ended: it has its output"));
+                }
+            }
             Outlet::Person(last) => {
                 *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
             }
@@ -181,8 +186,8 @@ impl Task {
         state: Arc<State>,
     ) -> Task {
         let began = Instant::now();
-        let (abort, requests) = (Abort::default(), Requests::default());
-        Task(Arc::new(Run { request, input, began, outlet, state, abort, requests }))
+        let (abort, requests, over) = (Abort::default(), Requests::default(), Over::default());
+        Task(Arc::new(Run { request, input, began, outlet, state, abort, requests, over }))
     }
 
     /// What every frame of this run names.
@@ -202,11 +207,9 @@ impl Task {
         &self.0.requests
     }
 
-    pub(crate) fn link(&self) -> Option<&Link> {
-        match &self.0.outlet {
-            Outlet::Worker(link) => Some(link),
-            Outlet::Person(_) => None,
-        }
+    /// A worker is there to hear of it.
+    pub(crate) fn has_worker(&self) -> bool {
+        matches!(self.0.outlet, Outlet::Worker(_))
     }
 
     /// The last output that was saved before the end, where the operation runs directly.
@@ -225,10 +228,19 @@ impl Task {
         })
     }
 
-    /// Sends a frame whose size is bounded where it is made.
-    pub(crate) fn send_small(&self, message: &FromRunner, body: &[u8]) {
-        let sent: Option<Result<(), FrameError>> = self.link().map(|link| link.send(message, body));
-        debug_assert!(!matches!(sent, Some(Err(_))), "a frame past its limits: {sent:?}");
+    /// Sends a frame of this run; false if the run is over, or nobody would get it.
+    pub(crate) fn send(&self, message: &FromRunner, body: &[u8]) -> Result<bool, FrameError> {
+        match &self.0.outlet {
+            Outlet::Worker(link) => Ok(link.send_within(&self.0.over, &encode(message, body)?)),
+            Outlet::Person(_) => Ok(false),
+        }
+    }
+
+    /// Sends the last frames of this run.
+    pub(crate) fn send_last(&self, frames: &[u8]) {
+        if let Outlet::Worker(link) = &self.0.outlet {
+            link.send_last(&self.0.over, frames);
+        }
     }
 }
 

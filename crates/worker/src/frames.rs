@@ -43,7 +43,11 @@ impl Frames {
     }
 
     /// Sends a frame, as far as the socket takes it now; the rest goes while the next is awaited.
-    pub(crate) fn send<M: Serialize>(&mut self, message: &M, body: &[u8]) -> Result<(), FrameError> {
+    pub(crate) fn send<M: Serialize>(
+        &mut self,
+        message: &M,
+        body: &[u8],
+    ) -> Result<(), FrameError> {
         let bytes = encode(message, body)?;
         if self.unsent.is_empty() {
             // A peer that is gone is noticed by reading.

@@ -19,6 +19,7 @@ use rework_process::{Child, Containment, Launch, LaunchError, Tree};
 use tokio::{
     io::AsyncReadExt,
     net::unix::pipe::{self, Receiver},
+    time::Instant,
 };
 
 use crate::{
@@ -31,6 +32,9 @@ use crate::{
 /// From the start of an executable to its `hello`, where nobody says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Between two tries to start a file that is being written.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
 /// The last lines of its stderr that are shown.
 const LAST_LINES: usize = 5;
 
@@ -41,13 +45,28 @@ const TAIL_BYTES: usize = 2000;
 /// a tokio runtime.
 pub async fn inspect(path: &Path, timeout: Duration) -> Result<Vec<Definition>, InspectError> {
     let fault = |why| InspectError { path: path.to_owned(), why };
-    let mut probe = Probe::start(path).map_err(fault)?;
+    let mut probe = start_when_whole(path, timeout).await.map_err(fault)?;
     let heard = tokio::time::timeout(timeout, probe.hello()).await;
     let heard = heard.unwrap_or_else(|_| Err(Why::Late { timeout, said: probe.last_words() }));
     probe.dismiss(heard.is_ok()).await.map_err(fault)?;
     let operations = heard.map_err(fault)?;
     schemas_compile(&operations).map_err(fault)?;
     Ok(operations)
+}
+
+/// Starts it; while somebody still writes to it, as a linker does, a little later.
+async fn start_when_whole(path: &Path, timeout: Duration) -> Result<Probe, Why> {
+    let late = Instant::now() + timeout;
+    loop {
+        match Probe::start(path) {
+            Err(Why::Launch(LaunchError::Program { source, .. }))
+                if source.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < late =>
+            {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            started => return started,
+        }
+    }
 }
 
 /// The executable at work.
@@ -165,7 +184,6 @@ fn schemas_compile(operations: &[Definition]) -> Result<(), Why> {
 #[error("`{}` {why}", path.display())]
 pub struct InspectError {
     path: PathBuf,
-    #[source]
     why: Why,
 }
 

@@ -104,7 +104,10 @@ impl Recorder {
     }
 
     /// The end of a run, and the next task.
-    pub(crate) fn complete_and_claim(&self, end: Completion) -> Answer<(Recorded, Option<Claimed>)> {
+    pub(crate) fn complete_and_claim(
+        &self,
+        end: Completion,
+    ) -> Answer<(Recorded, Option<Claimed>)> {
         self.ask(|answer| Entry::CompleteAndClaim(Box::new(end), answer))
     }
 

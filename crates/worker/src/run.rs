@@ -74,6 +74,9 @@ pub(crate) async fn run(
     let end = open.drive(life, recorder).await;
     let reusable = matches!(end, End::Done | End::Failed(_)) && open.sentence.is_none();
     let elapsed_ms = open.elapsed_ms();
+    // Its cgroup knows; it goes with the tree.
+    let memory_peak = open.runner.memory_peak(open.limits, open.began.elapsed());
+    open.sentence = open.sentence.take().or_else(|| open.over_memory());
     clear_away(&mut open, reusable, recorder).await;
     if matches!(end, End::LeaseLost) {
         return Err(LeaseLost);
@@ -81,6 +84,7 @@ pub(crate) async fn run(
     let begun = is_begun(&workshop.nursery, fence);
     let mut completion = judge(&mut open, end, output_file.as_ref(), begun || fresh);
     completion.elapsed_ms = begun.then_some(elapsed_ms);
+    completion.memory_peak = memory_peak;
     finish_log(&mut open, &workshop.recorder);
     if reusable {
         workshop.runners.give_back(runner).await;
@@ -243,7 +247,7 @@ fn judge(
     begun: bool,
 ) -> Completion {
     let fence = open.fence;
-    let sentence = open.sentence.take().or_else(|| open.over_memory());
+    let sentence = open.sentence.take();
     let mut output = std::mem::take(&mut open.output);
     let mut failure: Option<Failure> = None;
     let mut verdict = match end {
@@ -282,7 +286,6 @@ fn judge(
         error,
         output,
         retry_in_ms,
-        memory_peak: open.runner.memory_peak(open.limits, open.began.elapsed()),
         revision: Some(open.revision.clone()),
         ..Completion::new(fence, verdict.outcome, verdict.reason)
     }

@@ -65,7 +65,7 @@ async fn live() -> Result<ExitCode, WorkerError> {
             start_timeout: Duration::from_millis(start.start_timeout_ms),
         },
         operations: Operations::default(),
-        idle: false,
+        idle: true,
     };
     worker.workshop.life.tell(&FromWorker::Up);
     let ended = worker.work().await;

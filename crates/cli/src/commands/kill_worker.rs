@@ -10,11 +10,12 @@ use crate::context::Context;
 /// Have workers killed now; the task in hand is aborted
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    workers: shutdown_worker::Args,
+    /// The workers
+    #[arg(value_name = "WORKER", required = true)]
+    workers: Vec<i64>,
 }
 
 /// Asks their monitors for it.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    shutdown_worker::ask(&args.workers.workers, Ask::Kill, context).await
+    shutdown_worker::ask(&args.workers, Ask::Kill, context).await
 }

@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use rework_core::list_monitors::{self, Monitor};
+use rework_core::{
+    list_monitors::{self, Monitor},
+    quantity::{show_bytes, show_milliseconds},
+};
 use serde_json::Value;
 
 use crate::{
@@ -52,11 +55,18 @@ fn table(monitors: &[Monitor]) -> Table {
     table
 }
 
+/// `maxmem=0, maxruns=0, maxworkers=2, …`, in the order of their names, quantities with their unit.
 fn options(options: &Value) -> String {
     let Value::Object(options) = options else { return String::new() };
-    let shown = options.iter().map(|(name, value)| match value {
-        Value::String(text) => format!("{name}={text}"),
-        other => format!("{name}={other}"),
+    let shown = options.iter().map(|(name, value)| {
+        let number = value.as_i64();
+        match (name.strip_suffix("_ms"), name.strip_suffix("_bytes"), number) {
+            (_, Some(name), Some(0)) => format!("{name}=0"),
+            (_, Some(name), Some(bytes)) => format!("{name}={}", show_bytes(bytes)),
+            (Some(name), _, Some(ms)) => format!("{name}={}", show_milliseconds(ms)),
+            (Some(name), ..) if value.is_null() => format!("{name}=never"),
+            _ => format!("{name}={value}"),
+        }
     });
     shown.collect::<Vec<_>>().join(", ")
 }
@@ -96,7 +106,8 @@ mod tests {
             pid: 4711,
             domains: vec!["default".into(), "images".into()],
             capabilities: vec!["gpu".into()],
-            options: json!({"maxmem": 0, "maxruns": 0, "maxworkers": 2, "minworkers": 2}),
+            options: json!({"maxworkers": 2, "minworkers": 2, "maxruns": 0, "maxmem_bytes": 0, "vacuum_ms": null,
+                "start_timeout_ms": 30_000}),
             containment: "cgroup".into(),
             memory: "cgroup2".into(),
             version: "0.1.0".into(),
@@ -110,7 +121,7 @@ mod tests {
         assert_eq!(
             table(&[monitor]).render(false),
             format!(
-                "1 {moment} default,images options(maxmem=0, maxruns=0, maxworkers=2, minworkers=2) \
+                "1 {moment} default,images options(maxmem=0, maxruns=0, maxworkers=2, minworkers=2, start_timeout=30s, vacuum=never) \
                  4711@alpha capabilities=gpu containment=cgroup memory=cgroup2 version=0.1.0 \
                  [ended {moment}] asked to stop\n"
             )

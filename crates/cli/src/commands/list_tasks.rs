@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rework_core::{
     connect::Db,
     list_tasks::{self, Extras, Filter, Listed},
@@ -27,7 +28,7 @@ pub struct Args {
     #[arg(long)]
     domain: Option<String>,
     /// Only tasks in these states: `--state failed,lost`
-    #[arg(long, value_delimiter = ',', value_name = "STATE")]
+    #[arg(long, value_delimiter = ',', value_parser = state_parser())]
     state: Vec<State>,
     /// Only tasks of this operation
     #[arg(long, value_name = "NAME")]
@@ -83,6 +84,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         say_more(context, more);
     }
     Ok(Exit::Done.into())
+}
+
+fn state_parser() -> impl TypedValueParser<Value = State> {
+    PossibleValuesParser::new(State::ALL.map(State::as_str)).map(|word| State::stored(&word))
 }
 
 fn say_more(context: &Context, more: i64) {

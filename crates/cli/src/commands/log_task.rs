@@ -11,7 +11,7 @@ use rework_core::{
 
 use super::list_tasks::traceback;
 use crate::{
-    context::{Context, Format},
+    context::{Context, Format, is_away},
     exit::Exit,
     json_list::JsonList,
     log_text::{self, JsonLine},
@@ -71,15 +71,18 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         reader.skip_to(&db, args.tail, args.since).await?;
     }
     let mut printer = Printer::new(context, args.raw)?;
-    let reading = read(&db, &mut reader, args.follow.then_some(args.task), &mut printer);
-    tokio::select! {
-        read = reading => read?,
-        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted.into()),
+    if args.follow {
+        tokio::select! {
+            read = read_to_the_end(context, &db, &mut reader, &mut printer) => read?,
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted.into()),
+        }
+    } else {
+        read(&db, &mut reader, false, &mut printer).await?;
     }
     let readable = matches!(printer, Printer::Text(_));
     printer.end()?;
     if readable {
-        print_traceback(context, &db, args.task).await?;
+        print_traceback(context, args.task).await?;
     }
     Ok(Exit::Done.into())
 }
@@ -92,7 +95,7 @@ pub(crate) fn unknown(task: i64) -> anyhow::Error {
 /// Prints the log of a task until the task ends, for people.
 pub async fn follow(context: &Context, db: &Db, task: i64) -> anyhow::Result<()> {
     let mut reader = Reader::after(Selection { task, ..Selection::default() }, 0);
-    read(db, &mut reader, Some(task), &mut Printer::Text(context)).await
+    read_to_the_end(context, db, &mut reader, &mut Printer::Text(context)).await
 }
 
 /// Prints the last lines of a log, for people.
@@ -104,7 +107,30 @@ pub(crate) async fn print_tail(
 ) -> anyhow::Result<()> {
     let mut reader = Reader::after(Selection { task, ..Selection::default() }, 0);
     reader.skip_to(db, Some(n), None).await?;
-    read(db, &mut reader, None, &mut Printer::Text(context)).await
+    read(db, &mut reader, false, &mut Printer::Text(context)).await
+}
+
+/// As [`read`], to the end of the task, also where the database is away in between.
+async fn read_to_the_end(
+    context: &Context,
+    db: &Db,
+    reader: &mut Reader,
+    printer: &mut Printer<'_>,
+) -> anyhow::Result<()> {
+    let mut told = false;
+    let mut again = None;
+    loop {
+        match read(again.as_ref().unwrap_or(db), reader, true, printer).await {
+            Err(error) if is_away(&error) => {
+                if !std::mem::replace(&mut told, true) {
+                    context.note("the database is away: waiting for it");
+                }
+                tokio::time::sleep(LOOK).await;
+                again = context.open().await.ok().or(again);
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// Reads on to the end of the log or, of a task that is followed, to the end of the task: what
@@ -112,31 +138,29 @@ pub(crate) async fn print_tail(
 async fn read(
     db: &Db,
     reader: &mut Reader,
-    followed: Option<i64>,
+    follow: bool,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<()> {
-    let mut ended = followed.is_none();
+    let mut ended = !follow;
     loop {
         let lines = reader.next(db).await?;
         printer.print(&lines)?;
         if lines.len() == PAGE {
             continue;
         }
-        match followed {
-            Some(task) if !ended => {
-                let status = wait_task::status(db, &[task]).await?;
-                ended = status.first().is_none_or(|status| status.state.is_end());
-                if !ended {
-                    tokio::time::sleep(LOOK).await;
-                }
-            }
-            _ => return Ok(()),
+        if ended {
+            return Ok(());
+        }
+        let status = wait_task::status(db, &[reader.task()]).await?;
+        ended = status.first().is_none_or(|status| status.state.is_end());
+        if !ended {
+            tokio::time::sleep(LOOK).await;
         }
     }
 }
 
-async fn print_traceback(context: &Context, db: &Db, task: i64) -> anyhow::Result<()> {
-    let tasks = show_task::show(db, &[task]).await?;
+async fn print_traceback(context: &Context, task: i64) -> anyhow::Result<()> {
+    let tasks = show_task::show(&context.open().await?, &[task]).await?;
     let error = tasks.first().and_then(|task| task.error.as_deref());
     match error.and_then(|error| traceback(error.get())) {
         Some(text) => context.write(text.as_bytes()),

@@ -7,22 +7,53 @@ use clap::Subcommand;
 use crate::context::Context;
 
 pub mod abort_task;
+pub mod completions;
+pub mod dev;
+pub mod init_db;
 pub mod kill_worker;
 pub mod list_monitors;
+pub mod list_operations;
 pub mod list_tasks;
 pub mod list_workers;
 pub mod log_task;
+pub mod register_operations;
 pub mod retry_task;
+pub mod schedule;
 pub mod show_task;
 pub mod shutdown_worker;
+pub mod unregister_operation;
+pub mod vacuum;
 pub mod wait_task;
 pub mod worker;
 
 /// The groups in which help lists the commands.
 pub(crate) const GROUPS: &[(&str, &[&str])] = &[
-    ("Run", &["list-tasks", "show-task", "log-task", "wait-task", "abort-task", "retry-task"]),
-    ("Operations", &[]),
-    ("Operate", &["list-monitors", "list-workers", "shutdown-worker", "kill-worker"]),
+    (
+        "Run",
+        &[
+            "schedule",
+            "list-tasks",
+            "show-task",
+            "log-task",
+            "wait-task",
+            "abort-task",
+            "retry-task",
+        ],
+    ),
+    ("Operations", &["register-operations", "unregister-operation", "list-operations"]),
+    (
+        "Operate",
+        &[
+            "init-db",
+            "list-monitors",
+            "list-workers",
+            "shutdown-worker",
+            "kill-worker",
+            "vacuum",
+            "dev",
+            "completions",
+        ],
+    ),
 ];
 
 /// Declares the enum of all commands, and what leads from each to its file.
@@ -46,16 +77,25 @@ macro_rules! commands {
 }
 
 commands! {
+    #[command(visible_alias = "post")]
+    Schedule => schedule,
     ListTasks => list_tasks,
     ShowTask => show_task,
     LogTask => log_task,
     WaitTask => wait_task,
     AbortTask => abort_task,
     RetryTask => retry_task,
+    RegisterOperations => register_operations,
+    UnregisterOperation => unregister_operation,
+    ListOperations => list_operations,
+    InitDb => init_db,
     ListMonitors => list_monitors,
     ListWorkers => list_workers,
     ShutdownWorker => shutdown_worker,
     KillWorker => kill_worker,
+    Vacuum => vacuum,
+    Dev => dev,
+    Completions => completions,
     #[command(hide = true)]
     Worker => worker,
 }

@@ -6,7 +6,8 @@ use rework_core::quantity::{self, QuantityError};
 use rework_monitor::Options;
 use rework_process::{ContainmentWish, MemoryWish, Wish};
 
-use crate::{context::Context, exit::Exit, host};
+use super::register_operations::{registered, summary};
+use crate::{context::Context, exit::Exit, host, modules};
 
 /// Keep the workers of this host: start them, watch them, kill them
 #[derive(Debug, clap::Args)]
@@ -62,6 +63,12 @@ struct Limit(Option<Duration>);
 /// Keeps them until it is asked to end.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let host = host::name(args.host.clone());
+    if !args.register.is_empty() {
+        let modules = modules::read(&args.register, None).await?;
+        let mut db = context.open().await?;
+        let registered = registered(&mut db, Some(host.clone()), &modules).await?;
+        context.note(summary(&registered));
+    }
     rework_monitor::run(options(args, context.dsn()?, host)).await?;
     Ok(Exit::Done.into())
 }

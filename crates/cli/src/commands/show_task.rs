@@ -18,7 +18,7 @@ use crate::{
     task_text,
 };
 
-/// Show all about tasks: cause, times, input, output, every attempt, the end of the log
+/// Show all about tasks: cause, times, input, output, attempts, the end of the log
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The tasks

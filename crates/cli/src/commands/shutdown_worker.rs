@@ -11,7 +11,7 @@ use crate::{context::Context, exit::Exit, report::hinted, time_text};
 pub struct Args {
     /// The workers
     #[arg(value_name = "WORKER", required = true)]
-    pub(crate) workers: Vec<i64>,
+    workers: Vec<i64>,
 }
 
 /// Asks them.

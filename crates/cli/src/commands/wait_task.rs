@@ -7,10 +7,14 @@ use rework_core::{
     wait_task::{self, CHANNEL, Status},
 };
 use serde::Serialize;
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{sleep, timeout},
+};
 
 use super::log_task::unknown;
 use crate::{
-    context::{Context, Format},
+    context::{Context, Format, is_away},
     exit::Exit,
     json_list::on_one_line,
 };
@@ -44,79 +48,109 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
 pub async fn wait(
     context: &Context,
     tasks: &[i64],
-    timeout: Option<Duration>,
+    at_most: Option<Duration>,
     mut each: impl FnMut(&Status) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let mut open: BTreeSet<i64> = tasks.iter().copied().collect();
-    let ending = until_ended(context, &mut open, &mut each);
+    let open = tasks.iter().copied().collect();
+    let mut waiting = Waiting { context, open, worst: Exit::Done, reached: false };
     let over = async {
-        match timeout {
-            Some(timeout) => tokio::time::sleep(timeout).await,
+        match at_most {
+            Some(at_most) => sleep(at_most).await,
             None => pending().await,
         }
     };
     tokio::select! {
         biased;
-        worst = ending => return Ok(worst?.into()),
+        ended = waiting.to_the_end(&mut each) => return ended.map(|()| waiting.worst.into()),
         _ = tokio::signal::ctrl_c() => {}
         () = over => {
-            context.warn(format_args!("waited too long for {}", named(&open)));
+            context.warn(format_args!("waited too long for {}", named(&waiting.open)));
             return Ok(Exit::WaitedTooLong.into());
         }
     }
-    Ok(interrupted(context, open))
+    Ok(interrupted(context, waiting.open))
 }
 
 /// Says that Ctrl-C ended the watching, not the tasks.
 pub fn interrupted(context: &Context, tasks: impl IntoIterator<Item = i64>) -> ExitCode {
     let tasks: BTreeSet<i64> = tasks.into_iter().collect();
     let ids: Vec<String> = tasks.iter().map(i64::to_string).collect();
-    let go = if tasks.len() == 1 { "goes" } else { "go" };
-    context.note(format_args!(
-        "\n{} {go} on; `rework abort-task {}` ends it",
-        named(&tasks),
-        ids.join(" ")
-    ));
+    let (go, it) = if tasks.len() == 1 { ("goes", "it") } else { ("go", "them") };
+    let (named, ids) = (named(&tasks), ids.join(" "));
+    context.note(format_args!("\n{named} {go} on; `rework abort-task {ids}` ends {it}"));
     Exit::Interrupted.into()
 }
 
-/// Listens first, then has the ends notified, then looks: none can slip through.
-async fn until_ended(
-    context: &Context,
-    open: &mut BTreeSet<i64>,
-    each: &mut impl FnMut(&Status) -> anyhow::Result<()>,
-) -> anyhow::Result<Exit> {
-    let (db, mut heard) = context.open_listening().await?;
-    db.execute_script(&format!("listen {CHANNEL}")).await?;
-    let all: Vec<i64> = open.iter().copied().collect();
-    let known = wait_task::watch(&db, &all).await?;
-    if let Some(task) = open.iter().find(|task| !known.contains(task)) {
-        return Err(unknown(*task));
-    }
-    let mut worst = Exit::Done;
-    loop {
-        let waited_for: Vec<i64> = open.iter().copied().collect();
-        for status in wait_task::status(&db, &waited_for).await? {
-            if let Some(exit) = Exit::of_state(status.state) {
-                worst = worse(worst, exit);
-                open.remove(&status.id);
-                each(&status)?;
+/// A waiting under way.
+struct Waiting<'a> {
+    context: &'a Context,
+    /// What has not ended, as far as was seen.
+    open: BTreeSet<i64>,
+    worst: Exit,
+    /// The database was there once: when it is away, it may come back.
+    reached: bool,
+}
+
+impl Waiting<'_> {
+    async fn to_the_end(
+        &mut self,
+        each: &mut impl FnMut(&Status) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut told = false;
+        loop {
+            match self.on_one_connection(each).await {
+                Err(error) if self.reached && is_away(&error) => {
+                    if !std::mem::replace(&mut told, true) {
+                        self.context.note("the database is away: waiting for it too");
+                    }
+                    sleep(LOOK).await;
+                }
+                ended => return ended,
             }
         }
-        if open.is_empty() {
-            return Ok(worst);
+    }
+
+    /// Listens first, then has the ends notified, then looks: none can slip through.
+    async fn on_one_connection(
+        &mut self,
+        each: &mut impl FnMut(&Status) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (db, mut heard) = self.context.open_listening().await?;
+        self.reached = true;
+        db.execute_script(&format!("listen {CHANNEL}")).await?;
+        let known = wait_task::watch(&db, &self.open()).await?;
+        if let Some(task) = self.open.iter().find(|task| !known.contains(task)) {
+            return Err(unknown(*task));
         }
-        let ours = async {
-            while let Some((_, payload)) = heard.recv().await {
-                if payload.parse().is_ok_and(|task: i64| open.contains(&task)) {
-                    return;
+        loop {
+            for status in wait_task::status(&db, &self.open()).await? {
+                if let Some(exit) = Exit::of_state(status.state) {
+                    self.worst = worse(self.worst, exit);
+                    self.open.remove(&status.id);
+                    each(&status)?;
                 }
             }
-            pending::<()>().await;
-        };
-        // Nothing heard in time: look all the same.
-        let _ = tokio::time::timeout(LOOK, ours).await;
+            if self.open.is_empty() {
+                return Ok(());
+            }
+            // Nothing heard in time: look all the same.
+            let _ = timeout(LOOK, one_of(&mut heard, &self.open)).await;
+        }
     }
+
+    fn open(&self) -> Vec<i64> {
+        self.open.iter().copied().collect()
+    }
+}
+
+/// Until the end of one of these is notified.
+async fn one_of(heard: &mut UnboundedReceiver<(String, String)>, open: &BTreeSet<i64>) {
+    while let Some((_, payload)) = heard.recv().await {
+        if payload.parse().is_ok_and(|task: i64| open.contains(&task)) {
+            return;
+        }
+    }
+    pending::<()>().await;
 }
 
 fn worse(one: Exit, other: Exit) -> Exit {

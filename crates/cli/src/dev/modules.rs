@@ -86,7 +86,7 @@ fn said(path: &Path, output: &Output) -> String {
 fn examples(project: &Path) -> anyhow::Result<PathBuf> {
     let path = state_directory(project)?.join("examples.toml");
     if !path.exists() {
-        fs::write(&path, include_str!("examples.toml"))
+        fs::write(&path, include_str!("../../../../examples/commands.toml"))
             .with_context(|| format!("cannot write `{}`", path.display()))?;
     }
     Ok(path)

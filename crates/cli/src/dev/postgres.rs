@@ -143,7 +143,9 @@ fn dsn(socket: &Path, port: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio_postgres::config::Host;
+    use std::{fs, io::Write as _};
+
+    use tokio_postgres::{NoTls, config::Host};
 
     use super::*;
 
@@ -157,5 +159,75 @@ mod tests {
         assert_eq!(config.get_dbname(), Some("rework"));
         let config: tokio_postgres::Config = dsn(socket, 6000).parse().unwrap();
         assert_eq!(config.get_ports(), [6000]);
+    }
+
+    /// A project of its own; what is made for it elsewhere goes with it.
+    struct Project(tempfile::TempDir);
+
+    impl Drop for Project {
+        fn drop(&mut self) {
+            if let Ok(place) = Place::of(self.0.path())
+                && place.user.is_some()
+            {
+                let _ = fs::remove_dir_all(place.base);
+            }
+        }
+    }
+
+    async fn answer(dsn: &str, sql: &str) -> String {
+        let (client, connection) = tokio_postgres::connect(dsn, NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let answer = client.query_one(sql, &[]).await.unwrap().get(0);
+        drop(client);
+        connection.await.unwrap().unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_server_is_made_found_again_and_survives_its_death() {
+        let project = Project(tempfile::tempdir().unwrap());
+        let path = project.0.path();
+
+        let first = Installation::bring_up(path).await.unwrap();
+        assert!(first.started_by_us);
+        for (setting, value) in
+            [("fsync", "on"), ("listen_addresses", ""), ("server_encoding", "UTF8")]
+        {
+            assert_eq!(answer(&first.dsn, &format!("show {setting}")).await, value, "{setting}");
+        }
+        let role = "select current_user || ' ' || current_database()";
+        assert_eq!(answer(&first.dsn, role).await, "rework rework");
+
+        // As after a SIGKILL of `rework dev`: nobody has stopped the server.
+        let pid = Postmaster::running(&first.data).unwrap().pid;
+        drop(first);
+        let mut second = Installation::bring_up(path).await.unwrap();
+        assert!(!second.started_by_us);
+
+        kill(pid, Signal::SIGKILL).unwrap();
+        second.ended().await;
+        // Its number belongs to another process by now; ours is one that lives.
+        let lock = second.data.join("postmaster.pid");
+        let text = fs::read_to_string(&lock).unwrap();
+        let text = text.replacen(&pid.to_string(), &std::process::id().to_string(), 1);
+        fs::File::create(&lock).unwrap().write_all(text.as_bytes()).unwrap();
+
+        let third = Installation::bring_up(path).await.unwrap();
+        assert!(third.started_by_us);
+        assert_eq!(answer(&third.dsn, "select 'again'").await, "again");
+        let data = third.data.clone();
+        third.stop().await.unwrap();
+        assert_eq!(Postmaster::running(&data), None);
+    }
+
+    #[tokio::test]
+    async fn what_an_interrupted_first_start_left_is_no_obstacle() {
+        let project = Project(tempfile::tempdir().unwrap());
+        let unfinished = Place::of(project.0.path()).unwrap().base.join("postgres.unfinished");
+        fs::create_dir(&unfinished).unwrap();
+        fs::write(unfinished.join("PG_VERSION"), "1").unwrap();
+        let up = Installation::bring_up(project.0.path()).await.unwrap();
+        assert!(!unfinished.exists());
+        up.stop().await.unwrap();
     }
 }

@@ -43,10 +43,16 @@ pub(super) fn properties(root: &Value) -> Vec<Property<'_>> {
     found
 }
 
-/// The part that an object without fixed names has under any name.
+/// The part that an object without fixed names has under any name: one that says of what form
+/// they are, or an input that may be anything.
 pub(super) fn additional<'a>(root: &'a Value, name: &'a str) -> Option<Property<'a>> {
-    let schema = resolved(root, root).get("additionalProperties")?;
-    (schema != &Value::Bool(false)).then_some(Property { name, schema, required: false })
+    static ANYTHING: Value = Value::Bool(true);
+    let schema = match resolved(root, root).get("additionalProperties") {
+        Some(Value::Bool(false)) => return None,
+        Some(schema) => schema,
+        None => accepts(root, root).anything().then_some(&ANYTHING)?,
+    };
+    Some(Property { name, schema, required: false })
 }
 
 fn collect_properties<'a>(
@@ -135,6 +141,11 @@ impl Accepts {
         self.kinds.contains(&Kind::Boolean) && !self.kinds.contains(&Kind::String)
     }
 
+    /// It may be any JSON.
+    fn anything(&self) -> bool {
+        self.kinds.len() == Kind::NAMES.len()
+    }
+
     /// It may have named parts.
     pub(super) fn object(&self) -> bool {
         self.kinds.contains(&Kind::Object)
@@ -183,7 +194,7 @@ impl fmt::Display for Accepts {
     /// `integer`, `small|large`, `integer or string`. That a part may be null is said by its being
     /// optional.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.kinds.len() == Kind::NAMES.len() {
+        if self.anything() {
             return f.write_str("any JSON");
         }
         let choices: Vec<String> = self

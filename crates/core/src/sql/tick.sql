@@ -6,6 +6,7 @@
 -- $10 workers that have died: a claim of theirs may still come to light
 -- $11 host, $12 capabilities; $13 domains in which to count what waits, $14 as far as this matters
 -- $15 every domain that it serves, null where no other is to be looked for
+-- $16 whether every run of its workers is to end
 with renewed as (
     update rework.lease set renewals = renewals + 1, renewed_at = clock_timestamp()
      where id = $2 and epoch = $3 and $4
@@ -42,8 +43,8 @@ hinted as materialized (
       from (select distinct lane.domain from promoted join rework.lane on lane.id = promoted.lane) as ready
 ),
 abort as (
-    select worker, id as task, run, reason from rework.task
-     where worker = any ($6) and state = 'aborting'
+    select worker, id as task, run, state = 'aborting' as asked, reason from rework.task
+     where worker = any ($6) and state in ('running', 'aborting') and (state = 'aborting' or $16)
 ),
 ending as (
     select id as worker, asked from rework.worker

@@ -5,13 +5,16 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rework_process::{
-    Containment, ContainmentWish, Identity, Launch, MemoryWish, Wish, become_subreaper,
+    Child, Containment, ContainmentWish, Identity, Launch, MemoryWish, Wish, become_subreaper,
+    launch,
 };
 
 /// Longer than anything here takes; a test that waits so long has failed.
@@ -97,6 +100,33 @@ pub(crate) fn has_zombies() -> bool {
     let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
     let stat = |pid: &str| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     children.split_whitespace().any(|pid| stat(pid).contains(") Z "))
+}
+
+/// Runs the tests of this binary once more as an ordinary user, whose name is `nobody`.
+pub(crate) fn again_as_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("tests");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    let status = Command::new("setpriv").args(nobody).arg(&copy).status().unwrap();
+    assert!(status.success());
+}
+
+/// Starts a helper of this binary: a test that is ignored otherwise, told a folder and a rung.
+pub(crate) fn helper(name: &str, dir: &Path, rung: &Containment) -> Child {
+    let this = std::env::current_exe().unwrap();
+    let args = ["--exact", name, "--ignored", "--nocapture"];
+    let mut start = program(this.to_str().unwrap(), &args, dir);
+    start.env.push(("RUNG".into(), rung.name().into()));
+    launch(start).unwrap()
+}
+
+/// The folder and the rung that a helper was told.
+pub(crate) fn told() -> (PathBuf, Containment) {
+    let rung = std::env::var("RUNG").unwrap();
+    let rung = rungs().into_iter().find(|found| found.name() == rung).unwrap();
+    (std::env::var_os("DIR").unwrap().into(), rung)
 }
 
 /// Whether this user may do everything.

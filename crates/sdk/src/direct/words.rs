@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use rework_core::arguments::{self, nearest};
+use rework_core::arguments;
+use rework_core::nearest::nearest;
 use serde_json::Value;
 
 use crate::operation::{Operation, Operations};

@@ -1,0 +1,70 @@
+//! Measures rework beside bare SQL: throughput, the latency of a start, the cost of being idle.
+//!
+//! `bench/figures` runs it on a Postgres of its own. Every measurement has a fresh database, and
+//! what is compared alternates (bare, rework, bare, …), so that a machine that slows down slows
+//! both. A figure is the median.
+
+#![expect(clippy::print_stdout, reason = "figures are what it is for")]
+
+mod bare;
+mod database;
+mod idle;
+mod installation;
+mod latency;
+mod spread;
+mod throughput;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::{database::Server, installation::Programs};
+
+#[derive(Debug, Parser)]
+struct Args {
+    /// Fewer tasks and repetitions: enough to see that everything works, not to quote
+    #[arg(long, global = true)]
+    quick: bool,
+    /// Where `rework` and `bench-operations` are; left out: beside this program
+    #[arg(long, global = true, value_name = "DIR")]
+    programs: Option<PathBuf>,
+    /// What to measure; left out: everything
+    #[command(subcommand)]
+    measure: Option<Measure>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Measure {
+    /// Tasks per second, beside bare SQL with as many clients
+    Throughput(throughput::Args),
+    /// From the commit of a task to the first instruction of its code
+    Latency(latency::Args),
+    /// Memory and statements of a monitor whose workers have nothing to do
+    Idle,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(measure(args))
+}
+
+async fn measure(args: Args) -> anyhow::Result<()> {
+    let dsn = std::env::var("REWORK_TEST_DSN")
+        .context("REWORK_TEST_DSN is not set: run bench/figures, which brings a Postgres up")?;
+    let server = Server::connect(&dsn).await?;
+    let programs = Programs::find(args.programs)?;
+    println!("{}", server.describe().await?);
+    let quick = args.quick;
+    match args.measure {
+        Some(Measure::Throughput(of)) => throughput::run(&server, &programs, &of, quick).await,
+        Some(Measure::Latency(of)) => latency::run(&server, &programs, &of, quick).await,
+        Some(Measure::Idle) => idle::run(&server, &programs, quick).await,
+        None => {
+            throughput::run(&server, &programs, &throughput::Args::default(), quick).await?;
+            latency::run(&server, &programs, &latency::Args::default(), quick).await?;
+            idle::run(&server, &programs, quick).await
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a series of measurements says: its median, its tail, and all of it for who doubts.
+
+use std::fmt;
+
+/// Measured values, in ascending order.
+#[derive(Debug, Clone)]
+pub(crate) struct Spread(Vec<f64>);
+
+impl Spread {
+    pub(crate) fn new(mut values: Vec<f64>) -> Spread {
+        values.sort_by(f64::total_cmp);
+        Spread(values)
+    }
+
+    pub(crate) fn median(&self) -> f64 {
+        let Spread(values) = self;
+        let middle = values.len() / 2;
+        match values.len() {
+            0 => f64::NAN,
+            n if n % 2 == 1 => values[middle],
+            _ => f64::midpoint(values[middle - 1], values[middle]),
+        }
+    }
+
+    /// The smallest value that this share of them does not exceed.
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let rank = (share * self.0.len() as f64).ceil() as usize;
+        self.0.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Its median and its ends: `4071 (3902 … 4188)`.
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (least, most) = (self.quantile(0.0), self.quantile(1.0));
+        write!(f, "{:.0} ({least:.0} … {most:.0})", self.median())
+    }
+}
+
+/// Whether a target is met, in words.
+pub(crate) fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "MISSED" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_and_quantiles() {
+        let odd = Spread::new(vec![3.0, 1.0, 2.0]);
+        assert!((odd.median() - 2.0).abs() < 1e-9);
+        let hundred = Spread::new((1..=100).map(f64::from).collect());
+        assert!((hundred.median() - 50.5).abs() < 1e-9);
+        assert!((hundred.quantile(0.95) - 95.0).abs() < 1e-9);
+        assert!((hundred.quantile(0.99) - 99.0).abs() < 1e-9);
+        assert_eq!(hundred.to_string(), "50 (1 … 100)");
+    }
+}

@@ -1,0 +1,58 @@
+//! The files that are registered: what each is, and which operations it defines. Nothing here needs
+//! a database.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use rework_core::{
+    kind::{self, Kind},
+    manifest,
+    operation::Definition,
+    register::{Module, refuse_twice},
+};
+use rework_worker::inspect;
+
+use crate::report::hinted;
+
+/// Reads manifests and asks programs; of their operations, those of `domain`, where it is given.
+/// Two that define the same operation are refused.
+pub(crate) async fn read(paths: &[PathBuf], domain: Option<&str>) -> anyhow::Result<Vec<Module>> {
+    let mut modules = Vec::new();
+    for path in paths {
+        let path = kind::absolute(path)
+            .with_context(|| format!("`{}` has no absolute path", path.display()))?;
+        let kind = Kind::of_file(&path).map_err(|error| explained(&error, error.hint()))?;
+        let mut operations = definitions(kind, &path).await?;
+        operations.retain(|operation| domain.is_none_or(|domain| domain == operation.domain));
+        let path = path.into_os_string().into_string().map_err(|path| {
+            hinted(
+                format!("the path `{}` is not UTF-8", path.display()),
+                "rename it: paths are kept as text",
+            )
+        })?;
+        modules.push(Module { kind, path, operations });
+    }
+    refuse_twice(&modules).map_err(|error| explained(&error, error.hint()))?;
+    Ok(modules)
+}
+
+async fn definitions(kind: Kind, path: &Path) -> anyhow::Result<Vec<Definition>> {
+    match kind {
+        Kind::Command => {
+            let operations =
+                manifest::load(path).map_err(|error| explained(&error, error.hint()))?;
+            Ok(operations.into_iter().map(|operation| operation.definition).collect())
+        }
+        Kind::Rust | Kind::Python => inspect::inspect(path, inspect::TIMEOUT)
+            .await
+            .map_err(|error| explained(&error, error.hint())),
+    }
+}
+
+/// An error of ours, whose sentence holds all that there is to say, with its hint.
+fn explained(error: &dyn std::error::Error, hint: Option<String>) -> anyhow::Error {
+    match hint {
+        Some(hint) => hinted(error.to_string(), hint),
+        None => anyhow::anyhow!("{error}"),
+    }
+}

@@ -1,0 +1,134 @@
+//! The help of one operation: its own inputs, as `rework schedule` takes them.
+
+use anstyle::Style;
+use rework_core::{
+    arguments::{Argument, describe},
+    operation::{DEFAULT_DOMAIN, Definition},
+    quantity::{show_bytes, show_milliseconds},
+};
+
+const HEADING: Style = Style::new().bold().underline();
+const NAME: Style = Style::new().bold();
+
+/// The text; `ours` are the names of options that an input's name may collide with.
+pub(crate) fn text(operation: &Definition, ours: &[String], colour: bool) -> String {
+    let (heading, bold) = if colour { (HEADING, NAME) } else { (Style::new(), Style::new()) };
+    let name = &operation.name;
+    let domain = match operation.domain.as_str() {
+        DEFAULT_DOMAIN => String::new(),
+        domain => format!(" of domain `{domain}`"),
+    };
+    let arguments = operation.input.as_ref().map(describe).unwrap_or_default();
+    let usage = if arguments.is_empty() { whole(operation) } else { " [--NAME VALUE …]" };
+    let mut lines = vec![
+        format!("Schedule operation `{name}`{domain}{}", limits(operation)),
+        String::new(),
+        format!("{heading}Usage:{heading:#} rework schedule {name}{usage} [OPTIONS]"),
+    ];
+    if !arguments.is_empty() {
+        lines.extend([String::new(), format!("{heading}Inputs:{heading:#}")]);
+        let left: Vec<String> = arguments.iter().map(|one| typed(one, ours)).collect();
+        let width = left.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+        lines.extend(left.iter().zip(&arguments).map(|(typed, argument)| {
+            let line = format!("  {bold}{typed:width$}{bold:#}  {}", about(argument));
+            line.trim_end().to_owned()
+        }));
+    }
+    let end = "The options are those of `rework schedule --help`.";
+    lines.extend([String::new(), end.to_owned(), String::new()]);
+    lines.join("\n")
+}
+
+/// How an input without named parts is given.
+fn whole(operation: &Definition) -> &'static str {
+    if operation.input.is_some() { " --input JSON" } else { " [--input JSON | --raw @FILE]" }
+}
+
+/// `--width INTEGER`, or `--input.host STRING` where there is an option of ours of that name.
+fn typed(argument: &Argument, ours: &[String]) -> String {
+    let flag = argument.flag();
+    let name = flag.trim_start_matches("--");
+    let collides = ours.iter().any(|ours| ours == name);
+    let flag = if collides { format!("--input.{name}") } else { flag.clone() };
+    match argument.type_name.as_str() {
+        "boolean" => flag,
+        other if other.contains('|') => format!("{flag} {other}"),
+        other => format!("{flag} {}", other.to_uppercase()),
+    }
+}
+
+fn about(argument: &Argument) -> String {
+    let default = argument.default.as_ref().map(|default| format!("[default: {default}]"));
+    let required = (argument.required && default.is_none()).then(|| "[required]".to_owned());
+    let description = argument.description.clone().map(|text| text.replace('\n', " "));
+    [description, required, default].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// ` (timeout 5m, memory 2 GiB, 3 attempts)`, or nothing.
+fn limits(operation: &Definition) -> String {
+    let limits = &operation.limits;
+    let all: Vec<String> = [
+        limits.timeout_ms.map(|ms| format!("timeout {}", show_milliseconds(ms))),
+        limits.memory_bytes.map(|bytes| format!("memory {}", show_bytes(bytes))),
+        (limits.attempts > 1).then(|| format!("{} attempts", limits.attempts)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rework_core::operation::{Form, Limits};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn operation(input: Option<Value>, limits: Limits) -> Definition {
+        Definition {
+            domain: "images".into(),
+            name: "resize".into(),
+            input,
+            output: None,
+            output_form: Form::Json,
+            limits,
+        }
+    }
+
+    #[test]
+    fn inputs_are_listed_with_what_is_known_of_them() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "width": { "type": "integer", "description": "In pixels." },
+                "host": { "type": "string" },
+                "crop": { "type": "boolean", "default": false },
+            },
+            "required": ["width"],
+        });
+        let limits = Limits { timeout_ms: Some(300_000), attempts: 3, ..Limits::default() };
+        assert_eq!(
+            text(&operation(Some(schema), limits), &["host".into()], false),
+            "Schedule operation `resize` of domain `images` (timeout 5m, 3 attempts)\n\
+             \n\
+             Usage: rework schedule resize [--NAME VALUE …] [OPTIONS]\n\
+             \n\
+             Inputs:\n\
+             \x20 --crop               [default: false]\n\
+             \x20 --input.host STRING\n\
+             \x20 --width INTEGER      In pixels. [required]\n\
+             \n\
+             The options are those of `rework schedule --help`.\n"
+        );
+    }
+
+    #[test]
+    fn what_has_no_parts_is_given_whole() {
+        let free = text(&operation(None, Limits::default()), &[], false);
+        assert!(free.contains("rework schedule resize [--input JSON | --raw @FILE] [OPTIONS]"));
+        let number =
+            text(&operation(Some(json!({ "type": "number" })), Limits::default()), &[], false);
+        assert!(number.contains("rework schedule resize --input JSON [OPTIONS]"));
+    }
+}

@@ -1,0 +1,17 @@
+-- unserved: what task $1 needs, if no live monitor offers it. A monitor whose lease was renewed
+-- within a minute counts as live: this is told to people and decides nothing.
+select o.domain, o.name as operation, t.host, t.capabilities,
+       array(select p.host from rework.placement p
+              where p.operation = o.id order by p.host) as placed_on
+  from rework.task t
+  join rework.operation o on o.id = t.operation
+ where t.id = $1
+   and not exists (
+           select from rework.monitor m
+             join rework.lease l on l.id = m.lease
+             join rework.placement p on p.operation = o.id and p.host = m.host
+            where m.finished_at is null
+              and l.renewed_at > clock_timestamp() - interval '1 minute'
+              and o.domain = any (m.domains)
+              and t.capabilities <@ m.capabilities
+              and (t.host is null or t.host = m.host))

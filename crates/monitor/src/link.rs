@@ -1,0 +1,145 @@
+//! The monitor's connection: kept, made again when it breaks, and listened to. Whoever needs it
+//! takes it as it is now, or waits for it.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use rework_core::{
+    connect::{Db, Dsn},
+    error::{Error, Result},
+};
+use tokio::{
+    sync::{mpsc::UnboundedSender, watch},
+    time::sleep,
+};
+
+use crate::{
+    event::{Event, Hint},
+    run::Message,
+};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause before something that the database refuses is tried again.
+const LAST_REFUSED_PAUSE: Duration = Duration::from_secs(30);
+
+/// The connection, as long as the monitor lives.
+#[derive(Debug, Clone)]
+pub(crate) struct Link(watch::Receiver<Option<Rc<Db>>>);
+
+impl Link {
+    /// Connects now and ever again. What is notified goes to `inbox`.
+    pub(crate) fn keep(dsn: Dsn, who: String, inbox: UnboundedSender<Message>) -> Link {
+        let (sender, receiver) = watch::channel(None);
+        tokio::task::spawn_local(keep(dsn, who, sender, inbox));
+        Link(receiver)
+    }
+
+    /// The connection, if there is one now.
+    pub(crate) fn now(&self) -> Option<Rc<Db>> {
+        self.0.borrow().clone().filter(|db| !db.is_closed())
+    }
+
+    /// Does it, again and again, until it is done: the database may be away for long, and what it
+    /// refuses today it may take when somebody has mended it. To be used for what can be done twice.
+    pub(crate) async fn persist<T>(&self, what: &str, action: impl AsyncFn(&Db) -> Result<T>) -> T {
+        let mut refused = FIRST_PAUSE;
+        loop {
+            let db = self.up().await;
+            match action(&db).await {
+                Ok(done) => return done,
+                Err(error) if error.is_connection() => sleep(FIRST_PAUSE).await,
+                Err(error) => {
+                    tracing::error!("cannot {what}: {error}; trying again in {refused:?}");
+                    sleep(refused).await;
+                    refused = (refused * 2).min(LAST_REFUSED_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn up(&self) -> Rc<Db> {
+        let mut changes = self.0.clone();
+        loop {
+            if let Some(db) = self.now() {
+                return db;
+            }
+            if changes.changed().await.is_err() {
+                // The monitor ends, and with it whoever asks.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+async fn keep(
+    dsn: Dsn,
+    who: String,
+    sender: watch::Sender<Option<Rc<Db>>>,
+    inbox: UnboundedSender<Message>,
+) {
+    let mut away = Away::default();
+    while !inbox.is_closed() {
+        match connect(&dsn, &who).await {
+            Ok((db, mut notices)) => {
+                away.is_back(&dsn);
+                let _ = sender.send(Some(Rc::new(db)));
+                let _ = inbox.send(Message::Event(Event::Back));
+                while let Some((_, payload)) = notices.recv().await {
+                    if let Some(hint) = Hint::parse(&payload) {
+                        let _ = inbox.send(Message::Event(Event::Hint(hint)));
+                    }
+                }
+                let _ = sender.send(None);
+                away.begins(&dsn, None);
+            }
+            Err(error) => away.begins(&dsn, Some(&error)),
+        }
+        sleep(away.pause()).await;
+    }
+}
+
+async fn connect(
+    dsn: &Dsn,
+    who: &str,
+) -> Result<(Db, tokio::sync::mpsc::UnboundedReceiver<(String, String)>)> {
+    let (db, notices) = Db::connect_listening(dsn, who).await?;
+    db.execute_script("listen rework").await?;
+    Ok((db, notices))
+}
+
+/// Since when the database has been away; said once, not at every attempt.
+#[derive(Debug, Default)]
+struct Away {
+    since: Option<Instant>,
+    pause: Option<Duration>,
+}
+
+impl Away {
+    fn begins(&mut self, dsn: &Dsn, why: Option<&Error>) {
+        let why = why.map_or_else(|| "the connection ended".to_owned(), Error::to_string);
+        if self.since.is_none() {
+            tracing::warn!("the database at {} is away: {why}", dsn.place());
+            self.since = Some(Instant::now());
+        } else {
+            tracing::debug!("the database is still away: {why}");
+        }
+    }
+
+    fn is_back(&mut self, dsn: &Dsn) {
+        if let Some(since) = self.since.take() {
+            let seconds = since.elapsed().as_secs_f64();
+            tracing::info!("the database at {} is back after {seconds:.1} s", dsn.place());
+        }
+        self.pause = None;
+    }
+
+    fn pause(&mut self) -> Duration {
+        let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LAST_PAUSE));
+        self.pause = Some(pause);
+        pause
+    }
+}

@@ -1,0 +1,222 @@
+//! Starting workers: a row, a process, the place of the process in the row, and only then what the
+//! worker needs to begin. A worker that never hears that ends by itself, so that whatever breaks in
+//! between, nobody claims who is not in the books.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    path::PathBuf,
+    rc::Rc,
+};
+
+use rework_core::{
+    control::{Start, ToWorker},
+    frames::Frames,
+    report,
+    worker::{self, Created, Kin},
+};
+use rework_process::{Containment, Identity, Launch, LaunchError, launch};
+use tokio::{
+    net::unix::pipe,
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    task::spawn_local,
+};
+
+use crate::{
+    attend::{Hand, Newborn, attend, tell},
+    close::Remains,
+    event::Event,
+    link::Link,
+    options::Options,
+    page::Page,
+    run::Message,
+    twin::Seat,
+};
+
+/// Where the page stands in a worker.
+const PAGE: i32 = rework_core::control::PAGE_FD;
+
+/// All that new workers have in common.
+#[derive(Debug)]
+pub(crate) struct Nursery {
+    kin: Kin,
+    /// But for the worker itself, its domain and its mark.
+    start: Start,
+    containment: Containment,
+    env: Vec<(OsString, OsString)>,
+}
+
+impl Nursery {
+    pub(crate) fn new(
+        options: &Options,
+        seat: &Seat,
+        own: &Identity,
+        containment: Containment,
+    ) -> Nursery {
+        let (cgroup, memory) = containment.parts();
+        let memory_cgroup = match &memory {
+            rework_core::control::MemoryRung::CgroupV1(folder) => Some(folder.clone()),
+            _ => None,
+        };
+        Nursery {
+            kin: Kin {
+                monitor: seat.monitor,
+                lease: seat.lease.id,
+                host: options.host.clone(),
+                boot_id: own.boot_id.clone(),
+                pid_ns: own.pid_ns.clone(),
+                cgroup: cgroup.clone(),
+                memory_cgroup,
+            },
+            start: Start {
+                dsn: options.dsn.text().to_owned(),
+                worker: 0,
+                lease: seat.lease.id,
+                epoch: seat.lease.epoch,
+                host: options.host.clone(),
+                domain: String::new(),
+                mark: String::new(),
+                capabilities: options.capabilities.clone(),
+                maxruns: options.maxruns,
+                maxmem_bytes: options.maxmem_bytes,
+                start_timeout_ms: options.start_timeout.as_millis() as u64,
+                cgroup,
+                memory,
+            },
+            containment,
+            env: environment(std::env::vars_os(), options.dsn.text()),
+        }
+    }
+
+    fn start(&self, created: Created, domain: &str) -> ToWorker {
+        ToWorker::Start(Box::new(Start {
+            worker: created.id,
+            domain: domain.to_owned(),
+            mark: created.mark.to_string(),
+            ..self.start.clone()
+        }))
+    }
+
+    fn bear(&self, created: Created, domain: &str) -> Result<Newborn, LaunchError> {
+        let system = LaunchError::System;
+        let (control, stdin) = Frames::pair().map_err(system)?;
+        let (page, theirs) = Page::new().map_err(system)?;
+        let (reader, writer) = io::pipe().map_err(system)?;
+        let output = pipe::Receiver::from_owned_fd(reader.into()).map_err(system)?;
+        let stderr = OwnedFd::from(writer.try_clone().map_err(system)?);
+        let child = launch(Launch {
+            program: program(),
+            args: vec!["worker".into(), domain.into()],
+            env: self.env.clone(),
+            cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            stdin,
+            stdout: writer.into(),
+            stderr,
+            fds: vec![(theirs, PAGE)],
+        })?;
+        let remains = Remains::of_ours(created.mark, self.containment.clone());
+        Ok(Newborn { worker: created.id, child, control, output, page, remains })
+    }
+}
+
+/// Starts workers of a domain; tells the monitor what came of it.
+pub(crate) async fn spawn(
+    nursery: Rc<Nursery>,
+    link: Link,
+    domain: String,
+    count: u32,
+    inbox: UnboundedSender<Message>,
+) {
+    let unborn = |count, refused| {
+        let event = Event::Unborn { domain: domain.clone(), count, refused };
+        let _ = inbox.send(Message::Event(event));
+    };
+    let Some(db) = link.now() else { return unborn(count, false) };
+    let created = match worker::create(&db, &nursery.kin, &domain, count).await {
+        Ok(created) => created,
+        Err(error) => {
+            tracing::warn!("workers of domain {domain} cannot be started: {error}");
+            return unborn(count, !error.is_connection());
+        }
+    };
+    let mut newborns = Vec::new();
+    for one in created {
+        match nursery.bear(one, &domain) {
+            Ok(newborn) => newborns.push((one, newborn)),
+            Err(error) => {
+                let why = chain(&error);
+                tracing::error!("worker {} of domain {domain} cannot be started: {why}", one.id);
+                unborn(1, true);
+                let reason = format!("cannot be started: {why}");
+                link.persist("record it", async |db| report::leave(db, one.id, &reason).await).await;
+            }
+        }
+    }
+    let places: Vec<(i64, i32, i64)> = newborns.iter().map(|(_, newborn)| place(newborn)).collect();
+    link.persist("record new workers", async |db| worker::place(db, &places).await).await;
+    for (created, mut newborn) in newborns {
+        tell(created.id, &mut newborn.control, &nursery.start(created, &domain));
+        tracing::info!("worker {} of domain {domain} started, pid {}", created.id, newborn.child.pid());
+        let (orders, ordered) = unbounded_channel();
+        let hand = Hand { orders, pid: Some(newborn.child.pid()) };
+        let domain = domain.clone();
+        let _ = inbox.send(Message::Born { worker: created.id, domain, hand });
+        spawn_local(attend(newborn, ordered, inbox.clone()));
+    }
+}
+
+fn place(newborn: &Newborn) -> (i64, i32, i64) {
+    let identity = newborn.child.identity();
+    (newborn.worker, identity.pid, identity.start)
+}
+
+/// Ourselves: by name where that still names this very file, so that `ps` shows it; else as the
+/// kernel holds it, since a worker is to be of its monitor's version.
+fn program() -> OsString {
+    const RUNNING: &str = "/proc/self/exe";
+    let file = |path: &PathBuf| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    let named = std::env::current_exe().ok();
+    named
+        .filter(|path| file(path).is_some() && file(path) == file(&RUNNING.into()))
+        .map_or_else(|| RUNNING.into(), OsString::from)
+}
+
+/// Without what names the database; what only completes a DSN stays, since the worker completes
+/// it in the same way.
+fn environment(
+    all: impl Iterator<Item = (OsString, OsString)>,
+    dsn: &str,
+) -> Vec<(OsString, OsString)> {
+    let names_it = |name: &OsString, value: &OsString| {
+        name == "REWORK_DSN" || name == "DATABASE_URL" || value == dsn
+    };
+    all.filter(|(name, value)| !names_it(name, value)).collect()
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_variable_of_a_worker_names_the_database() {
+        let all = [
+            ("PATH", "/bin"),
+            ("REWORK_DSN", "postgres://me@db/x"),
+            ("DATABASE_URL", "postgres://other"),
+            ("MY_DB", "postgres://me:s3cret@db/jobs"),
+            ("PGSSLMODE", "disable"),
+        ];
+        let all = all.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let left = environment(all.into_iter(), "postgres://me:s3cret@db/jobs");
+        let names: Vec<_> = left.iter().map(|(name, _)| name.to_str().unwrap()).collect();
+        assert_eq!(names, ["PATH", "PGSSLMODE"]);
+    }
+}

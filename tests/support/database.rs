@@ -1,0 +1,61 @@
+//! A database for one test: made from the template, dropped at its end.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::server;
+use super::session::Session;
+
+/// A database with the schema in it.
+pub struct Database {
+    name: String,
+    session: Option<Session>,
+}
+
+impl Database {
+    /// Makes one.
+    pub fn new() -> Database {
+        Database::from_template(Some(server::template()))
+    }
+
+    /// Makes one without our schema.
+    pub fn empty() -> Database {
+        Database::from_template(None)
+    }
+
+    fn from_template(template: Option<&str>) -> Database {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("rework_test_{}_{number}", std::process::id());
+        let server = Session::open(&server::own_dsn("postgres"));
+        server.run(&format!("drop database if exists {name} with (force)"));
+        let from = template.map(|template| format!(" template {template}")).unwrap_or_default();
+        server.run(&format!("create database {name}{from}"));
+        let session = Some(Session::open(&server::own_dsn(&name)));
+        Database { name, session }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is, for the server's superuser, with a password.
+    pub fn dsn(&self) -> String {
+        server::own_dsn(&self.name)
+    }
+
+    /// The test's own connection to it.
+    pub fn session(&self) -> &Session {
+        self.session.as_ref().expect("it is there until the end")
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.session = None;
+        let server = Session::open(&server::own_dsn("postgres"));
+        if let Err(error) = server.try_run(&format!("drop database {} with (force)", self.name)) {
+            eprintln!("{}: {error:?}", self.name);
+        }
+    }
+}

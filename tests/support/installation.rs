@@ -1,0 +1,280 @@
+//! All that a test needs of rework: a database, a host name of its own, a folder, commands and
+//! monitors that belong to them, and what the tables say. When it goes, everything goes.
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rework_core::state::State;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::command::{self, Call};
+use super::database::Database;
+use super::monitor::Monitor;
+use super::processes;
+use super::session::Session;
+use super::task::Task;
+use super::wait;
+
+/// A database and a host, for one test.
+pub struct Installation {
+    database: Database,
+    folder: TempDir,
+    host: String,
+    monitors: Cell<u32>,
+}
+
+/// Variables that would lead a command elsewhere.
+const MISLEADING: [&str; 9] = [
+    "DATABASE_URL",
+    "PGHOST",
+    "PGPORT",
+    "PGUSER",
+    "PGPASSWORD",
+    "PGDATABASE",
+    "REWORK_TEST_DSN",
+    "RUST_LOG",
+    "RUST_BACKTRACE",
+];
+
+/// Columns that explain nothing.
+const DULL: [&str; 7] = ["input", "output", "token", "mark", "boot_id", "pid_ns", "pid_start"];
+
+impl Installation {
+    /// With the schema, and without operations.
+    pub fn new() -> Installation {
+        Installation::on(Database::new())
+    }
+
+    /// With the operations of `tests/operations`.
+    pub fn with_fixture() -> Installation {
+        let installation = Installation::new();
+        installation.register([fixture()]);
+        installation
+    }
+
+    /// Over a database that a test has made by itself.
+    pub fn on(database: Database) -> Installation {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let host = format!("host-{}-{number}", std::process::id());
+        let folder = tempfile::Builder::new().prefix("rework-test-").tempdir().unwrap();
+        Installation { database, folder, host, monitors: Cell::new(0) }
+    }
+
+    /// The name of its host, which is also the mark of its processes.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// A folder that goes with the test.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where its database is.
+    pub fn dsn(&self) -> String {
+        self.database.dsn()
+    }
+
+    /// The test's own connection.
+    pub fn session(&self) -> &Session {
+        self.database.session()
+    }
+
+    /// A `rework` command: `rework(["list-tasks"]).ok()`.
+    pub fn rework<I: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Call {
+        let mut command = self.process();
+        command.env("REWORK_DSN", self.dsn());
+        Call::new(command).args(args)
+    }
+
+    /// The bare program: on this host, with the mark, and without a database.
+    pub fn process(&self) -> Command {
+        let mut command = Command::new(command::program());
+        for name in MISLEADING {
+            command.env_remove(name);
+        }
+        command
+            .current_dir(self.folder())
+            .env("REWORK_HOST", &self.host)
+            .env(processes::VARIABLE, &self.host)
+            .env("TZ", "UTC");
+        command
+    }
+
+    /// Registers files on its host.
+    #[track_caller]
+    pub fn register<P: AsRef<Path>>(&self, files: impl IntoIterator<Item = P>) {
+        let files: Vec<PathBuf> = files.into_iter().map(|file| file.as_ref().to_owned()).collect();
+        self.rework(["register-operations"]).args(files).ok();
+    }
+
+    /// Starts a monitor on its host, and waits until it says that it is there.
+    #[track_caller]
+    pub fn monitor(&self, args: &[&str]) -> Monitor {
+        let before: i64 = self.session().one("select count(*) from rework.monitor", &[]);
+        let mut monitor = self.unawaited_monitor(args);
+        self.until("the monitor is there", || {
+            assert!(monitor.has_ended().is_none(), "the monitor ended:\n{}", monitor.said());
+            let now: i64 = self.session().one("select count(*) from rework.monitor", &[]);
+            now > before
+        });
+        monitor
+    }
+
+    /// Starts a monitor on its host, which may not get far.
+    pub fn unawaited_monitor(&self, args: &[&str]) -> Monitor {
+        let number = self.monitors.get() + 1;
+        self.monitors.set(number);
+        let mut command = self.process();
+        command.env("REWORK_DSN", self.dsn()).args(["monitor", "--host", &self.host]).args(args);
+        Monitor::start(command, &self.folder().join(format!("monitor-{number}.stderr")))
+    }
+
+    /// Schedules by the command line, and gives the task's id.
+    #[track_caller]
+    pub fn schedule(&self, operation: &str, input: impl Into<Value>) -> i64 {
+        let input = input.into().to_string();
+        self.rework(["schedule", operation, "--input", &input]).ok().id()
+    }
+
+    /// Schedules without an input.
+    #[track_caller]
+    pub fn schedule_plain(&self, operation: &str) -> i64 {
+        self.rework(["schedule", operation]).ok().id()
+    }
+
+    /// Schedules many at once, in SQL.
+    pub fn schedule_many(&self, operation: &str, inputs: &[Value]) -> Vec<i64> {
+        let sql = "select rework.schedule_many($1, $2)";
+        self.session().all(sql, &[&operation, &inputs])
+    }
+
+    /// What the tables say of a task.
+    #[track_caller]
+    pub fn task(&self, id: i64) -> Task {
+        Task::read(self.session(), id)
+    }
+
+    /// The lines of a task, in the order of their ids, as text.
+    pub fn log(&self, task: i64) -> Vec<String> {
+        let sql = "select line from rework.log where task = $1 order by id";
+        let lines: Vec<Vec<u8>> = self.session().all(sql, &[&task]);
+        lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+    }
+
+    /// Waits until a task has ended, however it did.
+    #[track_caller]
+    pub fn ended(&self, id: i64) -> Task {
+        self.ended_within(id, wait::PATIENCE)
+    }
+
+    /// Waits for so long at most until a task has ended.
+    #[track_caller]
+    pub fn ended_within(&self, id: i64, patience: Duration) -> Task {
+        let what = format!("task {id} has ended");
+        wait::until_some(
+            &what,
+            patience,
+            || self.scene(),
+            || Some(self.task(id)).filter(|task| task.state.is_end()),
+        )
+    }
+
+    /// Waits until a task is done; any other end is a failure at once.
+    #[track_caller]
+    pub fn done(&self, id: i64) -> Task {
+        let task = self.ended(id);
+        assert_eq!(task.state, State::Done, "task {id}: {}\n{}", task.reason(), self.scene());
+        task
+    }
+
+    /// Waits until a task is in a state, or has ended in another one.
+    #[track_caller]
+    pub fn reaches(&self, id: i64, state: State) -> Task {
+        let what = format!("task {id} is {state}");
+        let task = wait::until_some(
+            &what,
+            wait::PATIENCE,
+            || self.scene(),
+            || Some(self.task(id)).filter(|task| task.state == state || task.state.is_end()),
+        );
+        assert_eq!(task.state, state, "task {id}: {}\n{}", task.reason(), self.scene());
+        task
+    }
+
+    /// Waits until a task runs and has written a line.
+    #[track_caller]
+    pub fn writes(&self, id: i64, line: &str) -> Task {
+        self.reaches(id, State::Running);
+        self.until(&format!("task {id} writes `{line}`"), || {
+            let task = self.task(id);
+            assert!(!task.state.is_end(), "task {id} ended: {task:?}\n{}", self.scene());
+            self.log(id).iter().any(|written| written == line)
+        });
+        self.task(id)
+    }
+
+    /// Waits until it is so.
+    #[track_caller]
+    pub fn until(&self, what: &str, is_so: impl FnMut() -> bool) {
+        wait::until(what, || self.scene(), is_so);
+    }
+
+    /// Kills what is left; nothing should be. For tests that say so at their end.
+    #[track_caller]
+    pub fn assert_no_process_left(&self) {
+        self.until("no process of the test is left", || processes::marked(&self.host).is_empty());
+    }
+
+    /// What there is to see when something does not come: tasks, workers, processes, monitors' words.
+    pub fn scene(&self) -> String {
+        let mut text = String::new();
+        for (table, order) in [("monitor", "id"), ("worker", "id"), ("task", "id"), ("run", "task")]
+        {
+            let sql = format!(
+                "select row_to_json(t) from rework.{table} t order by {order} desc limit 12"
+            );
+            for mut row in self.session().all::<Value>(&sql, &[]) {
+                let columns = row.as_object_mut().expect("a row is an object");
+                columns.retain(|name, value| !value.is_null() && !DULL.contains(&name.as_str()));
+                let _ = writeln!(text, "{table} {row}");
+            }
+        }
+        for process in processes::marked(&self.host) {
+            let _ = writeln!(text, "process {process:?}");
+        }
+        for number in 1..=self.monitors.get() {
+            let file = self.folder().join(format!("monitor-{number}.stderr"));
+            let said = std::fs::read_to_string(file).unwrap_or_default();
+            let tail = said.lines().rev().take(30).collect::<Vec<_>>();
+            for line in tail.into_iter().rev() {
+                let _ = writeln!(text, "monitor {number} said: {line}");
+            }
+        }
+        text
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        let left = processes::kill_marked(&self.host);
+        // In a panic a second one would hide the first.
+        assert!(left.is_empty() || std::thread::panicking(), "they do not die: {left:?}");
+    }
+}
+
+/// The program of `tests/operations`.
+pub fn fixture() -> PathBuf {
+    command::sibling("fixture-operations")
+}
+
+/// A file of `tests/manifests`.
+pub fn manifest(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests").join(name)
+}
