@@ -6,4 +6,13 @@
 
 mod support;
 
+mod rw_aborts;
+mod rw_bytes;
+mod rw_claims;
+mod rw_monitor_ends;
+mod rw_pool;
 mod rw_quick_start;
+mod rw_renewal;
+mod rw_states;
+mod rw_timeouts;
+mod rw_vacuum;

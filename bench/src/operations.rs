@@ -21,8 +21,8 @@ struct Number {
 
 /// Gives back what it was given.
 #[operation(domain = "bench")]
-fn noop(input: Number) -> i64 {
-    input.n
+fn noop(Number { n }: Number) -> i64 {
+    n
 }
 
 /// Gives back the time of its first instruction, in microseconds since 1970.

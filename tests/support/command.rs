@@ -7,59 +7,62 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 
 /// The program under test.
-pub fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_rework"))
 }
 
 /// A program of the workspace, which cargo builds beside the one under test.
-pub fn sibling(name: &str) -> PathBuf {
+pub(crate) fn sibling(name: &str) -> PathBuf {
     let path = program().with_file_name(name);
     assert!(path.exists(), "no {}: run the tests by `make test`", path.display());
     path
 }
 
 /// A command that is about to be run.
-pub struct Call {
+pub(crate) struct Call {
     command: Command,
     stdin: Vec<u8>,
 }
 
 impl Call {
     /// Of a prepared process.
-    pub fn new(command: Command) -> Call {
+    pub(crate) fn new(command: Command) -> Call {
         Call { command, stdin: Vec::new() }
     }
 
     /// More arguments.
     #[must_use]
-    pub fn args<I: AsRef<std::ffi::OsStr>>(mut self, args: impl IntoIterator<Item = I>) -> Call {
+    pub(crate) fn args<I: AsRef<std::ffi::OsStr>>(
+        mut self,
+        args: impl IntoIterator<Item = I>,
+    ) -> Call {
         self.command.args(args);
         self
     }
 
     /// A variable of its environment.
     #[must_use]
-    pub fn env(mut self, name: &str, value: &str) -> Call {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Call {
         self.command.env(name, value);
         self
     }
 
     /// A variable that it does not see.
     #[must_use]
-    pub fn without_env(mut self, name: &str) -> Call {
+    pub(crate) fn without_env(mut self, name: &str) -> Call {
         self.command.env_remove(name);
         self
     }
 
     /// What stands on its standard input.
     #[must_use]
-    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Call {
+    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Call {
         self.stdin = bytes.into();
         self
     }
 
     /// Runs it to its end.
-    pub fn run(mut self) -> Said {
+    pub(crate) fn run(mut self) -> Said {
         let input = std::mem::take(&mut self.stdin);
         let line = format!("{:?}", self.command);
         let mut child = self.spawn();
@@ -69,7 +72,7 @@ impl Call {
     }
 
     /// Starts it, for those who look at it while it runs. They end it.
-    pub fn spawn(mut self) -> Child {
+    pub(crate) fn spawn(mut self) -> Child {
         self.command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -80,13 +83,13 @@ impl Call {
 
     /// Runs it to a good end.
     #[track_caller]
-    pub fn ok(self) -> Said {
+    pub(crate) fn ok(self) -> Said {
         self.exits(0)
     }
 
     /// Runs it to an end with this exit code.
     #[track_caller]
-    pub fn exits(self, code: i32) -> Said {
+    pub(crate) fn exits(self, code: i32) -> Said {
         let said = self.run();
         assert_eq!(said.code(), Some(code), "the exit code of {said}");
         said
@@ -94,46 +97,46 @@ impl Call {
 }
 
 /// What a command said, and how it ended.
-pub struct Said {
+pub(crate) struct Said {
     line: String,
     output: Output,
 }
 
 impl Said {
     /// The exit code; none where a signal ended it.
-    pub fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.output.status.code()
     }
 
     /// Its standard output.
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
     /// Its standard output, to the byte.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.output.stdout
     }
 
     /// Its standard error.
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
     /// The lines of its standard output.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.stdout().lines().map(str::to_owned).collect()
     }
 
     /// Its standard output, as the one number that it is.
     #[track_caller]
-    pub fn id(&self) -> i64 {
+    pub(crate) fn id(&self) -> i64 {
         self.stdout().trim().parse().unwrap_or_else(|_| panic!("no id alone from {self}"))
     }
 
     /// Its standard output, as the one JSON document that it is.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(self.bytes()).unwrap_or_else(|why| panic!("{why} from {self}"))
     }
 }

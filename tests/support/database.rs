@@ -6,19 +6,19 @@ use super::server;
 use super::session::Session;
 
 /// A database with the schema in it.
-pub struct Database {
+pub(crate) struct Database {
     name: String,
     session: Option<Session>,
 }
 
 impl Database {
     /// Makes one.
-    pub fn new() -> Database {
+    pub(crate) fn new() -> Database {
         Database::from_template(Some(server::template()))
     }
 
     /// Makes one without our schema.
-    pub fn empty() -> Database {
+    pub(crate) fn empty() -> Database {
         Database::from_template(None)
     }
 
@@ -35,17 +35,17 @@ impl Database {
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Where it is, for the server's superuser, with a password.
-    pub fn dsn(&self) -> String {
+    pub(crate) fn dsn(&self) -> String {
         server::own_dsn(&self.name)
     }
 
     /// The test's own connection to it.
-    pub fn session(&self) -> &Session {
+    pub(crate) fn session(&self) -> &Session {
         self.session.as_ref().expect("it is there until the end")
     }
 }

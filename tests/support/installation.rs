@@ -21,7 +21,7 @@ use super::task::Task;
 use super::wait;
 
 /// A database and a host, for one test.
-pub struct Installation {
+pub(crate) struct Installation {
     database: Database,
     folder: TempDir,
     host: String,
@@ -46,19 +46,19 @@ const DULL: [&str; 7] = ["input", "output", "token", "mark", "boot_id", "pid_ns"
 
 impl Installation {
     /// With the schema, and without operations.
-    pub fn new() -> Installation {
+    pub(crate) fn new() -> Installation {
         Installation::on(Database::new())
     }
 
     /// With the operations of `tests/operations`.
-    pub fn with_fixture() -> Installation {
+    pub(crate) fn with_fixture() -> Installation {
         let installation = Installation::new();
         installation.register([fixture()]);
         installation
     }
 
     /// Over a database that a test has made by itself.
-    pub fn on(database: Database) -> Installation {
+    pub(crate) fn on(database: Database) -> Installation {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let host = format!("host-{}-{number}", std::process::id());
@@ -67,34 +67,37 @@ impl Installation {
     }
 
     /// The name of its host, which is also the mark of its processes.
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// A folder that goes with the test.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Where its database is.
-    pub fn dsn(&self) -> String {
+    pub(crate) fn dsn(&self) -> String {
         self.database.dsn()
     }
 
     /// The test's own connection.
-    pub fn session(&self) -> &Session {
+    pub(crate) fn session(&self) -> &Session {
         self.database.session()
     }
 
     /// A `rework` command: `rework(["list-tasks"]).ok()`.
-    pub fn rework<I: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Call {
+    pub(crate) fn rework<I: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = I>,
+    ) -> Call {
         let mut command = self.process();
         command.env("REWORK_DSN", self.dsn());
         Call::new(command).args(args)
     }
 
     /// The bare program: on this host, with the mark, and without a database.
-    pub fn process(&self) -> Command {
+    pub(crate) fn process(&self) -> Command {
         let mut command = Command::new(command::program());
         for name in MISLEADING {
             command.env_remove(name);
@@ -109,14 +112,14 @@ impl Installation {
 
     /// Registers files on its host.
     #[track_caller]
-    pub fn register<P: AsRef<Path>>(&self, files: impl IntoIterator<Item = P>) {
+    pub(crate) fn register<P: AsRef<Path>>(&self, files: impl IntoIterator<Item = P>) {
         let files: Vec<PathBuf> = files.into_iter().map(|file| file.as_ref().to_owned()).collect();
         self.rework(["register-operations"]).args(files).ok();
     }
 
     /// Starts a monitor on its host, and waits until it says that it is there.
     #[track_caller]
-    pub fn monitor(&self, args: &[&str]) -> Monitor {
+    pub(crate) fn monitor(&self, args: &[&str]) -> Monitor {
         let before: i64 = self.session().one("select count(*) from rework.monitor", &[]);
         let mut monitor = self.unawaited_monitor(args);
         self.until("the monitor is there", || {
@@ -128,7 +131,7 @@ impl Installation {
     }
 
     /// Starts a monitor on its host, which may not get far.
-    pub fn unawaited_monitor(&self, args: &[&str]) -> Monitor {
+    pub(crate) fn unawaited_monitor(&self, args: &[&str]) -> Monitor {
         let number = self.monitors.get() + 1;
         self.monitors.set(number);
         let mut command = self.process();
@@ -138,31 +141,31 @@ impl Installation {
 
     /// Schedules by the command line, and gives the task's id.
     #[track_caller]
-    pub fn schedule(&self, operation: &str, input: impl Into<Value>) -> i64 {
+    pub(crate) fn schedule(&self, operation: &str, input: impl Into<Value>) -> i64 {
         let input = input.into().to_string();
         self.rework(["schedule", operation, "--input", &input]).ok().id()
     }
 
     /// Schedules without an input.
     #[track_caller]
-    pub fn schedule_plain(&self, operation: &str) -> i64 {
+    pub(crate) fn schedule_plain(&self, operation: &str) -> i64 {
         self.rework(["schedule", operation]).ok().id()
     }
 
     /// Schedules many at once, in SQL.
-    pub fn schedule_many(&self, operation: &str, inputs: &[Value]) -> Vec<i64> {
+    pub(crate) fn schedule_many(&self, operation: &str, inputs: &[Value]) -> Vec<i64> {
         let sql = "select rework.schedule_many($1, $2)";
         self.session().all(sql, &[&operation, &inputs])
     }
 
     /// What the tables say of a task.
     #[track_caller]
-    pub fn task(&self, id: i64) -> Task {
+    pub(crate) fn task(&self, id: i64) -> Task {
         Task::read(self.session(), id)
     }
 
     /// The lines of a task, in the order of their ids, as text.
-    pub fn log(&self, task: i64) -> Vec<String> {
+    pub(crate) fn log(&self, task: i64) -> Vec<String> {
         let sql = "select line from rework.log where task = $1 order by id";
         let lines: Vec<Vec<u8>> = self.session().all(sql, &[&task]);
         lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
@@ -170,13 +173,13 @@ impl Installation {
 
     /// Waits until a task has ended, however it did.
     #[track_caller]
-    pub fn ended(&self, id: i64) -> Task {
+    pub(crate) fn ended(&self, id: i64) -> Task {
         self.ended_within(id, wait::PATIENCE)
     }
 
     /// Waits for so long at most until a task has ended.
     #[track_caller]
-    pub fn ended_within(&self, id: i64, patience: Duration) -> Task {
+    pub(crate) fn ended_within(&self, id: i64, patience: Duration) -> Task {
         let what = format!("task {id} has ended");
         wait::until_some(
             &what,
@@ -188,7 +191,7 @@ impl Installation {
 
     /// Waits until a task is done; any other end is a failure at once.
     #[track_caller]
-    pub fn done(&self, id: i64) -> Task {
+    pub(crate) fn done(&self, id: i64) -> Task {
         let task = self.ended(id);
         assert_eq!(task.state, State::Done, "task {id}: {}\n{}", task.reason(), self.scene());
         task
@@ -196,7 +199,7 @@ impl Installation {
 
     /// Waits until a task is in a state, or has ended in another one.
     #[track_caller]
-    pub fn reaches(&self, id: i64, state: State) -> Task {
+    pub(crate) fn reaches(&self, id: i64, state: State) -> Task {
         let what = format!("task {id} is {state}");
         let task = wait::until_some(
             &what,
@@ -210,7 +213,7 @@ impl Installation {
 
     /// Waits until a task runs and has written a line.
     #[track_caller]
-    pub fn writes(&self, id: i64, line: &str) -> Task {
+    pub(crate) fn writes(&self, id: i64, line: &str) -> Task {
         self.reaches(id, State::Running);
         self.until(&format!("task {id} writes `{line}`"), || {
             let task = self.task(id);
@@ -222,18 +225,18 @@ impl Installation {
 
     /// Waits until it is so.
     #[track_caller]
-    pub fn until(&self, what: &str, is_so: impl FnMut() -> bool) {
+    pub(crate) fn until(&self, what: &str, is_so: impl FnMut() -> bool) {
         wait::until(what, || self.scene(), is_so);
     }
 
     /// Kills what is left; nothing should be. For tests that say so at their end.
     #[track_caller]
-    pub fn assert_no_process_left(&self) {
+    pub(crate) fn assert_no_process_left(&self) {
         self.until("no process of the test is left", || processes::marked(&self.host).is_empty());
     }
 
     /// What there is to see when something does not come: tasks, workers, processes, monitors' words.
-    pub fn scene(&self) -> String {
+    pub(crate) fn scene(&self) -> String {
         let mut text = String::new();
         for (table, order) in [("monitor", "id"), ("worker", "id"), ("task", "id"), ("run", "task")]
         {
@@ -270,11 +273,11 @@ impl Drop for Installation {
 }
 
 /// The program of `tests/operations`.
-pub fn fixture() -> PathBuf {
+pub(crate) fn fixture() -> PathBuf {
     command::sibling("fixture-operations")
 }
 
 /// A file of `tests/manifests`.
-pub fn manifest(name: &str) -> PathBuf {
+pub(crate) fn manifest(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests").join(name)
 }

@@ -10,14 +10,14 @@ use nix::sys::signal::Signal;
 use super::{processes, wait};
 
 /// A monitor, for as long as the test wants it.
-pub struct Monitor {
+pub(crate) struct Monitor {
     child: Child,
     stderr: PathBuf,
 }
 
 impl Monitor {
     /// Starts one; what it says on standard error goes to a file.
-    pub fn start(mut command: Command, stderr: &Path) -> Monitor {
+    pub(crate) fn start(mut command: Command, stderr: &Path) -> Monitor {
         let said = File::create(stderr).unwrap();
         let child = command
             .stdin(Stdio::null())
@@ -29,28 +29,28 @@ impl Monitor {
     }
 
     /// Its process.
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).unwrap()
     }
 
     /// What it said so far.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
     /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         processes::signal(self.pid(), signal);
     }
 
     /// How it ended, if it has.
-    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
     /// Waits for its end: the exit code; none where a signal ended it.
     #[track_caller]
-    pub fn exit_code(&mut self) -> Option<i32> {
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
         let stderr = self.stderr.clone();
         let describe = || std::fs::read_to_string(&stderr).unwrap_or_default();
         let child = &mut self.child;
@@ -59,7 +59,7 @@ impl Monitor {
     }
 
     /// Kills it as the out-of-memory killer would: it can say nothing any more.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.signal(Signal::SIGKILL);
         self.exit_code();
     }

@@ -10,40 +10,40 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// The variable that holds the mark.
-pub const VARIABLE: &str = "TEST_MARK";
+pub(crate) const VARIABLE: &str = "TEST_MARK";
 
 /// What a SIGKILL does not end in this time, it does not end.
 const STUBBORN: Duration = Duration::from_secs(10);
 
 /// A process that lives.
 #[derive(Debug, Clone)]
-pub struct Process {
+pub(crate) struct Process {
     /// Its pid.
-    pub pid: i32,
+    pub(crate) pid: i32,
     /// Its arguments, with spaces between them.
-    pub command: String,
+    pub(crate) command: String,
 }
 
 /// The processes that carry a mark.
-pub fn marked(mark: &str) -> Vec<Process> {
+pub(crate) fn marked(mark: &str) -> Vec<Process> {
     let wanted = format!("{VARIABLE}={mark}").into_bytes();
     all().filter(|pid| has_variable(*pid, &wanted)).filter_map(describe).collect()
 }
 
 /// Whether a process lives: it exists and is no zombie.
-pub fn is_alive(pid: i32) -> bool {
+pub(crate) fn is_alive(pid: i32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     !matches!(after_name.trim_start().chars().next(), Some('Z' | 'X') | None)
 }
 
 /// Sends a signal; the process may be gone.
-pub fn signal(pid: i32, signal: Signal) {
+pub(crate) fn signal(pid: i32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid), signal);
 }
 
 /// Kills what carries a mark, until nothing does; gives what will not go.
-pub fn kill_marked(mark: &str) -> Vec<Process> {
+pub(crate) fn kill_marked(mark: &str) -> Vec<Process> {
     let begun = Instant::now();
     loop {
         let left = marked(mark);
@@ -56,12 +56,12 @@ pub fn kill_marked(mark: &str) -> Vec<Process> {
 }
 
 /// The arguments of every process on the machine, one string each.
-pub fn all_arguments() -> Vec<(i32, Vec<u8>)> {
+pub(crate) fn all_arguments() -> Vec<(i32, Vec<u8>)> {
     all().filter_map(|pid| Some((pid, fs::read(format!("/proc/{pid}/cmdline")).ok()?))).collect()
 }
 
 /// The environment that a process was started with.
-pub fn environment(pid: i32) -> Vec<u8> {
+pub(crate) fn environment(pid: i32) -> Vec<u8> {
     fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
 }
 

@@ -14,7 +14,7 @@ use super::session::Session;
 const TEMPLATE_LOCK: i64 = 0x7465_6d70;
 
 /// The server's own database, as the environment names it.
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     let dsn = std::env::var("REWORK_TEST_DSN").expect("run the tests by `make test`");
     let mut config: Config = dsn.parse().expect("REWORK_TEST_DSN names a database");
     if config.get_password().is_none() {
@@ -25,7 +25,7 @@ pub fn config() -> Config {
 }
 
 /// The DSN of a database of the server, for whom and with which password.
-pub fn dsn(user: &str, password: &str, database: &str) -> String {
+pub(crate) fn dsn(user: &str, password: &str, database: &str) -> String {
     let config = config();
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(host)) => host.clone(),
@@ -36,14 +36,14 @@ pub fn dsn(user: &str, password: &str, database: &str) -> String {
 }
 
 /// The DSN of a database, for the server's superuser.
-pub fn own_dsn(database: &str) -> String {
+pub(crate) fn own_dsn(database: &str) -> String {
     let config = config();
     let password = String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
     dsn(config.get_user().unwrap_or("postgres"), &password, database)
 }
 
 /// The name of a database with the schema in it and nobody connected to it.
-pub fn template() -> &'static str {
+pub(crate) fn template() -> &'static str {
     static TEMPLATE: OnceLock<String> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
         let name = format!("rework_template_{:016x}", migrations());

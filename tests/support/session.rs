@@ -5,17 +5,17 @@ use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Client, NoTls, Row};
 
 /// A connection that waits for its answers.
-pub struct Session {
+pub(crate) struct Session {
     client: Client,
     runtime: Runtime,
 }
 
 /// The parameters of a statement.
-pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Session {
     /// Connects.
-    pub fn open(dsn: &str) -> Session {
+    pub(crate) fn open(dsn: &str) -> Session {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(async {
             let (client, connection) = tokio_postgres::connect(dsn, NoTls)
@@ -28,35 +28,39 @@ impl Session {
     }
 
     /// Rows of a statement.
-    pub fn rows(&self, sql: &str, params: Params<'_>) -> Vec<Row> {
+    pub(crate) fn rows(&self, sql: &str, params: Params<'_>) -> Vec<Row> {
         let rows = self.runtime.block_on(self.client.query(sql, params));
         rows.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
     }
 
     /// The first column of the one row.
-    pub fn one<T: FromSqlOwned>(&self, sql: &str, params: Params<'_>) -> T {
+    pub(crate) fn one<T: FromSqlOwned>(&self, sql: &str, params: Params<'_>) -> T {
         let rows = self.rows(sql, params);
         assert_eq!(rows.len(), 1, "{sql}");
         rows[0].get(0)
     }
 
     /// The first column of all rows.
-    pub fn all<T: FromSqlOwned>(&self, sql: &str, params: Params<'_>) -> Vec<T> {
+    pub(crate) fn all<T: FromSqlOwned>(&self, sql: &str, params: Params<'_>) -> Vec<T> {
         self.rows(sql, params).iter().map(|row| row.get(0)).collect()
     }
 
     /// Statements without parameters and without answers.
-    pub fn run(&self, sql: &str) {
+    pub(crate) fn run(&self, sql: &str) {
         self.try_run(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
     /// As `run`, where it may be refused.
-    pub fn try_run(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
+    pub(crate) fn try_run(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
         self.runtime.block_on(self.client.batch_execute(sql))
     }
 
     /// The first column of the one row, or the SQLSTATE with which the server refused it.
-    pub fn try_one<T: FromSqlOwned>(&self, sql: &str, params: Params<'_>) -> Result<T, String> {
+    pub(crate) fn try_one<T: FromSqlOwned>(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<T, String> {
         match self.runtime.block_on(self.client.query_one(sql, params)) {
             Ok(row) => Ok(row.get(0)),
             Err(error) => Err(error

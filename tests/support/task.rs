@@ -8,27 +8,27 @@ use super::session::Session;
 
 /// A row of `rework.task`.
 #[derive(Debug, Clone)]
-pub struct Task {
-    pub id: i64,
-    pub state: State,
-    pub reason: Option<String>,
-    pub run: i64,
-    pub attempt: i32,
-    pub worker: Option<i64>,
-    pub revision: Option<String>,
-    pub queued_at: DateTime<Utc>,
-    pub started_at: Option<DateTime<Utc>>,
-    pub finished_at: Option<DateTime<Utc>>,
-    pub output: Value,
-    pub output_bytes: Option<Vec<u8>>,
-    pub error: Value,
-    pub progress: Value,
+pub(crate) struct Task {
+    pub(crate) id: i64,
+    pub(crate) state: State,
+    pub(crate) reason: Option<String>,
+    pub(crate) run: i64,
+    pub(crate) attempt: i32,
+    pub(crate) worker: Option<i64>,
+    pub(crate) revision: Option<String>,
+    pub(crate) queued_at: DateTime<Utc>,
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    pub(crate) finished_at: Option<DateTime<Utc>>,
+    pub(crate) output: Value,
+    pub(crate) output_bytes: Option<Vec<u8>>,
+    pub(crate) error: Value,
+    pub(crate) progress: Value,
 }
 
 impl Task {
     /// Reads one; it has to be there.
     #[track_caller]
-    pub fn read(session: &Session, id: i64) -> Task {
+    pub(crate) fn read(session: &Session, id: i64) -> Task {
         let sql = "select state, reason, run, attempt, worker, revision, queued_at, started_at,
                           finished_at, output, output_bytes, error, progress
                      from rework.task where id = $1";
@@ -54,30 +54,30 @@ impl Task {
     }
 
     /// How it ended, in words; empty where nothing is recorded.
-    pub fn reason(&self) -> &str {
+    pub(crate) fn reason(&self) -> &str {
         self.reason.as_deref().unwrap_or_default()
     }
 
     /// The message of its error; empty where it has none.
-    pub fn error_message(&self) -> &str {
+    pub(crate) fn error_message(&self) -> &str {
         self.error["message"].as_str().unwrap_or_default()
     }
 
     /// When its code began; it has.
     #[track_caller]
-    pub fn began(&self) -> DateTime<Utc> {
+    pub(crate) fn began(&self) -> DateTime<Utc> {
         self.started_at.unwrap_or_else(|| panic!("task {} never began: {self:?}", self.id))
     }
 
     /// When it ended; it has.
     #[track_caller]
-    pub fn ended(&self) -> DateTime<Utc> {
+    pub(crate) fn ended(&self) -> DateTime<Utc> {
         self.finished_at.unwrap_or_else(|| panic!("task {} has not ended: {self:?}", self.id))
     }
 
     /// From the beginning of its code to its end, in seconds.
     #[track_caller]
-    pub fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         (self.ended() - self.began()).as_seconds_f64()
     }
 }

@@ -6,18 +6,25 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Long enough for anything that happens at all, on a machine with other work.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// For what must not happen: far longer than it would take to happen.
+pub(crate) const A_WHILE: Duration = Duration::from_millis(1500);
 
 /// Waits until it is so. Where it does not come, panics with what was awaited and what `describe`
 /// says of the scene.
 #[track_caller]
-pub fn until(what: &str, describe: impl FnOnce() -> String, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(
+    what: &str,
+    describe: impl FnOnce() -> String,
+    mut is_so: impl FnMut() -> bool,
+) {
     until_some(what, PATIENCE, describe, || is_so().then_some(()));
 }
 
 /// Waits until there is one, at most for so long.
 #[track_caller]
-pub fn until_some<T>(
+pub(crate) fn until_some<T>(
     what: &str,
     patience: Duration,
     describe: impl FnOnce() -> String,
@@ -37,7 +44,7 @@ pub fn until_some<T>(
 /// Looks for so long that it stays so: for what must not happen. It says only that it did not
 /// happen in this time; where a fact can be waited for instead, wait for that one.
 #[track_caller]
-pub fn stays(what: &str, time: Duration, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn stays(what: &str, time: Duration, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while begun.elapsed() < time {
         assert!(is_so(), "no longer so after {:.1?}: {what}", begun.elapsed());

@@ -125,7 +125,7 @@ mod tests {
         for (line, expected) in [
             ("--width 300", Ok(r#"{"width":300}"#)),
             ("--note x --width=3", Ok(r#"{"note":"x","width":3}"#)),
-            ("--widht 3", Err("the input has no `--widht`; the nearest is `--width`")),
+            ("--widht 3", Err("the input has no `--widht`: did you mean `--width`?")),
             ("--note x", Err("the input does not fit operation `resize`: missing `width`")),
             ("", Err("the input does not fit operation `resize`: missing `width`")),
         ] {

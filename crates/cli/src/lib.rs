@@ -24,6 +24,7 @@ mod logging;
 mod modules;
 mod operation_help;
 pub mod report;
+mod runs_table;
 mod secret;
 pub mod table;
 mod task_text;

@@ -115,9 +115,9 @@ mod tests {
              Usage: rework schedule resize [--NAME VALUE …] [OPTIONS]\n\
              \n\
              Inputs:\n\
+             \x20 --width INTEGER      In pixels. [required]\n\
              \x20 --crop               [default: false]\n\
              \x20 --input.host STRING\n\
-             \x20 --width INTEGER      In pixels. [required]\n\
              \n\
              The options are those of `rework schedule --help`.\n"
         );

@@ -17,6 +17,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 
 use rework_core::error::Error as CoreError;
+use rework_monitor::Error as MonitorError;
 
 use crate::{dev::DevError, escape, exit::Exit};
 
@@ -122,6 +123,7 @@ fn hint_of(cause: &(dyn StdError + 'static)) -> Option<String> {
         .downcast_ref::<Hinted>()
         .and_then(|hinted| hinted.hint.clone())
         .or_else(|| cause.downcast_ref::<CoreError>().and_then(CoreError::hint))
+        .or_else(|| cause.downcast_ref::<MonitorError>().and_then(MonitorError::hint))
         .or_else(|| cause.downcast_ref::<DevError>().and_then(DevError::hint))
 }
 

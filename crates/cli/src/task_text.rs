@@ -1,14 +1,9 @@
 //! A task in words: what it is, where it is, why, and what to type next.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 
 use anstyle::Style;
-use rework_core::{
-    claim::Payload,
-    quantity::show_bytes,
-    show_task::{Run, Task},
-    state::State,
-};
+use rework_core::{claim::Payload, quantity::show_bytes, show_task::Task, state::State};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
@@ -52,37 +47,6 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
     format!("task {}: {style}{state}{style:#}\n{}", task.id, table.render(colour))
 }
 
-/// Every run that did not end the task, and the last one.
-pub(crate) fn attempts(task: &Task, runs: &[Run]) -> Table {
-    let mut table = Table::default();
-    for run in runs {
-        let took = run.started_at.map(|at| format!("after {}", between(at, run.finished_at)));
-        table.row(attempt([
-            run.run.to_string(),
-            run.outcome.clone(),
-            took.unwrap_or_else(|| "before it began".to_owned()),
-            run.host.clone().unwrap_or_default(),
-            named("worker", run.worker),
-            named("revision", run.revision.as_ref()),
-            run.reason.clone().unwrap_or_default(),
-        ]));
-    }
-    if task.run > runs.last().map_or(0, |run| run.run) {
-        let end = task.finished_at.unwrap_or(task.beside.now);
-        let took = task.started_at.map(|at| format!("after {}", between(at, end)));
-        table.row(attempt([
-            task.run.to_string(),
-            task.state.to_string(),
-            took.unwrap_or_default(),
-            task.host.clone().unwrap_or_default(),
-            named("worker", task.worker),
-            named("revision", task.revision.as_ref()),
-            task.reason.clone().unwrap_or_default(),
-        ]));
-    }
-    table
-}
-
 /// What to type next.
 pub(crate) fn next(task: &Task) -> String {
     let id = task.id;
@@ -100,11 +64,6 @@ pub(crate) fn next(task: &Task) -> String {
             )
         }
     }
-}
-
-fn attempt(fields: [String; 7]) -> impl Iterator<Item = Cell> {
-    let [run, rest @ ..] = fields;
-    std::iter::once(Cell::from(format!("  run {run}"))).chain(rest.into_iter().map(Cell::from))
 }
 
 /// State and cause, with how long it has been so.
@@ -190,18 +149,14 @@ fn memory(task: &Task) -> Option<String> {
     Some(format!("{peak}{}", limit.unwrap_or_default()))
 }
 
-fn named(what: &str, which: Option<impl Display>) -> String {
-    which.map(|which| format!("{what} {which}")).unwrap_or_default()
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
     use rework_core::show_task::Beside;
 
     use super::*;
 
-    fn at(seconds: i64) -> DateTime<Utc> {
+    pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
         let begun: DateTime<Utc> = "2026-11-22T02:10:08Z".parse().unwrap();
         begun + TimeDelta::seconds(seconds)
     }
@@ -210,7 +165,7 @@ mod tests {
         RawValue::from_string(json.to_owned()).unwrap()
     }
 
-    fn task(state: State) -> Task {
+    pub(crate) fn task(state: State) -> Task {
         Task {
             id: 7,
             operation: "resize".into(),
@@ -285,28 +240,6 @@ mod tests {
             ..task(State::Aborted)
         };
         assert_eq!(words(&aborted), "aborted: aborted from SQL");
-    }
-
-    #[test]
-    fn every_attempt_is_there_the_last_one_too() {
-        let first = Run {
-            run: 1,
-            attempt: 1,
-            outcome: "failed".into(),
-            reason: Some("signal 9 (killed)".into()),
-            error: None,
-            worker: Some(2),
-            host: Some("beta".into()),
-            revision: Some("1 (9f)".into()),
-            memory_peak: None,
-            started_at: Some(at(0)),
-            finished_at: at(1),
-        };
-        assert_eq!(
-            attempts(&task(State::Failed), &[first]).render(false),
-            "  run 1 failed after 1.0 s beta  worker 2 revision 1 (9f)   signal 9 (killed)\n\
-             \x20 run 2 failed after 5m03s alpha worker 3 revision 2 (a1b2) exit code 3\n"
-        );
     }
 
     #[test]

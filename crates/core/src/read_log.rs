@@ -12,7 +12,7 @@ use crate::{
 /// The levels, worst first.
 pub const LEVELS: [&str; 5] = ["ERROR", "WARNING", "INFO", "DEBUG", "TRACE"];
 
-/// Most lines of a page. A line has a few KiB at most, so a page has a few MiB.
+/// Most lines of a page. Together they are less than what one run's log may hold, some MiB.
 pub const PAGE: usize = 1_000;
 
 /// A line of a log.

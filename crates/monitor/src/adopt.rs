@@ -1,11 +1,7 @@
 //! The workers that earlier monitors of the host have left behind: busy ones finish their task
 //! under a lease of their own and are watched; those that are gone are recorded at once.
 
-use rework_core::{
-    error::Result,
-    lease,
-    worker::{self, Left},
-};
+use rework_core::{error::Result, lease, worker::Left};
 use rework_process::{Identity, Watch};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -20,22 +16,8 @@ use crate::{
     twin,
 };
 
-/// Looks at all of them, and watches those that live.
-pub(crate) async fn adopt(
-    link: &Link,
-    host: &str,
-    own: &Identity,
-    inbox: &UnboundedSender<Message>,
-) {
-    let left = link.persist("look for workers that were left behind", async |db| {
-        worker::left(db, host).await
-    });
-    for left in left.await {
-        take_over(left, own, link, inbox);
-    }
-}
-
-fn take_over(left: Left, own: &Identity, link: &Link, inbox: &UnboundedSender<Message>) {
+/// Watches one that lives, and reports one that is gone.
+pub(crate) fn take_over(left: Left, own: &Identity, link: &Link, inbox: &UnboundedSender<Message>) {
     let (orders, ordered) = unbounded_channel();
     let identity = left.process.as_ref().map(twin::identity);
     let here = left.place == (own.boot_id.clone(), own.pid_ns.clone());

@@ -15,13 +15,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::{
-    close::Remains,
-    event::Event,
-    last_words::LastWords,
-    page::Page,
-    run::Message,
-};
+use crate::{close::Remains, event::Event, last_words::LastWords, page::Page, run::Message};
 
 /// From the end of a worker's words to its own end: a worker that leaves takes no longer.
 const SILENT: Duration = Duration::from_secs(5);
@@ -69,7 +63,7 @@ pub(crate) async fn attend(
         say(&inbox, worker, message);
     }
     while let Ok(true) = timeout(REST, pass_on(&mut output, &mut words)).await {}
-    remains.begun = Some(page.begun());
+    remains.begun = page.begun();
     let last_words = words.told();
     let _ = inbox.send(Message::Ended { worker, exit, last_words, remains });
 }

@@ -4,6 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use rework_core::{
+    claim::Fence,
     complete::{Completion, Outcome, Recorded, complete},
     connect::Db,
     control::MemoryRung,
@@ -16,7 +17,7 @@ use rework_process::{Containment, Unkillable, sweep};
 use tokio::{sync::mpsc::UnboundedSender, time::sleep};
 use uuid::Uuid;
 
-use crate::{closing::Closing, event::Event, link::Link, run::Message};
+use crate::{closing::Closing, event::Event, link::Link, page::Begun, run::Message};
 
 /// What a signal that kills may take, until it is said that it does not.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,14 +32,13 @@ pub(crate) struct Remains {
     mark: Uuid,
     /// How they were held; none: they were where we cannot look.
     containment: Option<Containment>,
-    /// What its page says has begun; none: nobody has seen its page.
-    pub(crate) begun: Option<Option<(i64, i64)>>,
+    pub(crate) begun: Begun,
 }
 
 impl Remains {
     /// Of a worker that we started.
     pub(crate) fn of_ours(mark: Uuid, containment: Containment) -> Remains {
-        Remains { mark, containment: Some(containment), begun: None }
+        Remains { mark, containment: Some(containment), begun: Begun::Unknown }
     }
 
     /// Of a worker that an earlier monitor has left, `here` or elsewhere.
@@ -48,7 +48,7 @@ impl Remains {
             None => MemoryRung::Sampled,
         };
         let containment = Containment::from_parts(left.cgroup.clone(), memory);
-        Remains { mark: left.mark, containment: here.then_some(containment), begun: None }
+        Remains { mark: left.mark, containment: here.then_some(containment), begun: Begun::Unknown }
     }
 }
 
@@ -91,14 +91,15 @@ pub(crate) async fn record(link: &Link, worker: i64, remains: &Remains, closing:
 
 /// What the page does not name has not begun, and is not lost with the worker.
 fn completion(open: &OpenRun, remains: &Remains, closing: &Closing) -> Completion {
-    let this = (open.fence.task, open.fence.run);
-    if remains.begun.is_some_and(|begun| begun != Some(this)) {
+    let Fence { task, run, .. } = open.fence;
+    let known = remains.begun != Begun::Unknown;
+    if known && remains.begun != (Begun::Run { task, run }) {
         let reason = format!("{}, before the code began", closing.run_reason);
         return Completion::new(open.fence, Outcome::Unbegun, Some(reason));
     }
     Completion {
         // The worker may have died before it could say when.
-        elapsed_ms: remains.begun.map(|_| 0),
+        elapsed_ms: known.then_some(0),
         revision: open.revision.clone(),
         ..Completion::new(open.fence, closing.outcome, Some(closing.run_reason.clone()))
     }
@@ -121,9 +122,10 @@ async fn note_unkillable(link: &Link, worker: i64, unkillable: &Unkillable) {
         for open in worker::open_runs(&db, worker).await? {
             report::unkillable(&db, open.fence, &reason).await?;
         }
-        Result::Ok(())
+        Ok(())
     };
-    if let Err(error) = noted.await {
+    let noted: Result<()> = noted.await;
+    if let Err(error) = noted {
         tracing::warn!("cannot note what does not die: {error}");
     }
 }
@@ -141,7 +143,6 @@ async fn remove_folder(mark: Uuid) {
 
 #[cfg(test)]
 mod tests {
-    use rework_core::claim::Fence;
     use rework_process::Exit;
 
     use super::*;
@@ -151,7 +152,7 @@ mod tests {
         OpenRun { fence, asked: None, revision: Some("r1".to_owned()) }
     }
 
-    fn end(begun: Option<Option<(i64, i64)>>) -> (Outcome, Option<i64>, Option<String>) {
+    fn end(begun: Begun) -> (Outcome, Option<i64>, Option<String>) {
         let containment = Containment::from_parts(None, MemoryRung::Sampled);
         let mut remains = Remains::of_ours(Uuid::nil(), containment);
         remains.begun = begun;
@@ -165,10 +166,11 @@ mod tests {
     fn only_what_began_is_lost_with_its_worker() {
         let lost = |elapsed_ms| (Outcome::Lost, elapsed_ms, Some("r1".to_owned()));
         let unbegun = (Outcome::Unbegun, None, None);
-        assert_eq!(end(Some(Some((7, 2)))), lost(Some(0)), "the page names it");
-        assert_eq!(end(Some(None)), unbegun, "nothing began");
-        assert_eq!(end(Some(Some((7, 1)))), unbegun, "an earlier run began");
-        assert_eq!(end(Some(Some((6, 2)))), unbegun, "another task began");
-        assert_eq!(end(None), lost(None), "nobody saw the page");
+        let run = |task, run| end(Begun::Run { task, run });
+        assert_eq!(run(7, 2), lost(Some(0)), "the page names it");
+        assert_eq!(end(Begun::Nothing), unbegun, "nothing began");
+        assert_eq!(run(7, 1), unbegun, "an earlier run began");
+        assert_eq!(run(6, 2), unbegun, "another task began");
+        assert_eq!(end(Begun::Unknown), lost(None), "nobody saw the page");
     }
 }

@@ -14,8 +14,6 @@ pub(crate) enum Sentence {
     Drained,
     /// Others have its runs.
     LeaseLost,
-    /// What it said is not of our protocol, or it went silent without leaving.
-    Broken,
 }
 
 /// What is to be recorded of a dead worker.
@@ -57,10 +55,8 @@ impl Closing {
             };
         }
         let how = exit.map_or_else(|| "end not seen".to_owned(), words);
-        let reason = match last_words.is_empty() {
-            true => how.clone(),
-            false => format!("{how}: {last_words}"),
-        };
+        let reason =
+            if last_words.is_empty() { how.clone() } else { format!("{how}: {last_words}") };
         Closing::new(&reason, Outcome::Lost, format!("worker died: {how}"))
     }
 
@@ -74,17 +70,11 @@ impl Closing {
                 let reason = "timeout while starting";
                 Closing::new(reason, Outcome::Lost, format!("worker died: {reason}"))
             }
-            Sentence::Drained => {
-                Closing::new(MONITOR_EXIT, Outcome::Drained, DRAINED.to_owned())
-            }
+            Sentence::Drained => Closing::new(MONITOR_EXIT, Outcome::Drained, DRAINED.to_owned()),
             Sentence::LeaseLost => Closing {
                 silent: true,
                 ..Closing::new("lease lost", Outcome::Lost, "lease lost".to_owned())
             },
-            Sentence::Broken => {
-                let reason = "it no longer spoke with its monitor";
-                Closing::new(reason, Outcome::Lost, format!("worker killed: {reason}"))
-            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! What happens to a monitor, and what it does about it: two closed lists. Between them stands
-//! [`State`](crate::state::State), which knows no database and no process.
+//! the state, which knows no database and no process.
 
 use rework_core::{
     control::{FromWorker, ToWorker},

@@ -1,1 +1,34 @@
-//! placeholder
+//! The monitor of rework: keeps the workers of its host, as many as each domain needs, wakes them,
+//! passes aborts on to them, and sees to what they leave when they die.
+//!
+//! In the middle stands `state`: what happens goes in, what is to be done comes out, and nothing
+//! waits there. Around it, `run` turns the wheel, `effects` does what is to be done, and
+//! `attend` stands beside each worker.
+
+mod adopt;
+mod attend;
+mod chores;
+mod close;
+mod closing;
+mod drain;
+mod effects;
+mod error;
+mod event;
+mod last_words;
+mod link;
+mod look;
+mod options;
+mod pace;
+mod page;
+mod pool;
+mod run;
+mod spawn;
+mod state;
+mod twin;
+mod usage;
+mod wake;
+mod wants;
+
+pub use error::Error;
+pub use options::Options;
+pub use run::{Ended, run};

@@ -14,6 +14,7 @@ use crate::{
     event::{Action, Look},
     pool::{Load, Resize, resize},
     state::State,
+    wants::Domains,
 };
 
 /// Why a worker leaves that was asked to, or that is not needed.
@@ -51,7 +52,7 @@ impl State {
                 count.push((domain.clone(), i64::from(self.bounds.max + load.spare)));
             }
         }
-        let idle = if self.drain.is_none() { self.idle_domains() } else { Default::default() };
+        let idle = if self.drain.is_none() { self.idle_domains() } else { Domains::default() };
         Question {
             wants: if standing { self.wants.tell(&idle) } else { None },
             workers: self.workers.keys().copied().collect(),

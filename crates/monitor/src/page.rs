@@ -25,13 +25,30 @@ impl Page {
         Ok((Page(file), theirs))
     }
 
-    /// The last task that has begun, and its run; none if none has.
-    pub(crate) fn begun(&self) -> Option<(i64, i64)> {
+    /// What has begun, as far as the page says.
+    pub(crate) fn begun(&self) -> Begun {
         let mut bytes = [0; BYTES];
-        self.0.read_exact_at(&mut bytes, 0).ok()?;
-        let [task, run] = bytes.as_chunks::<8>().0 else { return None };
-        Some((i64::from_le_bytes(*task), i64::from_le_bytes(*run))).filter(|(task, _)| *task != 0)
+        if self.0.read_exact_at(&mut bytes, 0).is_err() {
+            return Begun::Unknown;
+        }
+        match bytes.as_chunks::<8>().0 {
+            [task, run] if *task != [0; 8] => {
+                Begun::Run { task: i64::from_le_bytes(*task), run: i64::from_le_bytes(*run) }
+            }
+            _ => Begun::Nothing,
+        }
     }
+}
+
+/// What a worker's runner has begun last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// Nobody has seen the page.
+    Unknown,
+    /// Nothing yet.
+    Nothing,
+    /// This.
+    Run { task: i64, run: i64 },
 }
 
 #[cfg(test)]
@@ -41,9 +58,9 @@ mod tests {
     #[test]
     fn what_another_process_writes_is_read_here() {
         let (page, theirs) = Page::new().unwrap();
-        assert_eq!(page.begun(), None);
+        assert_eq!(page.begun(), Begun::Nothing);
         let bytes = [7_i64.to_le_bytes(), 3_i64.to_le_bytes()].concat();
         File::from(theirs).write_all_at(&bytes, 0).unwrap();
-        assert_eq!(page.begun(), Some((7, 3)));
+        assert_eq!(page.begun(), Begun::Run { task: 7, run: 3 });
     }
 }

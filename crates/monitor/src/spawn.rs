@@ -145,11 +145,8 @@ pub(crate) async fn spawn(
         match nursery.bear(one, &domain) {
             Ok(newborn) => newborns.push((one, newborn)),
             Err(error) => {
-                let why = chain(&error);
-                tracing::error!("worker {} of domain {domain} cannot be started: {why}", one.id);
                 unborn(1, true);
-                let reason = format!("cannot be started: {why}");
-                link.persist("record it", async |db| report::leave(db, one.id, &reason).await).await;
+                spawn_local(record_unborn(link.clone(), one.id, error));
             }
         }
     }
@@ -157,13 +154,20 @@ pub(crate) async fn spawn(
     link.persist("record new workers", async |db| worker::place(db, &places).await).await;
     for (created, mut newborn) in newborns {
         tell(created.id, &mut newborn.control, &nursery.start(created, &domain));
-        tracing::info!("worker {} of domain {domain} started, pid {}", created.id, newborn.child.pid());
+        let pid = newborn.child.pid();
+        tracing::info!("worker {} of domain {domain} started, pid {pid}", created.id);
         let (orders, ordered) = unbounded_channel();
-        let hand = Hand { orders, pid: Some(newborn.child.pid()) };
+        let hand = Hand { orders, pid: Some(pid) };
         let domain = domain.clone();
         let _ = inbox.send(Message::Born { worker: created.id, domain, hand });
         spawn_local(attend(newborn, ordered, inbox.clone()));
     }
+}
+
+async fn record_unborn(link: Link, worker: i64, error: LaunchError) {
+    let reason = format!("cannot be started: {}", chain(&error));
+    tracing::error!("worker {worker} {reason}");
+    link.persist("record it", async |db| report::leave(db, worker, &reason).await).await;
 }
 
 fn place(newborn: &Newborn) -> (i64, i32, i64) {

@@ -2,7 +2,7 @@
 //! and nothing here touches a process or the database: events come in, actions go out.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     time::{Duration, Instant},
 };
 
@@ -227,9 +227,9 @@ impl State {
 
     fn serves(&mut self, domains: Vec<String>) {
         for domain in domains {
-            if !self.pools.contains_key(&domain) {
-                tracing::info!("domain {domain} is served from now on");
-                self.pools.insert(domain, Pool::default());
+            if let Entry::Vacant(place) = self.pools.entry(domain) {
+                tracing::info!("domain {} is served from now on", place.key());
+                place.insert(Pool::default());
                 self.actions.push(Action::Look);
             }
         }
@@ -265,3 +265,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

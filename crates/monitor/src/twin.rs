@@ -32,11 +32,7 @@ pub(crate) struct Seat {
 }
 
 /// Takes the place, waiting until it is known whether earlier monitors live.
-pub(crate) async fn take_seat(
-    db: &mut Db,
-    new: &Beginning,
-    own: &Identity,
-) -> Result<Seat, Error> {
+pub(crate) async fn take_seat(db: &mut Db, new: &Beginning, own: &Identity) -> Result<Seat, Error> {
     let mut gone = Vec::new();
     loop {
         let others = monitor::standing(db, &new.host).await?;

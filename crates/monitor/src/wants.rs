@@ -77,7 +77,9 @@ mod tests {
     }
 
     fn idle(wants: &mut Wants, names: &[&str]) -> Domains {
-        names.iter().for_each(|name| wants.note_idle(name));
+        for name in names {
+            wants.note_idle(name);
+        }
         domains(names)
     }
 

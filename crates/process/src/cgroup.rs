@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -16,7 +16,10 @@ use crate::pidfd;
 use crate::procfs::{parse_folder, seen_alive};
 
 /// How long a folder that was left over under the same name may take to die.
-const LEFTOVER_PATIENCE: u32 = 200;
+const LEFTOVER_PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long a tree that is dropped before its time holds us up.
+const DROP_PATIENCE: Duration = Duration::from_millis(20);
 
 /// The folder of one tree in one hierarchy.
 #[derive(Debug)]
@@ -96,6 +99,12 @@ impl Group {
         remove_folder(&self.path)
     }
 
+    /// Removes the folder when what was killed there is gone, and waits for that only briefly; else
+    /// it is left for a sweep.
+    pub(crate) fn remove_soon(&self) {
+        drop(wait_to_remove(&self.path, DROP_PATIENCE));
+    }
+
     fn own_pids(&self) -> Vec<i32> {
         let mut text = Vec::new();
         let mut part = [0; 4096];
@@ -152,14 +161,18 @@ pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
 }
 
 fn clear(folder: &Path) -> io::Result<()> {
-    for _ in 0..LEFTOVER_PATIENCE {
-        kill_folder(folder);
-        if remove_folder(folder).is_ok() {
-            return Ok(());
+    kill_folder(folder);
+    wait_to_remove(folder, LEFTOVER_PATIENCE)
+}
+
+fn wait_to_remove(folder: &Path, patience: Duration) -> io::Result<()> {
+    let began = Instant::now();
+    loop {
+        match remove_folder(folder) {
+            Err(_) if began.elapsed() < patience => thread::sleep(Duration::from_millis(1)),
+            result => return result,
         }
-        thread::sleep(Duration::from_millis(1));
     }
-    remove_folder(folder)
 }
 
 /// Those below first, so that each can be removed when it is visited.

@@ -76,7 +76,9 @@ async fn freeze(
     let mut stopped = BTreeSet::new();
     let mut new = found;
     while !new.is_empty() && Instant::now() < deadline {
-        new.iter().for_each(|seen| strike(*seen, Signal::SIGSTOP));
+        for seen in &new {
+            strike(*seen, Signal::SIGSTOP);
+        }
         while !new.iter().all(is_still) && Instant::now() < deadline {
             tokio::time::sleep(PAUSES.0).await;
         }

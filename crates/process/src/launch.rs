@@ -23,7 +23,8 @@ use crate::procfs::seen_now;
 /// What to start, and with what.
 #[derive(Debug)]
 pub struct Launch {
-    /// The program: a path, or a name that is looked for in `PATH` of `env`.
+    /// The program: a path, or a name that is looked for in `PATH` of `env`. A text without
+    /// `#!` is given to `/bin/sh`, as a shell would.
     pub program: OsString,
     /// Its arguments, without its own name.
     pub args: Vec<OsString>,
@@ -49,7 +50,7 @@ pub enum LaunchError {
     Program {
         /// As it was given.
         program: String,
-        /// `ENOENT`, `EACCES`, `ENOEXEC`…
+        /// `ENOENT`, `EACCES`…
         #[source]
         source: io::Error,
     },

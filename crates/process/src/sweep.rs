@@ -43,9 +43,9 @@ fn look(folders: &[PathBuf], mark: &str, found: &mut Found) {
     for folder in folders {
         let members = pids_below(folder);
         if !members.is_empty() {
+            found.add_pids(members);
             // The kernel kills a cgroup before any of its processes can fork again.
             kill_folder(folder);
-            found.add_pids(members);
         }
     }
     add_carrying(|found, _| found == mark, found);

@@ -37,7 +37,8 @@ pub struct Unkillable {
     pub pids: Vec<i32>,
 }
 
-/// One runner with all that descends from it. Dropping it kills all without waiting.
+/// One runner with all that descends from it. Dropping it kills what can be killed at once;
+/// [`Tree::kill`] is how it is meant to end.
 #[derive(Debug)]
 pub struct Tree {
     members: Members,
@@ -186,7 +187,7 @@ impl Drop for Tree {
     fn drop(&mut self) {
         self.members.strike_at_once();
         for group in self.members.group.iter().chain(&self.v1) {
-            drop(group.remove());
+            group.remove_soon();
         }
     }
 }

@@ -1,4 +1,9 @@
 //! What this machine lets us stand on is found by trying, and nothing of the trial stays.
+#![expect(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test may panic, and uses its own part of `support`"
+)]
 
 mod support;
 
@@ -7,6 +12,8 @@ use std::fs;
 use rework_core::control::MemoryRung;
 use rework_process::{Containment, ContainmentWish, MemoryWish, Tree, Wish};
 use support::{again_as_nobody, alone, is_root, mark, rungs};
+
+const MEMORY_REFUSED: &str = "memory cannot be limited by a cgroup here";
 
 #[test]
 fn processes_can_always_be_had_and_limit_no_memory_unless_that_is_wished() {
@@ -18,9 +25,7 @@ fn processes_can_always_be_had_and_limit_no_memory_unless_that_is_wished() {
         let wish = Wish { containment, memory: MemoryWish::Cgroup };
         match Containment::detect(wish) {
             Ok(found) => assert_eq!(found.memory.name(), "cgroup1"),
-            Err(error) => {
-                assert_eq!(error.to_string(), "memory cannot be limited by a cgroup here")
-            }
+            Err(error) => assert_eq!(error.to_string(), MEMORY_REFUSED),
         }
     });
 }

@@ -1,4 +1,9 @@
 //! All of a tree dies, whatever its processes do to escape, on each rung that this machine has.
+#![expect(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test may panic, and uses its own part of `support`"
+)]
 
 mod support;
 

@@ -1,4 +1,9 @@
 //! A process is who it was only while it runs, and its end is seen by whoever looks.
+#![expect(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test may panic, and uses its own part of `support`"
+)]
 
 mod support;
 

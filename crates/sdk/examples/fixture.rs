@@ -95,6 +95,7 @@ fn logs() {
     tracing::debug!(answer = 42);
     tracing::trace!("not heard");
     std::thread::spawn(|| tracing::info!("from a thread")).join().ok();
+    log::warn!(target: "old", "by the log crate");
 }
 
 /// Prints its number, and has a child print it, too.
@@ -175,6 +176,24 @@ fn counts_calls(task: &Task) -> Result<u32, Error> {
 fn misses_state(task: &Task) -> Result<String, Error> {
     task.state::<String>().cloned()
 }
+
+/// Leaves a thread behind that goes on in the name of a run that is over.
+#[operation]
+fn leaves_a_thread(task: &Task) {
+    let task = task.clone();
+    std::thread::spawn(move || {
+        loop {
+            task.progress(1, None, "still at it");
+            tracing::debug!("still here");
+            let refused = task.save_output(&"too late").is_err();
+            let closed = task.schedule("nothing", &()).wait().is_err();
+            assert!(refused || !closed, "a run that is over takes nothing");
+        }
+    });
+}
+
+#[operation(domain = "limits", timeout = "1d 1h", memory = "1.5 GiB", grace = "PT0.25S")]
+fn limits() {}
 
 /// What it sees of its run.
 #[operation]

@@ -10,7 +10,7 @@ mod words;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rework_core::protocol::{Failure, RunRequest};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,7 +21,7 @@ use crate::execution::Executor;
 use crate::leave::{self, INTERRUPTED, Leave, USAGE};
 use crate::operation::Operation;
 use crate::output::{Outcome, Output};
-use crate::task::{Outlet, State};
+use crate::task::State;
 use crate::{Task, current, say};
 
 /// Does what the command line asks for.
@@ -65,8 +65,7 @@ fn run_one(
         metadata: None,
         store: None,
     };
-    let outlet = Outlet::Person(Mutex::new(None));
-    let task = Task::new(request, input.unwrap_or_default(), outlet, state);
+    let task = Task::directly(request, input.unwrap_or_default(), state);
     if let Ok(runtime) = executor.runtime() {
         // From here on a Ctrl-C is ours, before the first instruction of the operation.
         let _within = runtime.enter();

@@ -153,8 +153,21 @@ impl From<serde_json::Error> for Error {
 }
 
 impl From<tokio_postgres::Error> for Error {
+    /// In the server's own words where they are its.
     fn from(error: tokio_postgres::Error) -> Error {
-        Error::caused("postgres", &error)
+        let Some(said) = error.as_db_error() else { return Error::caused("postgres", &error) };
+        let more = [said.detail(), said.hint()].into_iter().flatten();
+        let more: String = more.flat_map(|line| ["\n    ", line]).collect();
+        let traceback = format!("SQLSTATE {}{more}", said.code().code());
+        Error::of("postgres".into(), said.message().to_owned()).with_traceback(Some(traceback))
+    }
+}
+
+impl From<rework_core::error::Error> for Error {
+    /// What the queue refused, or the way to it, with its advice where there would be causes.
+    fn from(error: rework_core::error::Error) -> Error {
+        let hint = error.hint().map(|hint| format!("hint: {hint}"));
+        Error::of("queue".into(), error.to_string()).with_traceback(hint)
     }
 }
 

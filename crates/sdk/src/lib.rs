@@ -37,7 +37,13 @@
 //! its operations, and `./my-operations resize --path a.png --width 300` runs one, without a
 //! database.
 
+/// The examples of the guide are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+mod guide {}
+
 mod abort;
+mod client;
 mod current;
 mod direct;
 mod error;
@@ -59,10 +65,12 @@ mod schedule;
 mod serve;
 mod task;
 
+pub use rework_core::state::State;
 pub use rework_macros::operation;
 pub use tracing::Level;
 pub use {schemars, serde};
 
+pub use self::client::{Client, End, Line, Request, schedule_within};
 pub use self::error::{Error, Result};
 pub use self::input::{Bytes, FromInput};
 pub use self::logging::{TaskLog, layer};

@@ -1,23 +1,25 @@
 //! A task as its operation sees it.
 
+mod run;
+
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rework_core::frame::{FrameError, encode};
+use rework_core::operation::DEFAULT_DOMAIN;
 use rework_core::protocol::{Failure, FromRunner, RunRequest};
 use serde_json::Value;
 
+pub(crate) use self::run::Outlet;
+use self::run::Run;
 use crate::Error;
-use crate::abort::Abort;
 use crate::error::bounded;
 use crate::input::FromInput;
-use crate::link::{Link, Over};
-use crate::output::{IntoOutput, Output};
+use crate::output::IntoOutput;
 use crate::progress::{self, Amount};
-use crate::schedule::{Requests, Schedule};
+use crate::schedule::Schedule;
 
 /// The longest message of a progress, in bytes.
 const PROGRESS_BYTES: usize = 4 << 10;
@@ -29,26 +31,26 @@ pub(crate) type State = HashMap<TypeId, Box<dyn Any + Send + Sync>>;
 #[derive(Clone)]
 pub struct Task(Arc<Run>);
 
-struct Run {
-    request: RunRequest,
-    input: Vec<u8>,
-    began: Instant,
-    outlet: Outlet,
-    state: Arc<State>,
-    abort: Abort,
-    requests: Requests,
-    over: Over,
-}
-
-/// Where a run's word goes.
-pub(crate) enum Outlet {
-    /// To the worker.
-    Worker(Arc<Link>),
-    /// To a person: the operation runs directly. The last output is kept for the end.
-    Person(Mutex<Option<Output>>),
-}
-
 impl Task {
+    /// A task without a worker, and without an input: to call an operation's function in a test. It
+    /// has id 0, and no state.
+    pub fn detached() -> Task {
+        let request = RunRequest {
+            task: 0,
+            run: 1,
+            attempt: 1,
+            domain: DEFAULT_DOMAIN.to_owned(),
+            operation: "detached".to_owned(),
+            phase: "execute".to_owned(),
+            deadline_ms: None,
+            raw: false,
+            has_input: false,
+            metadata: None,
+            store: None,
+        };
+        Task::directly(request, Vec::new(), Arc::new(State::new()))
+    }
+
     /// The task's id; 0 where it runs directly, without a database.
     pub fn id(&self) -> i64 {
         self.0.request.task
@@ -138,18 +140,7 @@ impl Task {
     /// Saves an output now. It stays readable even if the run fails later; a later one, also what
     /// the operation returns, replaces it.
     pub fn save_output<T: IntoOutput>(&self, value: &T) -> Result<(), Error> {
-        let Some(output) = value.to_output()? else { return Ok(()) };
-        match &self.0.outlet {
-            Outlet::Worker(link) => {
-                if !link.send_within(&self.0.over, &self.encode_output(&output)?) {
-                    return Err(Error::new("over", "the run has ended: it has its output"));
-                }
-            }
-            Outlet::Person(last) => {
-                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
-            }
-        }
-        Ok(())
+        value.to_output()?.map_or(Ok(()), |output| self.keep(output))
     }
 
     /// Whether the run should end: it was aborted, or its time is over. An operation that asks is
@@ -174,73 +165,6 @@ impl Task {
     /// function. An input of `&()` is none.
     pub fn schedule<'a>(&'a self, operation: &str, input: &impl IntoOutput) -> Schedule<'a> {
         Schedule::new(self, operation, input)
-    }
-}
-
-/// What the SDK itself does with a task.
-impl Task {
-    pub(crate) fn new(
-        request: RunRequest,
-        input: Vec<u8>,
-        outlet: Outlet,
-        state: Arc<State>,
-    ) -> Task {
-        let began = Instant::now();
-        let (abort, requests, over) = (Abort::default(), Requests::default(), Over::default());
-        Task(Arc::new(Run { request, input, began, outlet, state, abort, requests, over }))
-    }
-
-    /// What every frame of this run names.
-    pub(crate) fn key(&self) -> (i64, i64) {
-        (self.id(), self.run())
-    }
-
-    pub(crate) fn phase(&self) -> &str {
-        &self.0.request.phase
-    }
-
-    pub(crate) fn abort(&self) -> &Abort {
-        &self.0.abort
-    }
-
-    pub(crate) fn requests(&self) -> &Requests {
-        &self.0.requests
-    }
-
-    /// A worker is there to hear of it.
-    pub(crate) fn has_worker(&self) -> bool {
-        matches!(self.0.outlet, Outlet::Worker(_))
-    }
-
-    /// The last output that was saved before the end, where the operation runs directly.
-    pub(crate) fn saved_output(&self) -> Option<Output> {
-        match &self.0.outlet {
-            Outlet::Worker(_) => None,
-            Outlet::Person(last) => last.lock().unwrap_or_else(PoisonError::into_inner).take(),
-        }
-    }
-
-    /// The frame of an output. The error's kind is `output`.
-    pub(crate) fn encode_output(&self, output: &Output) -> Result<Vec<u8>, Error> {
-        let (task, run) = self.key();
-        encode(&FromRunner::Output { task, run, raw: output.raw }, &output.bytes).map_err(|error| {
-            Error::of(Failure::OUTPUT.into(), format!("the output cannot be sent: {error}"))
-        })
-    }
-
-    /// Sends a frame of this run; false if the run is over, or nobody would get it.
-    pub(crate) fn send(&self, message: &FromRunner, body: &[u8]) -> Result<bool, FrameError> {
-        match &self.0.outlet {
-            Outlet::Worker(link) => Ok(link.send_within(&self.0.over, &encode(message, body)?)),
-            Outlet::Person(_) => Ok(false),
-        }
-    }
-
-    /// Sends the last frames of this run.
-    pub(crate) fn send_last(&self, frames: &[u8]) {
-        if let Outlet::Worker(link) = &self.0.outlet {
-            link.send_last(&self.0.over, frames);
-        }
     }
 }
 

@@ -73,7 +73,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut printer = Printer::new(context, args.raw)?;
     if args.follow {
         tokio::select! {
-            read = read_to_the_end(context, &db, &mut reader, &mut printer) => read?,
+            read = read_to_the_end(context, db, &mut reader, &mut printer) => read?,
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted.into()),
         }
     } else {
@@ -93,7 +93,8 @@ pub(crate) fn unknown(task: i64) -> anyhow::Error {
 }
 
 /// Prints the log of a task until the task ends, for people.
-pub async fn follow(context: &Context, db: &Db, task: i64) -> anyhow::Result<()> {
+pub async fn follow(context: &Context, task: i64) -> anyhow::Result<()> {
+    let db = context.open().await?;
     let mut reader = Reader::after(Selection { task, ..Selection::default() }, 0);
     read_to_the_end(context, db, &mut reader, &mut Printer::Text(context)).await
 }
@@ -113,20 +114,20 @@ pub(crate) async fn print_tail(
 /// As [`read`], to the end of the task, also where the database is away in between.
 async fn read_to_the_end(
     context: &Context,
-    db: &Db,
+    mut db: Db,
     reader: &mut Reader,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<()> {
     let mut told = false;
-    let mut again = None;
     loop {
-        match read(again.as_ref().unwrap_or(db), reader, true, printer).await {
+        match read(&db, reader, true, printer).await {
             Err(error) if is_away(&error) => {
                 if !std::mem::replace(&mut told, true) {
                     context.note("the database is away: waiting for it");
                 }
                 tokio::time::sleep(LOOK).await;
-                again = context.open().await.ok().or(again);
+                // Still away: the old connection says so again.
+                db = context.open().await.unwrap_or(db);
             }
             ended => return ended,
         }

@@ -16,6 +16,7 @@ pub mod list_operations;
 pub mod list_tasks;
 pub mod list_workers;
 pub mod log_task;
+pub mod monitor;
 pub mod register_operations;
 pub mod retry_task;
 pub mod schedule;
@@ -45,6 +46,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         "Operate",
         &[
             "init-db",
+            "monitor",
             "list-monitors",
             "list-workers",
             "shutdown-worker",
@@ -89,6 +91,7 @@ commands! {
     UnregisterOperation => unregister_operation,
     ListOperations => list_operations,
     InitDb => init_db,
+    Monitor => monitor,
     ListMonitors => list_monitors,
     ListWorkers => list_workers,
     ShutdownWorker => shutdown_worker,
@@ -103,6 +106,6 @@ commands! {
 impl Command {
     /// Whether it runs until somebody stops it, its arguments in sight all the while.
     pub(crate) fn runs_long(&self) -> bool {
-        false
+        matches!(self, Command::Monitor(_) | Command::Dev(_))
     }
 }

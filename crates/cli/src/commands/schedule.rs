@@ -82,7 +82,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         context.warn(warning);
     }
     if args.follow {
-        follow(&db, task, context).await
+        follow(task, context).await
     } else if args.wait {
         wait(task, context).await
     } else {
@@ -115,10 +115,12 @@ async fn queue(db: &Db, args: &Args) -> anyhow::Result<i64> {
 /// What is missing for it to run, for people. Who may only schedule may not know.
 async fn unserved(db: &Db, task: i64) -> Option<String> {
     let needs = served::unserved(db, task).await.ok()??;
-    let host = match &needs.host {
-        Some(host) => format!(" on host `{host}`"),
-        None if needs.capabilities.is_empty() => String::new(),
-        None => format!(" on a host with `{}`", needs.capabilities.join("` and `")),
+    let offers = needs.capabilities.join("` and `");
+    let host = match (&needs.host, offers.is_empty()) {
+        (Some(host), true) => format!(" on host `{host}`"),
+        (Some(host), false) => format!(" on host `{host}` with `{offers}`"),
+        (None, true) => String::new(),
+        (None, false) => format!(" on a host with `{offers}`"),
     };
     let operation = &needs.operation;
     let placed = match (&needs.host, needs.placed_on.as_slice()) {
@@ -147,9 +149,9 @@ async fn wait(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
     wait_task::wait(context, &[task], None, tell).await
 }
 
-async fn follow(db: &Db, task: i64, context: &Context) -> anyhow::Result<ExitCode> {
+async fn follow(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
     tokio::select! {
-        followed = log_task::follow(context, db, task) => followed?,
+        followed = log_task::follow(context, task) => followed?,
         _ = tokio::signal::ctrl_c() => return Ok(wait_task::interrupted(context, [task])),
     }
     wait(task, context).await

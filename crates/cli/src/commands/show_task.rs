@@ -15,7 +15,7 @@ use crate::{
     exit::Exit,
     json_list::on_one_line,
     report::hinted,
-    task_text,
+    runs_table, task_text,
 };
 
 /// Show all about tasks: cause, times, input, output, attempts, the end of the log
@@ -94,7 +94,7 @@ async fn tell(context: &Context, db: &Db, task: &Task) -> anyhow::Result<()> {
     context.write(task_text::facts(task, context.colour).as_bytes())?;
     let runs = show_task::runs(db, task.id).await?;
     if !runs.is_empty() {
-        let table = task_text::attempts(task, &runs);
+        let table = runs_table::of_task(task, &runs);
         context.write(format!("runs\n{}", table.render(context.colour)).as_bytes())?;
     }
     if let Some(text) = task.error.as_deref().and_then(|error| traceback(error.get())) {

@@ -8,6 +8,7 @@ use crate::{context::Context, exit::Exit, report::usage};
 
 /// Delete old tasks, with their logs and runs, or old workers
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Args {
     /// Delete tasks that have ended
     #[arg(long)]

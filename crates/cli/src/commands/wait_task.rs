@@ -61,7 +61,7 @@ pub async fn wait(
     };
     tokio::select! {
         biased;
-        ended = waiting.to_the_end(&mut each) => return ended.map(|()| waiting.worst.into()),
+        ended = waiting.run(&mut each) => return ended.map(|()| waiting.worst.into()),
         _ = tokio::signal::ctrl_c() => {}
         () = over => {
             context.warn(format_args!("waited too long for {}", named(&waiting.open)));
@@ -92,7 +92,7 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    async fn to_the_end(
+    async fn run(
         &mut self,
         each: &mut impl FnMut(&Status) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {

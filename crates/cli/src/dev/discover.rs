@@ -136,8 +136,12 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Without it nobody finds us; with it nobody believes it once we are gone.
-        let _ = fs::remove_file(&self.file);
+        // What a killed one left is kept until we have said something ourselves: it names the
+        // monitor that is still to be replaced. Nobody else believes it.
+        if said(&self.file).is_some_and(|said| said.process.pid as u32 == std::process::id()) {
+            // A file that stays is not believed either, once we are gone.
+            let _ = fs::remove_file(&self.file);
+        }
     }
 }
 
@@ -207,7 +211,9 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(find(project.path()), None);
-        assert!(claim.left().is_some());
+        drop(claim);
+        let claim = Claim::take(project.path()).unwrap();
+        assert_eq!(claim.left().unwrap().process, theirs, "until we have said something");
         let reused = Process { started: ourselves().started + 1, ..ourselves() };
         claim.publish(&running(reused)).unwrap();
         assert_eq!(find(project.path()), None);

@@ -102,7 +102,7 @@ struct Up<'a> {
 impl Up<'_> {
     async fn serve(mut self, stopping: &mut Stopping, context: &Context) -> anyhow::Result<()> {
         if let Some(left) = self.claim.left().and_then(|left| left.monitor) {
-            monitor::stop_left(left).await?;
+            monitor::replace(left).await?;
         }
         schema::migrate(&self.dsn).await?;
         for path in self.modules.paths() {
@@ -114,7 +114,8 @@ impl Up<'_> {
             Err(error) => Err(error),
         };
         // However it came to this: nothing of ours stays.
-        let ended = monitor.end().await;
+        let database_is_gone = kept.as_ref().is_err_and(anyhow::Error::is::<DevError>);
+        let ended = monitor.end(database_is_gone).await;
         kept.and(ended)
     }
 

@@ -14,14 +14,22 @@ use tokio::{
 
 use super::discover::Process;
 
-/// How a monitor is stopped when nobody waits to say it a second time: asked, told, killed. Its
+/// How a monitor is stopped when nobody is there to say it a second time: asked, told, killed. Its
 /// running tasks may take their grace first.
-const STOPPING: [(Signal, Duration); 3] = [
+const PATIENT: [(Signal, Duration); 3] = [
     (Signal::SIGTERM, Duration::from_secs(30)),
     (Signal::SIGTERM, Duration::from_secs(10)),
     (Signal::SIGKILL, Duration::from_secs(5)),
 ];
-const POLL: Duration = Duration::from_millis(50);
+/// The same when its database is gone, so that nothing more can be recorded.
+const HASTY: [(Signal, Duration); 3] = [
+    (Signal::SIGTERM, Duration::from_millis(100)),
+    (Signal::SIGTERM, Duration::from_secs(3)),
+    (Signal::SIGKILL, Duration::from_secs(5)),
+];
+/// The kernel ends a killed process soon.
+const KILLED: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(20);
 
 /// A running monitor.
 #[derive(Debug)]
@@ -59,8 +67,8 @@ impl Monitor {
     }
 
     /// Stops it, whatever it is at; at once where it has ended already.
-    pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
-        for (signal, limit) in STOPPING {
+    pub(crate) async fn end(&mut self, database_is_gone: bool) -> anyhow::Result<()> {
+        for (signal, limit) in if database_is_gone { HASTY } else { PATIENT } {
             self.signal(signal);
             if let Ok(ended) = timeout(limit, self.ended()).await {
                 return ended.map(drop);
@@ -78,24 +86,21 @@ impl Monitor {
     }
 }
 
-/// Stops a monitor that is nobody's child any more.
-pub(crate) async fn stop_left(monitor: Process) -> anyhow::Result<()> {
-    for (signal, limit) in STOPPING {
-        if !monitor.lives() {
-            return Ok(());
-        }
-        kill(Pid::from_raw(monitor.pid), signal)
-            .with_context(|| format!("cannot stop the monitor left behind, {}", monitor.pid))?;
-        let gone = async {
-            while monitor.lives() {
-                sleep(POLL).await;
-            }
-        };
-        // In time or not, the next round looks.
-        let _ = timeout(limit, gone).await;
+/// Kills a monitor that is nobody's child any more, since only one may serve this host. Its idle
+/// workers leave; the others finish their tasks, and the next monitor counts them as its own.
+pub(crate) async fn replace(left: Process) -> anyhow::Result<()> {
+    if !left.lives() {
+        return Ok(());
     }
-    anyhow::ensure!(!monitor.lives(), "process {} does not end", monitor.pid);
-    Ok(())
+    kill(Pid::from_raw(left.pid), Signal::SIGKILL)
+        .with_context(|| format!("cannot stop the monitor left behind, process {}", left.pid))?;
+    let gone = async {
+        while left.lives() {
+            sleep(POLL).await;
+        }
+    };
+    let ended = timeout(KILLED, gone).await;
+    ended.with_context(|| format!("the monitor left behind, process {}, does not end", left.pid))
 }
 
 #[cfg(test)]
@@ -103,13 +108,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_was_left_is_stopped_and_nothing_else() {
+    async fn what_was_left_is_killed_and_nothing_else() {
         let mut left = Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::look(left.id().unwrap() as i32).unwrap();
-        stop_left(Process { started: process.started + 1, ..process }).await.unwrap();
+        replace(Process { started: process.started + 1, ..process }).await.unwrap();
         assert!(process.lives(), "a later process with the same number");
-        let (stopped, status) = tokio::join!(stop_left(process), left.wait());
-        stopped.unwrap();
+        let (replaced, status) = tokio::join!(replace(process), left.wait());
+        replaced.unwrap();
         assert!(!status.unwrap().success());
     }
 }

@@ -143,11 +143,11 @@ fn dsn(socket: &Path, port: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Write as _};
+    use std::{fs, io::Write as _, os::unix::process::CommandExt as _};
 
     use tokio_postgres::{NoTls, config::Host};
 
-    use super::*;
+    use super::{super::place::ServerUser, *};
 
     #[test]
     fn a_dsn_needs_no_quotes() {
@@ -183,6 +183,16 @@ mod tests {
         answer
     }
 
+    /// Another process of the server's user: one that the server takes for a server.
+    fn sleep_as(user: Option<ServerUser>) -> std::process::Child {
+        let mut command = std::process::Command::new("sleep");
+        command.arg("60");
+        if let Some(user) = user {
+            command.uid(user.uid).gid(user.gid);
+        }
+        command.spawn().unwrap()
+    }
+
     #[tokio::test]
     async fn a_server_is_made_found_again_and_survives_its_death() {
         let project = Project(tempfile::tempdir().unwrap());
@@ -206,13 +216,15 @@ mod tests {
 
         kill(pid, Signal::SIGKILL).unwrap();
         second.ended().await;
-        // Its number belongs to another process by now; ours is one that lives.
+        let mut other = sleep_as(Place::of(path).unwrap().user);
         let lock = second.data.join("postmaster.pid");
         let text = fs::read_to_string(&lock).unwrap();
-        let text = text.replacen(&pid.to_string(), &std::process::id().to_string(), 1);
+        let text = text.replacen(&pid.to_string(), &other.id().to_string(), 1);
         fs::File::create(&lock).unwrap().write_all(text.as_bytes()).unwrap();
 
         let third = Installation::bring_up(path).await.unwrap();
+        other.kill().unwrap();
+        other.wait().unwrap();
         assert!(third.started_by_us);
         assert_eq!(answer(&third.dsn, "select 'again'").await, "again");
         let data = third.data.clone();

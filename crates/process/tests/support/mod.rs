@@ -1,5 +1,4 @@
 //! What the tests of process trees share: programs to start, rungs to stand on, facts to wait for.
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -58,7 +57,7 @@ pub(crate) fn program(name: &str, args: &[&str], dir: &Path) -> Launch {
         cwd: "/".into(),
         stdin: null(),
         stdout: null(),
-        stderr: io::stderr().as_fd().try_clone_to_owned().unwrap(),
+        stderr: null(),
         fds: Vec::new(),
     }
 }
@@ -96,10 +95,11 @@ pub(crate) fn runs(pid: i32) -> bool {
 
 /// Whether this process has a child that nobody waited for.
 pub(crate) fn has_zombies() -> bool {
-    let own = std::process::id();
-    let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
     let stat = |pid: &str| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    children.split_whitespace().any(|pid| stat(pid).contains(") Z "))
+    fs::read_dir("/proc/self/task").unwrap().flatten().any(|thread| {
+        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        children.split_whitespace().any(|pid| stat(pid).contains(") Z "))
+    })
 }
 
 /// Runs the tests of this binary once more as an ordinary user, whose name is `nobody`.
@@ -113,17 +113,20 @@ pub(crate) fn again_as_nobody() {
     assert!(status.success());
 }
 
-/// Starts a helper of this binary: a test that is ignored otherwise, told a folder and a rung.
+/// Starts a helper of this binary: a test that is ignored otherwise, told a folder and a rung, ignoring
+/// some signals as under `nohup`.
 pub(crate) fn helper(name: &str, dir: &Path, rung: &Containment) -> Child {
     let this = std::env::current_exe().unwrap();
-    let args = ["--exact", name, "--ignored", "--nocapture"];
-    let mut start = program(this.to_str().unwrap(), &args, dir);
+    let run = "trap '' HUP INT USR1; exec \"$0\" --exact \"$1\" --ignored --nocapture";
+    let mut start = program("/bin/sh", &["-c", run, this.to_str().unwrap(), name], dir);
     start.env.push(("RUNG".into(), rung.name().into()));
+    start.stderr = io::stderr().as_fd().try_clone_to_owned().unwrap();
     launch(start).unwrap()
 }
 
-/// The folder and the rung that a helper was told.
+/// The folder and the rung that a helper was told. It dies with the test that started it.
 pub(crate) fn told() -> (PathBuf, Containment) {
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).unwrap();
     let rung = std::env::var("RUNG").unwrap();
     let rung = rungs().into_iter().find(|found| found.name() == rung).unwrap();
     (std::env::var_os("DIR").unwrap().into(), rung)

@@ -129,6 +129,30 @@ fn a_run_does_not_end_before_its_answers_came() {
     assert_eq!(runner.hear_to_end()[0].1, b"60");
 }
 
+/// The task that a frame is of.
+fn task_of(frame: &FromRunner) -> Option<Value> {
+    serde_json::to_value(frame).unwrap().get("task").cloned()
+}
+
+#[test]
+fn a_thread_that_is_left_behind_disturbs_no_other_run() {
+    let mut runner = Runner::start();
+    runner.say(&ToRunner::Run(request(1, "leaves_a_thread")), b"");
+    let mut first = Vec::new();
+    while !matches!(first.last(), Some(FromRunner::Done { .. })) {
+        let (frame, _) = runner.hear();
+        if let FromRunner::Schedule { number, .. } = frame {
+            runner.say(&ToRunner::Scheduled { number, task: Some(9), error: None }, b"");
+        }
+        first.push(frame);
+    }
+    for task in 2..200 {
+        for (frame, _) in runner.run(task, "nothing", &Value::Null) {
+            assert_eq!(task_of(&frame), Some(json!(task)), "{frame:?}");
+        }
+    }
+}
+
 #[test]
 fn children_of_operations_inherit_nothing_of_ours() {
     let mut runner = Runner::start();

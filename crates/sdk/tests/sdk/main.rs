@@ -5,5 +5,6 @@
 
 mod control;
 mod direct;
+mod document;
 mod runs;
 mod support;

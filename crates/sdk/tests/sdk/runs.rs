@@ -3,6 +3,7 @@
 
 use rework_core::operation::{Definition, Form};
 use rework_core::protocol::{Failure, FromRunner, Retry, RunRequest, ToRunner};
+use rework_core::quantity;
 use serde_json::{Value, json};
 
 use crate::support::{Runner, request};
@@ -47,6 +48,15 @@ fn hello_names_every_operation() {
     assert_eq!(fan.pointer("/properties/count/type"), Some(&json!("integer")));
     assert_eq!(definition(&runner, "reversed").output_form, Form::Bytes);
     assert_eq!(definition(&runner, "fails").output.as_ref().unwrap()["type"], "integer");
+}
+
+#[test]
+fn limits_mean_what_they_mean_in_a_manifest() {
+    let runner = Runner::start();
+    let limits = &definition(&runner, "limits").limits;
+    assert_eq!(limits.timeout_ms, Some(quantity::milliseconds("1d 1h").unwrap()));
+    assert_eq!(limits.memory_bytes, Some(quantity::bytes("1.5 GiB").unwrap()));
+    assert_eq!(limits.grace_ms, quantity::milliseconds("PT0.25S").unwrap());
 }
 
 #[test]
@@ -177,6 +187,7 @@ fn events_are_log_frames() {
         ("INFO", "fixture", "two\nlines request=7 type=\"span\""),
         ("DEBUG", "fixture", "answer=42 request=7 type=\"span\""),
         ("INFO", "fixture", "from a thread"),
+        ("WARNING", "old", "by the log crate request=7 type=\"span\""),
     ];
     let expected = expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()));
     assert_eq!(lines, expected);

@@ -1,0 +1,243 @@
+//! The monitor's life: it takes its place, takes over what earlier monitors have left, and then
+//! turns what happens into actions until it is to end.
+
+use std::{io, time::Instant};
+
+use rework_core::{
+    monitor::{self, Beginning, Process},
+    partition, schema, worker,
+};
+use rework_process::{Containment, Exit, Identity, become_subreaper, reap_adopted};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::{LocalSet, spawn_local},
+    time::{sleep_until, timeout},
+};
+
+use crate::{
+    adopt,
+    attend::Hand,
+    chores::Chores,
+    close::Remains,
+    closing::signal_words,
+    effects::Effects,
+    error::Error,
+    event::{Action, Event, Finish},
+    link::Link,
+    options::Options,
+    pace::Pace,
+    pool::Bounds,
+    spawn::Nursery,
+    state::State,
+    twin::{Seat, take_seat},
+};
+
+/// What reaches the loop: events, some with what only [`Effects`] can hold.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Event(Event),
+    Born { worker: i64, domain: String, hand: Hand },
+    Adopted { worker: i64, domain: String, hand: Hand },
+    Ended { worker: i64, exit: Option<Exit>, last_words: String, remains: Remains },
+}
+
+/// How a monitor ended that was asked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Why, in words: `signal 15 (terminated)`.
+    pub reason: String,
+}
+
+/// Runs this process as a monitor, until a signal ends it. On the first thread of a process, in a
+/// current-thread runtime.
+pub async fn run(options: Options) -> Result<Ended, Error> {
+    LocalSet::new().run_until(Box::pin(live(options))).await
+}
+
+async fn live(options: Options) -> Result<Ended, Error> {
+    let system = |what| move |source: io::Error| Error::System { what, source };
+    let mut terminate = signals().map_err(system("signals cannot be handled"))?;
+    become_subreaper().map_err(system("orphaned processes cannot be taken over"))?;
+    let own = Identity::own();
+    let containment = Containment::detect(options.wish)?;
+    let mut db = schema::open(&options.dsn, "rework monitor").await?;
+    if let Err(error) = partition::ensure(&db).await {
+        tracing::warn!("partitions for the log cannot be made: {error}");
+    }
+    let new = beginning(&options, &own, &containment);
+    let seat = tokio::select! {
+        seat = take_seat(&mut db, &new, &own) => seat?,
+        signal = next_signal(&mut terminate) => return Ok(Ended { reason: signal_words(signal) }),
+    };
+    let left = worker::left(&db, &options.host).await?;
+    drop(db);
+    say_hello(&options, &seat, &containment);
+    let (inbox, messages) = unbounded_channel();
+    spawn_local(pass_on_signals(terminate, inbox.clone()));
+    let who = format!("rework monitor {}", seat.monitor);
+    let link = Link::keep(options.dsn.clone(), who, inbox.clone());
+    let nursery = Nursery::new(&options, &seat, &own, containment);
+    for left in left {
+        adopt::take_over(left, &own, &link, &inbox);
+    }
+    let effects = Effects::new(options, seat, link, nursery, inbox);
+    turn(effects, messages).await
+}
+
+/// The loop.
+async fn turn(
+    mut effects: Effects,
+    mut messages: UnboundedReceiver<Message>,
+) -> Result<Ended, Error> {
+    let (min, max) = effects.options.bounds();
+    let (timeout, grace) = (effects.options.start_timeout, effects.options.shutdown_grace);
+    let domains = effects.seat.domains.clone();
+    let mut state = State::new(Bounds { min, max }, timeout, grace, domains);
+    let start = Instant::now();
+    let mut pace = Pace::new(start);
+    let (dsn, age) = (effects.options.dsn.clone(), effects.options.vacuum);
+    let mut chores = Chores::new(dsn, age, start);
+    loop {
+        let now = Instant::now();
+        let wake_at = [pace.due(), state.deadline()].into_iter().flatten().min();
+        let message = tokio::select! {
+            biased;
+            message = messages.recv() => message,
+            () = until(wake_at) => None,
+        };
+        let now = now.max(Instant::now());
+        if let Some(message) = message {
+            let event = unpack(message, &mut effects, &mut pace, now);
+            state.apply(event, now);
+        }
+        state.on_time(now);
+        for action in std::mem::take(&mut state.actions) {
+            match action {
+                Action::Look => pace.hint(),
+                Action::Finish(finish) => return leave(&effects, &finish).await,
+                action => effects.perform(action),
+            }
+        }
+        if let Some(standing) = pace.begin(now) {
+            if standing {
+                reap_adopted();
+                chores.on_time(state.pools.keys().cloned(), now);
+            }
+            let question = state.question(standing);
+            effects.look(question, standing, now);
+        }
+    }
+}
+
+fn unpack(message: Message, effects: &mut Effects, pace: &mut Pace, now: Instant) -> Event {
+    match message {
+        Message::Event(event) => {
+            if let Event::Seen(look) = &event {
+                pace.end();
+                if look.answer.is_none() {
+                    effects.look_was_lost();
+                }
+            }
+            event
+        }
+        Message::Born { worker, domain, hand } => {
+            effects.take_hand(worker, hand);
+            Event::Born { worker, domain }
+        }
+        Message::Adopted { worker, domain, hand } => {
+            effects.take_hand(worker, hand);
+            Event::Adopted { worker, domain }
+        }
+        Message::Ended { worker, exit, last_words, remains } => {
+            effects.take_remains(worker, remains, now);
+            Event::Ended { worker, exit, last_words }
+        }
+    }
+}
+
+/// The last word, if the database can hear it.
+async fn leave(effects: &Effects, finish: &Finish) -> Result<Ended, Error> {
+    let id = effects.seat.monitor;
+    let reason = match finish {
+        Finish::Asked(signal) => signal_words(*signal),
+        Finish::LeaseLost => "its lease was taken away".to_owned(),
+    };
+    if let Some(db) = effects.link.now() {
+        let said = timeout(LAST_WORD, monitor::finish(&db, id, &reason)).await;
+        if !matches!(said, Ok(Ok(()))) {
+            tracing::warn!("the end of monitor {id} could not be recorded");
+        }
+    }
+    tracing::info!("monitor {id} ended: {reason}");
+    match finish {
+        Finish::Asked(_) => Ok(Ended { reason }),
+        Finish::LeaseLost => Err(Error::LeaseLost { id }),
+    }
+}
+
+/// The longest that a monitor waits for its own end to be recorded.
+const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(3);
+
+fn beginning(options: &Options, own: &Identity, containment: &Containment) -> Beginning {
+    Beginning {
+        host: options.host.clone(),
+        process: Process {
+            boot_id: own.boot_id.clone(),
+            pid_ns: own.pid_ns.clone(),
+            pid: own.pid,
+            pid_start: own.start,
+        },
+        domains: options.domains.clone(),
+        capabilities: options.capabilities.clone(),
+        options: options.to_json(),
+        containment: containment.name().to_owned(),
+        memory: containment.memory.name().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// `monitor 3 on alpha: domains default, images; 2-4 workers each; containment cgroup, memory cgroup1`.
+fn say_hello(options: &Options, seat: &Seat, containment: &Containment) {
+    let domains = match seat.domains.as_slice() {
+        [] => "no operation is registered for this host yet".to_owned(),
+        [one] => format!("domain {one}"),
+        several => format!("domains {}", several.join(", ")),
+    };
+    let workers = match options.bounds() {
+        (min, max) if min == max => format!("{max}"),
+        (min, max) => format!("{min}-{max}"),
+    };
+    let (id, host) = (seat.monitor, &options.host);
+    let (held, memory) = (containment.name(), containment.memory.name());
+    tracing::info!(
+        "monitor {id} on {host}: {domains}; {workers} workers each; containment {held}, \
+         memory {memory}"
+    );
+}
+
+fn signals() -> io::Result<[(i32, Signal); 2]> {
+    let of = |kind: SignalKind| io::Result::Ok((kind.as_raw_value(), signal(kind)?));
+    Ok([of(SignalKind::terminate())?, of(SignalKind::interrupt())?])
+}
+
+async fn next_signal([first, second]: &mut [(i32, Signal); 2]) -> i32 {
+    tokio::select! {
+        _ = first.1.recv() => first.0,
+        _ = second.1.recv() => second.0,
+    }
+}
+
+async fn pass_on_signals(mut signals: [(i32, Signal); 2], inbox: UnboundedSender<Message>) {
+    loop {
+        let signal = next_signal(&mut signals).await;
+        let _ = inbox.send(Message::Event(Event::Signal(signal)));
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,120 @@
+//! What stands behind a task: one run, and what the SDK itself does with it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rework_core::frame::{FrameError, encode};
+use rework_core::protocol::{Failure, FromRunner, RunRequest};
+
+use super::{State, Task};
+use crate::Error;
+use crate::abort::Abort;
+use crate::link::{Link, Over};
+use crate::output::Output;
+use crate::schedule::Requests;
+
+/// One run.
+pub(super) struct Run {
+    pub(super) request: RunRequest,
+    pub(super) input: Vec<u8>,
+    pub(super) began: Instant,
+    pub(super) outlet: Outlet,
+    pub(super) state: Arc<State>,
+    pub(super) abort: Abort,
+    pub(super) requests: Requests,
+    pub(super) over: Over,
+}
+
+/// Where a run's word goes.
+pub(crate) enum Outlet {
+    /// To the worker.
+    Worker(Arc<Link>),
+    /// To a person: the operation runs directly. The last output is kept for the end.
+    Person(Mutex<Option<Output>>),
+}
+
+impl Task {
+    pub(crate) fn new(
+        request: RunRequest,
+        input: Vec<u8>,
+        outlet: Outlet,
+        state: Arc<State>,
+    ) -> Task {
+        let began = Instant::now();
+        let (abort, requests, over) = (Abort::default(), Requests::default(), Over::default());
+        Task(Arc::new(Run { request, input, began, outlet, state, abort, requests, over }))
+    }
+
+    /// One that a person runs.
+    pub(crate) fn directly(request: RunRequest, input: Vec<u8>, state: Arc<State>) -> Task {
+        Task::new(request, input, Outlet::Person(Mutex::new(None)), state)
+    }
+
+    /// What every frame of this run names.
+    pub(crate) fn key(&self) -> (i64, i64) {
+        (self.id(), self.run())
+    }
+
+    pub(crate) fn phase(&self) -> &str {
+        &self.0.request.phase
+    }
+
+    pub(crate) fn abort(&self) -> &Abort {
+        &self.0.abort
+    }
+
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.0.requests
+    }
+
+    /// A worker is there to hear of it.
+    pub(crate) fn has_worker(&self) -> bool {
+        matches!(self.0.outlet, Outlet::Worker(_))
+    }
+
+    /// The last output that was saved before the end, where the operation runs directly.
+    pub(crate) fn saved_output(&self) -> Option<Output> {
+        match &self.0.outlet {
+            Outlet::Worker(_) => None,
+            Outlet::Person(last) => last.lock().unwrap_or_else(PoisonError::into_inner).take(),
+        }
+    }
+
+    /// Saves an output, in place of an earlier one.
+    pub(super) fn keep(&self, output: Output) -> Result<(), Error> {
+        match &self.0.outlet {
+            Outlet::Worker(link) => {
+                if !link.send_within(&self.0.over, &self.encode_output(&output)?) {
+                    return Err(Error::new("over", "the run has ended: it has its output"));
+                }
+            }
+            Outlet::Person(last) => {
+                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
+            }
+        }
+        Ok(())
+    }
+
+    /// The frame of an output. The error's kind is `output`.
+    pub(crate) fn encode_output(&self, output: &Output) -> Result<Vec<u8>, Error> {
+        let (task, run) = self.key();
+        encode(&FromRunner::Output { task, run, raw: output.raw }, &output.bytes).map_err(|error| {
+            Error::of(Failure::OUTPUT.into(), format!("the output cannot be sent: {error}"))
+        })
+    }
+
+    /// Sends a frame of this run; false if the run is over, or nobody would get it.
+    pub(crate) fn send(&self, message: &FromRunner, body: &[u8]) -> Result<bool, FrameError> {
+        match &self.0.outlet {
+            Outlet::Worker(link) => Ok(link.send_within(&self.0.over, &encode(message, body)?)),
+            Outlet::Person(_) => Ok(false),
+        }
+    }
+
+    /// Sends the last frames of this run.
+    pub(crate) fn send_last(&self, frames: &[u8]) {
+        if let Outlet::Worker(link) = &self.0.outlet {
+            link.send_last(&self.0.over, frames);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A database for one test, on the server that `REWORK_TEST_DSN` names.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rework_core::connect::{Db, Dsn};
+use rework_core::{schema, show_task};
+use serde_json::Value;
+use tokio_postgres::config::Host;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// It goes with the server, which lives as long as the tests.
+pub(crate) struct Database {
+    dsn: String,
+}
+
+impl Database {
+    /// With the schema.
+    pub(crate) async fn new() -> Database {
+        let database = Database::without_schema().await;
+        schema::migrate(&Dsn::parse(&database.dsn).unwrap()).await.unwrap();
+        database
+    }
+
+    /// Without it.
+    pub(crate) async fn without_schema() -> Database {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let server = std::env::var("REWORK_TEST_DSN").expect("run the tests by `make test`");
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("rework_client_{}_{number}", std::process::id());
+        let client = connect(&server).await;
+        client.batch_execute(&format!("drop database if exists {name}")).await.unwrap();
+        client.batch_execute(&format!("create database {name}")).await.unwrap();
+        Database { dsn: dsn(&server.parse().unwrap(), &name) }
+    }
+
+    /// Where it is.
+    pub(crate) fn dsn(&self) -> String {
+        self.dsn.clone()
+    }
+
+    /// A connection of the program's own.
+    pub(crate) async fn connect(&self) -> Client {
+        connect(&self.dsn).await
+    }
+
+    /// An operation that no host has, so that its tasks stay where they are.
+    pub(crate) async fn register(&self, name: &str) {
+        let sql = "insert into rework.operation (domain, name) values ('default', $1)";
+        self.connect().await.execute(sql, &[&name]).await.unwrap();
+    }
+
+    /// A task, as every interface shows it.
+    pub(crate) async fn show(&self, task: i64) -> Value {
+        let db = Db::connect(&Dsn::parse(&self.dsn).unwrap(), "test").await.unwrap();
+        serde_json::to_value(&show_task::show(&db, &[task]).await.unwrap()[0]).unwrap()
+    }
+
+    /// Whether the end of a task would be notified.
+    pub(crate) async fn is_watched(&self, task: i64) -> bool {
+        let sql = "select watched from rework.task where id = $1";
+        self.connect().await.query_one(sql, &[&task]).await.unwrap().get(0)
+    }
+
+    /// Ends the connections of a program.
+    pub(crate) async fn end_connections_of(&self, program: &str) {
+        let sql = "select pg_terminate_backend(pid) from pg_stat_activity
+                    where application_name = $1 and datname = current_database()";
+        let ended = self.connect().await.query(sql, &[&program]).await.unwrap();
+        assert!(!ended.is_empty(), "{program} is not connected");
+    }
+}
+
+async fn connect(dsn: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(dsn, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+fn dsn(server: &Config, database: &str) -> String {
+    let [Host::Tcp(host), ..] = server.get_hosts() else {
+        panic!("REWORK_TEST_DSN names no TCP host");
+    };
+    let password = String::from_utf8_lossy(server.get_password().unwrap_or_default());
+    let (user, port) = (server.get_user().unwrap(), server.get_ports()[0]);
+    format!("postgres://{user}:{password}@{host}:{port}/{database}")
+}

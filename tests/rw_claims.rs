@@ -1,0 +1,93 @@
+//! Who gets which task: each once, in order, and only of the worker's own domain.
+
+use std::collections::BTreeSet;
+
+use rework_core::state::State;
+use serde_json::{Value, json};
+
+use crate::support::scale::count;
+use crate::support::{Installation, wait};
+
+#[test]
+fn rw_3_each_task_is_executed_exactly_once() {
+    let place = Installation::with_fixture();
+    let inputs: Vec<Value> = (1..=count(100, 1000)).map(|number| json!(number)).collect();
+    let tasks = place.schedule_many("double", &inputs);
+    let _monitor = place.monitor(&["--maxworkers", "4"]);
+    for (task, input) in tasks.iter().zip(&inputs) {
+        let task = place.done(*task);
+        assert_eq!(task.run, 1, "claimed once");
+        assert_eq!(task.output, json!(input.as_i64().unwrap() * 2));
+        assert_eq!(place.log(task.id), ["I am running", "I am done"], "executed once");
+    }
+    let workers: i64 = place.session().one("select count(distinct worker) from rework.task", &[]);
+    assert!(workers > 1, "they were shared out");
+}
+
+#[test]
+fn rw_3_one_worker_takes_them_in_order() {
+    let place = Installation::with_fixture();
+    let inputs: Vec<Value> = (1..=30).map(|number| json!(number)).collect();
+    let tasks = place.schedule_many("double", &inputs);
+    let _monitor = place.monitor(&["--maxworkers", "1"]);
+    tasks.iter().for_each(|task| drop(place.done(*task)));
+    let started: Vec<i64> =
+        place.session().all("select id from rework.task order by started_at", &[]);
+    assert_eq!(started, tasks);
+}
+
+#[test]
+fn a_higher_priority_goes_first() {
+    let place = Installation::with_fixture();
+    let low = place.rework(["schedule", "noinput", "--priority", "-5"]).ok().id();
+    let usual = place.schedule_plain("noinput");
+    let high = place.rework(["schedule", "noinput", "--priority", "7"]).ok().id();
+    let _monitor = place.monitor(&["--maxworkers", "1"]);
+    for task in [low, usual, high] {
+        place.done(task);
+    }
+    let started: Vec<i64> =
+        place.session().all("select id from rework.task order by started_at", &[]);
+    assert_eq!(started, [high, usual, low]);
+}
+
+#[test]
+fn rw_4_domains() {
+    let place = Installation::with_fixture();
+    let elsewhere = place.schedule("other_dom", 1);
+    let here = place.schedule("double", 1);
+    let monitor = place.monitor(&["--domain", "default", "--maxworkers", "1"]);
+    place.done(here);
+    wait::stays("the task of another domain is queued", wait::A_WHILE, || {
+        place.task(elsewhere).state == State::Queued
+    });
+    drop(monitor);
+    let late = place.schedule("double", 2);
+    let _monitor = place.monitor(&["--domain", "nondefault", "--maxworkers", "1"]);
+    place.done(elsewhere);
+    wait::stays("the task of the default domain is queued", wait::A_WHILE, || {
+        place.task(late).state == State::Queued
+    });
+}
+
+#[test]
+fn without_a_domain_a_monitor_serves_all_that_are_placed_here() {
+    let place = Installation::with_fixture();
+    let tasks = [place.schedule("double", 1), place.schedule("other_dom", 1)];
+    let _monitor = place.monitor(&["--maxworkers", "1"]);
+    tasks.map(|task| drop(place.done(task)));
+    let domains: Vec<String> = place.session().one("select domains from rework.monitor", &[]);
+    let domains: BTreeSet<&str> = domains.iter().map(String::as_str).collect();
+    assert_eq!(domains, BTreeSet::from(["default", "nondefault"]));
+}
+
+#[test]
+fn rw_4_a_pinned_task_waits_for_its_host() {
+    let place = Installation::with_fixture();
+    let pinned = place.rework(["schedule", "noinput", "--host", "elsewhere"]).ok();
+    assert!(pinned.stderr().contains("elsewhere"), "a warning: {pinned}");
+    let free = place.schedule_plain("noinput");
+    let _monitor = place.monitor(&["--maxworkers", "1"]);
+    place.done(free);
+    assert_eq!(place.task(pinned.id()).state, State::Queued);
+}

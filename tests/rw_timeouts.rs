@@ -1,0 +1,54 @@
+//! Limits of time: of an operation, and of the start of its code.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use rework_core::state::State;
+
+use crate::support::Installation;
+use crate::support::installation::fixture;
+
+#[test]
+fn rw_7_timeout() {
+    let place = Installation::with_fixture();
+    let _monitor = place.monitor(&["--maxworkers", "3"]);
+    let beside = place.schedule("patient_t", 4);
+    let quick = place.schedule_plain("quick_t");
+    let slow = place.schedule_plain("slow_t");
+    let slow = place.ended(slow);
+    assert_eq!((slow.state, slow.reason()), (State::Failed, "timed out after 2s"));
+    assert!((2.0..6.0).contains(&slow.seconds()), "{} s", slow.seconds());
+    assert_eq!(slow.attempt, 1, "an attempt was used");
+    assert_eq!(place.log(slow.id), ["slow"]);
+    assert_eq!(place.done(quick).output, 1);
+    let beside = place.done(beside);
+    assert!(beside.seconds() >= 4.0, "untouched: {} s", beside.seconds());
+}
+
+#[test]
+fn rw_15_a_runner_that_never_comes_up() {
+    let place = Installation::new();
+    // The program says `hello` when it is asked what it has, and not when a gate is closed.
+    let gate = place.folder().join("closed");
+    let program = place.folder().join("operations");
+    let script = format!(
+        "#!/bin/sh\nif [ -e {} ]; then exec sleep 3600; fi\nexec {}\n",
+        gate.display(),
+        fixture().display()
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    place.register([&program]);
+    fs::write(&gate, "").unwrap();
+    let _monitor = place.monitor(&["--maxworkers", "1", "--start-timeout", "1"]);
+    let task = place.ended(place.schedule("double", 1));
+    assert_eq!(task.state, State::Failed);
+    assert!(task.reason().starts_with("the operation cannot be loaded"), "{}", task.reason());
+    assert!(task.started_at.is_none(), "its code never began");
+    fs::remove_file(&gate).unwrap();
+    let next = place.done(place.schedule("double", 1));
+    assert_eq!(next.worker, task.worker, "the worker lives on");
+    place.until("no runner that hangs is left", || {
+        !crate::support::processes::marked(place.host()).iter().any(|p| p.command.contains("sleep"))
+    });
+}
