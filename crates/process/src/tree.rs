@@ -85,8 +85,8 @@ impl Tree {
         launch.env.retain(|(name, _)| *name != mark);
         launch.env.push((mark, value));
         let child = spawn(launch, &entries.map_err(LaunchError::System)?, true)?;
-        // A tree that had a runner already keeps it in mind: the second one is found as an orphan
-        // or a descendant would be.
+        // A tree that had a runner already keeps that one in mind: a second one is found by its
+        // cgroup or its mark.
         let _ = self.members.runner.set(child.seen());
         Ok(child)
     }

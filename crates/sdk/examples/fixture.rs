@@ -210,7 +210,7 @@ fn introduces_itself(task: &Task) -> Value {
 /// What a child of an operation inherits: the names of our variables, and its descriptors.
 #[operation]
 fn heirloom() -> Result<Vec<String>, Error> {
-    let script = "env | grep ^REWORK_; for fd in /proc/self/fd/*; do readlink $fd; done";
+    let script = "env | grep -e ^REWORK_RUNNER -e ^REWORK_PAGE; for fd in /proc/self/fd/*; do readlink $fd; done";
     let output = Command::new("sh").arg("-c").arg(script).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }

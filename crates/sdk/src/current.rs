@@ -11,6 +11,7 @@ static CURRENT: RwLock<Option<Task>> = RwLock::new(None);
 
 /// From now on the run in hand is this one.
 pub(crate) fn enter(task: &Task) {
+    task.begin();
     *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = Some(task.clone());
 }
 

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rework_core::protocol::{Failure, RunRequest};
+use rework_core::protocol::Failure;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::words::{Asked, Usage};
@@ -52,20 +52,8 @@ fn run_one(
     input: Option<Vec<u8>>,
     program: &str,
 ) -> ExitCode {
-    let request = RunRequest {
-        task: 0,
-        run: 1,
-        attempt: 1,
-        domain: operation.domain.to_owned(),
-        operation: operation.name.to_owned(),
-        phase: "execute".to_owned(),
-        deadline_ms: None,
-        raw: input.is_some() && operation.takes_bytes(),
-        has_input: input.is_some(),
-        metadata: None,
-        store: None,
-    };
-    let task = Task::directly(request, input.unwrap_or_default(), state);
+    let raw = input.is_some() && operation.takes_bytes();
+    let task = Task::directly(operation.domain, operation.name, input, raw, state);
     if let Ok(runtime) = executor.runtime() {
         // From here on a Ctrl-C is ours, before the first instruction of the operation.
         let _within = runtime.enter();

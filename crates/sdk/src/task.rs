@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rework_core::operation::DEFAULT_DOMAIN;
-use rework_core::protocol::{Failure, FromRunner, RunRequest};
+use rework_core::protocol::{Failure, FromRunner};
 use serde_json::Value;
 
 pub(crate) use self::run::Outlet;
@@ -35,20 +35,7 @@ impl Task {
     /// A task without a worker, and without an input: to call an operation's function in a test. It
     /// has id 0, and no state.
     pub fn detached() -> Task {
-        let request = RunRequest {
-            task: 0,
-            run: 1,
-            attempt: 1,
-            domain: DEFAULT_DOMAIN.to_owned(),
-            operation: "detached".to_owned(),
-            phase: "execute".to_owned(),
-            deadline_ms: None,
-            raw: false,
-            has_input: false,
-            metadata: None,
-            store: None,
-        };
-        Task::directly(request, Vec::new(), Arc::new(State::new()))
+        Task::directly(DEFAULT_DOMAIN, "detached", None, false, Arc::new(State::new()))
     }
 
     /// The task's id; 0 where it runs directly, without a database.
@@ -84,7 +71,7 @@ impl Task {
     /// When the run has to be over, where its time is limited.
     pub fn deadline(&self) -> Option<Instant> {
         let limit = Duration::from_millis(self.0.request.deadline_ms?);
-        self.0.began.checked_add(limit)
+        self.0.began.get()?.checked_add(limit)
     }
 
     /// The input. The error's kind is `input`: passed on, it ends the task.

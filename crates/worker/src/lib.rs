@@ -16,6 +16,7 @@ mod life;
 mod lines;
 mod open_run;
 mod operations;
+mod ready;
 mod recorder;
 mod revision;
 mod run;

@@ -1,22 +1,21 @@
 //! An open run: from the moment its code begins until it has returned, exited, or must be killed.
 
-use std::{collections::VecDeque, future::pending, time::Duration};
+mod messages;
+
+use std::{collections::VecDeque, time::Duration};
 
 use nix::sys::signal::Signal;
 use rework_core::{
     claim::{Fence, Payload},
-    frame::Frame,
     operation::Limits,
-    protocol::{Failure, FromRunner, ToRunner},
-    report::{Child, Line},
+    protocol::{Failure, ToRunner},
+    report::Line,
 };
 use rework_process::Exit;
-use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     ending::Sentence,
-    frames::FramesError,
     life::{Event, Life},
     lines::Budget,
     recorder::{Answer, Recorder},
@@ -136,7 +135,7 @@ impl<'a> OpenRun<'a> {
                     }
                     Ok(())
                 }
-                scheduled = first(&mut self.scheduling) => {
+                scheduled = messages::first(&mut self.scheduling) => {
                     self.on_scheduled(scheduled);
                     Ok(())
                 }
@@ -259,152 +258,4 @@ impl<'a> OpenRun<'a> {
             self.kill_at = Some(Instant::now());
         }
     }
-
-    fn on_frame(
-        &mut self,
-        frame: Result<Option<Frame>, FramesError>,
-        recorder: &Recorder,
-    ) -> Option<End> {
-        let frame = match frame {
-            Ok(Some(frame)) => frame,
-            // It closed its socket: its exit follows, or there is no use in it.
-            Ok(None) => {
-                self.runner.frames = None;
-                return None;
-            }
-            Err(error) => {
-                self.pass(Sentence::Broken(error.to_string()));
-                return None;
-            }
-        };
-        match frame.message::<FromRunner>() {
-            Ok(message) => self.on_message(message, frame.body, recorder),
-            Err(error) => {
-                self.pass(Sentence::Broken(error.to_string()));
-                None
-            }
-        }
-    }
-
-    fn on_message(
-        &mut self,
-        message: FromRunner,
-        body: Vec<u8>,
-        recorder: &Recorder,
-    ) -> Option<End> {
-        if run_of(&message) != Some((self.fence.task, self.fence.run)) {
-            self.pass(Sentence::Broken("a frame of a run that is not open".to_owned()));
-            return None;
-        }
-        match message {
-            FromRunner::Done { .. } => return Some(End::Done),
-            FromRunner::Failed(failure) => return Some(End::Failed(failure)),
-            FromRunner::Log { level, logger, .. } => {
-                let level = known_level(&level);
-                let at = chrono::Utc::now();
-                self.lines.push(Line { at, stream: logger, level, bytes: body, whole: true });
-            }
-            FromRunner::Progress { done, total, message, .. } => {
-                let progress = json!({"done": done, "total": total, "message": message});
-                self.progress = Some(progress.to_string());
-            }
-            FromRunner::Output { raw, .. } => match payload(raw, true, body) {
-                Ok(output) => {
-                    self.output = output;
-                    self.unsaved_output = true;
-                }
-                Err(why) => self.pass(Sentence::Broken(format!("an output that is {why}"))),
-            },
-            FromRunner::Schedule {
-                number,
-                operation,
-                domain,
-                priority,
-                delay_ms,
-                has_input,
-                raw,
-                ..
-            } => match payload(raw, has_input, body) {
-                Ok(input) => {
-                    let child = Child {
-                        number: number as i32,
-                        operation,
-                        domain,
-                        priority: i32::from(priority),
-                        delay_ms: delay_ms.map(|ms| ms as i64),
-                        input,
-                    };
-                    let answer = recorder.child(self.fence, child);
-                    self.scheduling.push_back((number, answer));
-                }
-                Err(why) => self.pass(Sentence::Broken(format!("an input that is {why}"))),
-            },
-            FromRunner::Store { .. } | FromRunner::Revoked { .. } | FromRunner::Hello { .. } => {
-                self.pass(Sentence::Broken("a frame that has no place in this run".to_owned()));
-            }
-        }
-        None
-    }
-
-    fn on_scheduled(&mut self, scheduled: (u32, Result<Option<i64>, String>)) {
-        let (number, answer) = scheduled;
-        let (task, error) = match answer {
-            Ok(Some(task)) => (Some(task), None),
-            Ok(None) => (None, Some("this run is not current any more".to_owned())),
-            Err(error) => (None, Some(error)),
-        };
-        if let Some(frames) = &mut self.runner.frames
-            && let Err(error) = frames.send(&ToRunner::Scheduled { number, task, error }, &[])
-        {
-            self.pass(Sentence::Broken(error.to_string()));
-        }
-    }
-}
-
-/// The answer to the oldest request to schedule; none for ever where there is none.
-async fn first(
-    scheduling: &mut VecDeque<(u32, Answer<Option<i64>>)>,
-) -> (u32, Result<Option<i64>, String>) {
-    let Some((number, answer)) = scheduling.front_mut() else { return pending().await };
-    let number = *number;
-    let answered = match answer.await {
-        Ok(answered) => answered.map_err(|error| error.to_string()),
-        Err(stopped) => Err(stopped.to_string()),
-    };
-    scheduling.pop_front();
-    (number, answered)
-}
-
-fn run_of(message: &FromRunner) -> Option<(i64, i64)> {
-    match message {
-        FromRunner::Log { task, run, .. }
-        | FromRunner::Progress { task, run, .. }
-        | FromRunner::Output { task, run, .. }
-        | FromRunner::Store { task, run }
-        | FromRunner::Schedule { task, run, .. }
-        | FromRunner::Revoked { task, run }
-        | FromRunner::Done { task, run } => Some((*task, *run)),
-        FromRunner::Failed(failure) => Some((failure.task, failure.run)),
-        FromRunner::Hello { .. } => None,
-    }
-}
-
-/// The levels that the log knows; what a runner calls otherwise is `INFO`.
-fn known_level(level: &str) -> &'static str {
-    ["ERROR", "WARNING", "INFO", "DEBUG", "TRACE"]
-        .into_iter()
-        .find(|known| *known == level)
-        .unwrap_or("INFO")
-}
-
-fn payload(raw: bool, given: bool, body: Vec<u8>) -> Result<Payload, &'static str> {
-    if !given {
-        return Ok(Payload::None);
-    }
-    if raw {
-        return Ok(Payload::Bytes(body));
-    }
-    let text = String::from_utf8(body).map_err(|_| "not UTF-8")?;
-    serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|_| "not JSON")?;
-    Ok(Payload::Json(text))
 }

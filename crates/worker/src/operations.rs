@@ -70,16 +70,21 @@ impl Operation {
         })
     }
 
-    /// Whether an input fits; bytes are the operation's own affair.
-    pub(crate) fn check(&self, input: &Payload) -> Result<(), Verdict> {
-        let Some(schema) = &self.input else { return Ok(()) };
-        let text = match input {
-            Payload::Json(text) => text.as_str(),
-            Payload::None => "null",
-            Payload::Bytes(_) => return Ok(()),
+    /// The input, if it fits; bytes are the operation's own affair. What was scheduled without an
+    /// input is given `{}` where only an object fits.
+    pub(crate) fn fitting(&self, input: Payload) -> Result<Payload, Verdict> {
+        let Some(schema) = &self.input else { return Ok(input) };
+        let misfit = match &input {
+            Payload::Bytes(_) => return Ok(input),
+            Payload::Json(text) => schema.check(text.as_bytes()),
+            Payload::None if schema.check(b"null").is_ok() => return Ok(input),
+            Payload::None => match schema.check(b"{}") {
+                Ok(()) => return Ok(Payload::Json("{}".to_owned())),
+                misfit => misfit,
+            },
         };
-        schema
-            .check(text.as_bytes())
+        misfit
+            .map(|()| input)
             .map_err(|misfit| Verdict::refused(format!("the input does not fit: {misfit}")))
     }
 }

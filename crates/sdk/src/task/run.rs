@@ -1,6 +1,6 @@
 //! What stands behind a task: one run, and what the SDK itself does with it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use rework_core::frame::{FrameError, encode};
@@ -17,7 +17,7 @@ use crate::schedule::Requests;
 pub(super) struct Run {
     pub(super) request: RunRequest,
     pub(super) input: Vec<u8>,
-    pub(super) began: Instant,
+    pub(super) began: OnceLock<Instant>,
     pub(super) outlet: Outlet,
     pub(super) state: Arc<State>,
     pub(super) abort: Abort,
@@ -40,14 +40,38 @@ impl Task {
         outlet: Outlet,
         state: Arc<State>,
     ) -> Task {
-        let began = Instant::now();
-        let (abort, requests, over) = (Abort::default(), Requests::default(), Over::default());
+        let (began, abort) = (OnceLock::new(), Abort::default());
+        let (requests, over) = (Requests::default(), Over::default());
         Task(Arc::new(Run { request, input, began, outlet, state, abort, requests, over }))
     }
 
-    /// One that a person runs.
-    pub(crate) fn directly(request: RunRequest, input: Vec<u8>, state: Arc<State>) -> Task {
-        Task::new(request, input, Outlet::Person(Mutex::new(None)), state)
+    /// One that a person runs, with id 0.
+    pub(crate) fn directly(
+        domain: &str,
+        operation: &str,
+        input: Option<Vec<u8>>,
+        raw: bool,
+        state: Arc<State>,
+    ) -> Task {
+        let request = RunRequest {
+            task: 0,
+            run: 1,
+            attempt: 1,
+            domain: domain.to_owned(),
+            operation: operation.to_owned(),
+            phase: "execute".to_owned(),
+            deadline_ms: None,
+            raw,
+            has_input: input.is_some(),
+            metadata: None,
+            store: None,
+        };
+        Task::new(request, input.unwrap_or_default(), Outlet::Person(Mutex::new(None)), state)
+    }
+
+    /// Its time runs from now on.
+    pub(crate) fn begin(&self) {
+        self.0.began.get_or_init(Instant::now);
     }
 
     /// What every frame of this run names.

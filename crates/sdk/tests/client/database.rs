@@ -24,7 +24,8 @@ impl Database {
     /// Without it.
     pub(crate) async fn without_schema() -> Database {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        let server = std::env::var("REWORK_TEST_DSN").expect("run the tests by `make test`");
+        let server = std::env::var("REWORK_TEST_DSN")
+            .unwrap_or_else(|_| panic!("run the tests by `make test`"));
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("rework_client_{}_{number}", std::process::id());
         let client = connect(&server).await;

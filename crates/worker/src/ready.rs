@@ -1,0 +1,175 @@
+//! A runner made ready for a run: a command started, or an SDK's runner that has been handed it.
+
+use std::os::unix::fs::FileExt;
+
+use rework_core::{
+    claim::{Claimed, Fence, Payload},
+    complete::Outcome,
+    kind::Kind,
+    protocol::{RunRequest, ToRunner},
+    report::Line,
+};
+use rework_process::LaunchError;
+
+use crate::{
+    command::{self, OutputFile},
+    ending::{Sentence, Verdict},
+    life::Event,
+    operations::Operation,
+    revision::Revision,
+    run::Workshop,
+    runner::{Nursery, Runner, StartError},
+    runners,
+};
+
+/// Why a run ended before its code began.
+pub(crate) enum Early {
+    Verdict(Verdict),
+    LeaseLost,
+}
+
+/// A runner with the run handed to it. For a command its start is the handing over.
+pub(crate) async fn make_ready(
+    workshop: &mut Workshop,
+    operation: &Operation,
+    claimed: &Claimed,
+    lines: &mut Vec<Line>,
+) -> Result<(Runner, Option<OutputFile>), Early> {
+    let cannot = |why: &dyn std::fmt::Display| {
+        Early::Verdict(Verdict::refused(format!("the operation cannot be loaded: {why}")))
+    };
+    let path = &operation.path;
+    let revision = Revision::of(path, claimed.version.revision)
+        .map_err(|error| cannot(&format!("`{}`: {error}", path.display())))?;
+    match operation.kind {
+        Kind::Command => {
+            let definition = &operation.definition;
+            let found = command::find(path, &definition.domain, &definition.name)
+                .map_err(|why| cannot(&why))?;
+            let (program, output) = command::prepare(&workshop.nursery, &found, claimed)
+                .map_err(|error| cannot(&error))?;
+            note_begun(&workshop.nursery, claimed.fence);
+            let mut runner = workshop
+                .nursery
+                .start(program, revision, false, operation.definition.limits.memory_bytes)
+                .map_err(|error| not_started(&error))?;
+            runner.tree.memory_peak_reset();
+            Ok((runner, Some(output)))
+        }
+        Kind::Rust => {
+            let mut runner = warm(workshop, operation, revision, claimed.fence, lines).await?;
+            let request = ToRunner::Run(request(operation, claimed));
+            let body: &[u8] = match &claimed.input {
+                Payload::None => &[],
+                Payload::Json(text) => text.as_bytes(),
+                Payload::Bytes(bytes) => bytes,
+            };
+            let handed = runner.frames.as_mut().map(|frames| frames.send(&request, body));
+            match handed {
+                Some(Ok(())) => Ok((runner, None)),
+                Some(Err(error)) => {
+                    runners::end(runner).await;
+                    Err(cannot(&error))
+                }
+                None => Err(cannot(&"its runner has no socket")),
+            }
+        }
+        Kind::Python => Err(cannot(&"Python modules come with a later version")),
+    }
+}
+
+/// A warm runner of this code, or a new one that has said `hello`.
+async fn warm(
+    workshop: &mut Workshop,
+    operation: &Operation,
+    revision: Revision,
+    fence: Fence,
+    lines: &mut Vec<Line>,
+) -> Result<Runner, Early> {
+    let memory = operation.definition.limits.memory_bytes;
+    if let Some(mut runner) = workshop.runners.take(&revision).await {
+        if runner.limit_memory(memory).is_ok() {
+            return Ok(runner);
+        }
+        // What it holds from earlier runs is past this operation's limit.
+        runners::end(runner).await;
+    }
+    let Workshop { nursery, life, start_timeout, .. } = workshop;
+    let program =
+        nursery.executable(&operation.path).map_err(|error| not_started(&error.into()))?;
+    let mut runner =
+        nursery.start(program, revision, true, memory).map_err(|error| not_started(&error))?;
+    let early = {
+        let hello = runner.hello(*start_timeout, lines);
+        tokio::pin!(hello);
+        loop {
+            tokio::select! {
+                greeted = &mut hello => match greeted {
+                    Ok(()) => break None,
+                    Err(error) => break Some(not_started(&error)),
+                },
+                event = life.next(Some(fence)) => match event {
+                    Event::Abort(cause, reason) => {
+                        let sentence = Sentence::Abort(cause, reason);
+                        break Some(Early::Verdict(sentence.verdict()));
+                    }
+                    Event::LeaseLost => break Some(Early::LeaseLost),
+                    Event::Woken | Event::Retired => {}
+                },
+            }
+        }
+    };
+    match early {
+        None => Ok(runner),
+        Some(early) => {
+            runners::end(runner).await;
+            Err(early)
+        }
+    }
+}
+
+/// What cannot be started at all no further attempt can mend; a machine that has no process or
+/// memory left may have some later.
+fn not_started(error: &StartError) -> Early {
+    let reason = format!("the operation cannot be loaded: {error}");
+    let passing =
+        matches!(error, StartError::System(_) | StartError::Launch(LaunchError::System(_)));
+    let outcome = if passing { Outcome::Failed } else { Outcome::Refused };
+    Early::Verdict(Verdict { outcome, reason: Some(reason) })
+}
+
+fn request(operation: &Operation, claimed: &Claimed) -> RunRequest {
+    let definition = &operation.definition;
+    RunRequest {
+        task: claimed.fence.task,
+        run: claimed.fence.run,
+        attempt: claimed.attempt,
+        domain: definition.domain.clone(),
+        operation: definition.name.clone(),
+        phase: "execute".to_owned(),
+        deadline_ms: definition.limits.timeout_ms.map(i64::unsigned_abs),
+        raw: matches!(claimed.input, Payload::Bytes(_)),
+        has_input: claimed.input != Payload::None,
+        metadata: claimed.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        store: None,
+    }
+}
+
+fn page_bytes(fence: Fence) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&fence.task.to_le_bytes());
+    bytes[8..].copy_from_slice(&fence.run.to_le_bytes());
+    bytes
+}
+
+/// A command is begun by the worker itself: it cannot say so.
+fn note_begun(nursery: &Nursery, fence: Fence) {
+    if let Err(error) = nursery.page().write_all_at(&page_bytes(fence), 0) {
+        tracing::warn!("the page of begun runs cannot be written: {error}");
+    }
+}
+
+pub(crate) fn is_begun(nursery: &Nursery, fence: Fence) -> bool {
+    let mut bytes = [0; 16];
+    nursery.page().read_exact_at(&mut bytes, 0).is_ok() && bytes == page_bytes(fence)
+}
