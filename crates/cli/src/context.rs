@@ -10,6 +10,7 @@ use std::{
     sync::OnceLock,
 };
 
+use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use rework_core::{
     connect::{Db, Dsn},
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use crate::{
     args::Options,
     database::Choice,
+    escape,
     json_list::JsonList,
     report::{self, ClosedPipe},
     table::Table,
@@ -142,7 +144,7 @@ impl Context {
     /// Says something beside the output, on standard error; nothing with `-q`.
     pub fn note(&self, text: impl Display) {
         if !self.quiet {
-            say(text);
+            say(escape::lines(&text.to_string()));
         }
     }
 
@@ -153,7 +155,8 @@ impl Context {
 
     /// Warns on standard error, also with `-q`.
     pub fn warn(&self, text: impl Display) {
-        say(format_args!("warning: {text}"));
+        let text = text.to_string();
+        say(format_args!("{WARNING}warning{WARNING:#}: {}", escape::lines(&text)));
     }
 }
 
@@ -161,6 +164,8 @@ impl Context {
 pub(crate) fn is_away(error: &anyhow::Error) -> bool {
     error.downcast_ref::<CoreError>().is_some_and(CoreError::is_connection)
 }
+
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Writes a line to standard error. Whoever does not listen there misses it.
 pub(crate) fn say(text: impl Display) {

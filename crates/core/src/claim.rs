@@ -79,6 +79,15 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// How large it is.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Payload::None => 0,
+            Payload::Json(text) => text.len() as u64,
+            Payload::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+
     /// From a row's two columns.
     pub fn from_columns(json: Option<String>, bytes: Option<Vec<u8>>) -> Payload {
         match (json, bytes) {

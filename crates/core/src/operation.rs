@@ -6,6 +6,9 @@ use serde_json::Value;
 /// The domain of what names none.
 pub const DEFAULT_DOMAIN: &str = "default";
 
+/// Most bytes of an input or output: what one row can hold without hurting its neighbours.
+pub const MAX_PAYLOAD_BYTES: u64 = 100 << 20;
+
 /// An operation as its code declares it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Definition {

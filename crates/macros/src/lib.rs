@@ -30,7 +30,7 @@ use proc_macro::TokenStream;
 /// | `grace` | from being asked to end to being killed | `"3s"` |
 /// | `retry_lost` | a task whose worker died is queued again | it ends `lost` |
 ///
-/// ```ignore
+/// ```text
 /// #[operation(domain = "images", timeout = "5m", memory = "2GiB", attempts = 3, retry_lost)]
 /// async fn resize(task: &Task, input: Resize) -> anyhow::Result<Thumbnail> {
 ///     …

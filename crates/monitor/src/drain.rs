@@ -167,6 +167,8 @@ impl State {
         let left = drain.until.map(|until| until.saturating_duration_since(now).as_secs());
         let left = left.map_or("no limit".to_owned(), |seconds| format!("{seconds} s"));
         let plural = if tasks == 1 { "" } else { "s" };
-        tracing::info!("draining: {tasks} task{plural} running, {left}");
+        if tasks > 0 {
+            tracing::info!("draining: {tasks} task{plural} running, {left}");
+        }
     }
 }

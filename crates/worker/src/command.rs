@@ -13,7 +13,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use rework_core::{
     claim::{Claimed, Payload},
     manifest::{self, CommandOperation},
-    operation::Form,
+    operation::{Form, MAX_PAYLOAD_BYTES},
+    quantity,
 };
 use serde_json::Value;
 
@@ -55,8 +56,11 @@ impl OutputFile {
 
     /// What the command wrote, or why that is no output.
     pub(crate) fn read(&self) -> Result<Payload, String> {
-        let bytes = match fs::read(self.path()) {
-            Ok(bytes) => bytes,
+        let bytes = match fs::metadata(self.path()).map(|file| file.len()) {
+            Ok(bytes) if bytes > MAX_PAYLOAD_BYTES => {
+                return Err(format!("{} of at most {}", show(bytes), show(MAX_PAYLOAD_BYTES)));
+            }
+            Ok(_) => fs::read(self.path()).map_err(|error| error.to_string())?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Payload::None),
             Err(error) => return Err(error.to_string()),
         };
@@ -79,6 +83,15 @@ impl Drop for OutputFile {
             tracing::debug!("{}: {error}", self.folder.display());
         }
     }
+}
+
+/// Why an output of so many bytes is refused.
+pub(crate) fn too_large(bytes: u64) -> String {
+    format!("the output cannot be stored: {} of at most {}", show(bytes), show(MAX_PAYLOAD_BYTES))
+}
+
+fn show(bytes: u64) -> String {
+    quantity::show_bytes(bytes as i64)
 }
 
 /// What to start for a run, and where its output will be.

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 use nix::sys::signal::Signal;
 use rework_core::{
     claim::{Fence, Payload},
-    operation::Limits,
+    operation::{Limits, MAX_PAYLOAD_BYTES},
     protocol::{Failure, ToRunner},
     report::Line,
 };
@@ -166,7 +166,8 @@ impl<'a> OpenRun<'a> {
             recorder.lines(self.fence, lines);
         }
         let progress = self.progress.take();
-        let unsaved = std::mem::take(&mut self.unsaved_output);
+        let unsaved =
+            std::mem::take(&mut self.unsaved_output) && self.output.bytes() <= MAX_PAYLOAD_BYTES;
         let output = if unsaved { self.output.clone() } else { Payload::None };
         if progress.is_some() || output != Payload::None {
             recorder.save(self.fence, progress, output);

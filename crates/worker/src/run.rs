@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use rework_core::{
-    claim::Claimed,
+    claim::{Claimed, Payload},
     complete::{Completion, Outcome},
+    operation::MAX_PAYLOAD_BYTES,
     protocol::{Failure, Retry},
 };
 use serde_json::json;
 
 use crate::{
-    command::OutputFile,
+    command::{OutputFile, too_large},
     ending::{Verdict, of_exit, of_failure, words},
     life::Life,
     open_run::{End, OpenRun},
@@ -69,11 +70,11 @@ pub(crate) async fn run(
     let Workshop { life, recorder, .. } = workshop;
     let mut open = OpenRun::new(fence, &mut runner, &operation.definition.limits, lines);
     let end = open.drive(life, recorder).await;
-    let reusable = matches!(end, End::Done | End::Failed(_)) && open.sentence.is_none();
     let elapsed_ms = open.elapsed_ms();
     // Its cgroup knows; it goes with the tree.
     let memory_peak = open.runner.memory_peak(open.limits, open.began.elapsed());
     open.sentence = open.sentence.take().or_else(|| open.over_memory());
+    let reusable = matches!(end, End::Done | End::Failed(_)) && open.sentence.is_none();
     clear_away(&mut open, reusable, recorder).await;
     if matches!(end, End::LeaseLost) {
         return Err(LeaseLost);
@@ -132,7 +133,8 @@ fn judge(
         },
         End::Exited(exit) => of_exit(exit, output_file.is_some()),
         End::GraceOver | End::LeaseLost => {
-            Verdict { outcome: Outcome::Failed, reason: Some("killed".to_owned()) }
+            let reason = "its runner closed its socket and did not end".to_owned();
+            Verdict { outcome: Outcome::Failed, reason: Some(reason) }
         }
     };
     match output_file.map(OutputFile::read) {
@@ -141,6 +143,10 @@ fn judge(
             verdict = Verdict::refused(format!("the output cannot be stored: {why}"));
         }
         Some(Err(_)) | None => {}
+    }
+    if output.bytes() > MAX_PAYLOAD_BYTES {
+        verdict = Verdict::refused(too_large(output.bytes()));
+        output = Payload::None;
     }
     if let Some(sentence) = sentence {
         verdict = sentence.verdict();

@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(value_name = "TASK")]
     task: i64,
     /// Go on until the task ends
-    #[arg(short, long, alias = "watch")]
+    #[arg(short, long, visible_alias = "watch")]
     follow: bool,
     /// Only lines after the one with this id
     #[arg(long, value_name = "ID", default_value_t = 0, hide_default_value = true)]
@@ -99,16 +99,21 @@ pub async fn follow(context: &Context, task: i64) -> anyhow::Result<()> {
     read_to_the_end(context, db, &mut reader, &mut Printer::Text(context)).await
 }
 
-/// Prints the last lines of a log, for people.
-pub(crate) async fn print_tail(
+/// The last lines of what a run wrote, for people; empty where it wrote nothing.
+pub(crate) async fn tail(
     context: &Context,
     db: &Db,
-    task: i64,
+    (task, run): (i64, i64),
     n: i64,
-) -> anyhow::Result<()> {
-    let mut reader = Reader::after(Selection { task, ..Selection::default() }, 0);
+) -> anyhow::Result<Vec<u8>> {
+    let selection = Selection { task, run: Some(run), ..Selection::default() };
+    let mut reader = Reader::after(selection, 0);
     reader.skip_to(db, Some(n), None).await?;
-    read(db, &mut reader, false, &mut Printer::Text(context)).await
+    let mut out = Vec::new();
+    for line in reader.next(db).await? {
+        log_text::append(&mut out, &line, context.terminal, context.colour);
+    }
+    Ok(out)
 }
 
 /// As [`read`], to the end of the task, also where the database is away in between.

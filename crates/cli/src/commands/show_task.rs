@@ -101,8 +101,11 @@ async fn tell(context: &Context, db: &Db, task: &Task) -> anyhow::Result<()> {
         context.write(format!("traceback\n{text}").as_bytes())?;
     }
     if task.state.is_end() && Exit::of_state(task.state) != Some(Exit::Done) {
-        context.print("the last lines of its log")?;
-        log_task::print_tail(context, db, task.id, TAIL).await?;
+        let tail = log_task::tail(context, db, (task.id, task.run), TAIL).await?;
+        if !tail.is_empty() {
+            context.print("the last lines that it wrote")?;
+            context.write(&tail)?;
+        }
     }
     context.note(format_args!("next: {}", task_text::next(task)));
     Ok(())

@@ -1,6 +1,6 @@
 //! What a runner says of an open run, and what is done about it.
 
-use std::{collections::VecDeque, future::pending};
+use std::{collections::VecDeque, future::pending, time::Duration};
 
 use rework_core::{
     claim::Payload,
@@ -10,12 +10,17 @@ use rework_core::{
 };
 use serde_json::json;
 
+use tokio::time::Instant;
+
 use super::{End, OpenRun};
 use crate::{
     ending::Sentence,
     frames::FramesError,
     recorder::{Answer, Recorder},
 };
+
+/// From the end of a runner's socket to its exit.
+const EXIT_FOLLOWS: Duration = Duration::from_secs(1);
 
 impl OpenRun<'_> {
     pub(super) fn on_frame(
@@ -28,6 +33,7 @@ impl OpenRun<'_> {
             // It closed its socket: its exit follows, or there is no use in it.
             Ok(None) => {
                 self.runner.frames = None;
+                self.kill_at.get_or_insert_with(|| Instant::now() + EXIT_FOLLOWS);
                 return None;
             }
             Err(error) => {
