@@ -6,35 +6,37 @@ create function rework.abort(task bigint, reason text default 'from SQL') return
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
-    now_in  text;
+    words   text := 'aborted ' || coalesce(abort.reason, 'from SQL');
+    found   text;
     seen    boolean;
 begin
     loop
-        update rework.task t
-           set state = 'aborted', finished_at = clock_timestamp(), reason = 'aborted ' || abort.reason
+        update rework.task t set state = 'aborted', finished_at = clock_timestamp(), reason = words
          where t.id = abort.task and t.state in ('delayed', 'waiting', 'queued')
-        returning t.watched into seen;
-        if found then
-            if seen then
-                perform pg_notify('rework_end', abort.task::text);
-            end if;
-            return 'aborted';
-        end if;
-        update rework.task t set state = 'aborting', reason = 'aborted ' || abort.reason
-         where t.id = abort.task and t.state = 'running';
-        if found then
-            perform pg_notify('rework', 'abort');
-            return 'aborting';
-        end if;
-        select t.state into now_in from rework.task t where t.id = abort.task;
-        if not found then
+        returning t.state, t.watched into found, seen;
+        exit when found is not null;
+        update rework.task t set state = 'aborting', reason = words
+         where t.id = abort.task and t.state = 'running'
+        returning t.state into found;
+        exit when found is not null;
+        select t.state into found from rework.task t where t.id = abort.task;
+        if found is null then
             raise exception 'there is no task %', abort.task
                 using errcode = 'RW404', hint = 'see `rework list-tasks`';
-        elsif now_in not in ('delayed', 'waiting', 'queued', 'running') then
-            return now_in;
+        elsif found not in ('delayed', 'waiting', 'queued', 'running') then
+            return found;
         end if;
         -- It moved between the statements: look again.
+        found := null;
     end loop;
+    insert into rework.audit (action, subject, detail)
+    values ('abort', 'task ' || abort.task, json_build_object('state', found, 'reason', words));
+    if found = 'aborting' then
+        perform pg_notify('rework', 'abort');
+    elsif seen then
+        perform pg_notify('rework_end', abort.task::text);
+    end if;
+    return found;
 end $$;
 
 revoke all on function rework.abort from public;

@@ -6,6 +6,12 @@
 
 mod support;
 
+mod attempts;
+mod containment;
+mod monitors;
+mod revisions;
+mod scheduling;
+
 mod rw_aborts;
 mod rw_bytes;
 mod rw_claims;

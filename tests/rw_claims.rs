@@ -56,14 +56,14 @@ fn rw_4_domains() {
     let place = Installation::with_fixture();
     let elsewhere = place.schedule("other_dom", 1);
     let here = place.schedule("double", 1);
-    let monitor = place.monitor(&["--domain", "default", "--maxworkers", "1"]);
+    let monitor = place.monitor(&["--maxworkers", "1"]);
     place.done(here);
     wait::stays("the task of another domain is queued", wait::A_WHILE, || {
         place.task(elsewhere).state == State::Queued
     });
     drop(monitor);
     let late = place.schedule("double", 2);
-    let _monitor = place.monitor(&["--domain", "nondefault", "--maxworkers", "1"]);
+    let _monitor = place.awaited_monitor(&["--domain", "nondefault", "--maxworkers", "1"]);
     place.done(elsewhere);
     wait::stays("the task of the default domain is queued", wait::A_WHILE, || {
         place.task(late).state == State::Queued
@@ -74,7 +74,7 @@ fn rw_4_domains() {
 fn without_a_domain_a_monitor_serves_all_that_are_placed_here() {
     let place = Installation::with_fixture();
     let tasks = [place.schedule("double", 1), place.schedule("other_dom", 1)];
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
+    let _monitor = place.awaited_monitor(&["--maxworkers", "1"]);
     for task in tasks {
         place.done(task);
     }

@@ -81,6 +81,11 @@ impl Installation {
         self.database.dsn()
     }
 
+    /// The name of its database.
+    pub(crate) fn database_name(&self) -> &str {
+        self.database.name()
+    }
+
     /// The test's own connection.
     pub(crate) fn session(&self) -> &Session {
         self.database.session()
@@ -117,9 +122,15 @@ impl Installation {
         self.rework(["register-operations"]).args(files).ok();
     }
 
-    /// Starts a monitor on its host, and waits until it says that it is there.
+    /// Starts a monitor of the domain `default`, and waits until it is there.
     #[track_caller]
     pub(crate) fn monitor(&self, args: &[&str]) -> Monitor {
+        self.awaited_monitor(&[&["--domain", "default"], args].concat())
+    }
+
+    /// Starts a monitor with just these arguments, and waits until it is there.
+    #[track_caller]
+    pub(crate) fn awaited_monitor(&self, args: &[&str]) -> Monitor {
         let before: i64 = self.session().one("select count(*) from rework.monitor", &[]);
         let mut monitor = self.unawaited_monitor(args);
         self.until("the monitor is there", || {

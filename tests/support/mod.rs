@@ -6,6 +6,7 @@ pub(crate) mod database;
 pub(crate) mod installation;
 pub(crate) mod monitor;
 pub(crate) mod processes;
+pub(crate) mod rung;
 pub(crate) mod scale;
 pub(crate) mod server;
 pub(crate) mod session;

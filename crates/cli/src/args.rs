@@ -46,8 +46,16 @@ pub(crate) struct Options {
     /// A descriptor that holds the name of the database
     #[arg(long, global = true, value_name = "N", hide = true)]
     pub(crate) dsn_fd: Option<i32>,
-    /// The form of the output
-    #[arg(short, long, global = true, value_name = "FORM", value_enum, default_value_t)]
+    /// The form of the output: `table`, `json` or `jsonl`
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FORM",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub(crate) output: Format,
     /// Print ids only
     #[arg(short, long, global = true)]

@@ -79,7 +79,8 @@ fn family(task: &Task) -> rework::Result<()> {
     }
 }
 
-fn wait_for(path: &Path) {
+/// Returns when there is such a file.
+pub(crate) fn wait_for(path: &Path) {
     while !path.exists() {
         sleep(LOOK);
     }

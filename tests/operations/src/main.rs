@@ -9,6 +9,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "an operation takes its input by value")]
 
 mod ends;
+mod falls;
 mod holds;
 mod knows;
 mod writes;

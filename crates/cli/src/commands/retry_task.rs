@@ -10,7 +10,7 @@ use rework_core::{
 use super::log_task::unknown;
 use crate::{context::Context, exit::Exit, report::hinted};
 
-/// Queue tasks again that failed, were aborted or were lost, with all their attempts
+/// Queue tasks again that failed, were aborted or lost, with all their attempts
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The tasks

@@ -66,7 +66,7 @@ ended as (
                                when $7::text is null and $8::bytea is null then task.output_bytes
                                else $8 end,
            memory_peak = $10,
-           revision = $12
+           revision = coalesce($12, task.revision)
       from verdict
      where task.id = verdict.id
     returning task.id, task.state, verdict.watched, verdict.domain
