@@ -6,6 +6,7 @@
 
 mod support;
 
+mod abort_races;
 mod attempts;
 mod containment;
 mod monitors;

@@ -8,10 +8,19 @@ use chrono::{DateTime, Utc};
 use tokio::{sync::Barrier, task::JoinSet};
 use tokio_postgres::Client;
 
-use crate::database::{Database, connect};
+use crate::{
+    cpu::Cpu,
+    database::{Database, connect},
+    throughput::Drained,
+};
 
-/// Tasks per second with so many clients, all waiting when the tasks appear.
-pub(crate) async fn drain(database: &Database, clients: usize, tasks: i64) -> anyhow::Result<f64> {
+/// With so many clients, all waiting when the tasks appear.
+pub(crate) async fn drain(
+    database: &Database,
+    cpu: &Cpu,
+    clients: usize,
+    tasks: i64,
+) -> anyhow::Result<Drained> {
     let admin = connect(&database.dsn).await?;
     admin.batch_execute(include_str!("sql/bare_table.sql")).await?;
     let appeared = Arc::new(Barrier::new(clients + 1));
@@ -22,17 +31,21 @@ pub(crate) async fn drain(database: &Database, clients: usize, tasks: i64) -> an
     }
     admin.execute(include_str!("sql/bare_schedule.sql"), &[&tasks]).await?;
     let since: DateTime<Utc> = admin.query_one("select clock_timestamp()", &[]).await?.get(0);
+    let before = cpu.seconds();
     appeared.wait().await;
+    // Kept to the end: the time of a backend that has left would not be counted.
+    let mut clients = Vec::new();
     while let Some(ended) = working.join_next().await {
-        ended??;
+        clients.push(ended??);
     }
+    let used = cpu.seconds() - before;
     let row = admin.query_one(include_str!("sql/bare_span.sql"), &[&since]).await?;
     let (done, seconds): (i64, f64) = (row.get(0), row.get(1));
     anyhow::ensure!(done == tasks, "{done} of {tasks} tasks are done");
-    Ok(done as f64 / seconds)
+    Ok(Drained::new(done, seconds, used))
 }
 
-async fn work(client: Client, worker: i64, appeared: Arc<Barrier>) -> anyhow::Result<()> {
+async fn work(client: Client, worker: i64, appeared: Arc<Barrier>) -> anyhow::Result<Client> {
     let claim = client.prepare(include_str!("sql/bare_claim.sql")).await?;
     let complete = client.prepare(include_str!("sql/bare_complete.sql")).await?;
     appeared.wait().await;
@@ -40,5 +53,5 @@ async fn work(client: Client, worker: i64, appeared: Arc<Barrier>) -> anyhow::Re
         let (id, _input): (i64, &str) = (row.get(0), row.get(1));
         client.execute(&complete, &[&id, &"1"]).await?;
     }
-    Ok(())
+    Ok(client)
 }

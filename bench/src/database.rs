@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context as _, bail, ensure};
 use tokio_postgres::{Client, NoTls};
 
+use crate::cpu::Cpu;
+
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A server on which we may do anything.
@@ -60,6 +62,12 @@ impl Server {
         let dsn = format!("{server}/{name}");
         self.admin.batch_execute("checkpoint").await?;
         Ok(Database { name, dsn })
+    }
+
+    /// The CPU time of this server and of us; an error where it runs on another machine.
+    pub(crate) async fn cpu(&self) -> anyhow::Result<Cpu> {
+        let backend = self.admin.query_one("select pg_backend_pid()", &[]).await?.get(0);
+        Cpu::beside(backend).context("the server does not run on this machine")
     }
 
     /// Drops it, with whoever is still connected.

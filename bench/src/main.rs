@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
 mod bare;
+mod cpu;
 mod database;
 mod idle;
 mod installation;

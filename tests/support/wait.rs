@@ -51,3 +51,8 @@ pub(crate) fn stays(what: &str, time: Duration, mut is_so: impl FnMut() -> bool)
         std::thread::sleep(LOOK * 10);
     }
 }
+
+/// Lets time pass: for who aims at a moment, and is served by whichever it hits.
+pub(crate) fn pass(time: Duration) {
+    std::thread::sleep(time);
+}

@@ -109,17 +109,24 @@ impl Payload {
 
 /// Claims up to `limit` tasks; none where nothing is ready that this claimant can serve.
 pub async fn claim(db: &Db, who: &Claimant, limit: i64) -> Result<Vec<Claimed>> {
-    let params: [Param<'_>; 7] = [
-        (&who.worker, Type::INT8),
-        (&who.lease, Type::INT8),
-        (&who.epoch, Type::INT8),
-        (&who.host, Type::TEXT),
-        (&who.domain, Type::TEXT),
-        (&who.capabilities, Type::TEXT_ARRAY),
-        (&limit, Type::INT8),
-    ];
-    let rows = db.query(include_str!("sql/claim.sql"), &params).await?;
-    Ok(rows.iter().map(claimed).collect())
+    Ok(db.query(STATEMENT, &who.params(&limit)).await?.iter().map(claimed).collect())
+}
+
+/// The statement; its parameters are [`Claimant::params`], its rows are read by [`claimed`].
+pub(crate) const STATEMENT: &str = include_str!("sql/claim.sql");
+
+impl Claimant {
+    pub(crate) fn params<'a>(&'a self, limit: &'a i64) -> [Param<'a>; 7] {
+        [
+            (&self.worker, Type::INT8),
+            (&self.lease, Type::INT8),
+            (&self.epoch, Type::INT8),
+            (&self.host, Type::TEXT),
+            (&self.domain, Type::TEXT),
+            (&self.capabilities, Type::TEXT_ARRAY),
+            (limit, Type::INT8),
+        ]
+    }
 }
 
 /// What this claimant holds already: a claim of it whose answer was lost on the way.
@@ -128,7 +135,8 @@ pub async fn held(db: &Db, who: &Claimant) -> Result<Option<Claimed>> {
     Ok(db.query_opt(include_str!("sql/held.sql"), &params).await?.as_ref().map(claimed))
 }
 
-fn claimed(row: &Row) -> Claimed {
+/// From a row of `claim.sql` or `held.sql`.
+pub(crate) fn claimed(row: &Row) -> Claimed {
     Claimed {
         fence: Fence { task: row.get(0), run: row.get(1), token: row.get(2) },
         attempt: row.get(3),

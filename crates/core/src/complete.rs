@@ -98,42 +98,65 @@ pub enum Recorded {
 
 /// Records the end of a run.
 pub async fn complete(db: &Db, end: &Completion) -> Result<Recorded> {
-    let Fence { task, run, token } = end.fence;
-    let error = end.error.as_ref().map(Value::to_string);
-    let (json, bytes) = end.output.columns();
-    let outcome = end.outcome.as_str();
-    let reason = end.reason.as_deref().map(without_nul);
-    let params: [Param<'_>; 12] = [
-        (&task, Type::INT8),
-        (&run, Type::INT8),
-        (&token, Type::UUID),
-        (&outcome, Type::TEXT),
-        (&reason, Type::TEXT),
-        (&error, Type::TEXT),
-        (&json, Type::TEXT),
-        (&bytes, Type::BYTEA),
-        (&end.elapsed_ms, Type::INT8),
-        (&end.memory_peak, Type::INT8),
-        (&end.retry_in_ms, Type::INT8),
-        (&end.revision, Type::TEXT),
-    ];
-    match db.query_opt(include_str!("sql/complete.sql"), &params).await? {
-        Some(row) => Ok(Recorded::Now(state(row.get(0)))),
+    let values = Values::of(end);
+    match db.query_opt(STATEMENT, &values.params()).await? {
+        Some(row) => Ok(Recorded::Now(State::stored(row.get(0)))),
         None => recorded(db, end.fence).await,
     }
 }
 
-async fn recorded(db: &Db, fence: Fence) -> Result<Recorded> {
+/// The statement; its parameters are [`Values::params`], its one row the task's new state.
+pub(crate) const STATEMENT: &str = include_str!("sql/complete.sql");
+
+/// What the statement is given.
+pub(crate) struct Values<'a> {
+    end: &'a Completion,
+    outcome: &'static str,
+    reason: Option<String>,
+    error: Option<String>,
+    json: Option<&'a str>,
+    bytes: Option<&'a [u8]>,
+}
+
+impl<'a> Values<'a> {
+    pub(crate) fn of(end: &'a Completion) -> Values<'a> {
+        let (json, bytes) = end.output.columns();
+        Values {
+            end,
+            outcome: end.outcome.as_str(),
+            reason: end.reason.as_deref().map(without_nul),
+            error: end.error.as_ref().map(Value::to_string),
+            json,
+            bytes,
+        }
+    }
+
+    pub(crate) fn params(&self) -> [Param<'_>; 12] {
+        let Completion { fence, .. } = self.end;
+        [
+            (&fence.task, Type::INT8),
+            (&fence.run, Type::INT8),
+            (&fence.token, Type::UUID),
+            (&self.outcome, Type::TEXT),
+            (&self.reason, Type::TEXT),
+            (&self.error, Type::TEXT),
+            (&self.json, Type::TEXT),
+            (&self.bytes, Type::BYTEA),
+            (&self.end.elapsed_ms, Type::INT8),
+            (&self.end.memory_peak, Type::INT8),
+            (&self.end.retry_in_ms, Type::INT8),
+            (&self.end.revision, Type::TEXT),
+        ]
+    }
+}
+
+/// Whether a run that is not current any more has its end in the books.
+pub(crate) async fn recorded(db: &Db, fence: Fence) -> Result<Recorded> {
     let params: [Param<'_>; 3] =
         [(&fence.task, Type::INT8), (&fence.run, Type::INT8), (&fence.token, Type::UUID)];
     let row = db.query_one(include_str!("sql/recorded.sql"), &params).await?;
     let before: Option<&str> = row.get(0);
     Ok(if before.is_some() { Recorded::Already } else { Recorded::Stale })
-}
-
-/// A state that the schema's check lets through is one of ours.
-fn state(word: &str) -> State {
-    word.parse().unwrap_or(State::Lost)
 }
 
 /// Postgres' `text` holds every character but this one.

@@ -39,6 +39,7 @@ pub mod short_schema;
 pub mod show_task;
 pub mod state;
 pub mod tick;
+pub mod turn;
 pub mod unregister;
 pub mod vacuum;
 pub mod validate;

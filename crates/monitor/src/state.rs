@@ -210,7 +210,8 @@ impl State {
         if let (Some(Sentence::Drained), Some(drain)) = (worker.sentence, &self.drain) {
             closing.reason = drain.why();
         }
-        let unasked = closing.sweep && worker.sentence.is_none() && !worker.orphan;
+        let failed = closing.sweep && !worker.orphan;
+        let unasked = failed && matches!(worker.sentence, None | Some(Sentence::StartTimeout));
         if unasked {
             tracing::warn!("worker {id} died: {}", closing.reason);
         } else {

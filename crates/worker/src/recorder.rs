@@ -8,6 +8,7 @@ use rework_core::{
     complete::{Completion, Outcome, Recorded, complete},
     error::{Error, Result},
     report::{self, Child, Line},
+    turn::turn,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -257,7 +258,20 @@ impl State {
         }
     }
 
+    /// In one transaction where all goes well; else the end first, then the claim, each until it
+    /// is answered.
     async fn complete_and_claim(&mut self, end: Completion) -> Result<(Recorded, Option<Claimed>)> {
+        if !self.uncertain
+            && let Ok(db) = self.database.get().await
+        {
+            match turn(db, &end, &self.who).await {
+                Ok(done) => return Ok(done),
+                Err(error) => {
+                    tracing::debug!("an end and a claim in one go failed: {error}");
+                    self.uncertain = true;
+                }
+            }
+        }
         let recorded = self.complete(end).await?;
         Ok((recorded, self.claim().await?))
     }
