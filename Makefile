@@ -4,6 +4,8 @@ PREFIX ?= /usr/local
 # For `make test ARGS=…`: handed to `cargo test`.
 ARGS ?=
 
+target := $(or $(CARGO_TARGET_DIR),target)
+
 # Rust's installer puts cargo here, and tells only new shells.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
@@ -14,13 +16,13 @@ help:
 	@echo 'make test      all tests, on a private Postgres that comes and goes with them'
 	@echo 'make soak      the same tests, with every count in full'
 	@echo 'make bench     the measurements in bench/'
-	@echo 'make build     the program, optimised: target/release/rework'
+	@echo 'make build     the program, optimised: $(target)/release/rework'
 	@echo 'make install   put it into $$(PREFIX)/bin: $(PREFIX)/bin'
 	@echo 'make lint      formatting and warnings'
 	@echo 'make docs      the documentation of the code'
 
 demo: have-cargo
-	cargo build --release --workspace --bins
+	cargo build --release --package rework-cli --package examples
 	scripts/demo
 
 # The tests start the programs themselves, so all of them must be there first.
@@ -32,19 +34,20 @@ soak: have-cargo
 	cargo build --workspace --all-targets
 	REWORK_SOAK=1 scripts/with-postgres cargo test --workspace $(ARGS)
 
-bench: build
-	set -e; for measure in bench/*; do \
+bench: have-cargo
+	cargo build --release --workspace --bins
+	@set -e; for measure in bench/*; do \
 		if [ -f "$$measure" ] && [ -x "$$measure" ]; then scripts/with-postgres "$$measure"; fi; \
 	done
 
 build: have-cargo
-	cargo build --release --workspace --bins
+	cargo build --release --package rework-cli
 
 # Root, who may have no cargo, installs what somebody else has built.
 install:
-	@if command -v cargo >/dev/null || [ ! -x target/release/rework ]; then $(MAKE) build; fi
+	@if command -v cargo >/dev/null || [ ! -x $(target)/release/rework ]; then $(MAKE) build; fi
 	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 target/release/rework '$(DESTDIR)$(PREFIX)/bin/rework'
+	install -m 755 $(target)/release/rework '$(DESTDIR)$(PREFIX)/bin/rework'
 
 lint: have-cargo
 	cargo fmt --all --check

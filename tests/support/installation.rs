@@ -26,6 +26,7 @@ pub(crate) struct Installation {
     folder: TempDir,
     host: String,
     monitors: Cell<u32>,
+    dsn: String,
 }
 
 /// Variables that would lead a command elsewhere.
@@ -63,7 +64,8 @@ impl Installation {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let host = format!("host-{}-{number}", std::process::id());
         let folder = tempfile::Builder::new().prefix("rework-test-").tempdir().unwrap();
-        Installation { database, folder, host, monitors: Cell::new(0) }
+        let (monitors, dsn) = (Cell::new(0), database.dsn());
+        Installation { database, folder, host, monitors, dsn }
     }
 
     /// The name of its host, which is also the mark of its processes.
@@ -76,9 +78,14 @@ impl Installation {
         self.folder.path()
     }
 
+    /// Commands and monitors get this DSN from now on; it leads to the same database.
+    pub(crate) fn use_dsn(&mut self, dsn: &str) {
+        dsn.clone_into(&mut self.dsn);
+    }
+
     /// Where its database is.
-    pub(crate) fn dsn(&self) -> String {
-        self.database.dsn()
+    pub(crate) fn dsn(&self) -> &str {
+        &self.dsn
     }
 
     /// The name of its database.

@@ -10,6 +10,7 @@ pub(crate) mod rung;
 pub(crate) mod scale;
 pub(crate) mod server;
 pub(crate) mod session;
+pub(crate) mod stage;
 pub(crate) mod task;
 pub(crate) mod wait;
 

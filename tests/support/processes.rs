@@ -42,6 +42,15 @@ pub(crate) fn signal(pid: i32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid), signal);
 }
 
+/// Has a process crash. A program in Rust takes the first signal for an overflow of its stack, and
+/// dies of the second, as it does of what is neither.
+pub(crate) fn crash(pid: i32) {
+    super::wait::until("it has crashed", String::new, || {
+        signal(pid, Signal::SIGSEGV);
+        !is_alive(pid)
+    });
+}
+
 /// Kills what carries a mark, until nothing does; gives what will not go.
 pub(crate) fn kill_marked(mark: &str) -> Vec<Process> {
     let begun = Instant::now();

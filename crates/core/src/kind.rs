@@ -95,17 +95,19 @@ pub struct KindError {
 
 impl KindError {
     /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> String {
         let path = self.path.display();
         match &self.why {
-            Why::Directory => Some(format!("name the files in it: `{path}/operations.toml`")),
-            Why::NotExecutable => Some(format!(
+            Why::Directory => format!("name the files in it: `{path}/operations.toml`"),
+            Why::NotExecutable => format!(
                 "a manifest's name ends in `.toml`; a program is made executable by `chmod +x {path}`"
-            )),
+            ),
             Why::PythonComesLater => {
-                Some("a manifest can run it meanwhile: `command = [\"python3\", \"…\"]`".into())
+                "a manifest can run it meanwhile: `command = [\"python3\", \"…\"]`".into()
             }
-            Why::Absent | Why::NoFile | Why::Unreadable(_) => None,
+            Why::Absent | Why::NoFile | Why::Unreadable(_) => {
+                "name a manifest (`.toml`) or a program that you can read".into()
+            }
         }
     }
 }
@@ -169,7 +171,7 @@ mod tests {
         }
         let error = Kind::of_file(&folder).unwrap_err();
         assert!(error.to_string().contains("is a directory"), "{error}");
-        assert!(error.hint().is_some());
+        assert!(error.hint().contains("/operations.toml`"), "{}", error.hint());
         let error = Kind::of_file(&folder.join("absent.toml")).unwrap_err();
         assert!(error.to_string().ends_with("absent.toml` is not there"), "{error}");
         fs::remove_dir_all(&folder).unwrap();

@@ -58,14 +58,16 @@ pub async fn create(db: &Db, kin: &Kin, domain: &str, count: u32) -> Result<Vec<
     Ok(rows.iter().map(|row| Created { id: row.get(0), mark: row.get(1) }).collect())
 }
 
-/// Notes the processes of workers: (worker, pid, start).
-pub async fn place(db: &Db, born: &[(i64, i32, i64)]) -> Result<()> {
+/// Notes the processes of workers: (worker, pid, start). Gives the workers that it was noted of: a
+/// row that waited too long for this has ended.
+pub async fn place(db: &Db, born: &[(i64, i32, i64)]) -> Result<Vec<i64>> {
     let workers: Vec<i64> = born.iter().map(|(worker, ..)| *worker).collect();
     let pids: Vec<i32> = born.iter().map(|(_, pid, _)| *pid).collect();
     let starts: Vec<i64> = born.iter().map(|(.., start)| *start).collect();
     let params: [Param<'_>; 3] =
         [(&workers, Type::INT8_ARRAY), (&pids, Type::INT4_ARRAY), (&starts, Type::INT8_ARRAY)];
-    db.query(include_str!("sql/place_workers.sql"), &params).await.map(drop)
+    let rows = db.query(include_str!("sql/place_workers.sql"), &params).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Notes that a worker is about to claim.

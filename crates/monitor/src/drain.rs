@@ -10,7 +10,8 @@ use std::{
 use crate::{
     closing::{MONITOR_EXIT, Sentence, signal_words},
     event::{Action, Finish},
-    state::{Doing, State, Worker},
+    state::State,
+    worker::{Doing, Worker},
 };
 
 /// From the abort of what runs to the killing of who has not left: more than the usual grace of an
@@ -172,3 +173,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,7 @@ mod twin;
 mod usage;
 mod wake;
 mod wants;
+mod worker;
 
 pub use error::Error;
 pub use options::Options;

@@ -151,8 +151,14 @@ pub(crate) async fn spawn(
         }
     }
     let places: Vec<(i64, i32, i64)> = newborns.iter().map(|(_, newborn)| place(newborn)).collect();
-    link.persist("record new workers", async |db| worker::place(db, &places).await).await;
+    let noted =
+        link.persist("record new workers", async |db| worker::place(db, &places).await).await;
     for (created, mut newborn) in newborns {
+        if !noted.contains(&created.id) {
+            // It never hears what it needs to begin, and ends.
+            unborn(1, false);
+            continue;
+        }
         tell(created.id, &mut newborn.control, &nursery.start(created, &domain));
         let pid = newborn.child.pid();
         tracing::info!("worker {} of domain {domain} started, pid {pid}", created.id);

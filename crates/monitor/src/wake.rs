@@ -8,7 +8,8 @@ use rework_core::control::ToWorker;
 
 use crate::{
     event::{Action, Hint},
-    state::{Doing, State},
+    state::State,
+    worker::Doing,
 };
 
 impl State {

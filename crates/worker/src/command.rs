@@ -3,13 +3,19 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, DirBuilder, File},
-    io::{self, Seek, Write},
-    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Seek, Write},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::{
+    fcntl::OFlag,
+    sys::memfd::{MFdFlags, memfd_create},
+};
 use rework_core::{
     claim::{Claimed, Payload},
     manifest::{self, CommandOperation},
@@ -56,14 +62,24 @@ impl OutputFile {
 
     /// What the command wrote, or why that is no output.
     pub(crate) fn read(&self) -> Result<Payload, String> {
-        let bytes = match fs::metadata(self.path()).map(|file| file.len()) {
-            Ok(bytes) if bytes > MAX_PAYLOAD_BYTES => {
-                return Err(format!("{} of at most {}", show(bytes), show(MAX_PAYLOAD_BYTES)));
-            }
-            Ok(_) => fs::read(self.path()).map_err(|error| error.to_string())?,
+        // Whatever the command put there: a pipe without a writer must not keep us, a device that
+        // never ends not fill our memory.
+        let opened =
+            OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(self.path());
+        let file = match opened {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Payload::None),
             Err(error) => return Err(error.to_string()),
         };
+        if !file.metadata().is_ok_and(|found| found.is_file()) {
+            return Err("not a file".to_owned());
+        }
+        let mut bytes = Vec::new();
+        let read = file.take(MAX_PAYLOAD_BYTES + 1).read_to_end(&mut bytes);
+        read.map_err(|error| error.to_string())?;
+        if bytes.len() as u64 > MAX_PAYLOAD_BYTES {
+            return Err(format!("more than {}", show(MAX_PAYLOAD_BYTES)));
+        }
         if self.form == Form::Bytes {
             return Ok(Payload::Bytes(bytes));
         }

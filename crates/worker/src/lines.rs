@@ -81,7 +81,7 @@ impl Budget {
         lines.retain(|line| {
             let bytes = line.bytes.len() as u64;
             let cost = bytes + ROW_BYTES;
-            if self.cut_lines == 0 && cost <= self.left {
+            if self.cut_bytes == 0 && cost <= self.left {
                 self.left -= cost;
                 return true;
             }

@@ -1,7 +1,7 @@
 //! The recorder: all that a worker tells the database, in order, from a task of its own, so that
 //! limits are kept and aborts are heard while Postgres is slow or away.
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use rework_core::{
     claim::{Claimant, Claimed, Fence, OperationVersion, Payload, Placed, claim, held, placed},
@@ -10,7 +10,10 @@ use rework_core::{
     report::{self, Child, Line},
     turn::turn,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
 use crate::database::Database;
 
@@ -20,6 +23,9 @@ pub(crate) const MAX_WAITING_BYTES: usize = 16 << 20;
 
 /// Most lines of one statement.
 const MAX_LINES: usize = 5_000;
+
+/// Until the end of a run that the database refused is told again.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where a worker's words go.
 #[derive(Clone)]
@@ -252,6 +258,12 @@ impl State {
             match recorded {
                 Err(error) if error.is_data() && end.outcome != Outcome::Refused => {
                     end = without_what_cannot_be_stored(end, &error);
+                }
+                // A full disk, a server that only reads for now: the result exists only here, and
+                // who went on without it would be given the same run again.
+                Err(error) if !error.is_data() => {
+                    tracing::error!("the end of task {} is refused: {error}", end.fence.task);
+                    sleep(REFUSED_PAUSE).await;
                 }
                 recorded => return recorded,
             }

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write as _};
 use std::process::Command;
+use std::time::Duration;
 
 use rework::{Error, Task, operation};
 
@@ -14,6 +15,15 @@ fn flood(lines: u32) -> rework::Result<u32> {
     }
     stdout.flush()?;
     Ok(lines)
+}
+
+/// Prints a number, so many times, with a pause after each.
+#[operation]
+fn ticks(count: u32) {
+    for number in 1..=count {
+        println!("tick {number}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Prints so many lines of a mebibyte each.

@@ -64,7 +64,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         task: args.task,
         run: args.run,
         stream: args.stream.clone(),
-        level: LEVELS.into_iter().find(|level| Some(*level) == wanted),
+        level: LEVELS
+            .into_iter()
+            .find(|level| wanted.is_some_and(|word| level.eq_ignore_ascii_case(word))),
     };
     let mut reader = Reader::after(selection, args.fromid);
     if args.tail.is_some() || args.since.is_some() {

@@ -17,7 +17,6 @@ const PATIENCE: u8 = 10;
 /// More missing numbers than these are not lines that come late.
 const MOST_MISSING: i64 = 1_000;
 
-/// The numbers in words are the streams that everybody expects; other streams are named.
 const PREFIX: Style = AnsiColor::Cyan.on_default();
 const WORSE: Style = AnsiColor::Red.on_default();
 
@@ -113,6 +112,7 @@ impl Cursor {
     }
 }
 
+/// The two streams that everybody expects are not named, others are, with the level.
 fn append(out: &mut Vec<u8>, line: &Line, terminal: bool, colour: bool) {
     let worse = matches!(line.level.as_str(), "ERROR" | "WARNING") || line.stream == "stderr";
     let style = match (colour, worse) {

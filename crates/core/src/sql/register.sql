@@ -67,6 +67,13 @@ placement as (
            registered_at = now()
     returning p.operation, p.kind, p.path, p.revision
 ),
+-- Made here: whoever schedules the first task of a lane that is not there yet holds up the next
+-- ones, until its transaction ends.
+lane as (
+    insert into rework.lane (domain, operation)
+    select domain, id from operation
+    on conflict do nothing
+),
 audited as (
     insert into rework.audit (action, subject, detail)
     select 'register', format('operation %s.%s', operation.domain, operation.name),

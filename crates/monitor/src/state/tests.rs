@@ -1,117 +1,14 @@
-//! Scenes: events in, actions out, no process and no database.
+//! Scenes of workers that are woken, started, asked to leave, and die.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rework_core::{
-    control::{AbortCause, FromWorker, ToWorker},
-    tick::{Abort, Answer, Asked, Waiting, Wish},
+    control::FromWorker,
+    tick::{Abort, Answer, Asked, Wish},
 };
-use rework_process::Exit;
 
-use super::*;
-use crate::event::{Finish, Hint, Look};
-
-const KILLED: Exit = Exit::Signal { signal: 9, core: false };
-
-/// A state and its clock.
-struct Scene {
-    state: State,
-    now: Instant,
-}
-
-impl Scene {
-    fn new(min: u32, max: u32) -> Scene {
-        let (timeout, grace) = (Duration::from_secs(10), Some(Duration::from_secs(25)));
-        let domains = vec!["default".to_owned()];
-        let state = State::new(Bounds { min, max }, timeout, grace, domains);
-        Scene { state, now: Instant::now() }
-    }
-
-    /// With idle workers 1, 2, …, whose domain is published.
-    fn idle(workers: i64) -> Scene {
-        let mut scene = Scene::new(workers as u32, workers as u32);
-        for worker in 1..=workers {
-            scene.is_born(worker);
-            scene.says(worker, FromWorker::Up);
-            scene.says(worker, FromWorker::Idle);
-        }
-        scene.apply(Event::Published(true));
-        scene.says(1, FromWorker::Idle);
-        scene
-    }
-
-    fn apply(&mut self, event: Event) -> Vec<String> {
-        self.state.apply(event, self.now);
-        self.actions()
-    }
-
-    fn after(&mut self, time: Duration) -> Vec<String> {
-        self.now += time;
-        self.state.on_time(self.now);
-        self.actions()
-    }
-
-    fn is_born(&mut self, worker: i64) -> Vec<String> {
-        self.apply(Event::Born { worker, domain: "default".to_owned() })
-    }
-
-    fn says(&mut self, worker: i64, message: FromWorker) -> Vec<String> {
-        self.apply(Event::Said(worker, message))
-    }
-
-    fn hint(&mut self) -> Vec<String> {
-        self.apply(Event::Hint(Hint::Ready("default".to_owned())))
-    }
-
-    fn dies(&mut self, worker: i64) -> Vec<String> {
-        let (exit, last_words) = (Some(KILLED), String::new());
-        self.apply(Event::Ended { worker, exit, last_words })
-    }
-
-    fn looks(&mut self, tasks: i64) -> Vec<String> {
-        self.sees(Answer { waiting: waiting(tasks), ..Answer::default() })
-    }
-
-    /// A look of its second, and its answer.
-    fn sees(&mut self, answer: Answer) -> Vec<String> {
-        self.now += Duration::from_secs(1);
-        let told_wants = self.state.question(true).wants.is_some();
-        let answer = Some(Answer { held: true, ..answer });
-        self.apply(Event::Seen(Look { standing: true, renewed: false, told_wants, answer }))
-    }
-
-    fn actions(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.state.actions).iter().map(brief).collect()
-    }
-}
-
-fn waiting(tasks: i64) -> Vec<Waiting> {
-    let domain = "default".to_owned();
-    (tasks > 0).then_some(Waiting { domain, tasks }).into_iter().collect()
-}
-
-fn brief(action: &Action) -> String {
-    match action {
-        Action::Tell(id, ToWorker::Wake) => format!("wake {id}"),
-        Action::Tell(id, ToWorker::Retire { reason }) => format!("retire {id}: {reason}"),
-        Action::Tell(id, ToWorker::Abort { task, cause: AbortCause::Asked, reason, .. }) => {
-            format!("abort {task} of {id}: {reason}")
-        }
-        Action::Tell(id, ToWorker::Abort { task, reason, .. }) => {
-            format!("drain {task} of {id}: {reason}")
-        }
-        Action::Tell(id, message) => format!("tell {id}: {message:?}"),
-        Action::Kill(id) => format!("kill {id}"),
-        Action::NoteUp(id) => format!("up {id}"),
-        Action::Spawn { count, .. } => format!("spawn {count}"),
-        Action::Close { worker, closing } => format!("close {worker}: {}", closing.reason),
-        Action::CloseAgain(worker) => format!("close {worker} again"),
-        Action::Publish(domains) => format!("publish {}", domains.join(" ")),
-        Action::Look => "look".to_owned(),
-        Action::Take(domains) => format!("take {}", domains.join(" ")),
-        Action::Finish(finish) => format!("finish {finish:?}"),
-    }
-}
+use super::scene::{Scene, waiting};
+use crate::event::{Event, Hint, Look};
 
 #[test]
 fn an_idle_worker_is_published_and_looks_again_after_the_commit() {
@@ -258,67 +155,6 @@ fn a_worker_of_an_earlier_monitor_counts_and_is_never_told_anything() {
     assert_eq!(scene.looks(5), ["spawn 1"]);
     assert_eq!(scene.state.question(true).workers, [7]);
     assert!(scene.apply(Event::Signal(15)).is_empty());
-}
-
-#[test]
-fn a_drain_waits_then_aborts_then_kills() {
-    let mut scene = Scene::idle(2);
-    scene.hint();
-    scene.says(1, FromWorker::Busy);
-    scene.says(2, FromWorker::Idle);
-    let why = "monitor exit: signal 15 (terminated)";
-    assert_eq!(
-        scene.apply(Event::Signal(15)),
-        [format!("retire 1: {why}"), format!("retire 2: {why}")]
-    );
-    assert!(!scene.state.question(true).abort_all);
-    scene.says(2, FromWorker::Leaving { reason: why.to_owned() });
-    let (exit, last_words) = (Some(Exit::Code(0)), String::new());
-    let left = scene.apply(Event::Ended { worker: 2, exit, last_words });
-    assert_eq!(left, [format!("close 2: {why}"), "look".to_owned()]);
-    assert!(scene.apply(Event::Closed(2)).is_empty());
-    assert_eq!(scene.after(Duration::from_secs(25)), ["look"]);
-    assert!(scene.state.question(true).abort_all);
-    let run = Abort { worker: 1, task: 5, run: 1, asked: false, reason: None };
-    let answer = Answer { aborts: vec![run], ..Answer::default() };
-    assert_eq!(scene.sees(answer), ["drain 5 of 1: aborted by the monitor's shutdown"]);
-    assert_eq!(scene.after(Duration::from_secs(10)), ["kill 1"]);
-    assert_eq!(scene.dies(1), [format!("close 1: {why}"), "look".to_owned()]);
-    assert!(scene.after(Duration::ZERO).is_empty());
-    scene.apply(Event::Closed(1));
-    assert_eq!(scene.after(Duration::ZERO), [format!("finish {:?}", Finish::Asked(15))]);
-}
-
-#[test]
-fn a_second_signal_ends_the_grace_and_nobody_is_started_meanwhile() {
-    let mut scene = Scene::new(2, 2);
-    assert_eq!(scene.looks(1), ["spawn 2"]);
-    scene.is_born(1);
-    scene.says(1, FromWorker::Up);
-    scene.says(1, FromWorker::Busy);
-    assert_eq!(scene.apply(Event::Signal(2)), ["retire 1: monitor exit: signal 2 (interrupted)"]);
-    assert_eq!(scene.is_born(2), ["retire 2: monitor exit: signal 2 (interrupted)"]);
-    assert!(scene.looks(3).is_empty());
-    assert_eq!(scene.apply(Event::Signal(2)), ["look"]);
-    assert_eq!(scene.apply(Event::Signal(2)), ["kill 1", "kill 2"]);
-    assert_eq!(scene.apply(Event::Signal(2)), [format!("finish {:?}", Finish::Asked(2))]);
-}
-
-#[test]
-fn without_its_lease_a_monitor_kills_its_workers_and_records_nothing() {
-    let mut scene = Scene::idle(1);
-    scene.state.question(true);
-    let answer = Some(Answer { held: false, ..Answer::default() });
-    assert_eq!(scene.apply(Event::Seen(Look { answer, ..Look::default() })), ["kill 1"]);
-    let (exit, last_words) = (Some(KILLED), String::new());
-    scene.state.apply(Event::Ended { worker: 1, exit, last_words }, scene.now);
-    let closed = scene.state.actions.iter().any(
-        |action| matches!(action, Action::Close { closing, .. } if closing.silent && closing.sweep),
-    );
-    assert!(closed);
-    scene.actions();
-    scene.apply(Event::Closed(1));
-    assert_eq!(scene.after(Duration::ZERO), [format!("finish {:?}", Finish::LeaseLost)]);
 }
 
 #[test]

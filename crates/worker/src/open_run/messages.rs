@@ -22,6 +22,9 @@ use crate::{
 /// From the end of a runner's socket to its exit.
 const EXIT_FOLLOWS: Duration = Duration::from_secs(1);
 
+/// Longest name of a logger that is kept: it is stored with every line.
+const MAX_LOGGER_CHARS: usize = 200;
+
 impl OpenRun<'_> {
     pub(super) fn on_frame(
         &mut self,
@@ -38,6 +41,8 @@ impl OpenRun<'_> {
             }
             Err(error) => {
                 self.pass(Sentence::Broken(error.to_string()));
+                // What cannot be read stays so, and would be found again at once, for ever.
+                self.runner.frames = None;
                 return None;
             }
         };
@@ -66,7 +71,8 @@ impl OpenRun<'_> {
             FromRunner::Log { level, logger, .. } => {
                 let level = known_level(&level);
                 let at = chrono::Utc::now();
-                self.lines.push(Line { at, stream: logger, level, bytes: body, whole: true });
+                let stream = stream_of(&logger);
+                self.lines.push(Line { at, stream, level, bytes: body, whole: true });
             }
             FromRunner::Progress { done, total, message, .. } => {
                 let progress = json!({"done": done, "total": total, "message": message});
@@ -151,6 +157,11 @@ fn run_of(message: &FromRunner) -> Option<(i64, i64)> {
         FromRunner::Failed(failure) => Some((failure.task, failure.run)),
         FromRunner::Hello { .. } => None,
     }
+}
+
+/// A logger's name as the log can hold it: one that it refused would take the lines beside it along.
+fn stream_of(logger: &str) -> String {
+    logger.chars().take(MAX_LOGGER_CHARS).map(|c| if c == '\0' { '\u{2400}' } else { c }).collect()
 }
 
 /// The levels that the log knows; what a runner calls otherwise is `INFO`.

@@ -1,0 +1,75 @@
+//! Scenes of monitors that are to end.
+
+use std::time::Duration;
+
+use rework_core::{
+    control::FromWorker,
+    tick::{Abort, Answer},
+};
+use rework_process::Exit;
+
+use crate::{
+    event::{Action, Event, Finish, Look},
+    state::scene::{KILLED, Scene},
+};
+
+#[test]
+fn a_drain_waits_then_aborts_then_kills() {
+    let mut scene = Scene::idle(2);
+    scene.hint();
+    scene.says(1, FromWorker::Busy);
+    scene.says(2, FromWorker::Idle);
+    let why = "monitor exit: signal 15 (terminated)";
+    assert_eq!(
+        scene.apply(Event::Signal(15)),
+        [format!("retire 1: {why}"), format!("retire 2: {why}")]
+    );
+    assert!(!scene.state.question(true).abort_all);
+    scene.says(2, FromWorker::Leaving { reason: why.to_owned() });
+    let (exit, last_words) = (Some(Exit::Code(0)), String::new());
+    let left = scene.apply(Event::Ended { worker: 2, exit, last_words });
+    assert_eq!(left, [format!("close 2: {why}"), "look".to_owned()]);
+    assert!(scene.apply(Event::Closed(2)).is_empty());
+    assert_eq!(scene.after(Duration::from_secs(25)), ["look"]);
+    assert!(scene.state.question(true).abort_all);
+    let run = Abort { worker: 1, task: 5, run: 1, asked: false, reason: None };
+    let answer = Answer { aborts: vec![run], ..Answer::default() };
+    assert_eq!(scene.sees(answer), ["drain 5 of 1: aborted by the monitor's shutdown"]);
+    assert_eq!(scene.after(Duration::from_secs(10)), ["kill 1"]);
+    assert_eq!(scene.dies(1), [format!("close 1: {why}"), "look".to_owned()]);
+    assert!(scene.after(Duration::ZERO).is_empty());
+    scene.apply(Event::Closed(1));
+    assert_eq!(scene.after(Duration::ZERO), [format!("finish {:?}", Finish::Asked(15))]);
+}
+
+#[test]
+fn a_second_signal_ends_the_grace_and_nobody_is_started_meanwhile() {
+    let mut scene = Scene::new(2, 2);
+    assert_eq!(scene.looks(1), ["spawn 2"]);
+    scene.is_born(1);
+    scene.says(1, FromWorker::Up);
+    scene.says(1, FromWorker::Busy);
+    assert_eq!(scene.apply(Event::Signal(2)), ["retire 1: monitor exit: signal 2 (interrupted)"]);
+    assert_eq!(scene.is_born(2), ["retire 2: monitor exit: signal 2 (interrupted)"]);
+    assert!(scene.looks(3).is_empty());
+    assert_eq!(scene.apply(Event::Signal(2)), ["look"]);
+    assert_eq!(scene.apply(Event::Signal(2)), ["kill 1", "kill 2"]);
+    assert_eq!(scene.apply(Event::Signal(2)), [format!("finish {:?}", Finish::Asked(2))]);
+}
+
+#[test]
+fn without_its_lease_a_monitor_kills_its_workers_and_records_nothing() {
+    let mut scene = Scene::idle(1);
+    scene.state.question(true);
+    let answer = Some(Answer { held: false, ..Answer::default() });
+    assert_eq!(scene.apply(Event::Seen(Look { answer, ..Look::default() })), ["kill 1"]);
+    let (exit, last_words) = (Some(KILLED), String::new());
+    scene.state.apply(Event::Ended { worker: 1, exit, last_words }, scene.now);
+    let closed = scene.state.actions.iter().any(
+        |action| matches!(action, Action::Close { closing, .. } if closing.silent && closing.sweep),
+    );
+    assert!(closed);
+    scene.actions();
+    scene.apply(Event::Closed(1));
+    assert_eq!(scene.after(Duration::ZERO), [format!("finish {:?}", Finish::LeaseLost)]);
+}

@@ -1,0 +1,119 @@
+//! A scene: events in, actions out, in brief; no process and no database.
+
+use std::time::{Duration, Instant};
+
+use rework_core::{
+    control::{AbortCause, FromWorker, ToWorker},
+    tick::{Answer, Waiting},
+};
+use rework_process::Exit;
+
+use super::State;
+use crate::{
+    event::{Action, Event, Hint, Look},
+    pool::Bounds,
+};
+
+/// How a worker ends that is killed.
+pub(crate) const KILLED: Exit = Exit::Signal { signal: 9, core: false };
+
+/// A state and its clock.
+pub(crate) struct Scene {
+    pub(crate) state: State,
+    pub(crate) now: Instant,
+}
+
+impl Scene {
+    pub(crate) fn new(min: u32, max: u32) -> Scene {
+        let (timeout, grace) = (Duration::from_secs(10), Some(Duration::from_secs(25)));
+        let domains = vec!["default".to_owned()];
+        let state = State::new(Bounds { min, max }, timeout, grace, domains);
+        Scene { state, now: Instant::now() }
+    }
+
+    /// With idle workers 1, 2, …, whose domain is published.
+    pub(crate) fn idle(workers: i64) -> Scene {
+        let mut scene = Scene::new(workers as u32, workers as u32);
+        for worker in 1..=workers {
+            scene.is_born(worker);
+            scene.says(worker, FromWorker::Up);
+            scene.says(worker, FromWorker::Idle);
+        }
+        scene.apply(Event::Published(true));
+        scene.says(1, FromWorker::Idle);
+        scene
+    }
+
+    pub(crate) fn apply(&mut self, event: Event) -> Vec<String> {
+        self.state.apply(event, self.now);
+        self.actions()
+    }
+
+    pub(crate) fn after(&mut self, time: Duration) -> Vec<String> {
+        self.now += time;
+        self.state.on_time(self.now);
+        self.actions()
+    }
+
+    pub(crate) fn is_born(&mut self, worker: i64) -> Vec<String> {
+        self.apply(Event::Born { worker, domain: "default".to_owned() })
+    }
+
+    pub(crate) fn says(&mut self, worker: i64, message: FromWorker) -> Vec<String> {
+        self.apply(Event::Said(worker, message))
+    }
+
+    pub(crate) fn hint(&mut self) -> Vec<String> {
+        self.apply(Event::Hint(Hint::Ready("default".to_owned())))
+    }
+
+    pub(crate) fn dies(&mut self, worker: i64) -> Vec<String> {
+        let (exit, last_words) = (Some(KILLED), String::new());
+        self.apply(Event::Ended { worker, exit, last_words })
+    }
+
+    pub(crate) fn looks(&mut self, tasks: i64) -> Vec<String> {
+        self.sees(Answer { waiting: waiting(tasks), ..Answer::default() })
+    }
+
+    /// A look of its second, and its answer.
+    pub(crate) fn sees(&mut self, answer: Answer) -> Vec<String> {
+        self.now += Duration::from_secs(1);
+        let told_wants = self.state.question(true).wants.is_some();
+        let answer = Some(Answer { held: true, ..answer });
+        self.apply(Event::Seen(Look { standing: true, renewed: false, told_wants, answer }))
+    }
+
+    /// What is to be done, in brief.
+    pub(crate) fn actions(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.state.actions).iter().map(brief).collect()
+    }
+}
+
+pub(crate) fn waiting(tasks: i64) -> Vec<Waiting> {
+    let domain = "default".to_owned();
+    (tasks > 0).then_some(Waiting { domain, tasks }).into_iter().collect()
+}
+
+fn brief(action: &Action) -> String {
+    match action {
+        Action::Tell(id, ToWorker::Wake) => format!("wake {id}"),
+        Action::Tell(id, ToWorker::Retire { reason }) => format!("retire {id}: {reason}"),
+        Action::Tell(id, ToWorker::Abort { task, cause: AbortCause::Asked, reason, .. }) => {
+            format!("abort {task} of {id}: {reason}")
+        }
+        Action::Tell(id, ToWorker::Abort { task, reason, .. }) => {
+            format!("drain {task} of {id}: {reason}")
+        }
+        Action::Tell(id, message) => format!("tell {id}: {message:?}"),
+        Action::Kill(id) => format!("kill {id}"),
+        Action::NoteUp(id) => format!("up {id}"),
+        Action::Spawn { count, .. } => format!("spawn {count}"),
+        Action::Close { worker, closing } => format!("close {worker}: {}", closing.reason),
+        Action::CloseAgain(worker) => format!("close {worker} again"),
+        Action::Publish(domains) => format!("publish {}", domains.join(" ")),
+        Action::Look => "look".to_owned(),
+        Action::Take(domains) => format!("take {}", domains.join(" ")),
+        Action::Finish(finish) => format!("finish {finish:?}"),
+    }
+}

@@ -1,0 +1,164 @@
+//! The rules of the house, checked: what is not checked is no rule.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::Installation;
+
+const LONGEST: usize = 400;
+
+/// Names that say nothing.
+const NAMELESS: [&str; 6] = ["util", "helpers", "common", "types", "imp", "manager"];
+
+/// Folders of the repository that hold what we write.
+const OURS: [&str; 7] = ["crates", "src", "migrations", "tests", "examples", "bench", "scripts"];
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    let mut faults = Vec::new();
+    for path in sources() {
+        let text = read(&path);
+        let lines = text.lines().count();
+        if lines > LONGEST {
+            faults.push(format!("{} has {lines} lines: at most {LONGEST}", shown(&path)));
+        }
+        let head = if path.extension().is_some_and(|e| e == "sql") { "-- " } else { "//! " };
+        if !text.starts_with(head) {
+            faults.push(format!("{} does not begin with `{head}`, what it is for", shown(&path)));
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn names_say_something() {
+    let nameless = |path: &PathBuf| {
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let folder = path.parent().and_then(Path::file_name).and_then(|f| f.to_str());
+        NAMELESS.contains(&stem) || folder.is_some_and(|folder| NAMELESS.contains(&folder))
+    };
+    let faults: Vec<String> = sources().iter().filter(|path| nameless(path)).map(shown).collect();
+    assert_none(&faults);
+}
+
+#[test]
+fn the_core_is_used_by_worker_and_monitor_which_do_not_know_each_other() {
+    let mut faults = Vec::new();
+    let mut forbid = |user: &str, used: &[&str]| {
+        let manifest = read(&root().join("crates").join(user).join("Cargo.toml"));
+        let (_, dependencies) = manifest.split_once("[dependencies]").unwrap();
+        let names: Vec<&str> =
+            dependencies.lines().filter_map(|l| l.split(['.', ' ', '=']).next()).collect();
+        for name in used.iter().filter(|name| names.contains(name)) {
+            faults.push(format!("crates/{user} uses `{name}`"));
+        }
+    };
+    forbid("worker", &["rework-monitor", "rework-commands", "rework"]);
+    forbid("monitor", &["rework-worker", "rework-commands", "rework"]);
+    forbid("process", &["rework-worker", "rework-monitor", "rework-commands", "tokio-postgres"]);
+    forbid("sdk", &["rework-worker", "rework-monitor", "rework-process", "rework-commands"]);
+    let outside = ["nix", "rustix", "hyper", "axum", "reqwest", "rework-process", "rework"];
+    forbid("core", &outside);
+    for path in sources().iter().filter(|path| path.starts_with(root().join("crates/core/src"))) {
+        let text = read(path);
+        for word in ["process::Command", "http://", "TcpListener", "libc::"] {
+            if text.contains(word) {
+                faults.push(format!("{}: `{word}` in the core", shown(path)));
+            }
+        }
+    }
+    assert_none(&faults);
+}
+
+#[test]
+fn every_statement_is_used() {
+    let rust: String = sources()
+        .iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        .map(|path| read(path))
+        .collect();
+    let folder = root().join("crates/core/src/sql");
+    let names = folder.read_dir().unwrap().map(|file| file.unwrap().file_name());
+    let unused = names.map(|name| name.into_string().unwrap()).filter(|name| {
+        let included = [format!("include_str!(\"sql/{name}\")"), format!("sql/{name}\"")];
+        !included.iter().any(|use_| rust.contains(use_))
+    });
+    assert_none(&unused.collect::<Vec<_>>());
+}
+
+#[test]
+fn tests_wait_for_facts() {
+    let tests = root().join("tests");
+    let here = [tests.join("support/wait.rs"), tests.join("tidy.rs")];
+    let sleepy = |path: &&PathBuf| {
+        let fixture = path.starts_with(tests.join("operations"));
+        path.starts_with(&tests)
+            && !fixture
+            && !here.contains(path)
+            && read(path).contains("sleep(")
+    };
+    assert_none(&sources().iter().filter(sleepy).map(shown).collect::<Vec<_>>());
+}
+
+#[test]
+fn lints_are_not_silenced_without_a_reason() {
+    // In two parts, so that this file does not accuse itself.
+    let [outer, inner] = ["#[", "#!["].map(|open| format!("{open}allow"));
+    let silent = |path: &&PathBuf| {
+        let text = read(path);
+        text.contains(&outer) || text.contains(&inner)
+    };
+    assert_none(&sources().iter().filter(silent).map(shown).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_file_of_a_command_is_a_listed_command() {
+    let place = Installation::on(crate::support::database::Database::empty());
+    let help = place.rework(["--help"]).ok().stdout();
+    let listed = |name: &str| help.lines().any(|line| line.split_whitespace().next() == Some(name));
+    let folder = root().join("crates/cli/src/commands");
+    let mut faults = Vec::new();
+    for file in folder.read_dir().unwrap().map(|file| file.unwrap().path()) {
+        let name = file.file_stem().unwrap().to_string_lossy().replace('_', "-");
+        // A worker is started by a monitor, and by nobody else.
+        if !["mod", "worker"].contains(&name.as_str()) && !listed(&name) {
+            faults.push(format!("`{name}` is in no group of `rework --help`"));
+        }
+    }
+    assert_none(&faults);
+}
+
+/// Our Rust and SQL files.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = OURS.iter().map(|folder| root().join(folder)).collect();
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = folder.read_dir() else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs" || e == "sql") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.len() > 100, "the sources are there to be checked");
+    found
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn shown(path: &PathBuf) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+#[track_caller]
+fn assert_none(faults: &[String]) {
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
