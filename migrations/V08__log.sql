@@ -15,5 +15,8 @@ create table rework.log (
 
 create index log_task on rework.log (task, id);
 
+-- For whoever follows all tasks: ids grow with time, so a few pages tell where the last ones are.
+create index log_recent on rework.log using brin (id) with (pages_per_range = 16, autosummarize = on);
+
 -- For days whose partition nobody made.
 create table rework.log_default partition of rework.log default;

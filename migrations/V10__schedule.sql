@@ -71,7 +71,8 @@ declare
     late  boolean := coalesce(schedule_many.delayed_until > now(), false);
 begin
     if exists (select from unnest(inputs) i where octet_length(i::text) > 104857600) then
-        raise exception 'an input for `%` is larger than 100 MiB', op.name using errcode = 'RW413';
+        raise exception 'an input for `%` is larger than 100 MiB', op.name
+            using errcode = 'RW413', hint = 'keep it elsewhere, and schedule where it is';
     end if;
     if schedule_many.priority not between -32768 and 32767 then
         raise exception 'priority % is not between -32768 and 32767', schedule_many.priority using errcode = 'RW400';
@@ -112,7 +113,8 @@ declare
     task  bigint;
 begin
     if octet_length(schedule.input::text) > 104857600 or octet_length(schedule.input_bytes) > 104857600 then
-        raise exception 'the input for `%` is larger than 100 MiB', op.name using errcode = 'RW413';
+        raise exception 'the input for `%` is larger than 100 MiB', op.name
+            using errcode = 'RW413', hint = 'keep it elsewhere, and schedule where it is';
     end if;
     if schedule.input is not null and schedule.input_bytes is not null then
         raise exception 'input and input_bytes for `%`: give one of the two', op.name using errcode = 'RW400';
@@ -120,23 +122,30 @@ begin
     if schedule.priority not between -32768 and 32767 then
         raise exception 'priority % is not between -32768 and 32767', schedule.priority using errcode = 'RW400';
     end if;
-    insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until,
-                             input, input_bytes, unique_key, metadata, parent, parent_run, parent_number)
-    values (op.id, lane, case when late then 'delayed' else 'queued' end, schedule.priority,
-            schedule.host, schedule.capabilities, case when late then schedule.delayed_until end,
-            schedule.input, schedule.input_bytes, schedule.unique_key, schedule.metadata,
-            schedule.parent, schedule.parent_run, schedule.parent_number)
-    on conflict (operation, unique_key) where unique_key is not null do nothing
-    returning id into task;
-    if task is null then
+    loop
+        insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until,
+                                 input, input_bytes, unique_key, metadata, parent, parent_run, parent_number)
+        values (op.id, lane, case when late then 'delayed' else 'queued' end, schedule.priority,
+                schedule.host, schedule.capabilities, case when late then schedule.delayed_until end,
+                schedule.input, schedule.input_bytes, schedule.unique_key, schedule.metadata,
+                schedule.parent, schedule.parent_run, schedule.parent_number)
+        on conflict do nothing
+        returning id into task;
+        if task is not null then
+            if not late then
+                perform rework.hint_ready(op.domain);
+            end if;
+            return task;
+        end if;
         select t.id into task from rework.task t
-         where t.operation = op.id and t.unique_key = schedule.unique_key;
-        return task;
-    end if;
-    if not late then
-        perform rework.hint_ready(op.domain);
-    end if;
-    return task;
+         where t.operation = op.id and t.unique_key = schedule.unique_key
+            or t.parent = schedule.parent and t.parent_run = schedule.parent_run
+               and t.parent_number = schedule.parent_number;
+        if task is not null then
+            return task;
+        end if;
+        -- The other one was deleted between the statements: try again.
+    end loop;
 end $$;
 
 -- A notification only where a live monitor wants it: NOTIFY takes one lock for the whole server.

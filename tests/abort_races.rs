@@ -45,7 +45,7 @@ fn an_abort_that_races_with_the_end_of_a_function() {
 fn an_abort_that_races_with_the_end_of_a_command() {
     let place = Installation::new();
     place.register([installation::fixture(), installation::manifest("stubborn.toml")]);
-    race(&place, ("brief", Value::Null), ("brief", Value::Null), Aim::at(20), count(20, 300));
+    race(&place, ("brief", Value::Null), ("brief", Value::Null), Aim::at(30), count(20, 300));
 }
 
 /// Two tasks for one worker; the first one is aborted at about its end.

@@ -4,11 +4,22 @@
 //! Scenarios that were agreed upon beforehand are named by their numbers, `rw_1_…`. `support/` is
 //! what they stand on; `operations/` is the program whose operations they schedule.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on says so"
+)]
+
 mod support;
 
 mod abort_races;
 mod attempts;
+mod bad_input;
+mod bad_input_database;
+mod bad_input_modules;
 mod containment;
+mod dev;
 mod endings;
 mod endings_of_workers;
 mod following;
@@ -16,6 +27,7 @@ mod logs;
 mod memory;
 mod monitors;
 mod readme;
+mod registering;
 mod revisions;
 mod rw_aborts;
 mod rw_bytes;

@@ -3,8 +3,13 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
+
+use super::{processes, wait};
 
 /// The program under test.
 pub(crate) fn program() -> PathBuf {
@@ -68,7 +73,15 @@ impl Call {
         let mut child = self.spawn();
         // It may end without having read all.
         let _ = child.stdin.take().expect("it is a pipe").write_all(&input);
-        Said { line, output: child.wait_with_output().unwrap() }
+        let pid = i32::try_from(child.id()).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(child.wait_with_output()));
+        let ended = receiver.recv_timeout(wait::PATIENCE * 4).unwrap_or_else(|_| {
+            processes::signal(pid, Signal::SIGKILL);
+            let output = receiver.recv().unwrap().unwrap();
+            panic!("it did not end: {}", Said { line: line.clone(), output })
+        });
+        Said { line, output: ended.unwrap() }
     }
 
     /// Starts it, for those who look at it while it runs. They end it.

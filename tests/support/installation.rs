@@ -42,9 +42,6 @@ const MISLEADING: [&str; 9] = [
     "RUST_BACKTRACE",
 ];
 
-/// Columns that explain nothing.
-const DULL: [&str; 7] = ["input", "output", "token", "mark", "boot_id", "pid_ns", "pid_start"];
-
 impl Installation {
     /// With the schema, and without operations.
     pub(crate) fn new() -> Installation {
@@ -187,98 +184,6 @@ impl Installation {
         let sql = "select line from rework.log where task = $1 order by id";
         let lines: Vec<Vec<u8>> = self.session().all(sql, &[&task]);
         lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect()
-    }
-
-    /// Waits until a task has ended, however it did.
-    #[track_caller]
-    pub(crate) fn ended(&self, id: i64) -> Task {
-        self.ended_within(id, wait::PATIENCE)
-    }
-
-    /// Waits for so long at most until a task has ended.
-    #[track_caller]
-    pub(crate) fn ended_within(&self, id: i64, patience: Duration) -> Task {
-        let what = format!("task {id} has ended");
-        wait::until_some(
-            &what,
-            patience,
-            || self.scene(),
-            || Some(self.task(id)).filter(|task| task.state.is_end()),
-        )
-    }
-
-    /// Waits until a task is done; any other end is a failure at once.
-    #[track_caller]
-    pub(crate) fn done(&self, id: i64) -> Task {
-        let task = self.ended(id);
-        assert_eq!(task.state, State::Done, "task {id}: {}\n{}", task.reason(), self.scene());
-        task
-    }
-
-    /// Waits until a task is in a state, or has ended in another one.
-    #[track_caller]
-    pub(crate) fn reaches(&self, id: i64, state: State) -> Task {
-        let what = format!("task {id} is {state}");
-        let task = wait::until_some(
-            &what,
-            wait::PATIENCE,
-            || self.scene(),
-            || Some(self.task(id)).filter(|task| task.state == state || task.state.is_end()),
-        );
-        assert_eq!(task.state, state, "task {id}: {}\n{}", task.reason(), self.scene());
-        task
-    }
-
-    /// Waits until a task runs and has written a line.
-    #[track_caller]
-    pub(crate) fn writes(&self, id: i64, line: &str) -> Task {
-        self.reaches(id, State::Running);
-        self.until(&format!("task {id} writes `{line}`"), || {
-            let task = self.task(id);
-            assert!(!task.state.is_end(), "task {id} ended: {task:?}\n{}", self.scene());
-            self.log(id).iter().any(|written| written == line)
-        });
-        self.task(id)
-    }
-
-    /// Waits until it is so.
-    #[track_caller]
-    pub(crate) fn until(&self, what: &str, is_so: impl FnMut() -> bool) {
-        wait::until(what, || self.scene(), is_so);
-    }
-
-    /// Kills what is left; nothing should be. For tests that say so at their end.
-    #[track_caller]
-    pub(crate) fn assert_no_process_left(&self) {
-        self.until("no process of the test is left", || processes::marked(&self.host).is_empty());
-    }
-
-    /// What there is to see when something does not come: tasks, workers, processes, monitors' words.
-    pub(crate) fn scene(&self) -> String {
-        let mut text = String::new();
-        for (table, order) in [("monitor", "id"), ("worker", "id"), ("task", "id"), ("run", "task")]
-        {
-            let sql = format!(
-                "select row_to_json(t) from rework.{table} t order by {order} desc limit 12"
-            );
-            for mut row in self.session().all::<Value>(&sql, &[]) {
-                let columns = row.as_object_mut().expect("a row is an object");
-                columns.retain(|name, value| !value.is_null() && !DULL.contains(&name.as_str()));
-                let _ = writeln!(text, "{table} {row}");
-            }
-        }
-        for process in processes::marked(&self.host) {
-            let _ = writeln!(text, "process {process:?}");
-        }
-        for number in 1..=self.monitors.get() {
-            let file = self.folder().join(format!("monitor-{number}.stderr"));
-            let said = std::fs::read_to_string(file).unwrap_or_default();
-            let tail = said.lines().rev().take(30).collect::<Vec<_>>();
-            for line in tail.into_iter().rev() {
-                let _ = writeln!(text, "monitor {number} said: {line}");
-            }
-        }
-        text
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the tests stand on: a database for each test, a host of its own, real `rework` commands and
 //! monitors, and one way to wait for facts. Nothing here knows what is being tested.
 
+mod awaiting;
 pub(crate) mod command;
 pub(crate) mod database;
 pub(crate) mod installation;
@@ -8,6 +9,7 @@ pub(crate) mod monitor;
 pub(crate) mod processes;
 pub(crate) mod rung;
 pub(crate) mod scale;
+mod scene;
 pub(crate) mod server;
 pub(crate) mod session;
 pub(crate) mod stage;
@@ -15,4 +17,3 @@ pub(crate) mod task;
 pub(crate) mod wait;
 
 pub(crate) use self::installation::Installation;
-pub(crate) use self::scale::soak;

@@ -59,7 +59,9 @@ pub(crate) fn kill_marked(mark: &str) -> Vec<Process> {
         if left.is_empty() || begun.elapsed() > STUBBORN {
             return left;
         }
-        left.iter().for_each(|process| signal(process.pid, Signal::SIGKILL));
+        for process in &left {
+            signal(process.pid, Signal::SIGKILL);
+        }
         std::thread::yield_now();
     }
 }

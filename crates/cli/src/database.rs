@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rework_core::connect::Dsn;
 
-use crate::{dev, report, secret};
+use crate::{
+    dev,
+    report::{self, OrHint as _},
+    secret,
+};
 
 /// Where to look, in this order.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +36,10 @@ impl Choice {
             Some(text.clone())
         } else if let Some(path) = &self.file {
             let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read `{}`", path.display()))?;
+                .with_context(|| format!("cannot read `{}`", path.display()))
+                .or_hint(|| {
+                    "it is to hold one line: `postgres://user:password@host/database`".into()
+                })?;
             Some(text.trim().to_owned())
         } else {
             VARIABLES.into_iter().find_map(variable)

@@ -81,7 +81,9 @@ fn read(given: &str) -> anyhow::Result<Vec<u8>> {
         return Ok(bytes);
     }
     match given.strip_prefix('@') {
-        Some(path) => std::fs::read(path).with_context(|| format!("cannot read `{path}`")),
+        Some(path) => std::fs::read(path)
+            .with_context(|| format!("cannot read `{path}`"))
+            .or_hint(|| "behind `@` stands the name of a file; `-` is the standard input".into()),
         None => Ok(given.as_bytes().to_vec()),
     }
 }

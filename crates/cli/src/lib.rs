@@ -29,6 +29,7 @@ mod secret;
 pub mod table;
 mod task_text;
 pub mod time_text;
+mod usage;
 
 use crate::{args::Cli, context::Context};
 
@@ -44,11 +45,11 @@ pub fn main() -> ExitCode {
 }
 
 fn typed() -> anyhow::Result<ExitCode> {
-    let parser = args::parser();
+    let mut parser = args::parser();
     let args = argv::rewrite(&parser, std::env::args_os().collect());
-    let matches = match parser.try_get_matches_from(&args) {
+    let matches = match parser.try_get_matches_from_mut(&args) {
         Ok(matches) => matches,
-        Err(error) => return Ok(said_by_clap(&error)),
+        Err(error) => return Ok(usage::say(&error, &parser, &args)),
     };
     let name = matches.subcommand_name().unwrap_or_default().to_owned();
     let Cli { options, command } = Cli::from_arg_matches(&matches)?;
@@ -69,11 +70,4 @@ fn typed() -> anyhow::Result<ExitCode> {
     // What still runs in the background is nobody's any more.
     runtime.shutdown_background();
     ended
-}
-
-/// Help and version go to standard output and end well; what was typed wrongly ends with 2.
-fn said_by_clap(error: &clap::Error) -> ExitCode {
-    // A closed pipe is the only thing that can go wrong, and then nobody is there to be told.
-    let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

@@ -21,7 +21,7 @@ pub(crate) async fn read(paths: &[PathBuf], domain: Option<&str>) -> anyhow::Res
     for path in paths {
         let path = kind::absolute(path)
             .with_context(|| format!("`{}` has no absolute path", path.display()))?;
-        let kind = Kind::of_file(&path).map_err(|error| explained(&error, error.hint()))?;
+        let kind = Kind::of_file(&path).map_err(|error| hinted(error.to_string(), error.hint()))?;
         let mut operations = definitions(kind, &path).await?;
         operations.retain(|operation| domain.is_none_or(|domain| domain == operation.domain));
         let path = path.into_os_string().into_string().map_err(|path| {
@@ -32,7 +32,7 @@ pub(crate) async fn read(paths: &[PathBuf], domain: Option<&str>) -> anyhow::Res
         })?;
         modules.push(Module { kind, path, operations });
     }
-    refuse_twice(&modules).map_err(|error| explained(&error, error.hint()))?;
+    refuse_twice(&modules).map_err(|error| explained(&error, error.hint(), paths))?;
     Ok(modules)
 }
 
@@ -40,19 +40,28 @@ async fn definitions(kind: Kind, path: &Path) -> anyhow::Result<Vec<Definition>>
     match kind {
         Kind::Command => {
             let operations =
-                manifest::load(path).map_err(|error| explained(&error, error.hint()))?;
+                manifest::load(path).map_err(|error| explained(&error, error.hint(), &[path]))?;
             Ok(operations.into_iter().map(|operation| operation.definition).collect())
         }
         Kind::Rust | Kind::Python => inspect::inspect(path, inspect::TIMEOUT)
             .await
-            .map_err(|error| explained(&error, error.hint())),
+            .map_err(|error| explained(&error, error.hint(), &[path])),
     }
 }
 
-/// An error of ours, whose sentence holds all that there is to say, with its hint.
-fn explained(error: &dyn std::error::Error, hint: Option<String>) -> anyhow::Error {
-    match hint {
-        Some(hint) => hinted(error.to_string(), hint),
-        None => anyhow::anyhow!("{error}"),
-    }
+/// An error of ours, whose sentence holds all that there is to say, with its hint; where it has
+/// none, how to try again without harm.
+fn explained<P: AsRef<Path>>(
+    error: &dyn std::error::Error,
+    hint: Option<String>,
+    paths: &[P],
+) -> anyhow::Error {
+    let again = || {
+        let paths = paths.iter().map(|path| format!(" {}", path.as_ref().display()));
+        format!(
+            "mend it, and try: `rework register-operations --check{}`",
+            paths.collect::<String>()
+        )
+    };
+    hinted(error.to_string(), hint.unwrap_or_else(again))
 }

@@ -18,6 +18,7 @@ use anstyle::{AnsiColor, Style};
 
 use rework_core::error::Error as CoreError;
 use rework_monitor::Error as MonitorError;
+use tokio_postgres::error::DbError;
 
 use crate::{dev::DevError, escape, exit::Exit};
 
@@ -106,7 +107,8 @@ pub fn render(error: &anyhow::Error, colour: bool) -> String {
     for cause in error.chain().skip(1) {
         let words = cause.to_string();
         // Postgres's own errors were put in words by ours; others may repeat what they wrap.
-        if cause.is::<tokio_postgres::Error>() || said.contains(&words) {
+        let postgres = cause.is::<tokio_postgres::Error>() || cause.is::<DbError>();
+        if postgres || said.contains(&words) {
             continue;
         }
         line(&mut text, "caused by", ERROR, &words, colour);
@@ -125,6 +127,13 @@ fn hint_of(cause: &(dyn StdError + 'static)) -> Option<String> {
         .or_else(|| cause.downcast_ref::<CoreError>().and_then(CoreError::hint))
         .or_else(|| cause.downcast_ref::<MonitorError>().and_then(MonitorError::hint))
         .or_else(|| cause.downcast_ref::<DevError>().and_then(DevError::hint))
+}
+
+/// The last line of an error, in colour.
+pub(crate) fn hint(words: &str) -> String {
+    let mut text = String::new();
+    line(&mut text, "hint", HINT, words, true);
+    text
 }
 
 /// One labelled paragraph. What other programs put into a message cannot steer the terminal.

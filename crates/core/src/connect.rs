@@ -115,21 +115,42 @@ impl fmt::Debug for Dsn {
     }
 }
 
+/// `***` for whatever may be a password: between a user and `@`, and after each `password=`.
 fn redact(dsn: &str) -> String {
-    let after_scheme = dsn.find("://").map_or(0, |at| at + 3);
-    if let Some(at) = dsn[after_scheme..].rfind('@').map(|at| at + after_scheme)
-        && let Some(colon) = dsn[after_scheme..at].find(':').map(|c| c + after_scheme)
+    let mut text = dsn.to_owned();
+    let after_scheme = text.find("://").map(|at| at + 3);
+    let user = after_scheme.unwrap_or(0);
+    if let Some(at) = text[user..].rfind('@').map(|at| at + user)
+        && let Some(colon) = text[user..at].find(':').map(|colon| colon + user)
     {
-        return format!("{}:***{}", &dsn[..colon], &dsn[at..]);
+        text.replace_range(colon + 1..at, "***");
     }
-    match dsn.find("password=") {
-        Some(start) => {
-            let value = start + "password=".len();
-            let end = dsn[value..].find([' ', '&']).map_or(dsn.len(), |e| e + value);
-            format!("{}***{}", &dsn[..value], &dsn[end..])
-        }
-        None => dsn.to_owned(),
+    let mut from = 0;
+    while let Some(key) = text[from..].find("password").map(|key| key + from) {
+        from = key + "password".len();
+        let Some(given) = text[from..].trim_start().strip_prefix('=') else { continue };
+        let value = given.trim_start();
+        let start = text.len() - value.len();
+        let end = start + value_end(value, after_scheme.is_some());
+        text.replace_range(start..end, "***");
+        from = start;
     }
+    text
+}
+
+/// Where a value ends: at its closing quote, else before the next option.
+fn value_end(value: &str, in_url: bool) -> usize {
+    if value.starts_with('\'') {
+        let mut escaped = false;
+        let closing = value.char_indices().skip(1).find(|(_, letter)| {
+            let closes = *letter == '\'' && !escaped;
+            escaped = *letter == '\\' && !escaped;
+            closes
+        });
+        return closing.map_or(value.len(), |(at, _)| at + 1);
+    }
+    let ends = |letter: char| if in_url { letter == '&' } else { letter.is_whitespace() };
+    value.find(ends).unwrap_or(value.len())
 }
 
 /// One connection.
@@ -232,11 +253,16 @@ mod tests {
             ("postgres://me:s3cret@db:5432/x", "postgres://me:***@db:5432/x"),
             ("postgres://me@db/x", "postgres://me@db/x"),
             ("host=db password=s3cret user=me", "host=db password=*** user=me"),
+            ("host=db password = s3cret user=me", "host=db password = *** user=me"),
+            (r"password='s3 \'cr et' host=db", "password=*** host=db"),
+            ("password=s3:c@r&et host=db", "password=*** host=db"),
             ("postgres://db/x?user=me&password=s3cret", "postgres://db/x?user=me&password=***"),
+            ("postgres://me:s3@db/x?password=s3", "postgres://me:***@db/x?password=***"),
         ] {
             assert_eq!(redact(dsn), shown);
             assert_eq!(Dsn::parse(dsn).unwrap().redacted(), shown);
         }
+        assert_eq!(redact("me:s3cret@db"), "me:***@db", "though it names no database");
     }
 
     #[test]

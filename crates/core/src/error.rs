@@ -190,6 +190,10 @@ impl Error {
             }
             Error::SchemaNew { .. } => Some("use a newer `rework`".into()),
             Error::Refused { hint, .. } => hint.clone(),
+            Error::Database(e) if e.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Some(
+                "connect as a role that has this right, or have the owner of the schema grant it"
+                    .into(),
+            ),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Frames over a socket, both ways at once: a peer that does not read never keeps us from hearing
 //! it.
 
-use std::{io, os::fd::OwnedFd};
+use std::{collections::VecDeque, io, os::fd::OwnedFd};
 
 use serde::Serialize;
 use tokio::{io::Interest, net::UnixStream};
@@ -15,7 +15,7 @@ const READ_BYTES: usize = 16 << 10;
 pub struct Frames {
     socket: UnixStream,
     decoder: Decoder,
-    unsent: Vec<u8>,
+    unsent: VecDeque<u8>,
 }
 
 /// Why no more frames come.
@@ -34,7 +34,7 @@ impl Frames {
     pub fn over(socket: std::os::unix::net::UnixStream) -> io::Result<Frames> {
         socket.set_nonblocking(true)?;
         let socket = UnixStream::from_std(socket)?;
-        Ok(Frames { socket, decoder: Decoder::default(), unsent: Vec::new() })
+        Ok(Frames { socket, decoder: Decoder::default(), unsent: VecDeque::new() })
     }
 
     /// A new pair: our end, and the one that a child inherits.
@@ -49,9 +49,9 @@ impl Frames {
         if self.unsent.is_empty() {
             // A peer that is gone is noticed by reading.
             let sent = self.socket.try_write(&bytes).unwrap_or(0);
-            self.unsent.extend_from_slice(&bytes[sent..]);
+            self.unsent.extend(&bytes[sent..]);
         } else {
-            self.unsent.extend_from_slice(&bytes);
+            self.unsent.extend(&bytes);
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Frames {
             };
             let ready = self.socket.ready(interest).await?;
             if ready.is_writable() && !self.unsent.is_empty() {
-                match self.socket.try_write(&self.unsent) {
+                match self.socket.try_write(self.unsent.as_slices().0) {
                     Ok(sent) => drop(self.unsent.drain(..sent)),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(_) => self.unsent.clear(),

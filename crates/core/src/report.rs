@@ -71,6 +71,12 @@ pub async fn append_log(db: &Db, fence: Fence, lines: &[Line]) -> Result<()> {
     db.query(include_str!("sql/append_log.sql"), &params).await.map(drop)
 }
 
+/// How many lines of a run are in the log.
+pub async fn stored_lines(db: &Db, fence: Fence) -> Result<i64> {
+    let params: [Param<'_>; 2] = [(&fence.task, Type::INT8), (&fence.run, Type::INT8)];
+    Ok(db.query_one(include_str!("sql/stored_lines.sql"), &params).await?.get(0))
+}
+
 /// A task that a run schedules.
 #[derive(Debug, Clone)]
 pub struct Child {

@@ -54,7 +54,7 @@ impl Closing {
                 ..Closing::new(left, Outcome::Lost, format!("its worker left: {left}"))
             };
         }
-        let how = exit.map_or_else(|| "end not seen".to_owned(), words);
+        let how = exit.map_or_else(|| "end not seen".to_owned(), |exit| exit.to_string());
         let reason =
             if last_words.is_empty() { how.clone() } else { format!("{how}: {last_words}") };
         Closing::new(&reason, Outcome::Lost, format!("worker died: {how}"))
@@ -83,26 +83,9 @@ impl Closing {
     }
 }
 
-/// `exit code 3`, `signal 9 (killed)`.
-pub(crate) fn words(exit: Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exit code {code}"),
-        Exit::Signal { signal, .. } => signal_words(signal),
-    }
-}
-
-/// `signal 15 (terminated)`.
+/// `signal 15 (terminated)`: what the monitor itself was told.
 pub(crate) fn signal_words(signal: i32) -> String {
-    let name = match signal {
-        1 => "hung up",
-        2 => "interrupted",
-        6 => "aborted by itself",
-        9 => "killed",
-        11 => "segmentation fault",
-        15 => "terminated",
-        _ => return format!("signal {signal}"),
-    };
-    format!("signal {signal} ({name})")
+    Exit::Signal { signal, core: false }.to_string()
 }
 
 #[cfg(test)]

@@ -52,7 +52,11 @@ impl Error {
                  again: `rework monitor`"
                     .to_owned(),
             ),
-            Error::Containment(_) | Error::System { .. } => None,
+            Error::Containment(_) => Some(
+                "leave out `--containment` and `--memory`: the best that can be had is taken"
+                    .to_owned(),
+            ),
+            Error::System { .. } => None,
         }
     }
 }

@@ -25,6 +25,44 @@ pub enum Exit {
     },
 }
 
+impl std::fmt::Display for Exit {
+    /// `exit code 3`, `signal 9 (killed)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exit code {code}"),
+            Exit::Signal { signal, core } => {
+                let dumped = if *core { ", core dumped" } else { "" };
+                match signal_name(*signal) {
+                    Some(name) => write!(f, "signal {signal} ({name}{dumped})"),
+                    None => write!(f, "signal {signal}"),
+                }
+            }
+        }
+    }
+}
+
+/// What a signal means, in words, for those that end processes.
+pub fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "hung up",
+        2 => "interrupted",
+        3 => "quit",
+        4 => "illegal instruction",
+        6 => "aborted by itself",
+        7 => "bus error",
+        8 => "arithmetic error",
+        9 => "killed",
+        11 => "segmentation fault",
+        13 => "broken pipe",
+        14 => "alarm",
+        15 => "terminated",
+        24 => "out of processor time",
+        25 => "file too large",
+        31 => "bad system call",
+        _ => return None,
+    })
+}
+
 /// A child of this process. Dropping it neither kills nor forgets it: once it has ended, it is
 /// waited for on the next occasion.
 #[derive(Debug)]

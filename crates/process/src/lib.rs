@@ -30,7 +30,7 @@ mod sweep;
 mod tree;
 mod usage;
 
-pub use child::{Child, Exit};
+pub use child::{Child, Exit, signal_name};
 pub use containment::{Containment, ContainmentWish, MemoryWish, UnknownWish, Wish};
 pub use identity::{Identity, host_name};
 pub use launch::{Launch, LaunchError, launch};

@@ -32,6 +32,9 @@ use crate::{
 /// Longest scalar of an input that becomes a variable: Linux takes 128 KiB for one in all.
 const MAX_VARIABLE_BYTES: usize = 64 << 10;
 
+/// All of them together: arguments and environment share 2 MiB at most, often less.
+const MAX_VARIABLES_BYTES: usize = 512 << 10;
+
 /// The command of an operation, as the manifest says now.
 pub(crate) fn find(path: &Path, domain: &str, name: &str) -> Result<CommandOperation, String> {
     let operations = manifest::load(path).map_err(|error| error.to_string())?;
@@ -52,7 +55,7 @@ pub(crate) struct OutputFile {
 
 impl OutputFile {
     fn new(folder: PathBuf, form: Form) -> io::Result<OutputFile> {
-        DirBuilder::new().mode(0o700).recursive(true).create(&folder)?;
+        DirBuilder::new().mode(0o700).create(&folder)?;
         Ok(OutputFile { folder, form })
     }
 
@@ -161,10 +164,16 @@ fn scalars(input: &Payload) -> Vec<Variable> {
         Value::Bool(truth) => Some(truth.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     };
+    let mut left = MAX_VARIABLES_BYTES;
     object
         .into_iter()
         .filter_map(|(name, value)| Some((variable(&name), scalar(value)?)))
-        .filter(|(_, value)| !value.contains('\0') && value.len() <= MAX_VARIABLE_BYTES)
+        .filter(|(name, value)| {
+            let bytes = name.len() + value.len();
+            let fits = !value.contains('\0') && bytes <= MAX_VARIABLE_BYTES && bytes <= left;
+            left -= if fits { bytes } else { 0 };
+            fits
+        })
         .map(|(name, value)| (name.into(), value.into()))
         .collect()
 }

@@ -93,7 +93,7 @@ pub(crate) fn of_exit(exit: Exit, is_command: bool) -> Verdict {
         Exit::Code(0) => {
             Verdict::new(Outcome::Failed, "exit code 0 before the operation had returned")
         }
-        exit => Verdict::new(Outcome::Failed, words(exit)),
+        exit => Verdict::new(Outcome::Failed, exit.to_string()),
     }
 }
 
@@ -107,35 +107,6 @@ pub(crate) fn of_failure(failure: &Failure) -> Verdict {
         _ if failure.retry == Retry::GiveUp => Verdict::refused(first),
         "panic" => Verdict::new(Outcome::Failed, format!("panic: {first}")),
         _ => Verdict::new(Outcome::Failed, first),
-    }
-}
-
-/// `exit code 3`, `signal 9 (killed)`.
-pub(crate) fn words(exit: Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exit code {code}"),
-        Exit::Signal { signal, core } => {
-            let name = match signal {
-                1 => "hung up",
-                2 => "interrupted",
-                3 => "quit",
-                4 => "illegal instruction",
-                6 => "aborted by itself",
-                7 => "bus error",
-                8 => "arithmetic error",
-                9 => "killed",
-                11 => "segmentation fault",
-                13 => "broken pipe",
-                14 => "alarm",
-                15 => "terminated",
-                24 => "out of processor time",
-                25 => "file too large",
-                31 => "bad system call",
-                _ => "by the kernel's number",
-            };
-            let core = if core { ", core dumped" } else { "" };
-            format!("signal {signal} ({name}{core})")
-        }
     }
 }
 

@@ -13,7 +13,13 @@ pub(crate) struct Secrets(Vec<String>);
 impl Secrets {
     /// The DSN and its password.
     pub(crate) fn new(dsn: &str, password: Option<String>) -> Secrets {
-        let all = [Some(dsn.to_owned()), password];
+        // A URL may spell the password with percent signs.
+        let spelled = dsn
+            .split_once("://")
+            .and_then(|(_, rest)| rest.rsplit_once('@'))
+            .and_then(|(user, _)| user.split_once(':'))
+            .map(|(_, password)| password.to_owned());
+        let all = [Some(dsn.to_owned()), password, spelled];
         Secrets(all.into_iter().flatten().filter(|secret| !secret.is_empty()).collect())
     }
 
@@ -57,9 +63,10 @@ mod tests {
             ("PGHOST", "elsewhere"),
             ("DATABASE_URL", "z"),
             ("MY_DB", "postgres://me:s3cret@db/jobs"),
+            ("OTHER_DB", "postgres://me:s%33cret@db/other"),
             ("AWS_REGION", "eu"),
         ]);
-        let secrets = Secrets::new("postgres://me:s3cret@db/jobs", Some("s3cret".to_owned()));
+        let secrets = Secrets::new("postgres://me:s%33cret@db/jobs", Some("s3cret".to_owned()));
         let left = cleaned(all.clone(), &secrets, |_| false);
         assert_eq!(left, variables(&[("PATH", "/bin"), ("AWS_REGION", "eu")]));
         let asked = cleaned(all, &secrets, |name| name.starts_with("PG"));

@@ -11,6 +11,7 @@ use std::{
 
 use rework_core::{
     control::MemoryRung,
+    frames::{Frames, FramesError},
     operation::Definition,
     protocol::{self, FromRunner, ToRunner},
     validate::Schema,
@@ -23,9 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    ending,
     environment::{Secrets, cleaned},
-    frames::{Frames, FramesError},
     runner::PATIENCE,
 };
 
@@ -124,7 +123,7 @@ impl Probe {
         while let Ok(count @ 1..) = self.stderr.try_read(&mut said) {
             self.keep_last(&said[..count]);
         }
-        Err(Why::Silent { exit: ending::words(exit), said: self.last_words() })
+        Err(Why::Silent { exit: exit.to_string(), said: self.last_words() })
     }
 
     /// Lets it leave where it can be expected to, and sees to it that nothing of it is left.

@@ -7,11 +7,11 @@
 
 pub mod inspect;
 
+mod books;
 mod command;
 mod database;
 mod ending;
 mod environment;
-mod frames;
 mod life;
 mod lines;
 mod open_run;
@@ -25,4 +25,4 @@ mod runners;
 mod stream;
 mod work;
 
-pub use work::run;
+pub use work::{WorkerError, run};

@@ -7,13 +7,11 @@ use rework_core::{
     claim::Fence,
     control::{AbortCause, FromWorker, ToWorker},
     error::Error,
+    frames::Frames,
 };
 use tokio::time::{Instant, sleep_until};
 
-use crate::{
-    frames::Frames,
-    recorder::{Answer, Recorder},
-};
+use crate::recorder::{Answer, Recorder};
 
 /// Without a renewal for so long, a busy worker makes a lease of its own.
 const SILENCE: Duration = Duration::from_secs(8);
@@ -48,6 +46,7 @@ pub(crate) struct Life {
 enum Own {
     None,
     Adopting(Answer<Option<(i64, i64)>>),
+    Refused { again_at: Instant },
     Held { renew_at: Instant },
     Renewing(Answer<Option<String>>),
 }
@@ -116,6 +115,7 @@ impl Life {
         match message {
             None => {
                 self.control = None;
+                silence_own_output();
                 self.retire("its monitor was gone");
                 if held.is_none() {
                     return Some(Event::Retired);
@@ -139,6 +139,14 @@ impl Life {
             }
             Some(ToWorker::Start(_)) => None,
         }
+    }
+}
+
+/// The pipes to a monitor that is gone are broken: a word on them would be the worker's end.
+fn silence_own_output() {
+    if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
+        let _ = nix::unistd::dup2_stdout(&null);
+        let _ = nix::unistd::dup2_stderr(&null);
     }
 }
 
@@ -172,8 +180,16 @@ async fn live_alone(own: &mut Own, recorder: &Recorder, held: Option<Fence>) -> 
             Own::None => pending().await,
             Own::Adopting(answer) => match answer.await {
                 Ok(Ok(Some(_))) => *own = Own::Held { renew_at: Instant::now() + RENEWAL },
-                _ => return lost(own),
+                Ok(Ok(None)) | Err(_) => return lost(own),
+                Ok(Err(error)) => {
+                    tracing::warn!("a lease could not be made: {error}");
+                    *own = Own::Refused { again_at: Instant::now() + RENEWAL };
+                }
             },
+            Own::Refused { again_at } => {
+                sleep_until(*again_at).await;
+                *own = Own::Adopting(recorder.adopt());
+            }
             Own::Held { renew_at } => {
                 sleep_until(*renew_at).await;
                 let Some(fence) = held else { pending().await };

@@ -129,7 +129,7 @@ impl<'a> OpenRun<'a> {
                     }
                     Ok(())
                 }
-                frame = Runner::next(frames) => {
+                frame = Runner::next(frames), if room => {
                     if let Some(end) = self.on_frame(frame, recorder) {
                         return end;
                     }

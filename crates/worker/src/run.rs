@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     command::{OutputFile, too_large},
-    ending::{Verdict, of_exit, of_failure, words},
+    ending::{Verdict, of_exit, of_failure},
     life::Life,
     open_run::{End, OpenRun},
     operations::Operation,
@@ -129,7 +129,7 @@ fn judge(
         }
         End::Exited(exit) if !begun => Verdict {
             outcome: Outcome::Unbegun,
-            reason: Some(format!("its runner ended before it began: {}", words(exit))),
+            reason: Some(format!("its runner ended before it began: {exit}")),
         },
         End::Exited(exit) => of_exit(exit, output_file.is_some()),
         End::GraceOver | End::LeaseLost => {

@@ -3,15 +3,16 @@
 
 use std::{
     ffi::OsString,
-    fs::File,
+    fs::{DirBuilder, File},
     io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use rework_core::{
     control::{MemoryRung, Start},
+    frames::{Frames, FramesError},
     operation::Limits,
     protocol::{self, FromRunner, ToRunner},
     report::Line,
@@ -20,9 +21,7 @@ use rework_process::{Child, Containment, Exit, Launch, Tree};
 use tokio::time::Instant;
 
 use crate::{
-    ending::words,
     environment::{Secrets, Variable, cleaned},
-    frames::{Frames, FramesError},
     revision::Revision,
     stream::Stream,
 };
@@ -32,6 +31,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs shorter than this are not asked for their memory where it is not limited.
 const WORTH_A_LOOK: Duration = Duration::from_millis(100);
+
+/// Lines that a runner may write before its `hello`; one that goes on finds its pipe full.
+const MAX_EARLY_LINES: usize = 10_000;
 
 /// A process and what holds it.
 pub(crate) struct Runner {
@@ -113,9 +115,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 impl Nursery {
     /// As the monitor says.
-    pub(crate) fn new(start: &Start, page: File, secrets: Secrets) -> Nursery {
+    pub(crate) fn new(start: &Start, page: File, secrets: Secrets) -> io::Result<Nursery> {
         let containment = Containment::from_parts(start.cgroup.clone(), start.memory.clone());
-        Nursery { containment, mark: start.mark.clone(), page, secrets, number: 0 }
+        let nursery = Nursery { containment, mark: start.mark.clone(), page, secrets, number: 0 };
+        // Made here and nowhere else: a folder that somebody else made is not ours to trust.
+        DirBuilder::new().mode(0o700).create(nursery.folder())?;
+        Ok(nursery)
     }
 
     /// The page in which (task, run) is noted before its first instruction.
@@ -205,8 +210,8 @@ impl Runner {
                     Ok(None) => break,
                     Err(error) => return Err(StartError::Protocol(error.to_string())),
                 },
-                read = self.stdout.read(), if self.stdout.is_open() => self.stdout.split(&read?, lines),
-                read = self.stderr.read(), if self.stderr.is_open() => self.stderr.split(&read?, lines),
+                read = self.stdout.read(), if self.stdout.is_open() && lines.len() < MAX_EARLY_LINES => self.stdout.split(&read?, lines),
+                read = self.stderr.read(), if self.stderr.is_open() && lines.len() < MAX_EARLY_LINES => self.stderr.split(&read?, lines),
                 () = &mut late => return Err(StartError::Timeout(within)),
             }
         }
@@ -217,7 +222,7 @@ impl Runner {
             () = &mut late => return Err(StartError::Timeout(within)),
         };
         self.drain(lines)?;
-        Err(StartError::Ended { exit: words(exit), said: last_words(lines) })
+        Err(StartError::Ended { exit: exit.to_string(), said: last_words(lines) })
     }
 
     /// Reads all that is in its pipes now.

@@ -4,17 +4,18 @@ use std::{fs::File, future::pending, os::fd::AsFd, process::ExitCode, time::Dura
 
 use rework_core::{
     claim::{Claimant, Claimed},
-    complete::Recorded,
+    complete::{Completion, Outcome, Recorded},
     connect::Dsn,
     control::{FromWorker, PAGE_FD, Start, ToWorker},
     error::Error,
+    frames::Frames,
 };
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
     database::Database,
+    ending::Verdict,
     environment::Secrets,
-    frames::Frames,
     life::{Event, Life},
     operations::Operations,
     recorder::Recorder,
@@ -25,6 +26,12 @@ use crate::{
 
 /// After a claim that was refused for a reason that may pass.
 const CLAIM_RETRY: Duration = Duration::from_secs(1);
+
+/// An idle worker looks again so often while a claim of its own may still come to light.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// How long a worker that leaves waits for the database.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Why a worker could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -47,20 +54,22 @@ pub async fn run() -> Result<ExitCode, WorkerError> {
 }
 
 async fn live() -> Result<ExitCode, WorkerError> {
-    let mut control = control_socket()?;
+    let Ok(mut control) = control_socket() else { return Err(WorkerError::NoMonitor) };
     let Ok(Some(frame)) = control.next().await else { return Err(WorkerError::NoMonitor) };
     let Ok(ToWorker::Start(start)) = frame.message() else { return Err(WorkerError::NoMonitor) };
     rework_process::become_subreaper()?;
     let dsn = Dsn::parse(&start.dsn)?;
     let secrets = Secrets::new(&start.dsn, dsn.password());
     let page = inherited_page()?;
+    // Its memory and environment are no business of what its runners run as the same user.
+    nix::sys::prctl::set_dumpable(false).map_err(std::io::Error::from)?;
     let database = Database::new(dsn, format!("rework worker {}", start.worker));
     let recorder = Recorder::start(database, claimant(&start));
     let mut worker = Worker {
         workshop: Workshop {
             life: Life::new(control, recorder.clone())?,
             recorder,
-            nursery: Nursery::new(&start, page, secrets),
+            nursery: Nursery::new(&start, page, secrets)?,
             runners: Runners::new(&start),
             start_timeout: Duration::from_millis(start.start_timeout_ms),
         },
@@ -92,89 +101,125 @@ fn claimant(start: &Start) -> Claimant {
 struct Worker {
     workshop: Workshop,
     operations: Operations,
+    /// The monitor takes it for idle: the next run is news.
     idle: bool,
+}
+
+/// What is known of the next task.
+enum Next {
+    /// Nobody has looked.
+    Unknown,
+    /// There was none.
+    Nothing,
+    Task(Claimed),
 }
 
 impl Worker {
     async fn work(&mut self) -> Result<(), LeaseLost> {
-        let mut next = None;
+        let mut next = Next::Unknown;
         loop {
-            if let Some(reason) = self.workshop.life.retired() {
+            if let (Some(reason), Next::Unknown | Next::Nothing) =
+                (self.workshop.life.retired(), &next)
+            {
                 let reason = reason.to_owned();
                 self.leave(reason).await;
                 return Ok(());
             }
-            let claimed = match next.take() {
-                Some(claimed) => Some(claimed),
-                None => self.claim().await,
+            next = match next {
+                Next::Unknown => self.claim().await,
+                Next::Task(claimed) => self.handle(claimed).await?,
+                Next::Nothing => {
+                    self.wait().await;
+                    Next::Unknown
+                }
             };
-            match claimed {
-                Some(claimed) => next = self.handle(claimed).await?,
-                None => self.wait().await,
-            }
         }
     }
 
-    async fn claim(&mut self) -> Option<Claimed> {
-        match self.workshop.recorder.claim().await {
-            Ok(Ok(claimed)) => claimed,
-            Ok(Err(error)) => {
+    /// A worker that is told to leave meanwhile does not wait for a database that is away.
+    async fn claim(&mut self) -> Next {
+        let Workshop { life, recorder, .. } = &mut self.workshop;
+        let mut answer = recorder.claim();
+        let answered = loop {
+            tokio::select! {
+                biased;
+                answered = &mut answer => break Ok(answered),
+                event = life.next(None) => match event {
+                    Event::Woken | Event::Abort(..) => {}
+                    Event::Retired | Event::LeaseLost => {
+                        break timeout(LAST_WORDS, &mut answer).await;
+                    }
+                },
+            }
+        };
+        match answered {
+            Ok(Ok(Ok(Some(claimed)))) => Next::Task(claimed),
+            Ok(Ok(Err(error))) => {
                 tracing::warn!("nothing can be claimed: {error}");
                 sleep(CLAIM_RETRY).await;
-                None
+                Next::Unknown
             }
-            Err(_) => None,
+            Ok(Ok(Ok(None)) | Err(_)) | Err(_) => Next::Nothing,
         }
     }
 
-    /// Runs a task and records its end; gives the next one.
-    async fn handle(&mut self, claimed: Claimed) -> Result<Option<Claimed>, LeaseLost> {
+    /// Runs a task and records its end; gives the next one. What was claimed just when the worker
+    /// was told to leave goes back.
+    async fn handle(&mut self, claimed: Claimed) -> Result<Next, LeaseLost> {
+        let fence = claimed.fence;
+        let completion = if let Some(reason) = self.workshop.life.retired() {
+            let reason = Some(format!("its worker was leaving: {reason}"));
+            Completion::new(fence, Outcome::Unbegun, reason)
+        } else {
+            self.run(claimed).await?
+        };
+        let books = &self.workshop.recorder;
+        let leaving = self.workshop.life.retired().is_some();
+        let answered = if leaving {
+            books.complete(completion).await.map(|answer| answer.map(|recorded| (recorded, None)))
+        } else {
+            books.complete_and_claim(completion).await
+        };
+        let (recorded, next) = match answered {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                tracing::error!("the end of task {} could not be recorded: {error}", fence.task);
+                return Ok(Next::Unknown);
+            }
+            Err(_) => return Ok(Next::Unknown),
+        };
+        if recorded == Recorded::Stale {
+            tracing::warn!("run {} of task {} was not current any more", fence.run, fence.task);
+        }
+        Ok(next.map_or(Next::Nothing, Next::Task))
+    }
+
+    async fn run(&mut self, claimed: Claimed) -> Result<Completion, LeaseLost> {
         if std::mem::take(&mut self.idle) {
             self.workshop.life.tell(&FromWorker::Busy);
         }
         let fence = claimed.fence;
-        let operation = self.operations.get(claimed.version, &self.workshop.recorder).await;
-        let completion = match operation {
-            Ok(operation) => run::run(&mut self.workshop, &operation, claimed).await?,
-            Err(verdict) => {
-                rework_core::complete::Completion::new(fence, verdict.outcome, verdict.reason)
-            }
-        };
-        let books = &self.workshop.recorder;
-        let (recorded, next) = if self.workshop.life.retired().is_some() {
-            books.complete(completion).await.map(|answer| answer.map(|r| (r, None))).flat()
-        } else {
-            books.complete_and_claim(completion).await.flat()
-        };
-        match recorded {
-            Some(Recorded::Stale) => {
-                tracing::warn!("run {} of task {} was not current any more", fence.run, fence.task);
-            }
-            Some(_) => {}
-            None => tracing::error!("the end of task {} could not be recorded", fence.task),
+        match self.operations.get(claimed.version, &self.workshop.recorder).await {
+            Ok(operation) => run::run(&mut self.workshop, &operation, claimed).await,
+            Err(Verdict { outcome, reason }) => Ok(Completion::new(fence, outcome, reason)),
         }
-        Ok(next)
     }
 
     /// Until something may be ready, or it is time to leave.
     async fn wait(&mut self) {
-        let Workshop { life, runners, .. } = &mut self.workshop;
+        let Workshop { life, runners, recorder, .. } = &mut self.workshop;
+        let again = recorder.is_in_doubt().then(|| Instant::now() + LOOK_AGAIN);
         self.idle = true;
         life.tell(&FromWorker::Idle);
         loop {
-            let expires = runners.expires();
-            let too_long = async {
-                match expires {
-                    Some(at) => sleep_until(at).await,
-                    None => pending().await,
-                }
-            };
+            let too_long = until(runners.expires());
             tokio::select! {
                 event = life.next(None) => match event {
                     Event::Woken | Event::Retired | Event::LeaseLost => return,
                     Event::Abort(..) => {}
                 },
                 () = too_long => runners.expire().await,
+                () = until(again) => return,
             }
         }
     }
@@ -183,37 +228,23 @@ impl Worker {
     async fn leave(&mut self, reason: String) {
         let Workshop { life, recorder, .. } = &mut self.workshop;
         life.tell(&FromWorker::Leaving { reason: reason.clone() });
-        if let Ok(Err(error)) = recorder.leave(reason).await {
+        if let Ok(Ok(Err(error))) = timeout(LAST_WORDS, recorder.leave(reason)).await {
             tracing::warn!("the worker's end could not be recorded: {error}");
         }
     }
 }
 
-/// An answer of the recorder, in two parts; what failed is logged here.
-trait Flat {
-    fn flat(self) -> (Option<Recorded>, Option<Claimed>);
-}
-
-impl<E: std::fmt::Display> Flat for Result<Result<(Recorded, Option<Claimed>), Error>, E> {
-    fn flat(self) -> (Option<Recorded>, Option<Claimed>) {
-        match self {
-            Ok(Ok((recorded, next))) => (Some(recorded), next),
-            Ok(Err(error)) => {
-                tracing::error!("{error}");
-                (None, None)
-            }
-            Err(stopped) => {
-                tracing::error!("{stopped}");
-                (None, None)
-            }
-        }
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
     }
 }
 
 /// Standard input, which is the monitor's end of a socket pair.
-fn control_socket() -> Result<Frames, WorkerError> {
+fn control_socket() -> std::io::Result<Frames> {
     let fd = std::io::stdin().as_fd().try_clone_to_owned()?;
-    Ok(Frames::over(fd.into())?)
+    Frames::over(fd.into())
 }
 
 /// The page that the monitor passed: opened again by its number, so that no fd is made of thin air.

@@ -13,7 +13,7 @@ use crate::{context::Context, exit::Exit, host, modules};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Serve this domain; may be given again. Left out: every domain that has operations here
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     domain: Vec<String>,
     /// Workers of each domain that are kept when there is nothing to do; left out: as many as
     /// `--maxworkers`

@@ -3,7 +3,9 @@
 
 use std::process::ExitCode;
 
-use crate::context::Context;
+use rework_worker::WorkerError;
+
+use crate::{context::Context, report::hinted};
 
 /// Run tasks for a monitor, which starts this and speaks to it on standard input
 #[derive(Debug, clap::Args)]
@@ -15,5 +17,8 @@ pub struct Args {
 
 /// Works until the monitor or its own limits let it go.
 pub async fn run(Args { domain: _ }: Args, _context: &Context) -> anyhow::Result<ExitCode> {
-    Ok(rework_worker::run().await?)
+    rework_worker::run().await.map_err(|error| match error {
+        WorkerError::NoMonitor => hinted(error.to_string(), "start one: `rework monitor`"),
+        error => error.into(),
+    })
 }

@@ -1,5 +1,5 @@
 -- claim: up to $7 ready tasks of domain $5 that host $4 with capabilities $6 can run, for worker $1,
--- while lease $2 is still of epoch $3.
+-- while that worker is not in the books as dead and lease $2 is still of epoch $3.
 --
 -- The front of every lane is looked at without a lock; then the best lane's ready rows are locked
 -- and, only if somebody else holds them all, the next lane's.
@@ -11,6 +11,7 @@ with served as materialized (
        and (lane.host is null or lane.host = $4)
        and lane.capabilities <@ $6::text[]
        and exists (select from rework.lease where lease.id = $2 and lease.epoch = $3)
+       and exists (select from rework.worker where worker.id = $1 and worker.finished_at is null)
 ),
 fronts as materialized (
     select served.id as lane, front.priority, front.position

@@ -53,7 +53,7 @@ ended as (
            -- 1, 2, 4 … seconds up to an hour, and up to a tenth more, so that what failed together
            -- does not come back together.
            delayed_until = case when verdict.next = 'delayed' then clock_timestamp()
-               + coalesce($11, least(3600, power(2, least(task.attempt - 1, 12))) * 1000 * (1 + random() / 10))
+               + least(coalesce($11, least(3600, power(2, least(task.attempt - 1, 12))) * 1000 * (1 + random() / 10)), 31536000000)
                * interval '1 millisecond' else task.delayed_until end,
            started_at = case when verdict.next in ('queued', 'delayed') then null else verdict.started_at end,
            finished_at = case when verdict.next in ('queued', 'delayed') then null else clock_timestamp() end,

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, future::pending, time::Duration};
 use rework_core::{
     claim::Payload,
     frame::Frame,
+    frames::FramesError,
     protocol::{FromRunner, ToRunner},
     report::{Child, Line},
 };
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use super::{End, OpenRun};
 use crate::{
     ending::Sentence,
-    frames::FramesError,
+    lines::MAX_LINE_BYTES,
     recorder::{Answer, Recorder},
 };
 
@@ -62,6 +63,10 @@ impl OpenRun<'_> {
         recorder: &Recorder,
     ) -> Option<End> {
         if run_of(&message) != Some((self.fence.task, self.fence.run)) {
+            if is_late(&message) {
+                tracing::debug!("a frame of a run that has ended was left aside");
+                return None;
+            }
             self.pass(Sentence::Broken("a frame of a run that is not open".to_owned()));
             return None;
         }
@@ -69,10 +74,7 @@ impl OpenRun<'_> {
             FromRunner::Done { .. } => return Some(End::Done),
             FromRunner::Failed(failure) => return Some(End::Failed(failure)),
             FromRunner::Log { level, logger, .. } => {
-                let level = known_level(&level);
-                let at = chrono::Utc::now();
-                let stream = stream_of(&logger);
-                self.lines.push(Line { at, stream, level, bytes: body, whole: true });
+                self.log(known_level(&level), &stream_of(&logger), &body);
             }
             FromRunner::Progress { done, total, message, .. } => {
                 let progress = json!({"done": done, "total": total, "message": message});
@@ -114,6 +116,17 @@ impl OpenRun<'_> {
             }
         }
         None
+    }
+
+    /// A line longer than a row is several, as on the streams.
+    fn log(&mut self, level: &'static str, stream: &str, text: &[u8]) {
+        let at = chrono::Utc::now();
+        let pieces = text.len().div_ceil(MAX_LINE_BYTES).max(1);
+        self.lines.extend((1..=pieces).map(|piece| {
+            let from = (piece - 1) * MAX_LINE_BYTES;
+            let bytes = text[from..text.len().min(piece * MAX_LINE_BYTES)].to_vec();
+            Line { at, stream: stream.to_owned(), level, bytes, whole: piece == pieces }
+        }));
     }
 
     pub(super) fn on_scheduled(&mut self, scheduled: (u32, Result<Option<i64>, String>)) {
@@ -162,6 +175,17 @@ fn run_of(message: &FromRunner) -> Option<(i64, i64)> {
 /// A logger's name as the log can hold it: one that it refused would take the lines beside it along.
 fn stream_of(logger: &str) -> String {
     logger.chars().take(MAX_LOGGER_CHARS).map(|c| if c == '\0' { '\u{2400}' } else { c }).collect()
+}
+
+/// What may come of a run after its end from a thread that did not know of it.
+fn is_late(message: &FromRunner) -> bool {
+    matches!(
+        message,
+        FromRunner::Log { .. }
+            | FromRunner::Progress { .. }
+            | FromRunner::Output { .. }
+            | FromRunner::Store { .. }
+    )
 }
 
 /// The levels that the log knows; what a runner calls otherwise is `INFO`.
