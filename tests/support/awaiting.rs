@@ -70,6 +70,6 @@ impl Installation {
     /// Kills what is left; nothing should be. For tests that say so at their end.
     #[track_caller]
     pub(crate) fn assert_no_process_left(&self) {
-        self.until("no process of the test is left", || processes::marked(&self.host).is_empty());
+        self.until("no process of the test is left", || processes::marked(self.host()).is_empty());
     }
 }

@@ -2,13 +2,10 @@
 //! monitors that belong to them, and what the tables say. When it goes, everything goes.
 
 use std::cell::Cell;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use rework_core::state::State;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,7 +15,6 @@ use super::monitor::Monitor;
 use super::processes;
 use super::session::Session;
 use super::task::Task;
-use super::wait;
 
 /// A database and a host, for one test.
 pub(crate) struct Installation {

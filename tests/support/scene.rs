@@ -25,7 +25,7 @@ impl Installation {
                 let _ = writeln!(text, "{table} {row}");
             }
         }
-        for process in processes::marked(&self.host) {
+        for process in processes::marked(self.host()) {
             let _ = writeln!(text, "process {process:?}");
         }
         for number in 1.. {

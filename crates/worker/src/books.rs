@@ -73,10 +73,13 @@ impl Books {
         let db = &mut self.database;
         match entry {
             Entry::Lines(fence, lines) => self.append(fence, &lines).await,
-            Entry::Begin(fence, elapsed_ms, revision) => noted(
-                db.until_answered(async |db| report::begin(db, fence, elapsed_ms, &revision).await)
-                    .await,
-            ),
+            Entry::Begin(fence, began, revision) => {
+                let begin = async |db: &_| {
+                    let elapsed_ms = began.elapsed().as_millis() as i64;
+                    report::begin(db, fence, elapsed_ms, &revision).await
+                };
+                noted(db.until_answered(begin).await);
+            }
             Entry::Save(fence, progress, output) => noted(
                 db.until_answered(async |db| {
                     report::save(db, fence, progress.as_deref(), &output).await

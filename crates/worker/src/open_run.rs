@@ -211,7 +211,7 @@ impl<'a> OpenRun<'a> {
         }
         if !self.begin_noted && now >= self.began + NOTE_BEGIN {
             self.begin_noted = true;
-            recorder.begin(self.fence, self.elapsed_ms(), self.revision.clone());
+            recorder.begin(self.fence, self.began, self.revision.clone());
         }
         if due(self.flush_at) {
             self.flush(recorder);

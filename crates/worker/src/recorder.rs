@@ -45,7 +45,7 @@ pub(crate) type Answer<T> = oneshot::Receiver<Result<T>>;
 /// What is to be told or asked.
 pub(crate) enum Entry {
     Lines(Fence, Vec<Line>),
-    Begin(Fence, i64, String),
+    Begin(Fence, Instant, String),
     Save(Fence, Option<String>, Payload),
     Unkillable(Fence, String),
     Child(Fence, Box<Child>, oneshot::Sender<Result<Option<i64>>>),
@@ -94,9 +94,9 @@ impl Recorder {
         self.gauge.waiting.get() > MAX_WAITING_BYTES
     }
 
-    /// The run's code began so many milliseconds ago.
-    pub(crate) fn begin(&self, fence: Fence, elapsed_ms: i64, revision: String) {
-        self.tell(Entry::Begin(fence, elapsed_ms, revision));
+    /// The run's code began at this moment.
+    pub(crate) fn begin(&self, fence: Fence, began: Instant, revision: String) {
+        self.tell(Entry::Begin(fence, began, revision));
     }
 
     /// Progress and output under way.
