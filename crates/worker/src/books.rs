@@ -74,11 +74,11 @@ impl Books {
         match entry {
             Entry::Lines(fence, lines) => self.append(fence, &lines).await,
             Entry::Begin(fence, began, revision) => {
-                let begin = async |db: &_| {
+                let note = async |db: &_| {
                     let elapsed_ms = began.elapsed().as_millis() as i64;
                     report::begin(db, fence, elapsed_ms, &revision).await
                 };
-                noted(db.until_answered(begin).await);
+                noted(db.until_answered(note).await);
             }
             Entry::Save(fence, progress, output) => noted(
                 db.until_answered(async |db| {

@@ -4,6 +4,8 @@ use std::{collections::HashMap, path::PathBuf, rc::Rc};
 
 use rework_core::{
     claim::{OperationVersion, Payload, Placed},
+    complete::Outcome,
+    error::Error,
     kind::Kind,
     operation::Definition,
     validate::Schema,
@@ -45,7 +47,13 @@ impl Operations {
             Verdict::refused(format!("the operation cannot be loaded: {why}"))
         };
         let placed = match recorder.placed(version).await {
-            Ok(answer) => answer.map_err(|error| gone(&error))?,
+            Ok(Ok(placed)) => placed,
+            // Unregistered on this host since the claim: another host may still run it.
+            Ok(Err(Error::NoRow)) => {
+                let reason = Some("this host does not run the operation any more".to_owned());
+                return Err(Verdict { outcome: Outcome::Unbegun, reason });
+            }
+            Ok(Err(error)) => return Err(gone(&error)),
             Err(stopped) => return Err(gone(&stopped)),
         };
         let operation = Rc::new(Operation::new(placed).map_err(|why| gone(&why))?);
