@@ -26,6 +26,7 @@ pub mod nearest;
 pub mod operation;
 pub mod operation_schema;
 pub mod partition;
+pub mod pool;
 pub mod protocol;
 pub mod quantity;
 pub mod read_log;

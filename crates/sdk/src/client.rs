@@ -1,8 +1,8 @@
 //! A client of the queue: schedules tasks, waits for their ends, reads what they left.
 //!
-//! It has one connection, shared by its clones, and makes a new one where that was lost. What can be
-//! done twice without harm is then done again; a task is scheduled once, and fails with the
-//! connection, since nobody knows then whether it is there.
+//! It schedules over a pool of connections, and does all else over one more, shared by its clones; it
+//! makes new ones where they were lost. What can be done twice without harm is then done again; a
+//! task is scheduled once, and fails with the connection, since nobody knows then whether it is there.
 
 mod connection;
 mod request;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rework_core::claim::Payload;
 use rework_core::connect::Dsn;
+use rework_core::pool::Pool;
 use rework_core::read_log::{Reader, Selection};
 use rework_core::state::State;
 use rework_core::{abort_task, error, show_task, wait_task};
@@ -31,7 +32,7 @@ const SERVER_AWAY: Duration = Duration::from_secs(600);
 /// Between two tries to reach it.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A client of the queue. Clones share its connection.
+/// A client of the queue. Clones share its connections.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rework::Error> {
@@ -52,6 +53,9 @@ pub struct Client(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     dsn: Dsn,
+    /// For scheduling: from many places at once.
+    pool: Pool,
+    /// For everything else.
     connection: Mutex<Option<Arc<Connection>>>,
 }
 
@@ -68,7 +72,9 @@ impl Client {
     /// Connects to `postgres://…` or `host=… …`; what that leaves out comes from `PGHOST` and its
     /// like. The schema has to be there and of a version that fits.
     pub async fn connect(dsn: &str) -> Result<Client, Error> {
-        let shared = Shared { dsn: Dsn::parse(dsn)?, connection: Mutex::new(None) };
+        let dsn = Dsn::parse(dsn)?;
+        let pool = Pool::new(&dsn, connection::WHO)?;
+        let shared = Shared { dsn, pool, connection: Mutex::new(None) };
         shared.connection().await?;
         Ok(Client(Arc::new(shared)))
     }

@@ -9,7 +9,7 @@ use rework_core::wait_task::CHANNEL;
 use tokio::sync::{OnceCell, broadcast};
 
 /// What the server calls us.
-const WHO: &str = "rework client";
+pub(super) const WHO: &str = "rework client";
 
 /// Ends that a waiting task may be behind; one that missed some looks.
 const ENDS: usize = 1024;

@@ -125,10 +125,7 @@ impl<'a> Request<'a> {
         };
         let task = match self.target {
             Target::Transaction(transaction) => schedule::schedule(transaction, &request).await?,
-            Target::Client(client) => {
-                let connection = client.0.connection().await?;
-                schedule::schedule(connection.db().client(), &request).await?
-            }
+            Target::Client(client) => client.0.pool.schedule(&request).await?,
         };
         Ok(task)
     }
