@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rework_core::state::State;
 use serde_json::{Value, json};
 
-use crate::support::scale::count;
+use crate::support::scale;
 use crate::support::{Installation, installation, wait};
 
 /// Aims at an end: earlier after an abort that came too late, later after one that came in time.
@@ -38,30 +38,31 @@ impl Aim {
 #[test]
 fn an_abort_that_races_with_the_end_of_a_function() {
     let place = Installation::with_fixture();
-    race(&place, ("sleep", json!(0.01)), ("double", json!(7)), Aim::at(15), count(40, 700));
+    let schedule = || {
+        let raced = place.schedule_many("sleep", &[json!(0.01)])[0];
+        (raced, place.schedule_many("double", &[json!(7)])[0])
+    };
+    race(&place, schedule, Aim::at(15), scale::count(40, 700));
 }
 
 #[test]
 fn an_abort_that_races_with_the_end_of_a_command() {
     let place = Installation::new();
-    place.register([installation::fixture(), installation::manifest("stubborn.toml")]);
-    race(&place, ("brief", Value::Null), ("brief", Value::Null), Aim::at(30), count(20, 300));
+    place.register([installation::manifest("stubborn.toml")]);
+    let schedule = || {
+        let raced = place.schedule_many("brief", &[Value::Null])[0];
+        (raced, place.schedule_many("brief", &[Value::Null])[0])
+    };
+    race(&place, schedule, Aim::at(30), scale::count(20, 300));
 }
 
-/// Two tasks for one worker; the first one is aborted at about its end.
-fn race(
-    place: &Installation,
-    first: (&str, Value),
-    second: (&str, Value),
-    mut aim: Aim,
-    times: usize,
-) {
+/// Two tasks for one worker, again and again; the first one is aborted at about its end.
+fn race(place: &Installation, schedule: impl Fn() -> (i64, i64), mut aim: Aim, times: usize) {
     let _monitor = place.monitor(&["--maxworkers", "1"]);
-    let worker = place.done(place.schedule_many(second.0, &[second.1.clone()])[0]).worker;
-    let mut races = 0;
-    while races < times {
-        let raced = place.schedule_many(first.0, &[first.1.clone()])[0];
-        let next = place.schedule_many(second.0, &[second.1.clone()])[0];
+    let worker = place.done(schedule().1).worker;
+    let mut close = 0;
+    while close < times {
+        let (raced, next) = schedule();
         wait::pass(aim.delay);
         let sql = "select rework.abort($1, 'in a race')";
         let answer: String = place.session().one(sql, &[&raced]);
@@ -73,15 +74,15 @@ fn race(
             "done" => assert_eq!(ended.state, State::Done, "{}", ended.reason()),
             other => panic!("the abort was answered with `{other}`"),
         }
-        let done = place.done(next);
-        assert_eq!((done.run, done.attempt), (1, 1), "not touched\n{}", place.scene());
-        assert_eq!(done.worker, worker, "nobody died");
+        let next = place.done(next);
+        assert_eq!((next.run, next.attempt), (1, 1), "not touched\n{}", place.scene());
+        assert_eq!(next.worker, worker, "nobody died");
         // Its grace is 3 s: whoever waited for that did not see that the task had ended.
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
         // Too early is no race.
-        races += usize::from(answer != "aborted");
+        close += usize::from(answer != "aborted");
         aim.learn(ended.state == State::Aborted);
     }
-    eprintln!("{}: {times} races, {} aborted, {} done", first.0, aim.won, aim.lost);
+    eprintln!("{times} races: {} aborted, {} done", aim.won, aim.lost);
     assert!(aim.won > 0 && aim.lost > 0, "they did not race: {} and {}", aim.won, aim.lost);
 }

@@ -34,7 +34,9 @@ pub(crate) fn refused_within(
     assert_eq!(said.code(), Some(code), "the exit code of {said}");
     let text = said.stderr();
     assert!(text.contains("error: ") && text.contains("hint: "), "{said}");
-    words.iter().for_each(|word| assert!(text.contains(word), "no `{word}` in {said}"));
+    for word in words {
+        assert!(text.contains(word), "no `{word}` in {said}");
+    }
     assert!(said.stdout().is_empty(), "{said}");
     let password = String::from_utf8(server::config().get_password().unwrap().to_vec()).unwrap();
     let secrets = [password.as_str(), WRONG_PASSWORD];
@@ -143,10 +145,11 @@ fn what_has_ended_is_told() {
     let place = place();
     let task = place.rework(["schedule", "noinput"]).ok().id().to_string();
     place.rework(["abort-task", &task]).ok();
-    for command in ["abort-task"] {
-        let said = place.rework([command, &task]).exits(1);
-        assert!(said.stderr().contains("it is aborted"), "{said}");
-    }
+    let said = place.rework(["abort-task", &task]).exits(1);
+    assert!(said.stderr().contains("it is aborted"), "{said}");
+    place.rework(["retry-task", &task]).ok();
+    let said = place.rework(["retry-task", &task]).exits(1);
+    assert!(said.stderr().contains("queued"), "{said}");
 }
 
 #[test]

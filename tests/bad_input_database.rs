@@ -102,11 +102,7 @@ fn no_such_database() {
 #[test]
 fn no_schema() {
     let place = place(Database::empty());
-    each_refused(
-        &place,
-        &place.dsn(),
-        &["there is no rework schema in database", "rework init-db"],
-    );
+    each_refused(&place, place.dsn(), &["there is no rework schema in database", "rework init-db"]);
     let sql = "select count(*) from pg_namespace where nspname = 'rework'";
     assert_eq!(place.session().one::<i64>(sql, &[]), 0, "and none was made");
 }
@@ -115,7 +111,7 @@ fn no_schema() {
 fn an_old_schema() {
     let place = place(Database::new());
     place.session().run("update rework.version set schema = 1, serves = 1");
-    each_refused(&place, &place.dsn(), &["at version 1, this `rework` needs", "rework init-db"]);
+    each_refused(&place, place.dsn(), &["at version 1, this `rework` needs", "rework init-db"]);
 }
 
 #[test]
@@ -123,7 +119,7 @@ fn a_new_schema() {
     let place = place(Database::new());
     place.session().run("update rework.version set schema = 999, serves = 998");
     let words = ["at version 999 and serves binaries from 998 on", "use a newer `rework`"];
-    each_refused(&place, &place.dsn(), &words);
+    each_refused(&place, place.dsn(), &words);
     refused(&place, place.rework(["init-db"]), 1, &words);
 
     place.session().run("update rework.version set serves = 1");

@@ -200,16 +200,16 @@ fn ended(
     stage: &Stage,
     begun: &Begun,
     event: chrono::DateTime<Utc>,
-    state: State,
+    wanted: State,
 ) -> (String, i64, i32) {
-    let ended = stage.place.ended(begun.task);
+    let task = stage.place.ended(begun.task);
     assert!(!processes::is_alive(begun.pid), "{} lives\n{}", begun.pid, stage.place.scene());
-    assert_eq!(ended.state, state, "{}\n{}", ended.reason(), stage.place.scene());
-    let took = ended.ended() - event;
+    assert_eq!(task.state, wanted, "{}\n{}", task.reason(), stage.place.scene());
+    let took = task.ended() - event;
     assert!(took.as_seconds_f64() <= 1.0, "recorded after {took}\n{}", stage.place.scene());
     let sql = "select losses from rework.task where id = $1";
     let losses: i32 = stage.place.session().one(sql, &[&begun.task]);
-    (ended.reason().to_owned(), ended.run, losses)
+    (task.reason().to_owned(), task.run, losses)
 }
 
 /// Waits until the beginning of the run is in the books, as it is after 100 ms.

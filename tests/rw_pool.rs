@@ -26,7 +26,9 @@ fn rw_11_scaling() {
     for _ in 0..2 {
         tasks.push(place.schedule_plain("forever"));
     }
-    tasks.iter().for_each(|task| drop(place.writes(*task, "for ever")));
+    for task in &tasks {
+        place.writes(*task, "for ever");
+    }
     assert_eq!(live(&place), 3, "exactly two more");
 
     for _ in 0..2 {
@@ -39,7 +41,9 @@ fn rw_11_scaling() {
 
     let ids: Vec<String> = tasks.iter().map(i64::to_string).collect();
     place.rework(["abort-task"]).args(&ids).ok();
-    tasks.iter().for_each(|task| assert_eq!(place.ended(*task).state, State::Aborted));
+    for task in &tasks {
+        assert_eq!(place.ended(*task).state, State::Aborted);
+    }
     place.until("one worker is left", || live(&place) == 1);
     let sql = "select reason from rework.worker where finished_at is not null";
     assert_eq!(place.session().all::<String>(sql, &[]), ["explicit shutdown"; 3]);
@@ -61,7 +65,9 @@ fn rw_12_a_pool_may_be_empty() {
     assert_eq!(place.session().one::<i64>(steps, &[]), 1, "all were made in one step");
     assert_eq!(live(&place), 4);
     std::fs::write(&gate, "").unwrap();
-    tasks.iter().for_each(|task| drop(place.done(*task)));
+    for task in tasks {
+        place.done(task);
+    }
     place.until("no worker is left", || live(&place) == 0);
     place.done(place.schedule("double", 1));
 }

@@ -154,7 +154,8 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn shown(path: &PathBuf) -> String {
+fn shown(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
 
