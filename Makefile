@@ -9,6 +9,9 @@ target := $(or $(CARGO_TARGET_DIR),target)
 # Rust's installer puts cargo here, and tells only new shells.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
+# Tests wait for other processes most of the time: more of them than processors.
+export RUST_TEST_THREADS ?= 4
+
 .PHONY: help demo test soak bench build install lint docs have-cargo
 
 help:
