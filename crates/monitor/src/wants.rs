@@ -2,8 +2,10 @@
 //!
 //! A busy queue must pay nothing for notifications, and no task may be missed. So a domain is
 //! published when its first worker is idle, and once that is committed, that worker looks again:
-//! whatever was committed before was seen by the look, whatever came later was notified. It is
-//! withdrawn lazily, by a tick since whose predecessor no worker of it was idle.
+//! whatever was committed before was seen by the look, and whoever reads the wants from then on
+//! notifies. A transaction that has read them before, and commits after the look, does neither: the
+//! tick finds its task within a second. A domain is withdrawn lazily, by a tick since whose
+//! predecessor no worker of it was idle.
 
 use std::collections::BTreeSet;
 
