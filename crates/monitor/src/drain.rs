@@ -1,6 +1,7 @@
 //! Draining: how a monitor ends. Nothing new is claimed; what runs gets the grace, then it is
-//! aborted; who has not left some time later is killed. Each further signal means: the next step,
-//! now.
+//! aborted; who has not left some time later is killed. Workers of earlier monitors cannot be told
+//! to abort: they are killed when the grace is over. A second signal kills everybody at once, and
+//! the monitor leaves as soon as that is recorded, or cannot be; a third one ends it on the spot.
 
 use std::{
     iter,
@@ -11,7 +12,7 @@ use crate::{
     closing::{MONITOR_EXIT, Sentence, signal_words},
     event::{Action, Finish},
     state::State,
-    worker::{Doing, Worker},
+    worker::{Doing, Origin, Worker},
 };
 
 /// From the abort of what runs to the killing of who has not left: more than the usual grace of an
@@ -20,6 +21,12 @@ const ABORT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// From the killing to leaving, recorded or not: the host's next monitor records what is left.
 const RECORD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// From the second signal to leaving, when the database does not answer.
+const HURRY: Duration = Duration::from_secs(1);
+
+/// And from an answer: looks are a second apart, and what answers can record too.
+const HEARD: Duration = Duration::from_secs(2);
 
 /// How often it is said what is waited for.
 const WORD: Duration = Duration::from_secs(5);
@@ -42,12 +49,36 @@ enum Phase {
     Abort,
     /// Who is left is killed.
     Kill,
+    /// The same, because of a second signal; whatever answers, it is over at this moment.
+    Now { latest: Instant },
 }
 
 impl Drain {
     /// Whatever a worker has is to be aborted.
     pub(crate) fn aborts(&self) -> bool {
         self.phase == Phase::Abort
+    }
+
+    /// Somebody asked twice.
+    pub(crate) fn hurries(&self) -> bool {
+        matches!(self.phase, Phase::Now { .. })
+    }
+
+    /// It ends only when this worker has ended.
+    fn awaits(&self, worker: &Worker) -> bool {
+        match worker.origin {
+            Origin::Ours => true,
+            // It lives by a lease of its own, and that was not taken away.
+            Origin::Left => self.finish != Finish::LeaseLost,
+            Origin::LeftElsewhere => false,
+        }
+    }
+
+    fn sentence(&self) -> Sentence {
+        match self.finish {
+            Finish::Asked(_) => Sentence::Drained,
+            Finish::LeaseLost => Sentence::LeaseLost,
+        }
     }
 
     /// Why the workers leave.
@@ -62,9 +93,17 @@ impl Drain {
 impl State {
     /// Somebody wants the monitor to end.
     pub(crate) fn signalled(&mut self, signal: i32, now: Instant) {
-        if self.drain.is_some() {
+        if let Some(drain) = &mut self.drain {
             tracing::info!("{} again: no more waiting", signal_words(signal));
-            self.next_phase(now);
+            if drain.hurries() {
+                self.give_up();
+                return;
+            }
+            drain.phase = Phase::Now { latest: now + RECORD_PATIENCE };
+            drain.until = Some(now + HURRY);
+            self.kill_all();
+            // The answer tells whether the database can still record anything.
+            self.actions.push(Action::Look);
             return;
         }
         let drain = Drain {
@@ -87,22 +126,34 @@ impl State {
             return;
         }
         tracing::error!("the lease was taken away: all workers are killed");
-        let until = Some(now + RECORD_PATIENCE);
-        let (finish, phase) = (Finish::LeaseLost, Phase::Kill);
-        self.drain = Some(Drain { finish, phase, until, next_word: now + RECORD_PATIENCE });
-        self.kill_all(Sentence::LeaseLost);
+        let hurried = self.drain.take().filter(Drain::hurries);
+        let (phase, until) = match hurried {
+            Some(drain) => (drain.phase, drain.until),
+            None => (Phase::Kill, Some(now + RECORD_PATIENCE)),
+        };
+        let (finish, next_word) = (Finish::LeaseLost, now + RECORD_PATIENCE);
+        self.drain = Some(Drain { finish, phase, until, next_word });
+        self.kill_all();
     }
 
     /// A worker was born that is not needed any more.
     pub(crate) fn drain_newborn(&mut self, id: i64) {
         match &self.drain {
-            Some(drain) if drain.finish == Finish::LeaseLost => self.kill(id, Sentence::LeaseLost),
-            Some(drain) if drain.phase == Phase::Kill => self.kill(id, Sentence::Drained),
-            Some(drain) => {
+            Some(drain) if matches!(drain.phase, Phase::Grace | Phase::Abort) => {
                 let why = drain.why();
                 self.retire(id, &why);
             }
+            Some(drain) => self.kill(id, drain.sentence()),
             None => {}
+        }
+    }
+
+    /// The database has answered.
+    pub(crate) fn drain_heard(&mut self, now: Instant) {
+        if let Some(drain) = &mut self.drain
+            && let Phase::Now { latest } = drain.phase
+        {
+            drain.until = drain.until.max(Some(latest.min(now + HEARD)));
         }
     }
 
@@ -130,39 +181,55 @@ impl State {
             Phase::Grace => {
                 drain.phase = Phase::Abort;
                 drain.until = Some(now + ABORT_PATIENCE);
+                self.kill_awaited(Worker::is_orphan);
                 self.actions.push(Action::Look);
             }
             Phase::Abort => {
                 drain.phase = Phase::Kill;
                 drain.until = Some(now + RECORD_PATIENCE);
-                self.kill_all(Sentence::Drained);
+                self.kill_all();
             }
-            Phase::Kill => {
-                let finish = drain.finish.clone();
-                let left = self.workers.len() + self.closing.len();
-                tracing::error!("the ends of {left} workers are left for the next monitor");
-                self.actions.push(Action::Finish(finish));
-            }
+            Phase::Kill | Phase::Now { .. } => self.give_up(),
         }
     }
 
-    fn kill_all(&mut self, why: Sentence) {
-        let ours = self.workers.iter().filter(|(_, worker)| !worker.orphan);
-        for id in ours.map(|(id, _)| *id).collect::<Vec<_>>() {
+    /// Leaves, whatever is not recorded.
+    fn give_up(&mut self) {
+        let Some(drain) = &self.drain else { return };
+        let left = self.awaited().count() + self.closing.len();
+        tracing::error!("the ends of {left} workers are left for the next monitor");
+        self.actions.push(Action::Finish(drain.finish.clone()));
+    }
+
+    fn kill_all(&mut self) {
+        self.kill_awaited(|_| true);
+    }
+
+    fn kill_awaited(&mut self, which: impl Fn(&Worker) -> bool) {
+        let Some(why) = self.drain.as_ref().map(Drain::sentence) else { return };
+        let doomed = self.awaited().filter(|(_, worker)| which(worker));
+        for id in doomed.map(|(id, _)| id).collect::<Vec<_>>() {
             self.kill(id, why);
         }
     }
 
-    /// The workers of earlier monitors need none: they are left alone.
+    /// The workers whose end the drain waits for.
+    fn awaited(&self) -> impl Iterator<Item = (i64, &Worker)> {
+        self.drain.iter().flat_map(|drain| {
+            let all = self.workers.iter().map(|(id, worker)| (*id, worker));
+            all.filter(|(_, worker)| drain.awaits(worker))
+        })
+    }
+
     fn is_drained(&self) -> bool {
-        self.workers.values().all(|worker| worker.orphan)
+        self.awaited().next().is_none()
             && self.closing.is_empty()
             && self.pools.values().all(|pool| pool.spawning == 0)
     }
 
     fn say_what_is_waited_for(&mut self, now: Instant) {
-        let busy = |worker: &&Worker| worker.doing == Doing::Busy && !worker.orphan;
-        let tasks = self.workers.values().filter(busy).count();
+        let tasks = self.awaited().filter(|(_, worker)| worker.doing == Doing::Busy).count();
+        let ends = self.closing.len();
         let Some(drain) = &mut self.drain else { return };
         drain.next_word = now + WORD;
         let left = drain.until.map(|until| until.saturating_duration_since(now).as_secs());
@@ -170,6 +237,8 @@ impl State {
         let plural = if tasks == 1 { "" } else { "s" };
         if tasks > 0 {
             tracing::info!("draining: {tasks} task{plural} running, {left}");
+        } else if ends > 0 {
+            tracing::info!("draining: the ends of {ends} workers are to be recorded, {left}");
         }
     }
 }

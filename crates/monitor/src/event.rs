@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Adopted {
         worker: i64,
         domain: String,
+        /// It can be killed from here.
+        in_reach: bool,
     },
     /// A worker said something.
     Said(i64, FromWorker),

@@ -15,6 +15,7 @@ mod effects;
 mod error;
 mod event;
 mod last_words;
+mod leave;
 mod link;
 mod look;
 mod options;

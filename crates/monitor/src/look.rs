@@ -15,6 +15,7 @@ use crate::{
     pool::{Load, Resize, resize},
     state::State,
     wants::Domains,
+    worker::Worker,
 };
 
 /// Why a worker leaves that was asked to, or that is not needed.
@@ -69,6 +70,7 @@ impl State {
             self.published(look.answer.is_some());
         }
         let Some(answer) = look.answer else { return };
+        self.drain_heard(now);
         if !answer.held {
             self.lease_lost(now);
             return;
@@ -101,7 +103,7 @@ impl State {
 
     /// Says something to every worker that can hear it.
     pub(crate) fn tell_all(&mut self, message: &ToWorker) {
-        let hearing = self.workers.iter().filter(|(_, worker)| !worker.orphan);
+        let hearing = self.workers.iter().filter(|(_, worker)| !worker.is_orphan());
         let tell = hearing.map(|(id, _)| Action::Tell(*id, message.clone()));
         self.actions.extend(tell);
     }
@@ -129,7 +131,7 @@ impl State {
 
     /// Workers of earlier monitors look for the aborts of their tasks themselves.
     fn abort(&mut self, abort: &Abort) {
-        if self.workers.get(&abort.worker).is_none_or(|worker| worker.orphan) {
+        if self.workers.get(&abort.worker).is_none_or(Worker::is_orphan) {
             return;
         }
         let (cause, reason) = match &abort.reason {

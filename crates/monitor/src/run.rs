@@ -4,7 +4,7 @@
 use std::{io, time::Instant};
 
 use rework_core::{
-    monitor::{self, Beginning, Process},
+    monitor::{Beginning, Process},
     partition, schema, worker,
 };
 use rework_process::{Containment, Exit, Identity, become_subreaper, reap_adopted};
@@ -12,7 +12,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::{LocalSet, spawn_local},
-    time::{sleep_until, timeout},
+    time::sleep_until,
 };
 
 use crate::{
@@ -21,9 +21,11 @@ use crate::{
     chores::Chores,
     close::Remains,
     closing::signal_words,
+    drain::Drain,
     effects::Effects,
     error::Error,
-    event::{Action, Event, Finish},
+    event::{Action, Event},
+    leave::leave,
     link::Link,
     options::Options,
     pace::Pace,
@@ -115,7 +117,10 @@ async fn turn(
         for action in std::mem::take(&mut state.actions) {
             match action {
                 Action::Look => pace.hint(),
-                Action::Finish(finish) => return leave(&effects, &finish).await,
+                Action::Finish(finish) => {
+                    let hurries = state.drain.as_ref().is_some_and(Drain::hurries);
+                    return leave(&effects, &finish, hurries, &mut messages).await;
+                }
                 action => effects.perform(action),
             }
         }
@@ -146,8 +151,9 @@ fn unpack(message: Message, effects: &mut Effects, pace: &mut Pace, now: Instant
             Event::Born { worker, domain }
         }
         Message::Adopted { worker, domain, hand } => {
+            let in_reach = hand.pid.is_some();
             effects.take_hand(worker, hand);
-            Event::Adopted { worker, domain }
+            Event::Adopted { worker, domain, in_reach }
         }
         Message::Ended { worker, exit, last_words, remains } => {
             effects.take_remains(worker, remains, now);
@@ -155,29 +161,6 @@ fn unpack(message: Message, effects: &mut Effects, pace: &mut Pace, now: Instant
         }
     }
 }
-
-/// The last word, if the database can hear it.
-async fn leave(effects: &Effects, finish: &Finish) -> Result<Ended, Error> {
-    let id = effects.seat.monitor;
-    let reason = match finish {
-        Finish::Asked(signal) => signal_words(*signal),
-        Finish::LeaseLost => "its lease was taken away".to_owned(),
-    };
-    if let Some(db) = effects.link.now() {
-        let said = timeout(LAST_WORD, monitor::finish(&db, id, &reason)).await;
-        if !matches!(said, Ok(Ok(()))) {
-            tracing::warn!("the end of monitor {id} could not be recorded");
-        }
-    }
-    tracing::info!("monitor {id} ended: {reason}");
-    match finish {
-        Finish::Asked(_) => Ok(Ended { reason }),
-        Finish::LeaseLost => Err(Error::LeaseLost { id }),
-    }
-}
-
-/// The longest that a monitor waits for its own end to be recorded.
-const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(3);
 
 fn beginning(options: &Options, own: &Identity, containment: &Containment) -> Beginning {
     Beginning {

@@ -15,7 +15,7 @@ use crate::{
     event::{Action, Event},
     pool::{Bounds, Damper},
     wants::{Domains, Wants},
-    worker::{Doing, Worker},
+    worker::{Doing, Origin, Worker},
 };
 
 /// A claim that a worker sent before it died is committed within this time, or never.
@@ -76,8 +76,9 @@ impl State {
         match event {
             Event::Born { worker, domain } => self.born(worker, domain, now),
             Event::Unborn { domain, count, refused } => self.unborn(&domain, count, refused, now),
-            Event::Adopted { worker, domain } => {
-                self.workers.insert(worker, Worker::new(domain, now, true));
+            Event::Adopted { worker, domain, in_reach } => {
+                let origin = if in_reach { Origin::Left } else { Origin::LeftElsewhere };
+                self.workers.insert(worker, Worker::new(domain, now, origin));
             }
             Event::Said(worker, message) => self.said(worker, message),
             Event::Ended { worker, exit, last_words } => {
@@ -130,7 +131,7 @@ impl State {
         if let Some(pool) = self.pools.get_mut(&domain) {
             pool.spawning = pool.spawning.saturating_sub(1);
         }
-        self.workers.insert(id, Worker::new(domain, now, false));
+        self.workers.insert(id, Worker::new(domain, now, Origin::Ours));
         self.drain_newborn(id);
     }
 
@@ -153,7 +154,7 @@ impl State {
         if let (Some(Sentence::Drained), Some(drain)) = (worker.sentence, &self.drain) {
             closing.reason = drain.why();
         }
-        let failed = closing.sweep && !worker.orphan;
+        let failed = closing.sweep && !worker.is_orphan();
         let unasked = failed && matches!(worker.sentence, None | Some(Sentence::StartTimeout));
         if unasked {
             tracing::warn!("worker {id} died: {}", closing.reason);

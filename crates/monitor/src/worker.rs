@@ -10,9 +10,7 @@ pub(crate) struct Worker {
     pub(crate) domain: String,
     pub(crate) born: Instant,
     pub(crate) doing: Doing,
-    /// Left behind by an earlier monitor: it finishes its task and leaves, and cannot be told
-    /// anything.
-    pub(crate) orphan: bool,
+    pub(crate) origin: Origin,
     /// It was told to leave.
     pub(crate) retired: bool,
     /// It was killed, for this.
@@ -20,6 +18,18 @@ pub(crate) struct Worker {
     /// It could have taken a task at some time since the last look began: what waited then may be
     /// running now.
     pub(crate) was_spare: bool,
+}
+
+/// Who started a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This monitor.
+    Ours,
+    /// An earlier monitor: it finishes its task and leaves, and cannot be told anything. It can be
+    /// killed.
+    Left,
+    /// The same, but it lives where nobody here can kill it.
+    LeftElsewhere,
 }
 
 /// What a worker does.
@@ -38,16 +48,22 @@ pub(crate) enum Doing {
 }
 
 impl Worker {
-    pub(crate) fn new(domain: String, now: Instant, orphan: bool) -> Worker {
+    pub(crate) fn new(domain: String, now: Instant, origin: Origin) -> Worker {
+        let orphan = origin != Origin::Ours;
         Worker {
             domain,
             born: now,
             doing: if orphan { Doing::Busy } else { Doing::Starting },
-            orphan,
+            origin,
             retired: orphan,
             sentence: None,
             was_spare: !orphan,
         }
+    }
+
+    /// An earlier monitor has left it behind.
+    pub(crate) fn is_orphan(&self) -> bool {
+        self.origin != Origin::Ours
     }
 
     /// It stays, and could take a task now or in a moment.

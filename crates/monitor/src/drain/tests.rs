@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rework_core::{
+    complete::Outcome,
     control::FromWorker,
     tick::{Abort, Answer},
 };
@@ -43,7 +44,7 @@ fn a_drain_waits_then_aborts_then_kills() {
 }
 
 #[test]
-fn a_second_signal_ends_the_grace_and_nobody_is_started_meanwhile() {
+fn a_second_signal_kills_at_once_and_nobody_is_started_meanwhile() {
     let mut scene = Scene::new(2, 2);
     assert_eq!(scene.looks(1), ["spawn 2"]);
     scene.is_born(1);
@@ -52,9 +53,87 @@ fn a_second_signal_ends_the_grace_and_nobody_is_started_meanwhile() {
     assert_eq!(scene.apply(Event::Signal(2)), ["retire 1: monitor exit: signal 2 (interrupted)"]);
     assert_eq!(scene.is_born(2), ["retire 2: monitor exit: signal 2 (interrupted)"]);
     assert!(scene.looks(3).is_empty());
-    assert_eq!(scene.apply(Event::Signal(2)), ["look"]);
-    assert_eq!(scene.apply(Event::Signal(2)), ["kill 1", "kill 2"]);
+    assert_eq!(scene.apply(Event::Signal(2)), ["kill 1", "kill 2", "look"]);
     assert_eq!(scene.apply(Event::Signal(2)), [format!("finish {:?}", Finish::Asked(2))]);
+}
+
+#[test]
+fn after_a_second_signal_what_cannot_be_recorded_is_left_within_a_second() {
+    let mut scene = Scene::idle(1);
+    scene.apply(Event::Signal(15));
+    assert!(scene.after(Duration::from_secs(1)).is_empty(), "the grace");
+    assert_eq!(scene.apply(Event::Signal(15)), ["kill 1", "look"]);
+    scene.dies(1);
+    scene.apply(Event::Seen(Look::default()));
+    assert!(scene.after(Duration::from_millis(999)).is_empty());
+    let finish = [format!("finish {:?}", Finish::Asked(15))];
+    assert_eq!(scene.after(Duration::from_millis(1)), finish);
+}
+
+#[test]
+fn after_a_second_signal_a_database_that_answers_is_waited_for_but_not_for_long() {
+    let mut scene = Scene::idle(1);
+    scene.apply(Event::Signal(15));
+    scene.apply(Event::Signal(15));
+    scene.dies(1);
+    for _ in 0..9 {
+        // Each look takes a second.
+        assert!(scene.sees(Answer::default()).is_empty());
+        assert!(scene.after(Duration::ZERO).is_empty());
+    }
+    let finish = [format!("finish {:?}", Finish::Asked(15))];
+    scene.sees(Answer::default());
+    assert_eq!(scene.after(Duration::ZERO), finish);
+}
+
+#[test]
+fn a_worker_of_an_earlier_monitor_gets_the_grace_and_is_killed_after_it() {
+    let mut scene = Scene::new(1, 1);
+    scene.adopts(7, true);
+    assert!(scene.apply(Event::Signal(15)).is_empty(), "it cannot be told anything");
+    assert!(scene.after(Duration::from_secs(24)).is_empty());
+    assert_eq!(scene.after(Duration::from_secs(1)), ["kill 7", "look"]);
+    let (exit, last_words) = (None, String::new());
+    scene.state.apply(Event::Ended { worker: 7, exit, last_words }, scene.now);
+    let mut closings = scene.state.actions.iter().filter_map(|action| match action {
+        Action::Close { worker: 7, closing } => Some(closing.clone()),
+        _ => None,
+    });
+    let closing = closings.next_back().unwrap();
+    assert_eq!(closing.reason, "monitor exit: signal 15 (terminated)");
+    assert_eq!(closing.run_reason, "aborted by the monitor's shutdown");
+    assert_eq!(closing.outcome, Outcome::Drained);
+    assert!(closing.sweep && !closing.silent);
+    scene.actions();
+    assert!(scene.after(Duration::ZERO).is_empty(), "it is being recorded");
+    scene.apply(Event::Closed(7));
+    assert_eq!(scene.after(Duration::ZERO), [format!("finish {:?}", Finish::Asked(15))]);
+}
+
+#[test]
+fn a_second_signal_kills_the_workers_of_earlier_monitors_too() {
+    let mut scene = Scene::new(1, 1);
+    scene.adopts(7, true);
+    scene.apply(Event::Signal(15));
+    assert_eq!(scene.apply(Event::Signal(15)), ["kill 7", "look"]);
+}
+
+#[test]
+fn workers_that_cannot_be_killed_from_here_are_not_waited_for() {
+    let mut scene = Scene::new(1, 1);
+    scene.adopts(7, false);
+    let finish = [format!("finish {:?}", Finish::Asked(15))];
+    assert_eq!(scene.apply(Event::Signal(15)), finish);
+}
+
+#[test]
+fn a_lost_lease_is_not_that_of_a_worker_that_lives_by_its_own() {
+    let mut scene = Scene::new(1, 1);
+    scene.adopts(7, true);
+    scene.state.question(true);
+    let answer = Some(Answer { held: false, ..Answer::default() });
+    assert!(scene.apply(Event::Seen(Look { answer, ..Look::default() })).is_empty());
+    assert_eq!(scene.after(Duration::ZERO), [format!("finish {:?}", Finish::LeaseLost)]);
 }
 
 #[test]

@@ -59,6 +59,12 @@ impl Scene {
         self.apply(Event::Born { worker, domain: "default".to_owned() })
     }
 
+    /// A busy worker of an earlier monitor is found, `in_reach` of a signal or elsewhere.
+    pub(crate) fn adopts(&mut self, worker: i64, in_reach: bool) {
+        let domain = "default".to_owned();
+        self.apply(Event::Adopted { worker, domain, in_reach });
+    }
+
     pub(crate) fn says(&mut self, worker: i64, message: FromWorker) -> Vec<String> {
         self.apply(Event::Said(worker, message))
     }
