@@ -1,14 +1,22 @@
 -- list_tasks: the last tasks of domain $1, in one of states $2, of operation $3, queued in the last
 -- $4 milliseconds, each where not null; at most $5, newest first. $6: with errors; $7: with the number of their log lines.
-select task.id, operation.name, operation.domain, task.state, task.queued_at, task.delayed_until,
-       task.started_at, task.finished_at, task.reason, task.worker, coalesce(task.ran_on, task.host),
-       case when $6 then task.error::text end,
-       case when $7 then (select count(*) from rework.log where log.task = task.id) end
-  from rework.task
-  join rework.operation on operation.id = task.operation
- where ($1::text is null or operation.domain = $1)
-   and ($2::text[] is null or task.state = any ($2))
-   and ($3::text is null or operation.name = $3)
-   and ($4::bigint is null or task.queued_at >= now() - $4 * interval '1 millisecond')
- order by task.id desc
- limit $5
+-- Read along the primary key from its end; where there is no such operation, no task is looked at.
+with wanted as materialized (
+    select id from rework.operation
+     where ($1::text is null or domain = $1) and ($3::text is null or name = $3)
+)
+select last.id, operation.name, operation.domain, last.state, last.queued_at, last.delayed_until,
+       last.started_at, last.finished_at, last.reason, last.worker, coalesce(last.ran_on, last.host),
+       case when $6 then last.error::text end,
+       case when $7 then (select count(*) from rework.log where log.task = last.id) end
+  from (select id, operation, state, queued_at, delayed_until, started_at, finished_at, reason,
+               worker, ran_on, host, error
+          from rework.task
+         where exists (select from wanted)
+           and (($1::text is null and $3::text is null) or operation = any (array(select id from wanted)))
+           and ($2::text[] is null or state = any ($2))
+           and ($4::bigint is null or queued_at >= now() - $4 * interval '1 millisecond')
+         order by id desc
+         limit $5) as last
+  join rework.operation on operation.id = last.operation
+ order by last.id desc
