@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::command::{self, Call};
 use super::database::Database;
+use super::leftovers;
 use super::monitor::Monitor;
 use super::processes;
 use super::session::Session;
@@ -186,6 +187,9 @@ impl Installation {
 impl Drop for Installation {
     fn drop(&mut self) {
         let left = processes::kill_marked(&self.host);
+        if !std::thread::panicking() {
+            leftovers::remove(self.session());
+        }
         // In a panic a second one would hide the first.
         assert!(left.is_empty() || std::thread::panicking(), "they do not die: {left:?}");
     }

@@ -5,6 +5,7 @@ mod awaiting;
 pub(crate) mod command;
 pub(crate) mod database;
 pub(crate) mod installation;
+pub(crate) mod leftovers;
 pub(crate) mod monitor;
 pub(crate) mod processes;
 pub(crate) mod rung;
