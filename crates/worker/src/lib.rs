@@ -2,7 +2,7 @@
 //! limits, captures what it writes, and records how it ended.
 //!
 //! One thread, the process's first, does it all: the kernel kills a runner when the thread that
-//! started it ends. What goes to the database goes through the [`recorder`], in order, so that a
+//! started it ends. What goes to the database goes through the `recorder`, in order, so that a
 //! slow or absent Postgres delays no limit and no abort.
 
 pub mod inspect;
