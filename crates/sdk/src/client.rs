@@ -168,8 +168,12 @@ impl Client {
         &self,
         act: impl Fn(Arc<Connection>) -> F,
     ) -> Result<T, Error> {
-        match act(self.0.connection().await?).await {
-            Err(error) if error.is_connection() => Ok(act(self.0.connection().await?).await?),
+        let connection = self.0.connection().await?;
+        match act(connection.clone()).await {
+            Err(error) if error.is_connection() => {
+                self.0.give_up(&connection).await;
+                Ok(act(self.0.connection().await?).await?)
+            }
             acted => Ok(acted?),
         }
     }
@@ -193,6 +197,14 @@ impl Client {
 }
 
 impl Shared {
+    /// It failed, and may not know yet that it is closed.
+    async fn give_up(&self, lost: &Arc<Connection>) {
+        let mut connection = self.connection.lock().await;
+        if connection.as_ref().is_some_and(|open| Arc::ptr_eq(open, lost)) {
+            *connection = None;
+        }
+    }
+
     async fn connection(&self) -> error::Result<Arc<Connection>> {
         let mut connection = self.connection.lock().await;
         match &*connection {
