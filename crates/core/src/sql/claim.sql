@@ -2,7 +2,8 @@
 -- while that worker is not in the books as dead and lease $2 is still of epoch $3.
 --
 -- The front of every lane is looked at without a lock; then the best lane's ready rows are locked
--- and, only if somebody else holds them all, the next lane's.
+-- and, only if somebody else holds them all, the next lane's. What was locked there is queued, and
+-- is not asked again whether it is: the planner would answer from the index of all that is ready.
 with served as materialized (
     select lane.id
       from rework.lane
@@ -42,7 +43,6 @@ update rework.task
        output = null, output_bytes = null, memory_peak = null, revision = null
   from rework.operation, rework.placement
  where task.id = any (array(select id from candidate))
-   and task.state = 'queued'
    and operation.id = task.operation
    and placement.operation = task.operation and placement.host = $4
 returning task.id, task.run, task.token, task.attempt, task.operation, operation.version,
