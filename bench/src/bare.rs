@@ -31,14 +31,14 @@ pub(crate) async fn drain(
     }
     admin.execute(include_str!("sql/bare_schedule.sql"), &[&tasks]).await?;
     let since: DateTime<Utc> = admin.query_one("select clock_timestamp()", &[]).await?.get(0);
-    let before = cpu.seconds();
+    let stopwatch = cpu.start();
     appeared.wait().await;
     // Kept to the end: the time of a backend that has left would not be counted.
     let mut clients = Vec::new();
     while let Some(ended) = working.join_next().await {
         clients.push(ended??);
     }
-    let used = cpu.seconds() - before;
+    let used = stopwatch.stop();
     let row = admin.query_one(include_str!("sql/bare_span.sql"), &[&since]).await?;
     let (done, seconds): (i64, f64) = (row.get(0), row.get(1));
     anyhow::ensure!(done == tasks, "{done} of {tasks} tasks are done");

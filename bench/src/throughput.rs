@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     bare,
+    cpu::Used,
     database::Server,
     installation::{Installation, Programs},
     spread::{Spread, verdict},
@@ -14,6 +15,9 @@ use crate::{
 
 /// The least share of bare SQL's throughput.
 const TARGET: f64 = 0.6;
+
+/// Percent of the machine that others may take before a ratio says nothing.
+const MOST_OTHERS: f64 = 10.0;
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -44,12 +48,18 @@ pub(crate) struct Drained {
     rate: f64,
     /// Microseconds of CPU for each task, of everybody together.
     cpu_us: f64,
+    /// What others took of the machine, in percent.
+    others: f64,
 }
 
 impl Drained {
-    pub(crate) fn new(tasks: i64, seconds: f64, cpu_seconds: f64) -> Drained {
+    pub(crate) fn new(tasks: i64, seconds: f64, used: Used) -> Drained {
         let tasks = tasks as f64;
-        Drained { rate: tasks / seconds, cpu_us: cpu_seconds * 1e6 / tasks }
+        Drained {
+            rate: tasks / seconds,
+            cpu_us: used.seconds * 1e6 / tasks,
+            others: used.others * 100.0,
+        }
     }
 }
 
@@ -70,14 +80,27 @@ pub(crate) async fn run(
             server.drop(database).await?;
             ours.push(drain(server, programs, workers, tasks).await?);
         }
-        let rates = |of: &[Drained]| Spread::new(of.iter().map(|one| one.rate).collect());
-        let cpu_us = |of: &[Drained]| Spread::new(of.iter().map(|one| one.cpu_us).collect());
-        let ratio = rates(&ours).median() / rates(&bare).median();
-        println!("  {workers:2} workers: bare SQL {}, rework {}", rates(&bare), rates(&ours));
-        println!("    ratio {ratio:.2}, target ≥ {TARGET}: {}", verdict(ratio >= TARGET));
-        println!("    CPU of a task, µs: bare SQL {}, rework {}", cpu_us(&bare), cpu_us(&ours));
+        report(workers, &bare, &ours);
     }
     Ok(())
+}
+
+fn report(workers: usize, bare: &[Drained], ours: &[Drained]) {
+    let spread =
+        |of: &[Drained], what: fn(&Drained) -> f64| Spread::new(of.iter().map(what).collect());
+    let rates = [bare, ours].map(|of| spread(of, |one| one.rate));
+    let costs = [bare, ours].map(|of| spread(of, |one| one.cpu_us));
+    let others = spread(&[bare, ours].concat(), |one| one.others);
+    let ratio = rates[1].median() / rates[0].median();
+    println!("  {workers:2} workers: bare SQL {}, rework {}", rates[0], rates[1]);
+    println!("    ratio {ratio:.2}, target ≥ {TARGET}: {}", verdict(ratio >= TARGET));
+    println!("    CPU of a task, µs: bare SQL {}, rework {}", costs[0], costs[1]);
+    println!("    of the machine, others took {others} %");
+    if others.median() > MOST_OTHERS {
+        println!(
+            "    so the ratio says little: more processes get a greater share of what is left"
+        );
+    }
 }
 
 async fn drain(
@@ -92,9 +115,9 @@ async fn drain(
     rework.client.query(include_str!("sql/rework_schedule.sql"), &[&tasks]).await?;
     let now = rework.client.query_one("select clock_timestamp()", &[]).await?;
     let since: DateTime<Utc> = now.get(0);
-    let before = cpu.seconds();
+    let stopwatch = cpu.start();
     rework.drained(PATIENCE).await?;
-    let used = cpu.seconds() - before;
+    let used = stopwatch.stop();
     let row = rework.client.query_one(include_str!("sql/rework_span.sql"), &[&since]).await?;
     let (done, seconds): (i64, f64) = (row.get(0), row.get(1));
     let early = i64::from(tasks) - done;
