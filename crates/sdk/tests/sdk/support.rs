@@ -93,7 +93,11 @@ impl Runner {
             if let Some(frame) = self.decoder.next_frame().unwrap() {
                 return (frame.message().unwrap(), frame.body);
             }
-            let read = self.socket.as_mut().unwrap().read(&mut bytes).unwrap();
+            // A socket with a time limit is interrupted by signals, such as the end of a child.
+            let read = match self.socket.as_mut().unwrap().read(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read.unwrap(),
+            };
             assert_ne!(read, 0, "the runner closed its socket");
             self.decoder.push(&bytes[..read]);
         }
