@@ -9,22 +9,29 @@ use serde_json::{Value, json};
 use crate::support::scale;
 use crate::support::{Installation, installation, wait};
 
-/// Aims at an end: earlier after an abort that came too late, later after one that came in time.
+/// Aims at an end: earlier after an abort that came too late, later after one that came in time, in
+/// steps that become finer whenever the winner changes.
 struct Aim {
     delay: Duration,
     step: Duration,
+    was_won: Option<bool>,
     won: u32,
     lost: u32,
 }
 
+const FINEST: Duration = Duration::from_micros(200);
+
 impl Aim {
     fn at(milliseconds: u64) -> Aim {
-        let step = Duration::from_micros(200);
-        Aim { delay: Duration::from_millis(milliseconds), step, won: 0, lost: 0 }
+        let (delay, step) = (Duration::from_millis(milliseconds), Duration::from_millis(4));
+        Aim { delay, step, was_won: None, won: 0, lost: 0 }
     }
 
     /// Whether the abort won.
     fn learn(&mut self, won: bool) {
+        if self.was_won.replace(won) == Some(!won) {
+            self.step = FINEST.max(self.step / 2);
+        }
         if won {
             self.won += 1;
             self.delay += self.step;

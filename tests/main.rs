@@ -18,6 +18,7 @@ mod attempts;
 mod bad_input;
 mod bad_input_database;
 mod bad_input_modules;
+mod batches;
 mod containment;
 mod dev;
 mod endings;

@@ -27,7 +27,7 @@ pub struct Claimant {
 }
 
 /// The fence: every write of a run names it, and changes nothing when it is no longer current.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fence {
     /// The task.
     pub task: i64,
@@ -107,16 +107,26 @@ impl Payload {
     }
 }
 
-/// Claims up to `limit` tasks; none where nothing is ready that this claimant can serve.
-pub async fn claim(db: &Db, who: &Claimant, limit: i64) -> Result<Vec<Claimed>> {
-    Ok(db.query(STATEMENT, &who.params(&limit)).await?.iter().map(claimed).collect())
+/// How many tasks of an operation are claimed at once, where they have proved short: of any other,
+/// one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batches {
+    /// The operations.
+    pub short: Vec<i64>,
+    /// As many of each, at the same place.
+    pub most: Vec<i32>,
+}
+
+/// Claims tasks; none where nothing is ready that this claimant can serve.
+pub async fn claim(db: &Db, who: &Claimant, batches: &Batches) -> Result<Vec<Claimed>> {
+    Ok(db.query(STATEMENT, &who.params(batches)).await?.iter().map(claimed).collect())
 }
 
 /// The statement; its parameters are [`Claimant::params`], its rows are read by [`claimed`].
 pub(crate) const STATEMENT: &str = include_str!("sql/claim.sql");
 
 impl Claimant {
-    pub(crate) fn params<'a>(&'a self, limit: &'a i64) -> [Param<'a>; 7] {
+    pub(crate) fn params<'a>(&'a self, batches: &'a Batches) -> [Param<'a>; 8] {
         [
             (&self.worker, Type::INT8),
             (&self.lease, Type::INT8),
@@ -124,15 +134,16 @@ impl Claimant {
             (&self.host, Type::TEXT),
             (&self.domain, Type::TEXT),
             (&self.capabilities, Type::TEXT_ARRAY),
-            (limit, Type::INT8),
+            (&batches.short, Type::INT8_ARRAY),
+            (&batches.most, Type::INT4_ARRAY),
         ]
     }
 }
 
-/// What this claimant holds already: a claim of it whose answer was lost on the way.
-pub async fn held(db: &Db, who: &Claimant) -> Result<Option<Claimed>> {
+/// What this claimant holds already, claims of it whose answers were lost on the way among it.
+pub async fn held(db: &Db, who: &Claimant) -> Result<Vec<Claimed>> {
     let params: [Param<'_>; 2] = [(&who.worker, Type::INT8), (&who.host, Type::TEXT)];
-    Ok(db.query_opt(include_str!("sql/held.sql"), &params).await?.as_ref().map(claimed))
+    Ok(db.query(include_str!("sql/held.sql"), &params).await?.iter().map(claimed).collect())
 }
 
 /// From a row of `claim.sql` or `held.sql`.

@@ -1,7 +1,10 @@
 //! Complete: a run ends, and with it, perhaps, its task. Whoever ends it, it ends here.
 
+use std::{collections::HashMap, time::Instant};
+
 use serde_json::Value;
-use tokio_postgres::types::Type;
+use tokio_postgres::{Row, types::Type};
+use uuid::Uuid;
 
 use crate::{
     claim::{Fence, Payload},
@@ -58,8 +61,10 @@ pub struct Completion {
     pub error: Option<Value>,
     /// What it gave; none leaves what was saved under way.
     pub output: Payload,
-    /// Milliseconds since its code began; none: it never did.
-    pub elapsed_ms: Option<i64>,
+    /// When its code began; none: it never did.
+    pub began: Option<Instant>,
+    /// When it ended.
+    pub ended: Instant,
     /// The most memory that its process tree used, in bytes, where it was measured.
     pub memory_peak: Option<i64>,
     /// Milliseconds until the next attempt, where the error asks for it.
@@ -69,7 +74,7 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// The end of a run of which nothing more is known than what happened and why.
+    /// The end of a run, just now, of which nothing more is known than what happened and why.
     pub fn new(fence: Fence, outcome: Outcome, reason: Option<String>) -> Completion {
         Completion {
             fence,
@@ -77,7 +82,8 @@ impl Completion {
             reason,
             error: None,
             output: Payload::None,
-            elapsed_ms: None,
+            began: None,
+            ended: Instant::now(),
             memory_peak: None,
             retry_in_ms: None,
             revision: None,
@@ -96,62 +102,102 @@ pub enum Recorded {
     Stale,
 }
 
-/// Records the end of a run.
-pub async fn complete(db: &Db, end: &Completion) -> Result<Recorded> {
-    let values = Values::of(end);
-    match db.query_opt(STATEMENT, &values.params()).await? {
-        Some(row) => Ok(Recorded::Now(State::stored(row.get(0)))),
-        None => recorded(db, end.fence).await,
-    }
+/// Records the ends of runs, all of them or none; what became of each, in their order.
+pub async fn complete(db: &Db, ends: &[Completion]) -> Result<Vec<Recorded>> {
+    let values = Values::of(ends);
+    let rows = db.query(STATEMENT, &values.params()).await?;
+    became(db, ends, &rows).await
 }
 
-/// The statement; its parameters are [`Values::params`], its one row the task's new state.
+/// The statement; its parameters are [`Values::params`], its rows are read by [`became`].
 pub(crate) const STATEMENT: &str = include_str!("sql/complete.sql");
 
-/// What the statement is given.
+/// From the rows of the statement to what became of each end. One that has no row is looked up.
+pub(crate) async fn became(db: &Db, ends: &[Completion], rows: &[Row]) -> Result<Vec<Recorded>> {
+    let states: HashMap<(i64, i64), State> =
+        rows.iter().map(|row| ((row.get(0), row.get(1)), State::stored(row.get(2)))).collect();
+    let mut became = Vec::with_capacity(ends.len());
+    for Completion { fence, .. } in ends {
+        became.push(match states.get(&(fence.task, fence.run)) {
+            Some(state) => Recorded::Now(*state),
+            None => recorded(db, *fence).await?,
+        });
+    }
+    Ok(became)
+}
+
+/// What the statement is given: an array for each thing that is known of ends, in ascending order
+/// of tasks, so that two who record do not wait for each other in a circle.
+#[derive(Default)]
 pub(crate) struct Values<'a> {
-    end: &'a Completion,
-    outcome: &'static str,
-    reason: Option<String>,
-    error: Option<String>,
-    json: Option<&'a str>,
-    bytes: Option<&'a [u8]>,
+    tasks: Vec<i64>,
+    runs: Vec<i64>,
+    tokens: Vec<Uuid>,
+    outcomes: Vec<&'static str>,
+    reasons: Vec<Option<String>>,
+    errors: Vec<Option<String>>,
+    json: Vec<Option<&'a str>>,
+    bytes: Vec<Option<&'a [u8]>>,
+    began: Vec<Option<i64>>,
+    ended: Vec<i64>,
+    peaks: Vec<Option<i64>>,
+    retries: Vec<Option<i64>>,
+    revisions: Vec<Option<&'a str>>,
 }
 
 impl<'a> Values<'a> {
-    pub(crate) fn of(end: &'a Completion) -> Values<'a> {
-        let (json, bytes) = end.output.columns();
-        Values {
-            end,
-            outcome: end.outcome.as_str(),
-            reason: end.reason.as_deref().map(without_nul),
-            error: end.error.as_ref().map(Value::to_string),
-            json,
-            bytes,
+    pub(crate) fn of(ends: &'a [Completion]) -> Values<'a> {
+        let mut values = Values::default();
+        let mut sorted: Vec<&Completion> = ends.iter().collect();
+        sorted.sort_unstable_by_key(|end| end.fence.task);
+        for end in sorted {
+            values.push(end);
         }
+        values
     }
 
-    pub(crate) fn params(&self) -> [Param<'_>; 12] {
-        let Completion { fence, .. } = self.end;
+    fn push(&mut self, end: &'a Completion) {
+        let (json, bytes) = end.output.columns();
+        self.tasks.push(end.fence.task);
+        self.runs.push(end.fence.run);
+        self.tokens.push(end.fence.token);
+        self.outcomes.push(end.outcome.as_str());
+        self.reasons.push(end.reason.as_deref().map(without_nul));
+        self.errors.push(end.error.as_ref().map(Value::to_string));
+        self.json.push(json);
+        self.bytes.push(bytes);
+        self.began.push(end.began.map(microseconds_since));
+        self.ended.push(microseconds_since(end.ended));
+        self.peaks.push(end.memory_peak);
+        self.retries.push(end.retry_in_ms);
+        self.revisions.push(end.revision.as_deref());
+    }
+
+    pub(crate) fn params(&self) -> [Param<'_>; 13] {
         [
-            (&fence.task, Type::INT8),
-            (&fence.run, Type::INT8),
-            (&fence.token, Type::UUID),
-            (&self.outcome, Type::TEXT),
-            (&self.reason, Type::TEXT),
-            (&self.error, Type::TEXT),
-            (&self.json, Type::TEXT),
-            (&self.bytes, Type::BYTEA),
-            (&self.end.elapsed_ms, Type::INT8),
-            (&self.end.memory_peak, Type::INT8),
-            (&self.end.retry_in_ms, Type::INT8),
-            (&self.end.revision, Type::TEXT),
+            (&self.tasks, Type::INT8_ARRAY),
+            (&self.runs, Type::INT8_ARRAY),
+            (&self.tokens, Type::UUID_ARRAY),
+            (&self.outcomes, Type::TEXT_ARRAY),
+            (&self.reasons, Type::TEXT_ARRAY),
+            (&self.errors, Type::TEXT_ARRAY),
+            (&self.json, Type::TEXT_ARRAY),
+            (&self.bytes, Type::BYTEA_ARRAY),
+            (&self.began, Type::INT8_ARRAY),
+            (&self.ended, Type::INT8_ARRAY),
+            (&self.peaks, Type::INT8_ARRAY),
+            (&self.retries, Type::INT8_ARRAY),
+            (&self.revisions, Type::TEXT_ARRAY),
         ]
     }
 }
 
+fn microseconds_since(moment: Instant) -> i64 {
+    moment.elapsed().as_micros() as i64
+}
+
 /// Whether a run that is not current any more has its end in the books.
-pub(crate) async fn recorded(db: &Db, fence: Fence) -> Result<Recorded> {
+async fn recorded(db: &Db, fence: Fence) -> Result<Recorded> {
     let params: [Param<'_>; 3] =
         [(&fence.task, Type::INT8), (&fence.run, Type::INT8), (&fence.token, Type::UUID)];
     let row = db.query_one(include_str!("sql/recorded.sql"), &params).await?;

@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 /// The page that monitor, worker and runner share, as the worker inherits it.
 pub const PAGE_FD: i32 = 3;
 
+/// How many runs the page has room for: of so many that a worker holds it tells which have begun.
+pub const PAGE_SLOTS: u32 = 1024;
+
+/// What a run takes in the page: task and run, eight bytes each, little-endian.
+pub const SLOT_BYTES: u64 = 16;
+
 /// The variable that a runner and all that descends from it carry: `MARK.NUMBER`.
 pub const MARK_VAR: &str = "REWORK_MARK";
 

@@ -67,6 +67,9 @@ pub struct RunRequest {
     pub task: i64,
     /// Which claim of the task this is, from 1.
     pub run: i64,
+    /// The place in the page where the beginning of this run is noted, from 0.
+    #[serde(default)]
+    pub slot: u32,
     /// Which attempt that counts, from 1.
     pub attempt: i32,
     /// The domain of the operation.

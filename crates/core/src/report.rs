@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
 
 use crate::{
     claim::{Fence, Payload},
@@ -51,24 +52,55 @@ async fn fenced(db: &Db, sql: &str, fence: Fence, more: &[Param<'_>]) -> Result<
     Ok(db.query_opt(sql, &params).await?.is_some())
 }
 
-/// Appends lines to a run's log, in this order.
-pub async fn append_log(db: &Db, fence: Fence, lines: &[Line]) -> Result<()> {
-    let at: Vec<DateTime<Utc>> = lines.iter().map(|line| line.at).collect();
-    let streams: Vec<&str> = lines.iter().map(|line| line.stream.as_str()).collect();
-    let levels: Vec<&str> = lines.iter().map(|line| line.level).collect();
-    let bytes: Vec<&[u8]> = lines.iter().map(|line| line.bytes.as_slice()).collect();
-    let whole: Vec<bool> = lines.iter().map(|line| line.whole).collect();
-    let params: [Param<'_>; 8] = [
-        (&fence.task, Type::INT8),
-        (&fence.run, Type::INT8),
-        (&fence.token, Type::UUID),
-        (&at, Type::TIMESTAMPTZ_ARRAY),
-        (&streams, Type::TEXT_ARRAY),
-        (&levels, Type::TEXT_ARRAY),
-        (&bytes, Type::BYTEA_ARRAY),
-        (&whole, Type::BOOL_ARRAY),
-    ];
-    db.query(include_str!("sql/append_log.sql"), &params).await.map(drop)
+/// Appends lines to the logs of runs, in this order, all or none.
+pub async fn append_log(db: &Db, lines: &[(Fence, Line)]) -> Result<()> {
+    db.query(APPEND_LOG, &Lines::of(lines).params()).await.map(drop)
+}
+
+/// The statement; its parameters are [`Lines::params`].
+pub(crate) const APPEND_LOG: &str = include_str!("sql/append_log.sql");
+
+/// What the statement is given.
+#[derive(Default)]
+pub(crate) struct Lines<'a> {
+    tasks: Vec<i64>,
+    runs: Vec<i64>,
+    tokens: Vec<Uuid>,
+    at: Vec<DateTime<Utc>>,
+    streams: Vec<&'a str>,
+    levels: Vec<&'a str>,
+    bytes: Vec<&'a [u8]>,
+    whole: Vec<bool>,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn of(lines: &'a [(Fence, Line)]) -> Lines<'a> {
+        let mut all = Lines::default();
+        for (fence, line) in lines {
+            all.tasks.push(fence.task);
+            all.runs.push(fence.run);
+            all.tokens.push(fence.token);
+            all.at.push(line.at);
+            all.streams.push(&line.stream);
+            all.levels.push(line.level);
+            all.bytes.push(&line.bytes);
+            all.whole.push(line.whole);
+        }
+        all
+    }
+
+    pub(crate) fn params(&self) -> [Param<'_>; 8] {
+        [
+            (&self.tasks, Type::INT8_ARRAY),
+            (&self.runs, Type::INT8_ARRAY),
+            (&self.tokens, Type::UUID_ARRAY),
+            (&self.at, Type::TIMESTAMPTZ_ARRAY),
+            (&self.streams, Type::TEXT_ARRAY),
+            (&self.levels, Type::TEXT_ARRAY),
+            (&self.bytes, Type::BYTEA_ARRAY),
+            (&self.whole, Type::BOOL_ARRAY),
+        ]
+    }
 }
 
 /// How many lines of a run are in the log.
@@ -128,8 +160,19 @@ pub async fn adopt_lease(
     Ok(row.map(|row| (row.get(0), row.get(1))))
 }
 
-/// Renews a worker's own lease, and gives the reason for which its run is to end, if it is.
-pub async fn renew_own(db: &Db, lease: i64, epoch: i64, fence: Fence) -> Result<Option<String>> {
+/// A run that is to end, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Its task.
+    pub task: i64,
+    /// Which claim of it.
+    pub run: i64,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// Renews a worker's own lease, and tells whether its run is to end.
+pub async fn renew_own(db: &Db, lease: i64, epoch: i64, fence: Fence) -> Result<Option<Asked>> {
     let params: [Param<'_>; 4] = [
         (&lease, Type::INT8),
         (&epoch, Type::INT8),
@@ -137,7 +180,8 @@ pub async fn renew_own(db: &Db, lease: i64, epoch: i64, fence: Fence) -> Result<
         (&fence.run, Type::INT8),
     ];
     let row = db.query_opt(include_str!("sql/renew_own.sql"), &params).await?;
-    Ok(row.ok_or(Error::LeaseLost)?.get(0))
+    let reason: Option<String> = row.ok_or(Error::LeaseLost)?.get(0);
+    Ok(reason.map(|reason| Asked { task: fence.task, run: fence.run, reason }))
 }
 
 /// A worker's own last word: it leaves, and why.

@@ -1,41 +1,67 @@
-//! Turn: the end of one run and the claim of the next, in one transaction and one round trip. A
-//! busy worker pays one commit for a task instead of two.
+//! Turn: what runs wrote, their ends, and the claim of the next ones, in one transaction and one
+//! round trip. A busy worker pays one commit for all of it.
 
 use crate::{
-    claim::{self, Claimant, Claimed, claimed},
-    complete::{self, Completion, Recorded, Values, recorded},
+    claim::{self, Batches, Claimant, Claimed, claimed},
+    complete::{self, Completion, Recorded, Values, became},
     connect::{DEADLINE, Db},
     error::Result,
-    state::State,
+    report::{self, Line, Lines},
 };
 
-/// Records the end of a run and claims the next task. After an error neither was done, unless the
-/// connection was lost, when both may have been.
-pub async fn turn(
-    db: &Db,
-    end: &Completion,
-    who: &Claimant,
-) -> Result<(Recorded, Option<Claimed>)> {
-    let values = Values::of(end);
-    let (completing, claiming) = (values.params(), who.params(&1));
+/// What there is to tell and to ask.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn<'a> {
+    /// What runs wrote.
+    pub lines: &'a [(claim::Fence, Line)],
+    /// How runs ended.
+    pub ends: &'a [Completion],
+    /// Who claims how much next, if anybody does.
+    pub claim: Option<(&'a Claimant, &'a Batches)>,
+}
+
+/// What came of it: of each end, and the tasks that were claimed.
+pub type Turned = (Vec<Recorded>, Vec<Claimed>);
+
+/// Takes a turn. After an error nothing of it was done, unless the connection was lost, when all of
+/// it may have been.
+pub async fn turn(db: &Db, turn: Turn<'_>) -> Result<Turned> {
     let client = db.client();
+    let lines = Lines::of(turn.lines);
+    let values = Values::of(turn.ends);
+    let (writing, completing) = (lines.params(), values.params());
+    let claiming = turn.claim.map(|(who, batches)| who.params(batches));
     // Sent one behind the other without waiting: the server answers them in this order.
     let sent = async {
-        let (began, ended, next, committed) = tokio::join!(
+        let (began, written, ended, next, committed) = tokio::join!(
             client.batch_execute("begin"),
-            client.query_typed(complete::STATEMENT, &completing),
-            client.query_typed(claim::STATEMENT, &claiming),
+            async {
+                match turn.lines {
+                    [] => Ok(Vec::new()),
+                    _ => client.query_typed(report::APPEND_LOG, &writing).await,
+                }
+            },
+            async {
+                match turn.ends {
+                    [] => Ok(Vec::new()),
+                    _ => client.query_typed(complete::STATEMENT, &completing).await,
+                }
+            },
+            async {
+                match &claiming {
+                    None => Ok(Vec::new()),
+                    Some(params) => client.query_typed(claim::STATEMENT, params).await,
+                }
+            },
             client.batch_execute("commit"),
         );
         began?;
+        written?;
         let answers = (ended?, next?);
         committed?;
         Ok(answers)
     };
     let (ended, next) = db.within(DEADLINE, sent).await?;
-    let recorded = match ended.first() {
-        Some(row) => Recorded::Now(State::stored(row.get(0))),
-        None => recorded(db, end.fence).await?,
-    };
-    Ok((recorded, next.first().map(claimed)))
+    let recorded = became(db, turn.ends, &ended).await?;
+    Ok((recorded, next.iter().map(claimed).collect()))
 }

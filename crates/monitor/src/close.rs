@@ -1,7 +1,10 @@
 //! Closing: what a dead worker has left is ended, then recorded. Its trees die first: an outcome
 //! is written when no process of the run is left.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use rework_core::{
     claim::Fence,
@@ -79,11 +82,11 @@ pub(crate) async fn close(
 /// as it is.
 pub(crate) async fn record(link: &Link, worker: i64, remains: &Remains, closing: &Closing) {
     let record = async |db: &Db| -> Result<()> {
-        for open in worker::open_runs(db, worker).await? {
-            let end = completion(&open, remains, closing);
-            let recorded = complete(db, &end).await?;
-            say(&end, recorded);
-        }
+        let open = worker::open_runs(db, worker).await?;
+        let ends: Vec<Completion> =
+            open.iter().map(|open| completion(open, remains, closing)).collect();
+        let recorded = complete(db, &ends).await?;
+        ends.iter().zip(recorded).for_each(|(end, recorded)| say(end, recorded));
         report::leave(db, worker, &closing.reason).await
     };
     link.persist("record the end of a worker", record).await;
@@ -92,14 +95,17 @@ pub(crate) async fn record(link: &Link, worker: i64, remains: &Remains, closing:
 /// What the page does not name has not begun, and is not lost with the worker.
 fn completion(open: &OpenRun, remains: &Remains, closing: &Closing) -> Completion {
     let Fence { task, run, .. } = open.fence;
-    let known = remains.begun != Begun::Unknown;
-    if known && remains.begun != (Begun::Run { task, run }) {
+    let begun = match &remains.begun {
+        Begun::Unknown => None,
+        Begun::Runs(runs) => Some(runs.contains(&(task, run))),
+    };
+    if begun == Some(false) {
         let reason = format!("{}, before the code began", closing.run_reason);
         return Completion::new(open.fence, Outcome::Unbegun, Some(reason));
     }
     Completion {
         // The worker may have died before it could say when.
-        elapsed_ms: known.then_some(0),
+        began: begun.map(|_| Instant::now()),
         revision: open.revision.clone(),
         ..Completion::new(open.fence, closing.outcome, Some(closing.run_reason.clone()))
     }
@@ -152,25 +158,25 @@ mod tests {
         OpenRun { fence, asked: None, revision: Some("r1".to_owned()) }
     }
 
-    fn end(begun: Begun) -> (Outcome, Option<i64>, Option<String>) {
+    fn end(begun: Begun) -> (Outcome, bool, Option<String>) {
         let containment = Containment::from_parts(None, MemoryRung::Sampled);
         let mut remains = Remains::of_ours(Uuid::nil(), containment);
         remains.begun = begun;
         let killed = Exit::Signal { signal: 9, core: false };
         let closing = Closing::of(None, None, Some(killed), "");
         let end = completion(&open(), &remains, &closing);
-        (end.outcome, end.elapsed_ms, end.revision)
+        (end.outcome, end.began.is_some(), end.revision)
     }
 
     #[test]
     fn only_what_began_is_lost_with_its_worker() {
-        let lost = |elapsed_ms| (Outcome::Lost, elapsed_ms, Some("r1".to_owned()));
-        let unbegun = (Outcome::Unbegun, None, None);
-        let run = |task, run| end(Begun::Run { task, run });
-        assert_eq!(run(7, 2), lost(Some(0)), "the page names it");
-        assert_eq!(end(Begun::Nothing), unbegun, "nothing began");
-        assert_eq!(run(7, 1), unbegun, "an earlier run began");
-        assert_eq!(run(6, 2), unbegun, "another task began");
-        assert_eq!(end(Begun::Unknown), lost(None), "nobody saw the page");
+        let lost = |began| (Outcome::Lost, began, Some("r1".to_owned()));
+        let unbegun = (Outcome::Unbegun, false, None);
+        let runs = |runs: &[(i64, i64)]| end(Begun::Runs(runs.iter().copied().collect()));
+        assert_eq!(runs(&[(6, 2), (7, 2)]), lost(true), "the page names it");
+        assert_eq!(runs(&[]), unbegun, "nothing began");
+        assert_eq!(runs(&[(7, 1)]), unbegun, "an earlier run began");
+        assert_eq!(runs(&[(6, 2)]), unbegun, "another task began");
+        assert_eq!(end(Begun::Unknown), lost(false), "nobody saw the page");
     }
 }

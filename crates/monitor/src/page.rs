@@ -1,16 +1,17 @@
-//! The page: sixteen bytes of memory that a worker's runner, the worker and the monitor share. What
-//! a runner has begun stands there before its first instruction runs, and survives them all.
+//! The page: memory that a worker's runner, the worker and the monitor share. What a runner has begun
+//! stands there before its first instruction runs, and survives them all.
 
 use std::{
+    collections::HashSet,
     fs::File,
     io,
     os::{fd::OwnedFd, unix::fs::FileExt},
 };
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use rework_core::control::{PAGE_SLOTS, SLOT_BYTES};
 
-/// Task and run, eight bytes each, little-endian.
-const BYTES: usize = 16;
+const BYTES: usize = PAGE_SLOTS as usize * SLOT_BYTES as usize;
 
 /// Our end of a page.
 #[derive(Debug)]
@@ -27,28 +28,24 @@ impl Page {
 
     /// What has begun, as far as the page says.
     pub(crate) fn begun(&self) -> Begun {
-        let mut bytes = [0; BYTES];
+        let mut bytes = vec![0; BYTES];
         if self.0.read_exact_at(&mut bytes, 0).is_err() {
             return Begun::Unknown;
         }
-        match bytes.as_chunks::<8>().0 {
-            [task, run] if *task != [0; 8] => {
-                Begun::Run { task: i64::from_le_bytes(*task), run: i64::from_le_bytes(*run) }
-            }
-            _ => Begun::Nothing,
-        }
+        let numbers = bytes.as_chunks::<8>().0.iter().map(|number| i64::from_le_bytes(*number));
+        let numbers: Vec<i64> = numbers.collect();
+        let runs = numbers.as_chunks::<2>().0.iter().map(|[task, run]| (*task, *run));
+        Begun::Runs(runs.filter(|(task, _)| *task != 0).collect())
     }
 }
 
-/// What a worker's runner has begun last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a worker's runners have begun, of all that it may hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Begun {
     /// Nobody has seen the page.
     Unknown,
-    /// Nothing yet.
-    Nothing,
-    /// This.
-    Run { task: i64, run: i64 },
+    /// These, as (task, run), and others that have ended.
+    Runs(HashSet<(i64, i64)>),
 }
 
 #[cfg(test)]
@@ -58,9 +55,12 @@ mod tests {
     #[test]
     fn what_another_process_writes_is_read_here() {
         let (page, theirs) = Page::new().unwrap();
-        assert_eq!(page.begun(), Begun::Nothing);
-        let bytes = [7_i64.to_le_bytes(), 3_i64.to_le_bytes()].concat();
-        File::from(theirs).write_all_at(&bytes, 0).unwrap();
-        assert_eq!(page.begun(), Begun::Run { task: 7, run: 3 });
+        assert_eq!(page.begun(), Begun::Runs(HashSet::new()));
+        let theirs = File::from(theirs);
+        for (slot, task) in [(0, 7_i64), (PAGE_SLOTS - 1, 8)] {
+            let bytes = [task.to_le_bytes(), 3_i64.to_le_bytes()].concat();
+            theirs.write_all_at(&bytes, u64::from(slot) * SLOT_BYTES).unwrap();
+        }
+        assert_eq!(page.begun(), Begun::Runs([(7, 3), (8, 3)].into()));
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::{io, thread};
 
+use rework_core::control::SLOT_BYTES;
 use rework_core::frame::{FrameError, encode};
 use rework_core::protocol::{FromRunner, VERSION};
 
@@ -60,11 +61,12 @@ pub(crate) fn serve(
 
 /// Whoever finds this process dead reads there whether the run had begun.
 fn note_begun(page: Option<&File>, task: &Task) {
+    let place = u64::from(task.slot()) * SLOT_BYTES;
     let (task, run) = task.key();
-    let mut note = [0; 16];
+    let mut note = [0; SLOT_BYTES as usize];
     note[..8].copy_from_slice(&task.to_le_bytes());
     note[8..].copy_from_slice(&run.to_le_bytes());
-    if let Some(Err(error)) = page.map(|page| page.write_all_at(&note, 0)) {
+    if let Some(Err(error)) = page.map(|page| page.write_all_at(&note, place)) {
         tracing::error!("the beginning of the run cannot be noted: {error}");
     }
 }

@@ -1,28 +1,28 @@
 //! The books: what the recorder's task does with each entry, against a database that may be slow,
-//! away, or lose an answer.
+//! away, or lose an answer. What may go together, goes together.
 
-use std::{rc::Rc, time::Duration};
+mod pending;
+
+use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use rework_core::{
-    claim::{Claimant, Claimed, Fence, claim, held, placed},
-    complete::{Completion, Outcome, Recorded, complete},
+    claim::{Batches, Claimant, Claimed, Fence, claim, held, placed},
     connect::Db,
-    error::{Error, Result},
-    report::{self, Line},
-    turn::turn,
+    error::Result,
+    report,
+    turn::{Turn, Turned, turn},
 };
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
 };
 
+use self::pending::Pending;
 use crate::{
     database::Database,
+    holding::Holding,
     recorder::{Entry, Gauge},
 };
-
-/// Most lines of one statement.
-const MAX_LINES: usize = 5_000;
 
 /// Until what the database refused is told again.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -35,18 +35,34 @@ pub(crate) struct Books {
     database: Database,
     who: Claimant,
     gauge: Rc<Gauge>,
-    /// The run whose end was told last: it is not held any more, whatever a slow server says.
-    ended: Option<Fence>,
-    /// The run whose lines were written last, and how many of them.
-    log: (Option<Fence>, i64),
+    holding: Holding,
+    /// How many lines of each open run are written.
+    written: HashMap<Fence, i64>,
+    pending: Pending,
+}
+
+/// What became of all that was to go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NotTurned {
+    /// Nothing of it is done.
+    Undone,
+    /// All of it is done, or nothing.
+    Unknown,
 }
 
 impl Books {
     pub(crate) fn new(database: Database, who: Claimant, gauge: Rc<Gauge>) -> Books {
-        Books { database, who, gauge, ended: None, log: (None, 0) }
+        Books {
+            database,
+            who,
+            gauge,
+            holding: Holding::new(),
+            written: HashMap::new(),
+            pending: Pending::default(),
+        }
     }
 
-    /// Writes down what comes, one after the other.
+    /// Writes down what comes, in order.
     pub(crate) async fn keep(mut self, mut entries: mpsc::UnboundedReceiver<(Entry, usize)>) {
         loop {
             let expires = self.database.expires();
@@ -58,21 +74,43 @@ impl Books {
             };
             tokio::select! {
                 entry = entries.recv() => match entry {
-                    Some((entry, bytes)) => {
-                        self.handle(entry).await;
-                        self.gauge.waiting.set(self.gauge.waiting.get() - bytes);
-                    }
+                    Some((entry, bytes)) => self.take(entry, bytes).await,
                     None => return,
                 },
                 () = idle => self.database.expire(),
             }
+            // What came while the last answer was awaited goes together.
+            while let Ok((entry, bytes)) = entries.try_recv() {
+                self.take(entry, bytes).await;
+            }
+            self.settle().await;
+        }
+    }
+
+    /// What can wait for company, waits; the rest follows what came before it.
+    async fn take(&mut self, entry: Entry, bytes: usize) {
+        self.pending.bytes += bytes;
+        match entry {
+            Entry::Lines(fence, lines) => self.pending.lines(fence, lines),
+            Entry::Complete(end) => self.pending.ends.push(*end),
+            Entry::Claim(batches, answer) => {
+                self.pending.claim = Some((batches, answer));
+                self.settle().await;
+            }
+            entry => {
+                self.settle().await;
+                self.handle(entry).await;
+            }
+        }
+        if self.pending.is_full() {
+            self.settle().await;
         }
     }
 
     async fn handle(&mut self, entry: Entry) {
         let db = &mut self.database;
         match entry {
-            Entry::Lines(fence, lines) => self.append(fence, &lines).await,
+            Entry::Lines(..) | Entry::Complete(_) | Entry::Claim(..) => {}
             Entry::Begin(fence, began, revision) => {
                 let note = async |db: &_| {
                     let elapsed_ms = began.elapsed().as_millis() as i64;
@@ -96,14 +134,8 @@ impl Books {
             Entry::Placed(version, answer) => {
                 let _ = answer.send(db.until_answered(async |db| placed(db, version).await).await);
             }
-            Entry::Claim(answer) => {
-                let _ = answer.send(self.claim().await);
-            }
-            Entry::Complete(end, answer) => {
-                let _ = answer.send(self.complete(*end).await);
-            }
-            Entry::CompleteAndClaim(end, answer) => {
-                let _ = answer.send(self.complete_and_claim(*end).await);
+            Entry::Settled(answer) => {
+                let _ = answer.send(Ok(()));
             }
             Entry::Adopt(answer) => {
                 let _ = answer.send(self.adopt().await);
@@ -121,34 +153,61 @@ impl Books {
         }
     }
 
-    /// All of them, in order, once: an answer that was lost is looked up before they are sent
-    /// again.
-    async fn append(&mut self, fence: Fence, lines: &[Line]) {
-        if self.log.0 != Some(fence) {
-            self.log = (Some(fence), 0);
-        }
-        for some in lines.chunks(MAX_LINES) {
-            let after = self.log.1 + some.len() as i64;
-            let mut tries = 0;
-            let stored = self
-                .insist("lines of a log", async |db| {
-                    tries += 1;
-                    if tries > 1 && report::stored_lines(db, fence).await? >= after {
-                        return Ok(());
-                    }
-                    report::append_log(db, fence, some).await
-                })
-                .await;
-            if let Err(error) = stored {
-                tracing::error!("lines of the log of task {} are lost: {error}", fence.task);
+    /// Writes what is pending: in one transaction where all goes well; else one after the other,
+    /// each until it is answered.
+    async fn settle(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        let turned = self.turn(&pending).await;
+        let Pending { lines, ends, claim, bytes } = pending;
+        let claimed = match turned {
+            Ok((recorded, claimed)) => {
+                self.note_lines(&lines);
+                self.note_ends(ends.into_iter().zip(recorded));
+                Ok(claimed)
             }
-            self.log.1 = after;
+            Err(not) => {
+                self.append(&lines, not == NotTurned::Unknown).await;
+                self.complete(ends).await;
+                match &claim {
+                    Some((batches, _)) => self.claim(batches).await,
+                    None => Ok(Vec::new()),
+                }
+            }
+        };
+        self.gauge.waiting.set(self.gauge.waiting.get() - bytes);
+        if let Some((_, answer)) = claim {
+            let take = |claimed: Vec<Claimed>| {
+                claimed.into_iter().map(|claimed| self.holding.take(claimed)).collect()
+            };
+            let _ = answer.send(claimed.map(take));
         }
     }
 
-    async fn claim(&mut self) -> Result<Option<Claimed>> {
-        let (who, ended) = (self.who.clone(), self.ended);
-        let in_doubt = self.gauge.doubt.get().is_some_and(|until| until > Instant::now());
+    /// All that is pending in one go, where it is more than one statement.
+    async fn turn(&mut self, pending: &Pending) -> std::result::Result<Turned, NotTurned> {
+        let Pending { lines, ends, claim, .. } = pending;
+        if pending.kinds() < 2 || (claim.is_some() && self.is_in_doubt()) {
+            return Err(NotTurned::Undone);
+        }
+        let batches = claim.as_ref().map(|(batches, _)| self.within_room(batches));
+        let Ok(db) = self.database.get().await else { return Err(NotTurned::Undone) };
+        let claim = batches.as_ref().map(|batches| (&self.who, batches));
+        turn(db, Turn { lines, ends, claim }).await.map_err(|error| {
+            tracing::debug!("what was to go together did not: {error}");
+            if error.is_data() {
+                return NotTurned::Undone;
+            }
+            if claim.is_some() {
+                self.gauge.doubt.set(Some(Instant::now() + DOUBT));
+            }
+            NotTurned::Unknown
+        })
+    }
+
+    async fn claim(&mut self, batches: &Batches) -> Result<Vec<Claimed>> {
+        let (who, batches) = (self.who.clone(), self.within_room(batches));
+        let in_doubt = self.is_in_doubt();
+        let holding = &self.holding;
         let mut tries = 0;
         let claimed = self
             .database
@@ -156,56 +215,30 @@ impl Books {
                 tries += 1;
                 // After an answer that was lost: what it took, if it took anything.
                 if in_doubt || tries > 1 {
-                    let task = held(db, &who).await?.filter(|task| Some(task.fence) != ended);
-                    if task.is_some() {
-                        return Ok(task);
+                    let mut lost = held(db, &who).await?;
+                    lost.retain(|claimed| !holding.has(claimed.fence));
+                    if !lost.is_empty() {
+                        return Ok(lost);
                     }
                 }
-                Ok(claim(db, &who, 1).await?.pop())
+                claim(db, &who, &batches).await
             })
             .await;
         if tries > 1 || claimed.is_err() {
-            self.doubt();
+            self.gauge.doubt.set(Some(Instant::now() + DOUBT));
         }
         claimed
     }
 
-    fn doubt(&self) {
-        self.gauge.doubt.set(Some(Instant::now() + DOUBT));
+    fn is_in_doubt(&self) -> bool {
+        self.gauge.doubt.get().is_some_and(|until| until > Instant::now())
     }
 
-    async fn complete(&mut self, mut end: Completion) -> Result<Recorded> {
-        self.ended = Some(end.fence);
-        loop {
-            let recorded =
-                self.insist("the end of a run", async |db| complete(db, &end).await).await;
-            match recorded {
-                Err(error) if error.is_data() && end.outcome != Outcome::Refused => {
-                    end = without_what_cannot_be_stored(end, &error);
-                }
-                recorded => return recorded,
-            }
-        }
-    }
-
-    /// In one transaction where all goes well; else the end first, then the claim, each until it
-    /// is answered.
-    async fn complete_and_claim(&mut self, end: Completion) -> Result<(Recorded, Option<Claimed>)> {
-        if self.gauge.doubt.get().is_none_or(|until| until <= Instant::now())
-            && let Ok(db) = self.database.get().await
-        {
-            match turn(db, &end, &self.who).await {
-                Ok(done) => return Ok(done),
-                Err(error) => {
-                    tracing::debug!("an end and a claim in one go failed: {error}");
-                    if !error.is_data() {
-                        self.doubt();
-                    }
-                }
-            }
-        }
-        let recorded = self.complete(end).await?;
-        Ok((recorded, self.claim().await?))
+    /// No more than the page has room for.
+    fn within_room(&self, batches: &Batches) -> Batches {
+        let room = i32::try_from(self.holding.room()).unwrap_or(i32::MAX).max(1);
+        let most = batches.most.iter().map(|most| (*most).min(room)).collect();
+        Batches { short: batches.short.clone(), most }
     }
 
     /// Until it is done, or the value itself is at fault. A full disk, a server that only reads
@@ -237,17 +270,6 @@ impl Books {
             self.who.epoch = epoch;
         }
         Ok(own)
-    }
-}
-
-fn without_what_cannot_be_stored(end: Completion, error: &Error) -> Completion {
-    let reason = Some(format!("the output cannot be stored: {error}"));
-    let fence = end.fence;
-    Completion {
-        elapsed_ms: end.elapsed_ms,
-        memory_peak: end.memory_peak,
-        revision: end.revision,
-        ..Completion::new(fence, Outcome::Refused, reason)
     }
 }
 

@@ -8,6 +8,7 @@ use rework_core::{
     control::{AbortCause, FromWorker, ToWorker},
     error::Error,
     frames::Frames,
+    report::Asked,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -24,12 +25,28 @@ const RENEWAL: Duration = Duration::from_secs(1);
 pub(crate) enum Event {
     /// A task may be ready.
     Woken,
-    /// The run in hand is to end.
-    Abort(AbortCause, String),
+    /// A run is to end, if this worker still holds it.
+    Abort(Abort),
     /// Nothing more is to be claimed, for this reason.
     Retired,
     /// The lease was taken away: the run in hand is somebody else's.
     LeaseLost,
+}
+
+/// Which run is to end, and why.
+#[derive(Debug)]
+pub(crate) struct Abort {
+    pub task: i64,
+    pub run: i64,
+    pub cause: AbortCause,
+    pub reason: String,
+}
+
+impl Abort {
+    /// Whether this run is meant.
+    pub(crate) fn names(&self, fence: Fence) -> bool {
+        (self.task, self.run) == (fence.task, fence.run)
+    }
 }
 
 /// A worker's life line.
@@ -48,7 +65,7 @@ enum Own {
     Adopting(Answer<Option<(i64, i64)>>),
     Refused { again_at: Instant },
     Held { renew_at: Instant },
-    Renewing(Answer<Option<String>>),
+    Renewing(Answer<Option<Asked>>),
 }
 
 impl Life {
@@ -84,8 +101,8 @@ impl Life {
         self.retired.get_or_insert_with(|| reason.to_owned());
     }
 
-    /// Waits for what happens next. `held` is the run in hand: only with one is a lease made, and
-    /// only its abort is heard. Losing the wait loses nothing.
+    /// Waits for what happens next. `held` is the run in hand: only with one is a lease made.
+    /// Losing the wait loses nothing.
     pub(crate) async fn next(&mut self, held: Option<Fence>) -> Event {
         loop {
             let silence = match (&self.own, held) {
@@ -130,9 +147,9 @@ impl Life {
                 None
             }
             Some(ToWorker::Wake) => Some(Event::Woken),
-            Some(ToWorker::Abort { task, run, cause, reason }) => held
-                .is_some_and(|fence| (fence.task, fence.run) == (task, run))
-                .then_some(Event::Abort(cause, reason)),
+            Some(ToWorker::Abort { task, run, cause, reason }) => {
+                Some(Event::Abort(Abort { task, run, cause, reason }))
+            }
             Some(ToWorker::Retire { reason }) => {
                 self.retire(&reason);
                 Some(Event::Retired)
@@ -199,7 +216,9 @@ async fn live_alone(own: &mut Own, recorder: &Recorder, held: Option<Fence>) -> 
                 let renewed = answer.await;
                 *own = Own::Held { renew_at: Instant::now() + RENEWAL };
                 match renewed {
-                    Ok(Ok(Some(reason))) => return Event::Abort(AbortCause::Asked, reason),
+                    Ok(Ok(Some(Asked { task, run, reason }))) => {
+                        return Event::Abort(Abort { task, run, cause: AbortCause::Asked, reason });
+                    }
                     Ok(Ok(None)) => {}
                     Ok(Err(Error::LeaseLost)) | Err(_) => return lost(own),
                     Ok(Err(error)) => tracing::warn!("the lease could not be renewed: {error}"),

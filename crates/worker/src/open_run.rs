@@ -16,8 +16,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     ending::Sentence,
+    hand::Hand,
     life::{Event, Life},
     lines::Budget,
+    pace::LONG,
     recorder::{Answer, Recorder},
     runner::Runner,
 };
@@ -27,9 +29,6 @@ const FLUSH: Duration = Duration::from_millis(200);
 
 /// Lines that are written without waiting.
 const FLUSH_LINES: usize = 2_000;
-
-/// A run that lasts so long is noted as begun; a shorter one is noted with its end.
-const NOTE_BEGIN: Duration = Duration::from_millis(100);
 
 /// How often memory is looked at where there is a limit.
 const SAMPLE: Duration = Duration::from_millis(100);
@@ -57,7 +56,9 @@ pub(crate) struct OpenRun<'a> {
     progress: Option<String>,
     unsaved_output: bool,
     scheduling: VecDeque<(u32, Answer<Option<i64>>)>,
-    begin_noted: bool,
+    /// It takes long: its beginning is noted, and nothing waits behind it. The beginning of a short
+    /// one is noted with its end.
+    is_long: bool,
     flush_at: Option<Instant>,
     kill_at: Option<Instant>,
     sample_at: Option<Instant>,
@@ -101,14 +102,19 @@ impl<'a> OpenRun<'a> {
             progress: None,
             unsaved_output: false,
             scheduling: VecDeque::new(),
-            begin_noted: false,
+            is_long: false,
             kill_at: None,
             sample_at: limits.memory_bytes.map(|_| now + SAMPLE),
         }
     }
 
-    /// Until the end.
-    pub(crate) async fn drive(&mut self, life: &mut Life, recorder: &Recorder) -> End {
+    /// Until the end. What waits `behind` it goes back to the queue when it takes long.
+    pub(crate) async fn drive(
+        &mut self,
+        life: &mut Life,
+        recorder: &Recorder,
+        behind: &mut Hand,
+    ) -> End {
         loop {
             let timer = self.next_timer(recorder);
             let Runner { child, frames, stdout, stderr, .. } = &mut *self.runner;
@@ -117,7 +123,10 @@ impl<'a> OpenRun<'a> {
                 biased;
                 event = life.next(Some(self.fence)) => {
                     match event {
-                        Event::Abort(cause, reason) => self.pass(Sentence::Abort(cause, reason)),
+                        Event::Abort(abort) if abort.names(self.fence) => {
+                            self.pass(Sentence::Abort(abort.cause, abort.reason));
+                        }
+                        Event::Abort(abort) => behind.abort(&abort, recorder),
                         Event::LeaseLost => return End::LeaseLost,
                         Event::Woken | Event::Retired => {}
                     }
@@ -135,6 +144,7 @@ impl<'a> OpenRun<'a> {
                     }
                     Ok(())
                 }
+                () = behind.answered() => Ok(()),
                 scheduled = messages::first(&mut self.scheduling) => {
                     self.on_scheduled(scheduled);
                     Ok(())
@@ -152,6 +162,11 @@ impl<'a> OpenRun<'a> {
             };
             if let Err(error) = read {
                 self.pass(Sentence::Broken(error.to_string()));
+            }
+            if let Some(why) = life.retired() {
+                behind.give_back(&format!("its worker was leaving: {why}"), recorder);
+            } else if self.is_long {
+                behind.give_back("the task before it took long", recorder);
             }
             self.look_after_lines(recorder);
         }
@@ -174,11 +189,6 @@ impl<'a> OpenRun<'a> {
         }
     }
 
-    /// Milliseconds since it began.
-    pub(crate) fn elapsed_ms(&self) -> i64 {
-        self.began.elapsed().as_millis() as i64
-    }
-
     fn look_after_lines(&mut self, recorder: &Recorder) {
         if self.lines.len() >= FLUSH_LINES {
             self.flush(recorder);
@@ -194,7 +204,7 @@ impl<'a> OpenRun<'a> {
 
     fn next_timer(&self, recorder: &Recorder) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
-        let begin = (!self.begin_noted).then_some(self.began + NOTE_BEGIN);
+        let begin = (!self.is_long).then_some(self.began + LONG);
         let room = recorder.is_full().then(|| Instant::now() + SAMPLE);
         [begin, self.flush_at, self.timeout_at(), self.kill_at, self.sample_at, room]
             .into_iter()
@@ -209,8 +219,8 @@ impl<'a> OpenRun<'a> {
         if due(self.kill_at) {
             return true;
         }
-        if !self.begin_noted && now >= self.began + NOTE_BEGIN {
-            self.begin_noted = true;
+        if !self.is_long && now >= self.began + LONG {
+            self.is_long = true;
             recorder.begin(self.fence, self.began, self.revision.clone());
         }
         if due(self.flush_at) {

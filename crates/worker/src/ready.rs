@@ -5,17 +5,21 @@ use std::os::unix::fs::FileExt;
 use rework_core::{
     claim::{Claimed, Fence, Payload},
     complete::Outcome,
+    control::SLOT_BYTES,
     kind::Kind,
     protocol::{RunRequest, ToRunner},
     report::Line,
 };
 use rework_process::LaunchError;
+use tokio::time::sleep;
 
 use crate::{
     command::{self, OutputFile},
     ending::{Sentence, Verdict},
     life::Event,
     operations::Operation,
+    pace::LONG,
+    recorder::Held,
     revision::Revision,
     run::Workshop,
     runner::{Nursery, Runner, StartError},
@@ -32,9 +36,10 @@ pub(crate) enum Early {
 pub(crate) async fn make_ready(
     workshop: &mut Workshop,
     operation: &Operation,
-    claimed: &Claimed,
+    Held { claimed, slot }: &Held,
     lines: &mut Vec<Line>,
 ) -> Result<(Runner, Option<OutputFile>), Early> {
+    let slot = *slot;
     let cannot = |why: &dyn std::fmt::Display| {
         Early::Verdict(Verdict::refused(format!("the operation cannot be loaded: {why}")))
     };
@@ -48,7 +53,7 @@ pub(crate) async fn make_ready(
                 .map_err(|why| cannot(&why))?;
             let (program, output) = command::prepare(&workshop.nursery, &found, claimed)
                 .map_err(|error| cannot(&error))?;
-            note_begun(&workshop.nursery, claimed.fence);
+            note_begun(&workshop.nursery, slot, claimed.fence);
             let mut runner = workshop
                 .nursery
                 .start(program, revision, false, operation.definition.limits.memory_bytes)
@@ -58,7 +63,7 @@ pub(crate) async fn make_ready(
         }
         Kind::Rust => {
             let mut runner = warm(workshop, operation, revision, claimed.fence, lines).await?;
-            let request = ToRunner::Run(request(operation, claimed));
+            let request = ToRunner::Run(request(operation, claimed, slot));
             let body: &[u8] = match &claimed.input {
                 Payload::None => &[],
                 Payload::Json(text) => text.as_bytes(),
@@ -94,25 +99,30 @@ async fn warm(
         // What it holds from earlier runs is past this operation's limit.
         runners::end(runner).await;
     }
-    let Workshop { nursery, life, start_timeout, .. } = workshop;
+    let Workshop { nursery, life, recorder, hand, start_timeout, .. } = workshop;
     let program =
         nursery.executable(&operation.path).map_err(|error| not_started(&error.into()))?;
     let mut runner =
         nursery.start(program, revision, true, memory).map_err(|error| not_started(&error))?;
     let early = {
         let hello = runner.hello(*start_timeout, lines);
-        tokio::pin!(hello);
+        let long = sleep(LONG);
+        tokio::pin!(hello, long);
         loop {
             tokio::select! {
                 greeted = &mut hello => match greeted {
                     Ok(()) => break None,
                     Err(error) => break Some(not_started(&error)),
                 },
+                () = &mut long, if !long.is_elapsed() => {
+                    hand.give_back("its runner was slow to start", recorder);
+                }
                 event = life.next(Some(fence)) => match event {
-                    Event::Abort(cause, reason) => {
-                        let sentence = Sentence::Abort(cause, reason);
+                    Event::Abort(abort) if abort.names(fence) => {
+                        let sentence = Sentence::Abort(abort.cause, abort.reason);
                         break Some(Early::Verdict(sentence.verdict()));
                     }
+                    Event::Abort(abort) => hand.abort(&abort, recorder),
                     Event::LeaseLost => break Some(Early::LeaseLost),
                     Event::Woken | Event::Retired => {}
                 },
@@ -138,11 +148,12 @@ fn not_started(error: &StartError) -> Early {
     Early::Verdict(Verdict { outcome, reason: Some(reason) })
 }
 
-fn request(operation: &Operation, claimed: &Claimed) -> RunRequest {
+fn request(operation: &Operation, claimed: &Claimed, slot: u32) -> RunRequest {
     let definition = &operation.definition;
     RunRequest {
         task: claimed.fence.task,
         run: claimed.fence.run,
+        slot,
         attempt: claimed.attempt,
         domain: definition.domain.clone(),
         operation: definition.name.clone(),
@@ -155,21 +166,26 @@ fn request(operation: &Operation, claimed: &Claimed) -> RunRequest {
     }
 }
 
-fn page_bytes(fence: Fence) -> [u8; 16] {
-    let mut bytes = [0; 16];
+fn page_bytes(fence: Fence) -> [u8; SLOT_BYTES as usize] {
+    let mut bytes = [0; SLOT_BYTES as usize];
     bytes[..8].copy_from_slice(&fence.task.to_le_bytes());
     bytes[8..].copy_from_slice(&fence.run.to_le_bytes());
     bytes
 }
 
 /// A command is begun by the worker itself: it cannot say so.
-fn note_begun(nursery: &Nursery, fence: Fence) {
-    if let Err(error) = nursery.page().write_all_at(&page_bytes(fence), 0) {
+fn note_begun(nursery: &Nursery, slot: u32, fence: Fence) {
+    if let Err(error) = nursery.page().write_all_at(&page_bytes(fence), place_of(slot)) {
         tracing::warn!("the page of begun runs cannot be written: {error}");
     }
 }
 
-pub(crate) fn is_begun(nursery: &Nursery, fence: Fence) -> bool {
-    let mut bytes = [0; 16];
-    nursery.page().read_exact_at(&mut bytes, 0).is_ok() && bytes == page_bytes(fence)
+pub(crate) fn is_begun(nursery: &Nursery, slot: u32, fence: Fence) -> bool {
+    let mut bytes = [0; SLOT_BYTES as usize];
+    let read = nursery.page().read_exact_at(&mut bytes, place_of(slot));
+    read.is_ok() && bytes == page_bytes(fence)
+}
+
+fn place_of(slot: u32) -> u64 {
+    u64::from(slot) * SLOT_BYTES
 }

@@ -4,10 +4,10 @@
 use std::{cell::Cell, rc::Rc};
 
 use rework_core::{
-    claim::{Claimant, Claimed, Fence, OperationVersion, Payload, Placed},
-    complete::{Completion, Recorded},
+    claim::{Batches, Claimant, Claimed, Fence, OperationVersion, Payload, Placed},
+    complete::Completion,
     error::Result,
-    report::{Child, Line},
+    report::{Asked, Child, Line},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -42,6 +42,13 @@ pub(crate) struct Gauge {
 /// An answer, when it comes. Its sender lives as long as the worker.
 pub(crate) type Answer<T> = oneshot::Receiver<Result<T>>;
 
+/// A claimed task, and where in the page its beginning is noted.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub claimed: Claimed,
+    pub slot: u32,
+}
+
 /// What is to be told or asked.
 pub(crate) enum Entry {
     Lines(Fence, Vec<Line>),
@@ -50,11 +57,11 @@ pub(crate) enum Entry {
     Unkillable(Fence, String),
     Child(Fence, Box<Child>, oneshot::Sender<Result<Option<i64>>>),
     Placed(OperationVersion, oneshot::Sender<Result<Placed>>),
-    Claim(oneshot::Sender<Result<Option<Claimed>>>),
-    Complete(Box<Completion>, oneshot::Sender<Result<Recorded>>),
-    CompleteAndClaim(Box<Completion>, oneshot::Sender<Result<(Recorded, Option<Claimed>)>>),
+    Claim(Batches, oneshot::Sender<Result<Vec<Held>>>),
+    Complete(Box<Completion>),
+    Settled(oneshot::Sender<Result<()>>),
     Adopt(oneshot::Sender<Result<Option<(i64, i64)>>>),
-    Renew(Fence, oneshot::Sender<Result<Option<String>>>),
+    Renew(Fence, oneshot::Sender<Result<Option<Asked>>>),
     Leave(String, oneshot::Sender<Result<()>>),
 }
 
@@ -64,6 +71,7 @@ impl Entry {
             Entry::Lines(_, lines) => lines.iter().map(|line| line.bytes.len() + LINE_BYTES).sum(),
             Entry::Save(_, _, output) => output.bytes() as usize,
             Entry::Child(_, child, _) => child.input.bytes() as usize,
+            Entry::Complete(end) => end.output.bytes() as usize,
             _ => 0,
         }
     }
@@ -119,22 +127,19 @@ impl Recorder {
         self.ask(|answer| Entry::Placed(version, answer))
     }
 
-    /// The next task.
-    pub(crate) fn claim(&self) -> Answer<Option<Claimed>> {
-        self.ask(Entry::Claim)
+    /// The next tasks; none where none is ready.
+    pub(crate) fn claim(&self, batches: Batches) -> Answer<Vec<Held>> {
+        self.ask(|answer| Entry::Claim(batches, answer))
     }
 
-    /// The end of a run.
-    pub(crate) fn complete(&self, end: Completion) -> Answer<Recorded> {
-        self.ask(|answer| Entry::Complete(Box::new(end), answer))
+    /// The end of a run. Ends that follow one another are recorded together.
+    pub(crate) fn complete(&self, end: Completion) {
+        self.tell(Entry::Complete(Box::new(end)));
     }
 
-    /// The end of a run, and the next task.
-    pub(crate) fn complete_and_claim(
-        &self,
-        end: Completion,
-    ) -> Answer<(Recorded, Option<Claimed>)> {
-        self.ask(|answer| Entry::CompleteAndClaim(Box::new(end), answer))
+    /// Answered when all that was told before is in the database.
+    pub(crate) fn settled(&self) -> Answer<()> {
+        self.ask(Entry::Settled)
     }
 
     /// A lease of the worker's own, in place of its monitor's: id and epoch.
@@ -142,8 +147,8 @@ impl Recorder {
         self.ask(Entry::Adopt)
     }
 
-    /// Renews the worker's own lease; gives the reason for which its run is to end, if it is.
-    pub(crate) fn renew(&self, fence: Fence) -> Answer<Option<String>> {
+    /// Renews the worker's own lease; tells whether its run is to end.
+    pub(crate) fn renew(&self, fence: Fence) -> Answer<Option<Asked>> {
         self.ask(|answer| Entry::Renew(fence, answer))
     }
 

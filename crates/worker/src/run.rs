@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rework_core::{
-    claim::{Claimed, Payload},
+    claim::Payload,
     complete::{Completion, Outcome},
     operation::MAX_PAYLOAD_BYTES,
     protocol::{Failure, Retry},
@@ -13,11 +13,12 @@ use serde_json::json;
 use crate::{
     command::{OutputFile, too_large},
     ending::{Verdict, of_exit, of_failure},
+    hand::Hand,
     life::Life,
     open_run::{End, OpenRun},
     operations::Operation,
     ready::{Early, is_begun, make_ready},
-    recorder::Recorder,
+    recorder::{Held, Recorder},
     runner::{Nursery, PATIENCE},
     runners::Runners,
 };
@@ -32,6 +33,8 @@ pub(crate) struct Workshop {
     pub nursery: Nursery,
     /// Those that are warm.
     pub runners: Runners,
+    /// What is claimed and waits for its turn.
+    pub hand: Hand,
     /// From the start of a runner to its `hello`.
     pub start_timeout: Duration,
 }
@@ -45,14 +48,15 @@ pub(crate) struct LeaseLost;
 pub(crate) async fn run(
     workshop: &mut Workshop,
     operation: &Operation,
-    mut claimed: Claimed,
+    mut held: Held,
 ) -> Result<Completion, LeaseLost> {
+    let claimed = &mut held.claimed;
     let fence = claimed.fence;
     let mut lines = Vec::new();
     let made = match operation.fitting(std::mem::take(&mut claimed.input)) {
         Ok(input) => {
             claimed.input = input;
-            make_ready(workshop, operation, &claimed, &mut lines).await
+            make_ready(workshop, operation, &held, &mut lines).await
         }
         Err(verdict) => Err(Early::Verdict(verdict)),
     };
@@ -67,10 +71,11 @@ pub(crate) async fn run(
         }
     };
     let fresh = runner.runs == 0;
-    let Workshop { life, recorder, .. } = workshop;
+    let Workshop { life, recorder, hand, .. } = workshop;
     let mut open = OpenRun::new(fence, &mut runner, &operation.definition.limits, lines);
-    let end = open.drive(life, recorder).await;
-    let elapsed_ms = open.elapsed_ms();
+    let end = open.drive(life, recorder, hand).await;
+    let since = open.began;
+    hand.ran(held.claimed.version.operation, since);
     // Its cgroup knows; it goes with the tree.
     let memory_peak = open.runner.memory_peak(open.limits, open.began.elapsed());
     open.sentence = open.sentence.take().or_else(|| open.over_memory());
@@ -79,9 +84,9 @@ pub(crate) async fn run(
     if matches!(end, End::LeaseLost) {
         return Err(LeaseLost);
     }
-    let begun = is_begun(&workshop.nursery, fence);
+    let begun = is_begun(&workshop.nursery, held.slot, fence);
     let mut completion = judge(&mut open, end, output_file.as_ref(), begun || fresh);
-    completion.elapsed_ms = begun.then_some(elapsed_ms);
+    completion.began = begun.then_some(since.into_std());
     completion.memory_peak = memory_peak;
     finish_log(&mut open, &workshop.recorder);
     if reusable {

@@ -3,8 +3,8 @@
 use std::{fs::File, future::pending, os::fd::AsFd, process::ExitCode, time::Duration};
 
 use rework_core::{
-    claim::{Claimant, Claimed},
-    complete::{Completion, Outcome, Recorded},
+    claim::Claimant,
+    complete::Completion,
     connect::Dsn,
     control::{FromWorker, PAGE_FD, Start, ToWorker},
     error::Error,
@@ -16,9 +16,10 @@ use crate::{
     database::Database,
     ending::Verdict,
     environment::Secrets,
+    hand::Hand,
     life::{Event, Life},
     operations::Operations,
-    recorder::Recorder,
+    recorder::{Held, Recorder},
     run::{self, LeaseLost, Workshop},
     runner::Nursery,
     runners::Runners,
@@ -71,6 +72,7 @@ async fn live() -> Result<ExitCode, WorkerError> {
             recorder,
             nursery: Nursery::new(&start, page, secrets)?,
             runners: Runners::new(&start),
+            hand: Hand::default(),
             start_timeout: Duration::from_millis(start.start_timeout_ms),
         },
         operations: Operations::default(),
@@ -105,41 +107,29 @@ struct Worker {
     idle: bool,
 }
 
-/// What is known of the next task.
-enum Next {
-    /// Nobody has looked.
-    Unknown,
-    /// There was none.
-    Nothing,
-    Task(Claimed),
-}
-
 impl Worker {
     async fn work(&mut self) -> Result<(), LeaseLost> {
-        let mut next = Next::Unknown;
         loop {
-            if let (Some(reason), Next::Unknown | Next::Nothing) =
-                (self.workshop.life.retired(), &next)
-            {
+            let Workshop { life, recorder, hand, .. } = &mut self.workshop;
+            if let Some(reason) = life.retired() {
                 let reason = reason.to_owned();
                 self.leave(reason).await;
                 return Ok(());
             }
-            next = match next {
-                Next::Unknown => self.claim().await,
-                Next::Task(claimed) => self.handle(claimed).await?,
-                Next::Nothing => {
-                    self.wait().await;
-                    Next::Unknown
-                }
-            };
+            if let Some(held) = hand.next() {
+                hand.look_ahead(recorder);
+                self.handle(held).await?;
+            } else if !self.claim().await {
+                self.wait().await;
+            }
         }
     }
 
-    /// A worker that is told to leave meanwhile does not wait for a database that is away.
-    async fn claim(&mut self) -> Next {
-        let Workshop { life, recorder, .. } = &mut self.workshop;
-        let mut answer = recorder.claim();
+    /// False: there is nothing. A worker that is told to leave meanwhile does not wait for a
+    /// database that is away.
+    async fn claim(&mut self) -> bool {
+        let Workshop { life, recorder, hand, .. } = &mut self.workshop;
+        let mut answer = hand.claim(recorder);
         let answered = loop {
             tokio::select! {
                 biased;
@@ -153,56 +143,33 @@ impl Worker {
             }
         };
         match answered {
-            Ok(Ok(Ok(Some(claimed)))) => Next::Task(claimed),
+            Ok(Ok(Ok(claimed))) => {
+                let any = !claimed.is_empty();
+                hand.add(claimed);
+                any
+            }
             Ok(Ok(Err(error))) => {
                 tracing::warn!("nothing can be claimed: {error}");
                 sleep(CLAIM_RETRY).await;
-                Next::Unknown
+                true
             }
-            Ok(Ok(Ok(None)) | Err(_)) | Err(_) => Next::Nothing,
+            Ok(Err(_)) | Err(_) => false,
         }
     }
 
-    /// Runs a task and records its end; gives the next one. What was claimed just when the worker
-    /// was told to leave goes back.
-    async fn handle(&mut self, claimed: Claimed) -> Result<Next, LeaseLost> {
-        let fence = claimed.fence;
-        let completion = if let Some(reason) = self.workshop.life.retired() {
-            let reason = Some(format!("its worker was leaving: {reason}"));
-            Completion::new(fence, Outcome::Unbegun, reason)
-        } else {
-            self.run(claimed).await?
-        };
-        let books = &self.workshop.recorder;
-        let leaving = self.workshop.life.retired().is_some();
-        let answered = if leaving {
-            books.complete(completion).await.map(|answer| answer.map(|recorded| (recorded, None)))
-        } else {
-            books.complete_and_claim(completion).await
-        };
-        let (recorded, next) = match answered {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                tracing::error!("the end of task {} could not be recorded: {error}", fence.task);
-                return Ok(Next::Unknown);
-            }
-            Err(_) => return Ok(Next::Unknown),
-        };
-        if recorded == Recorded::Stale {
-            tracing::warn!("run {} of task {} was not current any more", fence.run, fence.task);
-        }
-        Ok(next.map_or(Next::Nothing, Next::Task))
-    }
-
-    async fn run(&mut self, claimed: Claimed) -> Result<Completion, LeaseLost> {
+    /// Runs a task and sees to it that its end is recorded.
+    async fn handle(&mut self, held: Held) -> Result<(), LeaseLost> {
         if std::mem::take(&mut self.idle) {
             self.workshop.life.tell(&FromWorker::Busy);
         }
+        let Held { claimed, .. } = &held;
         let fence = claimed.fence;
-        match self.operations.get(claimed.version, &self.workshop.recorder).await {
-            Ok(operation) => run::run(&mut self.workshop, &operation, claimed).await,
-            Err(Verdict { outcome, reason }) => Ok(Completion::new(fence, outcome, reason)),
-        }
+        let completion = match self.operations.get(claimed.version, &self.workshop.recorder).await {
+            Ok(operation) => run::run(&mut self.workshop, &operation, held).await?,
+            Err(Verdict { outcome, reason }) => Completion::new(fence, outcome, reason),
+        };
+        self.workshop.recorder.complete(completion);
+        Ok(())
     }
 
     /// Until something may be ready, or it is time to leave.
@@ -224,9 +191,15 @@ impl Worker {
         }
     }
 
-    /// The monitor records the end of its workers; without one, or not heard, the worker itself.
+    /// What was claimed and not begun goes back. The monitor records the end of its workers; without
+    /// one, or not heard, the worker itself.
     async fn leave(&mut self, reason: String) {
-        let Workshop { life, recorder, .. } = &mut self.workshop;
+        let Workshop { life, recorder, hand, .. } = &mut self.workshop;
+        // A claim that is on its way now is looked for by the monitor.
+        drop(timeout(LAST_WORDS, hand.answered_if_asked()).await);
+        hand.give_back(&format!("its worker was leaving: {reason}"), recorder);
+        // What ran exists only here: there is no hurry that could be worth it.
+        drop(recorder.settled().await);
         life.tell(&FromWorker::Leaving { reason: reason.clone() });
         if let Ok(Ok(Err(error))) = timeout(LAST_WORDS, recorder.leave(reason)).await {
             tracing::warn!("the worker's end could not be recorded: {error}");

@@ -12,6 +12,7 @@ mod ends;
 mod falls;
 mod holds;
 mod knows;
+mod notes;
 mod writes;
 
 use std::process::ExitCode;

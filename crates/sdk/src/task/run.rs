@@ -56,6 +56,7 @@ impl Task {
         let request = RunRequest {
             task: 0,
             run: 1,
+            slot: 0,
             attempt: 1,
             domain: domain.to_owned(),
             operation: operation.to_owned(),
@@ -77,6 +78,11 @@ impl Task {
     /// What every frame of this run names.
     pub(crate) fn key(&self) -> (i64, i64) {
         (self.id(), self.run())
+    }
+
+    /// Its place in the page.
+    pub(crate) fn slot(&self) -> u32 {
+        self.0.request.slot
     }
 
     pub(crate) fn phase(&self) -> &str {

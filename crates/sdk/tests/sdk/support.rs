@@ -177,6 +177,7 @@ impl Drop for Runner {
 /// A run without an input, of an operation in the default domain.
 pub(crate) fn request(task: i64, operation: &str) -> RunRequest {
     RunRequest {
+        slot: 0,
         task,
         run: 1,
         attempt: 1,

@@ -1,0 +1,145 @@
+//! What waits to be written together, and how each kind of it is written where that failed: the
+//! lines of logs, then the ends of runs.
+
+use rework_core::{
+    claim::{Batches, Fence},
+    complete::{Completion, Outcome, Recorded, complete},
+    error::{Error, Result},
+    report::{self, Line},
+};
+use tokio::sync::oneshot;
+
+use super::Books;
+use crate::recorder::Held;
+
+/// Most lines of one statement.
+const MAX_LINES: usize = 5_000;
+
+/// Most ends of one statement.
+const MAX_ENDS: usize = 500;
+
+/// What waits.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub lines: Vec<(Fence, Line)>,
+    pub ends: Vec<Completion>,
+    /// A claim, and who waits for it.
+    pub claim: Option<(Batches, oneshot::Sender<Result<Vec<Held>>>)>,
+    /// What all of it takes, as the gauge counts it.
+    pub bytes: usize,
+}
+
+impl Pending {
+    pub(super) fn lines(&mut self, fence: Fence, lines: Vec<Line>) {
+        self.lines.extend(lines.into_iter().map(|line| (fence, line)));
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.lines.len() >= MAX_LINES || self.ends.len() >= MAX_ENDS
+    }
+
+    /// How many statements it is.
+    pub(super) fn kinds(&self) -> usize {
+        let kinds = [!self.lines.is_empty(), !self.ends.is_empty(), self.claim.is_some()];
+        kinds.iter().filter(|some| **some).count()
+    }
+}
+
+impl Books {
+    /// All of them, in order, once: an answer that was lost is looked up before they are sent
+    /// again. One that cannot be stored takes no other along.
+    pub(super) async fn append(&mut self, lines: &[(Fence, Line)], lost: bool) {
+        for some in lines.chunks(MAX_LINES) {
+            if let Err(error) = self.append_together(some, lost).await {
+                tracing::debug!("lines of logs are written one by one: {error}");
+                for line in some.chunks(1) {
+                    if let Err(error) = self.append_together(line, false).await {
+                        let task = line[0].0.task;
+                        tracing::error!("a line of the log of task {task} is lost: {error}");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn append_together(&mut self, lines: &[(Fence, Line)], lost: bool) -> Result<()> {
+        let Some((fence, _)) = lines.first() else { return Ok(()) };
+        let of_first = lines.iter().filter(|(of, _)| of == fence).count() as i64;
+        let after = self.written.get(fence).copied().unwrap_or_default() + of_first;
+        let mut tries = 0;
+        self.insist("lines of a log", async |db| {
+            tries += 1;
+            // They are written all or none.
+            if (lost || tries > 1) && report::stored_lines(db, *fence).await? >= after {
+                return Ok(());
+            }
+            report::append_log(db, lines).await
+        })
+        .await?;
+        self.note_lines(lines);
+        Ok(())
+    }
+
+    pub(super) fn note_lines(&mut self, lines: &[(Fence, Line)]) {
+        for (fence, _) in lines {
+            *self.written.entry(*fence).or_default() += 1;
+        }
+    }
+
+    /// All of them, together where that goes, else one by one.
+    pub(super) async fn complete(&mut self, mut ends: Vec<Completion>) {
+        if ends.len() > 1 {
+            let all = self.insist("the ends of runs", async |db| complete(db, &ends).await).await;
+            match all {
+                Ok(recorded) => {
+                    return self.note_ends(ends.into_iter().zip(recorded));
+                }
+                Err(error) => tracing::debug!("ends of runs are written one by one: {error}"),
+            }
+        }
+        for end in ends.drain(..) {
+            self.complete_one(end).await;
+        }
+    }
+
+    async fn complete_one(&mut self, mut end: Completion) {
+        loop {
+            let one = std::slice::from_ref(&end);
+            let recorded = self.insist("the end of a run", async |db| complete(db, one).await);
+            match recorded.await {
+                Ok(recorded) => return self.note_ends([end].into_iter().zip(recorded)),
+                Err(error) if error.is_data() && end.outcome != Outcome::Refused => {
+                    end = without_what_cannot_be_stored(end, &error);
+                }
+                // It stays in hand: it is not to be run again.
+                Err(error) => {
+                    let task = end.fence.task;
+                    tracing::error!("the end of task {task} could not be recorded: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn note_ends(&mut self, ends: impl Iterator<Item = (Completion, Recorded)>) {
+        for (Completion { fence, .. }, recorded) in ends {
+            if recorded == Recorded::Stale {
+                tracing::warn!("run {} of task {} was not current any more", fence.run, fence.task);
+            }
+            self.holding.end(fence);
+            self.written.remove(&fence);
+        }
+    }
+}
+
+fn without_what_cannot_be_stored(end: Completion, error: &Error) -> Completion {
+    let reason = Some(format!("the output cannot be stored: {error}"));
+    let fence = end.fence;
+    Completion {
+        began: end.began,
+        ended: end.ended,
+        memory_peak: end.memory_peak,
+        revision: end.revision,
+        ..Completion::new(fence, Outcome::Refused, reason)
+    }
+}

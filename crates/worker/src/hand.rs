@@ -1,0 +1,113 @@
+//! What a worker has claimed and not handed to a runner yet: tasks that have proved short, claimed
+//! together. None of them waits behind a task that takes long.
+
+use std::{collections::VecDeque, future::pending};
+
+use rework_core::{
+    claim::{Batches, Fence},
+    complete::{Completion, Outcome},
+};
+use tokio::{sync::oneshot::error::TryRecvError, time::Instant};
+
+use crate::{
+    ending::Sentence,
+    life::Abort,
+    pace::Pace,
+    recorder::{Answer, Held, Recorder},
+};
+
+/// The tasks at hand.
+#[derive(Default)]
+pub(crate) struct Hand {
+    waiting: VecDeque<Held>,
+    /// A claim on its way.
+    asked: Option<Answer<Vec<Held>>>,
+    /// As many as the last claim brought; 0 where it brought less than was asked for.
+    full: usize,
+    pace: Pace,
+}
+
+impl Hand {
+    /// The next task.
+    pub(crate) fn next(&mut self) -> Option<Held> {
+        if let Some(asked) = &mut self.asked {
+            match asked.try_recv() {
+                Ok(Ok(more)) => self.add(more),
+                Err(TryRecvError::Empty) => {}
+                // What failed is asked again when it is needed.
+                Ok(Err(_)) | Err(TryRecvError::Closed) => self.asked = None,
+            }
+        }
+        self.waiting.pop_front()
+    }
+
+    /// The answer to the claim on its way, or to a new one.
+    pub(crate) fn claim(&mut self, recorder: &Recorder) -> Answer<Vec<Held>> {
+        self.asked.take().unwrap_or_else(|| recorder.claim(self.pace.batches()))
+    }
+
+    /// Takes what was claimed.
+    pub(crate) fn add(&mut self, more: Vec<Held>) {
+        self.asked = None;
+        let operation = more.first().map(|held| held.claimed.version.operation);
+        let full = operation.is_some_and(|operation| self.pace.claimed(operation, more.len()));
+        self.full = if full { more.len() } else { 0 };
+        self.waiting.extend(more);
+    }
+
+    /// Asks for more where half of a full batch is gone, so that it is there in time.
+    pub(crate) fn look_ahead(&mut self, recorder: &Recorder) {
+        let batches = self.pace.batches();
+        if self.asked.is_none()
+            && self.full > 0
+            && self.waiting.len() <= self.full / 2
+            && batches != Batches::default()
+        {
+            self.asked = Some(recorder.claim(batches));
+        }
+    }
+
+    /// Until a claim on its way is answered; for ever where there is none. Losing the wait loses
+    /// nothing.
+    pub(crate) async fn answered(&mut self) {
+        let Some(asked) = &mut self.asked else { return pending().await };
+        match asked.await {
+            Ok(Ok(more)) => self.add(more),
+            Ok(Err(_)) | Err(_) => self.asked = None,
+        }
+    }
+
+    /// The same, where one is on its way.
+    pub(crate) async fn answered_if_asked(&mut self) {
+        if self.asked.is_some() {
+            self.answered().await;
+        }
+    }
+
+    /// A run of this operation began then and is over.
+    pub(crate) fn ran(&mut self, operation: i64, began: Instant) {
+        self.pace.ran(operation, began.elapsed());
+    }
+
+    /// Ends a task that somebody wants to end, if it waits here.
+    pub(crate) fn abort(&mut self, abort: &Abort, recorder: &Recorder) {
+        let named = |held: &Held| abort.names(held.claimed.fence);
+        let Some(at) = self.waiting.iter().position(named) else { return };
+        if let Some(Held { claimed, .. }) = self.waiting.remove(at) {
+            let verdict = Sentence::Abort(abort.cause, abort.reason.clone()).verdict();
+            recorder.complete(Completion::new(claimed.fence, verdict.outcome, verdict.reason));
+        }
+    }
+
+    /// All that waits goes back to the queue.
+    pub(crate) fn give_back(&mut self, why: &str, recorder: &Recorder) {
+        for Held { claimed, .. } in self.waiting.drain(..) {
+            recorder.complete(unbegun(claimed.fence, why));
+        }
+    }
+}
+
+/// What was claimed goes back to the queue.
+pub(crate) fn unbegun(fence: Fence, why: &str) -> Completion {
+    Completion::new(fence, Outcome::Unbegun, Some(why.to_owned()))
+}

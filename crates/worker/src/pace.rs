@@ -1,0 +1,141 @@
+//! How many tasks of an operation are claimed at once: more, the shorter they have proved. Pure.
+
+use std::{collections::HashMap, time::Duration};
+
+use rework_core::claim::Batches;
+
+/// A task in hand that takes so long is long: what waits behind it goes back.
+pub(crate) const LONG: Duration = Duration::from_millis(100);
+
+/// What is claimed at once should take no longer than this.
+const BATCH: Duration = Duration::from_millis(25);
+
+/// Most tasks of one claim.
+const MOST: u32 = 500;
+
+/// Runs after which an operation's pace is believed.
+const PROVED: u32 = 3;
+
+/// How much the last run counts in the mean.
+const WEIGHT: f64 = 0.2;
+
+/// Operations that are remembered; past it, all are forgotten.
+const MAX_REMEMBERED: usize = 256;
+
+/// How long the tasks of a worker's operations take.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    operations: HashMap<i64, Measured>,
+}
+
+#[derive(Debug)]
+struct Measured {
+    runs: u32,
+    mean_seconds: f64,
+    /// Grows from one claim to the next: a mean says nothing of what comes.
+    allowed: u32,
+}
+
+impl Measured {
+    fn most(&self) -> u32 {
+        if self.runs < PROVED {
+            return 1;
+        }
+        let fit = (BATCH.as_secs_f64() / self.mean_seconds.max(1e-6)) as u32;
+        fit.min(self.allowed).clamp(1, MOST)
+    }
+}
+
+impl Pace {
+    /// A run of this operation took so long.
+    pub(crate) fn ran(&mut self, operation: i64, took: Duration) {
+        if self.operations.len() >= MAX_REMEMBERED && !self.operations.contains_key(&operation) {
+            self.operations.clear();
+        }
+        let seconds = took.as_secs_f64();
+        let measured = self.operations.entry(operation).or_insert(Measured {
+            runs: 0,
+            mean_seconds: seconds,
+            allowed: 1,
+        });
+        measured.runs = measured.runs.saturating_add(1);
+        measured.mean_seconds += WEIGHT * (seconds - measured.mean_seconds);
+        if took >= LONG {
+            measured.allowed = 1;
+        }
+    }
+
+    /// So many tasks of this operation were claimed at once. True: as many as were asked for, so
+    /// that there may be more.
+    pub(crate) fn claimed(&mut self, operation: i64, count: usize) -> bool {
+        let Some(measured) = self.operations.get_mut(&operation) else { return false };
+        let full = count >= measured.most() as usize;
+        if full && measured.runs >= PROVED {
+            measured.allowed = (measured.allowed * 2).min(MOST);
+        }
+        full && count > 1
+    }
+
+    /// What to claim at once.
+    pub(crate) fn batches(&self) -> Batches {
+        let several = self.operations.iter().map(|(id, measured)| (*id, measured.most()));
+        let (short, most) =
+            several.filter(|(_, most)| *most > 1).map(|(o, m)| (o, m as i32)).unzip();
+        Batches { short, most }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn most(pace: &Pace, operation: i64) -> i32 {
+        let batches = pace.batches();
+        let at = batches.short.iter().position(|short| *short == operation);
+        at.map_or(1, |at| batches.most[at])
+    }
+
+    #[test]
+    fn what_has_proved_short_is_claimed_in_growing_batches() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.batches(), Batches::default());
+        for _ in 0..PROVED {
+            assert_eq!(most(&pace, 7), 1);
+            pace.ran(7, Duration::from_micros(20));
+            assert!(!pace.claimed(7, 1), "one is no batch");
+        }
+        let mut sizes = Vec::new();
+        for _ in 0..12 {
+            sizes.push(most(&pace, 7));
+            pace.claimed(7, most(&pace, 7) as usize);
+        }
+        assert_eq!(sizes[..4], [2, 4, 8, 16]);
+        assert_eq!(sizes.last(), Some(&(MOST as i32)));
+        assert!(!pace.claimed(7, 3), "fewer than asked for: there is no more");
+    }
+
+    #[test]
+    fn a_batch_takes_no_longer_than_it_should() {
+        let mut pace = Pace::default();
+        for _ in 0..20 {
+            pace.ran(7, Duration::from_millis(5));
+            pace.ran(8, Duration::from_millis(30));
+            for operation in [7, 8] {
+                pace.claimed(operation, most(&pace, operation) as usize);
+            }
+        }
+        assert_eq!((most(&pace, 7), most(&pace, 8)), (5, 1));
+    }
+
+    #[test]
+    fn one_long_task_ends_the_batches_of_its_operation() {
+        let mut pace = Pace::default();
+        for _ in 0..10 {
+            pace.ran(7, Duration::from_micros(20));
+            pace.claimed(7, most(&pace, 7) as usize);
+        }
+        assert!(most(&pace, 7) > 1);
+        pace.ran(7, LONG);
+        assert_eq!(most(&pace, 7), 1);
+    }
+}

@@ -1,0 +1,141 @@
+-- complete: what happened to runs decides what becomes of their tasks. The one way a run ends.
+--
+-- Each array has an element for each run; all of one place belong together.
+--   tasks, runs, tokens      the fence
+--   outcomes                 done | failed | refused | lost | aborted | drained | unbegun
+--   reasons, errors          the cause in words; {kind, message, traceback} as JSON
+--   outputs, outputs_bytes   what it gave, as JSON or as bytes; neither: what it saved under way
+--   began_us, ended_us       microseconds since its code began, null where it never did; since its end
+--   peaks                    memory peak in bytes
+--   retries_ms               milliseconds until the next attempt, where the error asks for it
+--   revisions                of the code that ran
+--
+-- No row for a run that is not current any more. A function, so that a session keeps its plans.
+
+create function rework.complete(
+    tasks          bigint[],
+    runs           bigint[],
+    tokens         uuid[],
+    outcomes       text[],
+    reasons        text[],
+    errors         text[],
+    outputs        text[],
+    outputs_bytes  bytea[],
+    began_us       bigint[],
+    ended_us       bigint[],
+    peaks          bigint[],
+    retries_ms     bigint[],
+    revisions      text[]
+) returns table (
+    task           bigint,
+    run            bigint,
+    state          text
+)
+language plpgsql set search_path = pg_catalog, rework, pg_temp
+    set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+#variable_conflict use_column
+declare
+    now     timestamptz := clock_timestamp();
+    ended   bigint;
+    domain  text;
+    hinted  text[] := '{}';
+begin
+    -- Most runs are done, and nobody has asked for their end.
+    return query
+        update rework.task t
+           set state = 'done', losses = 0, reason = null, error = null, memory_peak = g.peak,
+               started_at = least(t.started_at, now - g.began * interval '1 microsecond'),
+               finished_at = now - g.ended * interval '1 microsecond',
+               output = case when g.output is null and g.bytes is null then t.output else g.output::json end,
+               output_bytes = case when g.output is null and g.bytes is null then t.output_bytes else g.bytes end,
+               revision = coalesce(g.revision, t.revision)
+          from unnest(tasks, runs, tokens, outcomes, outputs, outputs_bytes, began_us, ended_us, peaks, revisions)
+               as g (task, run, token, outcome, output, bytes, began, ended, peak, revision)
+         where t.id = g.task and t.run = g.run and t.token = g.token
+           and g.outcome = 'done' and t.state = 'running'
+        returning t.id, t.run,
+                  case when t.watched then t.state || pg_notify('rework_end', t.id::text)::text else t.state end;
+    get diagnostics ended = row_count;
+    if ended = cardinality(tasks) then
+        return;
+    end if;
+
+    for task, run, state, domain in
+        with held as materialized (
+            select t.id, t.state, t.attempt, t.losses, t.watched, t.reason as asked,
+                   o.domain, o.attempts, o.retry_lost, g.*,
+                   least(t.started_at, now - g.began * interval '1 microsecond') as started_at
+              from unnest(tasks, runs, tokens, outcomes, reasons, errors, outputs, outputs_bytes,
+                          began_us, ended_us, peaks, retries_ms, revisions)
+                   as g (task, run, token, outcome, words, error, output, bytes, began, ended, peak, retry, revision)
+              join rework.task t on t.id = g.task and t.run = g.run and t.token = g.token
+              join rework.operation o on o.id = t.operation
+             where t.state in ('running', 'aborting')
+             order by t.id
+               for no key update of t
+        ),
+        verdict as materialized (
+            select held.*,
+                   case
+                       when state = 'aborting' then 'aborted'
+                       when outcome = 'done' then 'done'
+                       when outcome = 'failed' and attempt < attempts then 'delayed'
+                       when outcome in ('failed', 'refused') then 'failed'
+                       when outcome = 'lost' and retry_lost and losses < 3 then 'queued'
+                       when outcome = 'lost' then 'lost'
+                       when outcome = 'drained' and retry_lost then 'queued'
+                       when outcome in ('aborted', 'drained') then 'aborted'
+                       when outcome = 'unbegun' then 'queued'
+                   end as next
+              from held
+        ),
+        kept as (
+            insert into rework.run (task, run, attempt, token, worker, host, revision, outcome, reason,
+                                    error, memory_peak, started_at, finished_at)
+            select t.id, t.run, t.attempt, t.token, t.worker, t.ran_on, v.revision, v.outcome, v.words,
+                   v.error::json, v.peak, v.started_at, now - v.ended * interval '1 microsecond'
+              from verdict v
+              join rework.task t on t.id = v.id
+             where v.next in ('queued', 'delayed')
+        )
+        update rework.task t
+           set state = v.next,
+               attempt = case when v.next = 'queued' then t.attempt - 1 else t.attempt end,
+               losses = case when v.outcome = 'lost' then t.losses + 1
+                             when v.outcome = 'unbegun' then t.losses
+                             else 0 end,
+               position = case when v.next = 'queued' then nextval('rework.position') else t.position end,
+               -- 1, 2, 4 … seconds up to an hour, and up to a tenth more, so that what failed together
+               -- does not come back together.
+               delayed_until = case when v.next = 'delayed' then now
+                   + least(coalesce(v.retry, least(3600, power(2, least(t.attempt - 1, 12))) * 1000 * (1 + random() / 10)), 31536000000)
+                   * interval '1 millisecond' else t.delayed_until end,
+               started_at = case when v.next in ('queued', 'delayed') then null else v.started_at end,
+               finished_at = case when v.next in ('queued', 'delayed') then null
+                                  else now - v.ended * interval '1 microsecond' end,
+               reason = case when v.state = 'aborting' and v.asked not like 'unkillable:%' then v.asked else v.words end,
+               error = v.error::json,
+               output = case when v.next in ('queued', 'delayed') then null
+                             when v.output is null and v.bytes is null then t.output
+                             else v.output::json end,
+               output_bytes = case when v.next in ('queued', 'delayed') then null
+                                   when v.output is null and v.bytes is null then t.output_bytes
+                                   else v.bytes end,
+               memory_peak = v.peak,
+               revision = coalesce(v.revision, t.revision)
+          from verdict v
+         where t.id = v.id
+        returning t.id, t.run,
+                  case when v.watched and t.state not in ('queued', 'delayed')
+                       then t.state || pg_notify('rework_end', t.id::text)::text else t.state end,
+                  case when t.state = 'queued' then v.domain end
+    loop
+        if domain <> all (hinted) then
+            perform rework.hint_ready(domain);
+            hinted := hinted || domain;
+        end if;
+        return next;
+    end loop;
+end $$;
+
+revoke all on function rework.complete from public;
