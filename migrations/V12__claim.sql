@@ -7,8 +7,8 @@
 --
 -- The lane with the best front is asked first and, only if somebody else holds all of it, the next
 -- one. Of an operation that is in `short`, as many tasks are taken as stands in `most` at the same
--- place, but none that is less urgent than the front of another lane, and no more than a mebibyte
--- of inputs; of any other operation, one.
+-- place, but none that is less urgent than the front of another lane, and no more than 128 KiB of
+-- inputs, as they are stored; of any other operation, one.
 
 create function rework.claim(
     worker        bigint,
@@ -60,14 +60,8 @@ begin
         window urgency as (order by first.priority desc, first.position)
          order by first.priority desc, first.position
     loop
-        if front.most = 1 then
-            ids := array(
-                select t.id from rework.task t
-                 where t.lane = front.lane and t.state = 'queued'
-                 order by t.priority desc, t.position
-                 limit 1
-                   for no key update skip locked);
-        else
+        ids := '{}';
+        if front.most > 1 then
             ids := array(
                 select sized.id
                   from (select ready.id, ready.n, sum(ready.bytes) over (order by ready.n) as bytes
@@ -79,7 +73,15 @@ begin
                                          order by t.priority desc, t.position
                                          limit front.most
                                            for no key update skip locked) as q) as ready) as sized
-                 where sized.n = 1 or sized.bytes <= 1048576);
+                 where sized.n = 1 or sized.bytes <= 131072);
+        end if;
+        if cardinality(ids) = 0 then
+            ids := array(
+                select t.id from rework.task t
+                 where t.lane = front.lane and t.state = 'queued'
+                 order by t.priority desc, t.position
+                 limit 1
+                   for no key update skip locked);
         end if;
         return query
             update rework.task t

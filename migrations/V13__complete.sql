@@ -10,7 +10,12 @@
 --   retries_ms               milliseconds until the next attempt, where the error asks for it
 --   revisions                of the code that ran
 --
--- No row for a run that is not current any more. A function, so that a session keeps its plans.
+-- No row for a run that is not current any more. Who holds a row for longer than the timeout, in a
+-- transaction of his own, fails the whole: before it could be a deadlock, and before the client
+-- gives the connection up, not knowing what became of the rest. Runs are found by their keys:
+-- `state` is hidden from the planner, which would take the index of all that is live.
+--
+-- A function, so that a session keeps its plans.
 
 create function rework.complete(
     tasks          bigint[],
@@ -32,7 +37,8 @@ create function rework.complete(
     state          text
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
-    set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+    set enable_seqscan = off set enable_bitmapscan = off set jit = off
+    set lock_timeout = '500ms' as $$
 #variable_conflict use_column
 declare
     now     timestamptz := clock_timestamp();
@@ -52,7 +58,7 @@ begin
           from unnest(tasks, runs, tokens, outcomes, outputs, outputs_bytes, began_us, ended_us, peaks, revisions)
                as g (task, run, token, outcome, output, bytes, began, ended, peak, revision)
          where t.id = g.task and t.run = g.run and t.token = g.token
-           and g.outcome = 'done' and t.state = 'running'
+           and g.outcome = 'done' and t.state || '' = 'running'
         returning t.id, t.run,
                   case when t.watched then t.state || pg_notify('rework_end', t.id::text)::text else t.state end;
     get diagnostics ended = row_count;
@@ -70,7 +76,7 @@ begin
                    as g (task, run, token, outcome, words, error, output, bytes, began, ended, peak, retry, revision)
               join rework.task t on t.id = g.task and t.run = g.run and t.token = g.token
               join rework.operation o on o.id = t.operation
-             where t.state in ('running', 'aborting')
+             where t.state || '' in ('running', 'aborting')
              order by t.id
                for no key update of t
         ),

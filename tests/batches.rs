@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::support::Installation;
 use crate::support::monitor::Monitor;
 use crate::support::scale::count;
+use crate::support::session::Session;
 use crate::support::task::Task;
 
 /// An installation whose worker has found out that `notes` is short.
@@ -146,6 +147,26 @@ fn aborts_of_a_batch_meet_only_those_that_they_name() {
         }
     }
     eprintln!("{aborted_in_hand} of {} aborted after the claim and before they began", asked.len());
+}
+
+#[test]
+fn a_task_that_somebodys_transaction_holds_delays_no_other() {
+    let batches = Batches::with_workers("1");
+    let mut besides = vec![json!({}); 60];
+    besides[20] = json!({"milliseconds": 2000});
+    let tasks = batches.schedule(&besides);
+    let held = tasks[20];
+    batches.place.until("it runs", || batches.place.task(held).state == State::Running);
+    let session = Session::open(batches.place.dsn());
+    session.run("begin");
+    let _: i64 = session.one("select id from rework.task where id = $1 for update", &[&held]);
+    for task in tasks.iter().filter(|task| **task != held) {
+        batches.place.done(*task);
+    }
+    assert_eq!(batches.place.task(held).state, State::Running, "its end cannot be recorded yet");
+    session.run("commit");
+    assert_eq!(batches.place.done(held).run, 1);
+    assert!(batches.noted().values().all(|times| *times == 1), "each ran once");
 }
 
 #[test]

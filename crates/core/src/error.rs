@@ -170,6 +170,11 @@ impl Error {
         e.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
     }
 
+    /// Somebody else's transaction holds a row for too long.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Error::Database(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    }
+
     /// What to do about it, as a sentence with a command to type.
     pub fn hint(&self) -> Option<String> {
         match self {

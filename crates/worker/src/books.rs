@@ -1,23 +1,22 @@
 //! The books: what the recorder's task does with each entry, against a database that may be slow,
 //! away, or lose an answer. What may go together, goes together.
 
+mod claims;
 mod pending;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use rework_core::{
-    claim::{Batches, Claimant, Claimed, Fence, claim, held, placed},
+    claim::{Claimant, Fence, placed},
+    complete::Completion,
     connect::Db,
     error::Result,
     report,
     turn::{Turn, Turned, turn},
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::{sync::mpsc, time::sleep};
 
-use self::pending::Pending;
+use self::{claims::doubt, pending::Pending};
 use crate::{
     database::Database,
     holding::Holding,
@@ -26,9 +25,6 @@ use crate::{
 
 /// Until what the database refused is told again.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
-
-/// A backend that we gave up may still carry out a claim of ours for so long.
-const DOUBT: Duration = Duration::from_secs(300);
 
 /// The recorder's own side.
 pub(crate) struct Books {
@@ -39,6 +35,8 @@ pub(crate) struct Books {
     /// How many lines of each open run are written.
     written: HashMap<Fence, i64>,
     pending: Pending,
+    /// Ends of tasks whose rows somebody else holds in a long transaction.
+    locked: Vec<Completion>,
 }
 
 /// What became of all that was to go together.
@@ -59,6 +57,7 @@ impl Books {
             holding: Holding::new(),
             written: HashMap::new(),
             pending: Pending::default(),
+            locked: Vec::new(),
         }
     }
 
@@ -66,6 +65,7 @@ impl Books {
     pub(crate) async fn keep(mut self, mut entries: mpsc::UnboundedReceiver<(Entry, usize)>) {
         loop {
             let expires = self.database.expires();
+            let waits = !self.locked.is_empty();
             let idle = async {
                 match expires {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -77,6 +77,7 @@ impl Books {
                     Some((entry, bytes)) => self.take(entry, bytes).await,
                     None => return,
                 },
+                () = sleep(REFUSED_PAUSE), if waits => self.complete_locked().await,
                 () = idle => self.database.expire(),
             }
             // What came while the last answer was awaited goes together.
@@ -90,6 +91,7 @@ impl Books {
     /// What can wait for company, waits; the rest follows what came before it.
     async fn take(&mut self, entry: Entry, bytes: usize) {
         self.pending.bytes += bytes;
+        self.pending.owed += usize::from(entry.is_owed());
         match entry {
             Entry::Lines(fence, lines) => self.pending.lines(fence, lines),
             Entry::Complete(end) => self.pending.ends.push(*end),
@@ -135,6 +137,10 @@ impl Books {
                 let _ = answer.send(db.until_answered(async |db| placed(db, version).await).await);
             }
             Entry::Settled(answer) => {
+                while !self.locked.is_empty() {
+                    sleep(REFUSED_PAUSE).await;
+                    self.complete_locked().await;
+                }
                 let _ = answer.send(Ok(()));
             }
             Entry::Adopt(answer) => {
@@ -157,8 +163,9 @@ impl Books {
     /// each until it is answered.
     async fn settle(&mut self) {
         let pending = std::mem::take(&mut self.pending);
+        let locked = self.locked.len();
         let turned = self.turn(&pending).await;
-        let Pending { lines, ends, claim, bytes } = pending;
+        let Pending { lines, ends, claim, bytes, owed } = pending;
         let claimed = match turned {
             Ok((recorded, claimed)) => {
                 self.note_lines(&lines);
@@ -176,11 +183,9 @@ impl Books {
         };
         self.gauge.waiting.set(self.gauge.waiting.get() - bytes);
         if let Some((_, answer)) = claim {
-            let take = |claimed: Vec<Claimed>| {
-                claimed.into_iter().map(|claimed| self.holding.take(claimed)).collect()
-            };
-            let _ = answer.send(claimed.map(take));
+            self.answer(claimed, answer).await;
         }
+        self.gauge.owed.set(self.gauge.owed.get() - owed + self.locked.len() - locked);
     }
 
     /// All that is pending in one go, where it is more than one statement.
@@ -194,51 +199,14 @@ impl Books {
         let claim = batches.as_ref().map(|batches| (&self.who, batches));
         turn(db, Turn { lines, ends, claim }).await.map_err(|error| {
             tracing::debug!("what was to go together did not: {error}");
-            if error.is_data() {
+            if error.is_data() || error.is_locked() {
                 return NotTurned::Undone;
             }
             if claim.is_some() {
-                self.gauge.doubt.set(Some(Instant::now() + DOUBT));
+                doubt(&self.gauge);
             }
             NotTurned::Unknown
         })
-    }
-
-    async fn claim(&mut self, batches: &Batches) -> Result<Vec<Claimed>> {
-        let (who, batches) = (self.who.clone(), self.within_room(batches));
-        let in_doubt = self.is_in_doubt();
-        let holding = &self.holding;
-        let mut tries = 0;
-        let claimed = self
-            .database
-            .until_answered(async |db| {
-                tries += 1;
-                // After an answer that was lost: what it took, if it took anything.
-                if in_doubt || tries > 1 {
-                    let mut lost = held(db, &who).await?;
-                    lost.retain(|claimed| !holding.has(claimed.fence));
-                    if !lost.is_empty() {
-                        return Ok(lost);
-                    }
-                }
-                claim(db, &who, &batches).await
-            })
-            .await;
-        if tries > 1 || claimed.is_err() {
-            self.gauge.doubt.set(Some(Instant::now() + DOUBT));
-        }
-        claimed
-    }
-
-    fn is_in_doubt(&self) -> bool {
-        self.gauge.doubt.get().is_some_and(|until| until > Instant::now())
-    }
-
-    /// No more than the page has room for.
-    fn within_room(&self, batches: &Batches) -> Batches {
-        let room = i32::try_from(self.holding.room()).unwrap_or(i32::MAX).max(1);
-        let most = batches.most.iter().map(|most| (*most).min(room)).collect();
-        Batches { short: batches.short.clone(), most }
     }
 
     /// Until it is done, or the value itself is at fault. A full disk, a server that only reads
@@ -250,7 +218,7 @@ impl Books {
     ) -> Result<T> {
         loop {
             match self.database.until_answered(&mut tell).await {
-                Err(error) if !error.is_data() => {
+                Err(error) if !error.is_data() && !error.is_locked() => {
                     tracing::error!("{what} cannot be written: {error}");
                     sleep(REFUSED_PAUSE).await;
                 }

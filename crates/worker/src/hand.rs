@@ -1,16 +1,16 @@
 //! What a worker has claimed and not handed to a runner yet: tasks that have proved short, claimed
 //! together. None of them waits behind a task that takes long.
 
-use std::{collections::VecDeque, future::pending};
+use std::collections::VecDeque;
 
 use rework_core::{
     claim::{Batches, Fence},
     complete::{Completion, Outcome},
+    control::AbortCause,
 };
 use tokio::{sync::oneshot::error::TryRecvError, time::Instant};
 
 use crate::{
-    ending::Sentence,
     life::Abort,
     pace::Pace,
     recorder::{Answer, Held, Recorder},
@@ -34,8 +34,12 @@ impl Hand {
             match asked.try_recv() {
                 Ok(Ok(more)) => self.add(more),
                 Err(TryRecvError::Empty) => {}
-                // What failed is asked again when it is needed.
-                Ok(Err(_)) | Err(TryRecvError::Closed) => self.asked = None,
+                // It is asked again when it is needed.
+                Ok(Err(error)) => {
+                    tracing::debug!("a claim ahead of time failed: {error}");
+                    self.asked = None;
+                }
+                Err(TryRecvError::Closed) => self.asked = None,
             }
         }
         self.waiting.pop_front()
@@ -67,23 +71,6 @@ impl Hand {
         }
     }
 
-    /// Until a claim on its way is answered; for ever where there is none. Losing the wait loses
-    /// nothing.
-    pub(crate) async fn answered(&mut self) {
-        let Some(asked) = &mut self.asked else { return pending().await };
-        match asked.await {
-            Ok(Ok(more)) => self.add(more),
-            Ok(Err(_)) | Err(_) => self.asked = None,
-        }
-    }
-
-    /// The same, where one is on its way.
-    pub(crate) async fn answered_if_asked(&mut self) {
-        if self.asked.is_some() {
-            self.answered().await;
-        }
-    }
-
     /// A run of this operation began then and is over.
     pub(crate) fn ran(&mut self, operation: i64, began: Instant) {
         self.pace.ran(operation, began.elapsed());
@@ -93,14 +80,22 @@ impl Hand {
     pub(crate) fn abort(&mut self, abort: &Abort, recorder: &Recorder) {
         let named = |held: &Held| abort.names(held.claimed.fence);
         let Some(at) = self.waiting.iter().position(named) else { return };
-        if let Some(Held { claimed, .. }) = self.waiting.remove(at) {
-            let verdict = Sentence::Abort(abort.cause, abort.reason.clone()).verdict();
-            recorder.complete(Completion::new(claimed.fence, verdict.outcome, verdict.reason));
-        }
+        let Some(Held { claimed, .. }) = self.waiting.remove(at) else { return };
+        let end = match abort.cause {
+            AbortCause::Drained => unbegun(claimed.fence, &abort.reason),
+            AbortCause::Asked => {
+                let reason = Some(abort.reason.clone());
+                Completion::new(claimed.fence, Outcome::Aborted, reason)
+            }
+        };
+        recorder.complete(end);
     }
 
-    /// All that waits goes back to the queue.
+    /// All that waits goes back to the queue. So does what a claim on its way brings: nobody waits
+    /// for its answer any more.
     pub(crate) fn give_back(&mut self, why: &str, recorder: &Recorder) {
+        self.asked = None;
+        self.full = 0;
         for Held { claimed, .. } in self.waiting.drain(..) {
             recorder.complete(unbegun(claimed.fence, why));
         }

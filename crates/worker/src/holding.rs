@@ -34,12 +34,11 @@ impl Holding {
         self.slots.contains_key(&(fence.task, fence.run))
     }
 
-    /// Takes a claimed task. Past the room there is for them, runs share the last place, and the
-    /// one that wrote there first may be taken for one that had not begun.
-    pub(crate) fn take(&mut self, claimed: Claimed) -> Held {
-        let slot = self.free.pop().unwrap_or(PAGE_SLOTS - 1);
+    /// Takes a claimed task; none past the room there is.
+    pub(crate) fn take(&mut self, claimed: Claimed) -> Option<Held> {
+        let slot = self.free.pop()?;
         self.slots.insert((claimed.fence.task, claimed.fence.run), slot);
-        Held { claimed, slot }
+        Some(Held { claimed, slot })
     }
 
     /// The end of this run is recorded.

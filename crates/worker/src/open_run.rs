@@ -144,7 +144,6 @@ impl<'a> OpenRun<'a> {
                     }
                     Ok(())
                 }
-                () = behind.answered() => Ok(()),
                 scheduled = messages::first(&mut self.scheduling) => {
                     self.on_scheduled(scheduled);
                     Ok(())

@@ -124,7 +124,8 @@ async fn warm(
                     }
                     Event::Abort(abort) => hand.abort(&abort, recorder),
                     Event::LeaseLost => break Some(Early::LeaseLost),
-                    Event::Woken | Event::Retired => {}
+                    Event::Retired => hand.give_back("its worker was leaving", recorder),
+                    Event::Woken => {}
                 },
             }
         }

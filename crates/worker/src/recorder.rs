@@ -35,6 +35,8 @@ pub(crate) struct Recorder {
 pub(crate) struct Gauge {
     /// Bytes that wait to be written.
     pub waiting: Cell<usize>,
+    /// Lines and ends of runs that are not written yet: they exist only here.
+    pub owed: Cell<usize>,
     /// Until when a claim whose answer was lost may still come to light.
     pub doubt: Cell<Option<Instant>>,
 }
@@ -66,12 +68,19 @@ pub(crate) enum Entry {
 }
 
 impl Entry {
+    pub(crate) fn is_owed(&self) -> bool {
+        matches!(self, Entry::Lines(..) | Entry::Complete(_))
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Entry::Lines(_, lines) => lines.iter().map(|line| line.bytes.len() + LINE_BYTES).sum(),
             Entry::Save(_, _, output) => output.bytes() as usize,
             Entry::Child(_, child, _) => child.input.bytes() as usize,
-            Entry::Complete(end) => end.output.bytes() as usize,
+            Entry::Complete(end) => {
+                let error = end.error.as_ref().map_or(0, |error| error.to_string().len());
+                end.output.bytes() as usize + error + LINE_BYTES
+            }
             _ => 0,
         }
     }
@@ -137,6 +146,11 @@ impl Recorder {
         self.tell(Entry::Complete(Box::new(end)));
     }
 
+    /// Whether anything that runs left is not in the database yet.
+    pub(crate) fn owes(&self) -> bool {
+        self.gauge.owed.get() > 0
+    }
+
     /// Answered when all that was told before is in the database.
     pub(crate) fn settled(&self) -> Answer<()> {
         self.ask(Entry::Settled)
@@ -160,6 +174,9 @@ impl Recorder {
     fn tell(&self, entry: Entry) {
         let bytes = entry.bytes();
         self.gauge.waiting.set(self.gauge.waiting.get() + bytes);
+        if entry.is_owed() {
+            self.gauge.owed.set(self.gauge.owed.get() + 1);
+        }
         // The recorder ends only with the process.
         let _ = self.sender.send((entry, bytes));
     }

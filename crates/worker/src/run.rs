@@ -80,7 +80,7 @@ pub(crate) async fn run(
     let memory_peak = open.runner.memory_peak(open.limits, open.began.elapsed());
     open.sentence = open.sentence.take().or_else(|| open.over_memory());
     let reusable = matches!(end, End::Done | End::Failed(_)) && open.sentence.is_none();
-    clear_away(&mut open, reusable, recorder).await;
+    clear_away(&mut open, reusable, recorder, hand).await;
     if matches!(end, End::LeaseLost) {
         return Err(LeaseLost);
     }
@@ -97,7 +97,12 @@ pub(crate) async fn run(
 
 /// No process of the run is left after this: all of a runner that cannot be used again, and what
 /// the run left behind of one that can.
-async fn clear_away(open: &mut OpenRun<'_>, reusable: bool, recorder: &Recorder) {
+async fn clear_away(
+    open: &mut OpenRun<'_>,
+    reusable: bool,
+    recorder: &Recorder,
+    behind: &mut Hand,
+) {
     loop {
         let gone = if reusable {
             open.runner.tree.kill_others(PATIENCE).await.map(drop)
@@ -106,7 +111,10 @@ async fn clear_away(open: &mut OpenRun<'_>, reusable: bool, recorder: &Recorder)
         };
         match gone {
             Ok(()) => break,
-            Err(unkillable) => recorder.unkillable(open.fence, unkillable.to_string()),
+            Err(unkillable) => {
+                behind.give_back("processes of the task before it did not die", recorder);
+                recorder.unkillable(open.fence, unkillable.to_string());
+            }
         }
     }
     if let Err(error) = open.runner.drain(&mut open.lines) {

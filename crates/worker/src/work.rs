@@ -119,7 +119,7 @@ impl Worker {
             if let Some(held) = hand.next() {
                 hand.look_ahead(recorder);
                 self.handle(held).await?;
-            } else if !self.claim().await {
+            } else if !self.claim().await && self.workshop.life.retired().is_none() {
                 self.wait().await;
             }
         }
@@ -195,11 +195,11 @@ impl Worker {
     /// one, or not heard, the worker itself.
     async fn leave(&mut self, reason: String) {
         let Workshop { life, recorder, hand, .. } = &mut self.workshop;
-        // A claim that is on its way now is looked for by the monitor.
-        drop(timeout(LAST_WORDS, hand.answered_if_asked()).await);
         hand.give_back(&format!("its worker was leaving: {reason}"), recorder);
         // What ran exists only here: there is no hurry that could be worth it.
-        drop(recorder.settled().await);
+        if recorder.owes() {
+            drop(recorder.settled().await);
+        }
         life.tell(&FromWorker::Leaving { reason: reason.clone() });
         if let Ok(Ok(Err(error))) = timeout(LAST_WORDS, recorder.leave(reason)).await {
             tracing::warn!("the worker's end could not be recorded: {error}");

@@ -1,6 +1,8 @@
 //! What waits to be written together, and how each kind of it is written where that failed: the
 //! lines of logs, then the ends of runs.
 
+use std::collections::HashMap;
+
 use rework_core::{
     claim::{Batches, Fence},
     complete::{Completion, Outcome, Recorded, complete},
@@ -27,6 +29,8 @@ pub(super) struct Pending {
     pub claim: Option<(Batches, oneshot::Sender<Result<Vec<Held>>>)>,
     /// What all of it takes, as the gauge counts it.
     pub bytes: usize,
+    /// How many entries of it exist only here.
+    pub owed: usize,
 }
 
 impl Pending {
@@ -63,15 +67,21 @@ impl Books {
     }
 
     async fn append_together(&mut self, lines: &[(Fence, Line)], lost: bool) -> Result<()> {
-        let Some((fence, _)) = lines.first() else { return Ok(()) };
-        let of_first = lines.iter().filter(|(of, _)| of == fence).count() as i64;
-        let after = self.written.get(fence).copied().unwrap_or_default() + of_first;
+        let mut after: HashMap<Fence, i64> = HashMap::new();
+        for (fence, _) in lines {
+            let written = || self.written.get(fence).copied().unwrap_or_default();
+            *after.entry(*fence).or_insert_with(written) += 1;
+        }
         let mut tries = 0;
         self.insist("lines of a log", async |db| {
             tries += 1;
-            // They are written all or none.
-            if (lost || tries > 1) && report::stored_lines(db, *fence).await? >= after {
-                return Ok(());
+            if lost || tries > 1 {
+                // They are written all or none; of a run that is not current, none ever.
+                for (fence, after) in &after {
+                    if report::stored_lines(db, *fence).await? >= *after {
+                        return Ok(());
+                    }
+                }
             }
             report::append_log(db, lines).await
         })
@@ -87,7 +97,7 @@ impl Books {
     }
 
     /// All of them, together where that goes, else one by one.
-    pub(super) async fn complete(&mut self, mut ends: Vec<Completion>) {
+    pub(super) async fn complete(&mut self, ends: Vec<Completion>) {
         if ends.len() > 1 {
             let all = self.insist("the ends of runs", async |db| complete(db, &ends).await).await;
             match all {
@@ -97,9 +107,18 @@ impl Books {
                 Err(error) => tracing::debug!("ends of runs are written one by one: {error}"),
             }
         }
-        for end in ends.drain(..) {
+        for end in ends {
             self.complete_one(end).await;
         }
+    }
+
+    /// Those whose rows were held by others: each on its own, so that none waits for another.
+    pub(super) async fn complete_locked(&mut self) {
+        let before = self.locked.len();
+        for end in std::mem::take(&mut self.locked) {
+            self.complete_one(end).await;
+        }
+        self.gauge.owed.set(self.gauge.owed.get() + self.locked.len() - before);
     }
 
     async fn complete_one(&mut self, mut end: Completion) {
@@ -108,6 +127,10 @@ impl Books {
             let recorded = self.insist("the end of a run", async |db| complete(db, one).await);
             match recorded.await {
                 Ok(recorded) => return self.note_ends([end].into_iter().zip(recorded)),
+                Err(error) if error.is_locked() => {
+                    tracing::warn!("task {} is held by somebody's transaction", end.fence.task);
+                    return self.locked.push(end);
+                }
                 Err(error) if error.is_data() && end.outcome != Outcome::Refused => {
                     end = without_what_cannot_be_stored(end, &error);
                 }

@@ -1,0 +1,87 @@
+//! Claims: asked so that one whose answer was lost is found again, and answered so that nothing of
+//! it is stranded.
+
+use std::time::Duration;
+
+use rework_core::{
+    claim::{Batches, Claimed, claim, held},
+    error::Result,
+};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::Books;
+use crate::{
+    hand::unbegun,
+    recorder::{Gauge, Held},
+};
+
+/// A backend that we gave up may still carry out a claim of ours for so long.
+const DOUBT: Duration = Duration::from_secs(300);
+
+/// From now on a claim may come to light whose answer was lost.
+pub(super) fn doubt(gauge: &Gauge) {
+    gauge.doubt.set(Some(Instant::now() + DOUBT));
+}
+
+impl Books {
+    pub(super) async fn claim(&mut self, batches: &Batches) -> Result<Vec<Claimed>> {
+        let (who, batches) = (self.who.clone(), self.within_room(batches));
+        let in_doubt = self.is_in_doubt();
+        let holding = &self.holding;
+        let mut tries = 0;
+        let claimed = self
+            .database
+            .until_answered(async |db| {
+                tries += 1;
+                // After an answer that was lost: what it took, if it took anything.
+                if in_doubt || tries > 1 {
+                    let mut lost = held(db, &who).await?;
+                    lost.retain(|claimed| !holding.has(claimed.fence));
+                    if !lost.is_empty() {
+                        return Ok(lost);
+                    }
+                }
+                claim(db, &who, &batches).await
+            })
+            .await;
+        if tries > 1 || claimed.is_err() {
+            doubt(&self.gauge);
+        }
+        claimed
+    }
+
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.gauge.doubt.get().is_some_and(|until| until > Instant::now())
+    }
+
+    /// No more than the page has room for.
+    pub(super) fn within_room(&self, batches: &Batches) -> Batches {
+        let room = i32::try_from(self.holding.room()).unwrap_or(i32::MAX).max(1);
+        let most = batches.most.iter().map(|most| (*most).min(room)).collect();
+        Batches { short: batches.short.clone(), most }
+    }
+
+    /// What there is no room for, and what nobody waits for any more, goes back.
+    pub(super) async fn answer(
+        &mut self,
+        claimed: Result<Vec<Claimed>>,
+        answer: oneshot::Sender<Result<Vec<Held>>>,
+    ) {
+        let (mut held, mut back) = (Vec::new(), Vec::new());
+        let claimed = claimed.map(|claimed| {
+            for claimed in claimed {
+                let fence = claimed.fence;
+                match self.holding.take(claimed) {
+                    Some(one) => held.push(one),
+                    None => back.push(fence),
+                }
+            }
+            held
+        });
+        if let Err(Ok(held)) = answer.send(claimed) {
+            back.extend(held.into_iter().map(|held| held.claimed.fence));
+        }
+        let why = "its worker had no use for it any more";
+        self.complete(back.into_iter().map(|fence| unbegun(fence, why)).collect()).await;
+    }
+}
