@@ -71,6 +71,8 @@ pub(crate) enum End {
     Done,
     /// The code says that it failed.
     Failed(Failure),
+    /// It was asked to end before it had begun, and will not begin.
+    Revoked,
     /// The process ended.
     Exited(Exit),
     /// The grace is over: all of it is to be killed.

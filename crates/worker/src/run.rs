@@ -79,7 +79,11 @@ pub(crate) async fn run(
     // Its cgroup knows; it goes with the tree.
     let memory_peak = open.runner.memory_peak(open.limits, open.began.elapsed());
     open.sentence = open.sentence.take().or_else(|| open.over_memory());
-    let reusable = matches!(end, End::Done | End::Failed(_)) && open.sentence.is_none();
+    let reusable = match end {
+        End::Done | End::Failed(_) => open.sentence.is_none(),
+        End::Revoked => true,
+        End::Exited(_) | End::GraceOver | End::LeaseLost => false,
+    };
     clear_away(&mut open, reusable, recorder, hand).await;
     if matches!(end, End::LeaseLost) {
         return Err(LeaseLost);
@@ -145,7 +149,7 @@ fn judge(
             reason: Some(format!("its runner ended before it began: {exit}")),
         },
         End::Exited(exit) => of_exit(exit, output_file.is_some()),
-        End::GraceOver | End::LeaseLost => {
+        End::Revoked | End::GraceOver | End::LeaseLost => {
             let reason = "its runner closed its socket and did not end".to_owned();
             Verdict { outcome: Outcome::Failed, reason: Some(reason) }
         }

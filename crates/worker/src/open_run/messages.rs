@@ -73,6 +73,7 @@ impl OpenRun<'_> {
         match message {
             FromRunner::Done { .. } => return Some(End::Done),
             FromRunner::Failed(failure) => return Some(End::Failed(failure)),
+            FromRunner::Revoked { .. } if self.sentence.is_some() => return Some(End::Revoked),
             FromRunner::Log { level, logger, .. } => {
                 self.log(known_level(&level), &stream_of(&logger), &body);
             }
