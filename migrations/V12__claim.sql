@@ -84,14 +84,19 @@ begin
                    for no key update skip locked);
         end if;
         return query
-            update rework.task t
-               set state = 'running', run = t.run + 1, attempt = t.attempt + 1, token = gen_random_uuid(),
-                   worker = claim.worker, ran_on = claim.host, started_at = null, reason = null,
-                   error = null, progress = null, output = null, output_bytes = null,
-                   memory_peak = null, revision = null
-             where t.id = any (ids)
-            returning t.id, t.run, t.token, t.attempt, t.operation, front.version, front.placement,
-                      front.revision, t.input::text, t.input_bytes, t.metadata::text;
+            with taken as (
+                update rework.task t
+                   set state = 'running', run = t.run + 1, attempt = t.attempt + 1, token = gen_random_uuid(),
+                       worker = claim.worker, ran_on = claim.host, started_at = null, reason = null,
+                       error = null, progress = null, output = null, output_bytes = null,
+                       memory_peak = null, revision = null
+                 where t.id = any (ids)
+                returning t.*
+            )
+            select t.id, t.run, t.token, t.attempt, t.operation, front.version, front.placement,
+                   front.revision, t.input::text, t.input_bytes, t.metadata::text
+              from taken t
+             order by t.priority desc, t.position;
         exit when found;
     end loop;
 end $$;

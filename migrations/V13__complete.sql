@@ -110,7 +110,9 @@ begin
                losses = case when v.outcome = 'lost' then t.losses + 1
                              when v.outcome = 'unbegun' then t.losses
                              else 0 end,
-               position = case when v.next = 'queued' then nextval('rework.position') else t.position end,
+               -- What has begun goes behind what waits; what has not keeps its place.
+               position = case when v.next = 'queued' and v.outcome <> 'unbegun'
+                               then nextval('rework.position') else t.position end,
                -- 1, 2, 4 … seconds up to an hour, and up to a tenth more, so that what failed together
                -- does not come back together.
                delayed_until = case when v.next = 'delayed' then now

@@ -33,24 +33,26 @@ fn rw_3_one_worker_takes_them_in_order() {
     for task in &tasks {
         place.done(*task);
     }
-    let started: Vec<i64> =
-        place.session().all("select id from rework.task order by started_at", &[]);
-    assert_eq!(started, tasks);
+    assert_eq!(in_the_order_of_their_lines(&place), tasks);
+}
+
+/// A task's first line is written as it begins; `started_at` is only as exact as the way to the
+/// database is short.
+fn in_the_order_of_their_lines(place: &Installation) -> Vec<i64> {
+    place.session().all("select task from rework.log group by task order by min(id)", &[])
 }
 
 #[test]
 fn a_higher_priority_goes_first() {
     let place = Installation::with_fixture();
-    let low = place.rework(["schedule", "noinput", "--priority", "-5"]).ok().id();
-    let usual = place.schedule_plain("noinput");
-    let high = place.rework(["schedule", "noinput", "--priority", "7"]).ok().id();
+    let [low, usual, high] = ["-5", "0", "7"].map(|priority| {
+        place.rework(["schedule", "double", "--input", "1", "--priority", priority]).ok().id()
+    });
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     for task in [low, usual, high] {
         place.done(task);
     }
-    let started: Vec<i64> =
-        place.session().all("select id from rework.task order by started_at", &[]);
-    assert_eq!(started, [high, usual, low]);
+    assert_eq!(in_the_order_of_their_lines(&place), [high, usual, low]);
 }
 
 #[test]
