@@ -10,6 +10,7 @@ pub mod claim;
 pub mod complete;
 pub mod connect;
 pub mod control;
+pub mod cron;
 pub mod error;
 pub mod follow_logs;
 pub mod frame;

@@ -1,0 +1,225 @@
+//! The grammar, the policies, and what happens when clocks are put forward or back.
+
+use super::*;
+
+fn at(text: &str) -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+}
+
+fn rule(text: &str, zone: &str) -> Rule {
+    Rule::parse(text, zone).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The next instants after a moment, in the rule's own zone.
+fn next(text: &str, zone: &str, from: &str, count: usize) -> Vec<String> {
+    let rule = rule(text, zone);
+    let zone: Tz = zone.parse().unwrap();
+    let mut now = at(from);
+    let mut found = Vec::new();
+    for _ in 0..count {
+        let Some(instant) = rule.after(now) else { break };
+        found.push(instant.with_timezone(&zone).format("%a %d %H:%M:%S%:z").to_string());
+        now = instant;
+    }
+    found
+}
+
+#[test]
+fn five_fields_or_six_with_the_seconds_first() {
+    // 22 November 2026 is a Sunday.
+    let from = "2026-11-22T00:00:00Z";
+    for (text, expected) in [
+        ("0 15 8,12 * * *", ["Sun 22 08:15:00+00:00", "Sun 22 12:15:00+00:00"]),
+        ("0 8 * * mon-fri", ["Mon 23 08:00:00+00:00", "Tue 24 08:00:00+00:00"]),
+        ("*/5 * * * *", ["Sun 22 00:05:00+00:00", "Sun 22 00:10:00+00:00"]),
+        ("10/20 * * * *", ["Sun 22 00:10:00+00:00", "Sun 22 00:30:00+00:00"]),
+        ("0 0 9-17/4 * * 7", ["Sun 22 09:00:00+00:00", "Sun 22 13:00:00+00:00"]),
+        ("0 0 * dec 0", ["Sun 06 00:00:00+00:00", "Sun 13 00:00:00+00:00"]),
+        ("0 0 * * mon#2", ["Mon 14 00:00:00+00:00", "Mon 11 00:00:00+00:00"]),
+        ("0 0 * * l5", ["Fri 27 00:00:00+00:00", "Fri 25 00:00:00+00:00"]),
+        ("0 0 l * *", ["Mon 30 00:00:00+00:00", "Thu 31 00:00:00+00:00"]),
+        // Day and weekday, both restricted: either.
+        ("0 0 25 * mon", ["Mon 23 00:00:00+00:00", "Wed 25 00:00:00+00:00"]),
+        ("  0   15 8 * * *  ", ["Sun 22 08:15:00+00:00", "Mon 23 08:15:00+00:00"]),
+    ] {
+        assert_eq!(next(text, "UTC", from, 2), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_rule_is_refused_with_its_fault() {
+    for (text, words) in [
+        ("", "it has 0 fields, not 5 or 6"),
+        ("* * * *", "it has 4 fields, not 5 or 6"),
+        ("* * * * * * *", "it has 7 fields, not 5 or 6"),
+        ("0 99 8 * * *", ""),
+        ("0 0 32 * *", ""),
+        ("nonsense 0 * * *", ""),
+    ] {
+        let error = Rule::parse(text, "UTC").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("`{text}` is no cron rule: ")), "{error}");
+        assert!(error.contains(words), "{error}");
+    }
+    assert_eq!(
+        Rule::parse("0 0 * * *", "Mars/Olympus").unwrap_err().to_string(),
+        "there is no time zone `Mars/Olympus`"
+    );
+    assert_eq!(rule("0 0 30 2 *", "UTC").after(at("2026-01-01T00:00:00Z")), None);
+}
+
+#[test]
+fn rules_for_every_second_are_known_as_such() {
+    for text in ["* * * * * *", " * * * * * *", "* 0 8 * * *", "*/1 * * * * *", "0-59 0 8 * * *"] {
+        assert!(rule(text, "UTC").is_every_second(), "{text}");
+    }
+    for text in ["*/5 * * * *", "* * * * *", "0 * * * * *", "*/2 * * * * *"] {
+        assert!(!rule(text, "UTC").is_every_second(), "{text}");
+    }
+}
+
+#[test]
+fn what_was_missed_is_made_up_for_as_it_was_asked() {
+    let hourly = rule("0 * * * *", "UTC");
+    let (first, now) = (at("2026-11-22T01:00:00Z"), at("2026-11-22T05:30:00Z"));
+    let hours = |missed, now| -> Vec<String> {
+        let due = hourly.due(first, now, missed);
+        due.iter().map(|instant| instant.format("%H").to_string()).collect()
+    };
+    assert!(hours(Missed::None, now).is_empty());
+    assert_eq!(hours(Missed::Last, now), ["05"]);
+    assert_eq!(hours(Missed::All, now), ["01", "02", "03", "04", "05"]);
+    // One of them is not late.
+    let now = at("2026-11-22T05:00:30Z");
+    assert_eq!(hours(Missed::None, now), ["05"]);
+    assert_eq!(hours(Missed::Last, now), ["05"]);
+    assert_eq!(hours(Missed::All, now), ["01", "02", "03", "04", "05"]);
+    assert!(hours(Missed::All, at("2026-11-22T00:59:59Z")).is_empty(), "nothing is due");
+    let often = rule("*/10 * * * * *", "UTC");
+    let all = often.due(first, now, Missed::All);
+    assert_eq!((all.len(), all.last()), (MOST_MISSED, Some(&now)));
+    assert_eq!(often.due(first, now, Missed::None).len(), 6, "a minute is not late");
+}
+
+/// A row of the table in `docs/schedules.md`: a zone, the night, a rule, when it comes due.
+type Night = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
+/// What happens in the nights in which clocks are put forward or back.
+const NIGHTS: &[Night] = &[
+    // Forward: 02:00 to 03:00. A time that there is not comes due when the clock has jumped.
+    (
+        "Europe/Vienna",
+        "2026-03-28T23:30:00Z",
+        "30 2 * * *",
+        &["Sun 29 03:00:00+02:00", "Mon 30 02:30:00+02:00"],
+    ),
+    (
+        "Europe/Vienna",
+        "2026-03-28T23:30:00Z",
+        "0 * * * *",
+        &["Sun 29 01:00:00+01:00", "Sun 29 03:00:00+02:00"],
+    ),
+    (
+        "America/New_York",
+        "2026-03-08T05:30:00Z",
+        "30 2 * * *",
+        &["Sun 08 03:00:00-04:00", "Mon 09 02:30:00-04:00"],
+    ),
+    (
+        "America/Sao_Paulo",
+        "2018-11-04T02:30:00Z",
+        "30 0 * * *",
+        &["Sun 04 01:00:00-02:00", "Mon 05 00:30:00-02:00"],
+    ),
+    (
+        "Australia/Lord_Howe",
+        "2026-10-03T14:30:00Z",
+        "15 2 * * *",
+        &["Sun 04 02:30:00+11:00", "Mon 05 02:15:00+11:00"],
+    ),
+    // Back: 03:00 to 02:00. A fixed time comes due once, the first time; an interval both times.
+    (
+        "Europe/Vienna",
+        "2026-10-24T23:30:00Z",
+        "30 2 * * *",
+        &["Sun 25 02:30:00+02:00", "Mon 26 02:30:00+01:00"],
+    ),
+    (
+        "Europe/Vienna",
+        "2026-10-24T23:30:00Z",
+        "*/30 2 * * *",
+        &[
+            "Sun 25 02:00:00+02:00",
+            "Sun 25 02:30:00+02:00",
+            "Sun 25 02:00:00+01:00",
+            "Sun 25 02:30:00+01:00",
+        ],
+    ),
+    (
+        "America/New_York",
+        "2026-11-01T04:30:00Z",
+        "30 1 * * *",
+        &["Sun 01 01:30:00-04:00", "Mon 02 01:30:00-05:00"],
+    ),
+    (
+        "Australia/Lord_Howe",
+        "2026-04-04T14:00:00Z",
+        "45 1 * * *",
+        &["Sun 05 01:45:00+11:00", "Mon 06 01:45:00+10:30"],
+    ),
+    (
+        "Africa/Casablanca",
+        "2026-02-15T00:30:00Z",
+        "30 2 * * *",
+        &["Sun 15 02:30:00+01:00", "Mon 16 02:30:00+00:00"],
+    ),
+    // No change of the clock, or a whole day that there was not.
+    (
+        "Asia/Kolkata",
+        "2026-03-28T23:30:00Z",
+        "30 2 * * *",
+        &["Mon 30 02:30:00+05:30", "Tue 31 02:30:00+05:30"],
+    ),
+    ("Asia/Tokyo", "2026-03-28T23:30:00Z", "30 2 * * *", &["Mon 30 02:30:00+09:00"]),
+    ("UTC", "2026-03-28T23:30:00Z", "30 2 * * *", &["Sun 29 02:30:00+00:00"]),
+    ("Asia/Kathmandu", "2026-03-28T23:30:00Z", "30 2 * * *", &["Mon 30 02:30:00+05:45"]),
+    ("Pacific/Apia", "2011-12-30T00:00:00Z", "0 12 * * *", &["Sat 31 12:00:00+14:00"]),
+    (
+        "Pacific/Chatham",
+        "2026-09-26T12:00:00Z",
+        "50 2 * * *",
+        &["Sun 27 03:45:00+13:45", "Mon 28 02:50:00+13:45"],
+    ),
+];
+
+#[test]
+fn nights_in_which_clocks_change() {
+    let mut faults = Vec::new();
+    for (zone, from, text, expected) in NIGHTS {
+        let found = next(text, zone, from, expected.len());
+        if found != *expected {
+            faults.push(format!("{zone} {text}: {found:?}, not {expected:?}"));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn instants_are_the_same_looking_back() {
+    for (zone, from, text, _) in NIGHTS {
+        let rule = rule(text, zone);
+        let (first, last) = (at(from), at(from) + TimeDelta::days(3));
+        let mut forward = Vec::new();
+        let mut now = first;
+        while let Some(instant) = rule.after(now).filter(|instant| *instant <= last) {
+            forward.push(instant);
+            now = instant;
+        }
+        let mut back = Vec::new();
+        let mut now = last;
+        while let Some(instant) = rule.until(now).filter(|instant| *instant > first) {
+            back.insert(0, instant);
+            now = instant - TimeDelta::nanoseconds(1);
+        }
+        assert_eq!(forward, back, "{zone} {text}");
+    }
+}
