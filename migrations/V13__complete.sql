@@ -10,6 +10,9 @@
 --   retries_ms               milliseconds until the next attempt, where the error asks for it
 --   revisions                of the code that ran
 --
+-- Times since are counted back from now, which is later than what happened by what it took to tell.
+-- `after` keeps what one worker ran in order in spite of that: no run of `tasks` began before it.
+--
 -- No row for a run that is not current any more. Who holds a row for longer than the timeout, in a
 -- transaction of his own, fails the whole: before it could be a deadlock, and before the client
 -- gives the connection up, not knowing what became of the rest. Runs are found by their keys:
@@ -30,18 +33,21 @@ create function rework.complete(
     ended_us       bigint[],
     peaks          bigint[],
     retries_ms     bigint[],
-    revisions      text[]
+    revisions      text[],
+    after          timestamptz default null
 ) returns table (
     task           bigint,
     run            bigint,
-    state          text
+    state          text,
+    started_at     timestamptz
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_seqscan = off set enable_bitmapscan = off set jit = off
     set lock_timeout = '500ms' as $$
 #variable_conflict use_column
 declare
-    now     timestamptz := clock_timestamp();
+    now     timestamptz := greatest(clock_timestamp(), complete.after
+        + (1 + (select max(began) from unnest(began_us) as began)) * interval '1 microsecond');
     ended   bigint;
     domain  text;
     hinted  text[] := '{}';
@@ -50,7 +56,7 @@ begin
     return query
         update rework.task t
            set state = 'done', losses = 0, reason = null, error = null, memory_peak = g.peak,
-               started_at = least(t.started_at, now - g.began * interval '1 microsecond'),
+               started_at = coalesce(t.started_at, now - g.began * interval '1 microsecond'),
                finished_at = now - g.ended * interval '1 microsecond',
                output = case when g.output is null and g.bytes is null then t.output else g.output::json end,
                output_bytes = case when g.output is null and g.bytes is null then t.output_bytes else g.bytes end,
@@ -60,17 +66,18 @@ begin
          where t.id = g.task and t.run = g.run and t.token = g.token
            and g.outcome = 'done' and t.state || '' = 'running'
         returning t.id, t.run,
-                  case when t.watched then t.state || pg_notify('rework_end', t.id::text)::text else t.state end;
+                  case when t.watched then t.state || pg_notify('rework_end', t.id::text)::text else t.state end,
+                  t.started_at;
     get diagnostics ended = row_count;
     if ended = cardinality(tasks) then
         return;
     end if;
 
-    for task, run, state, domain in
+    for task, run, state, domain, started_at in
         with held as materialized (
             select t.id, t.state, t.attempt, t.losses, t.watched, t.reason as asked,
                    o.domain, o.attempts, o.retry_lost, g.*,
-                   least(t.started_at, now - g.began * interval '1 microsecond') as started_at
+                   coalesce(t.started_at, now - g.began * interval '1 microsecond') as started_at
               from unnest(tasks, runs, tokens, outcomes, reasons, errors, outputs, outputs_bytes,
                           began_us, ended_us, peaks, retries_ms, revisions)
                    as g (task, run, token, outcome, words, error, output, bytes, began, ended, peak, retry, revision)
@@ -136,7 +143,7 @@ begin
         returning t.id, t.run,
                   case when v.watched and t.state not in ('queued', 'delayed')
                        then t.state || pg_notify('rework_end', t.id::text)::text else t.state end,
-                  case when t.state = 'queued' then v.domain end
+                  case when t.state = 'queued' then v.domain end, v.started_at
     loop
         if domain <> all (hinted) then
             perform rework.hint_ready(domain);

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Instant};
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
@@ -94,17 +95,27 @@ impl Completion {
 /// What became of a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// It is recorded now; the task is in this state.
-    Now(State),
+    /// It is recorded now.
+    Now {
+        /// What the task is in.
+        state: State,
+        /// When the code began, if it did.
+        started_at: Option<DateTime<Utc>>,
+    },
     /// It was recorded before: the answer to it was lost.
     Already,
     /// The run is not current any more: nothing was changed.
     Stale,
 }
 
-/// Records the ends of runs, all of them or none; what became of each, in their order.
-pub async fn complete(db: &Db, ends: &[Completion]) -> Result<Vec<Recorded>> {
-    let values = Values::of(ends);
+/// Records the ends of runs, all of them or none; what became of each, in their order. `after`: no
+/// run of them began before it, by what one worker was told of the runs that it had before.
+pub async fn complete(
+    db: &Db,
+    ends: &[Completion],
+    after: Option<DateTime<Utc>>,
+) -> Result<Vec<Recorded>> {
+    let values = Values::of(ends, after);
     let rows = db.query(STATEMENT, &values.params()).await?;
     became(db, ends, &rows).await
 }
@@ -114,12 +125,15 @@ pub(crate) const STATEMENT: &str = include_str!("sql/complete.sql");
 
 /// From the rows of the statement to what became of each end. One that has no row is looked up.
 pub(crate) async fn became(db: &Db, ends: &[Completion], rows: &[Row]) -> Result<Vec<Recorded>> {
-    let states: HashMap<(i64, i64), State> =
-        rows.iter().map(|row| ((row.get(0), row.get(1)), State::stored(row.get(2)))).collect();
+    let now = |row: &Row| {
+        let state = State::stored(row.get(2));
+        ((row.get(0), row.get(1)), Recorded::Now { state, started_at: row.get(3) })
+    };
+    let ended: HashMap<(i64, i64), Recorded> = rows.iter().map(now).collect();
     let mut became = Vec::with_capacity(ends.len());
     for Completion { fence, .. } in ends {
-        became.push(match states.get(&(fence.task, fence.run)) {
-            Some(state) => Recorded::Now(*state),
+        became.push(match ended.get(&(fence.task, fence.run)) {
+            Some(now) => *now,
             None => recorded(db, *fence).await?,
         });
     }
@@ -143,11 +157,12 @@ pub(crate) struct Values<'a> {
     peaks: Vec<Option<i64>>,
     retries: Vec<Option<i64>>,
     revisions: Vec<Option<&'a str>>,
+    after: Option<DateTime<Utc>>,
 }
 
 impl<'a> Values<'a> {
-    pub(crate) fn of(ends: &'a [Completion]) -> Values<'a> {
-        let mut values = Values::default();
+    pub(crate) fn of(ends: &'a [Completion], after: Option<DateTime<Utc>>) -> Values<'a> {
+        let mut values = Values { after, ..Values::default() };
         let mut sorted: Vec<&Completion> = ends.iter().collect();
         sorted.sort_unstable_by_key(|end| end.fence.task);
         for end in sorted {
@@ -173,7 +188,7 @@ impl<'a> Values<'a> {
         self.revisions.push(end.revision.as_deref());
     }
 
-    pub(crate) fn params(&self) -> [Param<'_>; 13] {
+    pub(crate) fn params(&self) -> [Param<'_>; 14] {
         [
             (&self.tasks, Type::INT8_ARRAY),
             (&self.runs, Type::INT8_ARRAY),
@@ -188,6 +203,7 @@ impl<'a> Values<'a> {
             (&self.peaks, Type::INT8_ARRAY),
             (&self.retries, Type::INT8_ARRAY),
             (&self.revisions, Type::TEXT_ARRAY),
+            (&self.after, Type::TIMESTAMPTZ),
         ]
     }
 }

@@ -2,7 +2,10 @@
 //! a task that it schedules. Every statement is behind the fence.
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -26,10 +29,19 @@ pub struct Line {
     pub whole: bool,
 }
 
-/// Notes that the code of a run began, so many milliseconds ago. False: the run is not current.
-pub async fn begin(db: &Db, fence: Fence, elapsed_ms: i64, revision: &str) -> Result<bool> {
-    let more: [Param<'_>; 2] = [(&elapsed_ms, Type::INT8), (&revision, Type::TEXT)];
-    fenced(db, include_str!("sql/begin.sql"), fence, &more).await
+/// Notes that the code of a run began, so many milliseconds ago, and gives the moment, which is not
+/// before `after`. None: the run is not current.
+pub async fn begin(
+    db: &Db,
+    fence: Fence,
+    elapsed_ms: i64,
+    revision: &str,
+    after: Option<DateTime<Utc>>,
+) -> Result<Option<DateTime<Utc>>> {
+    let more: [Param<'_>; 3] =
+        [(&elapsed_ms, Type::INT8), (&revision, Type::TEXT), (&after, Type::TIMESTAMPTZ)];
+    let row = fenced(db, include_str!("sql/begin.sql"), fence, &more).await?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 /// Saves progress (JSON text) and output. False: the run is not current.
@@ -37,19 +49,20 @@ pub async fn save(db: &Db, fence: Fence, progress: Option<&str>, output: &Payloa
     let (json, bytes) = output.columns();
     let more: [Param<'_>; 3] =
         [(&progress, Type::TEXT), (&json, Type::TEXT), (&bytes, Type::BYTEA)];
-    fenced(db, include_str!("sql/save.sql"), fence, &more).await
+    Ok(fenced(db, include_str!("sql/save.sql"), fence, &more).await?.is_some())
 }
 
 /// Notes that processes of a run do not die. False: it is noted already, or not current.
 pub async fn unkillable(db: &Db, fence: Fence, reason: &str) -> Result<bool> {
-    fenced(db, include_str!("sql/unkillable.sql"), fence, &[(&reason, Type::TEXT)]).await
+    let more: [Param<'_>; 1] = [(&reason, Type::TEXT)];
+    Ok(fenced(db, include_str!("sql/unkillable.sql"), fence, &more).await?.is_some())
 }
 
-async fn fenced(db: &Db, sql: &str, fence: Fence, more: &[Param<'_>]) -> Result<bool> {
+async fn fenced(db: &Db, sql: &str, fence: Fence, more: &[Param<'_>]) -> Result<Option<Row>> {
     let mut params: Vec<Param<'_>> =
         vec![(&fence.task, Type::INT8), (&fence.run, Type::INT8), (&fence.token, Type::UUID)];
     params.extend(more.iter().map(|(value, kind)| (*value as &(dyn ToSql + Sync), kind.clone())));
-    Ok(db.query_opt(sql, &params).await?.is_some())
+    db.query_opt(sql, &params).await
 }
 
 /// Appends lines to the logs of runs, in this order, all or none.

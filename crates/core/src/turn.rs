@@ -1,6 +1,8 @@
 //! Turn: what runs wrote, their ends, and the claim of the next ones, in one transaction and one
 //! round trip. A busy worker pays one commit for all of it.
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     claim::{self, Batches, Claimant, Claimed, claimed},
     complete::{self, Completion, Recorded, Values, became},
@@ -16,6 +18,8 @@ pub struct Turn<'a> {
     pub lines: &'a [(claim::Fence, Line)],
     /// How runs ended.
     pub ends: &'a [Completion],
+    /// None of them began before this.
+    pub after: Option<DateTime<Utc>>,
     /// Who claims how much next, if anybody does.
     pub claim: Option<(&'a Claimant, &'a Batches)>,
 }
@@ -28,7 +32,7 @@ pub type Turned = (Vec<Recorded>, Vec<Claimed>);
 pub async fn turn(db: &Db, turn: Turn<'_>) -> Result<Turned> {
     let client = db.client();
     let lines = Lines::of(turn.lines);
-    let values = Values::of(turn.ends);
+    let values = Values::of(turn.ends, turn.after);
     let (writing, completing) = (lines.params(), values.params());
     let claiming = turn.claim.map(|(who, batches)| who.params(batches));
     // Sent one behind the other without waiting: the server answers them in this order.

@@ -85,7 +85,7 @@ pub(crate) async fn record(link: &Link, worker: i64, remains: &Remains, closing:
         let open = worker::open_runs(db, worker).await?;
         let ends: Vec<Completion> =
             open.iter().map(|open| completion(open, remains, closing)).collect();
-        let recorded = complete(db, &ends).await?;
+        let recorded = complete(db, &ends, None).await?;
         ends.iter().zip(recorded).for_each(|(end, recorded)| say(end, recorded));
         report::leave(db, worker, &closing.reason).await
     };
@@ -114,8 +114,10 @@ fn completion(open: &OpenRun, remains: &Remains, closing: &Closing) -> Completio
 fn say(end: &Completion, recorded: Recorded) {
     let (task, reason) = (end.fence.task, end.reason.as_deref().unwrap_or_default());
     match recorded {
-        Recorded::Now(State::Queued) => tracing::info!("task {task} is queued again: {reason}"),
-        Recorded::Now(state) => tracing::warn!("task {task} is {state}: {reason}"),
+        Recorded::Now { state: State::Queued, .. } => {
+            tracing::info!("task {task} is queued again: {reason}");
+        }
+        Recorded::Now { state, .. } => tracing::warn!("task {task} is {state}: {reason}"),
         Recorded::Already | Recorded::Stale => {}
     }
 }

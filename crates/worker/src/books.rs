@@ -6,6 +6,7 @@ mod pending;
 
 use std::{collections::HashMap, rc::Rc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use rework_core::{
     claim::{Claimant, Fence, placed},
     complete::Completion,
@@ -37,6 +38,8 @@ pub(crate) struct Books {
     pending: Pending,
     /// Ends of tasks whose rows somebody else holds in a long transaction.
     locked: Vec<Completion>,
+    /// When the run began that began last.
+    after: Option<DateTime<Utc>>,
 }
 
 /// What became of all that was to go together.
@@ -58,6 +61,7 @@ impl Books {
             written: HashMap::new(),
             pending: Pending::default(),
             locked: Vec::new(),
+            after: None,
         }
     }
 
@@ -110,15 +114,17 @@ impl Books {
     }
 
     async fn handle(&mut self, entry: Entry) {
-        let db = &mut self.database;
+        let (db, after) = (&mut self.database, self.after);
         match entry {
             Entry::Lines(..) | Entry::Complete(_) | Entry::Claim(..) => {}
             Entry::Begin(fence, began, revision) => {
                 let note = async |db: &_| {
                     let elapsed_ms = began.elapsed().as_millis() as i64;
-                    report::begin(db, fence, elapsed_ms, &revision).await
+                    report::begin(db, fence, elapsed_ms, &revision, after).await
                 };
-                noted(db.until_answered(note).await);
+                let at = db.until_answered(note).await;
+                self.after = after.max(at.as_ref().ok().copied().flatten());
+                noted(at.map(|at| at.is_some()));
             }
             Entry::Save(fence, progress, output) => noted(
                 db.until_answered(async |db| {
@@ -197,7 +203,7 @@ impl Books {
         let batches = claim.as_ref().map(|(batches, _)| self.within_room(batches));
         let Ok(db) = self.database.get().await else { return Err(NotTurned::Undone) };
         let claim = batches.as_ref().map(|batches| (&self.who, batches));
-        turn(db, Turn { lines, ends, claim }).await.map_err(|error| {
+        turn(db, Turn { lines, ends, after: self.after, claim }).await.map_err(|error| {
             tracing::debug!("what was to go together did not: {error}");
             if error.is_data() || error.is_locked() {
                 return NotTurned::Undone;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use rework_core::{
     claim::{Batches, Fence},
     complete::{Completion, Outcome, Recorded, complete},
@@ -99,7 +100,9 @@ impl Books {
     /// All of them, together where that goes, else one by one.
     pub(super) async fn complete(&mut self, ends: Vec<Completion>) {
         if ends.len() > 1 {
-            let all = self.insist("the ends of runs", async |db| complete(db, &ends).await).await;
+            let after = self.after;
+            let all =
+                self.insist("the ends of runs", async |db| complete(db, &ends, after).await).await;
             match all {
                 Ok(recorded) => {
                     return self.note_ends(ends.into_iter().zip(recorded));
@@ -108,7 +111,7 @@ impl Books {
             }
         }
         for end in ends {
-            self.complete_one(end).await;
+            self.complete_one(end, self.after).await;
         }
     }
 
@@ -116,15 +119,16 @@ impl Books {
     pub(super) async fn complete_locked(&mut self) {
         let before = self.locked.len();
         for end in std::mem::take(&mut self.locked) {
-            self.complete_one(end).await;
+            self.complete_one(end, None).await;
         }
         self.gauge.owed.set(self.gauge.owed.get() + self.locked.len() - before);
     }
 
-    async fn complete_one(&mut self, mut end: Completion) {
+    async fn complete_one(&mut self, mut end: Completion, after: Option<DateTime<Utc>>) {
         loop {
             let one = std::slice::from_ref(&end);
-            let recorded = self.insist("the end of a run", async |db| complete(db, one).await);
+            let recorded =
+                self.insist("the end of a run", async |db| complete(db, one, after).await);
             match recorded.await {
                 Ok(recorded) => return self.note_ends([end].into_iter().zip(recorded)),
                 Err(error) if error.is_locked() => {
@@ -146,8 +150,13 @@ impl Books {
 
     pub(super) fn note_ends(&mut self, ends: impl Iterator<Item = (Completion, Recorded)>) {
         for (Completion { fence, .. }, recorded) in ends {
-            if recorded == Recorded::Stale {
-                tracing::warn!("run {} of task {} was not current any more", fence.run, fence.task);
+            match recorded {
+                Recorded::Now { started_at, .. } => self.after = self.after.max(started_at),
+                Recorded::Already => {}
+                Recorded::Stale => {
+                    let Fence { task, run, .. } = fence;
+                    tracing::warn!("run {run} of task {task} was not current any more");
+                }
             }
             self.holding.end(fence);
             self.written.remove(&fence);
