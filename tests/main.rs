@@ -41,6 +41,8 @@ mod rw_renewal;
 mod rw_states;
 mod rw_timeouts;
 mod rw_vacuum;
+mod schedule_races;
+mod schedules;
 mod scheduling;
 mod secrets;
 mod states;

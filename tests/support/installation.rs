@@ -144,10 +144,15 @@ impl Installation {
 
     /// Starts a monitor on its host, which may not get far.
     pub(crate) fn unawaited_monitor(&self, args: &[&str]) -> Monitor {
+        self.unawaited_monitor_on(&self.host, args)
+    }
+
+    /// Starts a monitor on another host, as far as it is told.
+    pub(crate) fn unawaited_monitor_on(&self, host: &str, args: &[&str]) -> Monitor {
         let number = self.monitors.get() + 1;
         self.monitors.set(number);
         let mut command = self.process();
-        command.env("REWORK_DSN", self.dsn()).args(["monitor", "--host", &self.host]).args(args);
+        command.env("REWORK_DSN", self.dsn()).args(["monitor", "--host", host]).args(args);
         Monitor::start(command, &self.folder().join(format!("monitor-{number}.stderr")))
     }
 

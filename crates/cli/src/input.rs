@@ -64,6 +64,18 @@ impl Typed<'_> {
     }
 }
 
+/// Whether an input fits that was kept.
+pub(crate) fn check(operation: &Definition, input: &Payload) -> anyhow::Result<()> {
+    match (input, &operation.input) {
+        (Payload::Json(text), schema) => fits(operation, schema.as_ref(), text.as_bytes()),
+        (Payload::None, Some(schema)) => fits(operation, Some(schema), b"null"),
+        (Payload::Bytes(_), Some(_)) => {
+            anyhow::bail!("operation `{}` takes JSON, and no other bytes", operation.name)
+        }
+        (Payload::None | Payload::Bytes(_), None) => Ok(()),
+    }
+}
+
 /// Whether a JSON text fits; without a schema, whether it is JSON.
 fn fits(operation: &Definition, schema: Option<&Value>, text: &[u8]) -> anyhow::Result<()> {
     let anything = Value::Bool(true);

@@ -12,6 +12,11 @@ pub fn second(at: DateTime<Utc>) -> String {
     at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// `2026-11-22 02:10:08+00:00`, in the user's zone.
+pub fn second_in_zone(at: DateTime<Utc>) -> String {
+    at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%:z").to_string()
+}
+
 /// The dates of a life: `[queued] → [started] → [finished]`, as far as it went.
 pub fn life(
     begun: DateTime<Utc>,

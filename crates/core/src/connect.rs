@@ -243,6 +243,16 @@ impl Db {
     }
 }
 
+/// Waits for an answer on a connection that is somebody else's.
+pub(crate) async fn within_deadline<T>(
+    answer: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Ok(answered) => Ok(answered?),
+        Err(_) => Err(Error::Deadline { seconds: DEADLINE.as_secs() }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

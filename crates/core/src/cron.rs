@@ -42,6 +42,9 @@ pub enum RuleError {
     /// Its zone.
     #[error("there is no time zone `{0}`")]
     Zone(String),
+    /// It comes due in every second, and nobody said that this is meant.
+    #[error("`{0}`: an \"every second\" rule is forbidden")]
+    EverySecond(String),
     /// There is no such day.
     #[error("`{0}` never comes due")]
     Never(String),
@@ -53,6 +56,9 @@ impl RuleError {
         match self {
             RuleError::Rule { .. } | RuleError::Never(_) => {
                 "write five fields, minute first: `0 8 * * mon-fri`; or six, second first: `0 15 8,12 * * *`"
+            }
+            RuleError::EverySecond(_) => {
+                "six fields begin with the seconds: `0 * * * * *` is every minute; or say `--every-second`"
             }
             RuleError::Zone(_) => "name it as `Europe/Vienna` or `UTC`",
         }

@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
-use crate::connect::Dsn;
+use crate::{connect::Dsn, cron::RuleError};
 
 /// The result of what speaks with Postgres.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -105,6 +105,9 @@ pub enum Error {
     /// A migration failed.
     #[error("the schema could not be brought up to date: {0}")]
     Migration(#[source] Box<refinery::Error>),
+    /// A cron rule that cannot be.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
     /// A lease is not ours any more.
     #[error("the lease was taken away")]
     LeaseLost,
@@ -195,6 +198,7 @@ impl Error {
             }
             Error::SchemaNew { .. } => Some("use a newer `rework`".into()),
             Error::Refused { hint, .. } => hint.clone(),
+            Error::Rule(error) => Some(error.hint().into()),
             Error::Database(e) if e.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Some(
                 "connect as a role that has this right, or have the owner of the schema grant it"
                     .into(),

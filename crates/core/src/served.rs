@@ -31,3 +31,9 @@ pub async fn unserved(db: &Db, task: i64) -> Result<Option<Unserved>> {
         placed_on: row.get("placed_on"),
     }))
 }
+
+/// Whether a live monitor serves a domain.
+pub async fn domain(db: &Db, domain: &str) -> Result<bool> {
+    let row = db.query_one(include_str!("sql/domain_served.sql"), &[(&domain, Type::TEXT)]).await?;
+    Ok(row.get(0))
+}

@@ -40,6 +40,8 @@ pub struct Ask {
     pub beyond: Option<Vec<String>>,
     /// Every run of its workers is to end.
     pub abort_all: bool,
+    /// Domains whose schedules it fires.
+    pub fires: Vec<String>,
 }
 
 /// What the process tree of a worker uses.
@@ -70,6 +72,8 @@ pub struct Answer {
     pub stray: Vec<i64>,
     /// Domains that its host could serve, and it does not yet.
     pub found: Vec<String>,
+    /// A schedule is due.
+    pub fires: bool,
 }
 
 /// A run that is to end.
@@ -125,7 +129,7 @@ pub async fn tick(db: &Db, ask: &Ask) -> Result<Answer> {
     let percent: Vec<i32> = ask.measured.iter().map(|m| m.cpu_percent).collect();
     let domains: Vec<&str> = ask.count.iter().map(|(domain, _)| domain.as_str()).collect();
     let most: Vec<i64> = ask.count.iter().map(|(_, most)| *most).collect();
-    let params: [Param<'_>; 16] = [
+    let params: [Param<'_>; 17] = [
         (&ask.monitor, Type::INT8),
         (&ask.lease.id, Type::INT8),
         (&ask.lease.epoch, Type::INT8),
@@ -142,6 +146,7 @@ pub async fn tick(db: &Db, ask: &Ask) -> Result<Answer> {
         (&most, Type::INT8_ARRAY),
         (&ask.beyond, Type::TEXT_ARRAY),
         (&ask.abort_all, Type::BOOL),
+        (&ask.fires, Type::TEXT_ARRAY),
     ];
     let row = db.query_one(include_str!("sql/tick.sql"), &params).await?;
     Ok(Answer {
@@ -152,6 +157,7 @@ pub async fn tick(db: &Db, ask: &Ask) -> Result<Answer> {
         waiting: list(&row, 5)?,
         stray: row.get(6),
         found: row.get(7),
+        fires: row.get(8),
     })
 }
 

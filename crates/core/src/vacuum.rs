@@ -84,6 +84,12 @@ pub async fn workers(db: &Db, domain: Option<&str>, age: Duration) -> Result<i64
     Ok(deleted)
 }
 
+/// Deletes the ticks of schedules that are more than a day old. The last one of each stays.
+pub async fn ticks(db: &Db) -> Result<()> {
+    let asking = db.client().query_typed(include_str!("sql/vacuum_ticks.sql"), &[]);
+    db.within(DEADLINE, asking).await.map(drop)
+}
+
 async fn audit(db: &Db, what: &str, domain: Option<&str>, deleted: i64, age_ms: i64) -> Result<()> {
     let subject = match domain {
         Some(domain) => format!("{what} of domain {domain}"),

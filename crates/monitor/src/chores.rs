@@ -44,6 +44,7 @@ impl Chores {
 async fn run(dsn: &Dsn, age: Option<Duration>, domains: &[String]) -> Result<()> {
     let db = Db::connect(dsn, "rework monitor (chores)").await?;
     partition::ensure(&db).await?;
+    vacuum::ticks(&db).await?;
     let Some(age) = age else { return Ok(()) };
     for domain in domains {
         let tasks = vacuum::tasks_older_than(&db, Some(domain), age).await?;

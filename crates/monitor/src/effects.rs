@@ -21,6 +21,7 @@ use crate::{
     close::{self, Remains},
     closing::Closing,
     event::{Action, Event, Look},
+    firing::Firing,
     link::Link,
     look::Question,
     options::Options,
@@ -46,6 +47,7 @@ pub(crate) struct Effects {
     closings: HashMap<i64, Closing>,
     usage: Usage,
     renewed_at: Option<Instant>,
+    firing: Firing,
 }
 
 impl Effects {
@@ -67,6 +69,7 @@ impl Effects {
             closings: HashMap::new(),
             usage: Usage::default(),
             renewed_at: None,
+            firing: Firing::default(),
         }
     }
 
@@ -98,6 +101,7 @@ impl Effects {
             Action::Close { worker, closing } => self.close(worker, closing),
             Action::CloseAgain(worker) => self.close_again(worker),
             Action::Publish(domains) => self.publish(domains),
+            Action::Fire(domains) => self.firing.begin(self.link.now(), domains),
             Action::Take(domains) => self.take_domains(domains),
             Action::Look | Action::Finish(_) => {}
         }
@@ -128,6 +132,7 @@ impl Effects {
             count: question.count,
             beyond: self.options.domains.is_empty().then_some(question.domains),
             abort_all: question.abort_all,
+            fires: question.fires,
         };
         if renewed {
             // From when it was sent: the lease may be counted from then.

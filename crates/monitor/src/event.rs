@@ -107,6 +107,8 @@ pub(crate) enum Action {
     Publish(Vec<String>),
     /// Look at the database as soon as may be.
     Look,
+    /// Make the tasks of schedules that are due in these domains.
+    Fire(Vec<String>),
     /// Serve these domains too.
     Take(Vec<String>),
     /// Leave.

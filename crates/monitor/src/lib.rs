@@ -14,6 +14,7 @@ mod drain;
 mod effects;
 mod error;
 mod event;
+mod firing;
 mod last_words;
 mod leave;
 mod link;

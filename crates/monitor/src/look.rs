@@ -31,6 +31,8 @@ pub(crate) struct Question {
     /// Every domain that is served.
     pub(crate) domains: Vec<String>,
     pub(crate) abort_all: bool,
+    /// Those whose schedules are fired.
+    pub(crate) fires: Vec<String>,
 }
 
 impl State {
@@ -59,6 +61,7 @@ impl State {
             workers: self.workers.keys().copied().collect(),
             dead: self.dead.keys().copied().filter(|id| !self.closing.contains(id)).collect(),
             count,
+            fires: if self.drain.is_none() { domains.clone() } else { Vec::new() },
             domains,
             abort_all: self.drain.as_ref().is_some_and(Drain::aborts),
         }
@@ -88,6 +91,10 @@ impl State {
             self.fit_pools(&answer, look.standing, now);
             if !answer.found.is_empty() {
                 self.actions.push(Action::Take(answer.found));
+            }
+            if answer.fires {
+                let domains = self.pools.keys().cloned().collect();
+                self.actions.push(Action::Fire(domains));
             }
         }
         self.actions.extend(answer.stray.into_iter().map(Action::CloseAgain));

@@ -1,4 +1,4 @@
-//! The words of `rework schedule`: our options stand among the operation's own inputs, in any
+//! The words of `rework schedule` and `rework prepare`: our options stand among the operation's own inputs, in any
 //! order, and the parser cannot know the inputs. Ours are moved before the operation, the rest
 //! behind `--`: `schedule resize --width 300 --wait` is `schedule --wait resize -- --width 300`.
 
@@ -8,11 +8,12 @@ use clap::Command;
 
 use super::{positional, takes_next};
 
-/// Sorts the words, if they are of `schedule`.
+/// Sorts the words, if they are of `schedule` or `prepare`.
 pub(super) fn sort(parser: &Command, args: Vec<OsString>) -> Vec<OsString> {
     let Some(command_at) = positional(parser, None, &args, 1) else { return args };
     let name = args[command_at].to_string_lossy();
-    let Some(command) = parser.find_subcommand(&*name).filter(|c| c.get_name() == "schedule")
+    let Some(command) =
+        parser.find_subcommand(&*name).filter(|c| ["schedule", "prepare"].contains(&c.get_name()))
     else {
         return args;
     };
@@ -110,6 +111,10 @@ mod tests {
                 "rework schedule --help resize -- --width 1",
             ),
             ("rework schedule resize -- --wait yes", "rework schedule resize -- --wait yes"),
+            (
+                "rework prepare resize --rule x --width 300",
+                "rework prepare --rule x resize -- --width 300",
+            ),
             ("rework schedule resize --input -", "rework schedule --input - resize"),
             ("rework schedule resize 300", "rework schedule resize -- 300"),
         ] {

@@ -4,24 +4,33 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::context::Context;
+use crate::{context::Context, report::hinted};
 
 pub mod abort_task;
 pub mod completions;
 pub mod dev;
+pub mod export_scheduled;
+pub mod import_scheduled;
 pub mod init_db;
 pub mod kill_worker;
 pub mod list_monitors;
 pub mod list_operations;
+pub mod list_scheduled;
 pub mod list_tasks;
 pub mod list_workers;
 pub mod log_task;
 pub mod monitor;
+pub mod pause_scheduled;
+pub mod prepare;
 pub mod register_operations;
+pub mod resume_scheduled;
 pub mod retry_task;
+pub mod run_scheduled;
 pub mod schedule;
+pub mod scheduled_plan;
 pub mod show_task;
 pub mod shutdown_worker;
+pub mod unprepare;
 pub mod unregister_operation;
 pub mod vacuum;
 pub mod wait_task;
@@ -42,6 +51,20 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Operations", &["register-operations", "unregister-operation", "list-operations"]),
+    (
+        "Schedules",
+        &[
+            "prepare",
+            "unprepare",
+            "list-scheduled",
+            "scheduled-plan",
+            "pause-scheduled",
+            "resume-scheduled",
+            "run-scheduled",
+            "export-scheduled",
+            "import-scheduled",
+        ],
+    ),
     (
         "Operate",
         &[
@@ -90,6 +113,15 @@ commands! {
     RegisterOperations => register_operations,
     UnregisterOperation => unregister_operation,
     ListOperations => list_operations,
+    Prepare => prepare,
+    Unprepare => unprepare,
+    ListScheduled => list_scheduled,
+    ScheduledPlan => scheduled_plan,
+    PauseScheduled => pause_scheduled,
+    ResumeScheduled => resume_scheduled,
+    RunScheduled => run_scheduled,
+    ExportScheduled => export_scheduled,
+    ImportScheduled => import_scheduled,
     InitDb => init_db,
     Monitor => monitor,
     ListMonitors => list_monitors,
@@ -101,6 +133,10 @@ commands! {
     Completions => completions,
     #[command(hide = true)]
     Worker => worker,
+}
+
+fn unknown_schedule(id: i64) -> anyhow::Error {
+    hinted(format!("there is no schedule {id}"), "see `rework list-scheduled`")
 }
 
 impl Command {

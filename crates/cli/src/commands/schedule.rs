@@ -201,7 +201,8 @@ fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     at.map(|at| at.to_utc()).ok_or_else(|| "there is no such time in your zone".to_owned())
 }
 
-fn json(text: &str) -> Result<String, String> {
+/// JSON text, as it was typed.
+pub(super) fn json(text: &str) -> Result<String, String> {
     match serde_json::from_str::<&RawValue>(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(format!("not JSON: {error}")),

@@ -38,6 +38,9 @@ fn five_fields_or_six_with_the_seconds_first() {
         ("0 0 * * mon#2", ["Mon 14 00:00:00+00:00", "Mon 11 00:00:00+00:00"]),
         ("0 0 * * l5", ["Fri 27 00:00:00+00:00", "Fri 25 00:00:00+00:00"]),
         ("0 0 l * *", ["Mon 30 00:00:00+00:00", "Thu 31 00:00:00+00:00"]),
+        ("0 0 * * friL", ["Fri 27 00:00:00+00:00", "Fri 25 00:00:00+00:00"]),
+        ("0 0 * * mon,fri#2", ["Mon 23 00:00:00+00:00", "Mon 30 00:00:00+00:00"]),
+        ("0 0 29W 11 *", ["Mon 30 00:00:00+00:00", "Mon 29 00:00:00+00:00"]),
         // Day and weekday, both restricted: either.
         ("0 0 25 * mon", ["Mon 23 00:00:00+00:00", "Wed 25 00:00:00+00:00"]),
         ("  0   15 8 * * *  ", ["Sun 22 08:15:00+00:00", "Mon 23 08:15:00+00:00"]),
@@ -55,6 +58,8 @@ fn what_is_no_rule_is_refused_with_its_fault() {
         ("0 99 8 * * *", ""),
         ("0 0 32 * *", ""),
         ("nonsense 0 * * *", ""),
+        ("@daily", "it has 1 fields, not 5 or 6"),
+        ("0 0 * * mon#6", ""),
     ] {
         let error = Rule::parse(text, "UTC").unwrap_err().to_string();
         assert!(error.starts_with(&format!("`{text}` is no cron rule: ")), "{error}");

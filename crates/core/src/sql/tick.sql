@@ -6,7 +6,7 @@
 -- $10 workers that have died: a claim of theirs may still come to light
 -- $11 host, $12 capabilities; $13 domains in which to count what waits, $14 as far as this matters
 -- $15 every domain that it serves, null where no other is to be looked for
--- $16 whether every run of its workers is to end
+-- $16 whether every run of its workers is to end; $17 domains whose schedules it fires
 with renewed as (
     update rework.lease set renewals = renewals + 1, renewed_at = clock_timestamp()
      where id = $2 and epoch = $3 and $4
@@ -77,4 +77,7 @@ select case when $4 then exists (select from renewed)
                from rework.placement
                join rework.operation on operation.id = placement.operation
               where placement.host = $11 and operation.unregistered_at is null
-                and operation.domain <> all ($15::text[])) as found
+                and operation.domain <> all ($15::text[])) as found,
+       exists (select from rework.schedule
+                 join rework.operation on operation.id = schedule.operation and operation.domain = any ($17)
+                where schedule.next_at <= rework.schedule_clock() and schedule.paused_at is null) as fires

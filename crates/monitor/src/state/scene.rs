@@ -119,6 +119,7 @@ fn brief(action: &Action) -> String {
         Action::CloseAgain(worker) => format!("close {worker} again"),
         Action::Publish(domains) => format!("publish {}", domains.join(" ")),
         Action::Look => "look".to_owned(),
+        Action::Fire(domains) => format!("fire {}", domains.join(" ")),
         Action::Take(domains) => format!("take {}", domains.join(" ")),
         Action::Finish(finish) => format!("finish {finish:?}"),
     }

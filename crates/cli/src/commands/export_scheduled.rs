@@ -1,0 +1,50 @@
+//! `rework export-scheduled`: schedules into a file.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use rework_core::list_scheduled::list_scheduled;
+
+use crate::{context::Context, exit::Exit};
+
+/// Save schedules in a file, as JSON
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only schedules of this domain
+    #[arg(long)]
+    domain: Option<String>,
+    /// The file; `-` for the standard output
+    #[arg(long, default_value = "rework.sched")]
+    path: PathBuf,
+}
+
+/// Saves them.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let db = context.open().await?;
+    let listed = list_scheduled(&db, args.domain.as_deref()).await?;
+    let schedules: Vec<_> = listed.iter().map(|listed| &listed.schedule).collect();
+    let mut text = serde_json::to_string_pretty(&schedules)?;
+    text.push('\n');
+    if args.path == Path::new("-") {
+        context.write(text.as_bytes())?;
+    } else {
+        let path = args.path.display();
+        save(&args.path, &text).with_context(|| format!("cannot write `{path}`"))?;
+        context.print(format_args!("saved {} entries into {path}", schedules.len()))?;
+    }
+    Ok(Exit::Done.into())
+}
+
+/// All of it or nothing.
+fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

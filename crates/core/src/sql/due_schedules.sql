@@ -1,0 +1,7 @@
+-- due_schedules: schedules of the domains $1 that are due, first due first
+select s.id, s.rule, s.zone, s.missed, s.next_at, rework.schedule_clock()
+  from rework.schedule s
+  join rework.operation o on o.id = s.operation and o.domain = any ($1)
+ where s.next_at <= rework.schedule_clock() and s.paused_at is null
+ order by s.next_at
+ limit 1000

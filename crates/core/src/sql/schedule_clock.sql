@@ -1,0 +1,2 @@
+-- schedule_clock: the time by which schedules come due
+select rework.schedule_clock()
