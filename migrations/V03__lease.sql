@@ -6,5 +6,9 @@ create table rework.lease (
     holder        text not null,         -- who renews it, in words: `monitor 3 on alpha`
     epoch         bigint not null default 1,
     renewals      bigint not null default 0,
-    renewed_at    timestamptz not null default now()   -- for people, never for a verdict
+    length_ms     bigint not null default 20000,       -- what follows from it: core/src/lease.rs
+    renewed_at    timestamptz not null default now(),  -- for people, never for a verdict
+    taken_at      timestamptz            -- when it was taken away
 ) with (fillfactor = 50);
+
+create index lease_taken on rework.lease (taken_at) where taken_at is not null;

@@ -1,10 +1,20 @@
 //! Leases: a row that somebody renews, and that others take away when it no longer moves.
 //!
-//! Nobody's clock is trusted: who observes a lease watches whether `renewals` moves, and takes it
-//! away by compare-and-set.
+//! Nobody's clock is trusted. Who lives by a lease dies [by itself](hold) some time after the last
+//! renewal that was answered was *sent*; who [observes](watch) one waits for longer than that on a
+//! clock of its own, and takes it away by compare-and-set. A worker whose monitor is silent or gone
+//! [goes on alone](line). These three are pure: `step(event, now)` gives what is to be done.
+//!
+//! What makes it safe: with clocks that go up to a tenth wrong, and two seconds for a kill to come
+//! true, 0.8 lengths last no longer than 1.1 lengths of another clock.
+
+pub mod hold;
+pub mod line;
+pub mod watch;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio_postgres::types::Type;
 
 use crate::{
@@ -12,14 +22,59 @@ use crate::{
     error::Result,
 };
 
-/// How often a monitor renews its lease.
-pub const RENEW_EVERY: Duration = Duration::from_secs(4);
+/// A moment of this machine: since its boot, the time of sleep included.
+pub type Moment = Duration;
 
-/// A lease that has not moved for so long is dead: its length of 20 s, and a tenth more.
-pub const DEAD_AFTER: Duration = Duration::from_secs(22);
+/// The length of leases where nobody says otherwise.
+pub const LENGTH: Duration = Duration::from_secs(20);
+
+/// How long a lease is, and what follows from that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Its length.
+    pub length: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Terms {
+        Terms { length: LENGTH }
+    }
+}
+
+impl Terms {
+    /// How often it is renewed.
+    pub fn renew_every(self) -> Duration {
+        self.length / 5
+    }
+
+    /// From the sending of the last renewal that was answered to the death of who lives by it.
+    pub fn self_kill(self) -> Duration {
+        self.length * 4 / 5
+    }
+
+    /// Without a renewal for so long, a busy worker makes a lease of its own.
+    pub fn silence(self) -> Duration {
+        self.length * 2 / 5
+    }
+
+    /// A lease that has not moved for so long is dead.
+    pub fn dead_after(self) -> Duration {
+        self.length * 11 / 10
+    }
+
+    /// How often leases are looked at.
+    pub fn look_every(self) -> Duration {
+        (self.length / 20).min(Duration::from_secs(1))
+    }
+
+    /// When two looks lie farther apart than this, the time between them is no evidence.
+    pub fn longest_gap(self) -> Duration {
+        self.length * 3 / 20
+    }
+}
 
 /// A lease, as long as nobody takes it away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lease {
     /// Its row.
     pub id: i64,
@@ -36,10 +91,13 @@ pub struct Seen {
     pub renewals: i64,
 }
 
-/// Looks at a lease. None: there is no such row.
-pub async fn see(db: &Db, id: i64) -> Result<Option<Seen>> {
+/// Looks at a lease, and at its length. None: there is no such row, or it was taken away.
+pub async fn see(db: &Db, id: i64) -> Result<Option<(Seen, Terms)>> {
     let row = db.query_opt(include_str!("sql/see_lease.sql"), &[(&id, Type::INT8)]).await?;
-    Ok(row.map(|row| Seen { lease: Lease { id, epoch: row.get(0) }, renewals: row.get(1) }))
+    Ok(row.map(|row| {
+        let seen = Seen { lease: Lease { id, epoch: row.get(0) }, renewals: row.get(1) };
+        (seen, Terms { length: Duration::from_millis(row.get::<_, i64>(2) as u64) })
+    }))
 }
 
 /// Takes a lease away, if it has not moved since it was seen. False: it has.

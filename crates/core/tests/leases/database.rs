@@ -1,0 +1,194 @@
+//! The database of the simulated world: what the statements do, and nothing else.
+
+use rework_core::lease::{Lease, Seen, Terms};
+
+/// The safeguard that is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// The end of a run is recorded whichever run is current.
+    NoFence,
+    /// A lease is taken away though it has moved.
+    NoCompare,
+    /// Nobody dies when its lease has run out.
+    NoSelfKill,
+    /// A worker makes a lease of its own though the one before was taken away.
+    NoGuard,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ask {
+    /// A monitor begins.
+    Begin,
+    Look { lease: Lease, renew: bool },
+    Take(Seen),
+    /// A monitor saw a worker of its own dead.
+    Close { row: usize },
+    Create { lease: Lease },
+    Claim { row: usize, lease: Lease },
+    Complete { row: usize, task: usize, run: u64 },
+    Adopt { row: usize, lease: Lease },
+    Renew { lease: Lease },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// The server is not there.
+    Away,
+    Begun(Lease),
+    Looked { held: bool, leases: Vec<(Seen, Terms)> },
+    Done,
+    Created(usize),
+    Claimed(Option<(usize, u64)>),
+    Adopted(Option<Lease>),
+    Renewed(bool),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Database {
+    leases: Vec<LeaseRow>,
+    workers: Vec<WorkerRow>,
+    tasks: Vec<TaskRow>,
+    /// Leases that were taken away just now, and whether they had moved since they were seen.
+    pub(crate) taken: Vec<(Lease, bool)>,
+    pub(crate) fault: Option<String>,
+}
+
+#[derive(Debug)]
+struct LeaseRow {
+    epoch: i64,
+    renewals: i64,
+    taken: bool,
+}
+
+#[derive(Debug)]
+struct WorkerRow {
+    lease: usize,
+    ended: bool,
+}
+
+#[derive(Debug, Default)]
+struct TaskRow {
+    run: u64,
+    worker: Option<usize>,
+}
+
+impl Database {
+    pub(crate) fn with_tasks(tasks: usize) -> Database {
+        let tasks = (0..tasks).map(|_| TaskRow::default()).collect();
+        Database { tasks, ..Database::default() }
+    }
+
+    pub(crate) fn answer(&mut self, ask: Ask, flaw: Option<Flaw>) -> Answer {
+        match ask {
+            Ask::Begin => Answer::Begun(self.new_lease()),
+            Ask::Look { lease, renew } => {
+                let held = self.is_current(lease);
+                if held && renew {
+                    self.leases[lease.id as usize].renewals += 1;
+                }
+                Answer::Looked { held, leases: self.live_leases() }
+            }
+            Ask::Take(seen) => {
+                let row = &mut self.leases[seen.lease.id as usize];
+                let same = (row.epoch, row.renewals) == (seen.lease.epoch, seen.renewals);
+                if !row.taken && (same || flaw == Some(Flaw::NoCompare)) {
+                    row.taken = true;
+                    row.epoch += 1;
+                    self.taken.push((seen.lease, !same));
+                    self.sweep(seen.lease.id as usize);
+                }
+                Answer::Done
+            }
+            Ask::Close { row } => {
+                self.end_worker(row);
+                Answer::Done
+            }
+            Ask::Create { lease } => {
+                self.workers.push(WorkerRow { lease: lease.id as usize, ended: false });
+                Answer::Created(self.workers.len() - 1)
+            }
+            Ask::Claim { row, lease } => Answer::Claimed(self.claim(row, lease)),
+            Ask::Complete { row, task, run } => {
+                let current = (self.tasks[task].run, self.tasks[task].worker) == (run, Some(row));
+                if current || flaw == Some(Flaw::NoFence) {
+                    if !current && self.tasks[task].run != run {
+                        self.fault = Some(format!("run {run} of task {task} is not current"));
+                    }
+                    self.tasks[task].worker = None;
+                }
+                Answer::Done
+            }
+            Ask::Adopt { row, lease } => {
+                if !self.is_current(lease) && flaw != Some(Flaw::NoGuard) {
+                    return Answer::Adopted(None);
+                }
+                let own = self.new_lease();
+                self.workers[row].lease = own.id as usize;
+                Answer::Adopted(Some(own))
+            }
+            Ask::Renew { lease } => {
+                let held = self.is_current(lease);
+                if held {
+                    self.leases[lease.id as usize].renewals += 1;
+                }
+                Answer::Renewed(held)
+            }
+        }
+    }
+
+    pub(crate) fn has_ended(&self, row: usize) -> bool {
+        self.workers[row].ended
+    }
+
+    fn claim(&mut self, row: usize, lease: Lease) -> Option<(usize, u64)> {
+        if let Some(held) = self.tasks.iter().position(|task| task.worker == Some(row)) {
+            return Some((held, self.tasks[held].run));
+        }
+        if !self.is_current(lease) || self.workers[row].ended {
+            return None;
+        }
+        let ready = self.tasks.iter().position(|task| task.worker.is_none())?;
+        let task = &mut self.tasks[ready];
+        task.run += 1;
+        task.worker = Some(row);
+        Some((ready, task.run))
+    }
+
+    fn new_lease(&mut self) -> Lease {
+        self.leases.push(LeaseRow { epoch: 1, renewals: 0, taken: false });
+        Lease { id: self.leases.len() as i64 - 1, epoch: 1 }
+    }
+
+    fn is_current(&self, lease: Lease) -> bool {
+        let row = &self.leases[lease.id as usize];
+        row.epoch == lease.epoch && !row.taken
+    }
+
+    fn live_leases(&self) -> Vec<(Seen, Terms)> {
+        let live = self.leases.iter().enumerate().filter(|(_, row)| !row.taken);
+        let seen = |(id, row): (usize, &LeaseRow)| {
+            let lease = Lease { id: id as i64, epoch: row.epoch };
+            (Seen { lease, renewals: row.renewals }, Terms::default())
+        };
+        live.map(seen).collect()
+    }
+
+    /// Whoever lived by the lease is dead.
+    fn sweep(&mut self, lease: usize) {
+        for row in 0..self.workers.len() {
+            if self.workers[row].lease == lease && !self.workers[row].ended {
+                self.end_worker(row);
+            }
+        }
+    }
+
+    /// What it ran is lost, and queued again.
+    fn end_worker(&mut self, row: usize) {
+        self.workers[row].ended = true;
+        for task in &mut self.tasks {
+            if task.worker == Some(row) {
+                task.worker = None;
+            }
+        }
+    }
+}
