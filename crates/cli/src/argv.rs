@@ -30,7 +30,7 @@ pub(crate) fn without_database(args: Vec<OsString>) -> Vec<OsString> {
             break;
         } else if arg == "--db" {
             args.next();
-        } else if !arg.to_string_lossy().starts_with("--db=") {
+        } else if !["--db=", "--dsn-fd="].iter().any(|o| arg.to_string_lossy().starts_with(o)) {
             rest.push(arg);
         }
     }

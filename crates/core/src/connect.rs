@@ -103,6 +103,11 @@ impl Dsn {
         self.config.get_dbname().or_else(|| self.config.get_user()).unwrap_or("postgres")
     }
 
+    /// Whether it names one server, so that what this one answers is true of the database.
+    pub(crate) fn is_one_server(&self) -> bool {
+        self.config.get_hosts().len().max(self.config.get_hostaddrs().len()) == 1
+    }
+
     /// For pools and for callers that connect by themselves.
     pub fn config(&self) -> &Config {
         &self.config

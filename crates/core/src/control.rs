@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::lease::{Moment, Terms};
+
 /// The page that monitor, worker and runner share, as the worker inherits it.
 pub const PAGE_FD: i32 = 3;
 
@@ -21,8 +23,11 @@ pub const MARK_VAR: &str = "REWORK_MARK";
 pub enum ToWorker {
     /// The first message: what the worker lives by.
     Start(Box<Start>),
-    /// The lease was renewed.
-    Renewed,
+    /// The lease is certain until this moment.
+    Renewed {
+        /// By the boot time of this machine.
+        until: Moment,
+    },
     /// A task may be ready: claim.
     Wake,
     /// End this run, if it is still the one in hand.
@@ -64,6 +69,10 @@ pub struct Start {
     pub lease: i64,
     /// The lease's epoch: no longer this one, no longer ours.
     pub epoch: i64,
+    /// How long that is.
+    pub terms: Terms,
+    /// Until when it is certain.
+    pub until: Moment,
     /// The host's name.
     pub host: String,
     /// The one domain that it serves.

@@ -25,9 +25,9 @@ pub enum Error {
         place: String,
         /// The server's or the system's own words.
         why: String,
-        /// Whether the server itself answered that it is not there now: it starts, stops, or
-        /// nobody listens.
-        refused: bool,
+        /// Whether the answer was that it is there for nobody: no process listens, or it starts or
+        /// recovers. A server that shuts down may still serve who is connected.
+        nobody: bool,
     },
     /// The server answered that it does not let us in: the password, the role, `pg_hba.conf`.
     #[error("Postgres at {place} does not let us in: {why}")]
@@ -143,15 +143,23 @@ impl Error {
                 Error::NoDatabase { database: dsn.database().to_owned(), place }
             }
             Some(code) if code.code().starts_with("28") => Error::Denied { place, why },
-            Some(code) => Error::Connect { place, why, refused: is_starting_or_stopping(code) },
+            Some(code) => {
+                let nobody = *code == SqlState::CANNOT_CONNECT_NOW && starts_or_recovers(&why);
+                Error::Connect { place, why, nobody: nobody && dsn.is_one_server() }
+            }
             None if why.contains("password missing") => Error::Denied { place, why },
             None => {
                 let refused = std::error::Error::source(error)
                     .and_then(|source| source.downcast_ref::<std::io::Error>())
                     .is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused);
-                Error::Connect { place, why, refused }
+                Error::Connect { place, why, nobody: refused && dsn.is_one_server() }
             }
         }
+    }
+
+    /// The server is there for nobody: whoever was connected is not any more.
+    pub fn is_nobody_served(&self) -> bool {
+        matches!(self, Error::Connect { nobody: true, .. })
     }
 
     /// The database is away, or this connection of it: worth another try on a new one.
@@ -206,6 +214,11 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// In the words of a server that speaks English; of another one it is not known.
+fn starts_or_recovers(why: &str) -> bool {
+    ["starting up", "in recovery", "not yet accepting"].iter().any(|words| why.contains(words))
 }
 
 fn is_io(error: &(dyn std::error::Error + 'static)) -> bool {

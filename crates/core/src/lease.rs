@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::types::Type;
 
 use crate::{
+    claim::Fence,
     connect::{Db, Param},
-    error::Result,
+    error::{Error, Result},
 };
 
 /// A moment of this machine: since its boot, the time of sleep included.
@@ -103,6 +104,38 @@ pub async fn see(db: &Db, id: i64) -> Result<Option<(Seen, Terms)>> {
 /// Takes a lease away, if it has not moved since it was seen. False: it has.
 pub async fn take(db: &Db, seen: Seen) -> Result<bool> {
     Ok(db.query_opt(include_str!("sql/take_lease.sql"), &take_params(&seen)).await?.is_some())
+}
+
+/// A busy worker without a monitor makes a lease of its own. None: the lease that it lived by was
+/// taken away, and its runs with it.
+pub async fn adopt(db: &Db, worker: i64, lease: Lease) -> Result<Option<Lease>> {
+    let params: [Param<'_>; 3] =
+        [(&worker, Type::INT8), (&lease.id, Type::INT8), (&lease.epoch, Type::INT8)];
+    let row = db.query_opt(include_str!("sql/adopt_lease.sql"), &params).await?;
+    Ok(row.map(|row| Lease { id: row.get(0), epoch: row.get(1) }))
+}
+
+/// A run that is to end, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Which.
+    pub fence: Fence,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// Renews a worker's own lease, and tells whether the run in hand is to end.
+pub async fn renew_own(db: &Db, lease: Lease, fence: Option<Fence>) -> Result<Option<Asked>> {
+    let (task, run) = (fence.map(|fence| fence.task), fence.map(|fence| fence.run));
+    let params: [Param<'_>; 4] = [
+        (&lease.id, Type::INT8),
+        (&lease.epoch, Type::INT8),
+        (&task, Type::INT8),
+        (&run, Type::INT8),
+    ];
+    let row = db.query_opt(include_str!("sql/renew_own.sql"), &params).await?;
+    let reason: Option<String> = row.ok_or(Error::LeaseLost)?.get(0);
+    Ok(fence.zip(reason).map(|(fence, reason)| Asked { fence, reason }))
 }
 
 pub(crate) fn take_params(seen: &Seen) -> [Param<'_>; 3] {

@@ -44,6 +44,7 @@ pub mod served;
 pub mod short_schema;
 pub mod show_task;
 pub mod state;
+pub mod sweep;
 pub mod tick;
 pub mod turn;
 pub mod unregister;

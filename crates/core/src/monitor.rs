@@ -6,7 +6,7 @@ use tokio_postgres::{Row, Transaction, types::Type};
 use crate::{
     connect::{DEADLINE, Db, Param},
     error::{Error, Result},
-    lease::{self, Lease, Seen},
+    lease::{self, Lease, Seen, Terms},
 };
 
 /// Who a process is, as the rows of monitors and workers say it.
@@ -35,6 +35,8 @@ pub struct Standing {
     pub every_domain: bool,
     /// Its lease now.
     pub seen: Seen,
+    /// That was taken away.
+    pub taken: bool,
 }
 
 /// A monitor that begins.
@@ -56,6 +58,8 @@ pub struct Beginning {
     pub memory: String,
     /// Of the binary.
     pub version: String,
+    /// How long its lease is.
+    pub terms: Terms,
 }
 
 /// An earlier monitor that is gone.
@@ -160,7 +164,8 @@ async fn insert(
     domains: &[String],
 ) -> Result<Begun> {
     let options = new.options.to_string();
-    let params: [Param<'_>; 11] = [
+    let length = new.terms.length.as_millis() as i64;
+    let params: [Param<'_>; 12] = [
         (&new.host, Type::TEXT),
         (&new.process.boot_id, Type::TEXT),
         (&new.process.pid_ns, Type::TEXT),
@@ -172,6 +177,7 @@ async fn insert(
         (&new.containment, Type::TEXT),
         (&new.memory, Type::TEXT),
         (&new.version, Type::TEXT),
+        (&length, Type::INT8),
     ];
     let row = transaction.query_typed_one(include_str!("sql/begin_monitor.sql"), &params).await?;
     let lease = Lease { id: row.get(1), epoch: row.get(2) };
@@ -225,6 +231,7 @@ fn read(row: &Row) -> Standing {
         domains: row.get(5),
         every_domain: row.get(6),
         seen: Seen { lease: Lease { id: row.get(7), epoch: row.get(8) }, renewals: row.get(9) },
+        taken: row.get(10),
     }
 }
 
@@ -244,6 +251,7 @@ mod tests {
             domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
             every_domain,
             seen: Seen { lease: Lease { id: 1, epoch: 1 }, renewals: 0 },
+            taken: false,
         }
     }
 

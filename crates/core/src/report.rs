@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     claim::{Fence, Payload},
     connect::{Db, Param},
-    error::{Error, Result},
+    error::Result,
 };
 
 /// One line that a run wrote.
@@ -157,44 +157,6 @@ pub async fn schedule_child(db: &Db, fence: Fence, child: &Child) -> Result<Opti
     ];
     let row = db.query_opt(include_str!("sql/schedule_child.sql"), &params).await?;
     Ok(row.map(|row| row.get(0)))
-}
-
-/// A busy worker without a monitor makes a lease of its own: its id and epoch. None: the lease
-/// that it lived by was taken away, and its run with it.
-pub async fn adopt_lease(
-    db: &Db,
-    worker: i64,
-    lease: i64,
-    epoch: i64,
-) -> Result<Option<(i64, i64)>> {
-    let params: [Param<'_>; 3] =
-        [(&worker, Type::INT8), (&lease, Type::INT8), (&epoch, Type::INT8)];
-    let row = db.query_opt(include_str!("sql/adopt_lease.sql"), &params).await?;
-    Ok(row.map(|row| (row.get(0), row.get(1))))
-}
-
-/// A run that is to end, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// Its task.
-    pub task: i64,
-    /// Which claim of it.
-    pub run: i64,
-    /// Why, in words.
-    pub reason: String,
-}
-
-/// Renews a worker's own lease, and tells whether its run is to end.
-pub async fn renew_own(db: &Db, lease: i64, epoch: i64, fence: Fence) -> Result<Option<Asked>> {
-    let params: [Param<'_>; 4] = [
-        (&lease, Type::INT8),
-        (&epoch, Type::INT8),
-        (&fence.task, Type::INT8),
-        (&fence.run, Type::INT8),
-    ];
-    let row = db.query_opt(include_str!("sql/renew_own.sql"), &params).await?;
-    let reason: Option<String> = row.ok_or(Error::LeaseLost)?.get(0);
-    Ok(reason.map(|reason| Asked { task: fence.task, run: fence.run, reason }))
 }
 
 /// A worker's own last word: it leaves, and why.

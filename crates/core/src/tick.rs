@@ -1,6 +1,8 @@
 //! The tick: all that a monitor tells and asks each second, in one round trip. It is the only
 //! standing poll, and the fallback of every lost hint.
 
+use std::time::Duration;
+
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio_postgres::{
     Row,
@@ -10,7 +12,7 @@ use tokio_postgres::{
 use crate::{
     connect::{Db, Param},
     error::Result,
-    lease::Lease,
+    lease::{Lease, Seen, Terms},
 };
 
 /// What a monitor tells and asks.
@@ -42,6 +44,8 @@ pub struct Ask {
     pub abort_all: bool,
     /// Domains whose schedules it fires.
     pub fires: Vec<String>,
+    /// It watches the leases of others.
+    pub watches: bool,
 }
 
 /// What the process tree of a worker uses.
@@ -74,6 +78,10 @@ pub struct Answer {
     pub found: Vec<String>,
     /// A schedule is due.
     pub fires: bool,
+    /// Every other lease by which somebody may live.
+    pub leases: Vec<(Seen, Terms)>,
+    /// A lease was taken away: who lived by it may have left something.
+    pub swept: bool,
 }
 
 /// A run that is to end.
@@ -129,7 +137,7 @@ pub async fn tick(db: &Db, ask: &Ask) -> Result<Answer> {
     let percent: Vec<i32> = ask.measured.iter().map(|m| m.cpu_percent).collect();
     let domains: Vec<&str> = ask.count.iter().map(|(domain, _)| domain.as_str()).collect();
     let most: Vec<i64> = ask.count.iter().map(|(_, most)| *most).collect();
-    let params: [Param<'_>; 17] = [
+    let params: [Param<'_>; 18] = [
         (&ask.monitor, Type::INT8),
         (&ask.lease.id, Type::INT8),
         (&ask.lease.epoch, Type::INT8),
@@ -147,6 +155,7 @@ pub async fn tick(db: &Db, ask: &Ask) -> Result<Answer> {
         (&ask.beyond, Type::TEXT_ARRAY),
         (&ask.abort_all, Type::BOOL),
         (&ask.fires, Type::TEXT_ARRAY),
+        (&ask.watches, Type::BOOL),
     ];
     let row = db.query_one(include_str!("sql/tick.sql"), &params).await?;
     Ok(Answer {
@@ -158,7 +167,25 @@ pub async fn tick(db: &Db, ask: &Ask) -> Result<Answer> {
         stray: row.get(6),
         found: row.get(7),
         fires: row.get(8),
+        leases: list::<LeaseRow>(&row, 9)?.into_iter().map(LeaseRow::read).collect(),
+        swept: row.get(10),
     })
+}
+
+#[derive(Deserialize)]
+struct LeaseRow {
+    id: i64,
+    epoch: i64,
+    renewals: i64,
+    length_ms: u64,
+}
+
+impl LeaseRow {
+    fn read(self) -> (Seen, Terms) {
+        let lease = Lease { id: self.id, epoch: self.epoch };
+        let terms = Terms { length: Duration::from_millis(self.length_ms) };
+        (Seen { lease, renewals: self.renewals }, terms)
+    }
 }
 
 fn list<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Vec<T>> {

@@ -2,7 +2,7 @@
 //! under a lease of their own and are watched; those that are gone are recorded at once.
 
 use rework_core::{error::Result, lease, worker::Left};
-use rework_process::{Identity, Watch};
+use rework_process::{Exit, Identity, Watch};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::spawn_local,
@@ -13,7 +13,7 @@ use crate::{
     close::Remains,
     link::Link,
     run::Message,
-    twin,
+    twin::{self, Verdict},
 };
 
 /// Watches one that lives, and reports one that is gone.
@@ -28,38 +28,44 @@ pub(crate) fn take_over(left: Left, own: &Identity, link: &Link, inbox: &Unbound
     let link = link.clone();
     let inbox = inbox.clone();
     spawn_local(async move {
-        match identity {
+        let exit = match identity {
             Some(identity) if here => until_dead(&identity, ordered).await,
-            Some(_) if left.alone => until_lease_is_dead(&link, left.seen).await,
+            Some(_) if left.alone => {
+                until_lease_is_dead(&link, left.seen).await;
+                None
+            }
             // Its monitor's lease is dead, and so is whatever lived by it; or it never lived.
-            _ => {}
-        }
+            _ => None,
+        };
         let _ = inbox.send(Message::Ended {
             worker: left.id,
-            exit: None,
+            exit,
             last_words: String::new(),
             remains: Remains::of_left(&left, here),
         });
     });
 }
 
-/// Kills it, if that is asked for.
-async fn until_dead(identity: &Identity, mut ordered: UnboundedReceiver<Order>) {
+/// Kills it, if that is asked for. How it ended is seen where it is our child: before this process
+/// executed itself anew, it was its monitor.
+async fn until_dead(identity: &Identity, mut ordered: UnboundedReceiver<Order>) -> Option<Exit> {
     let watch = match Watch::open(identity) {
         Ok(watch) => watch,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
         Err(error) => {
             tracing::error!("pid {} cannot be watched: {error}", identity.pid);
-            return attend::until_unseen(identity).await;
+            attend::until_unseen(identity).await;
+            return None;
         }
     };
     loop {
         tokio::select! {
             ended = watch.ended() => match ended {
-                Ok(()) => return,
+                Ok(()) => return watch.exit(),
                 Err(error) => {
                     tracing::error!("pid {} cannot be watched: {error}", identity.pid);
-                    return attend::until_unseen(identity).await;
+                    attend::until_unseen(identity).await;
+                    return None;
                 }
             },
             Some(order) = ordered.recv() => if matches!(order, Order::Kill) {
@@ -74,8 +80,9 @@ async fn until_lease_is_dead(link: &Link, mut seen: lease::Seen) {
     loop {
         let dead = link.persist("watch the lease of a worker", async |db| -> Result<bool> {
             match twin::dead(db, seen).await? {
-                Some(dead) => lease::take(db, dead).await,
-                None => Ok(false),
+                Verdict::Dead(dead) => lease::take(db, dead).await,
+                Verdict::Taken => Ok(true),
+                Verdict::Alive => Ok(false),
             }
         });
         if dead.await {
@@ -85,7 +92,7 @@ async fn until_lease_is_dead(link: &Link, mut seen: lease::Seen) {
             lease::see(db, seen.lease.id).await
         });
         match now.await {
-            Some(now) => seen = now,
+            Some((now, _)) => seen = now,
             None => return,
         }
     }

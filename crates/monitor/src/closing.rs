@@ -14,6 +14,8 @@ pub(crate) enum Sentence {
     Drained,
     /// Others have its runs.
     LeaseLost,
+    /// Others will soon have its runs.
+    LeaseOver,
 }
 
 /// What is to be recorded of a dead worker.
@@ -71,6 +73,10 @@ impl Closing {
                 Closing::new(reason, Outcome::Lost, format!("worker died: {reason}"))
             }
             Sentence::Drained => Closing::new(MONITOR_EXIT, Outcome::Drained, DRAINED.to_owned()),
+            Sentence::LeaseOver => {
+                let reason = "the database was silent for too long";
+                Closing::new(reason, Outcome::Lost, format!("killed: {reason}"))
+            }
             Sentence::LeaseLost => Closing {
                 silent: true,
                 ..Closing::new("lease lost", Outcome::Lost, "lease lost".to_owned())

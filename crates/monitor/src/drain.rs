@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     closing::{MONITOR_EXIT, Sentence, signal_words},
-    event::{Action, Finish},
+    event::{Action, Finish, RELOAD},
     state::State,
     worker::{Doing, Origin, Worker},
 };
@@ -28,6 +28,9 @@ const HURRY: Duration = Duration::from_secs(1);
 /// And from an answer: looks are a second apart, and what answers can record too.
 const HEARD: Duration = Duration::from_secs(2);
 
+/// How long a reload waits for ends that are being recorded; the next monitor records the others.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How often it is said what is waited for.
 const WORD: Duration = Duration::from_secs(5);
 
@@ -43,6 +46,8 @@ pub(crate) struct Drain {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// What runs goes on without this monitor, until the next one has taken its place.
+    Reload,
     /// What runs may finish.
     Grace,
     /// What runs is aborted.
@@ -64,12 +69,18 @@ impl Drain {
         matches!(self.phase, Phase::Now { .. })
     }
 
+    /// Nothing lives by the monitor's lease any more.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.finish, Finish::LeaseLost | Finish::LeaseOver)
+    }
+
     /// It ends only when this worker has ended.
     fn awaits(&self, worker: &Worker) -> bool {
         match worker.origin {
+            _ if self.phase == Phase::Reload => false,
             Origin::Ours => true,
             // It lives by a lease of its own, and that was not taken away.
-            Origin::Left => self.finish != Finish::LeaseLost,
+            Origin::Left => matches!(self.finish, Finish::Asked(_)),
             Origin::LeftElsewhere => false,
         }
     }
@@ -78,6 +89,7 @@ impl Drain {
         match self.finish {
             Finish::Asked(_) => Sentence::Drained,
             Finish::LeaseLost => Sentence::LeaseLost,
+            Finish::LeaseOver => Sentence::LeaseOver,
         }
     }
 
@@ -86,6 +98,7 @@ impl Drain {
         match self.finish {
             Finish::Asked(signal) => format!("{MONITOR_EXIT}: {}", signal_words(signal)),
             Finish::LeaseLost => format!("{MONITOR_EXIT}: its lease was taken away"),
+            Finish::LeaseOver => format!("{MONITOR_EXIT}: its lease was over"),
         }
     }
 }
@@ -93,6 +106,12 @@ impl Drain {
 impl State {
     /// Somebody wants the monitor to end.
     pub(crate) fn signalled(&mut self, signal: i32, now: Instant) {
+        if signal == RELOAD && self.drain.is_some() {
+            tracing::info!("{}, while the monitor ends: nothing to be done", signal_words(signal));
+            return;
+        }
+        // Who reloads is not ending yet.
+        self.drain.take_if(|drain| drain.phase == Phase::Reload);
         if let Some(drain) = &mut self.drain {
             tracing::info!("{} again: no more waiting", signal_words(signal));
             if drain.hurries() {
@@ -104,6 +123,17 @@ impl State {
             self.kill_all();
             // The answer tells whether the database can still record anything.
             self.actions.push(Action::Look);
+            return;
+        }
+        if signal == RELOAD {
+            let (finish, phase) = (Finish::Asked(signal), Phase::Reload);
+            self.drain = Some(Drain {
+                finish,
+                phase,
+                until: Some(now + RELOAD_PATIENCE),
+                next_word: now + WORD,
+            });
+            self.drain_on_time(now);
             return;
         }
         let drain = Drain {
@@ -122,16 +152,22 @@ impl State {
 
     /// Others took this monitor for dead: its runs are theirs.
     pub(crate) fn lease_lost(&mut self, now: Instant) {
-        if matches!(&self.drain, Some(Drain { finish: Finish::LeaseLost, .. })) {
+        if self.is_over() {
             return;
         }
         tracing::error!("the lease was taken away: all workers are killed");
+        self.actions.push(Action::Arm(None));
+        self.lose(Finish::LeaseLost, now);
+    }
+
+    /// Kills all that lives by the lease, and leaves.
+    pub(crate) fn lose(&mut self, finish: Finish, now: Instant) {
         let hurried = self.drain.take().filter(Drain::hurries);
         let (phase, until) = match hurried {
             Some(drain) => (drain.phase, drain.until),
             None => (Phase::Kill, Some(now + RECORD_PATIENCE)),
         };
-        let (finish, next_word) = (Finish::LeaseLost, now + RECORD_PATIENCE);
+        let next_word = now + RECORD_PATIENCE;
         self.drain = Some(Drain { finish, phase, until, next_word });
         self.kill_all();
     }
@@ -143,6 +179,8 @@ impl State {
                 let why = drain.why();
                 self.retire(id, &why);
             }
+            // It never hears what it needs to begin, or finishes its task alone.
+            Some(drain) if drain.phase == Phase::Reload => {}
             Some(drain) => self.kill(id, drain.sentence()),
             None => {}
         }
@@ -189,7 +227,7 @@ impl State {
                 drain.until = Some(now + RECORD_PATIENCE);
                 self.kill_all();
             }
-            Phase::Kill | Phase::Now { .. } => self.give_up(),
+            Phase::Reload | Phase::Kill | Phase::Now { .. } => self.give_up(),
         }
     }
 

@@ -9,19 +9,20 @@ use std::{
 
 use rework_core::{
     connect::Db,
-    lease::RENEW_EVERY,
+    lease::Moment,
     monitor,
     tick::{self, Ask},
     worker,
 };
+use rework_process::{SelfKill, boot_time};
 use tokio::{sync::mpsc::UnboundedSender, task::spawn_local};
 
 use crate::{
     attend::{Hand, Order},
     close::{self, Remains},
     closing::Closing,
+    errand::{self, Errand},
     event::{Action, Event, Look},
-    firing::Firing,
     link::Link,
     look::Question,
     options::Options,
@@ -47,7 +48,10 @@ pub(crate) struct Effects {
     closings: HashMap<i64, Closing>,
     usage: Usage,
     renewed_at: Option<Instant>,
-    firing: Firing,
+    firing: Errand,
+    sweeping: Errand,
+    taking: Errand,
+    self_kill: SelfKill,
 }
 
 impl Effects {
@@ -57,6 +61,7 @@ impl Effects {
         link: Link,
         nursery: Nursery,
         inbox: UnboundedSender<Message>,
+        self_kill: SelfKill,
     ) -> Effects {
         Effects {
             options,
@@ -69,7 +74,10 @@ impl Effects {
             closings: HashMap::new(),
             usage: Usage::default(),
             renewed_at: None,
-            firing: Firing::default(),
+            firing: Errand::default(),
+            sweeping: Errand::default(),
+            taking: Errand::default(),
+            self_kill,
         }
     }
 
@@ -101,9 +109,34 @@ impl Effects {
             Action::Close { worker, closing } => self.close(worker, closing),
             Action::CloseAgain(worker) => self.close_again(worker),
             Action::Publish(domains) => self.publish(domains),
-            Action::Fire(domains) => self.firing.begin(self.link.now(), domains),
+            Action::Fire(domains) => {
+                let fire = async move |db: &Db| errand::fire_schedules(db, &domains).await;
+                self.firing.begin("fire schedules", self.link.now(), fire);
+            }
+            Action::TakeLease(seen) => {
+                let take = async move |db: &Db| errand::take_lease(db, seen).await;
+                self.taking.begin("take a lease away", self.link.now(), take);
+            }
+            Action::Sweep => {
+                let sweep = async |db: &Db| errand::sweep_up(db).await;
+                self.sweeping.begin("sweep after lost hosts", self.link.now(), sweep);
+            }
+            Action::Arm(until) => self.arm(until),
             Action::Take(domains) => self.take_domains(domains),
             Action::Look | Action::Finish(_) => {}
+        }
+    }
+
+    fn arm(&mut self, until: Option<Moment>) {
+        let armed = match until {
+            Some(until) => {
+                self.nursery.lease_until(until);
+                self.self_kill.arm(until)
+            }
+            None => self.self_kill.disarm(),
+        };
+        if let Err(error) = armed {
+            tracing::error!("the kernel's timer cannot be set: {error}");
         }
     }
 
@@ -117,7 +150,8 @@ impl Effects {
                 .send(Message::Event(Event::Seen(Look { told_wants, ..Look::default() })));
             return;
         };
-        let renewed = self.renewed_at.is_none_or(|at| now.duration_since(at) >= RENEW_EVERY);
+        let every = self.options.lease.renew_every();
+        let renewed = self.renewed_at.is_none_or(|at| now.duration_since(at) >= every);
         let measured = if standing { self.usage.measure(&self.pids(), now) } else { Vec::new() };
         let ask = Ask {
             monitor: self.seat.monitor,
@@ -133,19 +167,21 @@ impl Effects {
             beyond: self.options.domains.is_empty().then_some(question.domains),
             abort_all: question.abort_all,
             fires: question.fires,
+            watches: standing,
         };
         if renewed {
             // From when it was sent: the lease may be counted from then.
             self.renewed_at = Some(now);
         }
-        let inbox = self.inbox.clone();
+        let (inbox, sent_at) = (self.inbox.clone(), boot_time());
         spawn_local(async move {
             let answer = tick::tick(&db, &ask).await.inspect_err(|error| {
                 if !error.is_connection() {
                     tracing::error!("the database cannot be looked at: {error}");
                 }
             });
-            let look = Look { standing, renewed, told_wants, answer: answer.ok() };
+            let (seen_at, answer) = (boot_time(), answer.ok());
+            let look = Look { standing, renewed, told_wants, sent_at, seen_at, answer };
             let _ = inbox.send(Message::Event(Event::Seen(look)));
         });
     }

@@ -30,12 +30,6 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// Others took this monitor for dead and took its runs: all its workers were killed.
-    #[error("the lease of monitor {id} was taken away; its workers were killed")]
-    LeaseLost {
-        /// This monitor.
-        id: i64,
-    },
 }
 
 impl Error {
@@ -47,11 +41,6 @@ impl Error {
                     .to_owned(),
             ),
             Error::Database(error) => error.hint(),
-            Error::LeaseLost { .. } => Some(
-                "its tasks are with others now; was it stopped, or its network cut? start it \
-                 again: `rework monitor`"
-                    .to_owned(),
-            ),
             Error::Containment(_) => Some(
                 "leave out `--containment` and `--memory`: the best that can be had is taken"
                     .to_owned(),

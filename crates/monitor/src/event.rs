@@ -3,11 +3,15 @@
 
 use rework_core::{
     control::{FromWorker, ToWorker},
+    lease::{Moment, Seen},
     tick::Answer,
 };
 use rework_process::Exit;
 
 use crate::closing::Closing;
+
+/// The signal (`SIGHUP`) by which the monitor is asked to execute itself anew, while its workers go on.
+pub(crate) const RELOAD: i32 = 1;
 
 /// What happens.
 #[derive(Debug)]
@@ -52,6 +56,10 @@ pub(crate) enum Event {
     Serves(Vec<String>),
     /// The database is there, again.
     Back,
+    /// The server is there for nobody, as an attempt of then found.
+    Away {
+        asked_at: Moment,
+    },
     /// Somebody wants the monitor to end.
     Signal(i32),
 }
@@ -65,6 +73,8 @@ pub(crate) struct Look {
     pub(crate) renewed: bool,
     /// It said of which domains the monitor wants to hear.
     pub(crate) told_wants: bool,
+    pub(crate) sent_at: Moment,
+    pub(crate) seen_at: Moment,
     /// None: it was lost.
     pub(crate) answer: Option<Answer>,
 }
@@ -109,6 +119,12 @@ pub(crate) enum Action {
     Look,
     /// Make the tasks of schedules that are due in these domains.
     Fire(Vec<String>),
+    /// Let the kernel kill this process at that moment, or not at all.
+    Arm(Option<Moment>),
+    /// Take a lease away, if it has not moved.
+    TakeLease(Seen),
+    /// Record the ends of those whose lease was taken away.
+    Sweep,
     /// Serve these domains too.
     Take(Vec<String>),
     /// Leave.
@@ -122,4 +138,16 @@ pub(crate) enum Finish {
     Asked(i32),
     /// Others have its runs.
     LeaseLost,
+    /// Others may soon have its runs: the database was silent for too long.
+    LeaseOver,
+}
+
+impl Finish {
+    /// Whether a monitor of the same options is to take this one's place at once.
+    pub(crate) fn leads_back(&self) -> bool {
+        match self {
+            Finish::Asked(signal) => *signal == RELOAD,
+            Finish::LeaseLost | Finish::LeaseOver => true,
+        }
+    }
 }

@@ -8,7 +8,6 @@ use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 use crate::{
     closing::signal_words,
     effects::Effects,
-    error::Error,
     event::{Event, Finish},
     run::{Ended, Message},
 };
@@ -25,11 +24,12 @@ pub(crate) async fn leave(
     finish: &Finish,
     hurries: bool,
     messages: &mut UnboundedReceiver<Message>,
-) -> Result<Ended, Error> {
+) -> Ended {
     let id = effects.seat.monitor;
     let reason = match finish {
         Finish::Asked(signal) => signal_words(*signal),
         Finish::LeaseLost => "its lease was taken away".to_owned(),
+        Finish::LeaseOver => "the database was silent for too long".to_owned(),
     };
     if let Some(db) = effects.link.now() {
         let patience = if hurries { SHORT_WORD } else { LAST_WORD };
@@ -42,10 +42,7 @@ pub(crate) async fn leave(
         }
     }
     tracing::info!("monitor {id} ended: {reason}");
-    match finish {
-        Finish::Asked(_) => Ok(Ended { reason }),
-        Finish::LeaseLost => Err(Error::LeaseLost { id }),
-    }
+    Ended { reason, again: finish.leads_back() }
 }
 
 async fn signal(messages: &mut UnboundedReceiver<Message>) {

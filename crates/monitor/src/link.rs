@@ -10,6 +10,7 @@ use rework_core::{
     connect::{Db, Dsn},
     error::{Error, Result},
 };
+use rework_process::boot_time;
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
     time::sleep,
@@ -83,6 +84,7 @@ async fn keep(
 ) {
     let mut away = Away::default();
     while !inbox.is_closed() {
+        let asked_at = boot_time();
         match connect(&dsn, &who).await {
             Ok((db, mut notices)) => {
                 away.is_back(&dsn);
@@ -96,7 +98,12 @@ async fn keep(
                 let _ = sender.send(None);
                 away.begins(&dsn, None);
             }
-            Err(error) => away.begins(&dsn, Some(&error)),
+            Err(error) => {
+                if error.is_nobody_served() {
+                    let _ = inbox.send(Message::Event(Event::Away { asked_at }));
+                }
+                away.begins(&dsn, Some(&error));
+            }
         }
         sleep(away.pause()).await;
     }

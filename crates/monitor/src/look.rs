@@ -72,14 +72,12 @@ impl State {
         if look.told_wants {
             self.published(look.answer.is_some());
         }
+        let held = self.seen_leases(&look);
         let Some(answer) = look.answer else { return };
         self.drain_heard(now);
-        if !answer.held {
+        if !held {
             self.lease_lost(now);
             return;
-        }
-        if look.renewed {
-            self.tell_all(&ToWorker::Renewed);
         }
         for abort in &answer.aborts {
             self.abort(abort);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rework_core::connect::Dsn;
+use rework_core::{connect::Dsn, lease::Terms};
 use rework_process::Wish;
 use serde_json::{Value, json};
 
@@ -32,6 +32,10 @@ pub struct Options {
     pub shutdown_grace: Option<Duration>,
     /// What this host offers to tasks that ask for it.
     pub capabilities: Vec<String>,
+    /// How long its lease is.
+    pub lease: Terms,
+    /// At the beginning, a database that is away is waited for.
+    pub patient: bool,
     /// How the trees of runners are to be held.
     pub wish: Wish,
 }
@@ -50,6 +54,7 @@ impl Options {
             "maxworkers": max,
             "maxruns": self.maxruns,
             "maxmem_bytes": self.maxmem_bytes,
+            "lease_ms": self.lease.length.as_millis() as u64,
             "start_timeout_ms": self.start_timeout.as_millis() as u64,
             "vacuum_ms": self.vacuum.map(|age| age.as_millis() as u64),
             "shutdown_grace_ms": self.shutdown_grace.map(|grace| grace.as_millis() as u64),

@@ -3,14 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-const STANDING: Duration = Duration::from_secs(1);
-
 /// Hints that come faster are answered together.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// When the last look was, and when the next one is due. One at a time.
 #[derive(Debug)]
 pub(crate) struct Pace {
+    every: Duration,
     standing_at: Instant,
     sent_at: Option<Instant>,
     hinted: bool,
@@ -18,9 +17,9 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// The first look is due now.
-    pub(crate) fn new(now: Instant) -> Pace {
-        Pace { standing_at: now, sent_at: None, hinted: false, under_way: false }
+    /// One each so often; the first is due now.
+    pub(crate) fn new(every: Duration, now: Instant) -> Pace {
+        Pace { every, standing_at: now, sent_at: None, hinted: false, under_way: false }
     }
 
     /// There may be something to see.
@@ -44,7 +43,7 @@ impl Pace {
         }
         let standing = self.standing_at <= now;
         if standing {
-            self.standing_at = now + STANDING;
+            self.standing_at = now + self.every;
         }
         self.sent_at = Some(now);
         self.hinted = false;
@@ -66,7 +65,7 @@ mod tests {
     fn one_look_a_second_and_one_for_each_hint() {
         let start = Instant::now();
         let ms = |ms| start + Duration::from_millis(ms);
-        let mut pace = Pace::new(start);
+        let mut pace = Pace::new(Duration::from_secs(1), start);
         assert_eq!(pace.begin(start), Some(true));
         assert_eq!(pace.due(), None, "under way");
         pace.hint();

@@ -1,18 +1,24 @@
 //! The monitor's life: it takes its place, takes over what earlier monitors have left, and then
 //! turns what happens into actions until it is to end.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use rework_core::{
+    connect::Db,
     monitor::{Beginning, Process},
     partition, schema, worker,
 };
-use rework_process::{Containment, Exit, Identity, become_subreaper, reap_adopted};
+use rework_process::{
+    Containment, Exit, Identity, SelfKill, become_subreaper, boot_time, reap_adopted,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::{LocalSet, spawn_local},
-    time::sleep_until,
+    time::{sleep, sleep_until},
 };
 
 use crate::{
@@ -24,7 +30,7 @@ use crate::{
     drain::Drain,
     effects::Effects,
     error::Error,
-    event::{Action, Event},
+    event::{Action, Event, RELOAD},
     leave::leave,
     link::Link,
     options::Options,
@@ -32,8 +38,12 @@ use crate::{
     pool::Bounds,
     spawn::Nursery,
     state::State,
+    tenure::Tenure,
     twin::{Seat, take_seat},
 };
+
+/// Between two attempts to reach a database that is away at the beginning.
+const AWAY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What reaches the loop: events, some with what only [`Effects`] can hold.
 #[derive(Debug)]
@@ -49,6 +59,8 @@ pub(crate) enum Message {
 pub struct Ended {
     /// Why, in words: `signal 15 (terminated)`.
     pub reason: String,
+    /// A monitor of the same options is to take its place at once, in this very process.
+    pub again: bool,
 }
 
 /// Runs this process as a monitor, until a signal ends it. On the first thread of a process, in a
@@ -63,14 +75,16 @@ async fn live(options: Options) -> Result<Ended, Error> {
     become_subreaper().map_err(system("orphaned processes cannot be taken over"))?;
     let own = Identity::own();
     let containment = Containment::detect(options.wish)?;
-    let mut db = schema::open(&options.dsn, "rework monitor").await?;
+    let mut db = open(&options).await?;
     if let Err(error) = partition::ensure(&db).await {
         tracing::warn!("partitions for the log cannot be made: {error}");
     }
     let new = beginning(&options, &own, &containment);
     let seat = tokio::select! {
         seat = take_seat(&mut db, &new, &own) => seat?,
-        signal = next_signal(&mut terminate) => return Ok(Ended { reason: signal_words(signal) }),
+        signal = next_signal(&mut terminate) => {
+            return Ok(Ended { reason: signal_words(signal), again: signal == RELOAD });
+        }
     };
     let left = worker::left(&db, &options.host).await?;
     drop(db);
@@ -83,26 +97,40 @@ async fn live(options: Options) -> Result<Ended, Error> {
     for left in left {
         adopt::take_over(left, &own, &link, &inbox);
     }
-    let effects = Effects::new(options, seat, link, nursery, inbox);
-    turn(effects, messages).await
+    let self_kill = SelfKill::new().map_err(system("the kernel gives no timer"))?;
+    let effects = Effects::new(options, seat, link, nursery, inbox, self_kill);
+    Ok(turn(effects, messages).await)
+}
+
+async fn open(options: &Options) -> Result<Db, Error> {
+    loop {
+        match schema::open(&options.dsn, "rework monitor").await {
+            Err(error) if options.patient && error.is_connection() => {
+                tracing::debug!("the database is away: {error}");
+                sleep(AWAY_PAUSE).await;
+            }
+            opened => return Ok(opened?),
+        }
+    }
 }
 
 /// The loop.
-async fn turn(
-    mut effects: Effects,
-    mut messages: UnboundedReceiver<Message>,
-) -> Result<Ended, Error> {
+async fn turn(mut effects: Effects, mut messages: UnboundedReceiver<Message>) -> Ended {
     let (min, max) = effects.options.bounds();
     let (timeout, grace) = (effects.options.start_timeout, effects.options.shutdown_grace);
     let domains = effects.seat.domains.clone();
-    let mut state = State::new(Bounds { min, max }, timeout, grace, domains);
+    let tenure = Tenure::new(effects.options.lease, effects.seat.sent_at);
+    effects.perform(Action::Arm(Some(tenure.until())));
+    let mut state = State::new(Bounds { min, max }, timeout, grace, domains, tenure);
     let start = Instant::now();
-    let mut pace = Pace::new(start);
+    let mut pace = Pace::new(effects.options.lease.look_every(), start);
     let (dsn, age) = (effects.options.dsn.clone(), effects.options.vacuum);
     let mut chores = Chores::new(dsn, age, start);
     loop {
         let now = Instant::now();
-        let wake_at = [pace.due(), state.deadline()].into_iter().flatten().min();
+        let lease = now + state.tenure.ends_at().saturating_sub(boot_time());
+        let lease = (!state.is_over()).then_some(lease);
+        let wake_at = [pace.due(), state.deadline(), lease].into_iter().flatten().min();
         let message = tokio::select! {
             biased;
             message = messages.recv() => message,
@@ -114,6 +142,7 @@ async fn turn(
             state.apply(event, now);
         }
         state.on_time(now);
+        state.tenure_on_time(boot_time(), now);
         for action in std::mem::take(&mut state.actions) {
             match action {
                 Action::Look => pace.hint(),
@@ -177,6 +206,7 @@ fn beginning(options: &Options, own: &Identity, containment: &Containment) -> Be
         containment: containment.name().to_owned(),
         memory: containment.memory.name().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        terms: options.lease,
     }
 }
 
@@ -199,19 +229,20 @@ fn say_hello(options: &Options, seat: &Seat, containment: &Containment) {
     );
 }
 
-fn signals() -> io::Result<[(i32, Signal); 2]> {
+fn signals() -> io::Result<[(i32, Signal); 3]> {
     let of = |kind: SignalKind| io::Result::Ok((kind.as_raw_value(), signal(kind)?));
-    Ok([of(SignalKind::terminate())?, of(SignalKind::interrupt())?])
+    Ok([of(SignalKind::terminate())?, of(SignalKind::interrupt())?, of(SignalKind::hangup())?])
 }
 
-async fn next_signal([first, second]: &mut [(i32, Signal); 2]) -> i32 {
+async fn next_signal([first, second, third]: &mut [(i32, Signal); 3]) -> i32 {
     tokio::select! {
         _ = first.1.recv() => first.0,
         _ = second.1.recv() => second.0,
+        _ = third.1.recv() => third.0,
     }
 }
 
-async fn pass_on_signals(mut signals: [(i32, Signal); 2], inbox: UnboundedSender<Message>) {
+async fn pass_on_signals(mut signals: [(i32, Signal); 3], inbox: UnboundedSender<Message>) {
     loop {
         let signal = next_signal(&mut signals).await;
         let _ = inbox.send(Message::Event(Event::Signal(signal)));

@@ -3,6 +3,7 @@
 //! between, nobody claims who is not in the books.
 
 use std::{
+    cell::Cell,
     ffi::OsString,
     io,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
@@ -13,6 +14,7 @@ use std::{
 use rework_core::{
     control::{Start, ToWorker},
     frames::Frames,
+    lease::Moment,
     report,
     worker::{self, Created, Kin},
 };
@@ -43,6 +45,8 @@ pub(crate) struct Nursery {
     kin: Kin,
     /// But for the worker itself, its domain and its mark.
     start: Start,
+    /// Until when the lease is certain.
+    until: Cell<Moment>,
     containment: Containment,
     env: Vec<(OsString, OsString)>,
 }
@@ -74,6 +78,8 @@ impl Nursery {
                 worker: 0,
                 lease: seat.lease.id,
                 epoch: seat.lease.epoch,
+                terms: options.lease,
+                until: Moment::ZERO,
                 host: options.host.clone(),
                 domain: String::new(),
                 mark: String::new(),
@@ -84,14 +90,21 @@ impl Nursery {
                 cgroup,
                 memory,
             },
+            until: Cell::new(Moment::ZERO),
             containment,
             env: environment(std::env::vars_os(), options.dsn.text()),
         }
     }
 
+    /// From now on, the lease is certain until then.
+    pub(crate) fn lease_until(&self, until: Moment) {
+        self.until.set(until);
+    }
+
     fn start(&self, created: Created, domain: &str) -> ToWorker {
         ToWorker::Start(Box::new(Start {
             worker: created.id,
+            until: self.until.get(),
             domain: domain.to_owned(),
             mark: created.mark.to_string(),
             ..self.start.clone()

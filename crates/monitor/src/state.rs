@@ -14,6 +14,7 @@ use crate::{
     drain::Drain,
     event::{Action, Event},
     pool::{Bounds, Damper},
+    tenure::Tenure,
     wants::{Domains, Wants},
     worker::{Doing, Origin, Worker},
 };
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub(crate) workers: BTreeMap<i64, Worker>,
     pub(crate) wants: Wants,
     pub(crate) drain: Option<Drain>,
+    pub(crate) tenure: Tenure,
     /// Dead workers whose end is not recorded yet.
     pub(crate) closing: BTreeSet<i64>,
     /// Dead workers, and since when.
@@ -56,6 +58,7 @@ impl State {
         start_timeout: Duration,
         grace: Option<Duration>,
         domains: Vec<String>,
+        tenure: Tenure,
     ) -> State {
         State {
             bounds,
@@ -65,6 +68,7 @@ impl State {
             workers: BTreeMap::new(),
             wants: Wants::default(),
             drain: None,
+            tenure,
             closing: BTreeSet::new(),
             dead: BTreeMap::new(),
             actions: Vec::new(),
@@ -91,7 +95,8 @@ impl State {
             Event::Seen(look) => self.seen(look, now),
             Event::Published(committed) => self.published(committed),
             Event::Serves(domains) => self.serves(domains),
-            Event::Back => self.actions.push(Action::Look),
+            Event::Back => self.back(),
+            Event::Away { asked_at } => self.away(asked_at),
             Event::Signal(signal) => self.signalled(signal, now),
         }
     }

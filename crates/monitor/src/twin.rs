@@ -4,24 +4,19 @@
 //! namespace. Elsewhere (the same name on another machine, in another container, before a reboot)
 //! only its lease tells: it is watched for its length, and taken away if it has not moved.
 
-use std::time::{Duration, Instant};
-
 use rework_core::{
     connect::Db,
     error::Result as Answered,
-    lease::{self, DEAD_AFTER, Lease, Seen},
+    lease::{
+        self, Lease, Moment, Seen,
+        watch::{self, Watch},
+    },
     monitor::{self, Beginning, Begun, Gone, Process, Standing},
 };
-use rework_process::Identity;
+use rework_process::{Identity, boot_time};
 use tokio::time::sleep;
 
 use crate::error::Error;
-
-/// How often a lease is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// When two looks lie farther apart than this, the time between them is no evidence.
-const LONGEST_GAP: Duration = Duration::from_secs(3);
 
 /// A monitor's place.
 #[derive(Debug, Clone)]
@@ -29,6 +24,8 @@ pub(crate) struct Seat {
     pub(crate) monitor: i64,
     pub(crate) lease: Lease,
     pub(crate) domains: Vec<String>,
+    /// When the statement was sent that made the lease.
+    pub(crate) sent_at: Moment,
 }
 
 /// Takes the place, waiting until it is known whether earlier monitors live.
@@ -40,6 +37,7 @@ pub(crate) async fn take_seat(db: &mut Db, new: &Beginning, own: &Identity) -> R
         for other in others {
             let in_the_way = stands_in_the_way(&other, new);
             match sight(&other.process, own, Identity::is_alive) {
+                _ if other.taken => gone.push(Gone { id: other.id, take: None }),
                 Sight::Gone => gone.push(Gone { id: other.id, take: None }),
                 Sight::Alive if in_the_way => return Err(taken(&other, &new.host)),
                 Sight::Unseen if in_the_way => unseen.push(other),
@@ -49,8 +47,9 @@ pub(crate) async fn take_seat(db: &mut Db, new: &Beginning, own: &Identity) -> R
         for other in unseen {
             gone.push(watch(db, other, &new.host).await?);
         }
+        let sent_at = boot_time();
         if let Begun::Ours { id, lease, domains } = monitor::begin(db, new, &gone).await? {
-            return Ok(Seat { monitor: id, lease, domains });
+            return Ok(Seat { monitor: id, lease, domains, sent_at });
         }
         // Somebody came in between: look again.
         gone.clear();
@@ -62,7 +61,8 @@ fn stands_in_the_way(other: &Standing, new: &Beginning) -> bool {
     new.domains.is_empty() || other.stands_in_the_way(&new.domains, false)
 }
 
-/// What can be seen of a process from here.
+/// What can be seen of a process from here. What we were ourselves, before we executed ourselves anew,
+/// is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sight {
     Alive,
@@ -79,7 +79,7 @@ pub(crate) fn sight(
     let identity = identity(process);
     if !identity.same_place(own) {
         Sight::Unseen
-    } else if is_alive(&identity) {
+    } else if identity != *own && is_alive(&identity) {
         Sight::Alive
     } else {
         Sight::Gone
@@ -99,63 +99,45 @@ pub(crate) fn identity(process: &Process) -> Identity {
 /// Watches one whose process cannot be seen.
 async fn watch(db: &Db, other: Standing, host: &str) -> Result<Gone, Error> {
     tracing::info!(
-        "monitor {} of host {host} may live where it cannot be seen: its lease is watched for {} s",
-        other.id,
-        DEAD_AFTER.as_secs()
+        "monitor {} of host {host} may live where it cannot be seen: its lease is watched",
+        other.id
     );
     match dead(db, other.seen).await? {
-        Some(seen) => Ok(Gone { id: other.id, take: Some(seen) }),
-        None => Err(taken(&other, host)),
+        Verdict::Dead(seen) => Ok(Gone { id: other.id, take: Some(seen) }),
+        Verdict::Taken => Ok(Gone { id: other.id, take: None }),
+        Verdict::Alive => Err(taken(&other, host)),
     }
 }
 
-/// Waits for the verdict on a lease: as it stood when it was found dead, or none if it moved.
-pub(crate) async fn dead(db: &Db, seen: Seen) -> Answered<Option<Seen>> {
-    let mut vigil = Vigil::new(seen, Instant::now());
+/// Waits for the verdict on a lease: as it stood when it was found dead, or none if it moved or is
+/// not there any more.
+pub(crate) async fn dead(db: &Db, seen: Seen) -> Answered<Verdict> {
+    let mut watch = Watch::default();
     loop {
-        sleep(LOOK_EVERY).await;
-        let found = lease::see(db, seen.lease.id).await?;
-        match vigil.look(found, Instant::now()) {
-            Verdict::Alive => return Ok(None),
-            Verdict::Dead => return Ok(Some(seen)),
-            Verdict::Open => {}
+        let sent_at = boot_time();
+        let Some((found, terms)) = lease::see(db, seen.lease.id).await? else {
+            return Ok(Verdict::Taken);
+        };
+        if found != seen {
+            return Ok(Verdict::Alive);
         }
+        let looked = watch::Event::Looked { sent_at, leases: vec![(found, terms)] };
+        if !watch.step(looked, boot_time()).is_empty() {
+            return Ok(Verdict::Dead(found));
+        }
+        sleep(terms.look_every()).await;
     }
 }
 
-/// A lease under observation.
-#[derive(Debug)]
-struct Vigil {
-    seen: Seen,
-    since: Instant,
-    last_look: Instant,
-}
-
+/// What became of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
+    /// It moved.
     Alive,
-    Dead,
-    Open,
-}
-
-impl Vigil {
-    fn new(seen: Seen, now: Instant) -> Vigil {
-        Vigil { seen, since: now, last_look: now }
-    }
-
-    fn look(&mut self, found: Option<Seen>, now: Instant) -> Verdict {
-        if now.duration_since(self.last_look) > LONGEST_GAP {
-            self.since = now;
-        }
-        self.last_look = now;
-        match found {
-            // Deleted: nobody lives by it.
-            None => Verdict::Dead,
-            Some(found) if found != self.seen => Verdict::Alive,
-            Some(_) if now.duration_since(self.since) >= DEAD_AFTER => Verdict::Dead,
-            Some(_) => Verdict::Open,
-        }
-    }
+    /// It did not, for long enough, and stood so.
+    Dead(Seen),
+    /// Somebody has taken it away.
+    Taken,
 }
 
 fn taken(other: &Standing, host: &str) -> Error {
@@ -185,7 +167,7 @@ mod tests {
 
     #[test]
     fn only_what_runs_on_this_boot_in_this_pid_namespace_is_seen() {
-        let own = place("now", "pid:[1]");
+        let own = Identity { pid: 8, ..place("now", "pid:[1]") };
         for (other, lives, expected) in [
             (process("now", "pid:[1]"), true, Sight::Alive),
             (process("now", "pid:[1]"), false, Sight::Gone),
@@ -195,43 +177,7 @@ mod tests {
         ] {
             assert_eq!(sight(&other, &own, |_| lives), expected, "{other:?}");
         }
-    }
-
-    fn seen(epoch: i64, renewals: i64) -> Seen {
-        Seen { lease: Lease { id: 1, epoch }, renewals }
-    }
-
-    #[test]
-    fn a_lease_is_dead_when_it_has_not_moved_for_its_length_and_a_tenth() {
-        let start = Instant::now();
-        let mut vigil = Vigil::new(seen(1, 5), start);
-        for second in 1..22 {
-            let now = start + Duration::from_secs(second);
-            assert_eq!(vigil.look(Some(seen(1, 5)), now), Verdict::Open, "after {second} s");
-        }
-        assert_eq!(vigil.look(Some(seen(1, 5)), start + DEAD_AFTER), Verdict::Dead);
-    }
-
-    #[test]
-    fn a_lease_that_moves_lives() {
-        let start = Instant::now();
-        let soon = start + Duration::from_secs(1);
-        for moved in [seen(1, 6), seen(2, 5)] {
-            assert_eq!(Vigil::new(seen(1, 5), start).look(Some(moved), soon), Verdict::Alive);
-        }
-        assert_eq!(Vigil::new(seen(1, 5), start).look(None, soon), Verdict::Dead);
-    }
-
-    #[test]
-    fn time_without_an_answer_is_no_evidence() {
-        let start = Instant::now();
-        let mut vigil = Vigil::new(seen(1, 5), start);
-        let late = start + Duration::from_secs(60);
-        assert_eq!(vigil.look(Some(seen(1, 5)), late), Verdict::Open);
-        for second in 1..22 {
-            let now = late + Duration::from_secs(second);
-            assert_eq!(vigil.look(Some(seen(1, 5)), now), Verdict::Open);
-        }
-        assert_eq!(vigil.look(Some(seen(1, 5)), late + DEAD_AFTER), Verdict::Dead);
+        let before = Process { pid: 8, ..process("now", "pid:[1]") };
+        assert_eq!(sight(&before, &own, |_| true), Sight::Gone, "it executed itself anew");
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
@@ -29,11 +29,13 @@ static OFFSPRING: Mutex<Offspring> = Mutex::new(Offspring {
 });
 
 /// From now on, orphans below this process become its children. The children that it has already
-/// are spared.
+/// are spared, those too that it had before it executed itself anew.
 pub fn become_subreaper() -> io::Result<()> {
-    if nix::sys::prctl::get_child_subreaper()? {
+    static BECOME: Once = Once::new();
+    if BECOME.is_completed() {
         return Ok(());
     }
+    BECOME.call_once(|| {});
     children_of(std::process::id() as i32).into_iter().for_each(spare);
     Ok(nix::sys::prctl::set_child_subreaper(true)?)
 }

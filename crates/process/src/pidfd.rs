@@ -5,10 +5,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::signal::Signal;
-use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::child::Exit;
 use crate::identity::Identity;
 use crate::procfs::{Seen, is_alive};
 
@@ -35,6 +38,13 @@ impl Watch {
     /// and dropped at any point.
     pub async fn ended(&self) -> io::Result<()> {
         self.fd.readable().await.map(drop)
+    }
+
+    /// How the process ended, where it has and is a child of ours: it is waited for, if nobody else did.
+    pub fn exit(&self) -> Option<Exit> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let status = waitid(WaitId::PidFd(self.fd.get_ref().as_fd()), options).ok()??;
+        Some(Exit::from(&status))
     }
 
     /// Sends a signal to the process; nothing happens if it has ended.

@@ -149,14 +149,6 @@ impl Books {
                 }
                 let _ = answer.send(Ok(()));
             }
-            Entry::Adopt(answer) => {
-                let _ = answer.send(self.adopt().await);
-            }
-            Entry::Renew(fence, answer) => {
-                let (lease, epoch) = (self.who.lease, self.who.epoch);
-                let renew = async |db: &_| report::renew_own(db, lease, epoch, fence).await;
-                let _ = answer.send(db.until_answered(renew).await);
-            }
             Entry::Leave(reason, answer) => {
                 let worker = self.who.worker;
                 let leave = async |db: &_| report::leave(db, worker, &reason).await;
@@ -231,19 +223,6 @@ impl Books {
                 answer => return answer,
             }
         }
-    }
-
-    async fn adopt(&mut self) -> Result<Option<(i64, i64)>> {
-        let Claimant { worker, lease, epoch, .. } = self.who;
-        let own = self
-            .database
-            .until_answered(async |db| report::adopt_lease(db, worker, lease, epoch).await)
-            .await?;
-        if let Some((lease, epoch)) = own {
-            self.who.lease = lease;
-            self.who.epoch = epoch;
-        }
-        Ok(own)
     }
 }
 

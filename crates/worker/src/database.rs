@@ -64,6 +64,15 @@ impl Database {
         }
     }
 
+    /// Does it once. A connection that failed is given up.
+    pub(crate) async fn once<T>(&mut self, what: impl AsyncFnOnce(&Db) -> Result<T>) -> Result<T> {
+        let answer = what(self.get().await?).await;
+        if answer.as_ref().is_err_and(Error::is_connection) {
+            self.db = None;
+        }
+        answer
+    }
+
     /// When the connection is to be given back, if there is one.
     pub(crate) fn expires(&self) -> Option<Instant> {
         self.db.as_ref().map(|_| self.used + IDLE)

@@ -14,6 +14,7 @@ mod ending;
 mod environment;
 mod hand;
 mod holding;
+mod keeper;
 mod life;
 mod lines;
 mod open_run;

@@ -1,24 +1,24 @@
 //! What a worker lives by: its monitor, heard on the control socket, or, when that one is gone or
 //! silent and a task is in hand, a lease of its own.
 
-use std::{future::pending, time::Duration};
+use std::future::pending;
 
 use rework_core::{
     claim::Fence,
-    control::{AbortCause, FromWorker, ToWorker},
-    error::Error,
+    control::{AbortCause, FromWorker, Start, ToWorker},
     frames::Frames,
-    report::Asked,
+    lease::{
+        Asked,
+        line::{self, Action, Line},
+    },
 };
-use tokio::time::{Instant, sleep_until};
+use rework_process::{SelfKill, boot_time};
+use tokio::{sync::oneshot, time::sleep};
 
-use crate::recorder::{Answer, Recorder};
-
-/// Without a renewal for so long, a busy worker makes a lease of its own.
-const SILENCE: Duration = Duration::from_secs(8);
-
-/// How often a worker without a monitor renews, and looks for the abort of its task.
-const RENEWAL: Duration = Duration::from_secs(1);
+use crate::{
+    keeper::{Keeper, Said, What},
+    recorder::Recorder,
+};
 
 /// What happens to a worker from outside.
 #[derive(Debug)]
@@ -49,35 +49,40 @@ impl Abort {
     }
 }
 
-/// A worker's life line.
+/// A worker's life line, and what it hangs on.
 pub(crate) struct Life {
     control: Option<Frames>,
     recorder: Recorder,
-    heard: Instant,
+    line: Line,
+    /// It has heard that the monitor is gone.
+    deserted: bool,
+    keeper: Keeper,
+    asked: Option<oneshot::Receiver<Said>>,
+    self_kill: SelfKill,
     retired: Option<String>,
-    own: Own,
     terminate: tokio::signal::unix::Signal,
-}
-
-/// A lease of the worker's own.
-enum Own {
-    None,
-    Adopting(Answer<Option<(i64, i64)>>),
-    Refused { again_at: Instant },
-    Held { renew_at: Instant },
-    Renewing(Answer<Option<Asked>>),
 }
 
 impl Life {
     /// Begins with a monitor.
-    pub(crate) fn new(control: Frames, recorder: Recorder) -> std::io::Result<Life> {
+    pub(crate) fn new(
+        control: Frames,
+        start: &Start,
+        recorder: Recorder,
+        keeper: Keeper,
+    ) -> std::io::Result<Life> {
         use tokio::signal::unix::{SignalKind, signal};
+        let mut self_kill = SelfKill::new()?;
+        self_kill.arm(start.until)?;
         Ok(Life {
             control: Some(control),
             recorder,
-            heard: Instant::now(),
+            line: Line::new(start.terms, start.until, boot_time()),
+            deserted: false,
+            keeper,
+            asked: None,
+            self_kill,
             retired: None,
-            own: Own::None,
             terminate: signal(SignalKind::terminate())?,
         })
     }
@@ -101,61 +106,107 @@ impl Life {
         self.retired.get_or_insert_with(|| reason.to_owned());
     }
 
-    /// Waits for what happens next. `held` is the run in hand: only with one is a lease made.
-    /// Losing the wait loses nothing.
+    /// Waits for what happens next. `held` is the run in hand: only with one, or with words that are
+    /// not recorded yet, is a lease made. Losing the wait loses nothing.
     pub(crate) async fn next(&mut self, held: Option<Fence>) -> Event {
         loop {
-            let silence = match (&self.own, held) {
-                (Own::None, Some(_)) => Some(self.heard + SILENCE),
-                _ => None,
-            };
-            tokio::select! {
-                message = hear(&mut self.control) => {
-                    if let Some(event) = self.on_message(message, held) {
-                        return event;
+            let busy = held.is_some() || self.recorder.owes();
+            let wake_at = self.line.next_at(busy, self.asked.is_some());
+            let wait = wake_at.saturating_sub(boot_time());
+            let happened = tokio::select! {
+                message = hear(&mut self.control) => match message {
+                    None => {
+                        self.deserted();
+                        if !busy {
+                            return Event::Retired;
+                        }
+                        line::Event::Deserted
                     }
-                }
-                () = until(silence) => {
-                    self.retire("its monitor was silent");
-                    self.own = Own::Adopting(self.recorder.adopt());
-                }
-                event = live_alone(&mut self.own, &self.recorder, held) => return event,
+                    Some(ToWorker::Renewed { until }) => line::Event::Told { until },
+                    Some(message) => match self.on_message(message) {
+                        Some(event) => return event,
+                        None => continue,
+                    },
+                },
+                said = answer(&mut self.asked) => match on_answer(said) {
+                    (happened, None) => happened,
+                    (happened, Some(asked)) => {
+                        self.step(happened, held);
+                        return asked;
+                    }
+                },
+                () = sleep(wait) => line::Event::Time,
                 _ = self.terminate.recv() => {
                     self.retire("signal 15 (terminated)");
                     return Event::Retired;
                 }
+            };
+            if self.step(happened, held) {
+                self.retire("its lease had run out");
+                return Event::LeaseLost;
             }
         }
     }
 
-    fn on_message(&mut self, message: Option<ToWorker>, held: Option<Fence>) -> Option<Event> {
+    /// True: it is to die.
+    fn step(&mut self, happened: line::Event, held: Option<Fence>) -> bool {
+        let busy = held.is_some() || self.recorder.owes();
+        for action in self.line.step(happened, boot_time(), busy, self.asked.is_some()) {
+            match action {
+                Action::Arm(until) => {
+                    if let Err(error) = self.self_kill.arm(until) {
+                        tracing::error!("the kernel's timer cannot be set: {error}");
+                    }
+                }
+                Action::Adopt => {
+                    self.retire("its monitor was silent");
+                    self.asked = Some(self.keeper.adopt());
+                }
+                Action::Renew => self.asked = Some(self.keeper.renew(held)),
+                Action::Die => return true,
+            }
+        }
+        false
+    }
+
+    fn deserted(&mut self) {
+        self.control = None;
+        if !std::mem::replace(&mut self.deserted, true) {
+            silence_own_output();
+        }
+        self.retire("its monitor was gone");
+    }
+
+    fn on_message(&mut self, message: ToWorker) -> Option<Event> {
         match message {
-            None => {
-                self.control = None;
-                silence_own_output();
-                self.retire("its monitor was gone");
-                if held.is_none() {
-                    return Some(Event::Retired);
-                }
-                if matches!(self.own, Own::None) {
-                    self.own = Own::Adopting(self.recorder.adopt());
-                }
-                None
-            }
-            Some(ToWorker::Renewed) => {
-                self.heard = Instant::now();
-                None
-            }
-            Some(ToWorker::Wake) => Some(Event::Woken),
-            Some(ToWorker::Abort { task, run, cause, reason }) => {
+            ToWorker::Wake => Some(Event::Woken),
+            ToWorker::Abort { task, run, cause, reason } => {
                 Some(Event::Abort(Abort { task, run, cause, reason }))
             }
-            Some(ToWorker::Retire { reason }) => {
+            ToWorker::Retire { reason } => {
                 self.retire(&reason);
                 Some(Event::Retired)
             }
-            Some(ToWorker::Start(_)) => None,
+            ToWorker::Start(_) | ToWorker::Renewed { .. } => None,
         }
+    }
+}
+
+/// What the keeper's answer means for the life line; and the abort of a run, if it brings one.
+fn on_answer(said: Option<Said>) -> (line::Event, Option<Event>) {
+    let Some(Said { sent_at, what }) = said else { return (line::Event::Failed, None) };
+    match what {
+        What::Adopted => (line::Event::Adopted { sent_at }, None),
+        What::Renewed(asked) => {
+            let abort = asked.map(|Asked { fence, reason }| {
+                let (task, run) = (fence.task, fence.run);
+                Event::Abort(Abort { task, run, cause: AbortCause::Asked, reason })
+            });
+            (line::Event::Renewed { sent_at }, abort)
+        }
+        What::Taken => (line::Event::Taken, None),
+        What::Away => (line::Event::Away { asked_at: sent_at }, None),
+        What::Failed => (line::Event::Failed, None),
     }
 }
 
@@ -183,52 +234,10 @@ async fn hear(control: &mut Option<Frames>) -> Option<ToWorker> {
     }
 }
 
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => pending().await,
-    }
-}
-
-/// Renews the worker's own lease, for as long as nothing comes of it.
-async fn live_alone(own: &mut Own, recorder: &Recorder, held: Option<Fence>) -> Event {
-    loop {
-        match own {
-            Own::None => pending().await,
-            Own::Adopting(answer) => match answer.await {
-                Ok(Ok(Some(_))) => *own = Own::Held { renew_at: Instant::now() + RENEWAL },
-                Ok(Ok(None)) | Err(_) => return lost(own),
-                Ok(Err(error)) => {
-                    tracing::warn!("a lease could not be made: {error}");
-                    *own = Own::Refused { again_at: Instant::now() + RENEWAL };
-                }
-            },
-            Own::Refused { again_at } => {
-                sleep_until(*again_at).await;
-                *own = Own::Adopting(recorder.adopt());
-            }
-            Own::Held { renew_at } => {
-                sleep_until(*renew_at).await;
-                let Some(fence) = held else { pending().await };
-                *own = Own::Renewing(recorder.renew(fence));
-            }
-            Own::Renewing(answer) => {
-                let renewed = answer.await;
-                *own = Own::Held { renew_at: Instant::now() + RENEWAL };
-                match renewed {
-                    Ok(Ok(Some(Asked { task, run, reason }))) => {
-                        return Event::Abort(Abort { task, run, cause: AbortCause::Asked, reason });
-                    }
-                    Ok(Ok(None)) => {}
-                    Ok(Err(Error::LeaseLost)) | Err(_) => return lost(own),
-                    Ok(Err(error)) => tracing::warn!("the lease could not be renewed: {error}"),
-                }
-            }
-        }
-    }
-}
-
-fn lost(own: &mut Own) -> Event {
-    *own = Own::None;
-    Event::LeaseLost
+/// The keeper's answer, once; none where it will never come.
+async fn answer(asked: &mut Option<oneshot::Receiver<Said>>) -> Option<Said> {
+    let Some(receiver) = asked else { return pending().await };
+    let said = receiver.await.ok();
+    *asked = None;
+    said
 }

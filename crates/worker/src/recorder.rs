@@ -7,7 +7,7 @@ use rework_core::{
     claim::{Batches, Claimant, Claimed, Fence, OperationVersion, Payload, Placed},
     complete::Completion,
     error::Result,
-    report::{Asked, Child, Line},
+    report::{Child, Line},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -62,8 +62,6 @@ pub(crate) enum Entry {
     Claim(Batches, oneshot::Sender<Result<Vec<Held>>>),
     Complete(Box<Completion>),
     Settled(oneshot::Sender<Result<()>>),
-    Adopt(oneshot::Sender<Result<Option<(i64, i64)>>>),
-    Renew(Fence, oneshot::Sender<Result<Option<Asked>>>),
     Leave(String, oneshot::Sender<Result<()>>),
 }
 
@@ -154,16 +152,6 @@ impl Recorder {
     /// Answered when all that was told before is in the database.
     pub(crate) fn settled(&self) -> Answer<()> {
         self.ask(Entry::Settled)
-    }
-
-    /// A lease of the worker's own, in place of its monitor's: id and epoch.
-    pub(crate) fn adopt(&self) -> Answer<Option<(i64, i64)>> {
-        self.ask(Entry::Adopt)
-    }
-
-    /// Renews the worker's own lease; tells whether its run is to end.
-    pub(crate) fn renew(&self, fence: Fence) -> Answer<Option<Asked>> {
-        self.ask(|answer| Entry::Renew(fence, answer))
     }
 
     /// The worker leaves.

@@ -9,6 +9,7 @@ use rework_core::{
     control::{FromWorker, PAGE_FD, Start, ToWorker},
     error::Error,
     frames::Frames,
+    lease::Lease,
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -17,6 +18,7 @@ use crate::{
     ending::Verdict,
     environment::Secrets,
     hand::Hand,
+    keeper::Keeper,
     life::{Event, Life},
     operations::Operations,
     recorder::{Held, Recorder},
@@ -64,11 +66,15 @@ async fn live() -> Result<ExitCode, WorkerError> {
     let page = inherited_page()?;
     // Its memory and environment are no business of what its runners run as the same user.
     nix::sys::prctl::set_dumpable(false).map_err(std::io::Error::from)?;
-    let database = Database::new(dsn, format!("rework worker {}", start.worker));
+    let who = format!("rework worker {}", start.worker);
+    let lease = Lease { id: start.lease, epoch: start.epoch };
+    let keeper =
+        Keeper::start(Database::new(dsn.clone(), format!("{who} (lease)")), start.worker, lease);
+    let database = Database::new(dsn, who);
     let recorder = Recorder::start(database, claimant(&start));
     let mut worker = Worker {
         workshop: Workshop {
-            life: Life::new(control, recorder.clone())?,
+            life: Life::new(control, &start, recorder.clone(), keeper)?,
             recorder,
             nursery: Nursery::new(&start, page, secrets)?,
             runners: Runners::new(&start),
@@ -202,11 +208,25 @@ impl Worker {
         hand.give_back(&format!("its worker was leaving: {reason}"), recorder);
         // What ran exists only here: there is no hurry that could be worth it.
         if recorder.owes() {
-            drop(recorder.settled().await);
+            settle(life, recorder).await;
         }
         life.tell(&FromWorker::Leaving { reason: reason.clone() });
         if let Ok(Ok(Err(error))) = timeout(LAST_WORDS, recorder.leave(reason)).await {
             tracing::warn!("the worker's end could not be recorded: {error}");
+        }
+    }
+}
+
+/// Lives on until what ran is recorded, unless it is somebody else's by now.
+async fn settle(life: &mut Life, recorder: &Recorder) {
+    let mut settled = recorder.settled();
+    loop {
+        tokio::select! {
+            _ = &mut settled => return,
+            event = life.next(None) => match event {
+                Event::LeaseLost => return,
+                Event::Woken | Event::Abort(..) | Event::Retired => {}
+            },
         }
     }
 }

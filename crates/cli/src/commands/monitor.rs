@@ -2,12 +2,25 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use rework_core::quantity::{self, QuantityError};
+use rework_core::{
+    connect::{Db, Dsn},
+    lease::Terms,
+    quantity::{self, QuantityError},
+};
 use rework_monitor::Options;
 use rework_process::{ContainmentWish, MemoryWish, Wish};
 
 use super::register_operations::{registered, summary};
-use crate::{context::Context, exit::Exit, host, modules};
+use crate::{
+    args, argv,
+    context::{Context, is_away},
+    exit::Exit,
+    host, modules, secret,
+};
+
+const AWAY_PAUSE: Duration = Duration::from_millis(500);
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+const LONGEST_LEASE: Duration = Duration::from_secs(3600);
 
 /// Keep the workers of this host: start them, watch them, kill them
 #[derive(Debug, clap::Args)]
@@ -45,6 +58,13 @@ pub struct Args {
     /// What this host offers to tasks that need it; may be given again
     #[arg(long, value_name = "NAME")]
     capability: Vec<String>,
+    /// How long the lease is by which this host's runs live: others take them that long after it was
+    /// lost
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = lease)]
+    lease: Terms,
+    /// It takes the place of one that was here before: a database that is away is waited for.
+    #[arg(long, hide = true)]
+    again: bool,
     /// How the processes of a task are held together: `auto`, `cgroup` or `processes`
     #[arg(long, value_name = "RUNG", default_value = "auto")]
     containment: ContainmentWish,
@@ -65,12 +85,42 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let host = host::name(args.host.clone());
     if !args.register.is_empty() {
         let modules = modules::read(&args.register, None).await?;
-        let mut db = context.open().await?;
+        let mut db =
+            if args.again { open_patiently(context).await? } else { context.open().await? };
         let registered = registered(&mut db, Some(host.clone()), &modules).await?;
         context.note(summary(&registered));
     }
-    rework_monitor::run(options(args, context.dsn()?, host)).await?;
+    let dsn = context.dsn()?;
+    let ended = rework_monitor::run(options(args, dsn.clone(), host)).await?;
+    if ended.again {
+        return Err(execute_again(&dsn));
+    }
     Ok(Exit::Done.into())
+}
+
+/// Until a database that is away is back: what was here before may have tasks under way.
+async fn open_patiently(context: &Context) -> anyhow::Result<Db> {
+    loop {
+        match context.open().await {
+            Err(error) if is_away(&error) => tokio::time::sleep(AWAY_PAUSE).await,
+            opened => return opened,
+        }
+    }
+}
+
+/// A DSN that was typed goes along out of sight; one from a file or a variable is read anew.
+fn execute_again(dsn: &Dsn) -> anyhow::Error {
+    const AGAIN: &str = "--again";
+    let typed = argv::rewrite(&args::parser(), std::env::args_os().collect());
+    let names_database = typed.iter().any(|arg| {
+        let arg = arg.to_string_lossy();
+        arg == "--db" || arg.starts_with("--db=") || arg.starts_with("--dsn-fd=")
+    });
+    let mut rest = argv::without_database(typed);
+    if !rest.iter().any(|arg| arg == AGAIN) {
+        rest.push(AGAIN.into());
+    }
+    if names_database { secret::reexecute(dsn.text(), rest) } else { secret::execute_again(rest) }
 }
 
 fn options(args: Args, dsn: rework_core::connect::Dsn, host: String) -> Options {
@@ -86,8 +136,19 @@ fn options(args: Args, dsn: rework_core::connect::Dsn, host: String) -> Options 
         vacuum: args.vacuum.0,
         shutdown_grace: args.shutdown_grace.0,
         capabilities: args.capability,
+        lease: args.lease,
+        patient: args.again,
         wish: Wish { containment: args.containment, memory: args.memory },
     }
+}
+
+/// Shorter than the shortest, a busy machine would be taken for a dead one.
+fn lease(text: &str) -> Result<Terms, String> {
+    let length = quantity::duration(text).map_err(|error| error.to_string())?;
+    if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&length) {
+        return Err("it is between 1s and 1h".to_owned());
+    }
+    Ok(Terms { length })
 }
 
 /// A bare number is seconds here, as the option's first users wrote it.

@@ -7,9 +7,10 @@
 -- $11 host, $12 capabilities; $13 domains in which to count what waits, $14 as far as this matters
 -- $15 every domain that it serves, null where no other is to be looked for
 -- $16 whether every run of its workers is to end; $17 domains whose schedules it fires
+-- $18 whether it watches the leases of others
 with renewed as (
     update rework.lease set renewals = renewals + 1, renewed_at = clock_timestamp()
-     where id = $2 and epoch = $3 and $4
+     where id = $2 and epoch = $3 and $4 and taken_at is null
     returning id
 ),
 wanted as (
@@ -50,6 +51,14 @@ ending as (
     select id as worker, asked from rework.worker
      where id = any ($6) and asked is not null
 ),
+-- Whatever somebody may live by.
+lives as (
+    select id, epoch, renewals, length_ms from rework.lease
+     where $18 and id <> $2 and taken_at is null
+       and id in (select lease from rework.monitor where finished_at is null
+                  union
+                  select lease from rework.worker where finished_at is null)
+),
 waiting as (
     select counted.domain, sum(found.tasks)::bigint as tasks
       from unnest($13::text[], $14::bigint[]) as counted (domain, most)
@@ -80,4 +89,10 @@ select case when $4 then exists (select from renewed)
                 and operation.domain <> all ($15::text[])) as found,
        exists (select from rework.schedule
                  join rework.operation on operation.id = schedule.operation and operation.domain = any ($17)
-                where schedule.next_at <= rework.schedule_clock() and schedule.paused_at is null) as fires
+                where schedule.next_at <= rework.schedule_clock() and schedule.paused_at is null) as fires,
+       coalesce((select json_agg(lives) from lives), '[]') as leases,
+       $18 and exists (select from rework.lease
+                        where taken_at is not null
+                          and (exists (select from rework.monitor m where m.lease = lease.id and m.finished_at is null)
+                               or exists (select from rework.worker w where w.lease = lease.id and w.finished_at is null)
+                               or lease.taken_at > now() - interval '5 minutes')) as swept

@@ -6,28 +6,47 @@ use rework_core::lease::{Lease, Seen, Terms};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     /// The end of a run is recorded whichever run is current.
-    NoFence,
+    Fence,
     /// A lease is taken away though it has moved.
-    NoCompare,
+    Compare,
     /// Nobody dies when its lease has run out.
-    NoSelfKill,
+    SelfKill,
     /// A worker makes a lease of its own though the one before was taken away.
-    NoGuard,
+    Guard,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ask {
     /// A monitor begins.
     Begin,
-    Look { lease: Lease, renew: bool },
+    Look {
+        lease: Lease,
+        renew: bool,
+    },
     Take(Seen),
     /// A monitor saw a worker of its own dead.
-    Close { row: usize },
-    Create { lease: Lease },
-    Claim { row: usize, lease: Lease },
-    Complete { row: usize, task: usize, run: u64 },
-    Adopt { row: usize, lease: Lease },
-    Renew { lease: Lease },
+    Close {
+        row: usize,
+    },
+    Create {
+        lease: Lease,
+    },
+    Claim {
+        row: usize,
+        lease: Lease,
+    },
+    Complete {
+        row: usize,
+        task: usize,
+        run: u64,
+    },
+    Adopt {
+        row: usize,
+        lease: Lease,
+    },
+    Renew {
+        lease: Lease,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -35,7 +54,10 @@ pub(crate) enum Answer {
     /// The server is not there.
     Away,
     Begun(Lease),
-    Looked { held: bool, leases: Vec<(Seen, Terms)> },
+    Looked {
+        held: bool,
+        leases: Vec<(Seen, Terms)>,
+    },
     Done,
     Created(usize),
     Claimed(Option<(usize, u64)>),
@@ -91,7 +113,7 @@ impl Database {
             Ask::Take(seen) => {
                 let row = &mut self.leases[seen.lease.id as usize];
                 let same = (row.epoch, row.renewals) == (seen.lease.epoch, seen.renewals);
-                if !row.taken && (same || flaw == Some(Flaw::NoCompare)) {
+                if !row.taken && (same || flaw == Some(Flaw::Compare)) {
                     row.taken = true;
                     row.epoch += 1;
                     self.taken.push((seen.lease, !same));
@@ -110,7 +132,7 @@ impl Database {
             Ask::Claim { row, lease } => Answer::Claimed(self.claim(row, lease)),
             Ask::Complete { row, task, run } => {
                 let current = (self.tasks[task].run, self.tasks[task].worker) == (run, Some(row));
-                if current || flaw == Some(Flaw::NoFence) {
+                if current || flaw == Some(Flaw::Fence) {
                     if !current && self.tasks[task].run != run {
                         self.fault = Some(format!("run {run} of task {task} is not current"));
                     }
@@ -119,7 +141,7 @@ impl Database {
                 Answer::Done
             }
             Ask::Adopt { row, lease } => {
-                if !self.is_current(lease) && flaw != Some(Flaw::NoGuard) {
+                if !self.is_current(lease) && flaw != Some(Flaw::Guard) {
                     return Answer::Adopted(None);
                 }
                 let own = self.new_lease();

@@ -6,7 +6,9 @@
 //! clock with it, is the one exception of the first two: then nobody is robbed who has renewed, and
 //! nobody lives on who was robbed. A world from which one safeguard is taken must show it.
 
+mod cast;
 mod database;
+mod machine;
 mod process;
 mod world;
 
@@ -47,10 +49,10 @@ fn nothing_runs_twice_and_nobody_who_lives_is_robbed() {
 #[test]
 fn without_one_of_the_safeguards_it_shows() {
     for (flaw, kind, words) in [
-        (Flaw::NoFence, Kind::Usual, "is not current"),
-        (Flaw::NoCompare, Kind::Freezes, "lives by it"),
-        (Flaw::NoSelfKill, Kind::Usual, "lives by it"),
-        (Flaw::NoGuard, Kind::Freezes, "lives on"),
+        (Flaw::Fence, Kind::Usual, "is not current"),
+        (Flaw::Compare, Kind::Freezes, "lives by it"),
+        (Flaw::SelfKill, Kind::Usual, "lives by it"),
+        (Flaw::Guard, Kind::Freezes, "lives on"),
     ] {
         let (_, fault) = simulate(5_000_000, kind, Some(flaw));
         let fault = fault.unwrap_or_else(|| panic!("{flaw:?} goes unnoticed"));

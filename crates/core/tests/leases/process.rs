@@ -21,7 +21,10 @@ pub(crate) enum Wish {
     /// Monitors tell their workers until when the lease is certain.
     Tell(Moment),
     /// A run of a task begins, for so many milliseconds as the world likes.
-    Begin { task: usize, run: u64 },
+    Begin {
+        task: usize,
+        run: u64,
+    },
 }
 
 /// What was asked last, on one of a process's lines.
@@ -91,7 +94,13 @@ impl Monitor {
         wishes
     }
 
-    pub(crate) fn on_answer(&mut self, id: u64, ask: Ask, answer: Answer, now: Moment) -> Vec<Wish> {
+    pub(crate) fn on_answer(
+        &mut self,
+        id: u64,
+        ask: Ask,
+        answer: Answer,
+        now: Moment,
+    ) -> Vec<Wish> {
         let Some(sent_at) = self.asked.take(id) else { return Vec::new() };
         match (ask, answer) {
             (_, Answer::Away) => {
@@ -202,7 +211,13 @@ impl Worker {
         wishes
     }
 
-    pub(crate) fn on_answer(&mut self, id: u64, ask: Ask, answer: Answer, now: Moment) -> Vec<Wish> {
+    pub(crate) fn on_answer(
+        &mut self,
+        id: u64,
+        ask: Ask,
+        answer: Answer,
+        now: Moment,
+    ) -> Vec<Wish> {
         if let Some(sent_at) = self.own.take(id) {
             let event = match answer {
                 Answer::Away => line::Event::Away { asked_at: sent_at },

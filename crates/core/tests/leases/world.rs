@@ -5,7 +5,9 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use rework_core::lease::{Lease, Moment, line};
 
 use crate::{
+    cast::{Event, Process, What},
     database::{Answer, Ask, Database, Flaw},
+    machine::{Machine, Time},
     process::{Monitor, Wish, Worker},
 };
 
@@ -15,39 +17,6 @@ const TASKS: usize = 7;
 
 /// Far beyond the end of the world.
 const FOREVER: Moment = Moment::from_secs(1 << 30);
-
-/// True time, in milliseconds.
-type Time = u64;
-
-#[derive(Debug)]
-enum Event {
-    Wake(usize),
-    Arrive { from: usize, id: u64, ask: Ask, sent: Time },
-    Answered { to: usize, id: u64, ask: Ask, answer: Answer },
-    Told { to: usize, until: Moment },
-    Alarm { whom: usize, armed: Moment },
-    Kill(usize),
-    Replace(usize),
-    Fault,
-}
-
-#[derive(Debug)]
-struct Process {
-    machine: usize,
-    alive: bool,
-    stopped_until: Time,
-    armed: Moment,
-    what: What,
-}
-
-#[derive(Debug)]
-enum What {
-    Monitor(Monitor),
-    /// Of the monitor of this number.
-    Worker(Worker, usize),
-    /// Waits for its row.
-    Unborn(usize),
-}
 
 /// What may happen in a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,19 +40,14 @@ pub(crate) struct World {
     drawn: u64,
     database: Database,
     processes: Vec<Process>,
-    /// Of each machine: how fast its clock goes, and until when it is cut off.
-    rates: Vec<f64>,
-    cut_until: Vec<Time>,
-    frozen_until: Vec<Time>,
-    /// For how long it stood still in all.
-    frozen: Vec<Time>,
+    machines: Vec<Machine>,
     away: (Time, Time),
 }
 
 impl World {
     pub(crate) fn new(seed: u64, kind: Kind, flaw: Option<Flaw>) -> World {
         let mut random = fastrand::Rng::with_seed(seed);
-        let rates = (0..MACHINES).map(|_| 0.9 + 0.2 * random.f64()).collect();
+        let machines = (0..MACHINES).map(|_| Machine::new(&mut random)).collect();
         let mut world = World {
             steps: 0,
             runs: 0,
@@ -96,10 +60,7 @@ impl World {
             drawn: 0,
             database: Database::with_tasks(TASKS),
             processes: Vec::new(),
-            rates,
-            cut_until: vec![0; MACHINES],
-            frozen_until: vec![0; MACHINES],
-            frozen: vec![0; MACHINES],
+            machines,
             away: (0, 0),
         };
         for machine in 0..MACHINES {
@@ -135,7 +96,7 @@ impl World {
             if !process.alive {
                 return;
             }
-            let until = process.stopped_until.max(self.frozen_until[process.machine]);
+            let until = process.stopped_until.max(self.machines[process.machine].thaws_at());
             if until > self.now {
                 return self.later(until - self.now, event);
             }
@@ -180,10 +141,10 @@ impl World {
 
     fn alarm(&mut self, whom: usize, armed: Moment) {
         let process = &self.processes[whom];
-        if !process.alive || process.armed != armed || self.flaw == Some(Flaw::NoSelfKill) {
+        if !process.alive || process.armed != armed || self.flaw == Some(Flaw::SelfKill) {
             return;
         }
-        let left = armed.saturating_sub(self.clock(whom)).as_millis() as Time;
+        let left = self.machine(whom).until(armed, self.now);
         match self.thaws_in(whom).max(left) {
             0 => self.kill_soon(whom),
             wait => self.later(wait, Event::Alarm { whom, armed }),
@@ -191,7 +152,7 @@ impl World {
     }
 
     fn thaws_in(&self, whom: usize) -> Time {
-        self.frozen_until[self.processes[whom].machine].saturating_sub(self.now)
+        self.machine(whom).thaws_at().saturating_sub(self.now)
     }
 
     /// A worker's row is made by its monitor; here, as if that took no time.
@@ -202,11 +163,13 @@ impl World {
             return self.kill(whom);
         }
         let Some(lease) = mother.lease else { return };
-        let until = if self.flaw == Some(Flaw::NoSelfKill) { FOREVER } else { mother.until() };
+        let until = if self.flaw == Some(Flaw::SelfKill) { FOREVER } else { mother.until() };
         if until <= now {
             return;
         }
-        let Answer::Created(row) = self.database.answer(Ask::Create { lease }, None) else { return };
+        let Answer::Created(row) = self.database.answer(Ask::Create { lease }, None) else {
+            return;
+        };
         self.processes[whom].what = What::Worker(Worker::new(row, lease, until, now), monitor);
         self.grant(whom, vec![Wish::Arm(until)]);
     }
@@ -217,8 +180,7 @@ impl World {
                 Wish::Ask(ask) => self.ask(whom, ask),
                 Wish::Arm(until) => {
                     self.processes[whom].armed = until;
-                    let left = until.saturating_sub(self.clock(whom)).as_millis() as f64;
-                    let wait = (left / self.rates[self.processes[whom].machine]).ceil() as Time;
+                    let wait = self.machine(whom).until(until, self.now);
                     self.later(wait, Event::Alarm { whom, armed: until });
                 }
                 Wish::Die => self.kill_soon(whom),
@@ -361,7 +323,7 @@ impl World {
     }
 
     fn start_monitor(&mut self, machine: usize) {
-        let lives_forever = self.flaw == Some(Flaw::NoSelfKill);
+        let lives_forever = self.flaw == Some(Flaw::SelfKill);
         let mut monitor = Monitor::default();
         monitor.lives_forever = lives_forever;
         self.start(machine, What::Monitor(monitor));
@@ -372,53 +334,41 @@ impl World {
     }
 
     fn start(&mut self, machine: usize, what: What) {
-        let process =
-            Process { machine, alive: true, stopped_until: 0, armed: Moment::ZERO, what };
+        let process = Process { machine, alive: true, stopped_until: 0, armed: Moment::ZERO, what };
         self.processes.push(process);
         self.later(1, Event::Wake(self.processes.len() - 1));
     }
 
-    /// A message takes a while, or comes late, or never.
     fn travel(&mut self, machine: usize) -> Option<Time> {
-        let cut = self.cut_until[machine].saturating_sub(self.now);
-        match self.random.u16(..1000) {
-            _ if cut > 0 => self.random.bool().then(|| cut + self.random.u64(1..500)),
-            0..2 => None,
-            2..7 => Some(self.random.u64(2_000..40_000)),
-            7..50 => Some(self.random.u64(50..2_000)),
-            _ => Some(self.random.u64(1..20)),
-        }
+        self.machines[machine].travel(self.now, &mut self.random)
     }
 
     fn go_wrong(&mut self) {
         let next = self.random.u64(100..15_000);
         self.later(next, Event::Fault);
         let machine = self.random.usize(..MACHINES);
-        let living: Vec<usize> = (0..self.processes.len())
-            .filter(|number| self.processes[*number].alive)
-            .collect();
+        let living: Vec<usize> =
+            (0..self.processes.len()).filter(|number| self.processes[*number].alive).collect();
         let whom = living[self.random.usize(..living.len())];
         let long = self.random.u64(100..60_000);
         match self.random.u8(..20) {
-            0..6 => self.cut_until[machine] = self.now + long,
+            0..6 => self.machines[machine].cut(self.now + long),
             6 => self.away = (self.now, self.now + long / 2),
-            7..12 if self.kind == Kind::Freezes && self.frozen_until[machine] <= self.now => {
+            7..12 if self.kind == Kind::Freezes && !self.machines[machine].is_frozen(self.now) => {
                 let long = self.random.u64(5_000..40_000);
-                self.frozen_until[machine] = self.now + long;
-                self.frozen[machine] += long;
+                self.machines[machine].freeze(self.now, long);
             }
             7..15 => self.processes[whom].stopped_until = self.now + long,
             _ => self.kill(whom),
         }
     }
 
-    /// What a process's machine shows.
+    fn machine(&self, whom: usize) -> &Machine {
+        &self.machines[self.processes[whom].machine]
+    }
+
     fn clock(&self, whom: usize) -> Moment {
-        let machine = self.processes[whom].machine;
-        // While it stands still, nobody looks.
-        let went = self.now.saturating_sub(self.frozen[machine]);
-        let shown = went as f64 * self.rates[machine] + 1e6 * (machine + 1) as f64;
-        Moment::from_micros((shown * 1000.0) as u64)
+        self.machine(whom).clock(self.now)
     }
 
     fn later(&mut self, wait: Time, event: Event) {

@@ -132,7 +132,8 @@ fn a_lost_lease_is_not_that_of_a_worker_that_lives_by_its_own() {
     scene.adopts(7, true);
     scene.state.question(true);
     let answer = Some(Answer { held: false, ..Answer::default() });
-    assert!(scene.apply(Event::Seen(Look { answer, ..Look::default() })).is_empty());
+    let seen = Event::Seen(Look { answer, ..Look::default() });
+    assert_eq!(scene.apply(seen), ["disarm"]);
     assert_eq!(scene.after(Duration::ZERO), [format!("finish {:?}", Finish::LeaseLost)]);
 }
 
@@ -141,7 +142,8 @@ fn without_its_lease_a_monitor_kills_its_workers_and_records_nothing() {
     let mut scene = Scene::idle(1);
     scene.state.question(true);
     let answer = Some(Answer { held: false, ..Answer::default() });
-    assert_eq!(scene.apply(Event::Seen(Look { answer, ..Look::default() })), ["kill 1"]);
+    let seen = Event::Seen(Look { answer, ..Look::default() });
+    assert_eq!(scene.apply(seen), ["disarm", "kill 1"]);
     let (exit, last_words) = (Some(KILLED), String::new());
     scene.state.apply(Event::Ended { worker: 1, exit, last_words }, scene.now);
     let closed = scene.state.actions.iter().any(

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rework_core::{
     control::{AbortCause, FromWorker, ToWorker},
+    lease::{Moment, Terms},
     tick::{Answer, Waiting},
 };
 use rework_process::Exit;
@@ -12,6 +13,7 @@ use super::State;
 use crate::{
     event::{Action, Event, Hint, Look},
     pool::Bounds,
+    tenure::Tenure,
 };
 
 /// How a worker ends that is killed.
@@ -27,7 +29,8 @@ impl Scene {
     pub(crate) fn new(min: u32, max: u32) -> Scene {
         let (timeout, grace) = (Duration::from_secs(10), Some(Duration::from_secs(25)));
         let domains = vec!["default".to_owned()];
-        let state = State::new(Bounds { min, max }, timeout, grace, domains);
+        let tenure = Tenure::new(Terms::default(), Moment::from_secs(1 << 30));
+        let state = State::new(Bounds { min, max }, timeout, grace, domains, tenure);
         Scene { state, now: Instant::now() }
     }
 
@@ -87,7 +90,7 @@ impl Scene {
         self.now += Duration::from_secs(1);
         let told_wants = self.state.question(true).wants.is_some();
         let answer = Some(Answer { held: true, ..answer });
-        self.apply(Event::Seen(Look { standing: true, renewed: false, told_wants, answer }))
+        self.apply(Event::Seen(Look { standing: true, told_wants, answer, ..Look::default() }))
     }
 
     /// What is to be done, in brief.
@@ -119,6 +122,10 @@ fn brief(action: &Action) -> String {
         Action::CloseAgain(worker) => format!("close {worker} again"),
         Action::Publish(domains) => format!("publish {}", domains.join(" ")),
         Action::Look => "look".to_owned(),
+        Action::Arm(None) => "disarm".to_owned(),
+        Action::Arm(Some(_)) => "arm".to_owned(),
+        Action::TakeLease(seen) => format!("take lease {}", seen.lease.id),
+        Action::Sweep => "sweep".to_owned(),
         Action::Fire(domains) => format!("fire {}", domains.join(" ")),
         Action::Take(domains) => format!("take {}", domains.join(" ")),
         Action::Finish(finish) => format!("finish {finish:?}"),

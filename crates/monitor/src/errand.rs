@@ -1,0 +1,80 @@
+//! Errands: what is done beside the loop, one at a time of each kind, and again at the next look where
+//! it failed.
+
+use std::{cell::Cell, rc::Rc};
+
+use rework_core::{
+    complete::Recorded,
+    connect::Db,
+    error::Result,
+    fire::{Tick, fire},
+    lease::{self, Seen},
+    state::State,
+    sweep::{HOST_LOST, sweep},
+};
+use tokio::task::spawn_local;
+
+/// One kind of errand.
+#[derive(Debug, Default)]
+pub(crate) struct Errand(Rc<Cell<bool>>);
+
+impl Errand {
+    /// Begins it, unless it is under way or the database is away.
+    pub(crate) fn begin(
+        &self,
+        what: &'static str,
+        db: Option<Rc<Db>>,
+        errand: impl AsyncFnOnce(&Db) -> Result<()> + 'static,
+    ) {
+        let Some(db) = db.filter(|_| !self.0.replace(true)) else { return };
+        let under_way = Rc::clone(&self.0);
+        spawn_local(async move {
+            if let Err(error) = errand(&db).await {
+                tracing::warn!("cannot {what} now: {error}");
+            }
+            under_way.set(false);
+        });
+    }
+}
+
+/// Makes the tasks of schedules that are due.
+pub(crate) async fn fire_schedules(db: &Db, domains: &[String]) -> Result<()> {
+    fire(db, domains, |schedule, tick| match tick {
+        Ok(Tick { due_at, task: Some(task), .. }) => {
+            tracing::info!("schedule {schedule}, due at {due_at}: task {task}");
+        }
+        Ok(Tick { due_at, reason, .. }) => {
+            let reason = reason.unwrap_or_default();
+            tracing::warn!("schedule {schedule}, due at {due_at}, makes no task: {reason}");
+        }
+        Err(error) => tracing::error!("schedule {schedule} cannot be fired: {error}"),
+    })
+    .await
+}
+
+/// Takes a dead lease away, and sweeps after it.
+pub(crate) async fn take_lease(db: &Db, seen: Seen) -> Result<()> {
+    if lease::take(db, seen).await? {
+        tracing::warn!("lease {} has not moved for too long: it is taken away", seen.lease.id);
+        sweep_up(db).await?;
+    }
+    Ok(())
+}
+
+/// Records the ends of those whose lease was taken away.
+pub(crate) async fn sweep_up(db: &Db) -> Result<()> {
+    let swept = sweep(db).await?;
+    for (id, host) in swept.monitors {
+        tracing::warn!("monitor {id} on {host} is taken for dead");
+    }
+    for (task, recorded) in swept.ends {
+        match recorded {
+            Recorded::Now { state: State::Queued, .. } => {
+                tracing::info!("task {task} is queued again: {HOST_LOST}");
+            }
+            Recorded::Now { state, .. } => tracing::warn!("task {task} is {state}: {HOST_LOST}"),
+            Recorded::Already | Recorded::Stale => {}
+        }
+    }
+    Ok(())
+}
