@@ -24,6 +24,7 @@ mod dev;
 mod endings;
 mod endings_of_workers;
 mod following;
+mod hosts;
 mod logs;
 mod memory;
 mod monitors;

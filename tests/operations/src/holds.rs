@@ -31,6 +31,14 @@ fn hold(path: PathBuf) -> rework::Result<String> {
     Ok(crate::knows::edition()?)
 }
 
+/// The same, and again where it was lost.
+#[operation(retry_lost)]
+fn hold_again(path: PathBuf) {
+    println!("holding");
+    wait_for(&path);
+    println!("released");
+}
+
 /// Leaves by itself when it is aborted.
 #[operation(grace = "10s")]
 async fn listens(task: &Task) -> String {
