@@ -2,13 +2,19 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rework_core::connect::Dsn;
+
+use super::cluster::Cluster;
 use super::server;
 use super::session::Session;
 
 /// A database with the schema in it.
 pub(crate) struct Database {
     name: String,
+    dsn: String,
     session: Option<Session>,
+    /// It goes with its server.
+    lasting: bool,
 }
 
 impl Database {
@@ -30,8 +36,19 @@ impl Database {
         server.run(&format!("drop database if exists {name} with (force)"));
         let from = template.map(|template| format!(" template {template}")).unwrap_or_default();
         server.run(&format!("create database {name}{from}"));
-        let session = Some(Session::open(&server::own_dsn(&name)));
-        Database { name, session }
+        let dsn = server::own_dsn(&name);
+        let session = Some(Session::open(&dsn));
+        Database { name, dsn, session, lasting: false }
+    }
+
+    /// Makes one on a server of the test's own.
+    pub(crate) fn on(cluster: &Cluster) -> Database {
+        let (name, dsn) = ("jobs".to_owned(), cluster.dsn("jobs"));
+        Session::open(&cluster.dsn("postgres")).run("create database jobs");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let parsed = Dsn::parse(&dsn).unwrap();
+        runtime.block_on(rework_core::schema::migrate(&parsed)).expect("the migrations apply");
+        Database { name, session: Some(Session::open(&dsn)), dsn, lasting: true }
     }
 
     /// Its name.
@@ -41,7 +58,7 @@ impl Database {
 
     /// Where it is, for the server's superuser, with a password.
     pub(crate) fn dsn(&self) -> String {
-        server::own_dsn(&self.name)
+        self.dsn.clone()
     }
 
     /// The test's own connection to it.
@@ -53,6 +70,9 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         self.session = None;
+        if self.lasting {
+            return;
+        }
         let server = Session::open(&server::own_dsn("postgres"));
         if let Err(error) = server.try_run(&format!("drop database {} with (force)", self.name)) {
             eprintln!("{}: {error:?}", self.name);

@@ -2,6 +2,7 @@
 //! monitors, and one way to wait for facts. Nothing here knows what is being tested.
 
 mod awaiting;
+pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod database;
 pub(crate) mod installation;

@@ -1,12 +1,16 @@
 //! A connection of a test's own: it looks at the tables behind the product's back.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Client, NoTls, Row};
 
 /// A connection that waits for its answers.
 pub(crate) struct Session {
-    client: Client,
+    dsn: String,
+    client: RefCell<Rc<Client>>,
     runtime: Runtime,
 }
 
@@ -17,19 +21,24 @@ impl Session {
     /// Connects.
     pub(crate) fn open(dsn: &str) -> Session {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let client = runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(dsn, NoTls)
-                .await
-                .unwrap_or_else(|error| panic!("cannot connect to the test server: {error:?}"));
-            tokio::spawn(connection);
-            client
-        });
-        Session { client, runtime }
+        let client = RefCell::new(Rc::new(connect(&runtime, dsn)));
+        Session { dsn: dsn.to_owned(), client, runtime }
+    }
+
+    /// The connection; made anew where the server has been away.
+    fn client(&self) -> Rc<Client> {
+        let mut client = self.client.borrow_mut();
+        // Only while somebody waits does the connection notice that it has ended.
+        drop(self.runtime.block_on(client.batch_execute("")));
+        if client.is_closed() {
+            *client = Rc::new(connect(&self.runtime, &self.dsn));
+        }
+        Rc::clone(&client)
     }
 
     /// Rows of a statement.
     pub(crate) fn rows(&self, sql: &str, params: Params<'_>) -> Vec<Row> {
-        let rows = self.runtime.block_on(self.client.query(sql, params));
+        let rows = self.runtime.block_on(self.client().query(sql, params));
         rows.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
     }
 
@@ -52,7 +61,7 @@ impl Session {
 
     /// As `run`, where it may be refused.
     pub(crate) fn try_run(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
-        self.runtime.block_on(self.client.batch_execute(sql))
+        self.runtime.block_on(self.client().batch_execute(sql))
     }
 
     /// The first column of the one row, or the SQLSTATE with which the server refused it.
@@ -61,11 +70,21 @@ impl Session {
         sql: &str,
         params: Params<'_>,
     ) -> Result<T, String> {
-        match self.runtime.block_on(self.client.query_one(sql, params)) {
+        match self.runtime.block_on(self.client().query_one(sql, params)) {
             Ok(row) => Ok(row.get(0)),
             Err(error) => Err(error
                 .code()
                 .map_or_else(|| panic!("{sql}: {error:?}"), |state| state.code().to_owned())),
         }
     }
+}
+
+fn connect(runtime: &Runtime, dsn: &str) -> Client {
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(dsn, NoTls)
+            .await
+            .unwrap_or_else(|error| panic!("cannot connect to the test server: {error:?}"));
+        tokio::spawn(connection);
+        client
+    })
 }

@@ -24,11 +24,11 @@ pub struct Watch {
 impl Watch {
     /// Watches this very process. To be called inside a tokio runtime.
     ///
-    /// The error is of kind `NotFound` when it no longer runs.
+    /// The error is of kind `NotFound` when it has ended and was waited for by its parent.
     pub fn open(identity: &Identity) -> io::Result<Watch> {
         let fd = open(identity.pid)?;
         // Asked after the pidfd is held: from here on it cannot be another process.
-        if !identity.is_alive() {
+        if Identity::of(identity.pid).as_ref() != Some(identity) {
             return Err(io::ErrorKind::NotFound.into());
         }
         Watch::over(fd)

@@ -1,6 +1,7 @@
 //! Operations by what they write: floods, odd bytes, their own number, structured events.
 
 use std::io::{self, BufWriter, Write as _};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -65,4 +66,16 @@ fn logs() {
     tracing::warn!(rows = 3, "a warning");
     tracing::info!("some news");
     tracing::debug!("a detail");
+}
+
+/// Counts aloud, a hundred times a second, until there is such a file. Its output is the last number.
+#[operation]
+fn counts(path: PathBuf) -> u64 {
+    let mut number = 0;
+    while !path.exists() {
+        number += 1;
+        println!("{number}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    number
 }
