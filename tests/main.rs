@@ -29,6 +29,7 @@ mod hosts;
 mod logs;
 mod memory;
 mod monitors;
+mod network;
 mod postgres_away;
 mod readme;
 mod registering;

@@ -110,10 +110,10 @@ fn tasks_end_once_through_many_crashes() {
         let ended = place.ended(*task);
         assert_eq!((ended.state, ended.attempt), (State::Done, 1), "{}", ended.reason());
     }
-    let noted = std::fs::read_to_string(&notes).unwrap();
-    let mut noted: Vec<usize> = noted.lines().map(|line| line.parse().unwrap()).collect();
-    noted.sort_unstable();
-    assert_eq!(noted, (0..tasks.len()).collect::<Vec<_>>(), "each ran once");
+    let written = std::fs::read_to_string(&notes).unwrap();
+    let mut numbers: Vec<usize> = written.lines().map(|line| line.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..tasks.len()).collect::<Vec<_>>(), "each ran once");
     let lost = "select count(*) from rework.run where outcome <> 'unbegun'";
     assert_eq!(place.session().one::<i64>(lost, &[]), 0, "no run was lost");
 }

@@ -9,6 +9,7 @@ pub(crate) mod installation;
 pub(crate) mod leftovers;
 pub(crate) mod monitor;
 pub(crate) mod processes;
+pub(crate) mod proxy;
 pub(crate) mod rung;
 pub(crate) mod scale;
 mod scene;

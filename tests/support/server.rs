@@ -24,6 +24,11 @@ pub(crate) fn config() -> Config {
     config
 }
 
+/// Its port.
+pub(crate) fn port() -> u16 {
+    config().get_ports().first().copied().unwrap_or(5432)
+}
+
 /// The DSN of a database of the server, for whom and with which password.
 pub(crate) fn dsn(user: &str, password: &str, database: &str) -> String {
     let config = config();
