@@ -52,3 +52,4 @@ mod secrets;
 mod states;
 mod tidy;
 mod wakeups;
+mod ways;

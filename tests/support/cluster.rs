@@ -31,11 +31,11 @@ pub(crate) enum Stop {
 impl Cluster {
     /// Makes one, and starts it.
     pub(crate) fn new() -> Cluster {
-        Cluster::with(&[])
+        Cluster::with(&[], |_| {})
     }
 
-    /// With more settings: `port=1`.
-    pub(crate) fn with(options: &[&str]) -> Cluster {
+    /// With more settings, and files that these name: `prepare` makes them in the folder that it is given.
+    pub(crate) fn with(options: &[&str], prepare: impl FnOnce(&Path)) -> Cluster {
         let folder = tempfile::Builder::new().prefix("rework-cluster-").tempdir().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
@@ -47,6 +47,8 @@ impl Cluster {
             .output()
             .unwrap();
         assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
+        prepare(&data);
+        give_to_server(&data);
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut cluster = Cluster { folder, port: free_port(), server: None, options };
         cluster.start();
@@ -58,8 +60,12 @@ impl Cluster {
         format!("postgres://rework@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Where its files are: certificates may be put there.
-    pub(crate) fn data(&self) -> PathBuf {
+    /// Where it listens on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
@@ -125,8 +131,7 @@ fn as_server_user(program: &Path, data: &Path) -> Command {
     if !Uid::effective().is_root() {
         return Command::new(program);
     }
-    let user = ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).unwrap());
-    let user = user.expect("there is a user for the server");
+    let user = server_user();
     nix::unistd::chown(data, Some(user.uid), Some(user.gid)).unwrap();
     let mut command = Command::new("setpriv");
     command
@@ -136,6 +141,22 @@ fn as_server_user(program: &Path, data: &Path) -> Command {
         .arg(program)
         .current_dir(data);
     command
+}
+
+/// Files that a test has put there.
+fn give_to_server(data: &Path) {
+    if Uid::effective().is_root() {
+        let user = server_user();
+        for file in data.read_dir().unwrap() {
+            let path = file.unwrap().path();
+            nix::unistd::chown(&path, Some(user.uid), Some(user.gid)).unwrap();
+        }
+    }
+}
+
+fn server_user() -> User {
+    let user = ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).unwrap());
+    user.expect("there is a user for the server")
 }
 
 /// Free now; below the range that the kernel hands out to outgoing connections.

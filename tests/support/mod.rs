@@ -2,12 +2,14 @@
 //! monitors, and one way to wait for facts. Nothing here knows what is being tested.
 
 mod awaiting;
+pub(crate) mod certificates;
 pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod database;
 pub(crate) mod installation;
 pub(crate) mod leftovers;
 pub(crate) mod monitor;
+pub(crate) mod pooler;
 pub(crate) mod processes;
 pub(crate) mod proxy;
 pub(crate) mod rung;

@@ -24,6 +24,16 @@ pub(crate) fn config() -> Config {
     config
 }
 
+/// Its superuser.
+pub(crate) fn user() -> String {
+    config().get_user().unwrap_or("postgres").to_owned()
+}
+
+/// That one's password.
+pub(crate) fn password() -> String {
+    String::from_utf8_lossy(config().get_password().unwrap_or_default()).into_owned()
+}
+
 /// Its port.
 pub(crate) fn port() -> u16 {
     config().get_ports().first().copied().unwrap_or(5432)

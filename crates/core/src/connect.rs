@@ -4,159 +4,25 @@
 //! transaction mode, and under a deadline on our side: a connection that missed one is closed,
 //! since nobody knows what it would answer next.
 
-use std::{fmt, future::poll_fn, time::Duration};
+use std::{future::poll_fn, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_postgres::{
-    AsyncMessage, Client, Config, NoTls, Row,
-    config::{Host, SslMode},
+    AsyncMessage, Client, Row,
     types::{ToSql, Type},
 };
 
+pub use crate::dsn::Dsn;
 use crate::error::{Error, Result};
 
 /// The longest that a statement of the queue itself may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const DEFAULT_PORT: u16 = 5432;
+/// The longest that one address may take to answer.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A parameter of a statement, with its type: statements are never described beforehand.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
-
-/// Where a database is and who asks, as `postgres://…` or `host=… …`.
-#[derive(Clone)]
-pub struct Dsn {
-    text: String,
-    config: Config,
-}
-
-impl Dsn {
-    /// Reads one; what it leaves out comes from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and
-    /// `PGDATABASE`.
-    pub fn parse(text: &str) -> Result<Dsn> {
-        let mut config: Config =
-            text.parse().map_err(|source| Error::BadDsn { dsn: redact(text), source })?;
-        let from = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            config.host(from("PGHOST").as_deref().unwrap_or("localhost"));
-        }
-        if config.get_ports().is_empty()
-            && let Some(port) = from("PGPORT").and_then(|port| port.parse().ok())
-        {
-            config.port(port);
-        }
-        if config.get_user().is_none()
-            && let Some(user) = from("PGUSER").or_else(|| from("USER"))
-        {
-            config.user(user);
-        }
-        if config.get_password().is_none()
-            && let Some(password) = from("PGPASSWORD")
-        {
-            config.password(password);
-        }
-        if config.get_dbname().is_none()
-            && let Some(database) = from("PGDATABASE")
-        {
-            config.dbname(database);
-        }
-        config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(DEADLINE);
-        Ok(Dsn { text: text.to_owned(), config })
-    }
-
-    /// Whether an argument is meant as one: `postgres://…`, `postgresql://…` or `host=… …`.
-    pub fn looks_like(text: &str) -> bool {
-        const KEYS: [&str; 6] = ["host", "hostaddr", "port", "dbname", "user", "service"];
-        text.starts_with("postgres://")
-            || text.starts_with("postgresql://")
-            || text.split_once('=').is_some_and(|(key, _)| KEYS.contains(&key.trim()))
-    }
-
-    /// As it was given, password included.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Its password, if it has one: what must not be seen.
-    pub fn password(&self) -> Option<String> {
-        self.config.get_password().map(|p| String::from_utf8_lossy(p).into_owned())
-    }
-
-    /// As it was given, with `***` for the password: for messages.
-    pub fn redacted(&self) -> String {
-        redact(&self.text)
-    }
-
-    /// The server, as a person would say it: `localhost:5432`.
-    pub fn place(&self) -> String {
-        let port = self.config.get_ports().first().copied().unwrap_or(DEFAULT_PORT);
-        match self.config.get_hosts().first() {
-            Some(Host::Tcp(host)) => format!("{host}:{port}"),
-            Some(Host::Unix(folder)) => format!("{} (port {port})", folder.display()),
-            None => format!("port {port}"),
-        }
-    }
-
-    /// The database's name.
-    pub fn database(&self) -> &str {
-        self.config.get_dbname().or_else(|| self.config.get_user()).unwrap_or("postgres")
-    }
-
-    /// Whether it names one server, so that what this one answers is true of the database.
-    pub(crate) fn is_one_server(&self) -> bool {
-        self.config.get_hosts().len().max(self.config.get_hostaddrs().len()) == 1
-    }
-
-    /// For pools and for callers that connect by themselves.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-}
-
-impl fmt::Debug for Dsn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.redacted())
-    }
-}
-
-/// `***` for whatever may be a password: between a user and `@`, and after each `password=`.
-fn redact(dsn: &str) -> String {
-    let mut text = dsn.to_owned();
-    let after_scheme = text.find("://").map(|at| at + 3);
-    let user = after_scheme.unwrap_or(0);
-    if let Some(at) = text[user..].rfind('@').map(|at| at + user)
-        && let Some(colon) = text[user..at].find(':').map(|colon| colon + user)
-    {
-        text.replace_range(colon + 1..at, "***");
-    }
-    let mut from = 0;
-    while let Some(key) = text[from..].find("password").map(|key| key + from) {
-        from = key + "password".len();
-        let Some(given) = text[from..].trim_start().strip_prefix('=') else { continue };
-        let value = given.trim_start();
-        let start = text.len() - value.len();
-        let end = start + value_end(value, after_scheme.is_some());
-        text.replace_range(start..end, "***");
-        from = start;
-    }
-    text
-}
-
-/// Where a value ends: at its closing quote, else before the next option.
-fn value_end(value: &str, in_url: bool) -> usize {
-    if value.starts_with('\'') {
-        let mut escaped = false;
-        let closing = value.char_indices().skip(1).find(|(_, letter)| {
-            let closes = *letter == '\'' && !escaped;
-            escaped = *letter == '\\' && !escaped;
-            closes
-        });
-        return closing.map_or(value.len(), |(at, _)| at + 1);
-    }
-    let ends = |letter: char| if in_url { letter == '&' } else { letter.is_whitespace() };
-    value.find(ends).unwrap_or(value.len())
-}
 
 /// One connection.
 #[derive(Debug)]
@@ -177,12 +43,10 @@ impl Db {
         dsn: &Dsn,
         who: &str,
     ) -> Result<(Db, mpsc::UnboundedReceiver<(String, String)>)> {
-        if dsn.config.get_ssl_mode() == SslMode::Require {
-            return Err(Error::NoTls { place: dsn.place() });
-        }
-        let mut config = dsn.config.clone();
+        let tls = dsn.tls()?;
+        let mut config = dsn.config().clone();
         config.application_name(who);
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT * 2, config.connect(NoTls));
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT * 2, config.connect(tls));
         let (client, mut connection) = match connecting.await {
             Ok(connected) => connected.map_err(|error| Error::connecting(dsn, &error))?,
             Err(_) => return Err(Error::ConnectTimeout { place: dsn.place() }),
@@ -255,36 +119,5 @@ pub(crate) async fn within_deadline<T>(
     match tokio::time::timeout(DEADLINE, answer).await {
         Ok(answered) => Ok(answered?),
         Err(_) => Err(Error::Deadline { seconds: DEADLINE.as_secs() }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_not_shown() {
-        for (dsn, shown) in [
-            ("postgres://me:s3cret@db:5432/x", "postgres://me:***@db:5432/x"),
-            ("postgres://me@db/x", "postgres://me@db/x"),
-            ("host=db password=s3cret user=me", "host=db password=*** user=me"),
-            ("host=db password = s3cret user=me", "host=db password = *** user=me"),
-            (r"password='s3 \'cr et' host=db", "password=*** host=db"),
-            ("password=s3:c@r&et host=db", "password=*** host=db"),
-            ("postgres://db/x?user=me&password=s3cret", "postgres://db/x?user=me&password=***"),
-            ("postgres://me:s3@db/x?password=s3", "postgres://me:***@db/x?password=***"),
-        ] {
-            assert_eq!(redact(dsn), shown);
-            assert_eq!(Dsn::parse(dsn).unwrap().redacted(), shown);
-        }
-        assert_eq!(redact("me:s3cret@db"), "me:***@db", "though it names no database");
-    }
-
-    #[test]
-    fn names_of_operations_are_not_taken_for_databases() {
-        assert!(Dsn::looks_like("postgresql://localhost/jobs"));
-        assert!(Dsn::looks_like("dbname=jobs host=/tmp"));
-        assert!(!Dsn::looks_like("resize"));
-        assert!(!Dsn::looks_like("--input=host"));
     }
 }

@@ -51,11 +51,21 @@ pub enum Error {
         /// `localhost:5432`.
         place: String,
     },
-    /// `sslmode=require` and better.
-    #[error("the connection to {place} is to be encrypted, which this version cannot do")]
-    NoTls {
+    /// An option of the DSN.
+    #[error("`{dsn}` does not name a database: {what}")]
+    BadOption {
+        /// Without its password.
+        dsn: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The connection cannot be encrypted as it is to be.
+    #[error("the connection to {place} cannot be encrypted as it is to be: {why}")]
+    Tls {
         /// `localhost:5432`.
         place: String,
+        /// Why.
+        why: String,
     },
     /// A statement took too long; its connection was closed.
     #[error("Postgres did not answer within {seconds} s")]
@@ -147,6 +157,7 @@ impl Error {
                 let nobody = *code == SqlState::CANNOT_CONNECT_NOW && starts_or_recovers(&why);
                 Error::Connect { place, why, nobody: nobody && dsn.is_one_server() }
             }
+            None if error.to_string().contains("TLS handshake") => Error::Tls { place, why },
             None if why.contains("password missing") => Error::Denied { place, why },
             None => {
                 let refused = std::error::Error::source(error)
@@ -189,7 +200,7 @@ impl Error {
     /// What to do about it, as a sentence with a command to type.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::BadDsn { .. } => Some(
+            Error::BadDsn { .. } | Error::BadOption { .. } => Some(
                 "give it as `postgres://user:password@host:5432/database`, or as `host=… dbname=…`"
                     .into(),
             ),
@@ -200,7 +211,10 @@ impl Error {
                 Some("check user and password; `psql DSN` must be let in too".into())
             }
             Error::NoDatabase { database, .. } => Some(format!("make it: `createdb {database}`")),
-            Error::NoTls { .. } => Some("use `sslmode=disable` on a network that you trust".into()),
+            Error::Tls { .. } => Some(
+                "`psql` with the same DSN must be let in too; see `sslmode` and `sslrootcert` in docs/cli.md"
+                    .into(),
+            ),
             Error::SchemaAbsent { .. } | Error::SchemaOld { .. } => {
                 Some("run `rework init-db DSN`; it adds what is missing and drops nothing".into())
             }

@@ -89,5 +89,6 @@ impl Database {
 /// A worker that was let in once waits through everything that can come and go, a changed password
 /// and a missing database included: it may hold the only copy of a result.
 fn is_away(error: &Error) -> bool {
-    error.is_connection() || matches!(error, Error::Denied { .. } | Error::NoDatabase { .. })
+    error.is_connection()
+        || matches!(error, Error::Denied { .. } | Error::NoDatabase { .. } | Error::Tls { .. })
 }
