@@ -39,4 +39,10 @@ begin
     return found;
 end $$;
 
-revoke all on function rework.abort from public;
+-- The state of a task; null: there is none.
+create function rework.state_of(task bigint) returns text
+language sql stable security definer set search_path = pg_catalog, rework, pg_temp as $$
+    select t.state from rework.task t where t.id = state_of.task
+$$;
+
+revoke all on function rework.abort, rework.state_of from public;

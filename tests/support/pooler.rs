@@ -1,4 +1,4 @@
-//! PgBouncer between the product and the test's server, in transaction mode.
+//! `PgBouncer` between the product and the test's server, in transaction mode.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use nix::unistd::{Uid, User};
 use super::cluster::free_port;
 use super::{server, wait};
 
-/// A running PgBouncer.
+/// A running `PgBouncer`.
 pub(crate) struct Pooler {
     child: Child,
     port: u16,
@@ -54,7 +54,7 @@ impl Drop for Pooler {
     }
 }
 
-/// PgBouncer refuses to run as root.
+/// `PgBouncer` refuses to run as root.
 fn as_ordinary_user(program: &str, folder: &Path) -> Command {
     if !Uid::effective().is_root() {
         return Command::new(program);

@@ -1,8 +1,12 @@
 //! Partitions of the log: one a day, made ahead of time, dropped when they are too old.
 
 use chrono::{Days, NaiveDate, Utc};
+use tokio_postgres::types::Type;
 
-use crate::{connect::Db, error::Result};
+use crate::{
+    connect::{Db, Param},
+    error::Result,
+};
 
 /// Days ahead of today that have a partition.
 const DAYS_AHEAD: u64 = 3;
@@ -11,20 +15,10 @@ const DAYS_AHEAD: u64 = 3;
 /// as another does no harm: a partition that was made meanwhile is left as it is.
 pub async fn ensure(db: &Db) -> Result<()> {
     let today = Utc::now().date_naive();
-    for day in (0..=DAYS_AHEAD).filter_map(|days| today.checked_add_days(Days::new(days))) {
-        if let Some(next) = day.checked_add_days(Days::new(1)) {
-            db.execute_script(&create(day, next)).await?;
-        }
+    let days = (0..=DAYS_AHEAD).filter_map(|days| today.checked_add_days(Days::new(days)));
+    for day in days.collect::<Vec<NaiveDate>>() {
+        let params: [Param<'_>; 1] = [(&day, Type::DATE)];
+        db.query(include_str!("sql/create_partition.sql"), &params).await?;
     }
     Ok(())
-}
-
-/// The statement for one day, in UTC. A day whose lines already went to the default partition
-/// stays there. The lock waits no longer than a claim can bear.
-fn create(day: NaiveDate, next: NaiveDate) -> String {
-    let name = day.format("log_%Y%m%d");
-    include_str!("sql/create_partition.sql")
-        .replace("NAME", &name.to_string())
-        .replace("FROM_DAY", &day.to_string())
-        .replace("TO_DAY", &next.to_string())
 }

@@ -1,7 +1,11 @@
 //! The schema `rework`: made and brought up to date by the migrations, checked by everybody else.
 
+use std::fmt::Write as _;
+
+use tokio_postgres::types::Type;
+
 use crate::{
-    connect::{Db, Dsn},
+    connect::{Db, Dsn, Param},
     error::{Error, Result},
 };
 
@@ -10,7 +14,7 @@ mod embedded {
 }
 
 /// The schema that this binary was written for: the number of its last migration.
-pub const VERSION: i32 = 15;
+pub const VERSION: i32 = 16;
 
 /// Serialises whoever migrates; any number that nobody else uses.
 const LOCK: i64 = 0x7265_776f_726b;
@@ -31,6 +35,36 @@ pub async fn migrate(dsn: &Dsn) -> Result<Migrated> {
         .map_err(|error| Error::Migration(Box::new(error)))?;
     crate::partition::ensure(&db).await?;
     Ok(Migrated { applied: report.applied_migrations().len(), version: VERSION })
+}
+
+/// The SQL that `migrate` would run on an empty database, for whoever wants to read it first, and to
+/// run it by hand.
+pub fn script() -> String {
+    let mut script = String::from(
+        "begin;\ncreate schema if not exists rework;\n\
+         create table if not exists rework.migration (\n    version int4 primary key, name varchar(255), \
+         applied_on varchar(255), checksum varchar(255));\n",
+    );
+    let mut migrations = embedded::migrations::runner().get_migrations().clone();
+    migrations.sort();
+    for migration in migrations {
+        let (version, name) = (migration.version(), migration.name());
+        let _ = write!(
+            script,
+            "\n-- V{version:02}__{name}\n{}\ninsert into rework.migration values ({version}, '{name}', \
+             to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '{}');\n",
+            migration.sql().unwrap_or_default().trim_end(),
+            migration.checksum()
+        );
+    }
+    script.push_str("commit;\n");
+    script
+}
+
+/// Gives a role rights: `schedule`, `read` or `run`.
+pub async fn grant(db: &Db, role: &str, rights: &str) -> Result<()> {
+    let params: [Param<'_>; 2] = [(&role, Type::NAME), (&rights, Type::TEXT)];
+    db.query(include_str!("sql/grant_rights.sql"), &params).await.map(drop)
 }
 
 /// What `migrate` did.

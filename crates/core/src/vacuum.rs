@@ -61,7 +61,7 @@ pub async fn tasks(db: &Db, which: Which, domain: Option<&str>, age: Duration) -
     }
     if deleted > 0 {
         audit(db, "tasks", domain, deleted, age_ms).await?;
-        db.execute_script(include_str!("sql/drop_partitions.sql")).await?;
+        db.query(include_str!("sql/drop_partitions.sql"), &[]).await?;
     }
     Ok(deleted)
 }

@@ -8,15 +8,43 @@ use crate::{context::Context, exit::Exit};
 
 /// Make the schema `rework`, or bring it up to date; nothing is ever dropped
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Give a role the rights to `schedule`, to `read` or to `run`: `--grant run=workers`; may be given
+    /// again
+    #[arg(long, value_name = "RIGHTS=ROLE", value_parser = rights)]
+    grant: Vec<(String, String)>,
+    /// Only print the SQL that makes the schema; no database is needed
+    #[arg(long, conflicts_with = "grant")]
+    print_sql: bool,
+}
 
 /// Migrates, and says what that came to.
-pub async fn run(_: Args, context: &Context) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    if args.print_sql {
+        context.write(schema::script().as_bytes())?;
+        return Ok(Exit::Done.into());
+    }
     let migrated = schema::migrate(&context.dsn()?).await?;
     if !context.quiet {
         context.print(said(migrated))?;
     }
+    if !args.grant.is_empty() {
+        let db = context.open().await?;
+        for (rights, role) in args.grant {
+            schema::grant(&db, &role, &rights).await?;
+            context.note(format_args!("role `{role}` has the rights to {rights}"));
+        }
+    }
     Ok(Exit::Done.into())
+}
+
+fn rights(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((rights @ ("schedule" | "read" | "run"), role)) if !role.is_empty() => {
+            Ok((rights.to_owned(), role.to_owned()))
+        }
+        _ => Err("write it as `schedule=ROLE`, `read=ROLE` or `run=ROLE`".to_owned()),
+    }
 }
 
 fn said(Migrated { applied, version }: Migrated) -> String {
