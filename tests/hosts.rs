@@ -194,3 +194,30 @@ fn a_task_outlives_its_monitor_that_was_killed() {
 fn a_task_outlives_its_monitor_that_was_stopped() {
     a_task_outlives_its_monitor(Signal::SIGSTOP);
 }
+
+#[test]
+fn placements_of_a_host_that_has_been_gone_for_a_day_are_swept() {
+    let place = Installation::with_fixture();
+    for host in ["gone", "new", "stopped-lately"] {
+        let register = ["register-operations", "--host", host];
+        place.rework(register).args([fixture().to_str().unwrap()]).ok();
+    }
+    let monitor = place.monitor(&["--maxworkers", "1"]);
+    let mut other = place.unawaited_monitor_on("stopped-lately", &["--domain", "default"]);
+    place.until("both are there", || {
+        place.session().one("select count(*) = 2 from rework.monitor", &[])
+    });
+    other.signal(Signal::SIGTERM);
+    other.exit_code();
+    place.session().run(
+        "update rework.placement set registered_at = now() - interval '2 days' where host <> 'new'",
+    );
+    let dsn = rework_core::connect::Dsn::parse(place.dsn()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let swept = runtime.block_on(async {
+        let db = rework_core::connect::Db::connect(&dsn, "test").await.unwrap();
+        rework_core::vacuum::placements(&db).await.unwrap()
+    });
+    assert_eq!(swept, ["gone"]);
+    drop(monitor);
+}

@@ -16,6 +16,7 @@ use super::monitor::Monitor;
 use super::processes;
 use super::session::Session;
 use super::task::Task;
+use super::watchman;
 
 /// A database and a host, for one test.
 pub(crate) struct Installation {
@@ -55,6 +56,7 @@ impl Installation {
     /// Over a database that a test has made by itself.
     pub(crate) fn on(database: Database) -> Installation {
         static MADE: AtomicU32 = AtomicU32::new(0);
+        watchman::begin();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let host = format!("host-{}-{number}", std::process::id());
         let folder = tempfile::Builder::new().prefix("rework-test-").tempdir().unwrap();
@@ -196,6 +198,8 @@ impl Drop for Installation {
             leftovers::remove(self.session());
         }
         // In a panic a second one would hide the first.
+        let seen = watchman::seen();
+        assert!(seen.is_empty() || std::thread::panicking(), "{seen:#?}");
         assert!(left.is_empty() || std::thread::panicking(), "they do not die: {left:?}");
     }
 }

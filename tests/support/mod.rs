@@ -20,5 +20,6 @@ pub(crate) mod session;
 pub(crate) mod stage;
 pub(crate) mod task;
 pub(crate) mod wait;
+mod watchman;
 
 pub(crate) use self::installation::Installation;

@@ -90,6 +90,16 @@ pub async fn ticks(db: &Db) -> Result<()> {
     db.within(DEADLINE, asking).await.map(drop)
 }
 
+/// Deletes the placements of hosts that have had no monitor for a day; tells whose they were.
+pub async fn placements(db: &Db) -> Result<Vec<String>> {
+    let asking = db.client().query_typed(include_str!("sql/vacuum_placements.sql"), &[]);
+    let rows = db.within(DEADLINE, asking).await?;
+    let mut hosts: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    Ok(hosts)
+}
+
 async fn audit(db: &Db, what: &str, domain: Option<&str>, deleted: i64, age_ms: i64) -> Result<()> {
     let subject = match domain {
         Some(domain) => format!("{what} of domain {domain}"),
