@@ -1,5 +1,7 @@
 //! Why a monitor does not begin, or does not go on.
 
+use std::net::SocketAddr;
+
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -21,6 +23,15 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Database(#[from] rework_core::error::Error),
+    /// Nobody could ask for its health.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The machine.
     #[error("{what}")]
     System {
@@ -45,6 +56,9 @@ impl Error {
                 "leave out `--containment` and `--memory`: the best that can be had is taken"
                     .to_owned(),
             ),
+            Error::Listen { .. } => {
+                Some("name another one: `--listen 127.0.0.1:0` takes any port".to_owned())
+            }
             Error::System { .. } => None,
         }
     }

@@ -15,6 +15,7 @@ mod effects;
 mod errand;
 mod error;
 mod event;
+mod health;
 mod last_words;
 mod leave;
 mod link;

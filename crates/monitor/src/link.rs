@@ -9,10 +9,14 @@ use std::{
 use rework_core::{
     connect::{Db, Dsn},
     error::{Error, Result},
+    lease::Moment,
 };
 use rework_process::boot_time;
 use tokio::{
-    sync::{mpsc::UnboundedSender, watch},
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender},
+        watch,
+    },
     time::sleep,
 };
 
@@ -32,10 +36,20 @@ const LAST_REFUSED_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) struct Link(watch::Receiver<Option<Rc<Db>>>);
 
 impl Link {
-    /// Connects now and ever again. What is notified goes to `inbox`.
-    pub(crate) fn keep(dsn: Dsn, who: String, inbox: UnboundedSender<Message>) -> Link {
+    /// Connects now and ever again. What is notified goes to `inbox`: what this line hears, or that to
+    /// `direct`, where this one leads through a pooler.
+    pub(crate) fn keep(
+        dsn: Dsn,
+        direct: Option<Dsn>,
+        who: String,
+        inbox: UnboundedSender<Message>,
+    ) -> Link {
         let (sender, receiver) = watch::channel(None);
-        tokio::task::spawn_local(keep(dsn, who, sender, inbox));
+        let listens = direct.is_none();
+        if let Some(direct) = direct {
+            tokio::task::spawn_local(hear(direct, format!("{who} (notifications)"), inbox.clone()));
+        }
+        tokio::task::spawn_local(keep(dsn, listens, who, sender, inbox));
         Link(receiver)
     }
 
@@ -76,8 +90,38 @@ impl Link {
     }
 }
 
+/// Listens on a line of its own. What it tells of the server is evidence, which a pooler's words are not.
+async fn hear(dsn: Dsn, who: String, inbox: UnboundedSender<Message>) {
+    while !inbox.is_closed() {
+        let asked_at = boot_time();
+        match connect(&dsn, &who, true).await {
+            Ok((_db, mut notices)) => pass_on(&mut notices, &inbox).await,
+            Err(error) => say_if_nobody_is_served(&error, asked_at, &inbox),
+        }
+        sleep(LAST_PAUSE).await;
+    }
+}
+
+async fn pass_on(
+    notices: &mut UnboundedReceiver<(String, String)>,
+    inbox: &UnboundedSender<Message>,
+) {
+    while let Some((_, payload)) = notices.recv().await {
+        if let Some(hint) = Hint::parse(&payload) {
+            let _ = inbox.send(Message::Event(Event::Hint(hint)));
+        }
+    }
+}
+
+fn say_if_nobody_is_served(error: &Error, asked_at: Moment, inbox: &UnboundedSender<Message>) {
+    if error.is_nobody_served() {
+        let _ = inbox.send(Message::Event(Event::Away { asked_at }));
+    }
+}
+
 async fn keep(
     dsn: Dsn,
+    listens: bool,
     who: String,
     sender: watch::Sender<Option<Rc<Db>>>,
     inbox: UnboundedSender<Message>,
@@ -85,22 +129,18 @@ async fn keep(
     let mut away = Away::default();
     while !inbox.is_closed() {
         let asked_at = boot_time();
-        match connect(&dsn, &who).await {
+        match connect(&dsn, &who, listens).await {
             Ok((db, mut notices)) => {
                 away.is_back(&dsn);
                 let _ = sender.send(Some(Rc::new(db)));
                 let _ = inbox.send(Message::Event(Event::Back));
-                while let Some((_, payload)) = notices.recv().await {
-                    if let Some(hint) = Hint::parse(&payload) {
-                        let _ = inbox.send(Message::Event(Event::Hint(hint)));
-                    }
-                }
+                pass_on(&mut notices, &inbox).await;
                 let _ = sender.send(None);
                 away.begins(&dsn, None);
             }
             Err(error) => {
-                if error.is_nobody_served() {
-                    let _ = inbox.send(Message::Event(Event::Away { asked_at }));
+                if listens {
+                    say_if_nobody_is_served(&error, asked_at, &inbox);
                 }
                 away.begins(&dsn, Some(&error));
             }
@@ -112,9 +152,12 @@ async fn keep(
 async fn connect(
     dsn: &Dsn,
     who: &str,
-) -> Result<(Db, tokio::sync::mpsc::UnboundedReceiver<(String, String)>)> {
+    listens: bool,
+) -> Result<(Db, UnboundedReceiver<(String, String)>)> {
     let (db, notices) = Db::connect_listening(dsn, who).await?;
-    db.execute_script("listen rework").await?;
+    if listens {
+        db.execute_script("listen rework").await?;
+    }
     Ok((db, notices))
 }
 

@@ -15,7 +15,7 @@ use crate::{
     pool::{Load, Resize, resize},
     state::State,
     wants::Domains,
-    worker::Worker,
+    worker::{Doing, Worker},
 };
 
 /// Why a worker leaves that was asked to, or that is not needed.
@@ -46,7 +46,7 @@ impl State {
         let domains: Vec<String> = self.pools.keys().cloned().collect();
         for domain in &domains {
             let load = self.load(domain);
-            let matters = (standing && load.idle > 0) || load.size < self.bounds.max;
+            let matters = (standing && self.has_free(domain)) || load.size < self.bounds.max;
             let counted = matters && self.drain.is_none();
             if let Some(pool) = self.pools.get_mut(domain) {
                 pool.counted = counted;
@@ -165,11 +165,26 @@ impl State {
             if waiting > 0 {
                 self.wake_one(&domain);
             }
-            match resize(self.bounds, Load { waiting, ..self.load(&domain) }) {
+            let load = Load { waiting, ..self.load(&domain) };
+            self.note_waiting(&domain, load, now);
+            match resize(self.bounds, load) {
                 Resize::Grow(count) => self.grow(domain, count, now),
                 Resize::Shrink if standing => self.shrink(&domain),
                 Resize::Shrink | Resize::Keep => {}
             }
+        }
+    }
+
+    /// Whether a worker of a domain could claim now.
+    fn has_free(&self, domain: &str) -> bool {
+        let mut ours = self.workers.values().filter(|worker| worker.domain == domain);
+        ours.any(|worker| worker.doing != Doing::Busy)
+    }
+
+    fn note_waiting(&mut self, domain: &str, load: Load, now: Instant) {
+        let waits = load.waiting > 0 && (self.has_free(domain) || load.size < self.bounds.max);
+        if let Some(pool) = self.pools.get_mut(domain) {
+            pool.waits_since = waits.then(|| pool.waits_since.unwrap_or(now));
         }
     }
 

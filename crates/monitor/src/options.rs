@@ -1,6 +1,6 @@
 //! What a monitor is told on the command line.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use rework_core::{connect::Dsn, lease::Terms};
 use rework_process::Wish;
@@ -32,6 +32,10 @@ pub struct Options {
     pub shutdown_grace: Option<Duration>,
     /// What this host offers to tasks that ask for it.
     pub capabilities: Vec<String>,
+    /// Where `/health` and `/ready` are answered.
+    pub listen: Option<SocketAddr>,
+    /// A direct line to the database for notifications, where `dsn` leads through a pooler.
+    pub listen_dsn: Option<Dsn>,
     /// How long its lease is.
     pub lease: Terms,
     /// At the beginning, a database that is away is waited for.

@@ -31,6 +31,7 @@ use crate::{
     effects::Effects,
     error::Error,
     event::{Action, Event, RELOAD},
+    health::Health,
     leave::leave,
     link::Link,
     options::Options,
@@ -75,6 +76,11 @@ async fn live(options: Options) -> Result<Ended, Error> {
     become_subreaper().map_err(system("orphaned processes cannot be taken over"))?;
     let own = Identity::own();
     let containment = Containment::detect(options.wish)?;
+    let health = Health::default();
+    if let Some(address) = options.listen {
+        let bound = health.serve(address).await;
+        bound.map_err(|source| Error::Listen { address, source })?;
+    }
     let mut db = open(&options).await?;
     if let Err(error) = partition::ensure(&db).await {
         tracing::warn!("partitions for the log cannot be made: {error}");
@@ -92,14 +98,14 @@ async fn live(options: Options) -> Result<Ended, Error> {
     let (inbox, messages) = unbounded_channel();
     spawn_local(pass_on_signals(terminate, inbox.clone()));
     let who = format!("rework monitor {}", seat.monitor);
-    let link = Link::keep(options.dsn.clone(), who, inbox.clone());
+    let link = Link::keep(options.dsn.clone(), options.listen_dsn.clone(), who, inbox.clone());
     let nursery = Nursery::new(&options, &seat, &own, containment);
     for left in left {
         adopt::take_over(left, &own, &link, &inbox);
     }
     let self_kill = SelfKill::new().map_err(system("the kernel gives no timer"))?;
     let effects = Effects::new(options, seat, link, nursery, inbox, self_kill);
-    Ok(turn(effects, messages).await)
+    Ok(turn(effects, messages, &health).await)
 }
 
 async fn open(options: &Options) -> Result<Db, Error> {
@@ -115,7 +121,11 @@ async fn open(options: &Options) -> Result<Db, Error> {
 }
 
 /// The loop.
-async fn turn(mut effects: Effects, mut messages: UnboundedReceiver<Message>) -> Ended {
+async fn turn(
+    mut effects: Effects,
+    mut messages: UnboundedReceiver<Message>,
+    health: &Health,
+) -> Ended {
     let (min, max) = effects.options.bounds();
     let (timeout, grace) = (effects.options.start_timeout, effects.options.shutdown_grace);
     let domains = effects.seat.domains.clone();
@@ -139,7 +149,14 @@ async fn turn(mut effects: Effects, mut messages: UnboundedReceiver<Message>) ->
         let now = now.max(Instant::now());
         if let Some(message) = message {
             let event = unpack(message, &mut effects, &mut pace, now);
+            let answered = match &event {
+                Event::Seen(look) => Some(look.answer.is_some()),
+                _ => None,
+            };
             state.apply(event, now);
+            if let Some(answered) = answered {
+                health.set(state.report(answered));
+            }
         }
         state.on_time(now);
         state.tenure_on_time(boot_time(), now);

@@ -212,7 +212,8 @@ fn environment(
     dsn: &str,
 ) -> Vec<(OsString, OsString)> {
     let names_it = |name: &OsString, value: &OsString| {
-        name == "REWORK_DSN" || name == "DATABASE_URL" || value == dsn
+        ["REWORK_DSN", "REWORK_LISTEN_DSN", "DATABASE_URL"].iter().any(|known| name == known)
+            || value == dsn
     };
     all.filter(|(name, value)| !names_it(name, value)).collect()
 }

@@ -50,6 +50,8 @@ pub(crate) struct Pool {
     /// What waits is counted by the look that is under way.
     pub(crate) counted: bool,
     pub(crate) damper: Damper,
+    /// Work waits, a slot is free, and nothing has been claimed since then.
+    pub(crate) waits_since: Option<Instant>,
 }
 
 impl State {
@@ -203,8 +205,18 @@ impl State {
                 self.does(id, Doing::Looking { woken: false });
             }
             FromWorker::Idle => self.is_idle(id),
-            FromWorker::Busy => self.is_busy(id),
+            FromWorker::Busy => {
+                self.claimed(id);
+                self.is_busy(id);
+            }
             FromWorker::Leaving { reason } => self.does(id, Doing::Leaving(reason)),
+        }
+    }
+
+    fn claimed(&mut self, id: i64) {
+        let domain = self.workers.get(&id).map(|worker| &worker.domain);
+        if let Some(pool) = domain.and_then(|domain| self.pools.get_mut(domain)) {
+            pool.waits_since = None;
         }
     }
 

@@ -1,6 +1,6 @@
 //! `rework monitor`: keep the workers of this host.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use rework_core::{
     connect::{Db, Dsn},
@@ -58,6 +58,13 @@ pub struct Args {
     /// What this host offers to tasks that need it; may be given again
     #[arg(long, value_name = "NAME")]
     capability: Vec<String>,
+    /// Answer `/health` and `/ready` over HTTP at this address: `127.0.0.1:9393`
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// A direct line to the database for notifications, where the other one leads through a pooler; else
+    /// `$REWORK_LISTEN_DSN`
+    #[arg(long, value_name = "DSN", value_parser = dsn)]
+    listen_dsn: Option<Box<Dsn>>,
     /// How long the lease is by which this host's runs live: others take them that long after it was
     /// lost
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = lease)]
@@ -91,7 +98,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         context.note(summary(&registered));
     }
     let dsn = context.dsn()?;
-    let ended = rework_monitor::run(options(args, dsn.clone(), host)).await?;
+    let ended = rework_monitor::run(options(args, dsn.clone(), host)?).await?;
     if ended.again {
         return Err(execute_again(&dsn));
     }
@@ -123,8 +130,13 @@ fn execute_again(dsn: &Dsn) -> anyhow::Error {
     if names_database { secret::reexecute(dsn.text(), rest) } else { secret::execute_again(rest) }
 }
 
-fn options(args: Args, dsn: rework_core::connect::Dsn, host: String) -> Options {
-    Options {
+fn options(args: Args, dsn: Dsn, host: String) -> anyhow::Result<Options> {
+    let variable = std::env::var("REWORK_LISTEN_DSN").ok().filter(|text| !text.is_empty());
+    let listen_dsn = match (args.listen_dsn, variable) {
+        (None, Some(text)) => Some(Dsn::parse(&text)?),
+        (typed, _) => typed.map(|dsn| *dsn),
+    };
+    Ok(Options {
         dsn,
         domains: args.domain,
         host,
@@ -136,10 +148,21 @@ fn options(args: Args, dsn: rework_core::connect::Dsn, host: String) -> Options 
         vacuum: args.vacuum.0,
         shutdown_grace: args.shutdown_grace.0,
         capabilities: args.capability,
+        listen: args.listen,
+        listen_dsn,
         lease: args.lease,
         patient: args.again,
         wish: Wish { containment: args.containment, memory: args.memory },
+    })
+}
+
+/// What is typed here stays in sight.
+fn dsn(text: &str) -> Result<Box<Dsn>, String> {
+    let dsn = Dsn::parse(text).map_err(|error| error.to_string())?;
+    if dsn.redacted() != text {
+        return Err("others can see a password here: set REWORK_LISTEN_DSN instead".to_owned());
     }
+    Ok(Box::new(dsn))
 }
 
 /// Shorter than the shortest, a busy machine would be taken for a dead one.
