@@ -1,6 +1,7 @@
 //! Deploys: the program is replaced under a monitor, which executes itself anew while its tasks go on.
 
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
@@ -126,4 +127,37 @@ fn how_a_worker_dies_is_seen_through_a_reload() {
     crate::support::processes::signal(worker, Signal::SIGKILL);
     let ended = place.ended(task);
     assert_eq!(ended.reason(), "worker died: signal 9 (killed)");
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let place = Installation::with_fixture();
+    let path = place.folder().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(crate::support::wait::PATIENCE)).unwrap();
+    let heard = |word: &str| {
+        let mut buffer = [0; 1024];
+        loop {
+            let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{word}: {error}"));
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.lines().any(|line| line.starts_with(word)) {
+                return text;
+            }
+        }
+    };
+    let mut process = place.process();
+    process.env("REWORK_DSN", place.dsn()).env("NOTIFY_SOCKET", &path);
+    process.args(["monitor", "--domain", "default", "--maxworkers", "1"]);
+    let mut monitor = Monitor::start(process, &place.folder().join("monitor.stderr"));
+    assert!(heard("READY=1").contains("STATUS=monitor 1 on "));
+    monitor.signal(Signal::SIGHUP);
+    assert!(heard("RELOADING=1").contains("MONOTONIC_USEC="));
+    heard("READY=1");
+    place.register([crate::support::installation::manifest("environment.toml")]);
+    let task = place.schedule_plain("print_environment");
+    let printed = place.log(place.done(task).id).join("\n");
+    assert!(printed.contains("PATH=") && !printed.contains("NOTIFY_SOCKET"), "{printed}");
+    monitor.signal(Signal::SIGTERM);
+    heard("STOPPING=1");
+    assert_eq!(monitor.exit_code(), Some(0));
 }

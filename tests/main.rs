@@ -15,10 +15,12 @@ mod support;
 
 mod abort_races;
 mod attempts;
+mod backup;
 mod bad_input;
 mod bad_input_database;
 mod bad_input_modules;
 mod batches;
+mod configuration;
 mod containment;
 mod deploys;
 mod dev;

@@ -51,6 +51,12 @@ impl Database {
         Database { name, session: Some(Session::open(&dsn)), dsn, lasting: true }
     }
 
+    /// One that is there already, on a server of the test's own.
+    pub(crate) fn restored(cluster: &Cluster) -> Database {
+        let (name, dsn) = ("jobs".to_owned(), cluster.dsn("jobs"));
+        Database { name, session: Some(Session::open(&dsn)), dsn, lasting: true }
+    }
+
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory as _, Parser};
 
 use crate::{
     commands::{Command, GROUPS},
+    config::Config,
     context::Format,
     database::Choice,
 };
@@ -36,9 +37,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Options {
-    /// The database: `postgres://…` or `host=… dbname=…`; also as the first argument. Else
-    /// `$REWORK_DSN`, `$DATABASE_URL`, or the running `rework dev` of this or a parent directory
-    #[arg(long, global = true, value_name = "DSN")]
+    /// The database: `postgres://…` or `host=… dbname=…`, also as the first argument; or its name in
+    /// `rework.toml`. Else `$REWORK_DSN`, `$DATABASE_URL`, the one that `rework.toml` prefers, or the running
+    /// `rework dev` of this or a parent directory
+    #[arg(long, global = true, value_name = "DSN|NAME")]
     pub(crate) db: Option<String>,
     /// A file that holds the name of the database
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "db")]
@@ -63,8 +65,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) fn choice(&self) -> Choice {
-        Choice { fd: self.dsn_fd, dsn: self.db.clone(), file: self.dsn_file.clone() }
+    pub(crate) fn choice(&self, config: Config) -> Choice {
+        Choice { fd: self.dsn_fd, dsn: self.db.clone(), file: self.dsn_file.clone(), config }
     }
 }
 

@@ -21,10 +21,11 @@ use tokio::sync::mpsc;
 
 use crate::{
     args::Options,
+    config::Config,
     database::Choice,
     escape,
     json_list::JsonList,
-    report::{self, ClosedPipe},
+    report::{self, ClosedPipe, hinted},
     table::Table,
 };
 
@@ -57,10 +58,10 @@ pub struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(command: &str, options: &Options) -> Context {
+    pub(crate) fn new(command: &str, options: &Options, config: Config) -> Context {
         let stdout = io::stdout();
         Context {
-            choice: options.choice(),
+            choice: options.choice(config),
             dsn: OnceLock::new(),
             who: format!("rework {command}"),
             format: options.output,
@@ -101,6 +102,22 @@ impl Context {
         let (db, heard) = Db::connect_listening(&dsn, &self.who).await?;
         rework_core::schema::check(&db, &dsn).await?;
         Ok((db, heard))
+    }
+
+    /// Whether this may be done: to a database that is marked as one of production, only after a `yes`,
+    /// typed as an option or as an answer.
+    pub fn may_destroy(&self, what: &str, yes: bool) -> anyhow::Result<bool> {
+        let Some(name) = self.choice.production()?.filter(|_| !yes) else { return Ok(true) };
+        if !io::stdin().is_terminal() {
+            return Err(hinted(
+                format!("`{name}` is a database of production: not without a `yes`"),
+                format!("to {what} there, add `--yes`"),
+            ));
+        }
+        say(format_args!("`{name}` is a database of production. Really {what}? [y/N]"));
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Prints one line on standard output.

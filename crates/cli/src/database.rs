@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use rework_core::connect::Dsn;
 
 use crate::{
+    config::Config,
     dev,
     report::{self, OrHint as _},
     secret,
@@ -21,6 +22,8 @@ pub(crate) struct Choice {
     pub(crate) dsn: Option<String>,
     /// A file that holds it.
     pub(crate) file: Option<PathBuf>,
+    /// Those that have names.
+    pub(crate) config: Config,
 }
 
 /// The variables that may name it, first one first.
@@ -33,7 +36,7 @@ impl Choice {
         let text = if let Some(fd) = self.fd {
             Some(secret::take(fd)?)
         } else if let Some(text) = &self.dsn {
-            Some(text.clone())
+            Some(self.dsn_of(text)?)
         } else if let Some(path) = &self.file {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read `{}`", path.display()))
@@ -42,9 +45,35 @@ impl Choice {
                 })?;
             Some(text.trim().to_owned())
         } else {
-            VARIABLES.into_iter().find_map(variable)
+            let preferred = || self.config.database.as_deref().map(|name| self.dsn_of(name));
+            match VARIABLES.into_iter().find_map(variable) {
+                Some(text) => Some(text),
+                None => preferred().transpose()?,
+            }
         };
         Ok(text.map(|text| Dsn::parse(&text)).transpose()?)
+    }
+
+    /// What was typed, or what the name that was typed stands for.
+    fn dsn_of(&self, typed: &str) -> anyhow::Result<String> {
+        if Dsn::looks_like(typed) {
+            return Ok(typed.to_owned());
+        }
+        Ok(self.config.dsn(typed)?.0)
+    }
+
+    /// The name of the database, if it was chosen by one that is marked as production.
+    pub(crate) fn production(&self) -> anyhow::Result<Option<String>> {
+        let by_variable = || VARIABLES.iter().any(|name| std::env::var_os(name).is_some());
+        let name = match (&self.dsn, &self.config.database) {
+            _ if self.fd.is_some() || self.file.is_some() => None,
+            (Some(typed), _) if Dsn::looks_like(typed) => None,
+            (Some(name), _) => Some(name),
+            (None, Some(name)) if !by_variable() => Some(name),
+            _ => None,
+        };
+        let Some(name) = name else { return Ok(None) };
+        Ok(self.config.dsn(name)?.1.production.then(|| name.clone()))
     }
 
     /// Finds the database. `note` says where it comes from when nobody named it.

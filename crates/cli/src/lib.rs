@@ -3,14 +3,15 @@
 //! One thread does everything: a monitor starts processes that the kernel kills with the thread
 //! that started them, so this one must be the thread that never ends.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::FromArgMatches as _;
+use clap::{FromArgMatches as _, parser::ValueSource};
 use rework_core::connect::Dsn;
 
 pub mod args;
 mod argv;
 pub mod commands;
+mod config;
 pub mod context;
 mod database;
 pub mod dev;
@@ -31,7 +32,7 @@ mod task_text;
 pub mod time_text;
 mod usage;
 
-use crate::{args::Cli, context::Context};
+use crate::{args::Cli, config::Config, context::Context};
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
@@ -46,15 +47,28 @@ pub fn main() -> ExitCode {
 
 fn typed() -> anyhow::Result<ExitCode> {
     let mut parser = args::parser();
-    let args = argv::rewrite(&parser, std::env::args_os().collect());
-    let matches = match parser.try_get_matches_from_mut(&args) {
+    let mut args = argv::rewrite(&parser, std::env::args_os().collect());
+    let mut matches = match parser.try_get_matches_from_mut(&args) {
         Ok(matches) => matches,
         Err(error) => return Ok(usage::say(&error, &parser, &args)),
     };
     let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    let config = Config::load()?;
+    if let Some(monitor) = matches.subcommand_matches("monitor") {
+        let typed = |option: &str| {
+            let id = option.replace('-', "_");
+            monitor.value_source(&id) == Some(ValueSource::CommandLine)
+        };
+        args.extend(config.monitor.words(typed).into_iter().map(OsString::from));
+        matches = match parser.try_get_matches_from_mut(&args) {
+            Ok(matches) => matches,
+            Err(error) => return Ok(usage::say(&error, &parser, &args)),
+        };
+    }
     let Cli { options, command } = Cli::from_arg_matches(&matches)?;
     if command.runs_long()
         && let Some(text) = &options.db
+        && Dsn::looks_like(text)
         && Dsn::parse(text)?.redacted() != *text
     {
         context::say(
@@ -64,7 +78,7 @@ fn typed() -> anyhow::Result<ExitCode> {
         return Err(secret::reexecute(text, argv::without_database(args)));
     }
     logging::start(command.runs_long());
-    let context = Context::new(&name, &options);
+    let context = Context::new(&name, &options, config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(command.run(&context));
     // What still runs in the background is nobody's any more.

@@ -25,6 +25,7 @@ mod pace;
 mod page;
 mod pool;
 mod run;
+mod service;
 mod spawn;
 mod state;
 mod tenure;

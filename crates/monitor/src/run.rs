@@ -37,6 +37,7 @@ use crate::{
     options::Options,
     pace::Pace,
     pool::Bounds,
+    service,
     spawn::Nursery,
     state::State,
     tenure::Tenure,
@@ -151,6 +152,10 @@ async fn turn(
             let event = unpack(message, &mut effects, &mut pace, now);
             let answered = match &event {
                 Event::Seen(look) => Some(look.answer.is_some()),
+                Event::Signal(signal) => {
+                    service::asked(*signal);
+                    None
+                }
                 _ => None,
             };
             state.apply(event, now);
@@ -239,6 +244,7 @@ fn say_hello(options: &Options, seat: &Seat, containment: &Containment) {
         (min, max) => format!("{min}-{max}"),
     };
     let (id, host) = (seat.monitor, &options.host);
+    service::ready(&format!("monitor {id} on {host}: {domains}"));
     let (held, memory) = (containment.name(), containment.memory.name());
     tracing::info!(
         "monitor {id} on {host}: {domains}; {workers} workers each; containment {held}, \

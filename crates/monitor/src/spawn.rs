@@ -33,6 +33,7 @@ use crate::{
     options::Options,
     page::Page,
     run::Message,
+    service,
     twin::Seat,
 };
 
@@ -205,14 +206,16 @@ fn program() -> OsString {
         .map_or_else(|| RUNNING.into(), OsString::from)
 }
 
-/// Without what names the database; what only completes a DSN stays, since the worker completes
+/// Without what names the database or reaches our service manager; what only completes a DSN stays, since the worker completes
 /// it in the same way.
 fn environment(
     all: impl Iterator<Item = (OsString, OsString)>,
     dsn: &str,
 ) -> Vec<(OsString, OsString)> {
     let names_it = |name: &OsString, value: &OsString| {
-        ["REWORK_DSN", "REWORK_LISTEN_DSN", "DATABASE_URL"].iter().any(|known| name == known)
+        ["REWORK_DSN", "REWORK_LISTEN_DSN", "DATABASE_URL", service::VARIABLE]
+            .iter()
+            .any(|known| name == known)
             || value == dsn
     };
     all.filter(|(name, value)| !names_it(name, value)).collect()

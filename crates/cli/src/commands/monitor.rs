@@ -121,9 +121,12 @@ fn execute_again(dsn: &Dsn) -> anyhow::Error {
     let typed = argv::rewrite(&args::parser(), std::env::args_os().collect());
     let names_database = typed.iter().any(|arg| {
         let arg = arg.to_string_lossy();
-        arg == "--db" || arg.starts_with("--db=") || arg.starts_with("--dsn-fd=")
+        arg.starts_with("--dsn-fd=")
+            || arg.strip_prefix("--db=").is_some_and(Dsn::looks_like)
+            || Dsn::looks_like(&arg)
     });
-    let mut rest = argv::without_database(typed);
+    // The name of a database is looked up anew.
+    let mut rest = if names_database { argv::without_database(typed) } else { typed };
     if !rest.iter().any(|arg| arg == AGAIN) {
         rest.push(AGAIN.into());
     }

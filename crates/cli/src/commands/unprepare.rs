@@ -12,10 +12,17 @@ pub struct Args {
     /// The schedules
     #[arg(value_name = "SCHEDULE", required = true)]
     schedules: Vec<i64>,
+    /// Do not ask, though the database is one of production
+    #[arg(short, long)]
+    yes: bool,
 }
 
 /// Takes them away, and prints how many each was.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    if !context.may_destroy("take schedules away", args.yes)? {
+        context.print("Ok, nothing has been done.")?;
+        return Ok(Exit::Done.into());
+    }
     let db = context.open().await?;
     let mut all = true;
     for id in args.schedules {

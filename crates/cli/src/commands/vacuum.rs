@@ -28,6 +28,9 @@ pub struct Args {
     /// Only what ended (or, with `--queued`, was queued) so many days ago
     #[arg(long, value_name = "N", default_value_t = 0)]
     days: u32,
+    /// Do not ask, though the database is one of production
+    #[arg(short, long)]
+    yes: bool,
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -51,6 +54,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             return Err(usage("--queued is about tasks", "`rework vacuum --tasks --queued`"));
         }
         _ => {}
+    }
+    let what = if args.workers { "delete workers" } else { "delete tasks" };
+    if !context.may_destroy(what, args.yes)? {
+        context.print("Ok, nothing has been done.")?;
+        return Ok(Exit::Done.into());
     }
     let db = context.open().await?;
     let domain = (!args.all_domains).then_some(args.domain.as_str());
