@@ -46,8 +46,11 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp
     set lock_timeout = '500ms' as $$
 #variable_conflict use_column
 declare
-    now     timestamptz := greatest(clock_timestamp(), complete.after
-        + (1 + (select max(began) from unnest(began_us) as began)) * interval '1 microsecond');
+    clock   timestamptz := clock_timestamp();
+    first   timestamptz := complete.after
+        + (1 + (select max(began) from unnest(began_us) as began)) * interval '1 microsecond';
+    -- A clock that was put back by more than it takes to tell is believed.
+    now     timestamptz := case when first between clock and clock + interval '2 seconds' then first else clock end;
     ended   bigint;
     domain  text;
     hinted  text[] := '{}';
@@ -122,7 +125,7 @@ begin
                                then nextval('rework.position') else t.position end,
                -- 1, 2, 4 … seconds up to an hour, and up to a tenth more, so that what failed together
                -- does not come back together.
-               delayed_until = case when v.next = 'delayed' then now
+               delayed_until = case when v.next = 'delayed' then clock
                    + least(coalesce(v.retry, least(3600, power(2, least(t.attempt - 1, 12))) * 1000 * (1 + random() / 10)), 31536000000)
                    * interval '1 millisecond' else t.delayed_until end,
                started_at = case when v.next in ('queued', 'delayed') then null else v.started_at end,

@@ -50,10 +50,11 @@ language sql set search_path = pg_catalog, rework, pg_temp as $$
 $$;
 
 -- Makes the tasks of instants at which a schedule came due, and moves it on from `was` to `next`.
--- Whoever comes second finds it moved, and does nothing.
+-- Whoever comes second finds it moved, and does nothing. Nobody waits for long for a row that somebody
+-- holds: monitors have other things to do, and come again.
 create function rework.fire(schedule bigint, was timestamptz, instants timestamptz[], next timestamptz)
 returns setof rework.tick
-language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
+language plpgsql set search_path = pg_catalog, rework, pg_temp set lock_timeout = '500ms' as $$
 #variable_conflict use_column
 declare
     overlap  text;

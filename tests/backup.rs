@@ -34,7 +34,8 @@ fn a_restore_closes_what_ran_and_runs_what_waited() {
     place.writes(lost, "holding");
     place.writes(again, "holding");
     let waiting = place.schedule("double", 21);
-    let dump = place.folder().join("dump.sql");
+    let folder = tempfile::tempdir().unwrap();
+    let dump = folder.path().join("dump.sql");
     run(program("pg_dump")
         .args(["--schema=rework", "--no-owner", "-f"])
         .arg(&dump)

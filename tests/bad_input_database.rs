@@ -60,7 +60,7 @@ fn what_names_no_database() {
         each_refused(&place, &dsn, &["does not name a database", "postgres://user:password@"]);
     }
     let call = place.rework(["list-tasks", "--db", "nonsense"]);
-    refused(&place, call, 1, &["`nonsense` does not name a database"]);
+    refused(&place, call, 1, &["`nonsense` is no database", "give a DSN, `postgres://…`"]);
 }
 
 #[test]

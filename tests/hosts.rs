@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::support::installation::{Installation, fixture};
 use crate::support::monitor::Monitor;
+use crate::support::session::Session;
 use crate::support::{processes, scale, wait};
 
 /// Leases of the defaults in full, shorter ones in the sample.
@@ -35,16 +36,20 @@ struct Hosts {
 
 impl Hosts {
     fn new() -> Hosts {
+        let lease = format!("{}s", lease().as_secs());
+        Hosts::with_leases(&lease, &lease)
+    }
+
+    fn with_leases(here: &str, there: &str) -> Hosts {
         let place = Installation::with_fixture();
         let other = format!("{}-b", place.host());
         place
             .rework(["register-operations", "--host", &other])
             .args([fixture().to_str().unwrap()])
             .ok();
-        let lease = format!("{}s", lease().as_secs());
-        let options = ["--domain", "default", "--lease", &lease, "--maxworkers", "2"];
-        let here = place.awaited_monitor(&options);
-        let there = place.unawaited_monitor_on(&other, &options);
+        let options = |lease| ["--domain", "default", "--lease", lease, "--maxworkers", "2"];
+        let here = place.awaited_monitor(&options(here));
+        let there = place.unawaited_monitor_on(&other, &options(there));
         place.until("both monitors are there", || {
             let sql = "select count(*) = 2 from rework.monitor where finished_at is null";
             place.session().one(sql, &[])
@@ -220,4 +225,33 @@ fn placements_of_a_host_that_has_been_gone_for_a_day_are_swept() {
     });
     assert_eq!(swept, ["gone"]);
     drop(monitor);
+}
+
+#[test]
+fn hosts_with_shorter_leases_are_noticed_sooner() {
+    let mut hosts = Hosts::with_leases("20s", "2s");
+    let task = hosts.holds_there("hold");
+    let worker = hosts.worker_pid(task);
+    for pid in [worker, hosts.there.pid()] {
+        processes::signal(pid, Signal::SIGKILL);
+    }
+    hosts.there.exit_code();
+    let ended = hosts.place.ended_within(task, Duration::from_secs(10));
+    assert_eq!((ended.state, ended.reason()), (State::Lost, "host lost"));
+}
+
+#[test]
+fn a_row_that_somebody_holds_keeps_no_other_from_being_closed() {
+    let mut hosts = Hosts::with_leases("2s", "2s");
+    let (held, task) = (hosts.holds_there("hold"), hosts.holds_there("hold"));
+    let session = Session::open(hosts.place.dsn());
+    session.run(&format!("begin; select from rework.task where id = {held} for update"));
+    for pid in [hosts.worker_pid(held), hosts.worker_pid(task), hosts.there.pid()] {
+        processes::signal(pid, Signal::SIGKILL);
+    }
+    hosts.there.exit_code();
+    assert_eq!(hosts.place.ended(task).reason(), "host lost");
+    assert_eq!(hosts.place.task(held).state, State::Running);
+    session.run("rollback");
+    assert_eq!(hosts.place.ended(held).reason(), "host lost");
 }

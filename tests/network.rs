@@ -191,3 +191,50 @@ fn a_backend_that_hangs_delays_nobody_for_longer_than_the_deadline() {
     let runs: i64 = place.session().one("select max(run) from rework.task", &[]);
     assert_eq!(runs, 1);
 }
+
+/// A monitor of this host that reaches its database by a wire, with a task in hand.
+struct OnTheWire {
+    place: Installation,
+    monitor: Monitor,
+    worker: i32,
+    task: i64,
+}
+
+impl OnTheWire {
+    fn new(proxy: &Proxy) -> OnTheWire {
+        let place = Installation::with_fixture();
+        let mut process = place.process();
+        process.env("REWORK_DSN", proxy.dsn(place.dsn()));
+        process.args(["monitor", "--domain", "default", "--maxworkers", "1", "--lease", "2s"]);
+        let monitor = Monitor::start(process, &place.folder().join("wired.stderr"));
+        let task = place.schedule("hold", json!(place.folder().join("gate")));
+        place.writes(task, "holding");
+        let worker: i32 = place.session().one(
+            "select worker.pid from rework.task join rework.worker on worker.id = task.worker",
+            &[],
+        );
+        OnTheWire { place, monitor, worker, task }
+    }
+}
+
+#[test]
+fn who_is_asked_to_end_while_the_database_is_silent_ends() {
+    let proxy = Proxy::to(server::port());
+    let mut wired = OnTheWire::new(&proxy);
+    proxy.set(Mode::BlackHole);
+    wired.place.until("its worker is dead", || !processes::is_alive(wired.worker));
+    wired.monitor.signal(Signal::SIGTERM);
+    assert_eq!(wired.monitor.exit_code(), Some(0), "{}", wired.monitor.said());
+}
+
+#[test]
+fn a_refusal_by_what_stands_between_is_no_word_of_the_server() {
+    let proxy = Proxy::to(server::port());
+    let wired = OnTheWire::new(&proxy);
+    // Nobody listens at its port any more, as when a pooler was stopped.
+    drop(proxy);
+    let refused = Instant::now();
+    wired.place.until("its worker is dead", || !processes::is_alive(wired.worker));
+    assert!(refused.elapsed() < Duration::from_secs(2), "in time: {:?}", refused.elapsed());
+    assert_eq!(wired.place.task(wired.task).state, State::Running, "nobody else is there");
+}

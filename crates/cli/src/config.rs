@@ -81,7 +81,8 @@ impl Config {
         for path in places() {
             match std::fs::read_to_string(&path) {
                 Ok(text) => return Config::read(&text, &path),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => {}
+                // What is not for us is not there for us.
+                Err(error) if is_not_for_us(&error) && !named => {}
                 Err(error) => {
                     return Err(error).with_context(|| format!("cannot read `{}`", path.display()));
                 }
@@ -102,9 +103,9 @@ impl Config {
         let Some(database) = self.databases.get(name) else {
             let names: Vec<&str> = self.databases.keys().map(String::as_str).collect();
             let known = match names.as_slice() {
-                [] => "there is none: put `[databases.NAME]` with `dsn = …` into rework.toml"
+                [] => "give a DSN, `postgres://…`; or put `[databases.NAME]` with `dsn = …` into rework.toml"
                     .to_owned(),
-                names => format!("there are `{}`", names.join("`, `")),
+                names => format!("rework.toml has `{}`", names.join("`, `")),
             };
             return Err(hinted(format!("`{name}` is no database"), known));
         };
@@ -124,6 +125,10 @@ impl Config {
         };
         Ok((dsn, database))
     }
+}
+
+fn is_not_for_us(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied)
 }
 
 impl Monitor {

@@ -68,6 +68,16 @@ impl Db {
         self.within(DEADLINE, self.client.query_typed(sql, params)).await
     }
 
+    /// Rows of a statement that must not take as long as others may.
+    pub async fn query_soon(
+        &self,
+        deadline: Duration,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>> {
+        self.within(deadline.min(DEADLINE), self.client.query_typed(sql, params)).await
+    }
+
     /// The one row of a statement, if there is one.
     pub async fn query_opt(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
         Ok(self.query(sql, params).await?.into_iter().next())

@@ -73,6 +73,8 @@ pub struct Start {
     pub terms: Terms,
     /// Until when it is certain.
     pub until: Moment,
+    /// The way to the database leads through nothing that could refuse in its place.
+    pub direct: bool,
     /// The host's name.
     pub host: String,
     /// The one domain that it serves.
@@ -140,6 +142,8 @@ pub enum FromWorker {
     /// It claimed something since it last said `Idle`. What it holds, the database knows; what of
     /// that has begun, the page.
     Busy,
+    /// It lives by a lease of its own from now on, and leaves when its task has ended.
+    Alone,
     /// It leaves of its own accord; its rows are written.
     Leaving {
         /// Why, in words.

@@ -16,7 +16,7 @@ use crate::{
     tls::Tls,
 };
 
-const DEFAULT_PORT: u16 = 5432;
+pub(crate) const DEFAULT_PORT: u16 = 5432;
 
 /// Options by their names.
 pub(crate) type Settings = BTreeMap<String, String>;
@@ -39,7 +39,14 @@ impl Dsn {
             rest.parse().map_err(|source| Error::BadDsn { dsn: redact(text), source })?;
         let service = ours.remove("service").or_else(|| from("PGSERVICE"));
         let mut defaults = match service {
-            Some(name) => service::find(&name).map_err(bad)?,
+            Some(name) => {
+                let service = service::find(&name).map_err(bad)?;
+                let known = |key: &str| options::VARIABLES.iter().any(|(known, _)| *known == key);
+                if let Some(key) = service.keys().find(|key| !known(key)) {
+                    return Err(bad(format!("`{key}` of the service `{name}` is not known here")));
+                }
+                service
+            }
             None => Settings::new(),
         };
         for (name, variable) in options::VARIABLES {
@@ -47,7 +54,7 @@ impl Dsn {
                 defaults.insert((*name).to_owned(), value);
             }
         }
-        complete(&mut config, &defaults);
+        complete(&mut config, &defaults).map_err(bad)?;
         for (name, value) in defaults {
             if options::OURS.contains(&name.as_str()) {
                 ours.entry(name).or_insert(value);
@@ -59,7 +66,9 @@ impl Dsn {
         {
             config.password(password);
         }
-        let tls = Tls::new(&ours).map_err(bad)?;
+        let remote = |host: &Host| matches!(host, Host::Tcp(_));
+        let remote = !config.get_hostaddrs().is_empty() || config.get_hosts().iter().any(remote);
+        let tls = Tls::new(&ours, remote).map_err(bad)?;
         config.ssl_mode(tls.asked());
         config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(DEADLINE);
         Ok(Dsn { text: text.to_owned(), config, tls })
@@ -94,18 +103,16 @@ impl Dsn {
         match self.config.get_hosts().first() {
             Some(Host::Tcp(host)) => format!("{host}:{port}"),
             Some(Host::Unix(folder)) => format!("{} (port {port})", folder.display()),
-            None => format!("port {port}"),
+            None => match self.config.get_hostaddrs().first() {
+                Some(address) => format!("{address}:{port}"),
+                None => format!("port {port}"),
+            },
         }
     }
 
     /// The database's name.
     pub fn database(&self) -> &str {
         self.config.get_dbname().or_else(|| self.config.get_user()).unwrap_or("postgres")
-    }
-
-    /// Whether it names one server, so that what this one answers is true of the database.
-    pub(crate) fn is_one_server(&self) -> bool {
-        self.config.get_hosts().len().max(self.config.get_hostaddrs().len()) == 1
     }
 
     /// What encrypts its connections.
@@ -126,18 +133,22 @@ impl fmt::Debug for Dsn {
 }
 
 /// What a DSN left out.
-fn complete(config: &mut Config, defaults: &Settings) {
+fn complete(config: &mut Config, defaults: &Settings) -> Result<(), String> {
     let default = |name: &str| defaults.get(name).map(String::as_str);
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        if let Some(address) = default("hostaddr").and_then(|address| address.parse().ok()) {
-            config.hostaddr(address);
+        if let Some(text) = default("hostaddr") {
+            config.hostaddr(text.parse().map_err(|_| format!("`{text}` is no address"))?);
         }
-        config.host(default("host").unwrap_or("localhost"));
+        if let Some(host) = default("host") {
+            config.host(host);
+        } else if config.get_hostaddrs().is_empty() {
+            config.host("localhost");
+        }
     }
     if config.get_ports().is_empty()
-        && let Some(port) = default("port").and_then(|port| port.parse().ok())
+        && let Some(text) = default("port")
     {
-        config.port(port);
+        config.port(text.parse().map_err(|_| format!("`{text}` is no port"))?);
     }
     if config.get_user().is_none()
         && let Some(user) = default("user").map(str::to_owned).or_else(|| from("USER"))
@@ -154,6 +165,7 @@ fn complete(config: &mut Config, defaults: &Settings) {
     {
         config.dbname(database);
     }
+    Ok(())
 }
 
 /// A variable that is set.

@@ -155,7 +155,7 @@ impl Error {
             Some(code) if code.code().starts_with("28") => Error::Denied { place, why },
             Some(code) => {
                 let nobody = *code == SqlState::CANNOT_CONNECT_NOW && starts_or_recovers(&why);
-                Error::Connect { place, why, nobody: nobody && dsn.is_one_server() }
+                Error::Connect { place, why, nobody }
             }
             None if error.to_string().contains("TLS handshake") => Error::Tls { place, why },
             None if why.contains("password missing") => Error::Denied { place, why },
@@ -163,14 +163,9 @@ impl Error {
                 let refused = std::error::Error::source(error)
                     .and_then(|source| source.downcast_ref::<std::io::Error>())
                     .is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused);
-                Error::Connect { place, why, nobody: refused && dsn.is_one_server() }
+                Error::Connect { place, why, nobody: refused }
             }
         }
-    }
-
-    /// The server is there for nobody: whoever was connected is not any more.
-    pub fn is_nobody_served(&self) -> bool {
-        matches!(self, Error::Connect { nobody: true, .. })
     }
 
     /// The database is away, or this connection of it: worth another try on a new one.
@@ -231,7 +226,7 @@ impl Error {
 }
 
 /// In the words of a server that speaks English; of another one it is not known.
-fn starts_or_recovers(why: &str) -> bool {
+pub(crate) fn starts_or_recovers(why: &str) -> bool {
     ["starting up", "in recovery", "not yet accepting"].iter().any(|words| why.contains(words))
 }
 

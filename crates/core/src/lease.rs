@@ -5,8 +5,8 @@
 //! clock of its own, and takes it away by compare-and-set. A worker whose monitor is silent or gone
 //! [goes on alone](line). These three are pure: `step(event, now)` gives what is to be done.
 //!
-//! What makes it safe: with clocks that go up to a tenth wrong, and two seconds for a kill to come
-//! true, 0.8 lengths last no longer than 1.1 lengths of another clock.
+//! What makes it safe: with clocks that go up to a tenth wrong, and a tenth of a length for a kill
+//! to come true, 0.8 lengths last no longer than 1.1 lengths of another clock.
 
 pub mod hold;
 pub mod line;
@@ -63,6 +63,11 @@ impl Terms {
         self.length * 11 / 10
     }
 
+    /// The longest that a statement may take on which a lease depends: another attempt must come in time.
+    pub fn deadline(self) -> Duration {
+        self.length / 4
+    }
+
     /// How often leases are looked at.
     pub fn look_every(self) -> Duration {
         (self.length / 20).min(Duration::from_secs(1))
@@ -108,11 +113,12 @@ pub async fn take(db: &Db, seen: Seen) -> Result<bool> {
 
 /// A busy worker without a monitor makes a lease of its own. None: the lease that it lived by was
 /// taken away, and its runs with it.
-pub async fn adopt(db: &Db, worker: i64, lease: Lease) -> Result<Option<Lease>> {
+pub async fn adopt(db: &Db, worker: i64, lease: Lease, terms: Terms) -> Result<Option<Lease>> {
     let params: [Param<'_>; 3] =
         [(&worker, Type::INT8), (&lease.id, Type::INT8), (&lease.epoch, Type::INT8)];
-    let row = db.query_opt(include_str!("sql/adopt_lease.sql"), &params).await?;
-    Ok(row.map(|row| Lease { id: row.get(0), epoch: row.get(1) }))
+    let sql = include_str!("sql/adopt_lease.sql");
+    let rows = db.query_soon(terms.deadline(), sql, &params).await?;
+    Ok(rows.first().map(|row| Lease { id: row.get(0), epoch: row.get(1) }))
 }
 
 /// A run that is to end, and why.
@@ -125,7 +131,12 @@ pub struct Asked {
 }
 
 /// Renews a worker's own lease, and tells whether the run in hand is to end.
-pub async fn renew_own(db: &Db, lease: Lease, fence: Option<Fence>) -> Result<Option<Asked>> {
+pub async fn renew_own(
+    db: &Db,
+    lease: Lease,
+    terms: Terms,
+    fence: Option<Fence>,
+) -> Result<Option<Asked>> {
     let (task, run) = (fence.map(|fence| fence.task), fence.map(|fence| fence.run));
     let params: [Param<'_>; 4] = [
         (&lease.id, Type::INT8),
@@ -133,8 +144,9 @@ pub async fn renew_own(db: &Db, lease: Lease, fence: Option<Fence>) -> Result<Op
         (&task, Type::INT8),
         (&run, Type::INT8),
     ];
-    let row = db.query_opt(include_str!("sql/renew_own.sql"), &params).await?;
-    let reason: Option<String> = row.ok_or(Error::LeaseLost)?.get(0);
+    let sql = include_str!("sql/renew_own.sql");
+    let rows = db.query_soon(terms.deadline(), sql, &params).await?;
+    let reason: Option<String> = rows.first().ok_or(Error::LeaseLost)?.get(0);
     Ok(fence.zip(reason).map(|(fence, reason)| Asked { fence, reason }))
 }
 

@@ -6,6 +6,7 @@
 pub mod abort_task;
 pub mod arguments;
 pub mod ask_worker;
+mod away;
 pub mod claim;
 pub mod complete;
 pub mod connect;

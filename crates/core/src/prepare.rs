@@ -123,8 +123,7 @@ pub async fn prepare(
     ];
     let asking = client.query_typed_one(include_str!("sql/prepare.sql"), &params);
     let row = within_deadline(asking).await?;
-    let next_at = if schedule.paused { None } else { row.get(1) };
-    Ok(Prepared { id: row.get(0), next_at })
+    Ok(Prepared { id: row.get(0), next_at: row.get(1) })
 }
 
 /// Equal inputs have equal texts, however they are written.

@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 use crate::{
     complete::{Completion, Outcome, Recorded, complete},
     connect::Db,
-    error::Result,
+    error::{Error, Result},
     report, worker,
 };
 
@@ -20,26 +20,43 @@ pub struct Swept {
     pub monitors: Vec<(i64, String)>,
     /// Ends of runs: (task, what became of it).
     pub ends: Vec<(i64, Recorded)>,
+    /// Workers that are left for the next time, and why.
+    pub left: Vec<(i64, Error)>,
 }
 
 /// Records the ends of all who lived by a lease that was taken away.
 pub async fn sweep(db: &Db) -> Result<Swept> {
     let mut swept = Swept::default();
     for row in db.query(include_str!("sql/taken_workers.sql"), &[]).await? {
-        let id: i64 = row.get(0);
-        let open = worker::open_runs(db, id).await?;
-        let ends: Vec<Completion> = open
-            .iter()
-            .map(|open| Completion::new(open.fence, Outcome::Lost, Some(HOST_LOST.to_owned())))
-            .collect();
-        if !ends.is_empty() {
-            let recorded = complete(db, &ends, None).await?;
-            swept.ends.extend(ends.iter().map(|end| end.fence.task).zip(recorded));
+        let worker: i64 = row.get(0);
+        match sweep_worker(db, worker, &mut swept).await {
+            Ok(()) => {}
+            Err(error) if error.is_connection() => return Err(error),
+            // One that somebody holds in a transaction keeps no other: it is swept later.
+            Err(error) => swept.left.push((worker, error)),
         }
-        report::leave(db, id, HOST_LOST).await?;
     }
     let params = [(&HOST_LOST as _, Type::TEXT)];
     let rows = db.query(include_str!("sql/finish_taken_monitors.sql"), &params).await?;
     swept.monitors = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     Ok(swept)
+}
+
+/// Each of its runs by itself: somebody may hold the row of one.
+async fn sweep_worker(db: &Db, worker: i64, swept: &mut Swept) -> Result<()> {
+    let mut failed = None;
+    for open in worker::open_runs(db, worker).await? {
+        let end = Completion::new(open.fence, Outcome::Lost, Some(HOST_LOST.to_owned()));
+        match complete(db, &[end], None).await {
+            Ok(recorded) => {
+                swept.ends.extend(recorded.into_iter().map(|recorded| (open.fence.task, recorded)));
+            }
+            Err(error) if error.is_connection() => return Err(error),
+            Err(error) => failed = Some(error),
+        }
+    }
+    match failed {
+        Some(error) => Err(error),
+        None => report::leave(db, worker, HOST_LOST).await,
+    }
 }

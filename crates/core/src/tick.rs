@@ -11,7 +11,7 @@ use tokio_postgres::{
 
 use crate::{
     connect::{Db, Param},
-    error::Result,
+    error::{Error, Result},
     lease::{Lease, Seen, Terms},
 };
 
@@ -22,6 +22,8 @@ pub struct Ask {
     pub monitor: i64,
     /// Its lease.
     pub lease: Lease,
+    /// How long that is.
+    pub terms: Terms,
     /// It is time to renew that.
     pub renew: bool,
     /// The domains of which it wants to hear; none: they stay as they are.
@@ -157,17 +159,18 @@ pub async fn tick(db: &Db, ask: &Ask) -> Result<Answer> {
         (&ask.fires, Type::TEXT_ARRAY),
         (&ask.watches, Type::BOOL),
     ];
-    let row = db.query_one(include_str!("sql/tick.sql"), &params).await?;
+    let rows = db.query_soon(ask.terms.deadline(), include_str!("sql/tick.sql"), &params).await?;
+    let row = rows.first().ok_or(Error::NoRow)?;
     Ok(Answer {
         held: row.get(0),
         promoted: row.get(1),
-        aborts: list(&row, 3)?,
-        asked: list(&row, 4)?,
-        waiting: list(&row, 5)?,
+        aborts: list(row, 3)?,
+        asked: list(row, 4)?,
+        waiting: list(row, 5)?,
         stray: row.get(6),
         found: row.get(7),
         fires: row.get(8),
-        leases: list::<LeaseRow>(&row, 9)?.into_iter().map(LeaseRow::read).collect(),
+        leases: list::<LeaseRow>(row, 9)?.into_iter().map(LeaseRow::read).collect(),
         swept: row.get(10),
     })
 }

@@ -43,7 +43,8 @@ enum Mode {
 const SYSTEM: &str = "system";
 
 impl Tls {
-    pub(crate) fn new(settings: &Settings) -> Result<Tls, String> {
+    /// `remote`: not by a socket of this machine, where nobody listens in.
+    pub(crate) fn new(settings: &Settings, remote: bool) -> Result<Tls, String> {
         let path = |name: &str| settings.get(name).map(PathBuf::from);
         let root = path("sslrootcert");
         let system = root.as_deref() == Some(Path::new(SYSTEM));
@@ -64,6 +65,7 @@ impl Tls {
         if system && mode != Mode::VerifyFull {
             return Err("`sslrootcert=system` needs `sslmode=verify-full`".to_owned());
         }
+        let mode = if remote { mode } else { Mode::Disable };
         Ok(Tls { mode, root, certificate: path("sslcert"), key: path("sslkey") })
     }
 
@@ -97,6 +99,9 @@ impl Tls {
         &self,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ServerCertVerifier>, String> {
+        if self.mode == Mode::Disable {
+            return Ok(Arc::new(Trusting(Arc::clone(provider))));
+        }
         let roots = self.roots()?;
         // As `psql`: a file of roots is there to be used.
         let by_name = match (self.mode, &roots) {
@@ -133,6 +138,9 @@ impl Tls {
     }
 
     fn client_certificate(&self) -> Result<Option<Identity>, String> {
+        if self.mode == Mode::Disable {
+            return Ok(None);
+        }
         let certificate = named_or_usual(self.certificate.as_deref(), "postgresql.crt");
         let key = named_or_usual(self.key.as_deref(), "postgresql.key");
         let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! The workers that earlier monitors of the host have left behind: busy ones finish their task
 //! under a lease of their own and are watched; those that are gone are recorded at once.
 
-use rework_core::{error::Result, lease, worker::Left};
+use rework_core::worker::Left;
 use rework_process::{Exit, Identity, Watch};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -11,37 +11,28 @@ use tokio::{
 use crate::{
     attend::{self, Hand, Order},
     close::Remains,
-    link::Link,
     run::Message,
-    twin::{self, Verdict},
+    twin,
 };
 
-/// Watches one that lives, and reports one that is gone.
-pub(crate) fn take_over(left: Left, own: &Identity, link: &Link, inbox: &UnboundedSender<Message>) {
+/// Watches one that lives, and reports one that is gone, or never lived.
+pub(crate) fn take_over(left: Left, inbox: &UnboundedSender<Message>) {
     let (orders, ordered) = unbounded_channel();
     let identity = left.process.as_ref().map(twin::identity);
-    let here = left.place == (own.boot_id.clone(), own.pid_ns.clone());
-    let pid = identity.as_ref().filter(|_| here).map(|identity| identity.pid);
-    let hand = Hand { orders, pid };
+    let hand = Hand { orders, pid: identity.as_ref().map(|identity| identity.pid) };
     let (worker, domain) = (left.id, left.domain.clone());
     let _ = inbox.send(Message::Adopted { worker, domain, hand });
-    let link = link.clone();
     let inbox = inbox.clone();
     spawn_local(async move {
         let exit = match identity {
-            Some(identity) if here => until_dead(&identity, ordered).await,
-            Some(_) if left.alone => {
-                until_lease_is_dead(&link, left.seen).await;
-                None
-            }
-            // Its monitor's lease is dead, and so is whatever lived by it; or it never lived.
-            _ => None,
+            Some(identity) => until_dead(&identity, ordered).await,
+            None => None,
         };
         let _ = inbox.send(Message::Ended {
             worker: left.id,
             exit,
             last_words: String::new(),
-            remains: Remains::of_left(&left, here),
+            remains: Remains::of_left(&left),
         });
     });
 }
@@ -71,29 +62,6 @@ async fn until_dead(identity: &Identity, mut ordered: UnboundedReceiver<Order>) 
             Some(order) = ordered.recv() => if matches!(order, Order::Kill) {
                 attend::strike(watch.signal(nix::sys::signal::Signal::SIGKILL), identity.pid);
             },
-        }
-    }
-}
-
-/// One that lives elsewhere under a lease of its own: as long as that moves.
-async fn until_lease_is_dead(link: &Link, mut seen: lease::Seen) {
-    loop {
-        let dead = link.persist("watch the lease of a worker", async |db| -> Result<bool> {
-            match twin::dead(db, seen).await? {
-                Verdict::Dead(dead) => lease::take(db, dead).await,
-                Verdict::Taken => Ok(true),
-                Verdict::Alive => Ok(false),
-            }
-        });
-        if dead.await {
-            return;
-        }
-        let now = link.persist("look at the lease of a worker", async |db| {
-            lease::see(db, seen.lease.id).await
-        });
-        match now.await {
-            Some((now, _)) => seen = now,
-            None => return,
         }
     }
 }

@@ -33,25 +33,25 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Remains {
     /// Names its trees.
     mark: Uuid,
-    /// How they were held; none: they were where we cannot look.
-    containment: Option<Containment>,
+    /// How they were held.
+    containment: Containment,
     pub(crate) begun: Begun,
 }
 
 impl Remains {
     /// Of a worker that we started.
     pub(crate) fn of_ours(mark: Uuid, containment: Containment) -> Remains {
-        Remains { mark, containment: Some(containment), begun: Begun::Unknown }
+        Remains { mark, containment, begun: Begun::Unknown }
     }
 
-    /// Of a worker that an earlier monitor has left, `here` or elsewhere.
-    pub(crate) fn of_left(left: &Left, here: bool) -> Remains {
+    /// Of a worker that an earlier monitor has left.
+    pub(crate) fn of_left(left: &Left) -> Remains {
         let memory = match &left.memory_cgroup {
             Some(folder) => MemoryRung::CgroupV1(folder.clone()),
             None => MemoryRung::Sampled,
         };
         let containment = Containment::from_parts(left.cgroup.clone(), memory);
-        Remains { mark: left.mark, containment: here.then_some(containment), begun: Begun::Unknown }
+        Remains { mark: left.mark, containment, begun: Begun::Unknown }
     }
 }
 
@@ -63,9 +63,9 @@ pub(crate) async fn close(
     closing: Closing,
     inbox: UnboundedSender<Message>,
 ) {
-    if let Some(containment) = remains.containment.as_ref().filter(|_| closing.sweep) {
+    if closing.sweep {
         let mark = remains.mark.to_string();
-        while let Err(unkillable) = sweep(containment, &mark, PATIENCE).await {
+        while let Err(unkillable) = sweep(&remains.containment, &mark, PATIENCE).await {
             tracing::error!("worker {worker} has left processes: {unkillable}");
             note_unkillable(&link, worker, &unkillable).await;
             sleep(RETRY).await;

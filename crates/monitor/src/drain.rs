@@ -12,7 +12,7 @@ use crate::{
     closing::{MONITOR_EXIT, Sentence, signal_words},
     event::{Action, Finish, RELOAD},
     state::State,
-    worker::{Doing, Origin, Worker},
+    worker::{Doing, Worker},
 };
 
 /// From the abort of what runs to the killing of who has not left: more than the usual grace of an
@@ -38,6 +38,8 @@ const WORD: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Drain {
     finish: Finish,
+    /// Somebody asked for the end of the monitor, whatever else befell it.
+    ends: bool,
     phase: Phase,
     /// When the next phase begins; none: not by itself.
     until: Option<Instant>,
@@ -69,6 +71,11 @@ impl Drain {
         matches!(self.phase, Phase::Now { .. })
     }
 
+    /// Whether a monitor of the same options is to take this one's place at once.
+    pub(crate) fn leads_back(&self) -> bool {
+        !self.ends
+    }
+
     /// Nothing lives by the monitor's lease any more.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.finish, Finish::LeaseLost | Finish::LeaseOver)
@@ -76,13 +83,8 @@ impl Drain {
 
     /// It ends only when this worker has ended.
     fn awaits(&self, worker: &Worker) -> bool {
-        match worker.origin {
-            _ if self.phase == Phase::Reload => false,
-            Origin::Ours => true,
-            // It lives by a lease of its own, and that was not taken away.
-            Origin::Left => matches!(self.finish, Finish::Asked(_)),
-            Origin::LeftElsewhere => false,
-        }
+        // What lives by a lease of its own goes on where that of the monitor is not certain any more.
+        self.phase != Phase::Reload && !(worker.alone && self.is_over())
     }
 
     fn sentence(&self) -> Sentence {
@@ -114,6 +116,7 @@ impl State {
         self.drain.take_if(|drain| drain.phase == Phase::Reload);
         if let Some(drain) = &mut self.drain {
             tracing::info!("{} again: no more waiting", signal_words(signal));
+            drain.ends = true;
             if drain.hurries() {
                 self.give_up();
                 return;
@@ -129,6 +132,7 @@ impl State {
             let (finish, phase) = (Finish::Asked(signal), Phase::Reload);
             self.drain = Some(Drain {
                 finish,
+                ends: false,
                 phase,
                 until: Some(now + RELOAD_PATIENCE),
                 next_word: now + WORD,
@@ -138,6 +142,7 @@ impl State {
         }
         let drain = Drain {
             finish: Finish::Asked(signal),
+            ends: true,
             phase: Phase::Grace,
             until: self.grace.map(|grace| now + grace),
             next_word: now,
@@ -162,13 +167,14 @@ impl State {
 
     /// Kills all that lives by the lease, and leaves.
     pub(crate) fn lose(&mut self, finish: Finish, now: Instant) {
-        let hurried = self.drain.take().filter(Drain::hurries);
-        let (phase, until) = match hurried {
+        let before = self.drain.take();
+        let ends = before.as_ref().is_some_and(|drain| drain.ends);
+        let (phase, until) = match before.filter(Drain::hurries) {
             Some(drain) => (drain.phase, drain.until),
             None => (Phase::Kill, Some(now + RECORD_PATIENCE)),
         };
         let next_word = now + RECORD_PATIENCE;
-        self.drain = Some(Drain { finish, phase, until, next_word });
+        self.drain = Some(Drain { finish, ends, phase, until, next_word });
         self.kill_all();
     }
 

@@ -113,9 +113,9 @@ impl Effects {
                 let fire = async move |db: &Db| errand::fire_schedules(db, &domains).await;
                 self.firing.begin("fire schedules", self.link.now(), fire);
             }
-            Action::TakeLease(seen) => {
-                let take = async move |db: &Db| errand::take_lease(db, seen).await;
-                self.taking.begin("take a lease away", self.link.now(), take);
+            Action::TakeLeases(dead) => {
+                let take = async move |db: &Db| errand::take_leases(db, &dead).await;
+                self.taking.begin("take leases away", self.link.now(), take);
             }
             Action::Sweep => {
                 let sweep = async |db: &Db| errand::sweep_up(db).await;
@@ -156,6 +156,7 @@ impl Effects {
         let ask = Ask {
             monitor: self.seat.monitor,
             lease: self.seat.lease,
+            terms: self.options.lease,
             renew: renewed,
             wants: question.wants,
             workers: question.workers,

@@ -52,13 +52,16 @@ pub(crate) async fn fire_schedules(db: &Db, domains: &[String]) -> Result<()> {
     .await
 }
 
-/// Takes a dead lease away, and sweeps after it.
-pub(crate) async fn take_lease(db: &Db, seen: Seen) -> Result<()> {
-    if lease::take(db, seen).await? {
-        tracing::warn!("lease {} has not moved for too long: it is taken away", seen.lease.id);
-        sweep_up(db).await?;
+/// Takes dead leases away, and sweeps after them.
+pub(crate) async fn take_leases(db: &Db, dead: &[Seen]) -> Result<()> {
+    let mut taken = 0;
+    for seen in dead {
+        if lease::take(db, *seen).await? {
+            tracing::warn!("lease {} has not moved for too long: it is taken away", seen.lease.id);
+            taken += 1;
+        }
     }
-    Ok(())
+    if taken > 0 { sweep_up(db).await } else { Ok(()) }
 }
 
 /// Records the ends of those whose lease was taken away.
@@ -66,6 +69,9 @@ pub(crate) async fn sweep_up(db: &Db) -> Result<()> {
     let swept = sweep(db).await?;
     for (id, host) in swept.monitors {
         tracing::warn!("monitor {id} on {host} is taken for dead");
+    }
+    for (worker, error) in swept.left {
+        tracing::warn!("what worker {worker} had is closed later: {error}");
     }
     for (task, recorded) in swept.ends {
         match recorded {

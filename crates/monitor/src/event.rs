@@ -32,8 +32,6 @@ pub(crate) enum Event {
     Adopted {
         worker: i64,
         domain: String,
-        /// It can be killed from here.
-        in_reach: bool,
     },
     /// A worker said something.
     Said(i64, FromWorker),
@@ -121,8 +119,8 @@ pub(crate) enum Action {
     Fire(Vec<String>),
     /// Let the kernel kill this process at that moment, or not at all.
     Arm(Option<Moment>),
-    /// Take a lease away, if it has not moved.
-    TakeLease(Seen),
+    /// Take leases away, where they have not moved.
+    TakeLeases(Vec<Seen>),
     /// Record the ends of those whose lease was taken away.
     Sweep,
     /// Serve these domains too.
@@ -140,14 +138,4 @@ pub(crate) enum Finish {
     LeaseLost,
     /// Others may soon have its runs: the database was silent for too long.
     LeaseOver,
-}
-
-impl Finish {
-    /// Whether a monitor of the same options is to take this one's place at once.
-    pub(crate) fn leads_back(&self) -> bool {
-        match self {
-            Finish::Asked(signal) => *signal == RELOAD,
-            Finish::LeaseLost | Finish::LeaseOver => true,
-        }
-    }
 }

@@ -23,6 +23,7 @@ pub(crate) async fn leave(
     effects: &Effects,
     finish: &Finish,
     hurries: bool,
+    again: bool,
     messages: &mut UnboundedReceiver<Message>,
 ) -> Ended {
     let id = effects.seat.monitor;
@@ -42,7 +43,7 @@ pub(crate) async fn leave(
         }
     }
     tracing::info!("monitor {id} ended: {reason}");
-    Ended { reason, again: finish.leads_back() }
+    Ended { reason, again }
 }
 
 async fn signal(messages: &mut UnboundedReceiver<Message>) {

@@ -7,6 +7,7 @@
 
 mod adopt;
 mod attend;
+mod begin;
 mod chores;
 mod close;
 mod closing;

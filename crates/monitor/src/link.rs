@@ -2,6 +2,7 @@
 //! takes it as it is now, or waits for it.
 
 use std::{
+    cell::Cell,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -9,7 +10,6 @@ use std::{
 use rework_core::{
     connect::{Db, Dsn},
     error::{Error, Result},
-    lease::Moment,
 };
 use rework_process::boot_time;
 use tokio::{
@@ -33,7 +33,10 @@ const LAST_REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// The connection, as long as the monitor lives.
 #[derive(Debug, Clone)]
-pub(crate) struct Link(watch::Receiver<Option<Rc<Db>>>);
+pub(crate) struct Link {
+    db: watch::Receiver<Option<Rc<Db>>>,
+    direct: Rc<Cell<bool>>,
+}
 
 impl Link {
     /// Connects now and ever again. What is notified goes to `inbox`: what this line hears, or that to
@@ -47,15 +50,24 @@ impl Link {
         let (sender, receiver) = watch::channel(None);
         let listens = direct.is_none();
         if let Some(direct) = direct {
-            tokio::task::spawn_local(hear(direct, format!("{who} (notifications)"), inbox.clone()));
+            let who = format!("{who} (notifications)");
+            let line = Line { dsn: direct, listens: true, who, direct: Rc::default() };
+            tokio::task::spawn_local(hear(line, inbox.clone()));
         }
-        tokio::task::spawn_local(keep(dsn, listens, who, sender, inbox));
-        Link(receiver)
+        let line = Line { dsn, listens, who, direct: Rc::default() };
+        let direct = Rc::clone(&line.direct);
+        tokio::task::spawn_local(keep(line, sender, inbox));
+        Link { db: receiver, direct }
     }
 
     /// The connection, if there is one now.
     pub(crate) fn now(&self) -> Option<Rc<Db>> {
-        self.0.borrow().clone().filter(|db| !db.is_closed())
+        self.db.borrow().clone().filter(|db| !db.is_closed())
+    }
+
+    /// Whether it leads to the server itself, so that what refuses us is the server.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.direct.get()
     }
 
     /// Does it, again and again, until it is done: the database may be away for long, and what it
@@ -77,7 +89,7 @@ impl Link {
     }
 
     async fn up(&self) -> Rc<Db> {
-        let mut changes = self.0.clone();
+        let mut changes = self.db.clone();
         loop {
             if let Some(db) = self.now() {
                 return db;
@@ -90,13 +102,46 @@ impl Link {
     }
 }
 
-/// Listens on a line of its own. What it tells of the server is evidence, which a pooler's words are not.
-async fn hear(dsn: Dsn, who: String, inbox: UnboundedSender<Message>) {
+/// How the database is reached.
+struct Line {
+    dsn: Dsn,
+    listens: bool,
+    who: String,
+    /// It led to the server itself when it was there last.
+    direct: Rc<Cell<bool>>,
+}
+
+impl Line {
+    async fn connect(&self) -> Result<(Db, UnboundedReceiver<(String, String)>)> {
+        let (db, notices) = Db::connect_listening(&self.dsn, &self.who).await?;
+        if self.listens {
+            db.execute_script("listen rework").await?;
+        }
+        self.direct.set(db.is_direct(&self.dsn).await?);
+        Ok((db, notices))
+    }
+
+    /// Whether what an attempt met is evidence that nobody is served.
+    async fn serves_nobody(&self, error: &Error) -> bool {
+        self.direct.get() && self.dsn.serves_nobody(error).await
+    }
+}
+
+/// Listens on a line of its own.
+async fn hear(line: Line, inbox: UnboundedSender<Message>) {
     while !inbox.is_closed() {
         let asked_at = boot_time();
-        match connect(&dsn, &who, true).await {
-            Ok((_db, mut notices)) => pass_on(&mut notices, &inbox).await,
-            Err(error) => say_if_nobody_is_served(&error, asked_at, &inbox),
+        match line.connect().await {
+            Ok((_db, mut notices)) => {
+                let _ = inbox.send(Message::Event(Event::Back));
+                pass_on(&mut notices, &inbox).await;
+                // Whatever ended it may have ended more than this line.
+                let _ = inbox.send(Message::Event(Event::Back));
+            }
+            Err(error) if line.serves_nobody(&error).await => {
+                let _ = inbox.send(Message::Event(Event::Away { asked_at }));
+            }
+            Err(error) => tracing::debug!("nothing is notified now: {error}"),
         }
         sleep(LAST_PAUSE).await;
     }
@@ -113,52 +158,28 @@ async fn pass_on(
     }
 }
 
-fn say_if_nobody_is_served(error: &Error, asked_at: Moment, inbox: &UnboundedSender<Message>) {
-    if error.is_nobody_served() {
-        let _ = inbox.send(Message::Event(Event::Away { asked_at }));
-    }
-}
-
-async fn keep(
-    dsn: Dsn,
-    listens: bool,
-    who: String,
-    sender: watch::Sender<Option<Rc<Db>>>,
-    inbox: UnboundedSender<Message>,
-) {
+async fn keep(line: Line, sender: watch::Sender<Option<Rc<Db>>>, inbox: UnboundedSender<Message>) {
     let mut away = Away::default();
     while !inbox.is_closed() {
         let asked_at = boot_time();
-        match connect(&dsn, &who, listens).await {
+        match line.connect().await {
             Ok((db, mut notices)) => {
-                away.is_back(&dsn);
+                away.is_back(&line.dsn);
                 let _ = sender.send(Some(Rc::new(db)));
                 let _ = inbox.send(Message::Event(Event::Back));
                 pass_on(&mut notices, &inbox).await;
                 let _ = sender.send(None);
-                away.begins(&dsn, None);
+                away.begins(&line.dsn, None);
             }
             Err(error) => {
-                if listens {
-                    say_if_nobody_is_served(&error, asked_at, &inbox);
+                if line.serves_nobody(&error).await {
+                    let _ = inbox.send(Message::Event(Event::Away { asked_at }));
                 }
-                away.begins(&dsn, Some(&error));
+                away.begins(&line.dsn, Some(&error));
             }
         }
         sleep(away.pause()).await;
     }
-}
-
-async fn connect(
-    dsn: &Dsn,
-    who: &str,
-    listens: bool,
-) -> Result<(Db, UnboundedReceiver<(String, String)>)> {
-    let (db, notices) = Db::connect_listening(dsn, who).await?;
-    if listens {
-        db.execute_script("listen rework").await?;
-    }
-    Ok((db, notices))
 }
 
 /// Since when the database has been away; said once, not at every attempt.

@@ -1,16 +1,8 @@
 //! The monitor's life: it takes its place, takes over what earlier monitors have left, and then
 //! turns what happens into actions until it is to end.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Instant};
 
-use rework_core::{
-    connect::Db,
-    monitor::{Beginning, Process},
-    partition, schema, worker,
-};
 use rework_process::{
     Containment, Exit, Identity, SelfKill, become_subreaper, boot_time, reap_adopted,
 };
@@ -18,12 +10,13 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::{LocalSet, spawn_local},
-    time::{sleep, sleep_until},
+    time::sleep_until,
 };
 
 use crate::{
     adopt,
     attend::Hand,
+    begin::{begin, beginning, say_hello},
     chores::Chores,
     close::Remains,
     closing::signal_words,
@@ -41,11 +34,7 @@ use crate::{
     spawn::Nursery,
     state::State,
     tenure::Tenure,
-    twin::{Seat, take_seat},
 };
-
-/// Between two attempts to reach a database that is away at the beginning.
-const AWAY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What reaches the loop: events, some with what only [`Effects`] can hold.
 #[derive(Debug)]
@@ -82,19 +71,14 @@ async fn live(options: Options) -> Result<Ended, Error> {
         let bound = health.serve(address).await;
         bound.map_err(|source| Error::Listen { address, source })?;
     }
-    let mut db = open(&options).await?;
-    if let Err(error) = partition::ensure(&db).await {
-        tracing::warn!("partitions for the log cannot be made: {error}");
-    }
     let new = beginning(&options, &own, &containment);
-    let seat = tokio::select! {
-        seat = take_seat(&mut db, &new, &own) => seat?,
+    let begun = tokio::select! {
+        begun = begin(&options, &new, &own) => begun?,
         signal = next_signal(&mut terminate) => {
             return Ok(Ended { reason: signal_words(signal), again: signal == RELOAD });
         }
     };
-    let left = worker::left(&db, &options.host).await?;
-    drop(db);
+    let (seat, left) = begun;
     say_hello(&options, &seat, &containment);
     let (inbox, messages) = unbounded_channel();
     spawn_local(pass_on_signals(terminate, inbox.clone()));
@@ -102,23 +86,11 @@ async fn live(options: Options) -> Result<Ended, Error> {
     let link = Link::keep(options.dsn.clone(), options.listen_dsn.clone(), who, inbox.clone());
     let nursery = Nursery::new(&options, &seat, &own, containment);
     for left in left {
-        adopt::take_over(left, &own, &link, &inbox);
+        adopt::take_over(left, &inbox);
     }
     let self_kill = SelfKill::new().map_err(system("the kernel gives no timer"))?;
     let effects = Effects::new(options, seat, link, nursery, inbox, self_kill);
     Ok(turn(effects, messages, &health).await)
-}
-
-async fn open(options: &Options) -> Result<Db, Error> {
-    loop {
-        match schema::open(&options.dsn, "rework monitor").await {
-            Err(error) if options.patient && error.is_connection() => {
-                tracing::debug!("the database is away: {error}");
-                sleep(AWAY_PAUSE).await;
-            }
-            opened => return Ok(opened?),
-        }
-    }
 }
 
 /// The loop.
@@ -170,7 +142,8 @@ async fn turn(
                 Action::Look => pace.hint(),
                 Action::Finish(finish) => {
                     let hurries = state.drain.as_ref().is_some_and(Drain::hurries);
-                    return leave(&effects, &finish, hurries, &mut messages).await;
+                    let again = state.drain.as_ref().is_some_and(Drain::leads_back);
+                    return leave(&effects, &finish, hurries, again, &mut messages).await;
                 }
                 action => effects.perform(action),
             }
@@ -202,54 +175,14 @@ fn unpack(message: Message, effects: &mut Effects, pace: &mut Pace, now: Instant
             Event::Born { worker, domain }
         }
         Message::Adopted { worker, domain, hand } => {
-            let in_reach = hand.pid.is_some();
             effects.take_hand(worker, hand);
-            Event::Adopted { worker, domain, in_reach }
+            Event::Adopted { worker, domain }
         }
         Message::Ended { worker, exit, last_words, remains } => {
             effects.take_remains(worker, remains, now);
             Event::Ended { worker, exit, last_words }
         }
     }
-}
-
-fn beginning(options: &Options, own: &Identity, containment: &Containment) -> Beginning {
-    Beginning {
-        host: options.host.clone(),
-        process: Process {
-            boot_id: own.boot_id.clone(),
-            pid_ns: own.pid_ns.clone(),
-            pid: own.pid,
-            pid_start: own.start,
-        },
-        domains: options.domains.clone(),
-        capabilities: options.capabilities.clone(),
-        options: options.to_json(),
-        containment: containment.name().to_owned(),
-        memory: containment.memory.name().to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        terms: options.lease,
-    }
-}
-
-/// `monitor 3 on alpha: domains default, images; 2-4 workers each; containment cgroup, memory cgroup1`.
-fn say_hello(options: &Options, seat: &Seat, containment: &Containment) {
-    let domains = match seat.domains.as_slice() {
-        [] => "no operation is registered for this host yet".to_owned(),
-        [one] => format!("domain {one}"),
-        several => format!("domains {}", several.join(", ")),
-    };
-    let workers = match options.bounds() {
-        (min, max) if min == max => format!("{max}"),
-        (min, max) => format!("{min}-{max}"),
-    };
-    let (id, host) = (seat.monitor, &options.host);
-    service::ready(&format!("monitor {id} on {host}: {domains}"));
-    let (held, memory) = (containment.name(), containment.memory.name());
-    tracing::info!(
-        "monitor {id} on {host}: {domains}; {workers} workers each; containment {held}, \
-         memory {memory}"
-    );
 }
 
 fn signals() -> io::Result<[(i32, Signal); 3]> {

@@ -79,6 +79,7 @@ impl Nursery {
                 worker: 0,
                 lease: seat.lease.id,
                 epoch: seat.lease.epoch,
+                direct: false,
                 terms: options.lease,
                 until: Moment::ZERO,
                 host: options.host.clone(),
@@ -102,9 +103,10 @@ impl Nursery {
         self.until.set(until);
     }
 
-    fn start(&self, created: Created, domain: &str) -> ToWorker {
+    fn start(&self, created: Created, domain: &str, direct: bool) -> ToWorker {
         ToWorker::Start(Box::new(Start {
             worker: created.id,
+            direct,
             until: self.until.get(),
             domain: domain.to_owned(),
             mark: created.mark.to_string(),
@@ -173,7 +175,7 @@ pub(crate) async fn spawn(
             unborn(1, false);
             continue;
         }
-        tell(created.id, &mut newborn.control, &nursery.start(created, &domain));
+        tell(created.id, &mut newborn.control, &nursery.start(created, &domain, link.is_direct()));
         let pid = newborn.child.pid();
         tracing::info!("worker {} of domain {domain} started, pid {pid}", created.id);
         let (orders, ordered) = unbounded_channel();

@@ -82,9 +82,8 @@ impl State {
         match event {
             Event::Born { worker, domain } => self.born(worker, domain, now),
             Event::Unborn { domain, count, refused } => self.unborn(&domain, count, refused, now),
-            Event::Adopted { worker, domain, in_reach } => {
-                let origin = if in_reach { Origin::Left } else { Origin::LeftElsewhere };
-                self.workers.insert(worker, Worker::new(domain, now, origin));
+            Event::Adopted { worker, domain } => {
+                self.workers.insert(worker, Worker::new(domain, now, Origin::Left));
             }
             Event::Said(worker, message) => self.said(worker, message),
             Event::Ended { worker, exit, last_words } => {
@@ -208,6 +207,12 @@ impl State {
             FromWorker::Busy => {
                 self.claimed(id);
                 self.is_busy(id);
+            }
+            FromWorker::Alone => {
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.alone = true;
+                    worker.retired = true;
+                }
             }
             FromWorker::Leaving { reason } => self.does(id, Doing::Leaving(reason)),
         }

@@ -28,7 +28,7 @@ pub(crate) struct Tenure {
 impl Tenure {
     /// By a lease that was made by a statement sent at this moment.
     pub(crate) fn new(terms: Terms, sent_at: Moment) -> Tenure {
-        Tenure { terms, hold: Hold::new(terms, sent_at), watch: Watch::default() }
+        Tenure { terms, hold: Hold::new(terms, sent_at), watch: Watch::new(terms.look_every()) }
     }
 
     /// A little before the lease is not certain any more: time to kill what lives by it.
@@ -53,7 +53,9 @@ impl State {
             let leases = answer.leases.clone();
             let looked = watch::Event::Looked { sent_at, leases };
             let dead = self.tenure.watch.step(looked, now);
-            self.actions.extend(dead.into_iter().map(Action::TakeLease));
+            if !dead.is_empty() {
+                self.actions.push(Action::TakeLeases(dead));
+            }
             if answer.swept {
                 self.actions.push(Action::Sweep);
             }

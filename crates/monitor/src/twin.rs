@@ -8,7 +8,7 @@ use rework_core::{
     connect::Db,
     error::Result as Answered,
     lease::{
-        self, Lease, Moment, Seen,
+        self, Lease, Moment, Seen, Terms,
         watch::{self, Watch},
     },
     monitor::{self, Beginning, Begun, Gone, Process, Standing},
@@ -112,7 +112,7 @@ async fn watch(db: &Db, other: Standing, host: &str) -> Result<Gone, Error> {
 /// Waits for the verdict on a lease: as it stood when it was found dead, or none if it moved or is
 /// not there any more.
 pub(crate) async fn dead(db: &Db, seen: Seen) -> Answered<Verdict> {
-    let mut watch = Watch::default();
+    let mut watch = Watch::new(Terms::default().look_every());
     loop {
         let sent_at = boot_time();
         let Some((found, terms)) = lease::see(db, seen.lease.id).await? else {

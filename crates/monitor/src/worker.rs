@@ -13,6 +13,8 @@ pub(crate) struct Worker {
     pub(crate) origin: Origin,
     /// It was told to leave.
     pub(crate) retired: bool,
+    /// It lives by a lease of its own.
+    pub(crate) alone: bool,
     /// It was killed, for this.
     pub(crate) sentence: Option<Sentence>,
     /// It could have taken a task at some time since the last look began: what waited then may be
@@ -28,8 +30,6 @@ pub(crate) enum Origin {
     /// An earlier monitor: it finishes its task and leaves, and cannot be told anything. It can be
     /// killed.
     Left,
-    /// The same, but it lives where nobody here can kill it.
-    LeftElsewhere,
 }
 
 /// What a worker does.
@@ -56,6 +56,7 @@ impl Worker {
             doing: if orphan { Doing::Busy } else { Doing::Starting },
             origin,
             retired: orphan,
+            alone: orphan,
             sentence: None,
             was_spare: !orphan,
         }

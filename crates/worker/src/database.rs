@@ -64,6 +64,11 @@ impl Database {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn dsn(&self) -> &Dsn {
+        &self.dsn
+    }
+
     /// Does it once. A connection that failed is given up.
     pub(crate) async fn once<T>(&mut self, what: impl AsyncFnOnce(&Db) -> Result<T>) -> Result<T> {
         let answer = what(self.get().await?).await;

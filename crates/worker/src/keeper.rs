@@ -2,8 +2,9 @@
 
 use rework_core::{
     claim::Fence,
-    error::{Error, Result},
-    lease::{self, Asked, Lease, Moment},
+    control::Start,
+    error::Error,
+    lease::{self, Asked, Lease, Moment, Terms},
 };
 use rework_process::boot_time;
 use tokio::{
@@ -43,10 +44,12 @@ pub(crate) enum What {
 }
 
 impl Keeper {
-    /// Of a worker that lives by this lease of its monitor's.
-    pub(crate) fn start(database: Database, worker: i64, lease: Lease) -> Keeper {
+    /// Of a worker that lives by its monitor's lease.
+    pub(crate) fn start(database: Database, start: &Start) -> Keeper {
         let (sender, receiver) = mpsc::unbounded_channel();
-        spawn_local(keep(database, worker, lease, receiver));
+        let lease = Lease { id: start.lease, epoch: start.epoch };
+        let who = Who { worker: start.worker, lease, terms: start.terms, direct: start.direct };
+        spawn_local(keep(database, who, receiver));
         Keeper(sender)
     }
 
@@ -68,47 +71,48 @@ impl Keeper {
     }
 }
 
+struct Who {
+    worker: i64,
+    lease: Lease,
+    terms: Terms,
+    /// A server that refuses is the server itself, and nothing between it and us.
+    direct: bool,
+}
+
 async fn keep(
     mut database: Database,
-    worker: i64,
-    mut lease: Lease,
+    mut who: Who,
     mut asks: mpsc::UnboundedReceiver<(Ask, oneshot::Sender<Said>)>,
 ) {
     while let Some((ask, answer)) = asks.recv().await {
         let sent_at = boot_time();
+        let Who { worker, lease, terms, .. } = who;
         let what = match ask {
             Ask::Adopt => {
-                let own = database.once(async |db| lease::adopt(db, worker, lease).await).await;
-                adopted(own, &mut lease)
+                let adopt = async |db: &_| lease::adopt(db, worker, lease, terms).await;
+                match database.once(adopt).await {
+                    Ok(Some(own)) => {
+                        who.lease = own;
+                        What::Adopted
+                    }
+                    Ok(None) => What::Taken,
+                    Err(error) => failed(&error, &database, who.direct).await,
+                }
             }
             Ask::Renew(held) => {
-                renewed(database.once(async |db| lease::renew_own(db, lease, held).await).await)
+                let renew = async |db: &_| lease::renew_own(db, lease, terms, held).await;
+                match database.once(renew).await {
+                    Ok(asked) => What::Renewed(asked),
+                    Err(Error::LeaseLost) => What::Taken,
+                    Err(error) => failed(&error, &database, who.direct).await,
+                }
             }
         };
         let _ = answer.send(Said { sent_at, what });
     }
 }
 
-fn adopted(own: Result<Option<Lease>>, lease: &mut Lease) -> What {
-    match own {
-        Ok(Some(own)) => {
-            *lease = own;
-            What::Adopted
-        }
-        Ok(None) => What::Taken,
-        Err(error) => failed(&error),
-    }
-}
-
-fn renewed(answer: Result<Option<Asked>>) -> What {
-    match answer {
-        Ok(asked) => What::Renewed(asked),
-        Err(Error::LeaseLost) => What::Taken,
-        Err(error) => failed(&error),
-    }
-}
-
-fn failed(error: &Error) -> What {
+async fn failed(error: &Error, database: &Database, direct: bool) -> What {
     tracing::debug!("the lease could not be kept: {error}");
-    if error.is_nobody_served() { What::Away } else { What::Failed }
+    if direct && database.dsn().serves_nobody(error).await { What::Away } else { What::Failed }
 }

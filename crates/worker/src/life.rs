@@ -16,6 +16,7 @@ use rework_process::{SelfKill, boot_time};
 use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
+    ending::{Sentence, Verdict},
     keeper::{Keeper, Said, What},
     recorder::Recorder,
 };
@@ -46,6 +47,11 @@ impl Abort {
     /// Whether this run is meant.
     pub(crate) fn names(&self, fence: Fence) -> bool {
         (self.task, self.run) == (fence.task, fence.run)
+    }
+
+    /// What it makes of a run whose code has not begun.
+    pub(crate) fn verdict(self) -> Verdict {
+        Sentence::Abort(self.cause, self.reason).verdict()
     }
 }
 
@@ -129,6 +135,10 @@ impl Life {
                     },
                 },
                 said = answer(&mut self.asked) => match on_answer(said) {
+                    (happened @ line::Event::Adopted { .. }, _) => {
+                        self.tell(&FromWorker::Alone);
+                        happened
+                    }
                     (happened, None) => happened,
                     (happened, Some(asked)) => {
                         self.step(happened, held);

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::{
     command::{self, OutputFile},
-    ending::{Sentence, Verdict},
+    ending::Verdict,
     life::Event,
     operations::Operation,
     pace::LONG,
@@ -119,8 +119,7 @@ async fn warm(
                 }
                 event = life.next(Some(fence)) => match event {
                     Event::Abort(abort) if abort.names(fence) => {
-                        let sentence = Sentence::Abort(abort.cause, abort.reason);
-                        break Some(Early::Verdict(sentence.verdict()));
+                        break Some(Early::Verdict(abort.verdict()));
                     }
                     Event::Abort(abort) => hand.abort(&abort, recorder),
                     Event::LeaseLost => break Some(Early::LeaseLost),

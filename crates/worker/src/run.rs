@@ -14,7 +14,7 @@ use crate::{
     command::{OutputFile, too_large},
     ending::{Verdict, of_exit, of_failure},
     hand::Hand,
-    life::Life,
+    life::{Event, Life},
     open_run::{End, OpenRun},
     operations::Operation,
     ready::{Early, is_begun, make_ready},
@@ -84,8 +84,8 @@ pub(crate) async fn run(
         End::Revoked => true,
         End::Exited(_) | End::GraceOver | End::LeaseLost => false,
     };
-    clear_away(&mut open, reusable, recorder, hand).await;
-    if matches!(end, End::LeaseLost) {
+    let cleared = clear_away(&mut open, reusable, life, recorder, hand).await;
+    if matches!(end, End::LeaseLost) || cleared.is_err() {
         return Err(LeaseLost);
     }
     let begun = is_begun(&workshop.nursery, held.slot, fence);
@@ -100,18 +100,35 @@ pub(crate) async fn run(
 }
 
 /// No process of the run is left after this: all of a runner that cannot be used again, and what
-/// the run left behind of one that can.
+/// the run left behind of one that can. That may take long where something does not die: the life
+/// line is listened to meanwhile.
 async fn clear_away(
     open: &mut OpenRun<'_>,
     reusable: bool,
+    life: &mut Life,
     recorder: &Recorder,
     behind: &mut Hand,
-) {
+) -> Result<(), LeaseLost> {
+    let fence = open.fence;
     loop {
-        let gone = if reusable {
-            open.runner.tree.kill_others(PATIENCE).await.map(drop)
-        } else {
-            open.runner.kill().await.map(drop)
+        let killing = async {
+            if reusable {
+                open.runner.tree.kill_others(PATIENCE).await.map(drop)
+            } else {
+                open.runner.kill().await.map(drop)
+            }
+        };
+        tokio::pin!(killing);
+        let gone = loop {
+            tokio::select! {
+                biased;
+                gone = &mut killing => break gone,
+                event = life.next(Some(fence)) => match event {
+                    Event::LeaseLost => return Err(LeaseLost),
+                    Event::Abort(abort) => behind.abort(&abort, recorder),
+                    Event::Retired | Event::Woken => {}
+                },
+            }
         };
         match gone {
             Ok(()) => break,
@@ -124,6 +141,7 @@ async fn clear_away(
     if let Err(error) = open.runner.drain(&mut open.lines) {
         tracing::warn!("what a run wrote last could not be read: {error}");
     }
+    Ok(())
 }
 
 /// From how it ended to what is recorded.

@@ -1,15 +1,14 @@
 //! The worker's loop: claim, run, record; wait when there is nothing, leave when told to.
 
-use std::{fs::File, future::pending, os::fd::AsFd, process::ExitCode, time::Duration};
+use std::{fs::File, future::pending, os::fd::AsFd, process::ExitCode, rc::Rc, time::Duration};
 
 use rework_core::{
-    claim::Claimant,
+    claim::{Claimant, Fence, OperationVersion},
     complete::Completion,
     connect::Dsn,
     control::{FromWorker, PAGE_FD, Start, ToWorker},
     error::Error,
     frames::Frames,
-    lease::Lease,
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -20,7 +19,7 @@ use crate::{
     hand::Hand,
     keeper::Keeper,
     life::{Event, Life},
-    operations::Operations,
+    operations::{Operation, Operations},
     recorder::{Held, Recorder},
     run::{self, LeaseLost, Workshop},
     runner::Nursery,
@@ -67,9 +66,7 @@ async fn live() -> Result<ExitCode, WorkerError> {
     // Its memory and environment are no business of what its runners run as the same user.
     nix::sys::prctl::set_dumpable(false).map_err(std::io::Error::from)?;
     let who = format!("rework worker {}", start.worker);
-    let lease = Lease { id: start.lease, epoch: start.epoch };
-    let keeper =
-        Keeper::start(Database::new(dsn.clone(), format!("{who} (lease)")), start.worker, lease);
+    let keeper = Keeper::start(Database::new(dsn.clone(), format!("{who} (lease)")), &start);
     let database = Database::new(dsn, who);
     let recorder = Recorder::start(database, claimant(&start));
     let mut worker = Worker {
@@ -174,12 +171,38 @@ impl Worker {
         }
         let Held { claimed, .. } = &held;
         let fence = claimed.fence;
-        let completion = match self.operations.get(claimed.version, &self.workshop.recorder).await {
+        let completion = match self.known(claimed.version, fence).await? {
             Ok(operation) => run::run(&mut self.workshop, &operation, held).await?,
             Err(Verdict { outcome, reason }) => Completion::new(fence, outcome, reason),
         };
         self.workshop.recorder.complete(completion);
         Ok(())
+    }
+
+    /// The operation of a task. The database may be away: the life line is listened to meanwhile.
+    async fn known(
+        &mut self,
+        version: OperationVersion,
+        fence: Fence,
+    ) -> Result<Result<Rc<Operation>, Verdict>, LeaseLost> {
+        let Workshop { life, recorder, hand, .. } = &mut self.workshop;
+        let operation = self.operations.get(version, recorder);
+        tokio::pin!(operation);
+        loop {
+            tokio::select! {
+                biased;
+                operation = &mut operation => return Ok(operation),
+                event = life.next(Some(fence)) => match event {
+                    Event::LeaseLost => return Err(LeaseLost),
+                    Event::Abort(abort) if abort.names(fence) => {
+                        return Ok(Err(abort.verdict()));
+                    }
+                    Event::Abort(abort) => hand.abort(&abort, recorder),
+                    Event::Retired => hand.give_back("its worker was leaving", recorder),
+                    Event::Woken => {}
+                },
+            }
+        }
     }
 
     /// Until something may be ready, or it is time to leave.

@@ -16,8 +16,11 @@ pub(super) fn find(named: Option<&str>, config: &Config) -> Option<String> {
         tracing::warn!("`{}` is not used: others can read it; `chmod 600` it", path.display());
         return None;
     }
-    let host = match config.get_hosts().first() {
-        Some(Host::Tcp(host)) => host.clone(),
+    let host = match (config.get_hostaddrs(), config.get_hosts()) {
+        // One password is not for several servers.
+        ([], [_, _, ..]) | ([_, _, ..], _) => return None,
+        (_, [Host::Tcp(host)]) if !host.is_empty() => host.clone(),
+        ([address], _) => address.to_string(),
         _ => "localhost".to_owned(),
     };
     let port = config.get_ports().first().copied().unwrap_or(DEFAULT_PORT).to_string();

@@ -121,7 +121,10 @@ impl Line {
                 self.heard_at = now;
                 Vec::new()
             }
-            Event::Away { asked_at } => self.extend(asked_at + self.terms.self_kill()),
+            Event::Away { asked_at } => {
+                self.heard_at = now;
+                self.extend(asked_at + self.terms.self_kill())
+            }
             Event::Time => self.on_time(now, busy, asks),
             Event::Taken => vec![Action::Die],
         }

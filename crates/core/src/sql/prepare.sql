@@ -2,7 +2,8 @@
 -- tasks: host $5, priority $6, capabilities $7, input $8 or $9, metadata $10. $11 is the input in a form
 -- that equal ones share, $12 and $13 are the policies of missed and overlapping instants.
 --
--- One that is there already gets a new id, and keeps its ticks and, in the same zone, what it is due for.
+-- One that is there already gets a new id, and keeps its ticks, its pause and, in the
+-- same zone, what it is due for.
 with operation as (
     select (rework.operation_named($1, $2)).id
 ),
@@ -17,10 +18,10 @@ prepared as (
        set id = default, zone = excluded.zone, priority = excluded.priority,
            capabilities = excluded.capabilities, input = excluded.input, metadata = excluded.metadata,
            missed = excluded.missed, overlap = excluded.overlap, prepared_at = excluded.prepared_at,
-           next_at = case when old.zone = excluded.zone and old.paused_at is null
+           next_at = case when old.zone = excluded.zone
                           then old.next_at else excluded.next_at end,
-           paused_at = excluded.paused_at
-    returning id, next_at
+           paused_at = coalesce(old.paused_at, excluded.paused_at)
+    returning id, case when paused_at is null then next_at end as next_at
 ),
 noted as (
     insert into rework.audit (action, subject, detail)

@@ -18,7 +18,7 @@ pub(crate) enum Flaw {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ask {
     /// A monitor begins.
-    Begin,
+    Begin(Terms),
     Look {
         lease: Lease,
         renew: bool,
@@ -77,6 +77,7 @@ pub(crate) struct Database {
 
 #[derive(Debug)]
 struct LeaseRow {
+    terms: Terms,
     epoch: i64,
     renewals: i64,
     taken: bool,
@@ -102,7 +103,7 @@ impl Database {
 
     pub(crate) fn answer(&mut self, ask: Ask, flaw: Option<Flaw>) -> Answer {
         match ask {
-            Ask::Begin => Answer::Begun(self.new_lease()),
+            Ask::Begin(terms) => Answer::Begun(self.new_lease(terms)),
             Ask::Look { lease, renew } => {
                 let held = self.is_current(lease);
                 if held && renew {
@@ -144,7 +145,7 @@ impl Database {
                 if !self.is_current(lease) && flaw != Some(Flaw::Guard) {
                     return Answer::Adopted(None);
                 }
-                let own = self.new_lease();
+                let own = self.new_lease(self.leases[lease.id as usize].terms);
                 self.workers[row].lease = own.id as usize;
                 Answer::Adopted(Some(own))
             }
@@ -176,8 +177,8 @@ impl Database {
         Some((ready, task.run))
     }
 
-    fn new_lease(&mut self) -> Lease {
-        self.leases.push(LeaseRow { epoch: 1, renewals: 0, taken: false });
+    fn new_lease(&mut self, terms: Terms) -> Lease {
+        self.leases.push(LeaseRow { terms, epoch: 1, renewals: 0, taken: false });
         Lease { id: self.leases.len() as i64 - 1, epoch: 1 }
     }
 
@@ -190,7 +191,7 @@ impl Database {
         let live = self.leases.iter().enumerate().filter(|(_, row)| !row.taken);
         let seen = |(id, row): (usize, &LeaseRow)| {
             let lease = Lease { id: id as i64, epoch: row.epoch };
-            (Seen { lease, renewals: row.renewals }, Terms::default())
+            (Seen { lease, renewals: row.renewals }, row.terms)
         };
         live.map(seen).collect()
     }

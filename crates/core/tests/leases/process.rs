@@ -57,8 +57,9 @@ impl Asked {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Monitor {
+    pub(crate) terms: Terms,
     pub(crate) lease: Option<Lease>,
     pub(crate) asked: Asked,
     hold: Option<Hold>,
@@ -71,15 +72,30 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
+    /// Whose leases are of this length.
+    pub(crate) fn new(terms: Terms) -> Monitor {
+        Monitor {
+            terms,
+            lease: None,
+            asked: Asked::default(),
+            hold: None,
+            watch: Watch::new(terms.look_every()),
+            renewed_at: Moment::ZERO,
+            to_take: Vec::new(),
+            dead: Vec::new(),
+            lives_forever: false,
+        }
+    }
+
     pub(crate) fn on_time(&mut self, now: Moment) -> Vec<Wish> {
         let mut wishes = self.hold_steps(hold::Event::Time, now);
         if self.asked.given_up(now) {
             self.watch.step(watch::Event::Lost, now);
         }
         if self.asked.is_free() {
-            let terms = Terms::default();
+            let terms = self.terms;
             wishes.push(Wish::Ask(match (self.lease, self.to_take.pop(), self.dead.first()) {
-                (None, ..) => Ask::Begin,
+                (None, ..) => Ask::Begin(terms),
                 (_, Some(seen), _) => Ask::Take(seen),
                 (_, None, Some(row)) => Ask::Close { row: *row },
                 (Some(lease), None, None) => {
@@ -111,7 +127,7 @@ impl Monitor {
             (_, Answer::Begun(lease)) => {
                 self.lease = Some(lease);
                 self.renewed_at = sent_at;
-                let hold = Hold::new(Terms::default(), sent_at);
+                let hold = Hold::new(self.terms, sent_at);
                 let wishes = vec![Wish::Arm(hold.until())];
                 self.hold = Some(hold);
                 wishes
@@ -170,11 +186,17 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(row: usize, lease: Lease, until: Moment, now: Moment) -> Worker {
+    pub(crate) fn new(
+        row: usize,
+        lease: Lease,
+        terms: Terms,
+        until: Moment,
+        now: Moment,
+    ) -> Worker {
         Worker {
             row,
             lease,
-            line: Line::new(Terms::default(), until, now),
+            line: Line::new(terms, until, now),
             work: Asked::default(),
             own: Asked::default(),
             run: None,

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use rework_core::lease::{Lease, Moment, line};
+use rework_core::lease::{Lease, Moment, Terms, line};
 
 use crate::{
     cast::{Event, Process, What},
@@ -162,7 +162,7 @@ impl World {
         if !self.processes[monitor].alive {
             return self.kill(whom);
         }
-        let Some(lease) = mother.lease else { return };
+        let (terms, Some(lease)) = (mother.terms, mother.lease) else { return };
         let until = if self.flaw == Some(Flaw::SelfKill) { FOREVER } else { mother.until() };
         if until <= now {
             return;
@@ -170,7 +170,8 @@ impl World {
         let Answer::Created(row) = self.database.answer(Ask::Create { lease }, None) else {
             return;
         };
-        self.processes[whom].what = What::Worker(Worker::new(row, lease, until, now), monitor);
+        self.processes[whom].what =
+            What::Worker(Worker::new(row, lease, terms, until, now), monitor);
         self.grant(whom, vec![Wish::Arm(until)]);
     }
 
@@ -296,7 +297,9 @@ impl World {
     }
 
     fn kill_soon(&mut self, whom: usize) {
-        let delay = self.random.u64(0..1_900);
+        // Up to a tenth of a lease.
+        let length = length_at(self.processes[whom].machine).as_millis() as u64;
+        let delay = self.random.u64(0..length * 19 / 200);
         self.later(delay, Event::Kill(whom));
     }
 
@@ -324,7 +327,7 @@ impl World {
 
     fn start_monitor(&mut self, machine: usize) {
         let lives_forever = self.flaw == Some(Flaw::SelfKill);
-        let mut monitor = Monitor::default();
+        let mut monitor = Monitor::new(Terms { length: length_at(machine) });
         monitor.lives_forever = lives_forever;
         self.start(machine, What::Monitor(monitor));
     }
@@ -376,4 +379,9 @@ impl World {
         self.queue.push(Reverse((self.now + wait, self.drawn)));
         self.events.insert(self.drawn, event);
     }
+}
+
+/// Some hosts have shorter leases than others.
+fn length_at(machine: usize) -> Moment {
+    Moment::from_secs([20, 20, 8][machine % 3])
 }

@@ -89,7 +89,7 @@ fn after_a_second_signal_a_database_that_answers_is_waited_for_but_not_for_long(
 #[test]
 fn a_worker_of_an_earlier_monitor_gets_the_grace_and_is_killed_after_it() {
     let mut scene = Scene::new(1, 1);
-    scene.adopts(7, true);
+    scene.adopts(7);
     assert!(scene.apply(Event::Signal(15)).is_empty(), "it cannot be told anything");
     assert!(scene.after(Duration::from_secs(24)).is_empty());
     assert_eq!(scene.after(Duration::from_secs(1)), ["kill 7", "look"]);
@@ -113,23 +113,15 @@ fn a_worker_of_an_earlier_monitor_gets_the_grace_and_is_killed_after_it() {
 #[test]
 fn a_second_signal_kills_the_workers_of_earlier_monitors_too() {
     let mut scene = Scene::new(1, 1);
-    scene.adopts(7, true);
+    scene.adopts(7);
     scene.apply(Event::Signal(15));
     assert_eq!(scene.apply(Event::Signal(15)), ["kill 7", "look"]);
 }
 
 #[test]
-fn workers_that_cannot_be_killed_from_here_are_not_waited_for() {
-    let mut scene = Scene::new(1, 1);
-    scene.adopts(7, false);
-    let finish = [format!("finish {:?}", Finish::Asked(15))];
-    assert_eq!(scene.apply(Event::Signal(15)), finish);
-}
-
-#[test]
 fn a_lost_lease_is_not_that_of_a_worker_that_lives_by_its_own() {
     let mut scene = Scene::new(1, 1);
-    scene.adopts(7, true);
+    scene.adopts(7);
     scene.state.question(true);
     let answer = Some(Answer { held: false, ..Answer::default() });
     let seen = Event::Seen(Look { answer, ..Look::default() });
@@ -153,4 +145,27 @@ fn without_its_lease_a_monitor_kills_its_workers_and_records_nothing() {
     scene.actions();
     scene.apply(Event::Closed(1));
     assert_eq!(scene.after(Duration::ZERO), [format!("finish {:?}", Finish::LeaseLost)]);
+}
+
+#[test]
+fn without_its_lease_a_monitor_leaves_workers_alone_that_have_their_own() {
+    let mut scene = Scene::idle(2);
+    scene.says(1, FromWorker::Alone);
+    scene.state.question(true);
+    let answer = Some(Answer { held: false, ..Answer::default() });
+    let seen = Event::Seen(Look { answer, ..Look::default() });
+    assert_eq!(scene.apply(seen), ["disarm", "kill 2"]);
+}
+
+#[test]
+fn who_was_asked_to_end_does_not_come_back_whatever_befalls_its_lease() {
+    let mut scene = Scene::idle(1);
+    scene.apply(Event::Signal(15));
+    scene.state.lose(Finish::LeaseOver, scene.now);
+    assert!(!scene.state.drain.as_ref().unwrap().leads_back());
+    let mut scene = Scene::idle(1);
+    scene.state.lose(Finish::LeaseOver, scene.now);
+    assert!(scene.state.drain.as_ref().unwrap().leads_back());
+    scene.apply(Event::Signal(15));
+    assert!(!scene.state.drain.as_ref().unwrap().leads_back(), "asked afterwards");
 }

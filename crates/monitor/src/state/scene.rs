@@ -62,10 +62,10 @@ impl Scene {
         self.apply(Event::Born { worker, domain: "default".to_owned() })
     }
 
-    /// A busy worker of an earlier monitor is found, `in_reach` of a signal or elsewhere.
-    pub(crate) fn adopts(&mut self, worker: i64, in_reach: bool) {
+    /// A busy worker of an earlier monitor is found.
+    pub(crate) fn adopts(&mut self, worker: i64) {
         let domain = "default".to_owned();
-        self.apply(Event::Adopted { worker, domain, in_reach });
+        self.apply(Event::Adopted { worker, domain });
     }
 
     pub(crate) fn says(&mut self, worker: i64, message: FromWorker) -> Vec<String> {
@@ -124,7 +124,7 @@ fn brief(action: &Action) -> String {
         Action::Look => "look".to_owned(),
         Action::Arm(None) => "disarm".to_owned(),
         Action::Arm(Some(_)) => "arm".to_owned(),
-        Action::TakeLease(seen) => format!("take lease {}", seen.lease.id),
+        Action::TakeLeases(dead) => format!("take {} leases", dead.len()),
         Action::Sweep => "sweep".to_owned(),
         Action::Fire(domains) => format!("fire {}", domains.join(" ")),
         Action::Take(domains) => format!("take {}", domains.join(" ")),

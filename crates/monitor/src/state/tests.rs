@@ -135,7 +135,7 @@ fn what_is_asked_of_a_worker_is_passed_on_once() {
 #[test]
 fn aborts_reach_the_worker_that_has_the_run() {
     let mut scene = Scene::idle(1);
-    scene.adopts(7, true);
+    scene.adopts(7);
     let abort = |worker| Abort {
         worker,
         task: 5,
@@ -150,7 +150,7 @@ fn aborts_reach_the_worker_that_has_the_run() {
 #[test]
 fn a_worker_of_an_earlier_monitor_counts_and_is_never_told_anything() {
     let mut scene = Scene::new(2, 2);
-    scene.adopts(7, true);
+    scene.adopts(7);
     assert_eq!(scene.looks(5), ["spawn 1"]);
     assert_eq!(scene.state.question(true).workers, [7]);
     assert!(scene.apply(Event::Signal(15)).is_empty());
