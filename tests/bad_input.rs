@@ -181,6 +181,16 @@ fn what_is_typed_wrongly() {
         ("monitor --shutdown-grace never", "`5m`"),
         ("monitor --containment nope", "auto, cgroup, processes"),
         ("monitor --domain=", "--domain"),
+        ("monitor --lease soon", "`5m`"),
+        ("monitor --lease 10ms", "between 1s and 1h"),
+        ("monitor --listen nowhere", "nowhere"),
+        ("monitor --listen-dsn postgres://me:secret@db/x", "REWORK_LISTEN_DSN"),
+        ("init-db --grant everything=me", "`schedule=ROLE`, `read=ROLE` or `run=ROLE`"),
+        ("init-db --grant run", "`run=ROLE`"),
+        ("prepare noinput", "--rule"),
+        ("prepare noinput --rule x --overlap never", "`allow` or `skip`"),
+        ("scheduled-plan --hours 0", "--hours"),
+        ("unprepare", "SCHEDULE"),
     ] {
         refused(&place, place.rework(line.split(' ')), 2, &[words]);
     }

@@ -255,3 +255,38 @@ fn a_row_that_somebody_holds_keeps_no_other_from_being_closed() {
     session.run("rollback");
     assert_eq!(hosts.place.ended(held).reason(), "host lost");
 }
+
+#[test]
+fn tasks_spread_over_the_hosts() {
+    let hosts = Hosts::new();
+    let inputs = vec![json!(0.2); 12];
+    let tasks = hosts.place.schedule_many("sleep", &inputs);
+    for task in tasks {
+        assert_eq!(hosts.place.done(task).run, 1);
+    }
+    let ran_on: i64 =
+        hosts.place.session().one("select count(distinct ran_on) from rework.task", &[]);
+    assert_eq!(ran_on, 2, "both took some");
+}
+
+#[test]
+fn a_task_that_needs_a_capability_goes_where_it_is() {
+    let place = Installation::with_fixture();
+    let other = format!("{}-b", place.host());
+    place
+        .rework(["register-operations", "--host", &other])
+        .args([fixture().to_str().unwrap()])
+        .ok();
+    let _plain = place.monitor(&["--maxworkers", "1"]);
+    let needs = ["schedule", "double", "--input", "1", "--capability", "gpu"];
+    let said = place.rework(needs).ok();
+    let (task, warned) = (said.id(), said.stderr());
+    assert!(warned.contains("no monitor serves domain `default` on a host with `gpu`"), "{warned}");
+    place.done(place.schedule("double", 2));
+    assert_eq!(place.task(task).state, State::Queued, "nobody here has one");
+    let gifted = ["--domain", "default", "--maxworkers", "1", "--capability", "gpu"];
+    let _gifted = place.unawaited_monitor_on(&other, &gifted);
+    place.done(task);
+    let sql = "select ran_on from rework.task where id = $1";
+    assert_eq!(place.session().one::<String>(sql, &[&task]), other);
+}

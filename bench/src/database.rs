@@ -19,6 +19,8 @@ pub(crate) struct Server {
 pub(crate) struct Database {
     name: String,
     pub(crate) dsn: String,
+    /// By which way the monitor that is measured reaches it.
+    pub(crate) way: String,
 }
 
 impl Server {
@@ -61,7 +63,8 @@ impl Server {
         };
         let dsn = format!("{server}/{name}");
         self.admin.batch_execute("checkpoint").await?;
-        Ok(Database { name, dsn })
+        let way = way(&dsn)?;
+        Ok(Database { name, dsn, way })
     }
 
     /// The CPU time of this server and of us; an error where it runs on another machine.
@@ -83,6 +86,20 @@ impl Server {
         let row = self.admin.query_one(sql, &[&database.name]).await?;
         Ok(row.get(0))
     }
+}
+
+/// The same, by another port (of a pooler), and with more options (of encryption).
+fn way(dsn: &str) -> anyhow::Result<String> {
+    let mut way = dsn.to_owned();
+    if let Ok(port) = std::env::var("REWORK_BENCH_PORT") {
+        let (server, database) = way.rsplit_once('/').context("a DSN has a database")?;
+        let (host, _) = server.rsplit_once(':').context("a DSN has a port")?;
+        way = format!("{host}:{port}/{database}");
+    }
+    if let Ok(options) = std::env::var("REWORK_BENCH_OPTIONS") {
+        way = format!("{way}?{options}");
+    }
+    Ok(way)
 }
 
 /// A connection with a driver of its own.

@@ -87,6 +87,7 @@ impl Installation {
         let workers_word = workers.to_string();
         let monitor = programs
             .command(database)
+            .env("REWORK_DSN", &database.way)
             .args(["monitor", "--minworkers", &workers_word, "--maxworkers", &workers_word])
             .stdout(log.try_clone()?)
             .stderr(log)
