@@ -43,10 +43,9 @@ impl Db {
         dsn: &Dsn,
         who: &str,
     ) -> Result<(Db, mpsc::UnboundedReceiver<(String, String)>)> {
-        let tls = dsn.tls()?;
         let mut config = dsn.config().clone();
         config.application_name(who);
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT * 2, config.connect(tls));
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT * 2, config.connect(dsn.tls()));
         let (client, mut connection) = match connecting.await {
             Ok(connected) => connected.map_err(|error| Error::connecting(dsn, &error))?,
             Err(_) => return Err(Error::ConnectTimeout { place: dsn.place() }),

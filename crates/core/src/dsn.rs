@@ -8,7 +8,6 @@ mod service;
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use tokio_postgres::{Config, config::Host};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
     connect::{CONNECT_TIMEOUT, DEADLINE},
@@ -116,8 +115,8 @@ impl Dsn {
     }
 
     /// What encrypts its connections.
-    pub(crate) fn tls(&self) -> Result<MakeRustlsConnect> {
-        self.tls.connector().map_err(|why| Error::Tls { place: self.place(), why })
+    pub(crate) fn tls(&self) -> Tls {
+        self.tls.clone()
     }
 
     /// For pools and for callers that connect by themselves.

@@ -27,7 +27,7 @@ impl Pool {
         let mut config = dsn.config().clone();
         config.application_name(who);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let connections = Connections::builder(Manager::from_config(config, dsn.tls()?, recycling))
+        let connections = Connections::builder(Manager::from_config(config, dsn.tls(), recycling))
             .max_size(MAX_CONNECTIONS)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(DEADLINE))

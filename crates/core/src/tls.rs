@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
 };
 
@@ -16,7 +17,11 @@ use rustls::{
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
 };
-use tokio_postgres::config::SslMode;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::{
+    config::SslMode,
+    tls::{MakeTlsConnect, TlsConnect},
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::dsn::Settings;
@@ -79,7 +84,7 @@ impl Tls {
     }
 
     /// For one connection: files are read anew, since certificates are renewed.
-    pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, String> {
+    fn connector(&self) -> Result<MakeRustlsConnect, String> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -147,6 +152,45 @@ impl Tls {
         let read = PrivateKeyDer::from_pem_file(&key);
         let secret = read.map_err(|error| format!("`{}`: {error}", key.display()))?;
         Ok(Some((certificates(&certificate)?, secret)))
+    }
+}
+
+/// Nothing of it is made, and no file read, until a server does encrypt.
+impl<S> MakeTlsConnect<S> for Tls
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = Stream<S>;
+    type TlsConnect = Handshake;
+    type Error = std::io::Error;
+
+    fn make_tls_connect(&mut self, domain: &str) -> Result<Handshake, std::io::Error> {
+        Ok(Handshake { tls: self.clone(), domain: domain.to_owned() })
+    }
+}
+
+type Stream<S> = <MakeRustlsConnect as MakeTlsConnect<S>>::Stream;
+
+/// A handshake to come.
+pub(crate) struct Handshake {
+    tls: Tls,
+    domain: String,
+}
+
+impl<S> TlsConnect<S> for Handshake
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = Stream<S>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream<S>, Self::Error>> + Send>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        Box::pin(async move {
+            let mut connector = self.tls.connector()?;
+            let ready = MakeTlsConnect::<S>::make_tls_connect(&mut connector, &self.domain)?;
+            Ok(ready.connect(stream).await?)
+        })
     }
 }
 
