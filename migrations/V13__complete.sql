@@ -60,7 +60,7 @@ begin
         update rework.task t
            set state = 'done', losses = 0, reason = null, error = null, memory_peak = g.peak,
                started_at = coalesce(t.started_at, now - g.began * interval '1 microsecond'),
-               finished_at = now - g.ended * interval '1 microsecond',
+               finished_at = greatest(now - g.ended * interval '1 microsecond', t.started_at),
                output = case when g.output is null and g.bytes is null then t.output else g.output::json end,
                output_bytes = case when g.output is null and g.bytes is null then t.output_bytes else g.bytes end,
                revision = coalesce(g.revision, t.revision)
@@ -130,7 +130,7 @@ begin
                    * interval '1 millisecond' else t.delayed_until end,
                started_at = case when v.next in ('queued', 'delayed') then null else v.started_at end,
                finished_at = case when v.next in ('queued', 'delayed') then null
-                                  else now - v.ended * interval '1 microsecond' end,
+                                  else greatest(now - v.ended * interval '1 microsecond', v.started_at) end,
                reason = case when v.state = 'aborting' and v.asked not like 'unkillable:%' then v.asked else v.words end,
                error = v.error::json,
                output = case when v.next in ('queued', 'delayed') then null

@@ -103,8 +103,10 @@ fn the_runs_of_a_host_that_is_lost_are_closed_by_another() {
     for runner in runners {
         assert!(!processes::is_alive(runner), "runner {runner} died with its worker");
     }
-    let retried = hosts.place.task(again);
-    assert_eq!((retried.state, retried.run), (State::Queued, 1), "it is pinned to the lost host");
+    hosts.place.until("the other one is queued again: it is pinned to the lost host", || {
+        let retried = hosts.place.task(again);
+        (retried.state, retried.run) == (State::Queued, 1)
+    });
     hosts.place.until("the books say so", || {
         let sql = "select exists (select from rework.monitor
                                    where host = $1 and finished_at is not null and reason = 'host lost')
