@@ -109,7 +109,8 @@ begin
             insert into rework.run (task, run, attempt, token, worker, host, revision, outcome, reason,
                                     error, memory_peak, started_at, finished_at)
             select t.id, t.run, t.attempt, t.token, t.worker, t.ran_on, v.revision, v.outcome, v.words,
-                   v.error::json, v.peak, v.started_at, now - v.ended * interval '1 microsecond'
+                   v.error::json, v.peak, v.started_at,
+                   greatest(now - v.ended * interval '1 microsecond', v.started_at)
               from verdict v
               join rework.task t on t.id = v.id
              where v.next in ('queued', 'delayed')
