@@ -3,7 +3,7 @@
 //! Nobody's clock is trusted. Who lives by a lease dies [by itself](hold) some time after the last
 //! renewal that was answered was *sent*; who [observes](watch) one waits for longer than that on a
 //! clock of its own, and takes it away by compare-and-set. A worker whose monitor is silent or gone
-//! [goes on alone](line). These three are pure: `step(event, now)` gives what is to be done.
+//! [goes on alone](mod@line). These three are pure: `step(event, now)` gives what is to be done.
 //!
 //! What makes it safe: with clocks that go up to a tenth wrong, and a tenth of a length for a kill
 //! to come true, 0.8 lengths last no longer than 1.1 lengths of another clock.
