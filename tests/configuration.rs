@@ -108,3 +108,29 @@ fn a_monitor_is_started_as_the_file_says_and_read_anew_by_a_reload() {
     monitor.signal(Signal::SIGHUP);
     assert_eq!(options(2), (json!(1), json!(5), json!(30_000)));
 }
+
+#[test]
+fn a_domain_may_be_kept_in_its_own_way() {
+    let place = configured("[domains.default]\nmaxworkers = 3\nminworkers = 0\n");
+    let _monitor = place.unawaited_monitor(&["--maxworkers", "1"]);
+    let workers = |domain: &str| {
+        let sql = "select count(*) from rework.worker where domain = $1";
+        place.session().one::<i64>(sql, &[&domain])
+    };
+    place.until("the usual one is there", || workers("nondefault") == 1);
+    assert_eq!(workers("default"), 0);
+    let shown: serde_json::Value = place.session().one("select options from rework.monitor", &[]);
+    assert_eq!(shown["maxworkers"], json!(1));
+    assert_eq!(shown["domains.default"]["maxworkers"], json!(3));
+    let gate = place.folder().join("gate");
+    let tasks = place.schedule_many("hold", &vec![json!(gate); 4]);
+    place.until("as many run as may", || {
+        let running = "select count(*) from rework.task where state = 'running'";
+        place.session().one::<i64>(running, &[]) == 3
+    });
+    fs::write(&gate, "").unwrap();
+    for task in tasks {
+        place.done(task);
+    }
+    assert_eq!(workers("default"), 3);
+}

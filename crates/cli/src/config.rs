@@ -2,10 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZero,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
+use rework_core::quantity::{self, QuantityError};
+use rework_monitor::{ByDomain, Keep};
 use serde::Deserialize;
 
 use crate::report::{OrHint as _, hinted};
@@ -20,6 +23,9 @@ pub(crate) struct Config {
     pub(crate) databases: BTreeMap<String, Database>,
     #[serde(default)]
     pub(crate) monitor: Monitor,
+    /// What domains have of their own, whatever the others are given.
+    #[serde(default)]
+    domains: BTreeMap<String, Domain>,
     /// Where it is.
     #[serde(skip)]
     pub(crate) path: PathBuf,
@@ -56,6 +62,29 @@ pub(crate) struct Monitor {
     register: Option<Vec<String>>,
     listen: Option<String>,
     lease: Option<String>,
+}
+
+/// What a domain has of its own of these options of `rework monitor`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Domain {
+    minworkers: Option<u32>,
+    maxworkers: Option<NonZero<u32>>,
+    maxruns: Option<u32>,
+    maxmem: Option<Size>,
+}
+
+/// As it is typed behind `--maxmem`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct Size(i64);
+
+impl TryFrom<String> for Size {
+    type Error = QuantityError;
+
+    fn try_from(text: String) -> Result<Size, QuantityError> {
+        quantity::bytes_or_mib(&text).map(Size)
+    }
 }
 
 /// The places of the file, first one first.
@@ -98,6 +127,12 @@ impl Config {
         Ok(Config { path: path.to_owned(), ..config })
     }
 
+    /// How the workers of each domain are kept; `usual`: of those that have nothing of their own here.
+    pub(crate) fn keep(&self, usual: Keep) -> ByDomain<Keep> {
+        let own = self.domains.iter().map(|(name, domain)| (name.clone(), domain.keep(usual)));
+        ByDomain { usual, own: own.collect() }
+    }
+
     /// The DSN of a database that has this name.
     pub(crate) fn dsn(&self, name: &str) -> anyhow::Result<(String, &Database)> {
         let Some(database) = self.databases.get(name) else {
@@ -124,6 +159,17 @@ impl Config {
             }
         };
         Ok((dsn, database))
+    }
+}
+
+impl Domain {
+    fn keep(&self, usual: Keep) -> Keep {
+        Keep {
+            minworkers: self.minworkers.or(usual.minworkers),
+            maxworkers: self.maxworkers.map_or(usual.maxworkers, NonZero::get),
+            maxruns: self.maxruns.unwrap_or(usual.maxruns),
+            maxmem_bytes: self.maxmem.map_or(usual.maxmem_bytes, |size| size.0.unsigned_abs()),
+        }
     }
 }
 
@@ -178,6 +224,9 @@ production = true
 domain = ["images", "default"]
 maxworkers = 4
 lease = "30s"
+[domains.images]
+maxworkers = 1
+maxmem = "2GiB"
 "#;
 
     fn read(text: &str) -> anyhow::Result<Config> {
@@ -193,6 +242,16 @@ lease = "30s"
         assert_eq!(error.to_string(), "`prd` is no database");
         assert!(
             read("[databases.x]\n").unwrap().dsn("x").unwrap_err().to_string().contains("either")
+        );
+    }
+
+    #[test]
+    fn a_domain_may_have_something_of_its_own() {
+        let usual = Keep { minworkers: Some(2), maxworkers: 4, maxruns: 7, maxmem_bytes: 0 };
+        let images = Keep { maxworkers: 1, maxmem_bytes: 2 << 30, ..usual };
+        assert_eq!(
+            read(TEXT).unwrap().keep(usual).own,
+            BTreeMap::from([("images".into(), images)])
         );
     }
 

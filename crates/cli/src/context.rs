@@ -89,6 +89,11 @@ impl Context {
         Ok(named.map(|dsn| self.dsn.get_or_init(|| dsn).clone()))
     }
 
+    /// What the configuration file says.
+    pub(crate) fn config(&self) -> &Config {
+        &self.choice.config
+    }
+
     /// Connects to it and checks the schema.
     pub async fn open(&self) -> anyhow::Result<Db> {
         Ok(rework_core::schema::open(&self.dsn()?, &self.who).await?)

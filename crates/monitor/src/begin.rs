@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::{
     error::Error,
     options::Options,
+    pool::Bounds,
     service,
     twin::{Seat, take_seat},
 };
@@ -85,10 +86,8 @@ pub(crate) fn say_hello(options: &Options, seat: &Seat, containment: &Containmen
         [one] => format!("domain {one}"),
         several => format!("domains {}", several.join(", ")),
     };
-    let workers = match options.bounds() {
-        (min, max) if min == max => format!("{max}"),
-        (min, max) => format!("{min}-{max}"),
-    };
+    let Bounds { min, max } = options.keep.usual.bounds();
+    let workers = if min == max { format!("{max}") } else { format!("{min}-{max}") };
     let (id, host) = (seat.monitor, &options.host);
     service::ready(&format!("monitor {id} on {host}: {domains}"));
     let (held, memory) = (containment.name(), containment.memory.name());

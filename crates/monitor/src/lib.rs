@@ -8,6 +8,7 @@
 mod adopt;
 mod attend;
 mod begin;
+mod by_domain;
 mod chores;
 mod close;
 mod closing;
@@ -36,6 +37,7 @@ mod wake;
 mod wants;
 mod worker;
 
+pub use by_domain::ByDomain;
 pub use error::Error;
-pub use options::Options;
+pub use options::{Keep, Options};
 pub use run::{Ended, run};

@@ -46,13 +46,14 @@ impl State {
         let domains: Vec<String> = self.pools.keys().cloned().collect();
         for domain in &domains {
             let load = self.load(domain);
-            let matters = (standing && self.has_free(domain)) || load.size < self.bounds.max;
+            let max = self.bounds.of(domain).max;
+            let matters = (standing && self.has_free(domain)) || load.size < max;
             let counted = matters && self.drain.is_none();
             if let Some(pool) = self.pools.get_mut(domain) {
                 pool.counted = counted;
             }
             if counted {
-                count.push((domain.clone(), i64::from(self.bounds.max + load.spare)));
+                count.push((domain.clone(), i64::from(max + load.spare)));
             }
         }
         let idle = if self.drain.is_none() { self.idle_domains() } else { Domains::default() };
@@ -167,7 +168,7 @@ impl State {
             }
             let load = Load { waiting, ..self.load(&domain) };
             self.note_waiting(&domain, load, now);
-            match resize(self.bounds, load) {
+            match resize(*self.bounds.of(&domain), load) {
                 Resize::Grow(count) => self.grow(domain, count, now),
                 Resize::Shrink if standing => self.shrink(&domain),
                 Resize::Shrink | Resize::Keep => {}
@@ -182,7 +183,8 @@ impl State {
     }
 
     fn note_waiting(&mut self, domain: &str, load: Load, now: Instant) {
-        let waits = load.waiting > 0 && (self.has_free(domain) || load.size < self.bounds.max);
+        let may_grow = load.size < self.bounds.of(domain).max;
+        let waits = load.waiting > 0 && (self.has_free(domain) || may_grow);
         if let Some(pool) = self.pools.get_mut(domain) {
             pool.waits_since = waits.then(|| pool.waits_since.unwrap_or(now));
         }

@@ -6,6 +6,21 @@ use rework_core::{connect::Dsn, lease::Terms};
 use rework_process::Wish;
 use serde_json::{Value, json};
 
+use crate::{by_domain::ByDomain, pool::Bounds};
+
+/// How the workers of a domain are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Workers that are kept whatever there is to do; none: as many as `maxworkers`.
+    pub minworkers: Option<u32>,
+    /// Most workers.
+    pub maxworkers: u32,
+    /// A runner is renewed after so many runs; 0: never.
+    pub maxruns: u32,
+    /// A runner whose tree is past so many bytes is renewed after the run; 0: never.
+    pub maxmem_bytes: u64,
+}
+
 /// How a monitor is to keep its workers.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -16,14 +31,8 @@ pub struct Options {
     pub domains: Vec<String>,
     /// The host's name.
     pub host: String,
-    /// Workers of each domain that are kept whatever there is to do; none: as many as `maxworkers`.
-    pub minworkers: Option<u32>,
-    /// Most workers of each domain.
-    pub maxworkers: u32,
-    /// A runner is renewed after so many runs; 0: never.
-    pub maxruns: u32,
-    /// A runner whose tree is past so many bytes is renewed after the run; 0: never.
-    pub maxmem_bytes: u64,
+    /// How the workers of each domain are kept.
+    pub keep: ByDomain<Keep>,
     /// From the start of a worker, or of a runner, to its first word.
     pub start_timeout: Duration,
     /// What ended so long ago is deleted, once an hour; none: never.
@@ -44,25 +53,45 @@ pub struct Options {
     pub wish: Wish,
 }
 
-impl Options {
-    /// The least and the most workers of a domain.
-    pub(crate) fn bounds(&self) -> (u32, u32) {
-        (self.minworkers.unwrap_or(self.maxworkers).min(self.maxworkers), self.maxworkers)
+impl Keep {
+    /// The least and the most of them.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let max = self.maxworkers;
+        Bounds { min: self.minworkers.unwrap_or(max).min(max), max }
     }
 
-    /// As `list-monitors` shows them.
-    pub(crate) fn to_json(&self) -> Value {
-        let (min, max) = self.bounds();
+    fn to_json(self) -> Value {
+        let Bounds { min, max } = self.bounds();
         json!({
             "minworkers": min,
             "maxworkers": max,
             "maxruns": self.maxruns,
             "maxmem_bytes": self.maxmem_bytes,
+        })
+    }
+}
+
+impl Options {
+    /// As `list-monitors` shows them.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut shown = json!({
             "lease_ms": self.lease.length.as_millis() as u64,
             "start_timeout_ms": self.start_timeout.as_millis() as u64,
             "vacuum_ms": self.vacuum.map(|age| age.as_millis() as u64),
             "shutdown_grace_ms": self.shutdown_grace.map(|grace| grace.as_millis() as u64),
             "every_domain": self.domains.is_empty(),
-        })
+        });
+        if let (Value::Object(shown), Value::Object(usual)) =
+            (&mut shown, self.keep.usual.to_json())
+        {
+            shown.extend(usual);
+            shown.extend(
+                self.keep
+                    .own
+                    .iter()
+                    .map(|(domain, keep)| (format!("domains.{domain}"), keep.to_json())),
+            );
+        }
+        shown
     }
 }

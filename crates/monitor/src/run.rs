@@ -27,9 +27,8 @@ use crate::{
     health::Health,
     leave::leave,
     link::Link,
-    options::Options,
+    options::{Keep, Options},
     pace::Pace,
-    pool::Bounds,
     service,
     spawn::Nursery,
     state::State,
@@ -99,12 +98,12 @@ async fn turn(
     mut messages: UnboundedReceiver<Message>,
     health: &Health,
 ) -> Ended {
-    let (min, max) = effects.options.bounds();
     let (timeout, grace) = (effects.options.start_timeout, effects.options.shutdown_grace);
     let domains = effects.seat.domains.clone();
     let tenure = Tenure::new(effects.options.lease, effects.seat.sent_at);
     effects.perform(Action::Arm(Some(tenure.until())));
-    let mut state = State::new(Bounds { min, max }, timeout, grace, domains, tenure);
+    let bounds = effects.options.keep.map(Keep::bounds);
+    let mut state = State::new(bounds, timeout, grace, domains, tenure);
     let start = Instant::now();
     let mut pace = Pace::new(effects.options.lease.look_every(), start);
     let (dsn, age) = (effects.options.dsn.clone(), effects.options.vacuum);

@@ -27,10 +27,11 @@ use tokio::{
 
 use crate::{
     attend::{Hand, Newborn, attend, tell},
+    by_domain::ByDomain,
     close::Remains,
     event::Event,
     link::Link,
-    options::Options,
+    options::{Keep, Options},
     page::Page,
     run::Message,
     service,
@@ -46,6 +47,7 @@ pub(crate) struct Nursery {
     kin: Kin,
     /// But for the worker itself, its domain and its mark.
     start: Start,
+    keep: ByDomain<Keep>,
     /// Until when the lease is certain.
     until: Cell<Moment>,
     containment: Containment,
@@ -86,12 +88,13 @@ impl Nursery {
                 domain: String::new(),
                 mark: String::new(),
                 capabilities: options.capabilities.clone(),
-                maxruns: options.maxruns,
-                maxmem_bytes: options.maxmem_bytes,
+                maxruns: 0,
+                maxmem_bytes: 0,
                 start_timeout_ms: options.start_timeout.as_millis() as u64,
                 cgroup,
                 memory,
             },
+            keep: options.keep.clone(),
             until: Cell::new(Moment::ZERO),
             containment,
             env: environment(std::env::vars_os(), options.dsn.text()),
@@ -104,12 +107,15 @@ impl Nursery {
     }
 
     fn start(&self, created: Created, domain: &str, direct: bool) -> ToWorker {
+        let keep = self.keep.of(domain);
         ToWorker::Start(Box::new(Start {
             worker: created.id,
             direct,
             until: self.until.get(),
             domain: domain.to_owned(),
             mark: created.mark.to_string(),
+            maxruns: keep.maxruns,
+            maxmem_bytes: keep.maxmem_bytes,
             ..self.start.clone()
         }))
     }

@@ -10,6 +10,7 @@ use rework_core::control::FromWorker;
 use rework_process::Exit;
 
 use crate::{
+    by_domain::ByDomain,
     closing::{Closing, Sentence},
     drain::Drain,
     event::{Action, Event},
@@ -25,7 +26,7 @@ const LATE_CLAIM: Duration = Duration::from_secs(60);
 /// All that is known.
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) bounds: Bounds,
+    pub(crate) bounds: ByDomain<Bounds>,
     pub(crate) start_timeout: Duration,
     pub(crate) grace: Option<Duration>,
     pub(crate) pools: BTreeMap<String, Pool>,
@@ -56,7 +57,7 @@ pub(crate) struct Pool {
 
 impl State {
     pub(crate) fn new(
-        bounds: Bounds,
+        bounds: ByDomain<Bounds>,
         start_timeout: Duration,
         grace: Option<Duration>,
         domains: Vec<String>,

@@ -45,7 +45,7 @@ impl State {
         if !self.pools.contains_key(&domain) || self.wake_one(&domain) {
             return;
         }
-        let may_grow = self.size(&domain) < self.bounds.max;
+        let may_grow = self.size(&domain) < self.bounds.of(&domain).max;
         if let Some(pool) = self.pools.get_mut(&domain) {
             pool.hint = true;
         }

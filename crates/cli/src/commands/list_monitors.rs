@@ -56,15 +56,16 @@ fn table(monitors: &[Monitor]) -> Table {
 }
 
 /// `maxmem=0, maxruns=0, maxworkers=2, …`, in the order of their names, quantities with their unit.
-fn options(options: &Value) -> String {
-    let Value::Object(options) = options else { return String::new() };
-    let shown = options.iter().map(|(name, value)| {
+fn options(given: &Value) -> String {
+    let Value::Object(given) = given else { return String::new() };
+    let shown = given.iter().map(|(name, value)| {
         let number = value.as_i64();
         match (name.strip_suffix("_ms"), name.strip_suffix("_bytes"), number) {
             (_, Some(name), Some(0)) => format!("{name}=0"),
             (_, Some(name), Some(bytes)) => format!("{name}={}", show_bytes(bytes)),
             (Some(name), _, Some(ms)) => format!("{name}={}", show_milliseconds(ms)),
             (Some(name), ..) if value.is_null() => format!("{name}=never"),
+            _ if value.is_object() => format!("{name}({})", options(value)),
             _ => format!("{name}={value}"),
         }
     });

@@ -7,7 +7,7 @@ use rework_core::{
     lease::Terms,
     quantity::{self, QuantityError},
 };
-use rework_monitor::Options;
+use rework_monitor::{Keep, Options};
 use rework_process::{ContainmentWish, MemoryWish, Wish};
 
 use super::register_operations::{registered, summary};
@@ -98,7 +98,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         context.note(summary(&registered));
     }
     let dsn = context.dsn()?;
-    let ended = rework_monitor::run(options(args, dsn.clone(), host)?).await?;
+    let options = options(args, context, dsn.clone(), host)?;
+    let ended = rework_monitor::run(options).await?;
     if ended.again {
         return Err(execute_again(&dsn));
     }
@@ -133,20 +134,23 @@ fn execute_again(dsn: &Dsn) -> anyhow::Error {
     if names_database { secret::reexecute(dsn.text(), rest) } else { secret::execute_again(rest) }
 }
 
-fn options(args: Args, dsn: Dsn, host: String) -> anyhow::Result<Options> {
+fn options(args: Args, context: &Context, dsn: Dsn, host: String) -> anyhow::Result<Options> {
     let variable = std::env::var("REWORK_LISTEN_DSN").ok().filter(|text| !text.is_empty());
     let listen_dsn = match (args.listen_dsn, variable) {
         (None, Some(text)) => Some(Dsn::parse(&text)?),
         (typed, _) => typed.map(|dsn| *dsn),
     };
-    Ok(Options {
-        dsn,
-        domains: args.domain,
-        host,
+    let usual = Keep {
         minworkers: args.minworkers,
         maxworkers: args.maxworkers,
         maxruns: args.maxruns,
         maxmem_bytes: args.maxmem.unsigned_abs(),
+    };
+    Ok(Options {
+        dsn,
+        domains: args.domain,
+        host,
+        keep: context.config().keep(usual),
         start_timeout: args.start_timeout,
         vacuum: args.vacuum.0,
         shutdown_grace: args.shutdown_grace.0,

@@ -11,6 +11,7 @@ use rework_process::Exit;
 
 use super::State;
 use crate::{
+    by_domain::ByDomain,
     event::{Action, Event, Hint, Look},
     pool::Bounds,
     tenure::Tenure,
@@ -30,7 +31,9 @@ impl Scene {
         let (timeout, grace) = (Duration::from_secs(10), Some(Duration::from_secs(25)));
         let domains = vec!["default".to_owned()];
         let tenure = Tenure::new(Terms::default(), Moment::from_secs(1 << 30));
-        let state = State::new(Bounds { min, max }, timeout, grace, domains, tenure);
+        let bounds =
+            ByDomain { usual: Bounds { min, max }, own: std::collections::BTreeMap::new() };
+        let state = State::new(bounds, timeout, grace, domains, tenure);
         Scene { state, now: Instant::now() }
     }
 
