@@ -52,7 +52,7 @@ fn a_runner_dies_with_its_worker_and_the_monitor_sweeps_the_rest() {
             until("the runner has died of it", || !runs(pids[0])).await;
             assert!(pids[1..].iter().all(|pid| runs(*pid)));
             let killed = sweep(&rung, &mark_of(dir.path()), PATIENCE).await.unwrap();
-            assert!(killed >= 3, "{killed}");
+            assert!(killed >= 3, "{killed} on {}", rung.name());
             assert!(!pids.iter().any(|pid| runs(*pid)), "on {}", rung.name());
             assert!(!has_zombies());
             assert_eq!(folders_left(&rung, &mark_of(dir.path())), 0);

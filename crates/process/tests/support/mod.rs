@@ -24,6 +24,8 @@ pub(crate) fn alone<T>(test: impl Future<Output = T>) -> T {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     become_subreaper().unwrap();
+    // A test before this one may have left off.
+    nix::sys::prctl::set_child_subreaper(true).unwrap();
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
 }
 
