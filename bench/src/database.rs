@@ -67,6 +67,17 @@ impl Server {
         Ok(Database { name, dsn, way })
     }
 
+    /// A setting of all who connect to a database from now on.
+    pub(crate) async fn set(
+        &self,
+        database: &Database,
+        name: &str,
+        value: &str,
+    ) -> anyhow::Result<()> {
+        let set = format!("alter database {} set {name} = '{value}'", database.name);
+        Ok(self.admin.batch_execute(&set).await?)
+    }
+
     /// The CPU time of this server and of us; an error where it runs on another machine.
     pub(crate) async fn cpu(&self) -> anyhow::Result<Cpu> {
         let backend = self.admin.query_one("select pg_backend_pid()", &[]).await?.get(0);

@@ -9,6 +9,8 @@
 mod bare;
 mod cpu;
 mod database;
+mod drain;
+mod floor;
 mod idle;
 mod installation;
 mod latency;
@@ -39,6 +41,8 @@ struct Args {
 enum Measure {
     /// Tasks per second, beside bare SQL with as many clients
     Throughput(throughput::Args),
+    /// Tasks per second of a full queue, beside the floor: a thin client that works in batches
+    Drain(drain::Args),
     /// From the commit of a task to the first instruction of its code
     Latency(latency::Args),
     /// Memory and statements of a monitor whose workers have nothing to do
@@ -60,10 +64,12 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     let quick = args.quick;
     match args.measure {
         Some(Measure::Throughput(of)) => throughput::run(&server, &programs, &of, quick).await,
+        Some(Measure::Drain(of)) => drain::run(&server, &programs, &of, quick).await,
         Some(Measure::Latency(of)) => latency::run(&server, &programs, &of, quick).await,
         Some(Measure::Idle) => idle::run(&server, &programs, quick).await,
         None => {
             throughput::run(&server, &programs, &throughput::Args::default(), quick).await?;
+            drain::run(&server, &programs, &drain::Args::default(), quick).await?;
             latency::run(&server, &programs, &latency::Args::default(), quick).await?;
             idle::run(&server, &programs, quick).await
         }

@@ -45,9 +45,9 @@ impl Default for Args {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Drained {
     /// Tasks per second.
-    rate: f64,
+    pub(crate) rate: f64,
     /// Microseconds of CPU for each task, of everybody together.
-    cpu_us: f64,
+    pub(crate) cpu_us: f64,
     /// What others took of the machine, in percent.
     others: f64,
 }
