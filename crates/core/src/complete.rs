@@ -165,13 +165,15 @@ impl<'a> Values<'a> {
         let mut values = Values { after, ..Values::default() };
         let mut sorted: Vec<&Completion> = ends.iter().collect();
         sorted.sort_unstable_by_key(|end| end.fence.task);
+        let now = Instant::now();
         for end in sorted {
-            values.push(end);
+            values.push(end, now);
         }
         values
     }
 
-    fn push(&mut self, end: &'a Completion) {
+    fn push(&mut self, end: &'a Completion, now: Instant) {
+        let ago = |moment: Instant| now.saturating_duration_since(moment).as_micros() as i64;
         let (json, bytes) = end.output.columns();
         self.tasks.push(end.fence.task);
         self.runs.push(end.fence.run);
@@ -181,8 +183,8 @@ impl<'a> Values<'a> {
         self.errors.push(end.error.as_ref().map(Value::to_string));
         self.json.push(json);
         self.bytes.push(bytes);
-        self.began.push(end.began.map(microseconds_since));
-        self.ended.push(microseconds_since(end.ended));
+        self.began.push(end.began.map(ago));
+        self.ended.push(ago(end.ended));
         self.peaks.push(end.memory_peak);
         self.retries.push(end.retry_in_ms);
         self.revisions.push(end.revision.as_deref());
@@ -206,10 +208,6 @@ impl<'a> Values<'a> {
             (&self.after, Type::TIMESTAMPTZ),
         ]
     }
-}
-
-fn microseconds_since(moment: Instant) -> i64 {
-    moment.elapsed().as_micros() as i64
 }
 
 /// Whether a run that is not current any more has its end in the books.

@@ -9,7 +9,7 @@ use crate::lease::{Moment, Terms};
 pub const PAGE_FD: i32 = 3;
 
 /// How many runs the page has room for: of so many that a worker holds it tells which have begun.
-pub const PAGE_SLOTS: u32 = 1024;
+pub const PAGE_SLOTS: u32 = 4096;
 
 /// What a run takes in the page: task and run, eight bytes each, little-endian.
 pub const SLOT_BYTES: u64 = 16;

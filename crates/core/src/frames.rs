@@ -1,7 +1,11 @@
 //! Frames over a socket, both ways at once: a peer that does not read never keeps us from hearing
 //! it.
 
-use std::{collections::VecDeque, io, os::fd::OwnedFd};
+use std::{
+    collections::VecDeque,
+    io::{self, Read as _, Write as _},
+    os::{fd::OwnedFd, unix::net::UnixStream as QuietStream},
+};
 
 use serde::Serialize;
 use tokio::{io::Interest, net::UnixStream};
@@ -10,12 +14,25 @@ use crate::frame::{Decoder, Frame, FrameError, encode};
 
 const READ_BYTES: usize = 16 << 10;
 
+/// So much is read at one look, 16 KiB each.
+const MOST_READS: usize = 16;
+
 /// One end of a socket that carries frames.
 #[derive(Debug)]
 pub struct Frames {
-    socket: UnixStream,
+    socket: Socket,
     decoder: Decoder,
     unsent: VecDeque<u8>,
+    ended: bool,
+}
+
+/// A socket whose peer wakes us with every frame, or one that we look at when we like: a peer that
+/// says much would wake us more often than we have use for it.
+#[derive(Debug)]
+enum Socket {
+    Loud(UnixStream),
+    Quiet(QuietStream),
+    Gone,
 }
 
 /// Why no more frames come.
@@ -31,68 +48,134 @@ pub enum FramesError {
 
 impl Frames {
     /// Over a socket that is already there.
-    pub fn over(socket: std::os::unix::net::UnixStream) -> io::Result<Frames> {
+    pub fn over(socket: QuietStream) -> io::Result<Frames> {
         socket.set_nonblocking(true)?;
-        let socket = UnixStream::from_std(socket)?;
-        Ok(Frames { socket, decoder: Decoder::default(), unsent: VecDeque::new() })
+        let socket = Socket::Loud(UnixStream::from_std(socket)?);
+        let (decoder, unsent) = (Decoder::default(), VecDeque::new());
+        Ok(Frames { socket, decoder, unsent, ended: false })
     }
 
     /// A new pair: our end, and the one that a child inherits.
     pub fn pair() -> io::Result<(Frames, OwnedFd)> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        let (ours, theirs) = QuietStream::pair()?;
         Ok((Frames::over(ours)?, theirs.into()))
     }
 
     /// Sends a frame, as far as the socket takes it now; the rest goes while the next is awaited.
     pub fn send<M: Serialize>(&mut self, message: &M, body: &[u8]) -> Result<(), FrameError> {
-        let bytes = encode(message, body)?;
-        if self.unsent.is_empty() {
-            // A peer that is gone is noticed by reading.
-            let sent = self.socket.try_write(&bytes).unwrap_or(0);
-            self.unsent.extend(&bytes[sent..]);
-        } else {
-            self.unsent.extend(&bytes);
-        }
+        self.put(message, body)?;
+        self.push();
         Ok(())
     }
 
-    /// The next frame; none when the peer has closed. Losing the wait loses nothing.
+    /// Adds a frame to those that go with the next one that is sent, or [pushed](Frames::push).
+    pub fn put<M: Serialize>(&mut self, message: &M, body: &[u8]) -> Result<(), FrameError> {
+        self.unsent.extend(encode(message, body)?);
+        Ok(())
+    }
+
+    /// Sends what waits, as far as the socket takes it now.
+    pub fn push(&mut self) {
+        while !self.unsent.is_empty() {
+            let bytes = self.unsent.as_slices().0;
+            let sent = match &mut self.socket {
+                Socket::Loud(socket) => socket.try_write(bytes),
+                Socket::Quiet(socket) => socket.write(bytes),
+                Socket::Gone => return self.unsent.clear(),
+            };
+            match sent {
+                Ok(sent) => drop(self.unsent.drain(..sent)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // A peer that is gone is noticed by reading.
+                Err(_) => self.unsent.clear(),
+            }
+        }
+    }
+
+    /// The next frame; none when the peer has closed. Losing the wait loses nothing. Of a quiet
+    /// socket none is ever heard.
     pub async fn next(&mut self) -> Result<Option<Frame>, FramesError> {
         loop {
             if let Some(frame) = self.decoder.next_frame()? {
                 return Ok(Some(frame));
             }
+            if self.ended {
+                return Ok(None);
+            }
+            let Socket::Loud(socket) = &self.socket else { return std::future::pending().await };
             let interest = if self.unsent.is_empty() {
                 Interest::READABLE
             } else {
                 Interest::READABLE | Interest::WRITABLE
             };
-            let ready = self.socket.ready(interest).await?;
-            if ready.is_writable() && !self.unsent.is_empty() {
-                match self.socket.try_write(self.unsent.as_slices().0) {
-                    Ok(sent) => drop(self.unsent.drain(..sent)),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => self.unsent.clear(),
-                }
+            let ready = socket.ready(interest).await?;
+            if ready.is_writable() {
+                self.push();
             }
-            if ready.is_readable() && !self.read()? {
-                return Ok(self.decoder.next_frame()?);
+            if ready.is_readable() {
+                self.read()?;
             }
         }
     }
 
-    /// Reads once; false at the end.
-    fn read(&mut self) -> io::Result<bool> {
-        let mut buffer = [0; READ_BYTES];
-        match self.socket.try_read(&mut buffer) {
-            Ok(0) => Ok(false),
-            Ok(count) => {
-                self.decoder.push(&buffer[..count]);
-                Ok(true)
+    /// The next frame of those that have been read already.
+    pub fn at_hand(&mut self) -> Result<Option<Frame>, FramesError> {
+        Ok(self.decoder.next_frame()?)
+    }
+
+    /// Reads what is there now, though no more than one can hold in mind, and sends what waits; false
+    /// when the peer has closed.
+    pub fn look(&mut self) -> Result<bool, FramesError> {
+        self.push();
+        for _ in 0..MOST_READS {
+            if self.read()? < READ_BYTES {
+                break;
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(false),
-            Err(error) => Err(error),
         }
+        Ok(!self.ended)
+    }
+
+    /// From now on the peer wakes nobody.
+    pub fn quiet(&mut self) -> io::Result<()> {
+        if let Socket::Loud(_) = self.socket
+            && let Socket::Loud(socket) = std::mem::replace(&mut self.socket, Socket::Gone)
+        {
+            self.socket = Socket::Quiet(socket.into_std()?);
+        }
+        Ok(())
+    }
+
+    /// From now on it does again.
+    pub fn loud(&mut self) -> io::Result<()> {
+        if let Socket::Quiet(_) = self.socket
+            && let Socket::Quiet(socket) = std::mem::replace(&mut self.socket, Socket::Gone)
+        {
+            self.socket = Socket::Loud(UnixStream::from_std(socket)?);
+        }
+        Ok(())
+    }
+
+    /// Reads once; tells how much.
+    fn read(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; READ_BYTES];
+        let read = match &mut self.socket {
+            Socket::Loud(socket) => socket.try_read(&mut buffer),
+            Socket::Quiet(socket) => socket.read(&mut buffer),
+            Socket::Gone => Ok(0),
+        };
+        match read {
+            Ok(count) => {
+                self.ended = count == 0;
+                self.decoder.push(&buffer[..count]);
+                return Ok(count);
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                io::ErrorKind::ConnectionReset => self.ended = true,
+                _ => return Err(error),
+            },
+        }
+        Ok(0)
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::Definition;
+use crate::operation::{Definition, Form};
 
 /// The version that both sides name in `hello`.
 pub const VERSION: u32 = 1;
@@ -94,6 +94,18 @@ pub struct RunRequest {
     /// The values of the flow that the steps before it left.
     #[serde(default)]
     pub store: Option<serde_json::Value>,
+    /// To be written on stdout and stderr when the run is over, between two [`MARK`]s: what comes
+    /// behind it is the next run's.
+    #[serde(default)]
+    pub mark: Option<String>,
+}
+
+/// Stands before and behind the mark of a run on its streams: ASCII's record separator.
+pub const MARK: u8 = 0x1e;
+
+/// The bytes of a run's mark, as they stand on its streams.
+pub fn mark_bytes(mark: &str) -> Vec<u8> {
+    [&[MARK], mark.as_bytes(), &[MARK]].concat()
 }
 
 fn execute() -> String {
@@ -112,6 +124,9 @@ pub enum FromRunner {
         sdk: String,
         /// Every operation of this program.
         operations: Vec<Definition>,
+        /// It writes the marks of runs: they may be sent ahead, behind the one in hand.
+        #[serde(default)]
+        ahead: bool,
     },
     /// A line of a logger. Its text is the body, UTF-8.
     Log {
@@ -179,22 +194,38 @@ pub enum FromRunner {
         #[serde(default)]
         raw: bool,
     },
-    /// A run that was taken back had not begun.
+    /// A run that waited has not begun and will not: it was taken back, or the runner would not have
+    /// it behind the one in hand.
     Revoked {
         /// The task.
         task: i64,
         /// Its run.
         run: i64,
     },
-    /// The run returned.
+    /// The run returned. Where `output` says its form, the body is its last output.
     Done {
         /// The task.
         task: i64,
         /// Its run.
         run: i64,
+        /// The form of the body.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Form>,
+        /// When it ran.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        span: Option<Span>,
     },
     /// The run failed.
     Failed(Failure),
+}
+
+/// From the first instruction of a run to its last, in microseconds of the machine's monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Its first.
+    pub began_us: i64,
+    /// Its last.
+    pub ended_us: i64,
 }
 
 /// How a run failed, by its own account.
@@ -215,6 +246,9 @@ pub struct Failure {
     /// What the error itself asks for.
     #[serde(default)]
     pub retry: Retry,
+    /// When it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
 }
 
 impl Failure {

@@ -95,6 +95,7 @@ impl Error {
             message: bounded(self.message, MESSAGE_BYTES),
             traceback: self.traceback.map(|text| bounded(text, TRACEBACK_BYTES)),
             retry: self.retry,
+            span: None,
         }
     }
 

@@ -68,6 +68,11 @@ impl Inbox {
         queue.waiting.len() < before
     }
 
+    /// Takes back all that wait, in their order.
+    pub(crate) fn take_back(&self) -> Vec<(i64, i64)> {
+        self.lock().waiting.drain(..).map(|task| task.key()).collect()
+    }
+
     /// Aborts a run wherever it is. What the run in hand is told, it is told before it can end;
     /// `absent` is called where its operation does not listen.
     pub(crate) fn abort(&self, key: (i64, i64), reason: &str, absent: impl FnOnce()) -> Met {

@@ -63,6 +63,7 @@ mod runner;
 mod say;
 mod schedule;
 mod serve;
+mod streams;
 mod task;
 
 pub use rework_core::state::State;

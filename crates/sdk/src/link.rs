@@ -39,9 +39,9 @@ impl Link {
         self.write(frame, || !over.0.load(Ordering::Relaxed))
     }
 
-    /// Sends the last frames of a run, with one call of the kernel.
-    pub(crate) fn send_last(&self, over: &Over, frames: &[u8]) {
-        self.write(frames, || !over.0.swap(true, Ordering::Relaxed));
+    /// Sends the last frame of a run.
+    pub(crate) fn send_last(&self, over: &Over, frame: &[u8]) {
+        self.write(frame, || !over.0.swap(true, Ordering::Relaxed));
     }
 
     fn write(&self, frames: &[u8], may: impl FnOnce() -> bool) -> bool {

@@ -9,7 +9,8 @@ use std::{io, thread};
 
 use rework_core::control::SLOT_BYTES;
 use rework_core::frame::{FrameError, encode};
-use rework_core::protocol::{FromRunner, VERSION};
+use rework_core::operation::Form;
+use rework_core::protocol::{Failure, FromRunner, Span, VERSION};
 
 use crate::execution::Executor;
 use crate::inbox::Inbox;
@@ -19,7 +20,7 @@ use crate::operation::Operation;
 use crate::output::Outcome;
 use crate::reader::Reader;
 use crate::task::State;
-use crate::{Task, current};
+use crate::{Error, Task, current, streams};
 
 /// Who we are, in `hello`.
 const SDK: &str = concat!("rework-rust ", env!("CARGO_PKG_VERSION"));
@@ -43,7 +44,9 @@ pub(crate) fn serve(
 ) -> Result<ExitCode, ServeError> {
     let link = Arc::new(Link::new(inherited.socket.try_clone()?));
     let operations = executor.operations().iter().map(Operation::definition).collect();
-    link.send(&FromRunner::Hello { version: VERSION, sdk: SDK.to_owned(), operations })?;
+    let hello =
+        FromRunner::Hello { version: VERSION, sdk: SDK.to_owned(), operations, ahead: true };
+    link.send(&hello)?;
     let inbox = Arc::new(Inbox::default());
     let reader = Reader::new(inbox.clone(), link.clone(), state);
     thread::Builder::new()
@@ -51,12 +54,29 @@ pub(crate) fn serve(
         .spawn(move || reader.read(inherited.socket))?;
     while let Some(task) = inbox.next() {
         note_begun(inherited.page.as_ref(), &task);
+        let began_us = now_us();
         let outcome = executor.run(&task);
+        let span = Span { began_us, ended_us: now_us() };
         task.requests().close();
         current::leave();
-        task.send_last(&ending(&task, outcome));
+        if let Some(mark) = task.mark() {
+            streams::part(mark);
+            if streams::has_children() {
+                let waiting = inbox.take_back();
+                waiting
+                    .into_iter()
+                    .try_for_each(|(task, run)| link.send(&FromRunner::Revoked { task, run }))?;
+            }
+        }
+        task.send_last(&ending(&task, outcome, span));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// By the clock that all processes of a machine share.
+fn now_us() -> i64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    now.map_or(0, |now| now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000)
 }
 
 /// Whoever finds this process dead reads there whether the run had begun.
@@ -71,20 +91,21 @@ fn note_begun(page: Option<&File>, task: &Task) {
     }
 }
 
-/// The last frames of a run: they leave together.
-fn ending(task: &Task, outcome: Outcome) -> Vec<u8> {
+/// The last frame of a run.
+fn ending(task: &Task, outcome: Outcome, span: Span) -> Vec<u8> {
     let (id, run) = task.key();
-    let output = outcome.and_then(|output| match output {
-        Some(output) => task.encode_output(&output),
-        None => Ok(Vec::new()),
+    let done = outcome.and_then(|output| {
+        let form = output.as_ref().map(|output| if output.raw { Form::Bytes } else { Form::Json });
+        let done = FromRunner::Done { task: id, run, output: form, span: Some(span) };
+        let body = output.map(|output| output.bytes).unwrap_or_default();
+        encode(&done, &body).map_err(|error| {
+            Error::of(Failure::OUTPUT.into(), format!("the output cannot be sent: {error}"))
+        })
     });
-    match output {
-        Ok(mut frames) => {
-            frames.extend(bounded_frame(&FromRunner::Done { task: id, run }));
-            frames
-        }
-        Err(error) => bounded_frame(&FromRunner::Failed(error.into_failure(id, run))),
-    }
+    done.unwrap_or_else(|error| {
+        let failure = Failure { span: Some(span), ..error.into_failure(id, run) };
+        bounded_frame(&FromRunner::Failed(failure))
+    })
 }
 
 /// A frame whose parts are bounded where they are made, so that there is no limit to pass.

@@ -122,6 +122,7 @@ mod tests {
             message: "oops\nmore".to_owned(),
             traceback: None,
             retry,
+            span: None,
         }
     }
 

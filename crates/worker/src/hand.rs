@@ -1,14 +1,14 @@
 //! What a worker has claimed and not handed to a runner yet: tasks that have proved short, claimed
 //! together. None of them waits behind a task that takes long.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, future::pending, time::Duration};
 
 use rework_core::{
-    claim::{Batches, Fence},
+    claim::{Batches, Fence, OperationVersion},
     complete::{Completion, Outcome},
     control::AbortCause,
 };
-use tokio::{sync::oneshot::error::TryRecvError, time::Instant};
+use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::{
     life::Abort,
@@ -30,6 +30,45 @@ pub(crate) struct Hand {
 impl Hand {
     /// The next task.
     pub(crate) fn next(&mut self) -> Option<Held> {
+        self.gather();
+        self.waiting.pop_front()
+    }
+
+    /// The next task, if it is of this very operation.
+    pub(crate) fn next_of(&mut self, version: OperationVersion) -> Option<Held> {
+        self.gather();
+        let next = self.waiting.front()?;
+        if next.claimed.version != version {
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
+    /// Tasks that were taken and not begun, in their order.
+    pub(crate) fn put_back(&mut self, taken: Vec<Held>) {
+        taken.into_iter().rev().for_each(|held| self.waiting.push_front(held));
+    }
+
+    /// Whether a claim is on its way.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Until the claim on its way is answered. Losing the wait loses nothing.
+    pub(crate) async fn arrival(&mut self) {
+        let Some(asked) = &mut self.asked else { return pending().await };
+        match asked.await {
+            Ok(Ok(more)) => self.add(more),
+            // It is asked again when it is needed.
+            Ok(Err(error)) => {
+                tracing::debug!("a claim ahead of time failed: {error}");
+                self.asked = None;
+            }
+            Err(_) => self.asked = None,
+        }
+    }
+
+    fn gather(&mut self) {
         if let Some(asked) = &mut self.asked {
             match asked.try_recv() {
                 Ok(Ok(more)) => self.add(more),
@@ -42,7 +81,6 @@ impl Hand {
                 Err(TryRecvError::Closed) => self.asked = None,
             }
         }
-        self.waiting.pop_front()
     }
 
     /// The answer to the claim on its way, or to a new one.
@@ -71,9 +109,14 @@ impl Hand {
         }
     }
 
-    /// A run of this operation began then and is over.
-    pub(crate) fn ran(&mut self, operation: i64, began: Instant) {
-        self.pace.ran(operation, began.elapsed());
+    /// A run of this operation is over, and took so long.
+    pub(crate) fn ran(&mut self, operation: i64, took: Duration) {
+        self.pace.ran(operation, took);
+    }
+
+    /// The runs of this operation leave processes: they are claimed, and run, one by one.
+    pub(crate) fn runs_alone(&mut self, operation: i64) {
+        self.pace.runs_alone(operation);
     }
 
     /// Ends a task that somebody wants to end, if it waits here.

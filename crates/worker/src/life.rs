@@ -49,9 +49,14 @@ impl Abort {
         (self.task, self.run) == (fence.task, fence.run)
     }
 
+    /// What it makes of a run.
+    pub(crate) fn sentence(self) -> Sentence {
+        Sentence::Abort(self.cause, self.reason)
+    }
+
     /// What it makes of a run whose code has not begun.
     pub(crate) fn verdict(self) -> Verdict {
-        Sentence::Abort(self.cause, self.reason).verdict()
+        self.sentence().verdict()
     }
 }
 

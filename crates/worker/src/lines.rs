@@ -1,7 +1,10 @@
 //! Bytes become lines: in order, attributed to one run, bounded.
 
+use std::{collections::VecDeque, rc::Rc};
+
 use chrono::Utc;
-use rework_core::report::Line;
+use memchr::memchr;
+use rework_core::{protocol::MARK, report::Line};
 
 /// Longest piece of a line that is kept as one row; a longer line is several, each but the last
 /// marked as going on.
@@ -13,38 +16,116 @@ pub(crate) const MAX_LOG_BYTES: u64 = 50 << 20;
 /// What a row of the log costs beside its bytes: so that empty lines are bounded too.
 const ROW_BYTES: u64 = 16;
 
-/// Splits what a stream carries.
+/// Splits what a stream carries into lines, and the lines among the runs that wrote them: where a run
+/// has a mark, what comes behind it is the next one's.
 #[derive(Debug)]
 pub(crate) struct Splitter {
     stream: &'static str,
     level: &'static str,
     tail: Vec<u8>,
+    /// The last bytes, where they may be the beginning of a mark.
+    held: Vec<u8>,
+    /// The marks that are to come, with the runs that they end.
+    marks: VecDeque<(Key, Rc<[u8]>)>,
+    /// The lines of runs behind the one in front: of as many as there were marks.
+    later: VecDeque<Vec<Line>>,
 }
+
+/// Task and run.
+pub(crate) type Key = (i64, i64);
 
 impl Splitter {
     /// For one of the runner's own streams.
     pub(crate) fn new(stream: &'static str, level: &'static str) -> Splitter {
-        Splitter { stream, level, tail: Vec::new() }
+        let (tail, held) = (Vec::new(), Vec::new());
+        let (marks, later) = (VecDeque::new(), VecDeque::new());
+        Splitter { stream, level, tail, held, marks, later }
     }
 
-    /// The lines that are whole now; what follows the last newline waits.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], lines: &mut Vec<Line>) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+    /// A run was handed over that writes this mark at its end.
+    pub(crate) fn expect(&mut self, run: Key, mark: Rc<[u8]>) {
+        self.marks.push_back((run, mark));
+    }
+
+    /// A run that was handed over will not begin.
+    pub(crate) fn forget(&mut self, run: Key) {
+        self.marks.retain(|(key, _)| *key != run);
+    }
+
+    /// The lines of the run in front that are whole now; what follows the last newline waits.
+    pub(crate) fn push(&mut self, bytes: &[u8], lines: &mut Vec<Line>) {
+        let joined;
+        let mut bytes = bytes;
+        if !self.held.is_empty() {
+            joined = [std::mem::take(&mut self.held).as_slice(), bytes].concat();
+            bytes = &joined;
+        }
+        while let Some((_, mark)) = self.marks.front() {
+            let Some(at) = memchr(MARK, bytes) else { break };
+            let (before, rest) = bytes.split_at(at);
+            if rest.starts_with(mark) {
+                let behind = &rest[mark.len()..];
+                self.split(before, lines);
+                self.finish_line(lines);
+                self.marks.pop_front();
+                self.later.push_back(Vec::new());
+                bytes = behind;
+            } else if mark.starts_with(rest) {
+                self.held = rest.to_vec();
+                return self.split(before, lines);
+            } else {
+                self.split(&bytes[..=at], lines);
+                bytes = &bytes[at + 1..];
+            }
+        }
+        self.split(bytes, lines);
+    }
+
+    /// The run in front is over, and all that it wrote was pushed: its last lines, and the first of the
+    /// run behind it.
+    pub(crate) fn advance(&mut self, over: &mut Vec<Line>, next: &mut Vec<Line>) {
+        if let Some(first) = self.later.pop_front() {
+            return next.extend(first);
+        }
+        // It has put something else in the place of the stream.
+        self.marks.pop_front();
+        self.take_held();
+        self.finish_line(over);
+    }
+
+    /// The last run is over: whatever there is belongs to it.
+    pub(crate) fn finish(&mut self, lines: &mut Vec<Line>) {
+        self.take_held();
+        self.finish_line(lines);
+        lines.extend(self.later.drain(..).flatten());
+        self.marks.clear();
+    }
+
+    fn split(&mut self, mut bytes: &[u8], lines: &mut Vec<Line>) {
+        while let Some(end) = memchr(b'\n', bytes) {
             self.tail.extend_from_slice(&bytes[..end]);
             self.cut(lines);
             let line = std::mem::take(&mut self.tail);
-            lines.push(self.line(line, true));
+            let line = self.line(line, true);
+            self.keep(line, lines);
             bytes = &bytes[end + 1..];
         }
         self.tail.extend_from_slice(bytes);
         self.cut(lines);
     }
 
-    /// The unterminated rest: the run is over.
-    pub(crate) fn finish(&mut self, lines: &mut Vec<Line>) {
+    /// What was held is no mark.
+    fn take_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.tail.extend(held);
+    }
+
+    /// What has no newline at its end.
+    fn finish_line(&mut self, lines: &mut Vec<Line>) {
         if !self.tail.is_empty() {
             let line = std::mem::take(&mut self.tail);
-            lines.push(self.line(line, false));
+            let line = self.line(line, false);
+            self.keep(line, lines);
         }
     }
 
@@ -52,8 +133,13 @@ impl Splitter {
         while self.tail.len() > MAX_LINE_BYTES {
             let rest = self.tail.split_off(MAX_LINE_BYTES);
             let piece = std::mem::replace(&mut self.tail, rest);
-            lines.push(self.line(piece, false));
+            let piece = self.line(piece, false);
+            self.keep(piece, lines);
         }
+    }
+
+    fn keep(&mut self, line: Line, lines: &mut Vec<Line>) {
+        self.later.back_mut().unwrap_or(lines).push(line);
     }
 
     fn line(&self, bytes: Vec<u8>, whole: bool) -> Line {
@@ -111,6 +197,8 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use rework_core::protocol::mark_bytes;
+
     use super::*;
 
     fn split(parts: &[&[u8]]) -> Vec<(Vec<u8>, bool)> {
@@ -135,6 +223,66 @@ mod tests {
             ]
         );
         assert_eq!(split(&[b"", b"one\n"]), [(b"one".to_vec(), true)]);
+    }
+
+    #[test]
+    fn marks_part_runs_wherever_reads_cut_them() {
+        let marks = [mark_bytes("first"), mark_bytes("second")];
+        let written: &[&[u8]] = &[b"a\nb", &marks[0], b"\x1enone\nc\n", &marks[1], b"late\n"];
+        let written = written.concat();
+        for cut in 0..=written.len() {
+            let mut splitter = Splitter::new("stdout", "INFO");
+            splitter.expect((1, 1), marks[0].clone().into());
+            splitter.expect((7, 1), b"never".as_slice().into());
+            splitter.expect((2, 1), marks[1].clone().into());
+            splitter.forget((7, 1));
+            let mut runs = vec![Vec::new(); 3];
+            splitter.push(&written[..cut], &mut runs[0]);
+            splitter.push(&written[cut..], &mut runs[0]);
+            for run in 0..2 {
+                let (over, next) = runs.split_at_mut(run + 1);
+                splitter.advance(&mut over[run], &mut next[0]);
+            }
+            splitter.finish(&mut runs[2]);
+            let runs = runs.map_lines();
+            let expected: [&[(&[u8], bool)]; 3] = [
+                &[(b"a", true), (b"b", false)],
+                &[(b"\x1enone", true), (b"c", true)],
+                &[(b"late", true)],
+            ];
+            assert_eq!(
+                runs,
+                expected
+                    .map(|lines| lines.iter().map(|(l, w)| (l.to_vec(), *w)).collect::<Vec<_>>()),
+                "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_run_without_its_mark_keeps_what_came() {
+        let mut splitter = Splitter::new("stdout", "INFO");
+        splitter.expect((1, 1), mark_bytes("one").into());
+        splitter.expect((2, 1), mark_bytes("two").into());
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        splitter.push(b"of the first", &mut one);
+        splitter.advance(&mut one, &mut two);
+        splitter.push(&[b"of the second\n".as_slice(), &mark_bytes("two")].concat(), &mut two);
+        splitter.finish(&mut two);
+        assert_eq!((one.len(), two.len()), (1, 1));
+        assert_eq!(two[0].bytes, b"of the second");
+    }
+
+    trait Lines {
+        fn map_lines(self) -> Vec<Vec<(Vec<u8>, bool)>>;
+    }
+
+    impl Lines for Vec<Vec<Line>> {
+        fn map_lines(self) -> Vec<Vec<(Vec<u8>, bool)>> {
+            let of =
+                |run: Vec<Line>| run.into_iter().map(|line| (line.bytes, line.whole)).collect();
+            self.into_iter().map(of).collect()
+        }
     }
 
     #[test]

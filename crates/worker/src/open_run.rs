@@ -1,67 +1,46 @@
-//! An open run: from the moment its code begins until it has returned, exited, or must be killed.
+//! An open run: from the moment its code begins until it has returned, exited, or must be killed;
+//! and, of an operation whose runs are short, those that follow it in the same runner.
 
 mod messages;
+mod series;
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use rework_core::{
-    claim::{Fence, Payload},
-    operation::{Limits, MAX_PAYLOAD_BYTES},
+    claim::Fence,
+    frame::Frame,
+    frames::FramesError,
     protocol::{Failure, ToRunner},
     report::Line,
 };
 use rework_process::Exit;
 use tokio::time::{Instant, sleep_until};
 
+pub(crate) use self::series::Series;
 use crate::{
     ending::Sentence,
+    front::{Front, SAMPLE},
     hand::Hand,
     life::{Event, Life},
-    lines::Budget,
+    operations::Operation,
     pace::LONG,
-    recorder::{Answer, Recorder},
+    recorder::{Held, Recorder},
     runner::Runner,
 };
 
-/// Lines and progress wait no longer than this to be written.
-const FLUSH: Duration = Duration::from_millis(200);
-
-/// Lines that are written without waiting.
-const FLUSH_LINES: usize = 2_000;
-
-/// How often memory is looked at where there is a limit.
-const SAMPLE: Duration = Duration::from_millis(100);
-
-/// A run in progress.
+/// A run in progress, and what follows it.
 pub(crate) struct OpenRun<'a> {
-    /// Whose it is.
-    pub fence: Fence,
     /// Where it runs.
     pub runner: &'a mut Runner,
-    /// What it may take.
-    pub limits: &'a Limits,
+    /// What it is a run of.
+    pub operation: &'a Operation,
     /// Its revision, in words.
     pub revision: String,
-    /// When it began.
-    pub began: Instant,
-    /// What it wrote and is not on its way yet.
-    pub lines: Vec<Line>,
-    /// What it may still write.
-    pub budget: Budget,
-    /// The last output that it gave.
-    pub output: Payload,
-    /// Why it is to end, if it is.
-    pub sentence: Option<Sentence>,
-    progress: Option<String>,
-    unsaved_output: bool,
-    scheduling: VecDeque<(u32, Answer<Option<i64>>)>,
-    /// It takes long: its beginning is noted, and nothing waits behind it. The beginning of a short
-    /// one is noted with its end.
-    is_long: bool,
-    flush_at: Option<Instant>,
-    kill_at: Option<Instant>,
-    sample_at: Option<Instant>,
+    /// The run itself.
+    pub front: Front,
+    /// Those that follow it.
+    pub series: Series,
 }
 
 /// How an open run came to its end.
@@ -84,33 +63,22 @@ pub(crate) enum End {
 impl<'a> OpenRun<'a> {
     /// Begins now.
     pub(crate) fn new(
-        fence: Fence,
+        held: Held,
         runner: &'a mut Runner,
-        limits: &'a Limits,
+        operation: &'a Operation,
         lines: Vec<Line>,
+        series: Series,
     ) -> OpenRun<'a> {
-        let now = Instant::now();
-        OpenRun {
-            fence,
-            limits,
-            revision: runner.revision.to_string(),
-            runner,
-            began: now,
-            flush_at: (!lines.is_empty()).then_some(now + FLUSH),
-            lines,
-            budget: Budget::default(),
-            output: Payload::None,
-            sentence: None,
-            progress: None,
-            unsaved_output: false,
-            scheduling: VecDeque::new(),
-            is_long: false,
-            kill_at: None,
-            sample_at: limits.memory_bytes.map(|_| now + SAMPLE),
-        }
+        let front = Front::new(held, &operation.definition.limits, lines);
+        OpenRun { operation, revision: runner.revision.to_string(), runner, front, series }
     }
 
-    /// Until the end. What waits `behind` it goes back to the queue when it takes long.
+    /// The fence of the run in front.
+    pub(crate) fn fence(&self) -> Fence {
+        self.front.fence()
+    }
+
+    /// Until the end of the last run. What waits `behind` goes back to the queue when one takes long.
     pub(crate) async fn drive(
         &mut self,
         life: &mut Life,
@@ -118,156 +86,191 @@ impl<'a> OpenRun<'a> {
         behind: &mut Hand,
     ) -> End {
         loop {
+            self.feed(life, recorder, behind);
             let timer = self.next_timer(recorder);
+            let hungry = self.series.is_hungry() && behind.is_asked();
+            let fence = self.fence();
             let Runner { child, frames, stdout, stderr, .. } = &mut *self.runner;
+            let front = &mut self.front;
             let room = !recorder.is_full();
             let read = tokio::select! {
                 biased;
-                event = life.next(Some(self.fence)) => {
+                event = life.next(Some(fence)) => {
                     match event {
-                        Event::Abort(abort) if abort.names(self.fence) => {
+                        Event::Abort(abort) if abort.names(fence) => {
                             self.pass(Sentence::Abort(abort.cause, abort.reason));
                         }
-                        Event::Abort(abort) => behind.abort(&abort, recorder),
+                        Event::Abort(abort) => self.abort_behind(abort, recorder, behind),
                         Event::LeaseLost => return End::LeaseLost,
                         Event::Woken | Event::Retired => {}
                     }
                     Ok(())
                 }
-                () = sleep_until(timer) => {
-                    if self.on_timer(recorder) {
-                        return End::GraceOver;
-                    }
-                    Ok(())
-                }
-                frame = Runner::next(frames), if room => {
-                    if let Some(end) = self.on_frame(frame, recorder) {
-                        return end;
-                    }
-                    Ok(())
-                }
-                scheduled = messages::first(&mut self.scheduling) => {
+                () = sleep_until(timer) => match self.on_timer(recorder, behind) {
+                    Some(end) => return end,
+                    None => Ok(()),
+                },
+                frame = Runner::next(frames), if room => match self.on_frames(frame, recorder, behind) {
+                    Some(end) => return end,
+                    None => Ok(()),
+                },
+                scheduled = messages::first(&mut front.scheduling) => {
                     self.on_scheduled(scheduled);
                     Ok(())
                 }
+                () = behind.arrival(), if hungry => Ok(()),
                 exit = child.wait() => match exit {
-                    Ok(exit) => return End::Exited(exit),
+                    Ok(exit) => return self.last_words(exit, recorder, behind),
                     Err(error) => Err(error),
                 },
                 read = stdout.read(), if room && stdout.is_open() => {
-                    read.map(|bytes| stdout.split(&bytes, &mut self.lines))
+                    read.map(|bytes| stdout.splitter.push(&bytes, &mut front.lines))
                 }
                 read = stderr.read(), if room && stderr.is_open() => {
-                    read.map(|bytes| stderr.split(&bytes, &mut self.lines))
+                    read.map(|bytes| stderr.splitter.push(&bytes, &mut front.lines))
                 }
             };
             if let Err(error) = read {
                 self.pass(Sentence::Broken(error.to_string()));
             }
             if let Some(why) = life.retired() {
-                behind.give_back(&format!("its worker was leaving: {why}"), recorder);
-            } else if self.is_long {
-                behind.give_back("the task before it took long", recorder);
+                let why = format!("its worker was leaving: {why}");
+                self.give_back(&why, recorder, behind);
+            } else if self.front.is_long {
+                self.give_back("the task before it took long", recorder, behind);
             }
-            self.look_after_lines(recorder);
+            self.front.look_after_lines(recorder);
         }
-    }
-
-    /// Sends what was written and reported on its way.
-    pub(crate) fn flush(&mut self, recorder: &Recorder) {
-        self.flush_at = None;
-        let mut lines = std::mem::take(&mut self.lines);
-        self.budget.keep(&mut lines);
-        if !lines.is_empty() {
-            recorder.lines(self.fence, lines);
-        }
-        let progress = self.progress.take();
-        let unsaved =
-            std::mem::take(&mut self.unsaved_output) && self.output.bytes() <= MAX_PAYLOAD_BYTES;
-        let output = if unsaved { self.output.clone() } else { Payload::None };
-        if progress.is_some() || output != Payload::None {
-            recorder.save(self.fence, progress, output);
-        }
-    }
-
-    fn look_after_lines(&mut self, recorder: &Recorder) {
-        if self.lines.len() >= FLUSH_LINES {
-            self.flush(recorder);
-        } else if !self.lines.is_empty() || self.progress.is_some() || self.unsaved_output {
-            self.flush_at.get_or_insert_with(|| Instant::now() + FLUSH);
-        }
-    }
-
-    fn timeout_at(&self) -> Option<Instant> {
-        let limit = Duration::from_millis(self.limits.timeout_ms?.unsigned_abs());
-        self.sentence.is_none().then_some(self.began + limit)
     }
 
     fn next_timer(&self, recorder: &Recorder) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
-        let begin = (!self.is_long).then_some(self.began + LONG);
         let room = recorder.is_full().then(|| Instant::now() + SAMPLE);
-        [begin, self.flush_at, self.timeout_at(), self.kill_at, self.sample_at, room]
-            .into_iter()
-            .flatten()
-            .fold(far, Instant::min)
+        let own = self.front.timer(&self.operation.definition.limits);
+        [own, self.series.look_at, room].into_iter().flatten().fold(far, Instant::min)
     }
 
-    /// Whatever is due. True: the grace is over.
-    fn on_timer(&mut self, recorder: &Recorder) -> bool {
-        let now = Instant::now();
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if due(self.kill_at) {
-            return true;
+    /// Whatever is due.
+    fn on_timer(&mut self, recorder: &Recorder, behind: &mut Hand) -> Option<End> {
+        let due = |at: Option<Instant>, now: Instant| at.is_some_and(|at| at <= now);
+        // First what it has said: it may be over.
+        if due(self.series.look_at, Instant::now())
+            && let Some(end) = self.look(recorder, behind)
+        {
+            return Some(end);
         }
-        if !self.is_long && now >= self.began + LONG {
-            self.is_long = true;
-            recorder.begin(self.fence, self.began, self.revision.clone());
+        let (now, limits) = (Instant::now(), &self.operation.definition.limits);
+        if due(self.front.kill_at, now) {
+            return Some(End::GraceOver);
         }
-        if due(self.flush_at) {
-            self.flush(recorder);
+        if !self.front.is_long && now >= self.front.began + LONG {
+            self.front.is_long = true;
+            recorder.begin(self.fence(), self.front.began, self.revision.clone());
         }
-        if due(self.timeout_at()) {
-            let limit = self.limits.timeout_ms.unwrap_or_default().unsigned_abs();
+        if self.front.flush_is_due(now) {
+            self.front.flush(recorder);
+        }
+        if due(self.front.timeout_at(limits), now) {
+            let limit = limits.timeout_ms.unwrap_or_default().unsigned_abs();
             self.pass(Sentence::Timeout(Duration::from_millis(limit)));
         }
-        if due(self.sample_at) {
-            self.sample_at = Some(now + SAMPLE);
+        if due(self.front.sample_at, now) {
+            self.front.sample_at = Some(now + SAMPLE);
             if let Some(sentence) = self.over_memory() {
                 // It would only take more: there is no grace.
-                self.sentence.get_or_insert(sentence);
-                self.kill_at = Some(now);
+                self.front.sentence.get_or_insert(sentence);
+                self.front.kill_at = Some(now);
             }
         }
-        false
+        None
+    }
+
+    /// What comes in one go: a frame that was waited for, and those that were read with it.
+    fn on_frames(
+        &mut self,
+        first: Result<Option<Frame>, FramesError>,
+        recorder: &Recorder,
+        behind: &mut Hand,
+    ) -> Option<End> {
+        let mut frame = first;
+        let mut drained = false;
+        loop {
+            if let Some(end) = self.on_frame(frame, recorder) {
+                if !self.series.has_more() {
+                    return Some(end);
+                }
+                // What ended runs wrote, they wrote before they said so.
+                if !std::mem::replace(&mut drained, true) {
+                    self.drain();
+                }
+                self.advance(end);
+            }
+            let Some(frames) = &mut self.runner.frames else { break };
+            frame = match frames.at_hand() {
+                Ok(None) => break,
+                next => next,
+            };
+        }
+        self.settle(recorder, behind);
+        None
+    }
+
+    /// What a process said before it ended.
+    fn last_words(&mut self, exit: Exit, recorder: &Recorder, behind: &mut Hand) -> End {
+        while let Some(frames) = &mut self.runner.frames {
+            let more = frames.look();
+            let first = match more {
+                Ok(_) => match frames.at_hand() {
+                    Ok(None) => break,
+                    next => next,
+                },
+                Err(error) => Err(error),
+            };
+            if let Some(end) = self.on_frames(first, recorder, behind) {
+                return end;
+            }
+        }
+        End::Exited(exit)
+    }
+
+    /// Reads all that is in its pipes now.
+    pub(crate) fn drain(&mut self) {
+        if let Err(error) = self.runner.drain(&mut self.front.lines) {
+            tracing::warn!("what a run wrote last could not be read: {error}");
+        }
     }
 
     /// The sentence for a tree that is past its memory.
     pub(crate) fn over_memory(&mut self) -> Option<Sentence> {
-        let limit = self.limits.memory_bytes?.unsigned_abs();
+        let limit = self.operation.definition.limits.memory_bytes?.unsigned_abs();
         let used = self.runner.tree.exceeded()?;
         Some(Sentence::Memory { used, limit, sampled: self.runner.sampled })
     }
 
     /// The run is to end: it is asked to, and killed when its grace is over.
     fn pass(&mut self, sentence: Sentence) {
-        if self.sentence.is_some() {
+        if self.front.sentence.is_some() {
             return;
         }
-        let grace = Duration::from_millis(self.limits.grace_ms.unsigned_abs());
-        let broken = matches!(sentence, Sentence::Broken(_));
-        self.kill_at = Some(Instant::now() + if broken { Duration::ZERO } else { grace });
         let reason = sentence.verdict().reason.unwrap_or_default();
-        self.sentence = Some(sentence);
+        let broken = matches!(sentence, Sentence::Broken(_));
+        self.front.kill_at =
+            Some(Instant::now() + if broken { Duration::ZERO } else { self.grace() });
+        self.front.sentence = Some(sentence);
         let asked = match &mut self.runner.frames {
             Some(frames) => {
-                let Fence { task, run, .. } = self.fence;
+                let (task, run) = self.front.key();
                 frames.send(&ToRunner::Abort { task, run, reason }, &[]).is_ok()
             }
             None => self.runner.tree.signal(Signal::SIGTERM).is_ok(),
         };
         if !asked {
-            self.kill_at = Some(Instant::now());
+            self.front.kill_at = Some(Instant::now());
         }
+        self.revoke("its runner was to end");
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::from_millis(self.operation.definition.limits.grace_ms.unsigned_abs())
     }
 }

@@ -34,11 +34,13 @@ struct Measured {
     mean_seconds: f64,
     /// Grows from one claim to the next: a mean says nothing of what comes.
     allowed: u32,
+    /// They leave processes.
+    alone: bool,
 }
 
 impl Measured {
     fn most(&self) -> u32 {
-        if self.runs < PROVED {
+        if self.runs < PROVED || self.alone {
             return 1;
         }
         let fit = (BATCH.as_secs_f64() / self.mean_seconds.max(1e-6)) as u32;
@@ -57,11 +59,19 @@ impl Pace {
             runs: 0,
             mean_seconds: seconds,
             allowed: 1,
+            alone: false,
         });
         measured.runs = measured.runs.saturating_add(1);
         measured.mean_seconds += WEIGHT * (seconds - measured.mean_seconds);
         if took >= LONG {
             measured.allowed = 1;
+        }
+    }
+
+    /// The runs of this operation are not to follow one another.
+    pub(crate) fn runs_alone(&mut self, operation: i64) {
+        if let Some(measured) = self.operations.get_mut(&operation) {
+            measured.alone = true;
         }
     }
 

@@ -1,13 +1,14 @@
 //! A runner made ready for a run: a command started, or an SDK's runner that has been handed it.
 
-use std::os::unix::fs::FileExt;
+use std::{os::unix::fs::FileExt, rc::Rc};
 
 use rework_core::{
-    claim::{Claimed, Fence, Payload},
+    claim::{Fence, Payload},
     complete::Outcome,
     control::SLOT_BYTES,
+    frame::FrameError,
     kind::Kind,
-    protocol::{RunRequest, ToRunner},
+    protocol::{RunRequest, ToRunner, mark_bytes},
     report::Line,
 };
 use rework_process::LaunchError;
@@ -36,10 +37,10 @@ pub(crate) enum Early {
 pub(crate) async fn make_ready(
     workshop: &mut Workshop,
     operation: &Operation,
-    Held { claimed, slot }: &Held,
+    held: &Held,
     lines: &mut Vec<Line>,
 ) -> Result<(Runner, Option<OutputFile>), Early> {
-    let slot = *slot;
+    let Held { claimed, slot } = held;
     let cannot = |why: &dyn std::fmt::Display| {
         Early::Verdict(Verdict::refused(format!("the operation cannot be loaded: {why}")))
     };
@@ -53,7 +54,7 @@ pub(crate) async fn make_ready(
                 .map_err(|why| cannot(&why))?;
             let (program, output) = command::prepare(&workshop.nursery, &found, claimed)
                 .map_err(|error| cannot(&error))?;
-            note_begun(&workshop.nursery, slot, claimed.fence);
+            note_begun(&workshop.nursery, *slot, claimed.fence);
             let mut runner = workshop
                 .nursery
                 .start(program, revision, false, operation.definition.limits.memory_bytes)
@@ -63,24 +64,50 @@ pub(crate) async fn make_ready(
         }
         Kind::Rust => {
             let mut runner = warm(workshop, operation, revision, claimed.fence, lines).await?;
-            let request = ToRunner::Run(request(operation, claimed, slot));
-            let body: &[u8] = match &claimed.input {
-                Payload::None => &[],
-                Payload::Json(text) => text.as_bytes(),
-                Payload::Bytes(bytes) => bytes,
-            };
-            let handed = runner.frames.as_mut().map(|frames| frames.send(&request, body));
-            match handed {
-                Some(Ok(())) => Ok((runner, None)),
-                Some(Err(error)) => {
-                    runners::end(runner).await;
-                    Err(cannot(&error))
-                }
-                None => Err(cannot(&"its runner has no socket")),
+            let ahead = runner.ahead && operation.definition.limits.memory_bytes.is_none();
+            if let Err(error) = send(&mut runner, operation, held, ahead) {
+                runners::end(runner).await;
+                return Err(cannot(&error));
             }
+            if let Some(frames) = &mut runner.frames {
+                frames.push();
+            }
+            Ok((runner, None))
         }
         Kind::Python => Err(cannot(&"Python modules come with a later version")),
     }
+}
+
+/// Hands a run to a runner, with a mark where others may follow it; it leaves with the next push.
+pub(crate) fn send(
+    runner: &mut Runner,
+    operation: &Operation,
+    held: &Held,
+    ahead: bool,
+) -> Result<(), FrameError> {
+    let mut request = request(operation, held);
+    if ahead {
+        let (mark, bytes) = mark_of(held);
+        request.mark = Some(mark);
+        runner.stdout.splitter.expect(held.key(), bytes.clone());
+        runner.stderr.splitter.expect(held.key(), bytes);
+    }
+    let body: &[u8] = match &held.claimed.input {
+        Payload::None => &[],
+        Payload::Json(text) => text.as_bytes(),
+        Payload::Bytes(bytes) => bytes,
+    };
+    match &mut runner.frames {
+        Some(frames) => frames.put(&ToRunner::Run(request), body),
+        None => Ok(()),
+    }
+}
+
+/// The mark of a run, and how it stands on its streams.
+fn mark_of(held: &Held) -> (String, Rc<[u8]>) {
+    let mark = held.claimed.fence.token.simple().to_string();
+    let bytes = mark_bytes(&mark).into();
+    (mark, bytes)
 }
 
 /// A warm runner of this code, or a new one that has said `hello`.
@@ -148,12 +175,12 @@ fn not_started(error: &StartError) -> Early {
     Early::Verdict(Verdict { outcome, reason: Some(reason) })
 }
 
-fn request(operation: &Operation, claimed: &Claimed, slot: u32) -> RunRequest {
+fn request(operation: &Operation, Held { claimed, slot }: &Held) -> RunRequest {
     let definition = &operation.definition;
     RunRequest {
         task: claimed.fence.task,
         run: claimed.fence.run,
-        slot,
+        slot: *slot,
         attempt: claimed.attempt,
         domain: definition.domain.clone(),
         operation: definition.name.clone(),
@@ -163,6 +190,7 @@ fn request(operation: &Operation, claimed: &Claimed, slot: u32) -> RunRequest {
         has_input: claimed.input != Payload::None,
         metadata: claimed.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         store: None,
+        mark: None,
     }
 }
 

@@ -51,6 +51,13 @@ pub(crate) struct Held {
     pub slot: u32,
 }
 
+impl Held {
+    /// Its task and run.
+    pub(crate) fn key(&self) -> (i64, i64) {
+        (self.claimed.fence.task, self.claimed.fence.run)
+    }
+}
+
 /// What is to be told or asked.
 pub(crate) enum Entry {
     Lines(Fence, Vec<Line>),

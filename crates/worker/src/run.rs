@@ -13,9 +13,10 @@ use serde_json::json;
 use crate::{
     command::{OutputFile, too_large},
     ending::{Verdict, of_exit, of_failure},
+    front::Front,
     hand::Hand,
     life::{Event, Life},
-    open_run::{End, OpenRun},
+    open_run::{End, OpenRun, Series},
     operations::Operation,
     ready::{Early, is_begun, make_ready},
     recorder::{Held, Recorder},
@@ -44,12 +45,13 @@ pub(crate) struct Workshop {
 #[error("the lease was taken away")]
 pub(crate) struct LeaseLost;
 
-/// Runs a task, and gives its end, to be recorded when no process of it is left.
+/// Runs a task and, where they may follow it in the same runner, those that wait behind it. The end of
+/// each is recorded when no process of it is left.
 pub(crate) async fn run(
     workshop: &mut Workshop,
     operation: &Operation,
     mut held: Held,
-) -> Result<Completion, LeaseLost> {
+) -> Result<(), LeaseLost> {
     let claimed = &mut held.claimed;
     let fence = claimed.fence;
     let mut lines = Vec::new();
@@ -67,36 +69,76 @@ pub(crate) async fn run(
             if !lines.is_empty() {
                 workshop.recorder.lines(fence, lines);
             }
-            return Ok(Completion::new(fence, verdict.outcome, verdict.reason));
+            let end = Completion::new(fence, verdict.outcome, verdict.reason);
+            workshop.recorder.complete(end);
+            return Ok(());
         }
     };
-    let fresh = runner.runs == 0;
+    let series = Series::new(workshop.runners.may_follow(&runner, operation));
     let Workshop { life, recorder, hand, .. } = workshop;
-    let mut open = OpenRun::new(fence, &mut runner, &operation.definition.limits, lines);
+    let mut open = OpenRun::new(held, &mut runner, operation, lines, series);
     let end = open.drive(life, recorder, hand).await;
-    let since = open.began;
-    hand.ran(held.claimed.version.operation, since);
-    // Its cgroup knows; it goes with the tree.
-    let memory_peak = open.runner.memory_peak(open.limits, open.began.elapsed());
-    open.sentence = open.sentence.take().or_else(|| open.over_memory());
+    open.front.sentence = open.front.sentence.take().or_else(|| open.over_memory());
     let reusable = match end {
-        End::Done | End::Failed(_) => open.sentence.is_none(),
+        End::Done | End::Failed(_) => open.front.sentence.is_none() && !open.series.is_worn,
         End::Revoked => true,
         End::Exited(_) | End::GraceOver | End::LeaseLost => false,
     };
+    // Its cgroup knows; it goes with the tree.
+    let limits = &operation.definition.limits;
+    let memory_peak = open.runner.memory_peak(limits, open.front.began.elapsed());
     let cleared = clear_away(&mut open, reusable, life, recorder, hand).await;
     if matches!(end, End::LeaseLost) || cleared.is_err() {
         return Err(LeaseLost);
     }
-    let begun = is_begun(&workshop.nursery, held.slot, fence);
-    let mut completion = judge(&mut open, end, output_file.as_ref(), begun || fresh);
-    completion.began = begun.then_some(since.into_std());
-    completion.memory_peak = memory_peak;
-    finish_log(&mut open, &workshop.recorder);
+    record_ended(&mut open, recorder, hand);
+    record_last(&mut open, end, output_file.as_ref(), memory_peak, workshop);
     if reusable {
         workshop.runners.give_back(runner).await;
     }
-    Ok(completion)
+    Ok(())
+}
+
+/// The end of the last run; what waited behind it is at hand again.
+fn record_last(
+    open: &mut OpenRun<'_>,
+    end: End,
+    output_file: Option<&OutputFile>,
+    memory_peak: Option<i64>,
+    workshop: &mut Workshop,
+) {
+    let Workshop { recorder, nursery, hand, .. } = workshop;
+    let operation = open.front.held.claimed.version.operation;
+    hand.put_back(open.series.left());
+    if open.series.alone {
+        hand.runs_alone(operation);
+    }
+    let spoke = matches!(end, End::Done | End::Failed(_));
+    let begun = spoke || is_begun(nursery, open.front.held.slot, open.fence());
+    open.runner.stdout.splitter.finish(&mut open.front.lines);
+    open.runner.stderr.splitter.finish(&mut open.front.lines);
+    let (since, ended) = open.times(&open.front);
+    hand.ran(operation, ended - since);
+    let known = begun || open.runner.runs == 0;
+    let mut completion = judge(&mut open.front, end, &open.revision, output_file, known);
+    completion.began = begun.then_some(since);
+    completion.ended = ended;
+    completion.memory_peak = memory_peak;
+    open.front.flush_last(recorder);
+    recorder.complete(completion);
+}
+
+/// Records the runs that ended while others followed them.
+pub(crate) fn record_ended(open: &mut OpenRun<'_>, recorder: &Recorder, hand: &mut Hand) {
+    for (mut front, end) in std::mem::take(&mut open.series.ended) {
+        let (began, ended) = open.times(&front);
+        hand.ran(front.held.claimed.version.operation, ended - began);
+        let mut completion = judge(&mut front, end, &open.revision, None, true);
+        completion.began = Some(began);
+        completion.ended = ended;
+        front.flush_last(recorder);
+        recorder.complete(completion);
+    }
 }
 
 /// No process of the run is left after this: all of a runner that cannot be used again, and what
@@ -109,7 +151,7 @@ async fn clear_away(
     recorder: &Recorder,
     behind: &mut Hand,
 ) -> Result<(), LeaseLost> {
-    let fence = open.fence;
+    let fence = open.fence();
     loop {
         let killing = async {
             if reusable {
@@ -134,26 +176,25 @@ async fn clear_away(
             Ok(()) => break,
             Err(unkillable) => {
                 behind.give_back("processes of the task before it did not die", recorder);
-                recorder.unkillable(open.fence, unkillable.to_string());
+                recorder.unkillable(fence, unkillable.to_string());
             }
         }
     }
-    if let Err(error) = open.runner.drain(&mut open.lines) {
-        tracing::warn!("what a run wrote last could not be read: {error}");
-    }
+    open.drain();
     Ok(())
 }
 
 /// From how it ended to what is recorded.
 fn judge(
-    open: &mut OpenRun<'_>,
+    front: &mut Front,
     end: End,
+    revision: &str,
     output_file: Option<&OutputFile>,
     begun: bool,
 ) -> Completion {
-    let fence = open.fence;
-    let sentence = open.sentence.take();
-    let mut output = std::mem::take(&mut open.output);
+    let fence = front.fence();
+    let sentence = front.sentence.take();
+    let mut output = std::mem::take(&mut front.output);
     let mut failure: Option<Failure> = None;
     let mut verdict = match end {
         End::Done => Verdict::done(),
@@ -196,17 +237,7 @@ fn judge(
         error,
         output,
         retry_in_ms,
-        revision: Some(open.revision.clone()),
+        revision: Some(revision.to_owned()),
         ..Completion::new(fence, verdict.outcome, verdict.reason)
-    }
-}
-
-/// The unterminated last line, and the mark of what was cut.
-fn finish_log(open: &mut OpenRun<'_>, recorder: &Recorder) {
-    open.runner.stdout.finish(&mut open.lines);
-    open.runner.stderr.finish(&mut open.lines);
-    open.flush(recorder);
-    if let Some(mark) = open.budget.mark() {
-        recorder.lines(open.fence, vec![mark]);
     }
 }

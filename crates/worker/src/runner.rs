@@ -49,6 +49,8 @@ pub(crate) struct Runner {
     pub stdout: Stream,
     /// What it writes on fd 2.
     pub stderr: Stream,
+    /// Runs may be sent ahead, behind the one in hand.
+    pub ahead: bool,
     /// Its memory limit is kept by looking, not by the kernel.
     pub sampled: bool,
     /// Runs so far.
@@ -186,7 +188,8 @@ impl Nursery {
         })?;
         let used = Instant::now();
         let sampled = self.containment.memory == MemoryRung::Sampled;
-        Ok(Runner { revision, child, tree, frames, stdout, stderr, sampled, runs: 0, used })
+        let (ahead, runs) = (false, 0);
+        Ok(Runner { revision, child, tree, frames, stdout, stderr, ahead, sampled, runs, used })
     }
 }
 
@@ -206,12 +209,15 @@ impl Runner {
         loop {
             tokio::select! {
                 frame = frames.next() => match frame {
-                    Ok(Some(frame)) => return greeted(frame.message()),
+                    Ok(Some(frame)) => {
+                        self.ahead = greeted(frame.message())?;
+                        return Ok(());
+                    }
                     Ok(None) => break,
                     Err(error) => return Err(StartError::Protocol(error.to_string())),
                 },
-                read = self.stdout.read(), if self.stdout.is_open() && lines.len() < MAX_EARLY_LINES => self.stdout.split(&read?, lines),
-                read = self.stderr.read(), if self.stderr.is_open() && lines.len() < MAX_EARLY_LINES => self.stderr.split(&read?, lines),
+                read = self.stdout.read(), if self.stdout.is_open() && lines.len() < MAX_EARLY_LINES => self.stdout.splitter.push(&read?, lines),
+                read = self.stderr.read(), if self.stderr.is_open() && lines.len() < MAX_EARLY_LINES => self.stderr.splitter.push(&read?, lines),
                 () = &mut late => return Err(StartError::Timeout(within)),
             }
         }
@@ -238,6 +244,19 @@ impl Runner {
         match frames {
             Some(frames) => frames.next().await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Whatever it says or writes wakes us, or we look when we like.
+    pub(crate) fn listen(&mut self, loud: bool) -> io::Result<()> {
+        if loud {
+            self.frames.as_mut().map_or(Ok(()), Frames::loud)?;
+            self.stdout.loud()?;
+            self.stderr.loud()
+        } else {
+            self.frames.as_mut().map_or(Ok(()), Frames::quiet)?;
+            self.stdout.quiet()?;
+            self.stderr.quiet()
         }
     }
 
@@ -269,9 +288,10 @@ impl Runner {
     }
 }
 
-fn greeted(hello: Result<FromRunner, rework_core::frame::FrameError>) -> Result<(), StartError> {
+/// Whether runs may be sent ahead.
+fn greeted(hello: Result<FromRunner, rework_core::frame::FrameError>) -> Result<bool, StartError> {
     match hello {
-        Ok(FromRunner::Hello { version: protocol::VERSION, .. }) => Ok(()),
+        Ok(FromRunner::Hello { version: protocol::VERSION, ahead, .. }) => Ok(ahead),
         Ok(FromRunner::Hello { version, .. }) => Err(StartError::Protocol(format!(
             "it speaks version {version}, this `rework` version {}",
             protocol::VERSION

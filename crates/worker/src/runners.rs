@@ -5,7 +5,7 @@ use std::time::Duration;
 use rework_core::control::Start;
 use tokio::time::Instant;
 
-use crate::{revision::Revision, runner::Runner};
+use crate::{operations::Operation, revision::Revision, runner::Runner};
 
 /// Most warm runners of a worker.
 const MAX_WARM: usize = 2;
@@ -41,6 +41,17 @@ impl Runners {
         None
     }
 
+    /// How many runs may follow the next one of this operation without the runner being given back.
+    pub(crate) fn may_follow(&self, runner: &Runner, operation: &Operation) -> u32 {
+        if !runner.ahead || operation.definition.limits.memory_bytes.is_some() {
+            return 0;
+        }
+        match self.maxruns {
+            0 => u32::MAX,
+            most => most.saturating_sub(runner.runs + 1),
+        }
+    }
+
     /// Gives back a runner after a run. It leaves when it has run often enough or has grown too
     /// large: never in the middle of a run.
     pub(crate) async fn give_back(&mut self, mut runner: Runner) {
@@ -48,7 +59,8 @@ impl Runners {
         let worn_out = self.maxruns > 0 && runner.runs >= self.maxruns;
         let too_large =
             self.maxmem_bytes > 0 && runner.tree.usage().memory_bytes > self.maxmem_bytes;
-        if worn_out || too_large || runner.has_ended() {
+        let deaf = runner.listen(true).is_err();
+        if worn_out || too_large || deaf || runner.has_ended() {
             return end(runner).await;
         }
         runner.used = Instant::now();

@@ -164,19 +164,20 @@ impl Worker {
         }
     }
 
-    /// Runs a task and sees to it that its end is recorded.
+    /// Runs a task, and those that may follow it at once, and sees to it that their ends are recorded.
     async fn handle(&mut self, held: Held) -> Result<(), LeaseLost> {
         if std::mem::take(&mut self.idle) {
             self.workshop.life.tell(&FromWorker::Busy);
         }
         let Held { claimed, .. } = &held;
         let fence = claimed.fence;
-        let completion = match self.known(claimed.version, fence).await? {
-            Ok(operation) => run::run(&mut self.workshop, &operation, held).await?,
-            Err(Verdict { outcome, reason }) => Completion::new(fence, outcome, reason),
-        };
-        self.workshop.recorder.complete(completion);
-        Ok(())
+        match self.known(claimed.version, fence).await? {
+            Ok(operation) => run::run(&mut self.workshop, &operation, held).await,
+            Err(Verdict { outcome, reason }) => {
+                self.workshop.recorder.complete(Completion::new(fence, outcome, reason));
+                Ok(())
+            }
+        }
     }
 
     /// The operation of a task. The database may be away: the life line is listened to meanwhile.

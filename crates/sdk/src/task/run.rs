@@ -66,6 +66,7 @@ impl Task {
             has_input: input.is_some(),
             metadata: None,
             store: None,
+            mark: None,
         };
         Task::new(request, input.unwrap_or_default(), Outlet::Person(Mutex::new(None)), state)
     }
@@ -83,6 +84,11 @@ impl Task {
     /// Its place in the page.
     pub(crate) fn slot(&self) -> u32 {
         self.0.request.slot
+    }
+
+    /// What parts its output from that of the next run.
+    pub(crate) fn mark(&self) -> Option<&str> {
+        self.0.request.mark.as_deref()
     }
 
     pub(crate) fn phase(&self) -> &str {
@@ -141,10 +147,10 @@ impl Task {
         }
     }
 
-    /// Sends the last frames of this run.
-    pub(crate) fn send_last(&self, frames: &[u8]) {
+    /// Sends the last frame of this run.
+    pub(crate) fn send_last(&self, frame: &[u8]) {
         if let Outlet::Worker(link) = &self.0.outlet {
-            link.send_last(&self.0.over, frames);
+            link.send_last(&self.0.over, frame);
         }
     }
 }

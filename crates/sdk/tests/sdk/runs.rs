@@ -15,8 +15,7 @@ fn definition<'a>(runner: &'a Runner, name: &str) -> &'a Definition {
 /// The output of a run that ends well.
 fn output(runner: &mut Runner, operation: &str, input: &Value) -> Value {
     let frames = runner.run(7, operation, input);
-    let [(FromRunner::Output { task: 7, run: 1, raw: false }, body), (FromRunner::Done { .. }, _)] =
-        &frames[..]
+    let [(FromRunner::Done { task: 7, run: 1, output: Some(Form::Json), .. }, body)] = &frames[..]
     else {
         panic!("{frames:?}");
     };
@@ -76,7 +75,10 @@ fn no_input_and_no_output() {
     for operation in ["nothing", "optional"] {
         runner.say(&ToRunner::Run(request(4, operation)), b"");
         let frames = runner.hear_to_end();
-        assert!(matches!(&frames[..], [(FromRunner::Done { task: 4, run: 1 }, _)]), "{frames:?}");
+        assert!(
+            matches!(&frames[..], [(FromRunner::Done { task: 4, run: 1, .. }, _)]),
+            "{frames:?}"
+        );
     }
 }
 
@@ -87,7 +89,10 @@ fn raw_bytes_go_and_come_unchanged() {
     let request = RunRequest { has_input: true, raw: true, ..request(5, "reversed") };
     runner.say(&ToRunner::Run(request), &bytes);
     let frames = runner.hear_to_end();
-    assert!(matches!(frames[0].0, FromRunner::Output { task: 5, run: 1, raw: true }));
+    assert!(matches!(
+        frames[0].0,
+        FromRunner::Done { task: 5, run: 1, output: Some(Form::Bytes), .. }
+    ));
     assert!(frames[0].1.iter().rev().eq(&bytes));
 }
 

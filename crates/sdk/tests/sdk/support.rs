@@ -38,7 +38,7 @@ impl Runner {
     pub(crate) fn start() -> Runner {
         let mut runner = Runner::spawn();
         let (hello, _) = runner.hear();
-        let FromRunner::Hello { version: VERSION, sdk, operations } = hello else {
+        let FromRunner::Hello { version: VERSION, sdk, operations, ahead: true } = hello else {
             panic!("no hello: {hello:?}");
         };
         assert!(sdk.starts_with("rework-rust "), "{sdk}");
@@ -189,6 +189,7 @@ pub(crate) fn request(task: i64, operation: &str) -> RunRequest {
         has_input: false,
         metadata: None,
         store: None,
+        mark: None,
     }
 }
 

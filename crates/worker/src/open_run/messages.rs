@@ -6,6 +6,7 @@ use rework_core::{
     claim::Payload,
     frame::Frame,
     frames::FramesError,
+    operation::Form,
     protocol::{FromRunner, ToRunner},
     report::{Child, Line},
 };
@@ -37,7 +38,7 @@ impl OpenRun<'_> {
             // It closed its socket: its exit follows, or there is no use in it.
             Ok(None) => {
                 self.runner.frames = None;
-                self.kill_at.get_or_insert_with(|| Instant::now() + EXIT_FOLLOWS);
+                self.front.kill_at.get_or_insert_with(|| Instant::now() + EXIT_FOLLOWS);
                 return None;
             }
             Err(error) => {
@@ -62,7 +63,12 @@ impl OpenRun<'_> {
         body: Vec<u8>,
         recorder: &Recorder,
     ) -> Option<End> {
-        if run_of(&message) != Some((self.fence.task, self.fence.run)) {
+        if run_of(&message) != Some(self.front.key()) {
+            if let FromRunner::Revoked { task, run } = message
+                && self.on_revoked((task, run), recorder)
+            {
+                return None;
+            }
             if is_late(&message) {
                 tracing::debug!("a frame of a run that has ended was left aside");
                 return None;
@@ -71,47 +77,29 @@ impl OpenRun<'_> {
             return None;
         }
         match message {
-            FromRunner::Done { .. } => return Some(End::Done),
-            FromRunner::Failed(failure) => return Some(End::Failed(failure)),
-            FromRunner::Revoked { .. } if self.sentence.is_some() => return Some(End::Revoked),
+            FromRunner::Done { output, span, .. } => {
+                self.front.span = span;
+                if let Some(form) = output {
+                    self.on_output(form == Form::Bytes, body);
+                }
+                return Some(End::Done);
+            }
+            FromRunner::Failed(failure) => {
+                self.front.span = failure.span;
+                return Some(End::Failed(failure));
+            }
+            FromRunner::Revoked { .. } if self.front.sentence.is_some() => {
+                return Some(End::Revoked);
+            }
             FromRunner::Log { level, logger, .. } => {
                 self.log(known_level(&level), &stream_of(&logger), &body);
             }
             FromRunner::Progress { done, total, message, .. } => {
                 let progress = json!({"done": done, "total": total, "message": message});
-                self.progress = Some(progress.to_string());
+                self.front.progress = Some(progress.to_string());
             }
-            FromRunner::Output { raw, .. } => match payload(raw, true, body) {
-                Ok(output) => {
-                    self.output = output;
-                    self.unsaved_output = true;
-                }
-                Err(why) => self.pass(Sentence::Broken(format!("an output that is {why}"))),
-            },
-            FromRunner::Schedule {
-                number,
-                operation,
-                domain,
-                priority,
-                delay_ms,
-                has_input,
-                raw,
-                ..
-            } => match payload(raw, has_input, body) {
-                Ok(input) => {
-                    let child = Child {
-                        number: number as i32,
-                        operation,
-                        domain,
-                        priority: i32::from(priority),
-                        delay_ms: delay_ms.map(|ms| ms as i64),
-                        input,
-                    };
-                    let answer = recorder.child(self.fence, child);
-                    self.scheduling.push_back((number, answer));
-                }
-                Err(why) => self.pass(Sentence::Broken(format!("an input that is {why}"))),
-            },
+            FromRunner::Output { raw, .. } => self.on_output(raw, body),
+            asked @ FromRunner::Schedule { .. } => self.on_schedule(asked, body, recorder),
             FromRunner::Store { .. } | FromRunner::Revoked { .. } | FromRunner::Hello { .. } => {
                 self.pass(Sentence::Broken("a frame that has no place in this run".to_owned()));
             }
@@ -119,11 +107,52 @@ impl OpenRun<'_> {
         None
     }
 
+    fn on_schedule(&mut self, asked: FromRunner, body: Vec<u8>, recorder: &Recorder) {
+        let FromRunner::Schedule {
+            number,
+            operation,
+            domain,
+            priority,
+            delay_ms,
+            has_input,
+            raw,
+            ..
+        } = asked
+        else {
+            return;
+        };
+        match payload(raw, has_input, body) {
+            Ok(input) => {
+                let child = Child {
+                    number: number as i32,
+                    operation,
+                    domain,
+                    priority: i32::from(priority),
+                    delay_ms: delay_ms.map(|ms| ms as i64),
+                    input,
+                };
+                let answer = recorder.child(self.fence(), child);
+                self.front.scheduling.push_back((number, answer));
+            }
+            Err(why) => self.pass(Sentence::Broken(format!("an input that is {why}"))),
+        }
+    }
+
+    fn on_output(&mut self, raw: bool, body: Vec<u8>) {
+        match payload(raw, true, body) {
+            Ok(output) => {
+                self.front.output = output;
+                self.front.unsaved_output = true;
+            }
+            Err(why) => self.pass(Sentence::Broken(format!("an output that is {why}"))),
+        }
+    }
+
     /// A line longer than a row is several, as on the streams.
     fn log(&mut self, level: &'static str, stream: &str, text: &[u8]) {
         let at = chrono::Utc::now();
         let pieces = text.len().div_ceil(MAX_LINE_BYTES).max(1);
-        self.lines.extend((1..=pieces).map(|piece| {
+        self.front.lines.extend((1..=pieces).map(|piece| {
             let from = (piece - 1) * MAX_LINE_BYTES;
             let bytes = text[from..text.len().min(piece * MAX_LINE_BYTES)].to_vec();
             Line { at, stream: stream.to_owned(), level, bytes, whole: piece == pieces }
@@ -167,7 +196,7 @@ fn run_of(message: &FromRunner) -> Option<(i64, i64)> {
         | FromRunner::Store { task, run }
         | FromRunner::Schedule { task, run, .. }
         | FromRunner::Revoked { task, run }
-        | FromRunner::Done { task, run } => Some((*task, *run)),
+        | FromRunner::Done { task, run, .. } => Some((*task, *run)),
         FromRunner::Failed(failure) => Some((failure.task, failure.run)),
         FromRunner::Hello { .. } => None,
     }
