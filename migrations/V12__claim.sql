@@ -9,6 +9,14 @@
 -- one. Of an operation that is in `short`, as many tasks are taken as stands in `most` at the same
 -- place, but none that is less urgent than the front of another lane, and no more than 128 KiB of
 -- inputs, as they are stored; of any other operation, one.
+--
+-- Rows that were ready once stand in the index until nobody can see them any more, which under an old
+-- transaction is for ever. `lanes`, `lows`, `highs` and `floors` say what to look at of a lane: priorities
+-- between a low and a high one, positions from a floor, the most urgent first; of a lane that they do
+-- not name, everything. They are hints: who finds nothing, and now and then who finds something,
+-- looks without them.
+--
+-- One token serves all that a claim takes: it tells claims apart.
 
 create function rework.claim(
     worker        bigint,
@@ -18,7 +26,11 @@ create function rework.claim(
     domain        text,
     capabilities  text[],
     short         bigint[] default '{}',
-    most          integer[] default '{}'
+    most          integer[] default '{}',
+    lanes         integer[] default '{}',
+    lows          integer[] default '{}',
+    highs         integer[] default '{}',
+    floors        bigint[] default '{}'
 ) returns table (
     task          bigint,
     run           bigint,
@@ -30,17 +42,24 @@ create function rework.claim(
     revision      integer,
     input         text,
     input_bytes   bytea,
-    metadata      text
+    metadata      text,
+    lane          integer,
+    priority      smallint,
+    "position"    bigint
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 #variable_conflict use_column
 declare
     front  record;
-    ids    bigint[];
+    rows   tid[];
+    drawn  uuid := gen_random_uuid();
+    ready  boolean := false;
 begin
+  -- Where all that is most urgent is somebody else's, the rest is looked at as well.
+  for urgent in 0..1 loop
     for front in
-        select lane.id as lane, o.version, p.id as placement, p.revision,
+        select lane.id as lane, o.id as operation, o.version, p.id as placement, p.revision,
                coalesce(most[array_position(short, o.id)], 1) as most,
                coalesce(lead(first.priority) over urgency, -32768) as least
           from rework.lane
@@ -48,9 +67,17 @@ begin
           join rework.operation o on o.id = lane.operation
          cross join lateral (
             select t.priority, t.position
-              from rework.task t
-             where t.lane = lane.id and t.state = 'queued'
-             order by t.priority desc, t.position
+              from (select g.low, g.high, g.floor from unnest(lanes, lows, highs, floors) as g (lane, low, high, floor)
+                     where g.lane = lane.id
+                    union all
+                    select -32768, 32767, 0 where lane.id <> all (lanes)) as region
+             cross join lateral (
+                select t.priority, t.position
+                  from rework.task t
+                 where t.lane = lane.id and t.state = 'queued'
+                   and t.priority between region.low and region.high and t.position >= region.floor
+                 order by t.priority desc, t.position
+                 limit 1) as t
              limit 1) as first
          where lane.domain = claim.domain
            and (lane.host is null or lane.host = claim.host)
@@ -60,45 +87,47 @@ begin
         window urgency as (order by first.priority desc, first.position)
          order by first.priority desc, first.position
     loop
-        ids := '{}';
-        if front.most > 1 then
-            ids := array(
-                select sized.id
-                  from (select ready.id, ready.n, sum(ready.bytes) over (order by ready.n) as bytes
-                          from (select q.id, q.bytes, row_number() over () as n
-                                  from (select t.id, coalesce(pg_column_size(t.input), 0)
-                                                   + coalesce(pg_column_size(t.input_bytes), 0) as bytes
-                                          from rework.task t
-                                         where t.lane = front.lane and t.state = 'queued' and t.priority >= front.least
-                                         order by t.priority desc, t.position
-                                         limit front.most
-                                           for no key update skip locked) as q) as ready) as sized
-                 where sized.n = 1 or sized.bytes <= 131072);
-        end if;
-        if cardinality(ids) = 0 then
-            ids := array(
-                select t.id from rework.task t
-                 where t.lane = front.lane and t.state = 'queued'
-                 order by t.priority desc, t.position
-                 limit 1
-                   for no key update skip locked);
-        end if;
+        ready := true;
+        rows := array(
+            select sized.row
+              from (select held.row, held.bytes, sum(held.bytes) over (rows unbounded preceding) as upto
+                      from (select t.row, t.bytes
+                              from (select g.low, g.high, g.floor from unnest(lanes, lows, highs, floors) as g (lane, low, high, floor)
+                                     where g.lane = front.lane
+                                    union all
+                                    select -32768, 32767, 0 where front.lane <> all (lanes)) as region
+                             cross join lateral (
+                                select t.ctid as row,
+                                       coalesce(pg_column_size(t.input), 0) + coalesce(pg_column_size(t.input_bytes), 0) as bytes
+                                  from rework.task t
+                                 where t.lane = front.lane and t.state = 'queued'
+                                   and t.priority between greatest(region.low, case when urgent = 0 then front.least else -32768 end)
+                                                      and region.high
+                                   and t.position >= region.floor
+                                 order by t.priority desc, t.position
+                                 limit front.most
+                                   for no key update skip locked) as t
+                             limit front.most) as held) as sized
+             where sized.upto - sized.bytes <= 131072);
+        continue when cardinality(rows) = 0;
         return query
             with taken as (
                 update rework.task t
-                   set state = 'running', run = t.run + 1, attempt = t.attempt + 1, token = gen_random_uuid(),
+                   set state = 'running', run = t.run + 1, attempt = t.attempt + 1, token = drawn,
                        worker = claim.worker, ran_on = claim.host, started_at = null, reason = null,
                        error = null, progress = null, output = null, output_bytes = null,
                        memory_peak = null, revision = null
-                 where t.id = any (ids)
-                returning t.*
+                 where t.ctid = any (rows)
+                returning t.id, t.run, t.attempt, t.input, t.input_bytes, t.metadata, t.priority, t.position
             )
-            select t.id, t.run, t.token, t.attempt, t.operation, front.version, front.placement,
-                   front.revision, t.input::text, t.input_bytes, t.metadata::text
+            select t.id, t.run, drawn, t.attempt, front.operation, front.version, front.placement,
+                   front.revision, t.input::text, t.input_bytes, t.metadata::text, front.lane, t.priority, t.position
               from taken t
              order by t.priority desc, t.position;
-        exit when found;
+        return;
     end loop;
+    exit when not ready;
+  end loop;
 end $$;
 
 revoke all on function rework.claim from public;

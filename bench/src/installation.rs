@@ -105,14 +105,14 @@ impl Installation {
         Ok(i32::try_from(self.monitor.id().context("the monitor has ended")?)?)
     }
 
-    /// Waits until no task is ready or running.
+    /// Waits until no task is ready or running. Looking costs something, too.
     pub(crate) async fn drained(&mut self, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
         let left = include_str!("sql/rework_left.sql");
         while self.client.query_one(left, &[]).await?.get(0) {
             self.still_there()?;
             ensure!(Instant::now() < deadline, "tasks are left after {patience:?}");
-            sleep(LOOK).await;
+            sleep(LOOK * 5).await;
         }
         Ok(())
     }

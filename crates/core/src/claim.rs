@@ -50,6 +50,33 @@ pub struct Claimed {
     pub input: Payload,
     /// The task's metadata, JSON text.
     pub metadata: Option<String>,
+    /// Where it stood in the queue.
+    pub place: Place,
+}
+
+/// Where a task stands in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// What it needs of a host.
+    pub lane: i32,
+    /// Higher first.
+    pub priority: i16,
+    /// Lower first.
+    pub position: i64,
+}
+
+/// What to look at, of the lanes that it names, all else being taken for empty: priorities between a
+/// low and a high one, positions from a floor. Everything of any other lane.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Regions {
+    /// The lane.
+    pub lanes: Vec<i32>,
+    /// Its least urgent priority.
+    pub lows: Vec<i32>,
+    /// Its most urgent one.
+    pub highs: Vec<i32>,
+    /// Its first position.
+    pub floors: Vec<i64>,
 }
 
 /// Which operation, on which placement, in which of their versions: what a worker may remember
@@ -117,16 +144,26 @@ pub struct Batches {
     pub most: Vec<i32>,
 }
 
-/// Claims tasks; none where nothing is ready that this claimant can serve.
-pub async fn claim(db: &Db, who: &Claimant, batches: &Batches) -> Result<Vec<Claimed>> {
-    Ok(db.query(STATEMENT, &who.params(batches)).await?.iter().map(claimed).collect())
+/// Claims tasks; none where nothing is ready, as far as one looks, that this claimant can serve.
+pub async fn claim(
+    db: &Db,
+    who: &Claimant,
+    batches: &Batches,
+    regions: &Regions,
+) -> Result<Vec<Claimed>> {
+    let rows = db.query(STATEMENT, &who.params(batches, regions)).await?;
+    Ok(rows.iter().map(claimed).collect())
 }
 
 /// The statement; its parameters are [`Claimant::params`], its rows are read by [`claimed`].
 pub(crate) const STATEMENT: &str = include_str!("sql/claim.sql");
 
 impl Claimant {
-    pub(crate) fn params<'a>(&'a self, batches: &'a Batches) -> [Param<'a>; 8] {
+    pub(crate) fn params<'a>(
+        &'a self,
+        batches: &'a Batches,
+        regions: &'a Regions,
+    ) -> [Param<'a>; 12] {
         [
             (&self.worker, Type::INT8),
             (&self.lease, Type::INT8),
@@ -136,6 +173,10 @@ impl Claimant {
             (&self.capabilities, Type::TEXT_ARRAY),
             (&batches.short, Type::INT8_ARRAY),
             (&batches.most, Type::INT4_ARRAY),
+            (&regions.lanes, Type::INT4_ARRAY),
+            (&regions.lows, Type::INT4_ARRAY),
+            (&regions.highs, Type::INT4_ARRAY),
+            (&regions.floors, Type::INT8_ARRAY),
         ]
     }
 }
@@ -159,6 +200,7 @@ pub(crate) fn claimed(row: &Row) -> Claimed {
         },
         input: Payload::from_columns(row.get(8), row.get(9)),
         metadata: row.get(10),
+        place: Place { lane: row.get(11), priority: row.get(12), position: row.get(13) },
     }
 }
 

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    claim::{self, Batches, Claimant, Claimed, claimed},
+    claim::{self, Batches, Claimant, Claimed, Regions, claimed},
     complete::{self, Completion, Recorded, Values, became},
     connect::{DEADLINE, Db},
     error::Result,
@@ -20,8 +20,8 @@ pub struct Turn<'a> {
     pub ends: &'a [Completion],
     /// None of them began before this.
     pub after: Option<DateTime<Utc>>,
-    /// Who claims how much next, if anybody does.
-    pub claim: Option<(&'a Claimant, &'a Batches)>,
+    /// Who claims how much next, and where, if anybody does.
+    pub claim: Option<(&'a Claimant, &'a Batches, &'a Regions)>,
 }
 
 /// What came of it: of each end, and the tasks that were claimed.
@@ -34,7 +34,7 @@ pub async fn turn(db: &Db, turn: Turn<'_>) -> Result<Turned> {
     let lines = Lines::of(turn.lines);
     let values = Values::of(turn.ends, turn.after);
     let (writing, completing) = (lines.params(), values.params());
-    let claiming = turn.claim.map(|(who, batches)| who.params(batches));
+    let claiming = turn.claim.map(|(who, batches, regions)| who.params(batches, regions));
     // Sent one behind the other without waiting: the server answers them in this order.
     let sent = async {
         let (began, written, ended, next, committed) = tokio::join!(

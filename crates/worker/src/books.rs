@@ -4,7 +4,11 @@
 mod claims;
 mod pending;
 
-use std::{collections::HashMap, rc::Rc, time::Duration};
+use std::{
+    collections::HashMap,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use rework_core::{
@@ -20,6 +24,7 @@ use tokio::{sync::mpsc, time::sleep};
 use self::{claims::doubt, pending::Pending};
 use crate::{
     database::Database,
+    floors::Floors,
     holding::Holding,
     recorder::{Entry, Gauge},
 };
@@ -38,6 +43,8 @@ pub(crate) struct Books {
     pending: Pending,
     /// Ends of tasks whose rows somebody else holds in a long transaction.
     locked: Vec<Completion>,
+    /// Where it looks for ready tasks.
+    floors: Floors,
     /// When the run began that began last.
     after: Option<DateTime<Utc>>,
 }
@@ -61,6 +68,7 @@ impl Books {
             written: HashMap::new(),
             pending: Pending::default(),
             locked: Vec::new(),
+            floors: Floors::default(),
             after: None,
         }
     }
@@ -164,10 +172,12 @@ impl Books {
         let locked = self.locked.len();
         let turned = self.turn(&pending).await;
         let Pending { lines, ends, claim, bytes, owed } = pending;
+        let mut hinted = false;
         let claimed = match turned {
-            Ok((recorded, claimed)) => {
+            Ok(((recorded, claimed), by_hints)) => {
                 self.note_lines(&lines);
                 self.note_ends(ends.into_iter().zip(recorded));
+                hinted = by_hints;
                 Ok(claimed)
             }
             Err(not) => {
@@ -180,27 +190,41 @@ impl Books {
             }
         };
         self.gauge.waiting.set(self.gauge.waiting.get() - bytes);
-        if let Some((_, answer)) = claim {
+        if let Some((batches, answer)) = claim {
+            let claimed = match claimed {
+                Ok(none) if none.is_empty() && hinted => self.claim_anywhere(&batches).await,
+                claimed => claimed,
+            };
             self.answer(claimed, answer).await;
         }
         self.gauge.owed.set(self.gauge.owed.get() - owed + self.locked.len() - locked);
     }
 
-    /// All that is pending in one go, where it is more than one statement.
-    async fn turn(&mut self, pending: &Pending) -> std::result::Result<Turned, NotTurned> {
+    /// All that is pending in one go, where it is more than one statement; and whether it was by
+    /// hints that one looked for more.
+    async fn turn(&mut self, pending: &Pending) -> std::result::Result<(Turned, bool), NotTurned> {
         let Pending { lines, ends, claim, .. } = pending;
         if pending.kinds() < 2 || (claim.is_some() && self.is_in_doubt()) {
             return Err(NotTurned::Undone);
         }
         let batches = claim.as_ref().map(|(batches, _)| self.within_room(batches));
+        let began = Instant::now();
+        let hints = self.floors.regions(began);
+        let regions = hints.clone().unwrap_or_default();
         let Ok(db) = self.database.get().await else { return Err(NotTurned::Undone) };
-        let claim = batches.as_ref().map(|batches| (&self.who, batches));
-        turn(db, Turn { lines, ends, after: self.after, claim }).await.map_err(|error| {
+        let claim = batches.as_ref().map(|batches| (&self.who, batches, &regions));
+        let turned = turn(db, Turn { lines, ends, after: self.after, claim }).await;
+        if let (Some(_), Ok((_, claimed))) = (&batches, &turned) {
+            let last = claimed.last().map(|claimed| claimed.place);
+            let whole = hints.is_none().then(|| began.elapsed());
+            self.floors.claimed(last, whole, Instant::now());
+        }
+        turned.map(|turned| (turned, hints.is_some())).map_err(|error| {
             tracing::debug!("what was to go together did not: {error}");
             if error.is_data() || error.is_locked() {
                 return NotTurned::Undone;
             }
-            if claim.is_some() {
+            if batches.is_some() {
                 doubt(&self.gauge);
             }
             NotTurned::Unknown

@@ -12,6 +12,7 @@ mod command;
 mod database;
 mod ending;
 mod environment;
+mod floors;
 mod front;
 mod hand;
 mod holding;

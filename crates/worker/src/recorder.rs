@@ -39,6 +39,8 @@ pub(crate) struct Gauge {
     pub owed: Cell<usize>,
     /// Until when a claim whose answer was lost may still come to light.
     pub doubt: Cell<Option<Instant>>,
+    /// When to look again, where not everything was looked at.
+    pub again: Cell<Option<Instant>>,
 }
 
 /// An answer, when it comes. Its sender lives as long as the worker.
@@ -109,6 +111,11 @@ impl Recorder {
     /// Whether a claim whose answer was lost may still come to light.
     pub(crate) fn is_in_doubt(&self) -> bool {
         self.gauge.doubt.get().is_some_and(|until| until > Instant::now())
+    }
+
+    /// When to look again, where the last claim did not look at everything.
+    pub(crate) fn look_again_at(&self) -> Option<Instant> {
+        self.gauge.again.take()
     }
 
     /// Whether so much waits that no more should be read.

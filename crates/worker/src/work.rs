@@ -209,7 +209,8 @@ impl Worker {
     /// Until something may be ready, or it is time to leave.
     async fn wait(&mut self) {
         let Workshop { life, runners, recorder, .. } = &mut self.workshop;
-        let again = recorder.is_in_doubt().then(|| Instant::now() + LOOK_AGAIN);
+        let doubt = recorder.is_in_doubt().then(|| Instant::now() + LOOK_AGAIN);
+        let again = [doubt, recorder.look_again_at()].into_iter().flatten().min();
         self.idle = true;
         life.tell(&FromWorker::Idle);
         loop {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rework_core::{
-    claim::{Batches, Claimed, claim, held},
+    claim::{Batches, Claimed, Regions, claim, held},
     error::Result,
 };
 use tokio::{sync::oneshot, time::Instant};
@@ -24,7 +24,40 @@ pub(super) fn doubt(gauge: &Gauge) {
 }
 
 impl Books {
+    /// Looks everywhere before it believes that there is nothing, unless it has just done so: then
+    /// the worker is to look again.
     pub(super) async fn claim(&mut self, batches: &Batches) -> Result<Vec<Claimed>> {
+        let now = Instant::now().into_std();
+        if let Some(regions) = self.floors.regions(now) {
+            let claimed = self.claim_in(batches, &regions).await;
+            if !matches!(&claimed, Ok(none) if none.is_empty()) {
+                self.note_claimed(&claimed, None);
+                return claimed;
+            }
+        }
+        self.claim_anywhere(batches).await
+    }
+
+    /// What was looked at was not everything, and there was nothing.
+    pub(super) async fn claim_anywhere(&mut self, batches: &Batches) -> Result<Vec<Claimed>> {
+        let now = Instant::now().into_std();
+        if self.floors.regions(now).is_some() {
+            self.gauge.again.set(self.floors.next_whole().map(Instant::from_std));
+            return Ok(Vec::new());
+        }
+        let claimed = self.claim_in(batches, &Regions::default()).await;
+        self.note_claimed(&claimed, Some(now.elapsed()));
+        claimed
+    }
+
+    fn note_claimed(&mut self, claimed: &Result<Vec<Claimed>>, whole: Option<Duration>) {
+        if let Ok(claimed) = claimed {
+            let last = claimed.last().map(|claimed| claimed.place);
+            self.floors.claimed(last, whole, Instant::now().into_std());
+        }
+    }
+
+    async fn claim_in(&mut self, batches: &Batches, regions: &Regions) -> Result<Vec<Claimed>> {
         let (who, batches) = (self.who.clone(), self.within_room(batches));
         let in_doubt = self.is_in_doubt();
         let holding = &self.holding;
@@ -41,7 +74,7 @@ impl Books {
                         return Ok(lost);
                     }
                 }
-                claim(db, &who, &batches).await
+                claim(db, &who, &batches, regions).await
             })
             .await;
         if tries > 1 || claimed.is_err() {
