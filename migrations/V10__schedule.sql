@@ -73,7 +73,10 @@ declare
     op    rework.operation := rework.operation_named(schedule_many.operation, schedule_many.domain);
     lane  integer := rework.lane_for(op, schedule_many.host, schedule_many.capabilities);
     late  boolean := coalesce(schedule_many.delayed_until > now(), false);
+    -- What is the same for all rows is worked out once.
+    own   bigint := op.id;
     state text := case when late then 'delayed' else 'queued' end;
+    until timestamptz := case when late then schedule_many.delayed_until end;
 begin
     if exists (select from unnest(inputs) i where octet_length(i::text) > 104857600)
        or exists (select from unnest(inputs_bytes) i where octet_length(i) > 104857600) then
@@ -90,9 +93,8 @@ begin
     return query
         insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until, metadata,
                                  input, input_bytes)
-        select op.id, lane, state, schedule_many.priority, schedule_many.host, schedule_many.capabilities,
-               case when late then schedule_many.delayed_until end, schedule_many.metadata,
-               unnest(inputs), unnest(inputs_bytes)
+        select own, lane, state, schedule_many.priority, schedule_many.host, schedule_many.capabilities, until,
+               schedule_many.metadata, unnest(inputs), unnest(inputs_bytes)
         returning id;
     if found and not late then
         perform rework.hint_ready(op.domain);

@@ -13,18 +13,21 @@ use crate::support::{Installation, processes, wait};
 /// An operation whose inputs have a schema: an object with a whole `number`.
 const CHECKED: &str = "c_takes_a_number";
 
+fn lines(texts: impl Iterator<Item = String>) -> String {
+    texts.flat_map(|text| [text, "\n".to_owned()]).collect()
+}
+
 /// Numbers, one a line.
 fn numbers(count: usize) -> String {
-    (1..=count).map(|number| format!("{number}\n")).collect()
+    lines((1..=count).map(|number| number.to_string()))
 }
 
 /// Objects that `CHECKED` takes, but those that are named.
 fn checked(count: usize, other: &[(usize, &str)]) -> String {
-    let line = |number| match other.iter().find(|(at, _)| *at == number) {
-        Some((_, text)) => format!("{text}\n"),
-        None => format!("{{\"number\": {number}}}\n"),
-    };
-    (1..=count).map(line).collect()
+    lines((1..=count).map(|number| match other.iter().find(|(at, _)| *at == number) {
+        Some((_, text)) => (*text).to_owned(),
+        None => format!("{{\"number\": {number}}}"),
+    }))
 }
 
 fn place() -> Installation {

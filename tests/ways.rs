@@ -45,8 +45,9 @@ fn rw_1_quick_start(place: &Installation) {
 
 fn rw_3_each_once(place: &Installation) {
     let numbers = 1..=scale::count(100, 1000);
-    let lines: String = numbers.clone().map(|number| format!("{number}\n")).collect();
-    let scheduled = place.rework(["schedule", "double", "--many", "-"]).stdin(lines).ok().lines();
+    let lines: Vec<String> = numbers.clone().map(|number| number.to_string()).collect();
+    let call = place.rework(["schedule", "double", "--many", "-"]).stdin(lines.join("\n"));
+    let scheduled = call.ok().lines();
     assert_eq!(scheduled.len(), numbers.clone().count());
     for (task, number) in scheduled.iter().zip(numbers) {
         let task = place.done(task.parse().unwrap());

@@ -1,4 +1,4 @@
-//! Measures rework beside bare SQL: throughput, the latency of a start, the cost of being idle.
+//! Measures rework beside bare SQL: throughput, the latency of a start, scheduling in bulk, the cost of being idle.
 //!
 //! `bench/figures` runs it on a Postgres of its own. Every measurement has a fresh database, and
 //! what is compared alternates (bare, rework, bare, …), so that a machine that slows down slows
@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
 mod bare;
+mod bulk;
 mod cpu;
 mod database;
 mod idle;
@@ -41,6 +42,8 @@ enum Measure {
     Throughput(throughput::Args),
     /// From the commit of a task to the first instruction of its code
     Latency(latency::Args),
+    /// Many tasks scheduled at once, beside `COPY` of the same rows
+    Bulk(bulk::Args),
     /// Memory and statements of a monitor whose workers have nothing to do
     Idle,
 }
@@ -61,10 +64,12 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     match args.measure {
         Some(Measure::Throughput(of)) => throughput::run(&server, &programs, &of, quick).await,
         Some(Measure::Latency(of)) => latency::run(&server, &programs, &of, quick).await,
+        Some(Measure::Bulk(of)) => bulk::run(&server, &programs, &of, quick).await,
         Some(Measure::Idle) => idle::run(&server, &programs, quick).await,
         None => {
             throughput::run(&server, &programs, &throughput::Args::default(), quick).await?;
             latency::run(&server, &programs, &latency::Args::default(), quick).await?;
+            bulk::run(&server, &programs, &bulk::Args::default(), quick).await?;
             idle::run(&server, &programs, quick).await
         }
     }

@@ -62,6 +62,11 @@ impl<R: BufRead> JsonLines<R> {
         self.bytes
     }
 
+    /// What it is called in errors.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A fault of a line, with where it is.
     pub(crate) fn fault(&self, number: u64, fault: &str, hint: &str) -> anyhow::Error {
         hinted(format!("line {number} of {}: {fault}", self.name), hint)
@@ -86,14 +91,18 @@ impl<R: BufRead> JsonLines<R> {
             line.drain(..line.len() - blank);
             line.truncate(line.trim_ascii_end().len());
             if line.len() as u64 > MOST_BYTES {
-                let hint = "keep it elsewhere, and schedule where it is";
+                let hint = "nothing was scheduled; keep it elsewhere, and schedule where it is";
                 return Err(self.fault(self.number, "it is larger than 100 MiB", hint));
             }
             if line.is_empty() {
                 continue;
             }
             let text = String::from_utf8(line).map_err(|_| {
-                self.fault(self.number, "it is not UTF-8", "JSON is written in UTF-8")
+                self.fault(
+                    self.number,
+                    "it is not UTF-8",
+                    "nothing was scheduled; JSON is written in UTF-8",
+                )
             })?;
             return Ok(Some(Line { number: self.number, text }));
         }

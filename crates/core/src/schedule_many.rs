@@ -13,7 +13,7 @@ use crate::{
     schedule::{Ready, deadline_of},
 };
 
-/// Most inputs of one statement. More gain nothing, and the server holds them all at once.
+/// Most inputs of one statement. More gain next to nothing, and both sides hold them all at once.
 const CHUNK: usize = 5_000;
 
 /// No further input goes into a statement that is so large.

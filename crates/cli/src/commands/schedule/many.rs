@@ -59,12 +59,13 @@ pub(super) async fn run(args: &Args, path: &str, context: &Context) -> anyhow::R
         capabilities: &args.capability,
     };
     let (lines, size) = JsonLines::open(path)?;
+    let source = lines.name().to_owned();
     let bar = Bar::of_bytes(context, size);
-    make_ready(db.client(), &common).await?;
     let (sender, chunks) = mpsc::channel(AHEAD);
     let schema = input::compile(operation.definition.input.as_ref())?;
     let definition = operation.definition.clone();
     let reading = tokio::task::spawn_blocking(move || read(lines, &definition, &schema, &sender));
+    make_ready(db.client(), &common).await?;
     let transaction = db.client_mut().transaction().await.map_err(Error::from)?;
     let tasks = send(&transaction, &common, chunks, &bar).await?;
     // Only now is it known that there are no more lines, rather than one that is no input.
@@ -73,7 +74,7 @@ pub(super) async fn run(args: &Args, path: &str, context: &Context) -> anyhow::R
     drop(bar);
     print(&tasks, context)?;
     match tasks.first() {
-        None => context.note(format_args!("there are no lines in `{path}`: nothing is scheduled")),
+        None => context.note(format_args!("there are no lines in {source}: nothing is scheduled")),
         Some(first) => {
             if let Some(warning) = unserved(&db, first, "they stay").await {
                 context.warn(warning);
