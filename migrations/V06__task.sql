@@ -17,10 +17,14 @@ create index lane_domain on rework.lane (domain);
 
 create sequence rework.position;
 
+-- `operation` and `lane` are not declared as foreign keys: to look both up for each row costs more
+-- than to insert it, and locks two rows that other tasks share. The functions that make tasks draw
+-- them from rows that they have just read, and nobody deletes an operation or a lane: no role of
+-- `rework.grant_rights` has the right to.
 create table rework.task (
     id              bigint generated always as identity primary key,
-    operation       bigint not null references rework.operation,
-    lane            integer not null references rework.lane,
+    operation       bigint not null,
+    lane            integer not null,
     state           text not null check (state in
                         ('delayed', 'waiting', 'queued', 'running', 'aborting',
                          'done', 'failed', 'aborted', 'lost')),

@@ -53,6 +53,9 @@ begin
     end loop;
 end $$;
 
+-- One task for each input, of JSON or of bytes: where both lists are given, each has a null where the
+-- other has none. The list is unrolled beside the constants, not joined as a table, so that rows go
+-- straight from the array into the table, in its order: positions and ids ascend.
 create function rework.schedule_many(
     operation      text,
     inputs         json[],
@@ -61,7 +64,8 @@ create function rework.schedule_many(
     priority       integer default 0,
     delayed_until  timestamptz default null,
     metadata       json default null,
-    capabilities   text[] default '{}'
+    capabilities   text[] default '{}',
+    inputs_bytes   bytea[] default null
 ) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
@@ -69,22 +73,30 @@ declare
     op    rework.operation := rework.operation_named(schedule_many.operation, schedule_many.domain);
     lane  integer := rework.lane_for(op, schedule_many.host, schedule_many.capabilities);
     late  boolean := coalesce(schedule_many.delayed_until > now(), false);
+    -- What is the same for all rows is worked out once.
+    own   bigint := op.id;
+    state text := case when late then 'delayed' else 'queued' end;
+    until timestamptz := case when late then schedule_many.delayed_until end;
 begin
-    if exists (select from unnest(inputs) i where octet_length(i::text) > 104857600) then
+    if exists (select from unnest(inputs) i where octet_length(i::text) > 104857600)
+       or exists (select from unnest(inputs_bytes) i where octet_length(i) > 104857600) then
         raise exception 'an input for `%` is larger than 100 MiB', op.name
             using errcode = 'RW413', hint = 'keep it elsewhere, and schedule where it is';
     end if;
     if schedule_many.priority not between -32768 and 32767 then
         raise exception 'priority % is not between -32768 and 32767', schedule_many.priority using errcode = 'RW400';
     end if;
+    if inputs_bytes is not null
+       and exists (select from unnest(inputs, inputs_bytes) as given (i, b) where i is not null and b is not null) then
+        raise exception 'an input and an input of bytes for one task of `%`: give one of the two', op.name using errcode = 'RW400';
+    end if;
     return query
-        insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until, input, metadata)
-        select op.id, lane, case when late then 'delayed' else 'queued' end, schedule_many.priority,
-               schedule_many.host, schedule_many.capabilities,
-               case when late then schedule_many.delayed_until end, i, schedule_many.metadata
-          from unnest(inputs) with ordinality as given (i, n) order by n
+        insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until, metadata,
+                                 input, input_bytes)
+        select own, lane, state, schedule_many.priority, schedule_many.host, schedule_many.capabilities, until,
+               schedule_many.metadata, unnest(inputs), unnest(inputs_bytes)
         returning id;
-    if not late and cardinality(inputs) > 0 then
+    if found and not late then
         perform rework.hint_ready(op.domain);
     end if;
 end $$;

@@ -50,6 +50,7 @@ mod rw_vacuum;
 mod schedule_races;
 mod schedules;
 mod scheduling;
+mod scheduling_many;
 mod secrets;
 mod states;
 mod tidy;

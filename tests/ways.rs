@@ -1,7 +1,7 @@
 //! The main scenarios by every way to Postgres: encrypted and verified, through a pooler.
 
 use rework_core::state::State;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::certificates::Authority;
 use crate::support::cluster::Cluster;
@@ -44,10 +44,14 @@ fn rw_1_quick_start(place: &Installation) {
 }
 
 fn rw_3_each_once(place: &Installation) {
-    let inputs: Vec<Value> = (1..=scale::count(100, 1000)).map(|number| json!(number)).collect();
-    for (task, input) in place.schedule_many("double", &inputs).iter().zip(&inputs) {
-        let task = place.done(*task);
-        assert_eq!((task.run, task.output), (1, json!(input.as_i64().unwrap() * 2)));
+    let numbers = 1..=scale::count(100, 1000);
+    let lines: Vec<String> = numbers.clone().map(|number| number.to_string()).collect();
+    let call = place.rework(["schedule", "double", "--many", "-"]).stdin(lines.join("\n"));
+    let scheduled = call.ok().lines();
+    assert_eq!(scheduled.len(), numbers.clone().count());
+    for (task, number) in scheduled.iter().zip(numbers) {
+        let task = place.done(task.parse().unwrap());
+        assert_eq!((task.run, task.output), (1, json!(number * 2)));
         assert_eq!(place.log(task.id), ["I am running", "I am done"], "executed once");
     }
 }
@@ -285,6 +289,7 @@ fn who_may_only_read_or_schedule_does_just_that() {
     assert!(said.contains("permission denied") && said.contains("hint: "), "{said}");
     place.use_dsn(&schedules.dsn);
     place.rework(["schedule", "double", "--input", "2"]).ok();
+    place.rework(["schedule", "double", "--many", "-"]).stdin("1\n2\n").ok();
     place.rework(["abort-task", &task]).ok();
     place.rework(["list-tasks"]).exits(1);
 }

@@ -50,10 +50,17 @@ impl Programs {
         Ok(Programs { rework: found("rework")?, operations: found("bench-operations")? })
     }
 
-    fn command(&self, database: &Database) -> Command {
+    pub(crate) fn command(&self, database: &Database) -> Command {
         let mut command = Command::new(&self.rework);
         command.env("REWORK_DSN", &database.dsn).stdin(Stdio::null()).kill_on_drop(true);
         command
+    }
+
+    /// Makes the schema, with the operations.
+    pub(crate) async fn set_up(&self, database: &Database) -> anyhow::Result<()> {
+        self.run(database, &["init-db"]).await?;
+        let operations = self.operations.to_string_lossy().into_owned();
+        self.run(database, &["register-operations", &operations]).await
     }
 
     async fn run(&self, database: &Database, args: &[&str]) -> anyhow::Result<()> {
@@ -79,9 +86,7 @@ impl Installation {
         programs: &Programs,
         workers: usize,
     ) -> anyhow::Result<Installation> {
-        programs.run(database, &["init-db"]).await?;
-        let operations = programs.operations.to_string_lossy().into_owned();
-        programs.run(database, &["register-operations", &operations]).await?;
+        programs.set_up(database).await?;
         let said = tempfile::tempdir()?;
         let log = File::create(said.path().join("monitor"))?;
         let workers_word = workers.to_string();

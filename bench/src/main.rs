@@ -1,4 +1,4 @@
-//! Measures rework beside bare SQL: throughput, the latency of a start, the cost of being idle.
+//! Measures rework beside bare SQL: throughput, the latency of a start, scheduling in bulk, the cost of being idle.
 //!
 //! `bench/figures` runs it on a Postgres of its own. Every measurement has a fresh database, and
 //! what is compared alternates (bare, rework, bare, …), so that a machine that slows down slows
@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
 mod bare;
+mod bulk;
 mod cpu;
 mod database;
 mod drain;
@@ -45,6 +46,8 @@ enum Measure {
     Drain(drain::Args),
     /// From the commit of a task to the first instruction of its code
     Latency(latency::Args),
+    /// Many tasks scheduled at once, beside `COPY` of the same rows
+    Bulk(bulk::Args),
     /// Memory and statements of a monitor whose workers have nothing to do
     Idle,
 }
@@ -66,11 +69,13 @@ async fn measure(args: Args) -> anyhow::Result<()> {
         Some(Measure::Throughput(of)) => throughput::run(&server, &programs, &of, quick).await,
         Some(Measure::Drain(of)) => drain::run(&server, &programs, &of, quick).await,
         Some(Measure::Latency(of)) => latency::run(&server, &programs, &of, quick).await,
+        Some(Measure::Bulk(of)) => bulk::run(&server, &programs, &of, quick).await,
         Some(Measure::Idle) => idle::run(&server, &programs, quick).await,
         None => {
             throughput::run(&server, &programs, &throughput::Args::default(), quick).await?;
             drain::run(&server, &programs, &drain::Args::default(), quick).await?;
             latency::run(&server, &programs, &latency::Args::default(), quick).await?;
+            bulk::run(&server, &programs, &bulk::Args::default(), quick).await?;
             idle::run(&server, &programs, quick).await
         }
     }

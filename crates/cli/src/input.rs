@@ -78,11 +78,14 @@ pub(crate) fn check(operation: &Definition, input: &Payload) -> anyhow::Result<(
 
 /// Whether a JSON text fits; without a schema, whether it is JSON.
 fn fits(operation: &Definition, schema: Option<&Value>, text: &[u8]) -> anyhow::Result<()> {
-    let anything = Value::Bool(true);
-    let schema = Schema::compile(schema.unwrap_or(&anything))?;
-    schema.check(text).map_err(|misfit| {
+    compile(schema)?.check(text).map_err(|misfit| {
         anyhow::anyhow!("the input does not fit operation `{}`: {misfit}", operation.name)
     })
+}
+
+/// What inputs are held against: where nobody declared anything, whatever is JSON fits.
+pub(crate) fn compile(schema: Option<&Value>) -> anyhow::Result<Schema> {
+    Ok(Schema::compile(schema.unwrap_or(&Value::Bool(true)))?)
 }
 
 /// The text itself, or what it leads to: `@file`, or `-` for the standard input.

@@ -10,6 +10,7 @@ use rework_core::connect::Dsn;
 
 pub mod args;
 mod argv;
+mod bar;
 pub mod commands;
 mod config;
 pub mod context;
@@ -19,6 +20,7 @@ pub mod escape;
 pub mod exit;
 pub mod host;
 mod input;
+mod json_lines;
 mod json_list;
 mod log_text;
 mod logging;

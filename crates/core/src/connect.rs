@@ -125,8 +125,16 @@ impl Db {
 pub(crate) async fn within_deadline<T>(
     answer: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
 ) -> Result<T> {
-    match tokio::time::timeout(DEADLINE, answer).await {
+    answer_within(DEADLINE, answer).await
+}
+
+/// The same, for what may take longer.
+pub(crate) async fn answer_within<T>(
+    deadline: Duration,
+    answer: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    match tokio::time::timeout(deadline, answer).await {
         Ok(answered) => Ok(answered?),
-        Err(_) => Err(Error::Deadline { seconds: DEADLINE.as_secs() }),
+        Err(_) => Err(Error::Deadline { seconds: deadline.as_secs() }),
     }
 }

@@ -41,6 +41,7 @@ pub mod register;
 pub mod report;
 pub mod retry_task;
 pub mod schedule;
+pub mod schedule_many;
 pub mod schema;
 pub mod served;
 pub mod short_schema;

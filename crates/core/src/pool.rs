@@ -6,9 +6,11 @@ use deadpool_postgres::{
 };
 
 use crate::{
+    claim::Payload,
     connect::{DEADLINE, Dsn},
     error::{Error, Result},
     schedule::{self, Request},
+    schedule_many::{self, Common},
 };
 
 /// Most connections of one pool.
@@ -41,6 +43,20 @@ impl Pool {
     pub async fn schedule(&self, request: &Request<'_>) -> Result<i64> {
         let connection = self.connections.get().await.map_err(|error| self.explain(error))?;
         let scheduled = schedule::schedule(&**connection, request).await;
+        if matches!(scheduled, Err(Error::Deadline { .. })) {
+            drop(Object::take(connection));
+        }
+        scheduled
+    }
+
+    /// Schedules many tasks, all of them or none.
+    pub async fn schedule_many(
+        &self,
+        common: &Common<'_>,
+        inputs: Vec<Payload>,
+    ) -> Result<Vec<i64>> {
+        let mut connection = self.connections.get().await.map_err(|error| self.explain(error))?;
+        let scheduled = schedule_many::schedule_many(&mut connection, common, inputs).await;
         if matches!(scheduled, Err(Error::Deadline { .. })) {
             drop(Object::take(connection));
         }

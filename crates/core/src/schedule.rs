@@ -8,12 +8,12 @@ use tokio_postgres::{GenericClient, types::Type};
 
 use crate::{
     claim::Payload,
-    connect::{DEADLINE, Param},
-    error::{Error, Result},
+    connect::{DEADLINE, Param, answer_within},
+    error::Result,
 };
 
 /// A large input may take so much longer than the deadline: bytes for each second.
-const SLOWEST_BYTES_PER_SECOND: usize = 1 << 20;
+const SLOWEST_BYTES_PER_SECOND: u64 = 1 << 20;
 
 /// What is to run.
 #[derive(Debug, Clone, Default)]
@@ -53,11 +53,7 @@ pub enum Ready {
 /// The id of the new task, or of the one that has the unique key already.
 pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Result<i64> {
     let (json, bytes) = request.input.columns();
-    let (at, after_ms) = match request.ready {
-        Ready::Now => (None, None),
-        Ready::At(at) => (Some(at), None),
-        Ready::After(delay) => (None, Some(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX))),
-    };
+    let (at, after_ms) = request.ready.columns();
     let priority = i32::from(request.priority);
     let params: [Param<'_>; 11] = [
         (&request.operation, Type::TEXT),
@@ -73,10 +69,23 @@ pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Res
         (&bytes, Type::BYTEA),
     ];
     let asking = client.query_typed_one(include_str!("sql/schedule.sql"), &params);
-    let size = json.map_or(0, str::len) + bytes.map_or(0, <[u8]>::len);
-    let deadline = DEADLINE + Duration::from_secs((size / SLOWEST_BYTES_PER_SECOND) as u64);
-    match tokio::time::timeout(deadline, asking).await {
-        Ok(answered) => Ok(answered?.get(0)),
-        Err(_) => Err(Error::Deadline { seconds: deadline.as_secs() }),
+    Ok(answer_within(deadline_of(request.input.bytes()), asking).await?.get(0))
+}
+
+/// The longest that scheduling inputs of so many bytes may take.
+pub(crate) fn deadline_of(bytes: u64) -> Duration {
+    DEADLINE + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
+}
+
+impl Ready {
+    /// As a moment, or as milliseconds from now.
+    pub(crate) fn columns(self) -> (Option<DateTime<Utc>>, Option<i64>) {
+        match self {
+            Ready::Now => (None, None),
+            Ready::At(at) => (Some(at), None),
+            Ready::After(delay) => {
+                (None, Some(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)))
+            }
+        }
     }
 }

@@ -71,7 +71,9 @@ pub use rework_macros::operation;
 pub use tracing::Level;
 pub use {schemars, serde};
 
-pub use self::client::{Client, End, Line, Request, schedule_within};
+pub use self::client::{
+    Client, End, Line, ManyRequest, Request, schedule_many_within, schedule_within,
+};
 pub use self::error::{Error, Result};
 pub use self::input::{Bytes, FromInput};
 pub use self::logging::{TaskLog, layer};

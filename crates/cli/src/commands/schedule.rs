@@ -1,4 +1,6 @@
-//! `rework schedule`: put a task in the queue.
+//! `rework schedule`: put a task in the queue, or one for each line of a file.
+
+mod many;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -57,6 +59,14 @@ pub struct Args {
     /// The whole input as bytes: a text, `@FILE`, or `-` for the standard input
     #[arg(long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true, conflicts_with = "input")]
     raw: Option<String>,
+    /// A task for each line of a file, all or none: a line is an input in JSON. `-` for the standard input
+    #[arg(
+        long,
+        value_name = "FILE|-",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["input", "raw", "unique_key", "wait", "follow"]
+    )]
+    many: Option<String>,
     /// Wait until the task ends; the exit code tells how
     #[arg(long)]
     wait: bool,
@@ -75,10 +85,13 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if args.help {
         return help(&args, context).await;
     }
+    if let Some(path) = &args.many {
+        return many::run(&args, path, context).await;
+    }
     let db = context.open().await?;
     let task = queue(&db, &args).await?;
     context.print(task)?;
-    if let Some(warning) = unserved(&db, task).await {
+    if let Some(warning) = unserved(&db, task, "it stays").await {
         context.warn(warning);
     }
     if args.follow {
@@ -100,11 +113,7 @@ async fn queue(db: &Db, args: &Args) -> anyhow::Result<i64> {
         input: typed.payload(&operation.definition)?,
         host: args.host.as_deref(),
         priority: args.priority,
-        ready: match (args.at, args.delay) {
-            (Some(at), _) => Ready::At(at),
-            (None, Some(delay)) => Ready::After(delay),
-            (None, None) => Ready::Now,
-        },
+        ready: ready(args),
         unique_key: args.unique_key.as_deref(),
         metadata: args.metadata.as_deref(),
         capabilities: &args.capability,
@@ -112,8 +121,17 @@ async fn queue(db: &Db, args: &Args) -> anyhow::Result<i64> {
     Ok(schedule(db.client(), &request).await?)
 }
 
-/// What is missing for it to run, for people. Who may only schedule may not know.
-async fn unserved(db: &Db, task: i64) -> Option<String> {
+fn ready(args: &Args) -> Ready {
+    match (args.at, args.delay) {
+        (Some(at), _) => Ready::At(at),
+        (None, Some(delay)) => Ready::After(delay),
+        (None, None) => Ready::Now,
+    }
+}
+
+/// What is missing for a task to run, for people: `it stays` queued, or `they stay`. Who may only schedule
+/// may not know.
+async fn unserved(db: &Db, task: i64, stays: &str) -> Option<String> {
     let needs = served::unserved(db, task).await.ok()??;
     let offers = needs.capabilities.join("` and `");
     let host = match (&needs.host, offers.is_empty()) {
@@ -131,7 +149,7 @@ async fn unserved(db: &Db, task: i64) -> Option<String> {
         _ => String::new(),
     };
     Some(format!(
-        "no monitor serves domain `{domain}`{host}{placed}: it stays queued until one does\n\
+        "no monitor serves domain `{domain}`{host}{placed}: {stays} queued until one does\n\
          hint: `rework monitor --domain {domain}`",
         domain = needs.domain
     ))

@@ -30,7 +30,8 @@ pub struct Request<'a> {
     metadata: Option<Result<String, Error>>,
 }
 
-enum Target<'a> {
+/// Over which connection.
+pub(super) enum Target<'a> {
     Client(&'a Client),
     Transaction(&'a Transaction<'a>),
 }
@@ -149,7 +150,7 @@ impl std::fmt::Debug for Target<'_> {
     }
 }
 
-fn payload(input: &impl IntoOutput) -> Result<Payload, Error> {
+pub(super) fn payload(input: &impl IntoOutput) -> Result<Payload, Error> {
     Ok(match input.to_output()? {
         None => Payload::None,
         Some(output) if output.raw => Payload::Bytes(output.bytes),

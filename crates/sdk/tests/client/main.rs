@@ -9,7 +9,7 @@ mod wait;
 
 use std::time::Duration;
 
-use rework::{Bytes, Client, End, State, schedule_within};
+use rework::{Bytes, Client, End, State, schedule_many_within, schedule_within};
 use serde_json::{Value, json};
 
 use crate::database::Database;
@@ -74,6 +74,36 @@ async fn a_task_is_there_when_its_transaction_is_committed() {
     let task = schedule_within(&transaction, "idle", &()).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(client.output::<Option<Value>>(task).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn many_are_scheduled_in_their_order_all_or_none() {
+    let database = Database::new().await;
+    database.register("idle").await;
+    let client = Client::connect(&database.dsn()).await.unwrap();
+    let tasks = client.schedule_many("idle", 1..=12_000).priority(4).await.unwrap();
+    assert!(tasks.len() == 12_000 && tasks.is_sorted());
+    for (index, input) in [(0, 1), (4_999, 5_000), (5_000, 5_001), (11_999, 12_000)] {
+        let shown = database.show(tasks[index]).await;
+        assert_eq!((&shown["input"], &shown["priority"]), (&json!(input), &json!(4)), "{index}");
+    }
+    assert!(client.schedule_many("idle", [(); 0]).await.unwrap().is_empty());
+    let mixed = client.schedule_many("idle", [Bytes(b"\xff".to_vec())]).await.unwrap();
+    assert_eq!(database.show(mixed[0]).await["input"], json!({"base64": "/w=="}));
+
+    // The keys of a JSON object are texts.
+    let unwritable = std::collections::BTreeMap::from([((1, 2), 3)]);
+    let error = client.schedule_many("idle", [unwritable]).await.unwrap_err();
+    assert_eq!(error.kind(), "output", "{error}");
+    let error = client.schedule_many("unknown", [1]).await.unwrap_err();
+    assert_eq!(error.message(), "operation `unknown` is not registered");
+
+    let mut own = database.connect().await;
+    let transaction = own.transaction().await.unwrap();
+    let tasks = schedule_many_within(&transaction, "idle", ["a", "b"]).await.unwrap();
+    assert_eq!(tasks.len(), 2);
+    transaction.rollback().await.unwrap();
+    assert!(client.join(tasks[0]).await.unwrap_err().message().contains("no task"));
 }
 
 #[tokio::test]
