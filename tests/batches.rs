@@ -15,14 +15,14 @@ use crate::support::session::Session;
 use crate::support::task::Task;
 
 /// An installation whose worker has found out that `notes` is short.
-struct Batches {
-    place: Installation,
+pub(crate) struct Batches {
+    pub(crate) place: Installation,
     notes: PathBuf,
     _monitor: Monitor,
 }
 
 impl Batches {
-    fn with_workers(workers: &str) -> Batches {
+    pub(crate) fn with_workers(workers: &str) -> Batches {
         let place = Installation::with_fixture();
         let monitor = place.monitor(&["--minworkers", workers, "--maxworkers", workers]);
         let notes = place.folder().join("notes");
@@ -35,7 +35,7 @@ impl Batches {
     }
 
     /// Tasks that note their places, from 0, and what each does besides.
-    fn schedule(&self, besides: &[Value]) -> Vec<i64> {
+    pub(crate) fn schedule(&self, besides: &[Value]) -> Vec<i64> {
         let input = |(number, besides): (usize, &Value)| {
             let mut input = besides.clone();
             input["path"] = json!(self.notes);
@@ -47,7 +47,7 @@ impl Batches {
     }
 
     /// How often each has run.
-    fn noted(&self) -> BTreeMap<usize, usize> {
+    pub(crate) fn noted(&self) -> BTreeMap<usize, usize> {
         let mut noted = BTreeMap::new();
         for line in fs::read_to_string(&self.notes).unwrap_or_default().lines() {
             *noted.entry(line.parse().unwrap()).or_default() += 1;
@@ -55,7 +55,7 @@ impl Batches {
         noted
     }
 
-    fn ended(&self, tasks: &[i64]) -> Vec<Task> {
+    pub(crate) fn ended(&self, tasks: &[i64]) -> Vec<Task> {
         tasks.iter().map(|task| self.place.ended(*task)).collect()
     }
 

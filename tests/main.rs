@@ -52,6 +52,7 @@ mod schedules;
 mod scheduling;
 mod scheduling_many;
 mod secrets;
+mod series;
 mod states;
 mod tidy;
 mod wakeups;
