@@ -27,6 +27,7 @@ mod dev;
 mod endings;
 mod endings_of_workers;
 mod following;
+mod found_soon;
 mod hosts;
 mod logs;
 mod memory;
