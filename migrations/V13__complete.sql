@@ -1,6 +1,7 @@
 -- complete: what happened to runs decides what becomes of their tasks. The one way a run ends.
 --
--- Each array has an element for each run; all of one place belong together.
+-- Each array has an element for each run; all of one place belong together. One that would hold nothing
+-- but nulls may be empty.
 --   tasks, runs, tokens      the fence
 --   outcomes                 done | failed | refused | lost | aborted | drained | unbegun
 --   reasons, errors          the cause in words; {kind, message, traceback} as JSON

@@ -1,8 +1,9 @@
 //! Complete: a run ends, and with it, perhaps, its task. Whoever ends it, it ends here.
 
-use std::{collections::HashMap, time::Instant};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
@@ -129,7 +130,7 @@ pub(crate) async fn became(db: &Db, ends: &[Completion], rows: &[Row]) -> Result
         let state = State::stored(row.get(2));
         ((row.get(0), row.get(1)), Recorded::Now { state, started_at: row.get(3) })
     };
-    let ended: HashMap<(i64, i64), Recorded> = rows.iter().map(now).collect();
+    let ended: FxHashMap<(i64, i64), Recorded> = rows.iter().map(now).collect();
     let mut became = Vec::with_capacity(ends.len());
     for Completion { fence, .. } in ends {
         became.push(match ended.get(&(fence.task, fence.run)) {
@@ -169,7 +170,23 @@ impl<'a> Values<'a> {
         for end in sorted {
             values.push(end, now);
         }
+        values.leave_out_nulls();
         values
+    }
+
+    /// Of most batches most of it is null, and need not travel.
+    fn leave_out_nulls(&mut self) {
+        fn leave_out<T>(values: &mut Vec<Option<T>>) {
+            if values.iter().all(Option::is_none) {
+                values.clear();
+            }
+        }
+        leave_out(&mut self.reasons);
+        leave_out(&mut self.errors);
+        leave_out(&mut self.json);
+        leave_out(&mut self.bytes);
+        leave_out(&mut self.peaks);
+        leave_out(&mut self.retries);
     }
 
     fn push(&mut self, end: &'a Completion, now: Instant) {

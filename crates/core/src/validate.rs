@@ -35,14 +35,14 @@ impl Schema {
 
     /// Whether a value fits.
     pub fn check_value(&self, value: &Value) -> Result<(), Misfit> {
+        if self.validator.is_valid(value) {
+            return Ok(());
+        }
         let mut faults: Vec<String> = self
             .validator
             .iter_errors(value)
             .map(|error| misfit::describe(&error, &self.declared))
             .collect();
-        if faults.is_empty() {
-            return Ok(());
-        }
         if faults.len() > MOST_FAULTS {
             let more = faults.len() - MOST_FAULTS;
             faults.truncate(MOST_FAULTS);

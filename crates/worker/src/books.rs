@@ -5,7 +5,6 @@ mod claims;
 mod pending;
 
 use std::{
-    collections::HashMap,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -19,6 +18,7 @@ use rework_core::{
     report,
     turn::{Turn, Turned, turn},
 };
+use rustc_hash::FxHashMap;
 use tokio::{sync::mpsc, time::sleep};
 
 use self::{claims::doubt, pending::Pending};
@@ -39,7 +39,7 @@ pub(crate) struct Books {
     gauge: Rc<Gauge>,
     holding: Holding,
     /// How many lines of each open run are written.
-    written: HashMap<Fence, i64>,
+    written: FxHashMap<Fence, i64>,
     pending: Pending,
     /// Ends of tasks whose rows somebody else holds in a long transaction.
     locked: Vec<Completion>,
@@ -65,7 +65,7 @@ impl Books {
             who,
             gauge,
             holding: Holding::new(),
-            written: HashMap::new(),
+            written: FxHashMap::default(),
             pending: Pending::default(),
             locked: Vec::new(),
             floors: Floors::default(),

@@ -2,26 +2,25 @@
 //! place of its own in the page of begun runs. Whoever finds the worker dead reads there which of
 //! them had begun.
 
-use std::collections::HashMap;
-
 use rework_core::{
     claim::{Claimed, Fence},
     control::PAGE_SLOTS,
 };
+use rustc_hash::FxHashMap;
 
 use crate::recorder::Held;
 
 /// The runs in hand, by (task, run).
 #[derive(Debug)]
 pub(crate) struct Holding {
-    slots: HashMap<(i64, i64), u32>,
+    slots: FxHashMap<(i64, i64), u32>,
     free: Vec<u32>,
 }
 
 impl Holding {
     /// Nothing yet.
     pub(crate) fn new() -> Holding {
-        Holding { slots: HashMap::new(), free: (0..PAGE_SLOTS).rev().collect() }
+        Holding { slots: FxHashMap::default(), free: (0..PAGE_SLOTS).rev().collect() }
     }
 
     /// How many more it may hold.

@@ -1,8 +1,9 @@
 //! How many tasks of an operation are claimed at once: more, the shorter they have proved. Pure.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use rework_core::claim::Batches;
+use rustc_hash::FxHashMap;
 
 /// A task in hand that takes so long is long: what waits behind it goes back.
 pub(crate) const LONG: Duration = Duration::from_millis(100);
@@ -11,7 +12,7 @@ pub(crate) const LONG: Duration = Duration::from_millis(100);
 const BATCH: Duration = Duration::from_millis(25);
 
 /// Most tasks of one claim.
-const MOST: u32 = 500;
+const MOST: u32 = 1000;
 
 /// Runs after which an operation's pace is believed.
 const PROVED: u32 = 3;
@@ -25,7 +26,7 @@ const MAX_REMEMBERED: usize = 256;
 /// How long the tasks of a worker's operations take.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    operations: HashMap<i64, Measured>,
+    operations: FxHashMap<i64, Measured>,
 }
 
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use crate::recorder::Held;
 const MAX_LINES: usize = 5_000;
 
 /// Most ends of one statement.
-const MAX_ENDS: usize = 500;
+const MAX_ENDS: usize = 1000;
 
 /// What waits.
 #[derive(Default)]
