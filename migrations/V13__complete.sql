@@ -43,7 +43,7 @@ create function rework.complete(
     started_at     timestamptz
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
-    set enable_seqscan = off set enable_bitmapscan = off set jit = off
+    set enable_seqscan = off set enable_bitmapscan = off set jit = off set plan_cache_mode = force_generic_plan
     set lock_timeout = '500ms' as $$
 #variable_conflict use_column
 declare

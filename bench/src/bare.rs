@@ -2,10 +2,10 @@
 //! completes it, a commit each, with prepared statements on a connection of its own; nothing runs,
 //! nobody watches, nothing is recorded of how it went.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use tokio::{sync::Barrier, task::JoinSet};
+use tokio::{sync::Barrier, task::JoinSet, time::sleep};
 use tokio_postgres::Client;
 
 use crate::{
@@ -14,12 +14,13 @@ use crate::{
     throughput::Drained,
 };
 
-/// With so many clients, all waiting when the tasks appear.
+/// With so many clients, all waiting when the tasks appear, that take a nap between claim and completion.
 pub(crate) async fn drain(
     database: &Database,
     cpu: &Cpu,
     clients: usize,
     tasks: i64,
+    nap: Duration,
 ) -> anyhow::Result<Drained> {
     let admin = connect(&database.dsn).await?;
     admin.batch_execute(include_str!("sql/bare_table.sql")).await?;
@@ -27,7 +28,7 @@ pub(crate) async fn drain(
     let mut working = JoinSet::new();
     for number in 0..clients {
         let client = connect(&database.dsn).await?;
-        working.spawn(work(client, number as i64, Arc::clone(&appeared)));
+        working.spawn(work(client, number as i64, nap, Arc::clone(&appeared)));
     }
     admin.execute(include_str!("sql/bare_schedule.sql"), &[&tasks]).await?;
     let since: DateTime<Utc> = admin.query_one("select clock_timestamp()", &[]).await?.get(0);
@@ -45,12 +46,20 @@ pub(crate) async fn drain(
     Ok(Drained::new(done, seconds, used))
 }
 
-async fn work(client: Client, worker: i64, appeared: Arc<Barrier>) -> anyhow::Result<Client> {
+async fn work(
+    client: Client,
+    worker: i64,
+    nap: Duration,
+    appeared: Arc<Barrier>,
+) -> anyhow::Result<Client> {
     let claim = client.prepare(include_str!("sql/bare_claim.sql")).await?;
     let complete = client.prepare(include_str!("sql/bare_complete.sql")).await?;
     appeared.wait().await;
     while let Some(row) = client.query_opt(&claim, &[&worker]).await? {
         let (id, _input): (i64, &str) = (row.get(0), row.get(1));
+        if !nap.is_zero() {
+            sleep(nap).await;
+        }
         client.execute(&complete, &[&id, &"1"]).await?;
     }
     Ok(client)

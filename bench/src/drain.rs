@@ -87,7 +87,7 @@ async fn drain(
 ) -> anyhow::Result<Drained> {
     let database = server.create().await?;
     server.set(&database, "synchronous_commit", sync).await?;
-    let mut rework = Installation::start(&database, programs, workers).await?;
+    let mut rework = Installation::start(&database, programs, workers, &[]).await?;
     let cpu = server.cpu().await?;
     rework.client.batch_execute("begin").await?;
     rework.client.query(include_str!("sql/rework_schedule.sql"), &[&tasks]).await?;

@@ -33,7 +33,7 @@ pub(crate) async fn run(server: &Server, programs: &Programs, quick: bool) -> an
     let (rest, window) = if quick { (Duration::from_secs(2), WINDOW / 4) } else { (REST, WINDOW) };
     println!("\nidle: a monitor and {WORKERS} workers that have run a few tasks");
     let database = server.create().await?;
-    let mut rework = Installation::start(&database, programs, WORKERS).await?;
+    let mut rework = Installation::start(&database, programs, WORKERS, &[]).await?;
     for _ in 0..10 {
         latency::start(&mut rework).await?;
     }

@@ -85,6 +85,7 @@ impl Installation {
         database: &Database,
         programs: &Programs,
         workers: usize,
+        options: &[&str],
     ) -> anyhow::Result<Installation> {
         programs.set_up(database).await?;
         let said = tempfile::tempdir()?;
@@ -94,6 +95,7 @@ impl Installation {
             .command(database)
             .env("REWORK_DSN", &database.way)
             .args(["monitor", "--minworkers", &workers_word, "--maxworkers", &workers_word])
+            .args(options)
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;

@@ -46,7 +46,7 @@ pub(crate) async fn run(
     let (close, apart) = if quick { (50, 5) } else { (args.close, args.apart) };
     println!("\nlatency: from the commit of a task to the first instruction of its code, ms");
     let database = server.create().await?;
-    let mut rework = Installation::start(&database, programs, WORKERS).await?;
+    let mut rework = Installation::start(&database, programs, WORKERS, &[]).await?;
     // Never in step with anything that ticks.
     let uneven = |n: u32| Duration::from_millis(20 + u64::from(n * 7 % 31));
     report(&mut rework, "every 20 to 50 ms", close, uneven).await?;

@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
+mod aged;
 mod bare;
 mod bulk;
 mod cpu;
@@ -15,6 +16,8 @@ mod floor;
 mod idle;
 mod installation;
 mod latency;
+mod mixed;
+mod single;
 mod spread;
 mod throughput;
 
@@ -44,10 +47,16 @@ enum Measure {
     Throughput(throughput::Args),
     /// Tasks per second of a full queue, beside the floor: a thin client that works in batches
     Drain(drain::Args),
+    /// Tasks per second where each has a commit of its own, beside bare SQL with as many clients
+    Single(single::Args),
+    /// How long a short task waits behind a long one
+    Mixed,
     /// From the commit of a task to the first instruction of its code
     Latency(latency::Args),
     /// Many tasks scheduled at once, beside `COPY` of the same rows
     Bulk(bulk::Args),
+    /// Tasks per second under an old snapshot, and in a full table
+    Aged(aged::Args),
     /// Memory and statements of a monitor whose workers have nothing to do
     Idle,
 }
@@ -68,14 +77,20 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     match args.measure {
         Some(Measure::Throughput(of)) => throughput::run(&server, &programs, &of, quick).await,
         Some(Measure::Drain(of)) => drain::run(&server, &programs, &of, quick).await,
+        Some(Measure::Single(of)) => single::run(&server, &programs, &of, quick).await,
+        Some(Measure::Mixed) => mixed::run(&server, &programs, quick).await,
         Some(Measure::Latency(of)) => latency::run(&server, &programs, &of, quick).await,
         Some(Measure::Bulk(of)) => bulk::run(&server, &programs, &of, quick).await,
+        Some(Measure::Aged(of)) => aged::run(&server, &programs, &of, quick).await,
         Some(Measure::Idle) => idle::run(&server, &programs, quick).await,
         None => {
             throughput::run(&server, &programs, &throughput::Args::default(), quick).await?;
             drain::run(&server, &programs, &drain::Args::default(), quick).await?;
+            single::run(&server, &programs, &single::Args::default(), quick).await?;
+            mixed::run(&server, &programs, quick).await?;
             latency::run(&server, &programs, &latency::Args::default(), quick).await?;
             bulk::run(&server, &programs, &bulk::Args::default(), quick).await?;
+            aged::run(&server, &programs, &aged::Args::default(), quick).await?;
             idle::run(&server, &programs, quick).await
         }
     }

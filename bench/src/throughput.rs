@@ -76,7 +76,9 @@ pub(crate) async fn run(
         for _ in 0..repeat {
             let database = server.create().await?;
             let cpu = server.cpu().await?;
-            bare.push(bare::drain(&database, &cpu, workers, i64::from(tasks)).await?);
+            bare.push(
+                bare::drain(&database, &cpu, workers, i64::from(tasks), Duration::ZERO).await?,
+            );
             server.drop(database).await?;
             ours.push(drain(server, programs, workers, tasks).await?);
         }
@@ -111,7 +113,7 @@ async fn drain(
 ) -> anyhow::Result<Drained> {
     let database = server.create().await?;
     let cpu = server.cpu().await?;
-    let mut rework = Installation::start(&database, programs, workers).await?;
+    let mut rework = Installation::start(&database, programs, workers, &[]).await?;
     rework.client.query(include_str!("sql/rework_schedule.sql"), &[&tasks]).await?;
     let now = rework.client.query_one("select clock_timestamp()", &[]).await?;
     let since: DateTime<Utc> = now.get(0);

@@ -88,6 +88,8 @@ pub struct Start {
     pub maxruns: u32,
     /// A runner whose tree is past so many bytes is renewed after the run; 0: never.
     pub maxmem_bytes: u64,
+    /// Most tasks of one claim.
+    pub batch: u32,
     /// From the start of a runner to its `hello`.
     pub start_timeout_ms: u64,
     /// Where the cgroups of runners are made; none: their trees are swept.

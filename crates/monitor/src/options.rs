@@ -33,6 +33,8 @@ pub struct Options {
     pub host: String,
     /// How the workers of each domain are kept.
     pub keep: ByDomain<Keep>,
+    /// Most tasks that a worker claims at once.
+    pub batch: u32,
     /// From the start of a worker, or of a runner, to its first word.
     pub start_timeout: Duration,
     /// What ended so long ago is deleted, once an hour; none: never.
@@ -75,6 +77,7 @@ impl Options {
     /// As `list-monitors` shows them.
     pub(crate) fn to_json(&self) -> Value {
         let mut shown = json!({
+            "batch": self.batch,
             "lease_ms": self.lease.length.as_millis() as u64,
             "start_timeout_ms": self.start_timeout.as_millis() as u64,
             "vacuum_ms": self.vacuum.map(|age| age.as_millis() as u64),

@@ -90,6 +90,7 @@ impl Nursery {
                 capabilities: options.capabilities.clone(),
                 maxruns: 0,
                 maxmem_bytes: 0,
+                batch: options.batch,
                 start_timeout_ms: options.start_timeout.as_millis() as u64,
                 cgroup,
                 memory,

@@ -215,9 +215,8 @@ impl Books {
         let claim = batches.as_ref().map(|batches| (&self.who, batches, &regions));
         let turned = turn(db, Turn { lines, ends, after: self.after, claim }).await;
         if let (Some(_), Ok((_, claimed))) = (&batches, &turned) {
-            let last = claimed.last().map(|claimed| claimed.place);
             let whole = hints.is_none().then(|| began.elapsed());
-            self.floors.claimed(last, whole, Instant::now());
+            self.floors.claimed(claimed, whole, Instant::now());
         }
         turned.map(|turned| (turned, hints.is_some())).map_err(|error| {
             tracing::debug!("what was to go together did not: {error}");

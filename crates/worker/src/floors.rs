@@ -11,13 +11,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rework_core::claim::{Place, Regions};
+use rework_core::claim::{Claimed, Place, Regions};
 
 /// The whole is looked over so often, where it is done in no time.
 const OFTEN: Duration = Duration::from_millis(50);
 
 /// A look over the whole takes no more than one part in so many of the time.
-const SHARE: u32 = 20;
+const SHARE: u32 = 50;
+
+/// A look over the whole that takes no longer than this, and this for each task that it brings, is
+/// repeated at once: there is nothing to be saved.
+const QUICK: Duration = Duration::from_millis(1);
+const QUICK_ROW: Duration = Duration::from_micros(10);
 
 /// Floors that are kept; past it, all are forgotten.
 const MAX_FLOORS: usize = 64;
@@ -26,19 +31,21 @@ const MAX_FLOORS: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Floors {
     /// By lane, and by priority in it.
-    floors: BTreeMap<i32, BTreeMap<i16, i64>>,
+    lanes: BTreeMap<i32, BTreeMap<i16, i64>>,
     /// Not before this moment is the whole looked over again.
     next_whole: Option<Instant>,
+    /// The last look over the whole took hardly longer than one behind the floors would have.
+    is_quick: bool,
 }
 
 impl Floors {
     /// Where to look now; none: everywhere.
     pub(crate) fn regions(&self, now: Instant) -> Option<Regions> {
-        if self.floors.is_empty() || self.next_whole.is_none_or(|at| at <= now) {
+        if self.is_quick || self.lanes.is_empty() || self.next_whole.is_none_or(|at| at <= now) {
             return None;
         }
         let mut regions = Regions::default();
-        for (lane, floors) in &self.floors {
+        for (lane, floors) in &self.lanes {
             let mut above = i32::from(i16::MAX) + 1;
             for (priority, floor) in floors.iter().rev() {
                 let priority = i32::from(*priority);
@@ -58,15 +65,17 @@ impl Floors {
 
     /// These were claimed, in their order; `whole` tells how long it took, where one looked
     /// everywhere.
-    pub(crate) fn claimed(&mut self, last: Option<Place>, whole: Option<Duration>, now: Instant) {
+    pub(crate) fn claimed(&mut self, tasks: &[Claimed], whole: Option<Duration>, now: Instant) {
         if let Some(took) = whole {
             self.next_whole = Some(now + OFTEN.max(took * SHARE));
+            self.is_quick = took < QUICK + QUICK_ROW * tasks.len() as u32;
         }
-        let Some(Place { lane, priority, position }) = last else { return };
-        if self.floors.values().map(BTreeMap::len).sum::<usize>() >= MAX_FLOORS {
-            self.floors.clear();
+        let Some(last) = tasks.last() else { return };
+        let Place { lane, priority, position } = last.place;
+        if self.lanes.values().map(BTreeMap::len).sum::<usize>() >= MAX_FLOORS {
+            self.lanes.clear();
         }
-        self.floors.entry(lane).or_default().insert(priority, position + 1);
+        self.lanes.entry(lane).or_default().insert(priority, position + 1);
     }
 }
 
@@ -81,12 +90,25 @@ fn add(regions: &mut Regions, lane: i32, (low, high): (i32, i32), floor: i64) {
 
 #[cfg(test)]
 mod tests {
+    use rework_core::claim::{Fence, OperationVersion, Payload};
+
     use super::*;
 
-    const NOW: Duration = Duration::from_millis(1);
+    const LONG: Duration = Duration::from_millis(2);
 
-    fn at(priority: i16, position: i64) -> Option<Place> {
-        Some(Place { lane: 7, priority, position })
+    fn at(priority: i16, position: i64) -> [Claimed; 1] {
+        in_lane(7, priority, position)
+    }
+
+    fn in_lane(lane: i32, priority: i16, position: i64) -> [Claimed; 1] {
+        [Claimed {
+            fence: Fence { task: 1, run: 1, token: uuid::Uuid::nil() },
+            attempt: 1,
+            version: OperationVersion { operation: 1, version: 1, placement: 1, revision: 1 },
+            input: Payload::None,
+            metadata: None,
+            place: Place { lane, priority, position },
+        }]
     }
 
     fn seen(floors: &Floors, now: Instant) -> Option<Vec<(i32, i32, i64)>> {
@@ -100,12 +122,12 @@ mod tests {
         let start = Instant::now();
         let mut floors = Floors::default();
         assert_eq!(floors.regions(start), None, "nothing is known yet");
-        floors.claimed(at(0, 41), Some(NOW), start);
+        floors.claimed(&at(0, 41), Some(LONG), start);
         assert_eq!(seen(&floors, start).unwrap(), [(1, 32767, 0), (0, 0, 42), (-32768, -1, 0)]);
-        floors.claimed(at(5, 99), None, start);
+        floors.claimed(&at(5, 99), None, start);
         let all = [(6, 32767, 0), (5, 5, 100), (1, 4, 0), (0, 0, 42), (-32768, -1, 0)];
         assert_eq!(seen(&floors, start).unwrap(), all);
-        floors.claimed(at(i16::MAX, 1), None, start);
+        floors.claimed(&at(i16::MAX, 1), None, start);
         assert_eq!(seen(&floors, start).unwrap()[0], (32767, 32767, 2));
     }
 
@@ -113,22 +135,32 @@ mod tests {
     fn the_whole_is_looked_over_for_its_share_of_time() {
         let start = Instant::now();
         let mut floors = Floors::default();
-        floors.claimed(at(0, 41), Some(NOW), start);
-        assert!(floors.regions(start + OFTEN - NOW).is_some());
-        assert!(floors.regions(start + OFTEN).is_none());
-        floors.claimed(at(0, 30), Some(Duration::from_secs(2)), start);
+        let a_moment = Duration::from_nanos(1);
+        floors.claimed(&at(0, 41), Some(LONG), start);
+        assert!(floors.regions(start + LONG * SHARE - a_moment).is_some());
+        assert!(floors.regions(start + LONG * SHARE).is_none());
+        floors.claimed(&at(0, 30), Some(Duration::from_secs(2)), start);
         assert_eq!(seen(&floors, start).unwrap()[1], (0, 0, 31), "there may be more of them");
-        assert!(floors.regions(start + Duration::from_secs(39)).is_some());
-        assert!(floors.regions(start + Duration::from_secs(40)).is_none());
+        assert!(floors.regions(start + Duration::from_secs(99)).is_some());
+        assert!(floors.regions(start + Duration::from_secs(100)).is_none());
+    }
+
+    #[test]
+    fn what_takes_no_time_is_not_spared() {
+        let start = Instant::now();
+        let mut floors = Floors::default();
+        floors.claimed(&at(0, 41), Some(QUICK), start);
+        assert!(floors.regions(start).is_none());
+        floors.claimed(&[], Some(QUICK), start);
+        assert!(floors.regions(start).is_some(), "it brought nothing, and took as long");
     }
 
     #[test]
     fn not_everything_is_kept() {
         let mut floors = Floors::default();
         for lane in 0..1000 {
-            let place = Place { lane, priority: 0, position: 1 };
-            floors.claimed(Some(place), Some(NOW), Instant::now());
-            assert!(floors.floors.len() <= MAX_FLOORS);
+            floors.claimed(&in_lane(lane, 0, 1), Some(LONG), Instant::now());
+            assert!(floors.lanes.len() <= MAX_FLOORS);
         }
     }
 }

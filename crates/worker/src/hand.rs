@@ -17,7 +17,6 @@ use crate::{
 };
 
 /// The tasks at hand.
-#[derive(Default)]
 pub(crate) struct Hand {
     waiting: VecDeque<Held>,
     /// A claim on its way.
@@ -28,6 +27,11 @@ pub(crate) struct Hand {
 }
 
 impl Hand {
+    /// None yet; so many at most are claimed at once.
+    pub(crate) fn new(most: u32) -> Hand {
+        Hand { waiting: VecDeque::new(), asked: None, full: 0, pace: Pace::new(most) }
+    }
+
     /// The next task.
     pub(crate) fn next(&mut self) -> Option<Held> {
         self.gather();

@@ -11,9 +11,6 @@ pub(crate) const LONG: Duration = Duration::from_millis(100);
 /// What is claimed at once should take no longer than this.
 const BATCH: Duration = Duration::from_millis(25);
 
-/// Most tasks of one claim.
-const MOST: u32 = 1000;
-
 /// Runs after which an operation's pace is believed.
 const PROVED: u32 = 3;
 
@@ -24,8 +21,10 @@ const WEIGHT: f64 = 0.2;
 const MAX_REMEMBERED: usize = 256;
 
 /// How long the tasks of a worker's operations take.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pace {
+    /// Most tasks of one claim.
+    most: u32,
     operations: FxHashMap<i64, Measured>,
 }
 
@@ -40,16 +39,21 @@ struct Measured {
 }
 
 impl Measured {
-    fn most(&self) -> u32 {
+    fn fitting(&self) -> u32 {
         if self.runs < PROVED || self.alone {
             return 1;
         }
         let fit = (BATCH.as_secs_f64() / self.mean_seconds.max(1e-6)) as u32;
-        fit.min(self.allowed).clamp(1, MOST)
+        fit.min(self.allowed).max(1)
     }
 }
 
 impl Pace {
+    /// Nothing is known yet.
+    pub(crate) fn new(most: u32) -> Pace {
+        Pace { most, operations: FxHashMap::default() }
+    }
+
     /// A run of this operation took so long.
     pub(crate) fn ran(&mut self, operation: i64, took: Duration) {
         if self.operations.len() >= MAX_REMEMBERED && !self.operations.contains_key(&operation) {
@@ -80,16 +84,17 @@ impl Pace {
     /// that there may be more.
     pub(crate) fn claimed(&mut self, operation: i64, count: usize) -> bool {
         let Some(measured) = self.operations.get_mut(&operation) else { return false };
-        let full = count >= measured.most() as usize;
+        let full = count >= measured.fitting().min(self.most) as usize;
         if full && measured.runs >= PROVED {
-            measured.allowed = (measured.allowed * 2).min(MOST);
+            measured.allowed = (measured.allowed * 2).min(self.most);
         }
         full && count > 1
     }
 
     /// What to claim at once.
     pub(crate) fn batches(&self) -> Batches {
-        let several = self.operations.iter().map(|(id, measured)| (*id, measured.most()));
+        let most = |measured: &Measured| measured.fitting().min(self.most);
+        let several = self.operations.iter().map(|(id, measured)| (*id, most(measured)));
         let (short, most) =
             several.filter(|(_, most)| *most > 1).map(|(o, m)| (o, m as i32)).unzip();
         Batches { short, most }
@@ -100,6 +105,8 @@ impl Pace {
 mod tests {
     use super::*;
 
+    const MOST: u32 = 1000;
+
     fn most(pace: &Pace, operation: i64) -> i32 {
         let batches = pace.batches();
         let at = batches.short.iter().position(|short| *short == operation);
@@ -108,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_has_proved_short_is_claimed_in_growing_batches() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(MOST);
         assert_eq!(pace.batches(), Batches::default());
         for _ in 0..PROVED {
             assert_eq!(most(&pace, 7), 1);
@@ -127,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_batch_takes_no_longer_than_it_should() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(MOST);
         for _ in 0..20 {
             pace.ran(7, Duration::from_millis(5));
             pace.ran(8, Duration::from_millis(30));
@@ -139,8 +146,18 @@ mod tests {
     }
 
     #[test]
+    fn no_batch_is_larger_than_allowed() {
+        let mut pace = Pace::new(1);
+        for _ in 0..20 {
+            pace.ran(7, Duration::from_micros(20));
+            assert!(!pace.claimed(7, 1));
+        }
+        assert_eq!(pace.batches(), Batches::default());
+    }
+
+    #[test]
     fn one_long_task_ends_the_batches_of_its_operation() {
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(MOST);
         for _ in 0..10 {
             pace.ran(7, Duration::from_micros(20));
             pace.claimed(7, most(&pace, 7) as usize);

@@ -75,7 +75,7 @@ async fn live() -> Result<ExitCode, WorkerError> {
             recorder,
             nursery: Nursery::new(&start, page, secrets)?,
             runners: Runners::new(&start),
-            hand: Hand::default(),
+            hand: Hand::new(start.batch),
             start_timeout: Duration::from_millis(start.start_timeout_ms),
         },
         operations: Operations::default(),

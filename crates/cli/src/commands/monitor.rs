@@ -42,6 +42,11 @@ pub struct Args {
     /// Renew it when it has grown past this, `2GiB`, or a number of MiB; 0: never
     #[arg(long, value_name = "SIZE", default_value = "0", value_parser = quantity::bytes_or_mib)]
     maxmem: i64,
+    /// Most tasks that a worker claims at once, of an operation whose runs have proved short; 1: a commit
+    /// each
+    #[arg(long, value_name = "N", default_value_t = 500,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    batch: u32,
     /// The longest that a worker, or the code of an operation, may take to come up: `30s`, or a
     /// number of seconds
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = seconds)]
@@ -151,6 +156,7 @@ fn options(args: Args, context: &Context, dsn: Dsn, host: String) -> anyhow::Res
         domains: args.domain,
         host,
         keep: context.config().keep(usual),
+        batch: args.batch,
         start_timeout: args.start_timeout,
         vacuum: args.vacuum.0,
         shutdown_grace: args.shutdown_grace.0,

@@ -52,8 +52,7 @@ impl Books {
 
     fn note_claimed(&mut self, claimed: &Result<Vec<Claimed>>, whole: Option<Duration>) {
         if let Ok(claimed) = claimed {
-            let last = claimed.last().map(|claimed| claimed.place);
-            self.floors.claimed(last, whole, Instant::now().into_std());
+            self.floors.claimed(claimed, whole, Instant::now().into_std());
         }
     }
 

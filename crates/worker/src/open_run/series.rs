@@ -194,10 +194,8 @@ impl OpenRun<'_> {
     /// The run in front is over; the next one has begun, or will at once.
     pub(super) fn advance(&mut self, end: End) {
         let Some(held) = self.series.waiting.pop_front() else { return };
-        let doomed = match self.series.doomed.is_empty() {
-            true => None,
-            false => self.series.doomed.remove(&held.key()),
-        };
+        let doomed = &mut self.series.doomed;
+        let doomed = if doomed.is_empty() { None } else { doomed.remove(&held.key()) };
         let mut next = Front::new(held, &self.operation.definition.limits, Vec::new());
         if let Some(abort) = doomed {
             next.sentence = Some(abort.sentence());
