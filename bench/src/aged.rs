@@ -111,7 +111,7 @@ async fn measure(
     for (name, value) in [("log_min_duration_statement", "0"), ("log_parameter_max_length", "0")] {
         server.set(&database, name, value).await?;
     }
-    let mut rework = Installation::start(&database, programs, args.workers, &[]).await?;
+    let rework = Installation::start(&database, programs, args.workers, &[]).await?;
     if burden == Burden::Full {
         let before = include_str!("sql/aged_before.sql");
         rework.client.execute(before, &[&args.done, &args.elsewhere]).await?;

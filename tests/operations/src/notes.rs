@@ -44,7 +44,7 @@ fn print(number: u32) -> rework::Result<()> {
     println!("stdout {number}");
     eprintln!("stderr {number}");
     tracing::info!("logger {number}");
-    if number % 10 == 0 {
+    if number.is_multiple_of(10) {
         Command::new("echo").arg(format!("child {number}")).status()?;
     }
     write(std::io::stdout(), format!("kernel {number}").as_bytes())
