@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use nix::sys::signal::Signal;
 use rework_core::state::State;
 use serde_json::{Value, json};
 
@@ -18,7 +19,8 @@ use crate::support::task::Task;
 pub(crate) struct Batches {
     pub(crate) place: Installation,
     notes: PathBuf,
-    _monitor: Monitor,
+    workers: String,
+    monitor: Monitor,
 }
 
 impl Batches {
@@ -26,7 +28,7 @@ impl Batches {
         let place = Installation::with_fixture();
         let monitor = place.monitor(&["--minworkers", workers, "--maxworkers", workers]);
         let notes = place.folder().join("notes");
-        let batches = Batches { place, notes, _monitor: monitor };
+        let batches = Batches { place, notes, workers: workers.to_owned(), monitor };
         for task in batches.schedule(&vec![json!({}); 100]) {
             batches.place.done(task);
         }
@@ -44,6 +46,14 @@ impl Batches {
         };
         let inputs: Vec<Value> = besides.iter().enumerate().map(input).collect();
         self.place.schedule_many("notes", &inputs)
+    }
+
+    /// Drains the monitor, and starts another.
+    pub(crate) fn restart(&mut self) {
+        self.monitor.signal(Signal::SIGTERM);
+        assert_eq!(self.monitor.exit_code(), Some(0));
+        let workers = ["--minworkers", &self.workers, "--maxworkers", &self.workers];
+        self.monitor = self.place.awaited_monitor(&workers);
     }
 
     /// The input of one that nobody counts.

@@ -90,3 +90,24 @@ fn what_a_run_leaves_is_gone_before_its_end_is_recorded() {
         assert!(batches.noted().values().all(|times| *times == 1), "each ran once");
     }
 }
+
+#[test]
+fn a_drain_takes_back_what_was_sent_ahead() {
+    let mut batches = Batches::with_workers("2");
+    let mut tasks = Vec::new();
+    for _ in 0..count(5, 40) {
+        let queue = batches.schedule(&vec![json!({"milliseconds": 0}); 1_000]);
+        batches.place.until("some are done", || {
+            let sql =
+                "select count(*) > 100 from rework.task where state = 'done' and id = any ($1)";
+            batches.place.session().one::<bool>(sql, &[&queue])
+        });
+        batches.restart();
+        tasks.extend(queue);
+    }
+    for task in batches.ended(&tasks) {
+        assert_eq!((task.state, task.attempt), (State::Done, 1), "{}", task.reason());
+    }
+    let sql = "select count(*) from rework.log where stream <> 'stdout'";
+    assert_eq!(batches.place.session().one::<i64>(sql, &[]), 0);
+}

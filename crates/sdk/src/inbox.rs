@@ -23,8 +23,6 @@ struct Queue {
 /// Where an abort met its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Met {
-    /// It had not begun, and will not.
-    Waiting,
     /// It runs.
     Running(Listener),
     /// It is over, or was never here.
@@ -60,12 +58,18 @@ impl Inbox {
         }
     }
 
-    /// Takes a run back; false if it has begun.
-    pub(crate) fn revoke(&self, key: (i64, i64)) -> bool {
+    /// Takes a run back, and tells it before the one behind it can begin; false if it has begun.
+    pub(crate) fn revoke<E>(
+        &self,
+        key: (i64, i64),
+        tell: impl FnOnce() -> Result<(), E>,
+    ) -> Result<bool, E> {
         let mut queue = self.lock();
-        let before = queue.waiting.len();
-        queue.waiting.retain(|task| task.key() != key);
-        queue.waiting.len() < before
+        let Some(at) = queue.waiting.iter().position(|task| task.key() == key) else {
+            return Ok(false);
+        };
+        queue.waiting.remove(at);
+        tell().map(|()| true)
     }
 
     /// Takes back all that wait, in their order.
@@ -73,12 +77,9 @@ impl Inbox {
         self.lock().waiting.drain(..).map(|task| task.key()).collect()
     }
 
-    /// Aborts a run wherever it is. What the run in hand is told, it is told before it can end;
+    /// Aborts a run that has begun. What the run in hand is told, it is told before it can end;
     /// `absent` is called where its operation does not listen.
-    pub(crate) fn abort(&self, key: (i64, i64), reason: &str, absent: impl FnOnce()) -> Met {
-        if self.revoke(key) {
-            return Met::Waiting;
-        }
+    pub(crate) fn abort(key: (i64, i64), reason: &str, absent: impl FnOnce()) -> Met {
         current::with(|task| {
             if task.key() != key {
                 return Met::Nowhere;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rework_core::frame::{Decoder, Frame, FrameError};
 use rework_core::protocol::{FromRunner, ToRunner, VERSION};
 
-use crate::inbox::{Inbox, Met};
+use crate::inbox::Inbox;
 use crate::leave::{self, Leave};
 use crate::link::Link;
 use crate::task::{Outlet, State, Task};
@@ -70,14 +70,12 @@ impl Reader {
                 self.inbox.push(Task::new(request, frame.body, outlet, self.state.clone()));
             }
             ToRunner::Revoke { task, run } => {
-                if self.inbox.revoke((task, run)) {
-                    self.say_revoked(task, run)?;
-                }
+                self.revoke(task, run)?;
             }
             ToRunner::Abort { task, run, reason } => {
-                let end = || leave::now(Leave::Aborted);
-                if self.inbox.abort((task, run), &reason, end) == Met::Waiting {
-                    self.say_revoked(task, run)?;
+                // Only what was taken back cannot begin in between.
+                if !self.revoke(task, run)? {
+                    Inbox::abort((task, run), &reason, || leave::now(Leave::Aborted));
                 }
             }
             ToRunner::Scheduled { number, task, error } => {
@@ -89,7 +87,7 @@ impl Reader {
         Ok(())
     }
 
-    fn say_revoked(&self, task: i64, run: i64) -> Result<(), FrameError> {
-        self.link.send(&FromRunner::Revoked { task, run })
+    fn revoke(&self, task: i64, run: i64) -> Result<bool, FrameError> {
+        self.inbox.revoke((task, run), || self.link.send(&FromRunner::Revoked { task, run }))
     }
 }

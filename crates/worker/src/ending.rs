@@ -56,6 +56,17 @@ impl Verdict {
 }
 
 impl Sentence {
+    /// The end of a run that was sentenced before it had begun: after a drain it waits for another
+    /// worker.
+    pub(crate) fn unbegun(&self) -> Verdict {
+        match self {
+            Sentence::Abort(AbortCause::Drained, reason) => {
+                Verdict::new(Outcome::Unbegun, reason.clone())
+            }
+            sentence => sentence.verdict(),
+        }
+    }
+
     /// The end of a run that was sentenced, whatever its process did about it.
     pub(crate) fn verdict(&self) -> Verdict {
         match self {

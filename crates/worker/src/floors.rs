@@ -16,6 +16,9 @@ use rework_core::claim::{Claimed, Place, Regions};
 /// The whole is looked over so often, where it is done in no time.
 const OFTEN: Duration = Duration::from_millis(50);
 
+/// The longest that it is put off: what took long may have had other reasons.
+const SELDOM: Duration = Duration::from_secs(10);
+
 /// A look over the whole takes no more than one part in so many of the time.
 const SHARE: u32 = 50;
 
@@ -67,7 +70,7 @@ impl Floors {
     /// everywhere.
     pub(crate) fn claimed(&mut self, tasks: &[Claimed], whole: Option<Duration>, now: Instant) {
         if let Some(took) = whole {
-            self.next_whole = Some(now + OFTEN.max(took * SHARE));
+            self.next_whole = Some(now + (took * SHARE).clamp(OFTEN, SELDOM));
             self.is_quick = took < QUICK + QUICK_ROW * tasks.len() as u32;
         }
         let Some(last) = tasks.last() else { return };
@@ -135,14 +138,14 @@ mod tests {
     fn the_whole_is_looked_over_for_its_share_of_time() {
         let start = Instant::now();
         let mut floors = Floors::default();
-        let a_moment = Duration::from_nanos(1);
+        let soon = LONG * (SHARE - 1);
         floors.claimed(&at(0, 41), Some(LONG), start);
-        assert!(floors.regions(start + LONG * SHARE - a_moment).is_some());
+        assert!(floors.regions(start + soon).is_some());
         assert!(floors.regions(start + LONG * SHARE).is_none());
         floors.claimed(&at(0, 30), Some(Duration::from_secs(2)), start);
         assert_eq!(seen(&floors, start).unwrap()[1], (0, 0, 31), "there may be more of them");
-        assert!(floors.regions(start + Duration::from_secs(99)).is_some());
-        assert!(floors.regions(start + Duration::from_secs(100)).is_none());
+        assert!(floors.regions(start + SELDOM / 2).is_some());
+        assert!(floors.regions(start + SELDOM).is_none());
     }
 
     #[test]

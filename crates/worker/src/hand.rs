@@ -6,11 +6,11 @@ use std::{collections::VecDeque, future::pending, time::Duration};
 use rework_core::{
     claim::{Batches, Fence, OperationVersion},
     complete::{Completion, Outcome},
-    control::AbortCause,
 };
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::{
+    ending::Verdict,
     life::Abort,
     pace::Pace,
     recorder::{Answer, Held, Recorder},
@@ -118,6 +118,11 @@ impl Hand {
         self.pace.ran(operation, took);
     }
 
+    /// Whether that is so.
+    pub(crate) fn is_alone(&self, operation: i64) -> bool {
+        self.pace.is_alone(operation)
+    }
+
     /// The runs of this operation leave processes: they are claimed, and run, one by one.
     pub(crate) fn runs_alone(&mut self, operation: i64) {
         self.pace.runs_alone(operation);
@@ -128,14 +133,7 @@ impl Hand {
         let named = |held: &Held| abort.names(held.claimed.fence);
         let Some(at) = self.waiting.iter().position(named) else { return };
         let Some(Held { claimed, .. }) = self.waiting.remove(at) else { return };
-        let end = match abort.cause {
-            AbortCause::Drained => unbegun(claimed.fence, &abort.reason),
-            AbortCause::Asked => {
-                let reason = Some(abort.reason.clone());
-                Completion::new(claimed.fence, Outcome::Aborted, reason)
-            }
-        };
-        recorder.complete(end);
+        recorder.complete(aborted(claimed.fence, abort));
     }
 
     /// Nobody waits for this answer any more: what it brings later goes back by itself, and what it
@@ -157,6 +155,12 @@ impl Hand {
             recorder.complete(unbegun(claimed.fence, why));
         }
     }
+}
+
+/// The end of a run that somebody wants to end, and whose code never began.
+pub(crate) fn aborted(fence: Fence, abort: &Abort) -> Completion {
+    let Verdict { outcome, reason } = abort.verdict();
+    Completion::new(fence, outcome, reason)
 }
 
 /// What was claimed goes back to the queue.

@@ -50,13 +50,13 @@ impl Abort {
     }
 
     /// What it makes of a run.
-    pub(crate) fn sentence(self) -> Sentence {
-        Sentence::Abort(self.cause, self.reason)
+    pub(crate) fn sentence(&self) -> Sentence {
+        Sentence::Abort(self.cause, self.reason.clone())
     }
 
     /// What it makes of a run whose code has not begun.
-    pub(crate) fn verdict(self) -> Verdict {
-        self.sentence().verdict()
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.sentence().unbegun()
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Splitter {
     held: Vec<u8>,
     /// The marks that are to come, with the runs that they end.
     marks: VecDeque<(Key, Rc<[u8]>)>,
+    /// The runs whose marks have come, from the one in front.
+    passed: VecDeque<Key>,
     /// The lines of runs behind the one in front: of as many as there were marks.
     later: VecDeque<Vec<Line>>,
 }
@@ -38,8 +40,8 @@ impl Splitter {
     /// For one of the runner's own streams.
     pub(crate) fn new(stream: &'static str, level: &'static str) -> Splitter {
         let (tail, held) = (Vec::new(), Vec::new());
-        let (marks, later) = (VecDeque::new(), VecDeque::new());
-        Splitter { stream, level, tail, held, marks, later }
+        let (marks, passed, later) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Splitter { stream, level, tail, held, marks, passed, later }
     }
 
     /// A run was handed over that writes this mark at its end.
@@ -47,9 +49,29 @@ impl Splitter {
         self.marks.push_back((run, mark));
     }
 
-    /// A run that was handed over will not begin.
+    /// A run that was handed over will not begin. What follows may have come already.
     pub(crate) fn forget(&mut self, run: Key) {
         self.marks.retain(|(key, _)| *key != run);
+        let passed = self.passed.iter().position(|key| *key == run);
+        if let Some(at) = passed.filter(|at| *at > 0) {
+            self.passed.remove(at);
+            let own = self.later.remove(at - 1).unwrap_or_default();
+            if let Some(next) = self.later.get_mut(at - 1) {
+                next.splice(0..0, own);
+            }
+        }
+    }
+
+    /// The mark of the run at this place has come. Those before it did not begin, or lost theirs: what
+    /// came since the last mark is of the run that wrote this one.
+    fn pass(&mut self, place: usize, lines: &mut Vec<Line>) {
+        if place > 0 {
+            let own = std::mem::take(self.later.back_mut().unwrap_or(lines));
+            self.later.extend((0..place).map(|_| Vec::new()));
+            *self.later.back_mut().unwrap_or(lines) = own;
+        }
+        self.passed.extend(self.marks.drain(..=place).map(|(run, _)| run));
+        self.later.push_back(Vec::new());
     }
 
     /// The lines of the run in front that are whole now; what follows the last newline waits.
@@ -60,17 +82,16 @@ impl Splitter {
             joined = [std::mem::take(&mut self.held).as_slice(), bytes].concat();
             bytes = &joined;
         }
-        while let Some((_, mark)) = self.marks.front() {
+        while !self.marks.is_empty() {
             let Some(at) = memchr(MARK, bytes) else { break };
             let (before, rest) = bytes.split_at(at);
-            if rest.starts_with(mark) {
-                let behind = &rest[mark.len()..];
+            if let Some(found) = self.marks.iter().position(|(_, mark)| rest.starts_with(mark)) {
+                let behind = &rest[self.marks[found].1.len()..];
                 self.split(before, lines);
                 self.finish_line(lines);
-                self.marks.pop_front();
-                self.later.push_back(Vec::new());
+                self.pass(found, lines);
                 bytes = behind;
-            } else if mark.starts_with(rest) {
+            } else if self.marks.iter().any(|(_, mark)| mark.starts_with(rest)) {
                 self.held = rest.to_vec();
                 return self.split(before, lines);
             } else {
@@ -85,6 +106,7 @@ impl Splitter {
     /// run behind it.
     pub(crate) fn advance(&mut self, over: &mut Vec<Line>, next: &mut Vec<Line>) {
         if let Some(first) = self.later.pop_front() {
+            self.passed.pop_front();
             return next.extend(first);
         }
         // It has put something else in the place of the stream.
@@ -98,6 +120,7 @@ impl Splitter {
         self.take_held();
         self.finish_line(lines);
         lines.extend(self.later.drain(..).flatten());
+        self.passed.clear();
         self.marks.clear();
     }
 
@@ -271,6 +294,41 @@ mod tests {
         splitter.finish(&mut two);
         assert_eq!((one.len(), two.len()), (1, 1));
         assert_eq!(two[0].bytes, b"of the second");
+    }
+
+    #[test]
+    fn what_is_taken_back_late_shifts_nothing() {
+        let mark = |name: &str| mark_bytes(name);
+        let mut splitter = Splitter::new("stdout", "INFO");
+        for (task, name) in [(1, "one"), (2, "two"), (3, "three")] {
+            splitter.expect((task, 1), mark(name).into());
+        }
+        let mut runs = vec![Vec::new(); 3];
+        let all = [b"a\n".as_slice(), &mark("one"), b"c\n", &mark("three"), b"late\n"].concat();
+        splitter.push(&all, &mut runs[0]);
+        let (over, next) = runs.split_at_mut(1);
+        splitter.advance(&mut over[0], &mut next[0]);
+        // Two was in front, and it turns out only now that it never began.
+        let (over, next) = runs.split_at_mut(2);
+        splitter.advance(&mut over[1], &mut next[0]);
+        splitter.advance(&mut Vec::new(), &mut next[0]);
+        let bytes = runs.map_lines();
+        assert!(bytes[1].is_empty());
+        assert_eq!(
+            bytes[2].iter().map(|(line, _)| line.as_slice()).collect::<Vec<_>>(),
+            [b"c".as_slice(), b"late"]
+        );
+
+        let mut splitter = Splitter::new("stdout", "INFO");
+        for (task, name) in [(1, "one"), (2, "two"), (3, "three")] {
+            splitter.expect((task, 1), mark(name).into());
+        }
+        let (mut one, mut three) = (Vec::new(), Vec::new());
+        splitter.push(&all, &mut one);
+        splitter.forget((2, 1));
+        splitter.advance(&mut one, &mut three);
+        assert_eq!((one.len(), three.len()), (1, 1));
+        assert_eq!(three[0].bytes, b"c");
     }
 
     trait Lines {

@@ -161,7 +161,10 @@ impl<'a> OpenRun<'a> {
         }
         let (now, limits) = (Instant::now(), &self.operation.definition.limits);
         if due(self.front.kill_at, now) {
-            return Some(End::GraceOver);
+            // It may have ended in the meantime, and the next one begun.
+            let front = self.front.key();
+            let end = self.hear_out(recorder, behind);
+            return end.or_else(|| (self.front.key() == front).then_some(End::GraceOver));
         }
         if !self.front.is_long && now >= self.front.began + LONG {
             self.front.is_long = true;
@@ -217,6 +220,17 @@ impl<'a> OpenRun<'a> {
 
     /// What a process said before it ended.
     fn last_words(&mut self, exit: Exit, recorder: &Recorder, behind: &mut Hand) -> End {
+        self.hear_out(recorder, behind).unwrap_or(End::Exited(exit))
+    }
+
+    /// All that it has said by now. The kernel is asked, not the reactor, which may not have heard of
+    /// it yet.
+    fn hear_out(&mut self, recorder: &Recorder, behind: &mut Hand) -> Option<End> {
+        if let Some(frames) = &mut self.runner.frames
+            && frames.quiet().is_ok()
+        {
+            self.series.look_at = Some(Instant::now());
+        }
         while let Some(frames) = &mut self.runner.frames {
             let more = frames.look();
             let first = match more {
@@ -227,10 +241,10 @@ impl<'a> OpenRun<'a> {
                 Err(error) => Err(error),
             };
             if let Some(end) = self.on_frames(first, recorder, behind) {
-                return end;
+                return Some(end);
             }
         }
-        End::Exited(exit)
+        None
     }
 
     /// Reads all that is in its pipes now.

@@ -73,6 +73,11 @@ impl Pace {
         }
     }
 
+    /// Whether that is so.
+    pub(crate) fn is_alone(&self, operation: i64) -> bool {
+        self.operations.get(&operation).is_some_and(|measured| measured.alone)
+    }
+
     /// The runs of this operation are not to follow one another.
     pub(crate) fn runs_alone(&mut self, operation: i64) {
         if let Some(measured) = self.operations.get_mut(&operation) {

@@ -105,7 +105,8 @@ pub(crate) fn send(
 
 /// The mark of a run, and how it stands on its streams.
 fn mark_of(held: &Held) -> (String, Rc<[u8]>) {
-    let mark = held.claimed.fence.token.simple().to_string();
+    // A token may be that of a whole claim.
+    let mark = format!("{}{:x}", held.claimed.fence.token.simple(), held.claimed.fence.task);
     let bytes = mark_bytes(&mark).into();
     (mark, bytes)
 }

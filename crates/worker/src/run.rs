@@ -74,7 +74,9 @@ pub(crate) async fn run(
             return Ok(());
         }
     };
-    let series = Series::new(workshop.runners.may_follow(&runner, operation));
+    let alone = workshop.hand.is_alone(held.claimed.version.operation);
+    let may_follow = workshop.runners.may_follow(&runner, operation);
+    let series = Series::new(if alone { 0 } else { may_follow });
     let Workshop { life, recorder, hand, .. } = workshop;
     let mut open = OpenRun::new(held, &mut runner, operation, lines, series);
     let end = open.drive(life, recorder, hand).await;
@@ -109,7 +111,7 @@ fn record_last(
 ) {
     let Workshop { recorder, nursery, hand, .. } = workshop;
     let operation = open.front.held.claimed.version.operation;
-    hand.put_back(open.series.left());
+    take_back(open, nursery, hand, recorder);
     if open.series.alone {
         hand.runs_alone(operation);
     }
@@ -118,7 +120,9 @@ fn record_last(
     open.runner.stdout.splitter.finish(&mut open.front.lines);
     open.runner.stderr.splitter.finish(&mut open.front.lines);
     let (since, ended) = open.times(&open.front);
-    hand.ran(operation, ended - since);
+    if !matches!(end, End::Revoked) {
+        hand.ran(operation, ended - since);
+    }
     let known = begun || open.runner.runs == 0;
     let mut completion = judge(&mut open.front, end, &open.revision, output_file, known);
     completion.began = begun.then_some(since);
@@ -128,13 +132,31 @@ fn record_last(
     recorder.complete(completion);
 }
 
+/// What waited behind the last run is at hand again. One that had begun all the same, in a runner that
+/// was killed before it could say so, must not begin a second time.
+fn take_back(open: &mut OpenRun<'_>, nursery: &Nursery, hand: &mut Hand, recorder: &Recorder) {
+    let begun = |held: &Held| is_begun(nursery, held.slot, held.claimed.fence);
+    let (lost, left): (Vec<Held>, Vec<Held>) = open.series.left().into_iter().partition(begun);
+    for held in lost {
+        let reason = Some("its runner was killed".to_owned());
+        recorder.complete(Completion::new(held.claimed.fence, Outcome::Lost, reason));
+    }
+    hand.put_back(left);
+    for abort in open.series.take_doomed() {
+        hand.abort(&abort, recorder);
+    }
+}
+
 /// Records the runs that ended while others followed them.
 pub(crate) fn record_ended(open: &mut OpenRun<'_>, recorder: &Recorder, hand: &mut Hand) {
     for (mut front, end) in std::mem::take(&mut open.series.ended) {
         let (began, ended) = open.times(&front);
-        hand.ran(front.held.claimed.version.operation, ended - began);
+        let ran = !matches!(end, End::Revoked);
+        if ran {
+            hand.ran(front.held.claimed.version.operation, ended - began);
+        }
         let mut completion = judge(&mut front, end, &open.revision, None, true);
-        completion.began = Some(began);
+        completion.began = ran.then_some(began);
         completion.ended = ended;
         front.flush_last(recorder);
         recorder.complete(completion);
@@ -194,6 +216,7 @@ fn judge(
 ) -> Completion {
     let fence = front.fence();
     let sentence = front.sentence.take();
+    let is_revoked = matches!(end, End::Revoked);
     let mut output = std::mem::take(&mut front.output);
     let mut failure: Option<Failure> = None;
     let mut verdict = match end {
@@ -208,7 +231,11 @@ fn judge(
             reason: Some(format!("its runner ended before it began: {exit}")),
         },
         End::Exited(exit) => of_exit(exit, output_file.is_some()),
-        End::Revoked | End::GraceOver | End::LeaseLost => {
+        End::Revoked => {
+            let reason = "it was taken back before it began".to_owned();
+            Verdict { outcome: Outcome::Unbegun, reason: Some(reason) }
+        }
+        End::GraceOver | End::LeaseLost => {
             let reason = "its runner closed its socket and did not end".to_owned();
             Verdict { outcome: Outcome::Failed, reason: Some(reason) }
         }
@@ -225,7 +252,7 @@ fn judge(
         output = Payload::None;
     }
     if let Some(sentence) = sentence {
-        verdict = sentence.verdict();
+        verdict = if is_revoked { sentence.unbegun() } else { sentence.verdict() };
     }
     let retry_in_ms = match failure.as_ref().map(|failure| failure.retry) {
         Some(Retry::InMs(ms)) => i64::try_from(ms).ok(),

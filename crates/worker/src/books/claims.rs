@@ -29,7 +29,7 @@ impl Books {
     pub(super) async fn claim(&mut self, batches: &Batches) -> Result<Vec<Claimed>> {
         let now = Instant::now().into_std();
         if let Some(regions) = self.floors.regions(now) {
-            let claimed = self.claim_in(batches, &regions).await;
+            let (claimed, _) = self.claim_in(batches, &regions).await;
             if !matches!(&claimed, Ok(none) if none.is_empty()) {
                 self.note_claimed(&claimed, None);
                 return claimed;
@@ -45,8 +45,8 @@ impl Books {
             self.gauge.again.set(self.floors.next_whole().map(Instant::from_std));
             return Ok(Vec::new());
         }
-        let claimed = self.claim_in(batches, &Regions::default()).await;
-        self.note_claimed(&claimed, Some(now.elapsed()));
+        let (claimed, took) = self.claim_in(batches, &Regions::default()).await;
+        self.note_claimed(&claimed, took);
         claimed
     }
 
@@ -56,7 +56,13 @@ impl Books {
         }
     }
 
-    async fn claim_in(&mut self, batches: &Batches, regions: &Regions) -> Result<Vec<Claimed>> {
+    /// With how long it took; none: it had to be asked again.
+    async fn claim_in(
+        &mut self,
+        batches: &Batches,
+        regions: &Regions,
+    ) -> (Result<Vec<Claimed>>, Option<Duration>) {
+        let began = Instant::now();
         let (who, batches) = (self.who.clone(), self.within_room(batches));
         let in_doubt = self.is_in_doubt();
         let holding = &self.holding;
@@ -79,7 +85,7 @@ impl Books {
         if tries > 1 || claimed.is_err() {
             doubt(&self.gauge);
         }
-        claimed
+        (claimed, (tries == 1).then(|| began.elapsed()))
     }
 
     pub(super) fn is_in_doubt(&self) -> bool {

@@ -88,7 +88,9 @@ impl OpenRun<'_> {
                 self.front.span = failure.span;
                 return Some(End::Failed(failure));
             }
-            FromRunner::Revoked { .. } if self.front.sentence.is_some() => {
+            FromRunner::Revoked { .. }
+                if self.front.sentence.is_some() || self.series.is_revoked() =>
+            {
                 return Some(End::Revoked);
             }
             FromRunner::Log { level, logger, .. } => {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{End, OpenRun};
 use crate::{
     front::Front,
-    hand::{Hand, unbegun},
+    hand::{Hand, aborted, unbegun},
     life::{Abort, Life},
     lines::Key,
     ready,
@@ -94,6 +94,16 @@ impl Series {
             && self.waiting.len() < AHEAD / 2
             && self.waiting.len() < self.allowed as usize
             && self.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether what waits was taken back.
+    pub(super) fn is_revoked(&self) -> bool {
+        self.revoked.is_some()
+    }
+
+    /// The aborts that did not meet their runs.
+    pub(crate) fn take_doomed(&mut self) -> Vec<Abort> {
+        self.doomed.drain().map(|(_, abort)| abort).collect()
     }
 
     /// What was handed over and did not begin, in its order.
@@ -205,7 +215,7 @@ impl OpenRun<'_> {
         self.runner.stdout.splitter.advance(over, &mut next.lines);
         self.runner.stderr.splitter.advance(over, &mut next.lines);
         let over = std::mem::replace(&mut self.front, next);
-        self.series.is_worn |= over.sentence.is_some();
+        self.series.is_worn |= over.sentence.is_some() && !matches!(end, End::Revoked);
         self.series.ended.push((over, end));
         self.series.allowed = self.series.allowed.saturating_sub(1);
         self.runner.runs += 1;
@@ -214,11 +224,13 @@ impl OpenRun<'_> {
     /// Records the runs that are over, if no process of them is left. If there is one, it cannot be
     /// told from those of the run in front, which must end first.
     pub(super) fn settle(&mut self, recorder: &Recorder, behind: &mut Hand) {
-        if self.series.ended.is_empty() || self.series.alone {
+        if self.series.ended.is_empty() {
             return;
         }
-        if !self.runner.tree.others().is_empty() {
+        if self.series.alone || !self.runner.tree.others().is_empty() {
             self.series.alone = true;
+            // What they wrote need not wait for that.
+            self.series.ended.iter_mut().for_each(|(front, _)| front.flush(recorder));
             return self.revoke("a task before it has left processes");
         }
         run::record_ended(self, recorder, behind);
@@ -227,6 +239,9 @@ impl OpenRun<'_> {
     /// All that waits goes back to the queue.
     pub(super) fn give_back(&mut self, why: &str, recorder: &Recorder, behind: &mut Hand) {
         behind.give_back(why, recorder);
+        for held in self.series.returned.drain(..) {
+            recorder.complete(unbegun(held.claimed.fence, why));
+        }
         self.revoke(why);
     }
 
@@ -247,6 +262,10 @@ impl OpenRun<'_> {
     /// A run is to end that is not the one in front.
     pub(super) fn abort_behind(&mut self, abort: Abort, recorder: &Recorder, behind: &mut Hand) {
         let waits = |held: &Held| abort.names(held.claimed.fence);
+        if let Some(at) = self.series.returned.iter().position(waits) {
+            let held = self.series.returned.remove(at);
+            return recorder.complete(aborted(held.claimed.fence, &abort));
+        }
         if !self.series.waiting.iter().any(waits) {
             return behind.abort(&abort, recorder);
         }
@@ -267,8 +286,7 @@ impl OpenRun<'_> {
         self.runner.stderr.splitter.forget(run);
         let fence = held.claimed.fence;
         if let Some(abort) = self.series.doomed.remove(&run) {
-            let verdict = abort.verdict();
-            recorder.complete(Completion::new(fence, verdict.outcome, verdict.reason));
+            recorder.complete(aborted(fence, &abort));
         } else if let Some(why) = &self.series.revoked {
             recorder.complete(unbegun(fence, why));
         } else {
