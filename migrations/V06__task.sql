@@ -17,17 +17,18 @@ create index lane_domain on rework.lane (domain);
 
 create sequence rework.position;
 
+-- The key's index is left half empty where it grows: each claim and each end of a task adds an entry
+-- beside its first one, and a full page is first searched for dead ones.
+--
 -- `operation` and `lane` are not declared as foreign keys: to look both up for each row costs more
 -- than to insert it, and locks two rows that other tasks share. The functions that make tasks draw
 -- them from rows that they have just read, and nobody deletes an operation or a lane: no role of
 -- `rework.grant_rights` has the right to.
 create table rework.task (
-    id              bigint generated always as identity primary key,
+    id              bigint generated always as identity primary key with (fillfactor = 50),
     operation       bigint not null,
     lane            integer not null,
-    state           text not null check (state in
-                        ('delayed', 'waiting', 'queued', 'running', 'aborting',
-                         'done', 'failed', 'aborted', 'lost')),
+    state           text not null,
     phase           text,
     priority        smallint not null default 0,          -- higher first
     position        bigint not null default nextval('rework.position'),   -- drawn anew whenever it becomes ready
@@ -58,9 +59,17 @@ create table rework.task (
     parent          bigint,                               -- the task that scheduled it
     parent_run      bigint,
     parent_number   integer,
-    check ((state in ('done', 'failed', 'aborted', 'lost')) = (finished_at is not null)),
-    check (state not in ('running', 'aborting') or (worker is not null and token is not null)),
-    check (state <> 'delayed' or delayed_until is not null),
+    check (case state
+        when 'queued' then finished_at is null
+        when 'running' then finished_at is null and worker is not null and token is not null
+        when 'done' then finished_at is not null
+        when 'delayed' then finished_at is null and delayed_until is not null
+        when 'waiting' then finished_at is null
+        when 'aborting' then finished_at is null and worker is not null and token is not null
+        when 'failed' then finished_at is not null
+        when 'aborted' then finished_at is not null
+        when 'lost' then finished_at is not null
+        else false end),
     check (input is null or input_bytes is null)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 

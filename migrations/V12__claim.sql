@@ -51,17 +51,9 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_seqscan = off set enable_bitmapscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-    front  record;
-    rows   tid[];
-    drawn  uuid := gen_random_uuid();
-    ready  boolean := false;
-begin
-  -- Where all that is most urgent is somebody else's, the rest is looked at as well.
-  for urgent in 0..1 loop
-    for front in
-        select lane.id as lane, o.id as operation, o.version, p.id as placement, p.revision,
-               coalesce(most[array_position(short, o.id)], 1) as most,
-               coalesce(lead(first.priority) over urgency, -32768) as least
+    fronts cursor for
+        select lane.id as lane, o.id as operation, o.version, p.id as placement, p.revision, first.priority, first.position,
+               coalesce(most[array_position(short, o.id)], 1) as most
           from rework.lane
           join rework.placement p on p.operation = lane.operation and p.host = claim.host
           join rework.operation o on o.id = lane.operation
@@ -84,49 +76,74 @@ begin
            and lane.capabilities <@ claim.capabilities
            and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
            and exists (select from rework.worker w where w.id = claim.worker and w.finished_at is null)
-        window urgency as (order by first.priority desc, first.position)
-         order by first.priority desc, first.position
-    loop
-        ready := true;
-        rows := array(
-            select sized.row
-              from (select held.row, held.bytes, sum(held.bytes) over (rows unbounded preceding) as upto
-                      from (select t.row, t.bytes
-                              from (select g.low, g.high, g.floor from unnest(lanes, lows, highs, floors) as g (lane, low, high, floor)
-                                     where g.lane = front.lane
-                                    union all
-                                    select -32768, 32767, 0 where front.lane <> all (lanes)) as region
-                             cross join lateral (
-                                select t.ctid as row,
-                                       coalesce(pg_column_size(t.input), 0) + coalesce(pg_column_size(t.input_bytes), 0) as bytes
-                                  from rework.task t
-                                 where t.lane = front.lane and t.state = 'queued'
-                                   and t.priority between greatest(region.low, case when urgent = 0 then front.least else -32768 end)
-                                                      and region.high
-                                   and t.position >= region.floor
-                                 order by t.priority desc, t.position
-                                 limit front.most
-                                   for no key update skip locked) as t
-                             limit front.most) as held) as sized
-             where sized.upto - sized.bytes <= 131072);
-        continue when cardinality(rows) = 0;
-        return query
-            with taken as (
-                update rework.task t
-                   set state = 'running', run = t.run + 1, attempt = t.attempt + 1, token = drawn,
-                       worker = claim.worker, ran_on = claim.host, started_at = null, reason = null,
-                       error = null, progress = null, output = null, output_bytes = null,
-                       memory_peak = null, revision = null
-                 where t.ctid = any (rows)
-                returning t.id, t.run, t.attempt, t.input, t.input_bytes, t.metadata, t.priority, t.position
-            )
-            select t.id, t.run, drawn, t.attempt, front.operation, front.version, front.placement,
-                   front.revision, t.input::text, t.input_bytes, t.metadata::text, front.lane, t.priority, t.position
-              from taken t
-             order by t.priority desc, t.position;
-        return;
+         order by first.priority desc, first.position;
+    front  record;
+    next   record;
+    least  smallint;
+    rows   tid[];
+    drawn  uuid := gen_random_uuid();
+begin
+  -- Where all that is most urgent is somebody else's, the rest is looked at as well.
+  for urgent in 0..1 loop
+    open fronts;
+    fetch fronts into front;
+    exit when front.lane is null;
+    while front.lane is not null loop
+        fetch fronts into next;
+        rows := '{}';
+        if front.most = 1 then
+            rows := array(
+                select t.ctid
+                  from rework.task t
+                 where t.lane = front.lane and t.state = 'queued'
+                   and t.priority = front.priority and t.position >= front.position
+                 order by t.position
+                 limit 1
+                   for no key update skip locked);
+        end if;
+        if rows = '{}' then
+            least := case when urgent = 0 then coalesce(next.priority, -32768) else -32768 end;
+            rows := array(
+                select sized.row
+                  from (select held.row, held.bytes, sum(held.bytes) over (rows unbounded preceding) as upto
+                          from (select t.row, t.bytes
+                                  from (select g.low, g.high, g.floor from unnest(lanes, lows, highs, floors) as g (lane, low, high, floor)
+                                         where g.lane = front.lane
+                                        union all
+                                        select -32768, 32767, 0 where front.lane <> all (lanes)) as region
+                                 cross join lateral (
+                                    select t.ctid as row,
+                                           coalesce(pg_column_size(t.input), 0) + coalesce(pg_column_size(t.input_bytes), 0) as bytes
+                                      from rework.task t
+                                     where t.lane = front.lane and t.state = 'queued'
+                                       and t.priority between greatest(region.low, least) and region.high
+                                       and t.position >= region.floor
+                                     order by t.priority desc, t.position
+                                     limit front.most
+                                       for no key update skip locked) as t
+                                 limit front.most) as held) as sized
+                 where sized.upto - sized.bytes <= 131072);
+        end if;
+        if rows <> '{}' then
+            return query
+                with taken as (
+                    update rework.task t
+                       set state = 'running', run = t.run + 1, attempt = t.attempt + 1, token = drawn,
+                           worker = claim.worker, ran_on = claim.host, started_at = null, reason = null,
+                           error = null, progress = null, output = null, output_bytes = null,
+                           memory_peak = null, revision = null
+                     where t.ctid = any (rows)
+                    returning t.id, t.run, t.attempt, t.input, t.input_bytes, t.metadata, t.priority, t.position
+                )
+                select t.id, t.run, drawn, t.attempt, front.operation, front.version, front.placement,
+                       front.revision, t.input::text, t.input_bytes, t.metadata::text, front.lane, t.priority, t.position
+                  from taken t
+                 order by t.priority desc, t.position;
+            return;
+        end if;
+        front := next;
     end loop;
-    exit when not ready;
+    close fronts;
   end loop;
 end $$;
 

@@ -14,10 +14,11 @@
 -- Times since are counted back from now, which is later than what happened by what it took to tell.
 -- `after` keeps what one worker ran in order in spite of that: no run of `tasks` began before it.
 --
--- No row for a run that is not current any more. Who holds a row for longer than the timeout, in a
--- transaction of his own, fails the whole: before it could be a deadlock, and before the client
--- gives the connection up, not knowing what became of the rest. Runs are found by their keys:
--- `state` is hidden from the planner, which would take the index of all that is live.
+-- A row for each run; none for one that is not current any more. Where all are done, as most are, one row
+-- without a task stands for all of them, with the beginning of the last. Who holds a row for longer than
+-- the timeout, in a transaction of his own, fails the whole: before it could be a deadlock, and before
+-- the client gives the connection up, not knowing what became of the rest. Runs are found by their
+-- keys: `state` is hidden from the planner, which would take the index of all that is live.
 --
 -- A function, so that a session keeps its plans.
 
@@ -52,12 +53,13 @@ declare
         + (1 + (select max(began) from unnest(began_us) as began)) * interval '1 microsecond';
     -- A clock that was put back by more than it takes to tell is believed.
     now     timestamptz := case when first between clock and clock + interval '2 seconds' then first else clock end;
-    ended   bigint;
+    done    bigint[];
+    last    timestamptz;
     domain  text;
     hinted  text[] := '{}';
 begin
     -- Most runs are done, and nobody has asked for their end.
-    return query
+    with ended as (
         update rework.task t
            set state = 'done', losses = 0, reason = null, error = null, memory_peak = g.peak,
                started_at = coalesce(t.started_at, now - g.began * interval '1 microsecond'),
@@ -69,13 +71,18 @@ begin
                as g (task, run, token, outcome, output, bytes, began, ended, peak, revision)
          where t.id = g.task and t.run = g.run and t.token = g.token
            and g.outcome = 'done' and t.state || '' = 'running'
-        returning t.id, t.run,
-                  case when t.watched then t.state || pg_notify('rework_end', t.id::text)::text else t.state end,
-                  t.started_at;
-    get diagnostics ended = row_count;
-    if ended = cardinality(tasks) then
+        returning t.id, t.started_at,
+                  case when t.watched then pg_notify('rework_end', t.id::text)::text end
+    )
+    select array_agg(ended.id), max(ended.started_at) into done, last from ended;
+    if cardinality(done) = cardinality(tasks) then
+        return query select null::bigint, null::bigint, 'done', last;
         return;
     end if;
+    return query
+        select t.id, t.run, t.state, t.started_at
+          from rework.task t
+         where t.id = any (done);
 
     for task, run, state, domain, started_at in
         with held as materialized (

@@ -118,25 +118,52 @@ pub async fn complete(
 ) -> Result<Vec<Recorded>> {
     let values = Values::of(ends, after);
     let rows = db.query(STATEMENT, &values.params()).await?;
-    became(db, ends, &rows).await
+    became(db, ends, &Answers::read(&rows, 2)).await
 }
 
-/// The statement; its parameters are [`Values::params`], its rows are read by [`became`].
+/// The statement; its parameters are [`Values::params`], its rows are read as [`Answers`].
 pub(crate) const STATEMENT: &str = include_str!("sql/complete.sql");
 
-/// From the rows of the statement to what became of each end. One that has no row is looked up.
-pub(crate) async fn became(db: &Db, ends: &[Completion], rows: &[Row]) -> Result<Vec<Recorded>> {
-    let now = |row: &Row| {
-        let state = State::stored(row.get(2));
-        ((row.get(0), row.get(1)), Recorded::Now { state, started_at: row.get(3) })
-    };
-    let ended: FxHashMap<(i64, i64), Recorded> = rows.iter().map(now).collect();
+/// What `rework.complete` says.
+#[derive(Default)]
+pub(crate) struct Answers {
+    /// Of every run.
+    all: Option<Recorded>,
+    /// Of a run of a task.
+    each: FxHashMap<(i64, i64), Recorded>,
+}
+
+impl Answers {
+    /// From rows that begin with task and run, and have the state at a place and, after it, when the run
+    /// began. What has no state is no answer.
+    pub(crate) fn read(rows: &[Row], place: usize) -> Answers {
+        let mut answers = Answers::default();
+        for row in rows {
+            let Some(state) = row.get::<_, Option<&str>>(place) else { continue };
+            let now = Recorded::Now { state: State::stored(state), started_at: row.get(place + 1) };
+            match row.get::<_, Option<i64>>(0) {
+                Some(task) => drop(answers.each.insert((task, row.get(1)), now)),
+                None => answers.all = Some(now),
+            }
+        }
+        answers
+    }
+}
+
+/// What became of each end. One that has no answer is looked up.
+pub(crate) async fn became(
+    db: &Db,
+    ends: &[Completion],
+    answers: &Answers,
+) -> Result<Vec<Recorded>> {
     let mut became = Vec::with_capacity(ends.len());
     for Completion { fence, .. } in ends {
-        became.push(match ended.get(&(fence.task, fence.run)) {
-            Some(now) => *now,
-            None => recorded(db, *fence).await?,
-        });
+        became.push(
+            match answers.all.or_else(|| answers.each.get(&(fence.task, fence.run)).copied()) {
+                Some(now) => now,
+                None => recorded(db, *fence).await?,
+            },
+        );
     }
     Ok(became)
 }
@@ -172,6 +199,10 @@ impl<'a> Values<'a> {
         }
         values.leave_out_nulls();
         values
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
     }
 
     /// Of most batches most of it is null, and need not travel.

@@ -87,6 +87,10 @@ pub(crate) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
     pub(crate) fn of(lines: &'a [(Fence, Line)]) -> Lines<'a> {
         let mut all = Lines::default();
         for (fence, line) in lines {

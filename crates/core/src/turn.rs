@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     claim::{self, Batches, Claimant, Claimed, Regions, claimed},
-    complete::{self, Completion, Recorded, Values, became},
-    connect::{DEADLINE, Db},
+    complete::{self, Answers, Completion, Recorded, Values, became},
+    connect::{DEADLINE, Db, Param},
     error::Result,
     report::{self, Line, Lines},
 };
@@ -27,45 +27,68 @@ pub struct Turn<'a> {
 /// What came of it: of each end, and the tasks that were claimed.
 pub type Turned = (Vec<Recorded>, Vec<Claimed>);
 
+/// What the server says: of ends, and of claims.
+type Said = std::result::Result<(Answers, Vec<Claimed>), tokio_postgres::Error>;
+
 /// Takes a turn. After an error nothing of it was done, unless the connection was lost, when all of
 /// it may have been.
 pub async fn turn(db: &Db, turn: Turn<'_>) -> Result<Turned> {
-    let client = db.client();
     let lines = Lines::of(turn.lines);
     let values = Values::of(turn.ends, turn.after);
-    let (writing, completing) = (lines.params(), values.params());
     let claiming = turn.claim.map(|(who, batches, regions)| who.params(batches, regions));
-    // Sent one behind the other without waiting: the server answers them in this order.
-    let sent = async {
-        let (began, written, ended, next, committed) = tokio::join!(
-            client.batch_execute("begin"),
-            async {
-                match turn.lines {
-                    [] => Ok(Vec::new()),
-                    _ => client.query_typed(report::APPEND_LOG, &writing).await,
-                }
-            },
-            async {
-                match turn.ends {
-                    [] => Ok(Vec::new()),
-                    _ => client.query_typed(complete::STATEMENT, &completing).await,
-                }
-            },
-            async {
-                match &claiming {
-                    None => Ok(Vec::new()),
-                    Some(params) => client.query_typed(claim::STATEMENT, params).await,
-                }
-            },
-            client.batch_execute("commit"),
-        );
-        began?;
-        written?;
-        let answers = (ended?, next?);
-        committed?;
-        Ok(answers)
+    let said = async {
+        match (turn.lines, &claiming) {
+            ([], Some(claiming)) => together(db, &values, claiming).await,
+            _ => one_by_one(db, &lines, &values, claiming.as_ref()).await,
+        }
     };
-    let (ended, next) = db.within(DEADLINE, sent).await?;
-    let recorded = became(db, turn.ends, &ended).await?;
-    Ok((recorded, next.iter().map(claimed).collect()))
+    let (answers, claimed) = db.within(DEADLINE, said).await?;
+    Ok((became(db, turn.ends, &answers).await?, claimed))
+}
+
+/// Ends and a claim are one statement, which the server plans, commits and answers once.
+async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 12]) -> Said {
+    let params = [values.params().as_slice(), claiming].concat();
+    let rows = db.client().query_typed(include_str!("sql/turn.sql"), &params).await?;
+    let claims = rows.iter().filter(|row| row.get::<_, Option<&str>>(STATE).is_none());
+    Ok((Answers::read(&rows, STATE), claims.map(claimed).collect()))
+}
+
+/// Where a row of `turn.sql` has the state of a task that was ended.
+const STATE: usize = 14;
+
+/// Sent one behind the other without waiting: the server answers them in this order.
+async fn one_by_one(
+    db: &Db,
+    lines: &Lines<'_>,
+    values: &Values<'_>,
+    claiming: Option<&[Param<'_>; 12]>,
+) -> Said {
+    let client = db.client();
+    let (writing, completing) = (lines.params(), values.params());
+    let (began, written, ended, next, committed) = tokio::join!(
+        client.batch_execute("begin"),
+        async {
+            if lines.is_empty() {
+                return Ok(Vec::new());
+            }
+            client.query_typed(report::APPEND_LOG, &writing).await
+        },
+        async {
+            if values.is_empty() {
+                return Ok(Vec::new());
+            }
+            client.query_typed(complete::STATEMENT, &completing).await
+        },
+        async {
+            let Some(params) = claiming else { return Ok(Vec::new()) };
+            client.query_typed(claim::STATEMENT, params).await
+        },
+        client.batch_execute("commit"),
+    );
+    began?;
+    written?;
+    let answers = (Answers::read(&ended?, 2), next?.iter().map(claimed).collect());
+    committed?;
+    Ok(answers)
 }
