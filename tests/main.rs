@@ -29,6 +29,7 @@ mod endings_of_workers;
 mod following;
 mod found_soon;
 mod hosts;
+mod kills;
 mod logs;
 mod memory;
 mod monitors;
