@@ -8,19 +8,18 @@ use std::{
 
 use rework_core::{
     claim::Fence,
-    complete::{Completion, Outcome, Recorded, complete},
+    complete::{Completion, Outcome, complete},
     connect::Db,
     control::MemoryRung,
     error::Result,
     report,
-    state::State,
     worker::{self, Left, OpenRun},
 };
 use rework_process::{Containment, Unkillable, sweep};
 use tokio::{sync::mpsc::UnboundedSender, time::sleep};
 use uuid::Uuid;
 
-use crate::{closing::Closing, event::Event, link::Link, page::Begun, run::Message};
+use crate::{closing::Closing, event::Event, link::Link, page::Begun, run::Message, verdicts};
 
 /// What a signal that kills may take, until it is said that it does not.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -86,7 +85,9 @@ pub(crate) async fn record(link: &Link, worker: i64, remains: &Remains, closing:
         let ends: Vec<Completion> =
             open.iter().map(|open| completion(open, remains, closing)).collect();
         let recorded = complete(db, &ends, None).await?;
-        ends.iter().zip(recorded).for_each(|(end, recorded)| say(end, recorded));
+        verdicts::say(ends.iter().zip(recorded).map(|(end, recorded)| {
+            (end.fence.task, recorded, end.reason.as_deref().unwrap_or_default())
+        }));
         report::leave(db, worker, &closing.reason).await
     };
     link.persist("record the end of a worker", record).await;
@@ -108,17 +109,6 @@ fn completion(open: &OpenRun, remains: &Remains, closing: &Closing) -> Completio
         began: begun.map(|_| Instant::now()),
         revision: open.revision.clone(),
         ..Completion::new(open.fence, closing.outcome, Some(closing.run_reason.clone()))
-    }
-}
-
-fn say(end: &Completion, recorded: Recorded) {
-    let (task, reason) = (end.fence.task, end.reason.as_deref().unwrap_or_default());
-    match recorded {
-        Recorded::Now { state: State::Queued, .. } => {
-            tracing::info!("task {task} is queued again: {reason}");
-        }
-        Recorded::Now { state, .. } => tracing::warn!("task {task} is {state}: {reason}"),
-        Recorded::Already | Recorded::Stale => {}
     }
 }
 

@@ -4,15 +4,15 @@
 use std::{cell::Cell, rc::Rc};
 
 use rework_core::{
-    complete::Recorded,
     connect::Db,
     error::Result,
     fire::{Tick, fire},
     lease::{self, Seen},
-    state::State,
     sweep::{HOST_LOST, sweep},
 };
 use tokio::task::spawn_local;
+
+use crate::verdicts;
 
 /// One kind of errand.
 #[derive(Debug, Default)]
@@ -73,14 +73,6 @@ pub(crate) async fn sweep_up(db: &Db) -> Result<()> {
     for (worker, error) in swept.left {
         tracing::warn!("what worker {worker} had is closed later: {error}");
     }
-    for (task, recorded) in swept.ends {
-        match recorded {
-            Recorded::Now { state: State::Queued, .. } => {
-                tracing::info!("task {task} is queued again: {HOST_LOST}");
-            }
-            Recorded::Now { state, .. } => tracing::warn!("task {task} is {state}: {HOST_LOST}"),
-            Recorded::Already | Recorded::Stale => {}
-        }
-    }
+    verdicts::say(swept.ends.into_iter().map(|(task, recorded)| (task, recorded, HOST_LOST)));
     Ok(())
 }

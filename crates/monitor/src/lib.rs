@@ -33,6 +33,7 @@ mod state;
 mod tenure;
 mod twin;
 mod usage;
+mod verdicts;
 mod wake;
 mod wants;
 mod worker;
