@@ -4,7 +4,7 @@
 //! seconds first. Parsing and the walk through time are the `croner` library's; zones are those
 //! that are compiled in, so that every monitor of one version sees the same instants.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, iter, str::FromStr};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -17,6 +17,12 @@ use serde::{Deserialize, Serialize};
 
 /// An instant that a monitor comes to so late is not missed: a monitor was slow, or was replaced.
 const ON_TIME: TimeDelta = TimeDelta::seconds(60);
+
+/// How far one looks back for the last instant, in seconds, until there is one: a second, a minute, an
+/// hour, a day, a month, a year, and from a 29 February to any other.
+const LOOKS_BACK: [i64; 7] = [1, 60, 3600, 25 * 3600, 32 * DAY, 367 * DAY, 9 * 366 * DAY];
+
+const DAY: i64 = 24 * 3600;
 
 /// Most missed instants that are made up for; the latest.
 pub const MOST_MISSED: usize = 100;
@@ -90,29 +96,22 @@ impl Rule {
 
     /// The next instant after this one; none: never again.
     pub fn after(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.search(at, 1, |at| self.cron.find_next_occurrence(at, false))
+        // The library gives up at a day that a zone left out when it crossed the date line: the search
+        // goes on behind it.
+        let starts = (0..=48).map(|hours| (at + TimeDelta::hours(hours)).with_timezone(&self.zone));
+        let mut found =
+            starts.filter_map(|start| self.cron.find_next_occurrence(&start, false).ok());
+        found.next().map(|found| found.to_utc()).filter(|found| *found > at)
     }
 
     /// The last instant until this one; none: there was none.
     pub fn until(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.search(at, -1, |at| self.cron.find_previous_occurrence(at, true))
-    }
-
-    /// The library gives up at a day that a zone left out when it crossed the date line: the search
-    /// goes on behind it.
-    fn search(
-        &self,
-        at: DateTime<Utc>,
-        direction: i64,
-        find: impl Fn(&DateTime<Tz>) -> Result<DateTime<Tz>, CronError>,
-    ) -> Option<DateTime<Utc>> {
-        for hours in 0..=48 {
-            let start = at + TimeDelta::hours(direction * hours);
-            if let Ok(found) = find(&start.with_timezone(&self.zone)) {
-                return Some(found.to_utc());
-            }
-        }
-        None
+        // The library's own way back goes astray where a clock is put back across midnight.
+        LOOKS_BACK.iter().find_map(|seconds| {
+            let start = at - TimeDelta::seconds(*seconds) - TimeDelta::nanoseconds(1);
+            let next = |instant: &DateTime<Utc>| self.after(*instant).filter(|next| *next <= at);
+            iter::successors(next(&start), next).last()
+        })
     }
 
     /// Of the instants from `first` to `now`, those for which a task is to be made, in order. What

@@ -80,7 +80,7 @@ pub struct RunRequest {
     #[serde(default = "execute")]
     pub phase: String,
     /// Milliseconds that the run may take; none: no limit.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
     /// The body is bytes of no known form, not JSON.
     #[serde(default)]
@@ -89,14 +89,14 @@ pub struct RunRequest {
     #[serde(default)]
     pub has_input: bool,
     /// The task's metadata.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Value>,
     /// The values of the flow that the steps before it left.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<serde_json::Value>,
     /// To be written on stdout and stderr when the run is over, between two [`MARK`]s: what comes
     /// behind it is the next run's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
 }
 
@@ -202,21 +202,25 @@ pub enum FromRunner {
         /// Its run.
         run: i64,
     },
-    /// The run returned. Where `output` says its form, the body is its last output.
-    Done {
-        /// The task.
-        task: i64,
-        /// Its run.
-        run: i64,
-        /// The form of the body.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        output: Option<Form>,
-        /// When it ran.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        span: Option<Span>,
-    },
+    /// The run returned.
+    Done(Done),
     /// The run failed.
     Failed(Failure),
+}
+
+/// The end of a run that returned. Where `output` says its form, the body is its last output.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Done {
+    /// The task.
+    pub task: i64,
+    /// Its run.
+    pub run: i64,
+    /// The form of the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Form>,
+    /// When it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
 }
 
 /// From the first instruction of a run to its last, in microseconds of the machine's monotonic clock.

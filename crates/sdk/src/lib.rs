@@ -56,6 +56,7 @@ mod link;
 mod logging;
 mod operation;
 mod output;
+mod page;
 mod panics;
 mod progress;
 mod reader;

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use rework_core::frame::{Decoder, Frame, FrameError};
-use rework_core::protocol::{FromRunner, ToRunner, VERSION};
+use rework_core::protocol::{FromRunner, RunRequest, ToRunner, VERSION};
 
 use crate::inbox::Inbox;
 use crate::leave::{self, Leave};
@@ -56,6 +56,10 @@ impl Reader {
     }
 
     fn take(&self, frame: Frame) -> Result<(), FrameError> {
+        if let Some(request) = frame.of_type("run") {
+            self.add(request?, frame.body);
+            return Ok(());
+        }
         match frame.message()? {
             ToRunner::Hello { version: VERSION } => {}
             ToRunner::Hello { version } => {
@@ -65,10 +69,7 @@ impl Reader {
                 ));
                 leave::now(Leave::NotOurs);
             }
-            ToRunner::Run(request) => {
-                let outlet = Outlet::Worker(self.link.clone());
-                self.inbox.push(Task::new(request, frame.body, outlet, self.state.clone()));
-            }
+            ToRunner::Run(request) => self.add(request, frame.body),
             ToRunner::Revoke { task, run } => {
                 self.revoke(task, run)?;
             }
@@ -85,6 +86,11 @@ impl Reader {
             ToRunner::Exit => self.inbox.close(),
         }
         Ok(())
+    }
+
+    fn add(&self, request: RunRequest, input: Vec<u8>) {
+        let outlet = Outlet::Worker(self.link.clone());
+        self.inbox.push(Task::new(request, input, outlet, self.state.clone()));
     }
 
     fn revoke(&self, task: i64, run: i64) -> Result<bool, FrameError> {

@@ -1,26 +1,25 @@
 //! The life of a runner: it says what it can run, then runs what it is given, one run after the
 //! other, on the thread that called `run`, until it is told to leave.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::{io, thread};
 
-use rework_core::control::SLOT_BYTES;
 use rework_core::frame::{FrameError, encode};
 use rework_core::operation::Form;
-use rework_core::protocol::{Failure, FromRunner, Span, VERSION};
+use rework_core::protocol::{Done, Failure, FromRunner, Span, VERSION};
 
 use crate::execution::Executor;
 use crate::inbox::Inbox;
 use crate::inherited::Inherited;
+use crate::leave::{self, Leave};
 use crate::link::Link;
 use crate::operation::Operation;
 use crate::output::Outcome;
+use crate::page::Page;
 use crate::reader::Reader;
 use crate::task::State;
-use crate::{Error, Task, current, streams};
+use crate::{Error, Task, current, say, streams};
 
 /// Who we are, in `hello`.
 const SDK: &str = concat!("rework-rust ", env!("CARGO_PKG_VERSION"));
@@ -31,7 +30,7 @@ pub(crate) enum ServeError {
     /// The operations do not fit in a frame.
     #[error("the schemas of this program's operations are too large: {0}")]
     Hello(#[from] FrameError),
-    /// The system gives no thread, or no second descriptor.
+    /// The system gives no thread, no second descriptor, or no memory for the page.
     #[error("the runner cannot start: {0}")]
     System(#[from] io::Error),
 }
@@ -47,13 +46,14 @@ pub(crate) fn serve(
     let hello =
         FromRunner::Hello { version: VERSION, sdk: SDK.to_owned(), operations, ahead: true };
     link.send(&hello)?;
+    let page = inherited.page.as_ref().map(Page::of).transpose()?;
     let inbox = Arc::new(Inbox::default());
     let reader = Reader::new(inbox.clone(), link.clone(), state);
     thread::Builder::new()
         .name("rework-reader".to_owned())
         .spawn(move || reader.read(inherited.socket))?;
     while let Some(task) = inbox.next() {
-        note_begun(inherited.page.as_ref(), &task);
+        note_begun(page.as_ref(), &task);
         let began_us = now_us();
         let outcome = executor.run(&task);
         let span = Span { began_us, ended_us: now_us() };
@@ -80,14 +80,10 @@ fn now_us() -> i64 {
 }
 
 /// Whoever finds this process dead reads there whether the run had begun.
-fn note_begun(page: Option<&File>, task: &Task) {
-    let place = u64::from(task.slot()) * SLOT_BYTES;
-    let (task, run) = task.key();
-    let mut note = [0; SLOT_BYTES as usize];
-    note[..8].copy_from_slice(&task.to_le_bytes());
-    note[8..].copy_from_slice(&run.to_le_bytes());
-    if let Some(Err(error)) = page.map(|page| page.write_all_at(&note, place)) {
-        tracing::error!("the beginning of the run cannot be noted: {error}");
+fn note_begun(page: Option<&Page>, task: &Task) {
+    if page.is_some_and(|page| !page.note(task.slot(), task.key())) {
+        say::error(&format!("the worker names slot {}, which its page does not have", task.slot()));
+        leave::now(Leave::NotOurs);
     }
 }
 
@@ -96,7 +92,7 @@ fn ending(task: &Task, outcome: Outcome, span: Span) -> Vec<u8> {
     let (id, run) = task.key();
     let done = outcome.and_then(|output| {
         let form = output.as_ref().map(|output| if output.raw { Form::Bytes } else { Form::Json });
-        let done = FromRunner::Done { task: id, run, output: form, span: Some(span) };
+        let done = FromRunner::Done(Done { task: id, run, output: form, span: Some(span) });
         let body = output.map(|output| output.bytes).unwrap_or_default();
         encode(&done, &body).map_err(|error| {
             Error::of(Failure::OUTPUT.into(), format!("the output cannot be sent: {error}"))

@@ -177,6 +177,30 @@ const NIGHTS: &[Night] = &[
         "30 2 * * *",
         &["Sun 15 02:30:00+01:00", "Mon 16 02:30:00+00:00"],
     ),
+    // At midnight, so that a day begins at 01:00, or the last hour of the day before comes again.
+    (
+        "America/Santiago",
+        "2026-09-06T02:30:00Z",
+        "0 0 * * *",
+        &["Sun 06 01:00:00-03:00", "Mon 07 00:00:00-03:00"],
+    ),
+    (
+        "America/Santiago",
+        "2026-04-05T01:30:00Z",
+        "30 23 * * *",
+        &["Sat 04 23:30:00-03:00", "Sun 05 23:30:00-04:00"],
+    ),
+    (
+        "America/Santiago",
+        "2026-04-05T01:30:00Z",
+        "0 * * * *",
+        &[
+            "Sat 04 23:00:00-03:00",
+            "Sat 04 23:00:00-04:00",
+            "Sun 05 00:00:00-04:00",
+            "Sun 05 01:00:00-04:00",
+        ],
+    ),
     // No change of the clock, or a whole day that there was not.
     (
         "Asia/Kolkata",
@@ -222,6 +246,7 @@ fn instants_are_the_same_looking_back() {
         let mut back = Vec::new();
         let mut now = last;
         while let Some(instant) = rule.until(now).filter(|instant| *instant > first) {
+            assert!(instant <= now, "{zone} {text}: {instant} is not until {now}");
             back.insert(0, instant);
             now = instant - TimeDelta::nanoseconds(1);
         }

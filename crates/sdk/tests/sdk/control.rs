@@ -1,6 +1,6 @@
 //! What a worker does to a run besides handing it over: it revokes, aborts, answers, hangs up.
 
-use rework_core::protocol::{FromRunner, ToRunner};
+use rework_core::protocol::{Done, FromRunner, ToRunner};
 use serde_json::{Value, json};
 
 use crate::support::{Runner, request};
@@ -28,7 +28,7 @@ fn an_operation_that_waits_for_it_is_told_of_its_abort() {
     runner.say(&abort(1, "timed out after 5m"), b"");
     let frames = runner.hear_to_end();
     assert_eq!(frames[0].1, br#""timed out after 5m""#);
-    assert!(matches!(frames[0].0, FromRunner::Done { task: 1, .. }), "{frames:?}");
+    assert!(matches!(frames[0].0, FromRunner::Done(Done { task: 1, .. })), "{frames:?}");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_has_not_begun_can_be_taken_back() {
     assert!(matches!(runner.hear().0, FromRunner::Revoked { task: 4, run: 1 }));
     runner.say(&abort(1, "end"), b"");
     runner.hear_to_end();
-    assert!(matches!(runner.hear().0, FromRunner::Done { task: 2, run: 1, .. }));
+    assert!(matches!(runner.hear().0, FromRunner::Done(Done { task: 2, run: 1, .. })));
     runner.say(&ToRunner::Exit, b"");
     assert!(runner.exit().success());
     assert_eq!(runner.begun(), (2, 1));
@@ -123,7 +123,7 @@ fn a_run_does_not_end_before_its_answers_came() {
     runner.say(&ToRunner::Run(request(2, "schedules_plainly")), b"");
     let number = schedule_number(&runner.hear().0);
     runner.say(&ToRunner::Scheduled { number, task: Some(50), error: None }, b"");
-    assert!(matches!(runner.hear().0, FromRunner::Done { task: 1, .. }));
+    assert!(matches!(runner.hear().0, FromRunner::Done(Done { task: 1, .. })));
     let number = schedule_number(&runner.hear().0);
     runner.say(&ToRunner::Scheduled { number, task: Some(60), error: None }, b"");
     assert_eq!(runner.hear_to_end()[0].1, b"60");
@@ -139,7 +139,7 @@ fn a_thread_that_is_left_behind_disturbs_no_other_run() {
     let mut runner = Runner::start();
     runner.say(&ToRunner::Run(request(1, "leaves_a_thread")), b"");
     let mut first = Vec::new();
-    while !matches!(first.last(), Some(FromRunner::Done { .. })) {
+    while !matches!(first.last(), Some(FromRunner::Done(Done { .. }))) {
         let (frame, _) = runner.hear();
         if let FromRunner::Schedule { number, .. } = frame {
             runner.say(&ToRunner::Scheduled { number, task: Some(9), error: None }, b"");
@@ -180,7 +180,7 @@ fn told_to_leave_it_finishes_first() {
     begin(&mut runner, 1, "listens");
     runner.say(&ToRunner::Exit, b"");
     runner.say(&abort(1, "now"), b"");
-    assert!(matches!(runner.hear_to_end()[0].0, FromRunner::Done { task: 1, .. }));
+    assert!(matches!(runner.hear_to_end()[0].0, FromRunner::Done(Done { task: 1, .. })));
     assert!(runner.exit().success());
 }
 

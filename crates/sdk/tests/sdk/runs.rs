@@ -2,7 +2,7 @@
 //! which order.
 
 use rework_core::operation::{Definition, Form};
-use rework_core::protocol::{Failure, FromRunner, Retry, RunRequest, ToRunner};
+use rework_core::protocol::{Done, Failure, FromRunner, Retry, RunRequest, ToRunner};
 use rework_core::quantity;
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ fn definition<'a>(runner: &'a Runner, name: &str) -> &'a Definition {
 /// The output of a run that ends well.
 fn output(runner: &mut Runner, operation: &str, input: &Value) -> Value {
     let frames = runner.run(7, operation, input);
-    let [(FromRunner::Done { task: 7, run: 1, output: Some(Form::Json), .. }, body)] = &frames[..]
+    let [(FromRunner::Done(Done { task: 7, run: 1, output: Some(Form::Json), .. }), body)] =
+        &frames[..]
     else {
         panic!("{frames:?}");
     };
@@ -76,7 +77,7 @@ fn no_input_and_no_output() {
         runner.say(&ToRunner::Run(request(4, operation)), b"");
         let frames = runner.hear_to_end();
         assert!(
-            matches!(&frames[..], [(FromRunner::Done { task: 4, run: 1, .. }, _)]),
+            matches!(&frames[..], [(FromRunner::Done(Done { task: 4, run: 1, .. }), _)]),
             "{frames:?}"
         );
     }
@@ -91,7 +92,7 @@ fn raw_bytes_go_and_come_unchanged() {
     let frames = runner.hear_to_end();
     assert!(matches!(
         frames[0].0,
-        FromRunner::Done { task: 5, run: 1, output: Some(Form::Bytes), .. }
+        FromRunner::Done(Done { task: 5, run: 1, output: Some(Form::Bytes), .. })
     ));
     assert!(frames[0].1.iter().rev().eq(&bytes));
 }

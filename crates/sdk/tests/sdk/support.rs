@@ -12,10 +12,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use rework_core::control::{PAGE_SLOTS, SLOT_BYTES};
 use rework_core::frame::{Decoder, encode};
 use rework_core::operation::Definition;
 use rework_core::protocol::{
-    FromRunner, PAGE_FD_VAR, RunRequest, SOCKET_FD_VAR, ToRunner, VERSION,
+    Done, FromRunner, PAGE_FD_VAR, RunRequest, SOCKET_FD_VAR, ToRunner, VERSION,
 };
 use serde_json::Value;
 
@@ -54,6 +55,7 @@ impl Runner {
         let _alone = SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
         let (ours, theirs) = UnixStream::pair().unwrap();
         let page = tempfile::tempfile().unwrap();
+        page.set_len(u64::from(PAGE_SLOTS) * SLOT_BYTES).unwrap();
         let their_page = page.try_clone().unwrap();
         bequeath(&theirs);
         bequeath(&their_page);
@@ -125,7 +127,8 @@ impl Runner {
         let mut frames = Vec::new();
         loop {
             frames.push(self.hear());
-            if let Some((FromRunner::Done { .. } | FromRunner::Failed(_), _)) = frames.last() {
+            if let Some((FromRunner::Done(Done { .. }) | FromRunner::Failed(_), _)) = frames.last()
+            {
                 return frames;
             }
         }

@@ -7,7 +7,7 @@ use rework_core::{
     frame::Frame,
     frames::FramesError,
     operation::Form,
-    protocol::{FromRunner, ToRunner},
+    protocol::{Done, FromRunner, ToRunner},
     report::{Child, Line},
 };
 use serde_json::json;
@@ -48,7 +48,11 @@ impl OpenRun<'_> {
                 return None;
             }
         };
-        match frame.message::<FromRunner>() {
+        let message = match frame.of_type("done") {
+            Some(done) => done.map(FromRunner::Done),
+            None => frame.message(),
+        };
+        match message {
             Ok(message) => self.on_message(message, frame.body, recorder),
             Err(error) => {
                 self.pass(Sentence::Broken(error.to_string()));
@@ -77,7 +81,7 @@ impl OpenRun<'_> {
             return None;
         }
         match message {
-            FromRunner::Done { output, span, .. } => {
+            FromRunner::Done(Done { output, span, .. }) => {
                 self.front.span = span;
                 if let Some(form) = output {
                     self.on_output(form == Form::Bytes, body);
@@ -198,7 +202,7 @@ fn run_of(message: &FromRunner) -> Option<(i64, i64)> {
         | FromRunner::Store { task, run }
         | FromRunner::Schedule { task, run, .. }
         | FromRunner::Revoked { task, run }
-        | FromRunner::Done { task, run, .. } => Some((*task, *run)),
+        | FromRunner::Done(Done { task, run, .. }) => Some((*task, *run)),
         FromRunner::Failed(failure) => Some((failure.task, failure.run)),
         FromRunner::Hello { .. } => None,
     }
