@@ -16,7 +16,8 @@
 -- not name, everything. They are hints: who finds nothing, and now and then who finds something,
 -- looks without them.
 --
--- One token serves all that a claim takes: it tells claims apart.
+-- One token serves all that a claim takes: it tells claims apart. What was taken is given in no order; its
+-- place in the queue is given with it.
 
 create function rework.claim(
     worker        bigint,
@@ -81,6 +82,8 @@ declare
     next   record;
     least  smallint;
     rows   tid[];
+    sizes  integer[];
+    total  bigint;
     drawn  uuid := gen_random_uuid();
 begin
   -- Where all that is most urgent is somebody else's, the rest is looked at as well.
@@ -103,42 +106,41 @@ begin
         end if;
         if rows = '{}' then
             least := case when urgent = 0 then coalesce(next.priority, -32768) else -32768 end;
-            rows := array(
-                select sized.row
-                  from (select held.row, held.bytes, sum(held.bytes) over (rows unbounded preceding) as upto
-                          from (select t.row, t.bytes
-                                  from (select g.low, g.high, g.floor from unnest(lanes, lows, highs, floors) as g (lane, low, high, floor)
-                                         where g.lane = front.lane
-                                        union all
-                                        select -32768, 32767, 0 where front.lane <> all (lanes)) as region
-                                 cross join lateral (
-                                    select t.ctid as row,
-                                           coalesce(pg_column_size(t.input), 0) + coalesce(pg_column_size(t.input_bytes), 0) as bytes
-                                      from rework.task t
-                                     where t.lane = front.lane and t.state = 'queued'
-                                       and t.priority between greatest(region.low, least) and region.high
-                                       and t.position >= region.floor
-                                     order by t.priority desc, t.position
-                                     limit front.most
-                                       for no key update skip locked) as t
-                                 limit front.most) as held) as sized
-                 where sized.upto - sized.bytes <= 131072);
+            select array_agg(t.row), array_agg(t.bytes), sum(t.bytes) into rows, sizes, total
+              from (select t.row, t.bytes
+                      from (select g.low, g.high, g.floor from unnest(lanes, lows, highs, floors) as g (lane, low, high, floor)
+                             where g.lane = front.lane
+                            union all
+                            select -32768, 32767, 0 where front.lane <> all (lanes)) as region
+                     cross join lateral (
+                        select t.ctid as row,
+                               coalesce(pg_column_size(t.input), 0) + coalesce(pg_column_size(t.input_bytes), 0) as bytes
+                          from rework.task t
+                         where t.lane = front.lane and t.state = 'queued'
+                           and t.priority between greatest(region.low, least) and region.high
+                           and t.position >= region.floor
+                         order by t.priority desc, t.position
+                         limit front.most
+                           for no key update skip locked) as t
+                     limit front.most) as t;
+            if total > 131072 then
+                rows := array(
+                    select sized.row
+                      from (select given.row, given.bytes, sum(given.bytes) over (rows unbounded preceding) as upto
+                              from unnest(rows, sizes) as given (row, bytes)) as sized
+                     where sized.upto - sized.bytes <= 131072);
+            end if;
         end if;
-        if rows <> '{}' then
+        if cardinality(rows) > 0 then
             return query
-                with taken as (
-                    update rework.task t
-                       set state = 'running', run = t.run + 1, attempt = t.attempt + 1, token = drawn,
-                           worker = claim.worker, ran_on = claim.host, started_at = null, reason = null,
-                           error = null, progress = null, output = null, output_bytes = null,
-                           memory_peak = null, revision = null
-                     where t.ctid = any (rows)
-                    returning t.id, t.run, t.attempt, t.input, t.input_bytes, t.metadata, t.priority, t.position
-                )
-                select t.id, t.run, drawn, t.attempt, front.operation, front.version, front.placement,
-                       front.revision, t.input::text, t.input_bytes, t.metadata::text, front.lane, t.priority, t.position
-                  from taken t
-                 order by t.priority desc, t.position;
+                update rework.task t
+                   set state = 'running', run = t.run + 1, attempt = t.attempt + 1, token = drawn,
+                       worker = claim.worker, ran_on = claim.host, started_at = null, reason = null,
+                       error = null, progress = null, output = null, output_bytes = null,
+                       memory_peak = null, revision = null
+                 where t.ctid = any (rows)
+                returning t.id, t.run, drawn, t.attempt, front.operation, front.version, front.placement,
+                          front.revision, t.input::text, t.input_bytes, t.metadata::text, front.lane, t.priority, t.position;
             return;
         end if;
         front := next;

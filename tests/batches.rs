@@ -186,6 +186,22 @@ fn a_task_that_somebodys_transaction_holds_delays_no_other() {
 }
 
 #[test]
+fn large_inputs_are_claimed_a_few_at_a_time() {
+    let batches = Batches::with_workers("1");
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut large = || (0..40_000).map(|_| random.alphanumeric()).collect::<String>();
+    let tasks = batches.schedule(&vec![json!({"padding": large()}); 60]);
+    assert!(batches.ended(&tasks).iter().all(|task| task.state == State::Done));
+    let sql = "select max(count)::bigint, max(bytes)::bigint
+                 from (select count(*), sum(pg_column_size(input)) - min(pg_column_size(input)) as bytes
+                         from rework.task where id = any ($1) group by token) as claim";
+    let claims = &batches.place.session().rows(sql, &[&tasks])[0];
+    let (most, bytes): (i64, i64) = (claims.get(0), claims.get(1));
+    assert!(most > 1, "they are short");
+    assert!(bytes <= 128 << 10, "{most} tasks, {bytes} bytes before the last one");
+}
+
+#[test]
 fn an_output_that_cannot_be_stored_takes_no_other_along() {
     let batches = Batches::with_workers("1");
     let mut besides = vec![json!({}); 60];

@@ -1,5 +1,7 @@
 //! Claim: a queued task becomes this worker's run.
 
+use std::cmp::Reverse;
+
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
@@ -152,10 +154,10 @@ pub async fn claim(
     regions: &Regions,
 ) -> Result<Vec<Claimed>> {
     let rows = db.query(STATEMENT, &who.params(batches, regions)).await?;
-    Ok(rows.iter().map(claimed).collect())
+    Ok(in_order(rows.iter()))
 }
 
-/// The statement; its parameters are [`Claimant::params`], its rows are read by [`claimed`].
+/// The statement; its parameters are [`Claimant::params`], its rows are read by [`in_order`].
 pub(crate) const STATEMENT: &str = include_str!("sql/claim.sql");
 
 impl Claimant {
@@ -184,11 +186,17 @@ impl Claimant {
 /// What this claimant holds already, claims of it whose answers were lost on the way among it.
 pub async fn held(db: &Db, who: &Claimant) -> Result<Vec<Claimed>> {
     let params: [Param<'_>; 2] = [(&who.worker, Type::INT8), (&who.host, Type::TEXT)];
-    Ok(db.query(include_str!("sql/held.sql"), &params).await?.iter().map(claimed).collect())
+    Ok(in_order(db.query(include_str!("sql/held.sql"), &params).await?.iter()))
 }
 
-/// From a row of `claim.sql` or `held.sql`.
-pub(crate) fn claimed(row: &Row) -> Claimed {
+/// From rows of `claim.sql`, `held.sql` or `turn.sql`, in the order of the queue.
+pub(crate) fn in_order<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Claimed> {
+    let mut all: Vec<Claimed> = rows.map(claimed).collect();
+    all.sort_by_key(|Claimed { place, .. }| (Reverse(place.priority), place.position));
+    all
+}
+
+fn claimed(row: &Row) -> Claimed {
     Claimed {
         fence: Fence { task: row.get(0), run: row.get(1), token: row.get(2) },
         attempt: row.get(3),

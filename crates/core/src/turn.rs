@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    claim::{self, Batches, Claimant, Claimed, Regions, claimed},
+    claim::{self, Batches, Claimant, Claimed, Regions, in_order},
     complete::{self, Answers, Completion, Recorded, Values, became},
     connect::{DEADLINE, Db, Param},
     error::Result,
@@ -51,7 +51,7 @@ async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 12]) -> S
     let params = [values.params().as_slice(), claiming].concat();
     let rows = db.client().query_typed(include_str!("sql/turn.sql"), &params).await?;
     let claims = rows.iter().filter(|row| row.get::<_, Option<&str>>(STATE).is_none());
-    Ok((Answers::read(&rows, STATE), claims.map(claimed).collect()))
+    Ok((Answers::read(&rows, STATE), in_order(claims)))
 }
 
 /// Where a row of `turn.sql` has the state of a task that was ended.
@@ -88,7 +88,7 @@ async fn one_by_one(
     );
     began?;
     written?;
-    let answers = (Answers::read(&ended?, 2), next?.iter().map(claimed).collect());
+    let answers = (Answers::read(&ended?, 2), in_order(next?.iter()));
     committed?;
     Ok(answers)
 }

@@ -6,4 +6,3 @@ select task.id, task.run, task.token, task.attempt, task.operation, operation.ve
   join rework.operation on operation.id = task.operation
   join rework.placement on placement.operation = task.operation and placement.host = $2
  where task.worker = $1 and task.state in ('running', 'aborting')
- order by task.priority desc, task.position
