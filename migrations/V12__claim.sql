@@ -79,6 +79,7 @@ declare
            and exists (select from rework.worker w where w.id = claim.worker and w.finished_at is null)
          order by first.priority desc, first.position;
     front  record;
+    ready  boolean;
     next   record;
     least  smallint;
     rows   tid[];
@@ -90,7 +91,7 @@ begin
   for urgent in 0..1 loop
     open fronts;
     fetch fronts into front;
-    exit when front.lane is null;
+    ready := front.lane is not null;
     while front.lane is not null loop
         fetch fronts into next;
         rows := '{}';
@@ -141,11 +142,13 @@ begin
                  where t.ctid = any (rows)
                 returning t.id, t.run, drawn, t.attempt, front.operation, front.version, front.placement,
                           front.revision, t.input::text, t.input_bytes, t.metadata::text, front.lane, t.priority, t.position;
+            close fronts;
             return;
         end if;
         front := next;
     end loop;
     close fronts;
+    exit when not ready;
   end loop;
 end $$;
 

@@ -32,11 +32,7 @@ impl Counting {
 
     fn ends_whole(&self) {
         std::fs::write(self.place.folder().join("gate"), "").unwrap();
-        let ended = self.place.done(self.task);
-        assert_eq!((ended.run, ended.attempt), (1, 1), "{}", ended.reason());
-        let counted = ended.output.as_u64().unwrap();
-        let lines: Vec<String> = (1..=counted).map(|number| number.to_string()).collect();
-        assert_eq!(self.place.log(self.task), lines, "no line is lost, none comes twice");
+        self.place.counted(self.task);
     }
 }
 
@@ -52,6 +48,7 @@ fn a_task_goes_on_through_a_crash_of_postgres() {
         let number = (100 * (crash + 1)).to_string();
         counting.place.writes(counting.task, &number);
     }
+    counting.place.goes_on(counting.task);
     counting.ends_whole();
     counting.place.done(counting.place.schedule("double", 1));
 }

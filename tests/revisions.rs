@@ -26,10 +26,12 @@ fn a_new_executable_is_run_by_the_next_task() {
     let program = place.folder().join("operations");
     deploy(&program, "one");
     place.register([&program]);
-    let _monitor = place.monitor(&["--maxworkers", "2"]);
+    let _monitor = place.monitor(&["--maxworkers", "3"]);
     let gate = place.folder().join("gate");
     let old = place.schedule("hold", json!(gate));
     place.writes(old, "holding");
+    let counting = place.schedule("counts", json!(gate));
+    place.writes(counting, "20");
     let warm = place.done(place.schedule_plain("edition"));
     assert_eq!(warm.output, "one");
 
@@ -39,9 +41,14 @@ fn a_new_executable_is_run_by_the_next_task() {
     place.register([&program]);
     let new = place.done(place.schedule_plain("edition"));
     assert_eq!(new.output, "two");
+    place.writes(counting, "100");
+    place.goes_on(counting);
     fs::write(&gate, "").unwrap();
     let old = place.done(old);
     assert_eq!(old.output, "one", "what ran ended on the old code");
+    assert_eq!((old.run, old.attempt), (1, 1));
+    assert_eq!(place.log(old.id), ["holding", "released"]);
+    assert_eq!(place.counted(counting).revision, old.revision);
     assert_ne!(old.revision, new.revision);
     for task in [&old, &new] {
         let revision = task.revision.as_deref().expect("it is recorded");

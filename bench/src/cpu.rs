@@ -5,14 +5,20 @@ use std::{collections::HashMap, fs, time::Instant};
 
 /// The processes of a server on this machine, and our own, with all that descends from them.
 pub(crate) struct Cpu {
-    roots: [i32; 2],
+    roots: Vec<i32>,
 }
 
 impl Cpu {
     /// Of the server that this backend belongs to.
     pub(crate) fn beside(backend: i32) -> Option<Cpu> {
-        let server = parents().get(&backend).copied()?;
-        Some(Cpu { roots: [server, i32::try_from(std::process::id()).ok()?] })
+        let mut cpu = Cpu::of_server(backend)?;
+        cpu.roots.push(i32::try_from(std::process::id()).ok()?);
+        Some(cpu)
+    }
+
+    /// Of that server alone.
+    pub(crate) fn of_server(backend: i32) -> Option<Cpu> {
+        Some(Cpu { roots: vec![parents().get(&backend).copied()?] })
     }
 
     /// Seconds that those of them that live have used so far.

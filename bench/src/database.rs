@@ -80,8 +80,16 @@ impl Server {
 
     /// The CPU time of this server and of us; an error where it runs on another machine.
     pub(crate) async fn cpu(&self) -> anyhow::Result<Cpu> {
-        let backend = self.admin.query_one("select pg_backend_pid()", &[]).await?.get(0);
-        Cpu::beside(backend).context("the server does not run on this machine")
+        Cpu::beside(self.backend().await?).context("the server does not run on this machine")
+    }
+
+    /// The CPU time of this server alone.
+    pub(crate) async fn own_cpu(&self) -> anyhow::Result<Cpu> {
+        Cpu::of_server(self.backend().await?).context("the server does not run on this machine")
+    }
+
+    async fn backend(&self) -> anyhow::Result<i32> {
+        Ok(self.admin.query_one("select pg_backend_pid()", &[]).await?.get(0))
     }
 
     /// Drops it, with whoever is still connected.

@@ -16,6 +16,9 @@ use crate::{
 /// The least share of the floor's throughput.
 const TARGET: f64 = 0.6;
 
+/// What `rework monitor` takes, if it is not told.
+const BATCH: usize = 500;
+
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How much.
@@ -30,6 +33,9 @@ pub(crate) struct Args {
     /// Measurements of each side
     #[arg(long, default_value_t = 3)]
     repeat: usize,
+    /// Most tasks that a worker claims at once
+    #[arg(long, default_value_t = BATCH)]
+    batch: usize,
     /// Settings of `synchronous_commit`
     #[arg(long, value_delimiter = ',', default_values = ["on", "off"])]
     sync: Vec<String>,
@@ -37,7 +43,13 @@ pub(crate) struct Args {
 
 impl Default for Args {
     fn default() -> Args {
-        Args { workers: 2, tasks: 100_000, repeat: 3, sync: vec!["on".into(), "off".into()] }
+        Args {
+            workers: 2,
+            tasks: 100_000,
+            repeat: 3,
+            batch: BATCH,
+            sync: vec!["on".into(), "off".into()],
+        }
     }
 }
 
@@ -56,7 +68,7 @@ pub(crate) async fn run(
             server.set(&database, "synchronous_commit", sync).await?;
             floor.push(floor::drain(&database, &server.cpu().await?, i64::from(tasks)).await?);
             server.drop(database).await?;
-            ours.push(drain(server, programs, args.workers, tasks, sync).await?);
+            ours.push(drain(server, programs, args, tasks, sync).await?);
         }
         report(args.workers, sync, &floor, &ours);
     }
@@ -81,13 +93,15 @@ fn report(workers: usize, sync: &str, floor: &[Drained], ours: &[Drained]) {
 async fn drain(
     server: &Server,
     programs: &Programs,
-    workers: usize,
+    args: &Args,
     tasks: i32,
     sync: &str,
 ) -> anyhow::Result<Drained> {
     let database = server.create().await?;
     server.set(&database, "synchronous_commit", sync).await?;
-    let mut rework = Installation::start(&database, programs, workers, &[]).await?;
+    let batch = args.batch.to_string();
+    let mut rework =
+        Installation::start(&database, programs, args.workers, &["--batch", &batch]).await?;
     let cpu = server.cpu().await?;
     rework.client.batch_execute("begin").await?;
     rework.client.query(include_str!("sql/rework_schedule.sql"), &[&tasks]).await?;

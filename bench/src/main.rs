@@ -10,13 +10,17 @@ mod aged;
 mod bare;
 mod bulk;
 mod cpu;
+mod crowd;
 mod database;
 mod drain;
+mod fleet;
 mod floor;
 mod idle;
 mod installation;
 mod latency;
+mod logs;
 mod mixed;
+mod scale;
 mod single;
 mod spread;
 mod throughput;
@@ -57,6 +61,10 @@ enum Measure {
     Bulk(bulk::Args),
     /// Tasks per second under an old snapshot, and in a full table
     Aged(aged::Args),
+    /// Lines per second of a task that prints, and what they cost other tasks
+    Logs,
+    /// What one Postgres carries of a thousand hosts, by their statements alone
+    Scale(scale::Args),
     /// Memory and statements of a monitor whose workers have nothing to do
     Idle,
 }
@@ -82,6 +90,8 @@ async fn measure(args: Args) -> anyhow::Result<()> {
         Some(Measure::Latency(of)) => latency::run(&server, &programs, &of, quick).await,
         Some(Measure::Bulk(of)) => bulk::run(&server, &programs, &of, quick).await,
         Some(Measure::Aged(of)) => aged::run(&server, &programs, &of, quick).await,
+        Some(Measure::Logs) => logs::run(&server, &programs, quick).await,
+        Some(Measure::Scale(of)) => scale::run(&server, &of, quick).await,
         Some(Measure::Idle) => idle::run(&server, &programs, quick).await,
         None => {
             throughput::run(&server, &programs, &throughput::Args::default(), quick).await?;
@@ -91,6 +101,8 @@ async fn measure(args: Args) -> anyhow::Result<()> {
             latency::run(&server, &programs, &latency::Args::default(), quick).await?;
             bulk::run(&server, &programs, &bulk::Args::default(), quick).await?;
             aged::run(&server, &programs, &aged::Args::default(), quick).await?;
+            logs::run(&server, &programs, quick).await?;
+            scale::run(&server, &scale::Args::default(), quick).await?;
             idle::run(&server, &programs, quick).await
         }
     }

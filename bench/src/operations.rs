@@ -37,3 +37,12 @@ fn stamp() -> i64 {
 fn hold(milliseconds: u64) {
     sleep(Duration::from_millis(milliseconds));
 }
+
+/// Prints so many lines.
+#[operation(domain = "bench")]
+#[expect(clippy::print_stdout, reason = "that is what it is for")]
+fn print(lines: u64) {
+    for line in 1..=lines {
+        println!("line {line}");
+    }
+}

@@ -6,7 +6,7 @@ use rework_core::state::State;
 
 use super::installation::Installation;
 use super::task::Task;
-use super::{processes, wait};
+use super::{processes, scale, wait};
 
 impl Installation {
     /// Waits until a task has ended, however it did.
@@ -59,6 +59,24 @@ impl Installation {
             self.log(id).iter().any(|written| written == line)
         });
         self.task(id)
+    }
+
+    /// Looks on while a task runs, whatever was done around it: in full, for half a minute.
+    #[track_caller]
+    pub(crate) fn goes_on(&self, id: i64) {
+        let time = if scale::soak() { Duration::from_secs(30) } else { wait::A_WHILE };
+        wait::stays(&format!("task {id} runs"), time, || self.task(id).state == State::Running);
+    }
+
+    /// Waits until a task that counts is done: it ran once, and its log is whole.
+    #[track_caller]
+    pub(crate) fn counted(&self, id: i64) -> Task {
+        let ended = self.done(id);
+        assert_eq!((ended.run, ended.attempt), (1, 1), "{}", ended.reason());
+        let counted = ended.output.as_u64().unwrap();
+        let lines: Vec<String> = (1..=counted).map(|number| number.to_string()).collect();
+        assert_eq!(self.log(id), lines, "no line is lost, none comes twice");
+        ended
     }
 
     /// Waits until it is so.

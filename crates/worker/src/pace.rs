@@ -14,6 +14,9 @@ const BATCH: Duration = Duration::from_millis(25);
 /// Runs after which an operation's pace is believed.
 const PROVED: u32 = 3;
 
+/// How much larger a claim may be than the one before it.
+const GROWTH: u32 = 4;
+
 /// How much the last run counts in the mean.
 const WEIGHT: f64 = 0.2;
 
@@ -91,7 +94,7 @@ impl Pace {
         let Some(measured) = self.operations.get_mut(&operation) else { return false };
         let full = count >= measured.fitting().min(self.most) as usize;
         if full && measured.runs >= PROVED {
-            measured.allowed = (measured.allowed * 2).min(self.most);
+            measured.allowed = (measured.allowed * GROWTH).min(self.most);
         }
         full && count > 1
     }
@@ -132,7 +135,7 @@ mod tests {
             sizes.push(most(&pace, 7));
             pace.claimed(7, most(&pace, 7) as usize);
         }
-        assert_eq!(sizes[..4], [2, 4, 8, 16]);
+        assert_eq!(sizes[..4], [4, 16, 64, 256]);
         assert_eq!(sizes.last(), Some(&(MOST as i32)));
         assert!(!pace.claimed(7, 3), "fewer than asked for: there is no more");
     }

@@ -51,13 +51,14 @@ ending as (
     select id as worker, asked from rework.worker
      where id = any ($6) and asked is not null
 ),
--- Whatever somebody may live by.
+-- Whatever somebody may live by. Asked lease by lease: there are many workers to one.
 lives as (
     select id, epoch, renewals, length_ms from rework.lease
      where $18 and id <> $2 and taken_at is null
-       and id in (select lease from rework.monitor where finished_at is null
-                  union
-                  select lease from rework.worker where finished_at is null)
+       and exists (select from rework.monitor where monitor.lease = lease.id and finished_at is null
+                   union all
+                   select from rework.worker where worker.lease = lease.id and finished_at is null
+                   limit 1)
 ),
 waiting as (
     select counted.domain, sum(found.tasks)::bigint as tasks
