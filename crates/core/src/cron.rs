@@ -106,7 +106,7 @@ impl Rule {
 
     /// The last instant until this one; none: there was none.
     pub fn until(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        // The library's own way back goes astray where a clock is put back across midnight.
+        // The library's own way back finds what comes after `at` where a clock is put back.
         LOOKS_BACK.iter().find_map(|seconds| {
             let start = at - TimeDelta::seconds(*seconds) - TimeDelta::nanoseconds(1);
             let next = |instant: &DateTime<Utc>| self.after(*instant).filter(|next| *next <= at);

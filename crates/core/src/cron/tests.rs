@@ -159,6 +159,13 @@ const NIGHTS: &[Night] = &[
             "Sun 25 02:30:00+01:00",
         ],
     ),
+    // Looking back from just before the second of these, the library itself finds it again.
+    (
+        "Europe/Vienna",
+        "2026-10-24T23:30:00Z",
+        "0 * * * *",
+        &["Sun 25 02:00:00+02:00", "Sun 25 02:00:00+01:00", "Sun 25 03:00:00+01:00"],
+    ),
     (
         "America/New_York",
         "2026-11-01T04:30:00Z",
