@@ -1,5 +1,5 @@
 -- bare_table: what a queue by hand has: the columns and the settings of rework's own task, so that
--- a row is as wide, with one index for the key and one for what is ready.
+-- a row is as wide, with one index for the key, as Postgres makes it, and one for what is ready.
 create table task (
     id              bigint generated always as identity primary key,
     operation       bigint not null,

@@ -100,7 +100,7 @@ pub enum Recorded {
     Now {
         /// What the task is in.
         state: State,
-        /// When the code began, if it did.
+        /// When the code began, if it did; of several that are all done, when the last one did.
         started_at: Option<DateTime<Utc>>,
     },
     /// It was recorded before: the answer to it was lost.
@@ -118,11 +118,14 @@ pub async fn complete(
 ) -> Result<Vec<Recorded>> {
     let values = Values::of(ends, after);
     let rows = db.query(STATEMENT, &values.params()).await?;
-    became(db, ends, &Answers::read(&rows, 2)).await
+    became(db, ends, &Answers::read(&rows, STATE)).await
 }
 
 /// The statement; its parameters are [`Values::params`], its rows are read as [`Answers`].
 pub(crate) const STATEMENT: &str = include_str!("sql/complete.sql");
+
+/// Where a row of it has the state.
+pub(crate) const STATE: usize = 2;
 
 /// What `rework.complete` says.
 #[derive(Default)]

@@ -88,7 +88,7 @@ async fn one_by_one(
     );
     began?;
     written?;
-    let answers = (Answers::read(&ended?, 2), in_order(next?.iter()));
+    let answers = (Answers::read(&ended?, complete::STATE), in_order(next?.iter()));
     committed?;
     Ok(answers)
 }

@@ -38,7 +38,8 @@ impl Page {
             let slot = self.0.as_mut_ptr().add(place).cast::<i64>();
             (AtomicI64::from_ptr(slot), AtomicI64::from_ptr(slot.add(1)))
         };
-        // Who reads between the two finds a run of this task that is not current, and has not begun.
+        // Who reads between the two finds this task with the number of another run: one that is not
+        // current, or this very one, which is about to begin.
         first.store(task.to_le(), Ordering::Release);
         second.store(run.to_le(), Ordering::Release);
         true
