@@ -17,6 +17,11 @@ create index lane_domain on rework.lane (domain);
 
 create sequence rework.position;
 
+-- A domain, and no check of the table: a check is read anew from the catalog by each statement that
+-- writes, which costs a task that is claimed alone a quarter of its time in the server.
+create domain rework.state as text check (value in
+    ('queued', 'delayed', 'waiting', 'running', 'aborting', 'done', 'failed', 'aborted', 'lost'));
+
 -- The key's index is left half empty where it grows: each claim and each end of a task adds an entry
 -- beside its first one, and a full page is first searched for dead ones.
 --
@@ -28,7 +33,7 @@ create table rework.task (
     id              bigint generated always as identity primary key with (fillfactor = 50),
     operation       bigint not null,
     lane            integer not null,
-    state           text not null,
+    state           rework.state not null,
     phase           text,
     priority        smallint not null default 0,          -- higher first
     position        bigint not null default nextval('rework.position'),   -- drawn anew whenever it becomes ready
@@ -58,19 +63,7 @@ create table rework.task (
     watched         boolean not null default false,       -- somebody waits for its end: notify
     parent          bigint,                               -- the task that scheduled it
     parent_run      bigint,
-    parent_number   integer,
-    check (case state
-        when 'queued' then finished_at is null
-        when 'running' then finished_at is null and worker is not null and token is not null
-        when 'done' then finished_at is not null
-        when 'delayed' then finished_at is null and delayed_until is not null
-        when 'waiting' then finished_at is null
-        when 'aborting' then finished_at is null and worker is not null and token is not null
-        when 'failed' then finished_at is not null
-        when 'aborted' then finished_at is not null
-        when 'lost' then finished_at is not null
-        else false end),
-    check (input is null or input_bytes is null)
+    parent_number   integer
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 
 create index task_ready on rework.task (lane, priority desc, position) where state = 'queued';

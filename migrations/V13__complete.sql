@@ -80,7 +80,7 @@ begin
         return;
     end if;
     return query
-        select t.id, t.run, t.state, t.started_at
+        select t.id, t.run, t.state::text, t.started_at
           from rework.task t
          where t.id = any (done);
 

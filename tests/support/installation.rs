@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::command::{self, Call};
+use super::contradictions;
 use super::database::Database;
 use super::leftovers;
 use super::monitor::Monitor;
@@ -196,6 +197,7 @@ impl Drop for Installation {
         let left = processes::kill_marked(&self.host);
         if !std::thread::panicking() {
             leftovers::remove(self.session());
+            assert_eq!(contradictions::of_tasks(self.session()), 0, "tasks contradict themselves");
         }
         // In a panic a second one would hide the first.
         let seen = watchman::seen();

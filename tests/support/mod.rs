@@ -5,6 +5,7 @@ mod awaiting;
 pub(crate) mod certificates;
 pub(crate) mod cluster;
 pub(crate) mod command;
+pub(crate) mod contradictions;
 pub(crate) mod database;
 pub(crate) mod installation;
 pub(crate) mod leftovers;

@@ -52,13 +52,20 @@ impl Dsn {
 }
 
 impl Db {
-    /// Whether the line leads to the server itself: it is where we went. Behind a pooler, or an address
-    /// that is translated on the way, it is elsewhere.
+    /// Whether the line leads to the server itself. A socket is believed to, if we went to one.
     pub async fn is_direct(&self, dsn: &Dsn) -> Result<bool> {
+        let to_a_socket = || matches!(dsn.config().get_hosts(), [Host::Unix(_)]);
+        Ok(self.leads_to(dsn).await?.unwrap_or_else(to_a_socket))
+    }
+
+    /// Whether the server is where we went. Behind a pooler, or an address that is translated on the way,
+    /// it is elsewhere. None: it was reached by a socket, which may be a pooler's.
+    pub(crate) async fn leads_to(&self, dsn: &Dsn) -> Result<Option<bool>> {
         let row = self.query_one(include_str!("sql/server_address.sql"), &[]).await?;
         let (address, port): (Option<std::net::IpAddr>, Option<i32>) = (row.get(0), row.get(1));
-        let (Some(address), Some(port)) = (address, port) else { return Ok(true) };
+        let (Some(address), Some(port)) = (address, port) else { return Ok(None) };
         let went = dsn.addresses().await.unwrap_or_default();
-        Ok(went.iter().any(|went| went.ip() == address && i32::from(went.port()) == port))
+        let met = |went: &SocketAddr| went.ip() == address && i32::from(went.port()) == port;
+        Ok(Some(went.iter().any(met)))
     }
 }

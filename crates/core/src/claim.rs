@@ -6,7 +6,7 @@ use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
 use crate::{
-    connect::{Db, Param},
+    connect::{DEADLINE, Db, Param},
     error::{Error, Result},
     operation::{Definition, Form, Limits},
 };
@@ -153,7 +153,8 @@ pub async fn claim(
     batches: &Batches,
     regions: &Regions,
 ) -> Result<Vec<Claimed>> {
-    let rows = db.query(STATEMENT, &who.params(batches, regions)).await?;
+    let params = who.params(batches, regions);
+    let rows = db.within(DEADLINE, db.repeat(STATEMENT, &params)).await?;
     Ok(in_order(rows.iter()))
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     claim::{Fence, Payload},
-    connect::{Db, Param},
+    connect::{DEADLINE, Db, Param},
     error::Result,
     state::State,
 };
@@ -117,7 +117,7 @@ pub async fn complete(
     after: Option<DateTime<Utc>>,
 ) -> Result<Vec<Recorded>> {
     let values = Values::of(ends, after);
-    let rows = db.query(STATEMENT, &values.params()).await?;
+    let rows = db.within(DEADLINE, db.repeat(STATEMENT, &values.params())).await?;
     became(db, ends, &Answers::read(&rows, STATE)).await
 }
 

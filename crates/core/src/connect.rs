@@ -1,8 +1,9 @@
 //! Connecting to Postgres: which one, with which deadline, and what is heard from it.
 //!
 //! Every statement is sent unnamed (`query_typed`), so that it is correct behind a pooler in
-//! transaction mode, and under a deadline on our side: a connection that missed one is closed,
-//! since nobody knows what it would answer next.
+//! transaction mode; the few that are asked all the time are prepared where the line leads to the
+//! server itself ([`crate::plans`]). Each is under a deadline on our side: a connection that missed one
+//! is closed, since nobody knows what it would answer next.
 
 use std::{future::poll_fn, time::Duration};
 
@@ -13,7 +14,10 @@ use tokio_postgres::{
 };
 
 pub use crate::dsn::Dsn;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    plans::Plans,
+};
 
 /// The longest that a statement of the queue itself may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -29,6 +33,7 @@ pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 pub struct Db {
     client: Client,
     driver: tokio::task::JoinHandle<()>,
+    pub(crate) plans: Plans,
 }
 
 impl Db {
@@ -59,7 +64,7 @@ impl Db {
                 }
             }
         });
-        Ok((Db { client, driver }, receiver))
+        Ok((Db { client, driver, plans: Plans::default() }, receiver))
     }
 
     /// Rows of a statement.

@@ -31,6 +31,7 @@ pub mod nearest;
 pub mod operation;
 pub mod operation_schema;
 pub mod partition;
+mod plans;
 pub mod pool;
 pub mod prepare;
 pub mod prepared;

@@ -49,7 +49,7 @@ pub async fn turn(db: &Db, turn: Turn<'_>) -> Result<Turned> {
 /// Ends and a claim are one statement, which the server plans, commits and answers once.
 async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 12]) -> Said {
     let params = [values.params().as_slice(), claiming].concat();
-    let rows = db.client().query_typed(include_str!("sql/turn.sql"), &params).await?;
+    let rows = db.repeat(include_str!("sql/turn.sql"), &params).await?;
     let claims = rows.iter().filter(|row| row.get::<_, Option<&str>>(STATE).is_none());
     Ok((Answers::read(&rows, STATE), in_order(claims)))
 }
@@ -66,23 +66,28 @@ async fn one_by_one(
 ) -> Said {
     let client = db.client();
     let (writing, completing) = (lines.params(), values.params());
+    db.make_ready(report::APPEND_LOG, &writing).await?;
+    db.make_ready(complete::STATEMENT, &completing).await?;
+    if let Some(params) = claiming {
+        db.make_ready(claim::STATEMENT, params).await?;
+    }
     let (began, written, ended, next, committed) = tokio::join!(
         client.batch_execute("begin"),
         async {
             if lines.is_empty() {
                 return Ok(Vec::new());
             }
-            client.query_typed(report::APPEND_LOG, &writing).await
+            db.send(report::APPEND_LOG, &writing).await
         },
         async {
             if values.is_empty() {
                 return Ok(Vec::new());
             }
-            client.query_typed(complete::STATEMENT, &completing).await
+            db.send(complete::STATEMENT, &completing).await
         },
         async {
             let Some(params) = claiming else { return Ok(Vec::new()) };
-            client.query_typed(claim::STATEMENT, params).await
+            db.send(claim::STATEMENT, params).await
         },
         client.batch_execute("commit"),
     );

@@ -1,6 +1,7 @@
 //! The processes below a process, by parentage, and those that carry a tree's mark.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
 use crate::found::Found;
@@ -40,13 +41,27 @@ pub(crate) fn children_of(pid: i32) -> Vec<i32> {
         .collect()
 }
 
-/// The children of this process that were started by its main thread, and all that it adopted.
+/// The children of this process that were started by its main thread, and all that it adopted. Asked
+/// after every task: the file is kept open.
 pub(crate) fn own_children() -> Vec<i32> {
+    static LIST: OnceLock<Option<File>> = OnceLock::new();
     let own = std::process::id();
-    if kernel_lists_children() {
-        read_children(&format!("/proc/{own}/task/{own}"))
-    } else {
-        children_by_search(own as i32)
+    let list = LIST.get_or_init(|| File::open(format!("/proc/{own}/task/{own}/children")).ok());
+    match list {
+        Some(list) => parse_children(&read_again(list)),
+        None => children_by_search(own as i32),
+    }
+}
+
+/// What a file of the kernel says now.
+fn read_again(file: &File) -> String {
+    let mut text = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        match file.read_at(&mut chunk, text.len() as u64) {
+            Ok(read) if read > 0 => text.extend_from_slice(&chunk[..read]),
+            _ => return String::from_utf8_lossy(&text).into_owned(),
+        }
     }
 }
 
@@ -55,7 +70,10 @@ fn name(entry: &fs::DirEntry) -> String {
 }
 
 fn read_children(thread: &str) -> Vec<i32> {
-    let text = fs::read_to_string(format!("{thread}/children")).unwrap_or_default();
+    parse_children(&fs::read_to_string(format!("{thread}/children")).unwrap_or_default())
+}
+
+fn parse_children(text: &str) -> Vec<i32> {
     text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 

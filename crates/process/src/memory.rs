@@ -47,14 +47,19 @@ impl Memory {
         Memory::by(Meter::Sampled)
     }
 
+    /// Asked before every task: what is set already is not set again.
     pub(crate) fn set_limit(&mut self, limit: Option<u64>) -> io::Result<()> {
-        match &self.meter {
-            Meter::V2(folder, _) => limit_v2(folder, limit)?,
-            Meter::V1(folder) => limit_v1(folder, limit)?,
-            Meter::Sampled => {}
+        if limit != self.limit {
+            match &self.meter {
+                Meter::V2(folder, _) => limit_v2(folder, limit)?,
+                Meter::V1(folder) => limit_v1(folder, limit)?,
+                Meter::Sampled => {}
+            }
+            self.limit = limit;
         }
-        self.limit = limit;
-        self.kills_before = self.kills();
+        if limit.is_some() {
+            self.kills_before = self.kills();
+        }
         Ok(())
     }
 

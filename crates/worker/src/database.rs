@@ -37,7 +37,11 @@ impl Database {
         }
         match &mut self.db {
             Some(db) => Ok(db),
-            empty => Ok(empty.insert(Db::connect(&self.dsn, &self.who).await?)),
+            empty => {
+                let mut db = Db::connect(&self.dsn, &self.who).await?;
+                db.keep_plans(&self.dsn).await?;
+                Ok(empty.insert(db))
+            }
         }
     }
 

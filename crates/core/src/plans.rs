@@ -1,0 +1,107 @@
+//! Plans that a connection keeps: statements that are asked all the time are prepared where the line
+//! leads to the server itself. Behind a pooler a prepared statement may be somebody else's.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use tokio_postgres::{
+    Row, Statement,
+    error::SqlState,
+    types::{ToSql, Type},
+};
+
+use crate::{
+    connect::{Db, Dsn, Param},
+    error::Result,
+};
+
+/// The statements that were prepared, by their text; none: none is to be.
+#[derive(Default)]
+pub(crate) struct Plans(Option<Mutex<HashMap<&'static str, Statement>>>);
+
+impl std::fmt::Debug for Plans {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Plans").field(&self.0.is_some()).finish()
+    }
+}
+
+impl Db {
+    /// Keeps the plans of what is asked again and again, if the line to `dsn` leads to the server
+    /// itself for certain.
+    pub async fn keep_plans(&mut self, dsn: &Dsn) -> Result<()> {
+        self.plans.0 = self.leads_to(dsn).await?.unwrap_or(false).then(Mutex::default);
+        Ok(())
+    }
+
+    /// Rows of a statement that is asked again and again.
+    pub(crate) async fn repeat(
+        &self,
+        sql: &'static str,
+        params: &[Param<'_>],
+    ) -> std::result::Result<Vec<Row>, tokio_postgres::Error> {
+        self.make_ready(sql, params).await?;
+        match self.send(sql, params).await {
+            // Nothing of it was done.
+            Err(error) if is_outdated(&error) => self.client().query_typed(sql, params).await,
+            answer => answer,
+        }
+    }
+
+    /// The same of one that [`Db::make_ready`] was called for: it is on its way from the first poll, so that
+    /// others may follow it without waiting.
+    pub(crate) async fn send(
+        &self,
+        sql: &'static str,
+        params: &[Param<'_>],
+    ) -> std::result::Result<Vec<Row>, tokio_postgres::Error> {
+        let Some(statement) = self.plans.find(sql) else {
+            return self.client().query_typed(sql, params).await;
+        };
+        let values: Vec<&(dyn ToSql + Sync)> = params.iter().map(|(value, _)| *value).collect();
+        let answer = self.client().query(&statement, &values).await;
+        if answer.as_ref().is_err_and(is_outdated) {
+            self.plans.forget(sql);
+        }
+        answer
+    }
+
+    /// Prepares it, where that was not done yet and may be done.
+    pub(crate) async fn make_ready(
+        &self,
+        sql: &'static str,
+        params: &[Param<'_>],
+    ) -> std::result::Result<(), tokio_postgres::Error> {
+        if self.plans.0.is_some() && self.plans.find(sql).is_none() {
+            let types: Vec<Type> = params.iter().map(|(_, kind)| kind.clone()).collect();
+            self.plans.remember(sql, self.client().prepare_typed(sql, &types).await?);
+        }
+        Ok(())
+    }
+}
+
+impl Plans {
+    fn find(&self, sql: &str) -> Option<Statement> {
+        let kept = self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(sql).cloned()
+    }
+
+    fn remember(&self, sql: &'static str, statement: Statement) {
+        if let Some(kept) = &self.0 {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).insert(sql, statement);
+        }
+    }
+
+    fn forget(&self, sql: &str) {
+        if let Some(kept) = &self.0 {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).remove(sql);
+        }
+    }
+}
+
+/// The schema has changed beneath it, or the server does not know it any more.
+fn is_outdated(error: &tokio_postgres::Error) -> bool {
+    let outdated = [SqlState::FEATURE_NOT_SUPPORTED, SqlState::INVALID_SQL_STATEMENT_NAME];
+    error.code().is_some_and(|code| outdated.contains(code))
+}
