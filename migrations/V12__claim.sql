@@ -16,6 +16,9 @@
 -- not name, everything. They are hints: who finds nothing, and now and then who finds something,
 -- looks without them.
 --
+-- Where there are no hints, the fronts are looked for by a plan that has no place for them: to make it ready
+-- to run is most of what it costs.
+--
 -- One token serves all that a claim takes: it tells claims apart. What was taken is given in no order; its
 -- place in the queue is given with it.
 
@@ -52,32 +55,7 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_seqscan = off set enable_bitmapscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-    fronts cursor for
-        select lane.id as lane, o.id as operation, o.version, p.id as placement, p.revision, first.priority, first.position,
-               coalesce(most[array_position(short, o.id)], 1) as most
-          from rework.lane
-          join rework.placement p on p.operation = lane.operation and p.host = claim.host
-          join rework.operation o on o.id = lane.operation
-         cross join lateral (
-            select t.priority, t.position
-              from (select g.low, g.high, g.floor from unnest(lanes, lows, highs, floors) as g (lane, low, high, floor)
-                     where g.lane = lane.id
-                    union all
-                    select -32768, 32767, 0 where lane.id <> all (lanes)) as region
-             cross join lateral (
-                select t.priority, t.position
-                  from rework.task t
-                 where t.lane = lane.id and t.state = 'queued'
-                   and t.priority between region.low and region.high and t.position >= region.floor
-                 order by t.priority desc, t.position
-                 limit 1) as t
-             limit 1) as first
-         where lane.domain = claim.domain
-           and (lane.host is null or lane.host = claim.host)
-           and lane.capabilities <@ claim.capabilities
-           and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
-           and exists (select from rework.worker w where w.id = claim.worker and w.finished_at is null)
-         order by first.priority desc, first.position;
+    fronts refcursor;
     front  record;
     ready  boolean;
     next   record;
@@ -89,7 +67,53 @@ declare
 begin
   -- Where all that is most urgent is somebody else's, the rest is looked at as well.
   for urgent in 0..1 loop
-    open fronts;
+    if lanes = '{}' then
+        open fronts for
+            select lane.id as lane, o.id as operation, o.version, p.id as placement, p.revision, first.priority, first.position,
+                   coalesce(most[array_position(short, o.id)], 1) as most
+              from rework.lane
+              join rework.placement p on p.operation = lane.operation and p.host = claim.host
+              join rework.operation o on o.id = lane.operation
+             cross join lateral (
+                select t.priority, t.position
+                  from rework.task t
+                 where t.lane = lane.id and t.state = 'queued'
+                 order by t.priority desc, t.position
+                 limit 1) as first
+             where lane.domain = claim.domain
+               and (lane.host is null or lane.host = claim.host)
+               and lane.capabilities <@ claim.capabilities
+               and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
+               and exists (select from rework.worker w where w.id = claim.worker and w.finished_at is null)
+             order by first.priority desc, first.position;
+    else
+        open fronts for
+            select lane.id as lane, o.id as operation, o.version, p.id as placement, p.revision, first.priority, first.position,
+                   coalesce(most[array_position(short, o.id)], 1) as most
+              from rework.lane
+              join rework.placement p on p.operation = lane.operation and p.host = claim.host
+              join rework.operation o on o.id = lane.operation
+             cross join lateral (
+                select t.priority, t.position
+                  from (select g.low, g.high, g.floor from unnest(lanes, lows, highs, floors) as g (lane, low, high, floor)
+                         where g.lane = lane.id
+                        union all
+                        select -32768, 32767, 0 where lane.id <> all (lanes)) as region
+                 cross join lateral (
+                    select t.priority, t.position
+                      from rework.task t
+                     where t.lane = lane.id and t.state = 'queued'
+                       and t.priority between region.low and region.high and t.position >= region.floor
+                     order by t.priority desc, t.position
+                     limit 1) as t
+                 limit 1) as first
+             where lane.domain = claim.domain
+               and (lane.host is null or lane.host = claim.host)
+               and lane.capabilities <@ claim.capabilities
+               and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
+               and exists (select from rework.worker w where w.id = claim.worker and w.finished_at is null)
+             order by first.priority desc, first.position;
+    end if;
     fetch fronts into front;
     ready := front.lane is not null;
     while front.lane is not null loop

@@ -17,7 +17,7 @@ use crate::{
 const TARGET: f64 = 0.6;
 
 /// What `rework monitor` takes, if it is not told.
-const BATCH: usize = 500;
+const BATCH: usize = 1000;
 
 const PATIENCE: Duration = Duration::from_secs(600);
 

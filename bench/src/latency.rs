@@ -12,8 +12,8 @@ use crate::{
     spread::{Spread, verdict},
 };
 
-/// The median, in milliseconds.
-const TARGET_MS: f64 = 3.0;
+/// The median, and what one in a hundred may take, in milliseconds.
+const TARGETS_MS: (f64, f64) = (1.2, 3.0);
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -72,7 +72,9 @@ async fn report(
     let values = Spread::new(values);
     let (p50, p95, p99) = (values.median(), values.quantile(0.95), values.quantile(0.99));
     println!("  {what}, {times} times: p50 {p50:.2}, p95 {p95:.2}, p99 {p99:.2}");
-    println!("    target p50 ≤ {TARGET_MS} ms: {}", verdict(p50 <= TARGET_MS));
+    let (median, worst) = TARGETS_MS;
+    println!("    target p50 ≤ {median} ms: {}", verdict(p50 <= median));
+    println!("    target p99 ≤ {worst} ms: {}", verdict(p99 <= worst));
     Ok(())
 }
 

@@ -25,7 +25,8 @@ const DROP_PATIENCE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Group {
     path: PathBuf,
-    /// `cgroup.procs`, kept open: it is read after every task.
+    /// The folder and its `cgroup.procs`, kept open: both are looked at after every task.
+    folder: File,
     procs: File,
 }
 
@@ -40,8 +41,9 @@ impl Group {
             }
             other => other?,
         }
-        match File::options().read(true).write(true).open(path.join("cgroup.procs")) {
-            Ok(procs) => Ok(Group { path, procs }),
+        let procs = File::options().read(true).write(true).open(path.join("cgroup.procs"));
+        match procs.and_then(|procs| Ok((File::open(&path)?, procs))) {
+            Ok((folder, procs)) => Ok(Group { path, folder, procs }),
             Err(error) => {
                 drop(fs::remove_dir(&path));
                 Err(error)
@@ -116,7 +118,7 @@ impl Group {
 
     /// A look at the number of links spares the reading of a folder that has none.
     fn subfolders(&self) -> Vec<PathBuf> {
-        match fs::metadata(&self.path) {
+        match self.folder.metadata() {
             Ok(found) if found.nlink() > 2 => subfolders(&self.path),
             _ => Vec::new(),
         }

@@ -1,5 +1,4 @@
-//! The runs that a worker handed over, between the thread that reads them and the one that runs
-//! them. What was sent ahead can be taken back as long as it has not begun.
+//! The runs that a worker handed over, between who reads them and who runs them. What was sent ahead can be taken back as long as it has not begun.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,6 +17,18 @@ pub(crate) struct Inbox {
 struct Queue {
     waiting: VecDeque<Task>,
     leaving: bool,
+    filled_elsewhere: bool,
+}
+
+/// What there is to do.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// This run.
+    Run(Task),
+    /// Nothing any more.
+    Leave,
+    /// Nothing yet.
+    Nothing,
 }
 
 /// Where an abort met its run.
@@ -42,20 +53,32 @@ impl Inbox {
         self.changed.notify_one();
     }
 
-    /// The next run, which is then the one in hand; none when no more will come.
-    pub(crate) fn next(&self) -> Option<Task> {
+    /// The next run, which is then the one in hand.
+    pub(crate) fn next(&self) -> Next {
         let mut queue = self.lock();
-        loop {
-            if let Some(task) = queue.waiting.pop_front() {
+        match queue.waiting.pop_front() {
+            Some(task) => {
                 // Under the lock, so that an abort finds the run either here or there.
                 current::enter(&task);
-                return Some(task);
+                Next::Run(task)
             }
-            if queue.leaving {
-                return None;
-            }
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            None if queue.leaving => Next::Leave,
+            None => Next::Nothing,
         }
+    }
+
+    /// Another thread fills the queue from now on, or does no longer.
+    pub(crate) fn is_filled_elsewhere(&self, elsewhere: bool) {
+        self.lock().filled_elsewhere = elsewhere;
+        self.changed.notify_one();
+    }
+
+    /// Until there is something to do, or nobody else fills the queue.
+    pub(crate) fn wait(&self) {
+        let idle = |queue: &mut Queue| {
+            queue.waiting.is_empty() && !queue.leaving && queue.filled_elsewhere
+        };
+        drop(self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Takes a run back, and tells it before the one behind it can begin; false if it has begun.

@@ -44,8 +44,10 @@ mod guide {}
 
 mod abort;
 mod client;
+mod clock;
 mod current;
 mod direct;
+mod ears;
 mod error;
 mod execution;
 mod inbox;
@@ -66,6 +68,7 @@ mod schedule;
 mod serve;
 mod streams;
 mod task;
+mod watch;
 
 pub use rework_core::state::State;
 pub use rework_macros::operation;

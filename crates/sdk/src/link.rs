@@ -5,17 +5,19 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rework_core::frame::{FrameError, encode};
 use rework_core::protocol::FromRunner;
 
 use crate::leave::{self, Leave};
+use crate::watch::Watch;
 
 /// Sends to the worker.
 #[derive(Debug)]
 pub(crate) struct Link {
     socket: Mutex<UnixStream>,
+    watch: Arc<Watch>,
 }
 
 /// Whether the last frame of a run was sent. Read and written by [`Link`], under its lock.
@@ -23,8 +25,13 @@ pub(crate) struct Link {
 pub(crate) struct Over(AtomicBool);
 
 impl Link {
-    pub(crate) fn new(socket: UnixStream) -> Link {
-        Link { socket: Mutex::new(socket) }
+    pub(crate) fn new(socket: UnixStream, watch: Arc<Watch>) -> Link {
+        Link { socket: Mutex::new(socket), watch }
+    }
+
+    /// The run in hand waits for an answer: somebody is to listen.
+    pub(crate) fn await_answer(&self) {
+        self.watch.call();
     }
 
     /// Sends a frame that is of no run, or says that one will not begin.

@@ -1,10 +1,11 @@
-//! The thread that reads what the worker says: it is never busy with an operation, so that an abort
-//! and the end of the worker are always heard.
+//! What the worker says, and what becomes of it.
 
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use nix::sys::socket::{MsgFlags, recv};
 use rework_core::frame::{Decoder, Frame, FrameError};
 use rework_core::protocol::{FromRunner, RunRequest, ToRunner, VERSION};
 
@@ -17,39 +18,58 @@ use crate::{current, say};
 /// How much is read at once; small frames come many at a time.
 const READ_BYTES: usize = 64 << 10;
 
-/// What the thread needs.
+/// The receiving half of a runner's socket.
 #[derive(Debug)]
 pub(crate) struct Reader {
+    socket: UnixStream,
+    decoder: Decoder,
+    bytes: Vec<u8>,
     inbox: Arc<Inbox>,
     link: Arc<Link>,
     state: Arc<State>,
 }
 
 impl Reader {
-    pub(crate) fn new(inbox: Arc<Inbox>, link: Arc<Link>, state: Arc<State>) -> Reader {
-        Reader { inbox, link, state }
+    pub(crate) fn new(
+        socket: UnixStream,
+        inbox: Arc<Inbox>,
+        link: Arc<Link>,
+        state: Arc<State>,
+    ) -> Reader {
+        let (decoder, bytes) = (Decoder::default(), vec![0; READ_BYTES]);
+        Reader { socket, decoder, bytes, inbox, link, state }
     }
 
-    /// Reads to the end of the socket, which is the end of the process.
-    pub(crate) fn read(&self, mut socket: UnixStream) -> ! {
-        let mut decoder = Decoder::default();
-        let mut bytes = vec![0; READ_BYTES];
-        loop {
-            match socket.read(&mut bytes) {
-                Ok(0) => leave::now(Leave::WorkerGone),
-                Ok(read) => decoder.push(&bytes[..read]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => leave::now(Leave::WorkerGone),
-            }
-            if let Err(error) = self.take_frames(&mut decoder) {
-                say::error(&format!("the worker sent {error}"));
-                leave::now(Leave::NotOurs);
-            }
+    /// Waits until the worker says something.
+    pub(crate) fn hear(&mut self) {
+        let read = self.socket.read(&mut self.bytes);
+        self.take_bytes(read);
+    }
+
+    /// Takes what it has said by now.
+    pub(crate) fn glance(&mut self) {
+        let read = recv(self.socket.as_raw_fd(), &mut self.bytes, MsgFlags::MSG_DONTWAIT);
+        self.take_bytes(read.map_err(io::Error::from));
+    }
+
+    /// The end of the socket is the end of the process.
+    fn take_bytes(&mut self, read: io::Result<usize>) {
+        match read {
+            Ok(0) => leave::now(Leave::WorkerGone),
+            Ok(read) => self.decoder.push(&self.bytes[..read]),
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted | ErrorKind::WouldBlock => return,
+                _ => leave::now(Leave::WorkerGone),
+            },
+        }
+        if let Err(error) = self.take_frames() {
+            say::error(&format!("the worker sent {error}"));
+            leave::now(Leave::NotOurs);
         }
     }
 
-    fn take_frames(&self, decoder: &mut Decoder) -> Result<(), FrameError> {
-        while let Some(frame) = decoder.next_frame()? {
+    fn take_frames(&mut self) -> Result<(), FrameError> {
+        while let Some(frame) = self.decoder.next_frame()? {
             self.take(frame)?;
         }
         Ok(())

@@ -97,6 +97,7 @@ impl<'a> IntoFuture for Schedule<'a> {
                 task.requests().answer(number, Err(String::new()));
                 return Err(error);
             }
+            task.await_answer();
             answer.await.unwrap_or_else(|_| Err("the run ended".into())).map_err(failed)
         })
     }

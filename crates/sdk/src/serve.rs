@@ -9,6 +9,8 @@ use rework_core::frame::{FrameError, encode};
 use rework_core::operation::Form;
 use rework_core::protocol::{Done, Failure, FromRunner, Span, VERSION};
 
+use crate::clock::now_us;
+use crate::ears::Ears;
 use crate::execution::Executor;
 use crate::inbox::Inbox;
 use crate::inherited::Inherited;
@@ -19,6 +21,7 @@ use crate::output::Outcome;
 use crate::page::Page;
 use crate::reader::Reader;
 use crate::task::State;
+use crate::watch::Watch;
 use crate::{Error, Task, current, say, streams};
 
 /// Who we are, in `hello`.
@@ -41,24 +44,29 @@ pub(crate) fn serve(
     executor: &Executor,
     state: Arc<State>,
 ) -> Result<ExitCode, ServeError> {
-    let link = Arc::new(Link::new(inherited.socket.try_clone()?));
+    let watch = Arc::new(Watch::new()?);
+    let link = Arc::new(Link::new(inherited.socket.try_clone()?, watch.clone()));
     let operations = executor.operations().iter().map(Operation::definition).collect();
     let hello =
         FromRunner::Hello { version: VERSION, sdk: SDK.to_owned(), operations, ahead: true };
     link.send(&hello)?;
     let page = inherited.page.as_ref().map(Page::of).transpose()?;
     let inbox = Arc::new(Inbox::default());
-    let reader = Reader::new(inbox.clone(), link.clone(), state);
-    thread::Builder::new()
-        .name("rework-reader".to_owned())
-        .spawn(move || reader.read(inherited.socket))?;
-    while let Some(task) = inbox.next() {
+    let reader = Reader::new(inherited.socket, inbox.clone(), link.clone(), state);
+    let ears = Arc::new(Ears::new(reader, inbox.clone(), watch.clone()));
+    let second = ears.clone();
+    thread::Builder::new().name("rework-watch".to_owned()).spawn(move || second.stand_by())?;
+    let mut now = now_us();
+    while let Some(task) = ears.next(now) {
         note_begun(page.as_ref(), &task);
         let began_us = now_us();
+        watch.begin(began_us);
         let outcome = executor.run(&task);
-        let span = Span { began_us, ended_us: now_us() };
+        now = now_us();
+        let span = Span { began_us, ended_us: now };
         task.requests().close();
         current::leave();
+        watch.end();
         if let Some(mark) = task.mark() {
             streams::part(mark);
             if streams::has_children() {
@@ -71,12 +79,6 @@ pub(crate) fn serve(
         task.send_last(&ending(&task, outcome, span));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// By the clock that all processes of a machine share.
-fn now_us() -> i64 {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
-    now.map_or(0, |now| now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000)
 }
 
 /// Whoever finds this process dead reads there whether the run had begun.

@@ -44,7 +44,7 @@ pub struct Args {
     maxmem: i64,
     /// Most tasks that a worker claims at once, of an operation whose runs have proved short; 1: a commit
     /// each
-    #[arg(long, value_name = "N", default_value_t = 500,
+    #[arg(long, value_name = "N", default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     batch: u32,
     /// The longest that a worker, or the code of an operation, may take to come up: `30s`, or a

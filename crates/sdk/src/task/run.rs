@@ -103,6 +103,13 @@ impl Task {
         &self.0.requests
     }
 
+    /// Somebody is to listen for what the worker answers.
+    pub(crate) fn await_answer(&self) {
+        if let Outlet::Worker(link) = &self.0.outlet {
+            link.await_answer();
+        }
+    }
+
     /// A worker is there to hear of it.
     pub(crate) fn has_worker(&self) -> bool {
         matches!(self.0.outlet, Outlet::Worker(_))

@@ -1,0 +1,74 @@
+//! Who listens to the worker. Between runs it is the thread that runs them, which waits for the next one
+//! that way; a second one as soon as a run takes long, so that an abort and the end of the worker are
+//! always heard.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use crate::Task;
+use crate::inbox::{Inbox, Next};
+use crate::reader::Reader;
+use crate::watch::Watch;
+
+/// Where runs follow one another, the worker is listened to between them so often: it may want some
+/// back.
+const GLANCE_US: i64 = 1_000;
+
+/// What both threads listen with.
+#[derive(Debug)]
+pub(crate) struct Ears {
+    /// Held by who listens.
+    reader: Mutex<Reader>,
+    inbox: Arc<Inbox>,
+    watch: Arc<Watch>,
+    glanced_us: AtomicI64,
+}
+
+impl Ears {
+    pub(crate) fn new(reader: Reader, inbox: Arc<Inbox>, watch: Arc<Watch>) -> Ears {
+        Ears { reader: Mutex::new(reader), inbox, watch, glanced_us: AtomicI64::new(0) }
+    }
+
+    /// The next run, which is then the one in hand; none when no more will come.
+    pub(crate) fn next(&self, now_us: i64) -> Option<Task> {
+        if now_us - self.glanced_us.load(Ordering::Relaxed) >= GLANCE_US {
+            self.glanced_us.store(now_us, Ordering::Relaxed);
+            if let Some(mut reader) = self.free() {
+                reader.glance();
+            }
+        }
+        loop {
+            match self.inbox.next() {
+                Next::Run(task) => return Some(task),
+                Next::Leave => return None,
+                Next::Nothing => {}
+            }
+            match self.free() {
+                Some(mut reader) => reader.hear(),
+                None => self.inbox.wait(),
+            }
+        }
+    }
+
+    /// The second thread: listens while it is needed, and sleeps.
+    pub(crate) fn stand_by(&self) -> ! {
+        loop {
+            self.watch.wait();
+            let Some(mut reader) = self.free() else { continue };
+            self.inbox.is_filled_elsewhere(true);
+            while self.watch.is_needed() {
+                reader.hear();
+            }
+            drop(reader);
+            self.inbox.is_filled_elsewhere(false);
+        }
+    }
+
+    fn free(&self) -> Option<MutexGuard<'_, Reader>> {
+        match self.reader.try_lock() {
+            Ok(reader) => Some(reader),
+            Err(TryLockError::Poisoned(poisoned)) => Some(PoisonError::into_inner(poisoned)),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
