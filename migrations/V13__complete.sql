@@ -1,7 +1,7 @@
 -- complete: what happened to runs decides what becomes of their tasks. The one way a run ends.
 --
 -- Each array has an element for each run; all of one place belong together. One that would hold nothing
--- but nulls may be empty.
+-- but nulls may be empty; of tokens, outcomes and revisions one element may stand for all.
 --   tasks, runs, tokens      the fence
 --   outcomes                 done | failed | refused | lost | aborted | drained | unbegun
 --   reasons, errors          the cause in words; {kind, message, traceback} as JSON
@@ -52,6 +52,9 @@ declare
     now     timestamptz := clock;
     first   timestamptz;
     longest bigint := began_us[1];
+    token_of_all    uuid := case when cardinality(tokens) = 1 then tokens[1] end;
+    outcome_of_all  text := case when cardinality(outcomes) = 1 then outcomes[1] end;
+    revision_of_all text := case when cardinality(revisions) = 1 then revisions[1] end;
     done    bigint[];
     last    timestamptz;
     domain  text;
@@ -97,11 +100,11 @@ begin
                finished_at = greatest(now - g.ended * interval '1 microsecond', t.started_at),
                output = case when g.output is null and g.bytes is null then t.output else g.output::json end,
                output_bytes = case when g.output is null and g.bytes is null then t.output_bytes else g.bytes end,
-               revision = coalesce(g.revision, t.revision)
+               revision = coalesce(g.revision, revision_of_all, t.revision)
           from unnest(tasks, runs, tokens, outcomes, outputs, outputs_bytes, began_us, ended_us, peaks, revisions)
                as g (task, run, token, outcome, output, bytes, began, ended, peak, revision)
-         where t.id = g.task and t.run = g.run and t.token = g.token
-           and g.outcome = 'done' and t.state || '' = 'running'
+         where t.id = g.task and t.run = g.run and t.token = coalesce(g.token, token_of_all)
+           and coalesce(g.outcome, outcome_of_all) = 'done' and t.state || '' = 'running'
         returning t.id, t.started_at,
                   case when t.watched then pg_notify('rework_end', t.id::text)::text end
     )
@@ -118,12 +121,14 @@ begin
     for task, run, state, domain, started_at in
         with held as materialized (
             select t.id, t.state, t.attempt, t.losses, t.watched, t.reason as asked,
-                   o.domain, o.attempts, o.retry_lost, g.*,
+                   o.domain, o.attempts, o.retry_lost, g.words, g.error, g.output, g.bytes, g.began, g.ended, g.peak, g.retry,
+                   coalesce(g.outcome, outcome_of_all) as outcome,
+                   coalesce(g.revision, revision_of_all) as revision,
                    coalesce(t.started_at, now - g.began * interval '1 microsecond') as started_at
               from unnest(tasks, runs, tokens, outcomes, reasons, errors, outputs, outputs_bytes,
                           began_us, ended_us, peaks, retries_ms, revisions)
                    as g (task, run, token, outcome, words, error, output, bytes, began, ended, peak, retry, revision)
-              join rework.task t on t.id = g.task and t.run = g.run and t.token = g.token
+              join rework.task t on t.id = g.task and t.run = g.run and t.token = coalesce(g.token, token_of_all)
               join rework.operation o on o.id = t.operation
              where t.state || '' in ('running', 'aborting')
              order by t.id

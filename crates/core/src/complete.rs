@@ -200,7 +200,7 @@ impl<'a> Values<'a> {
         for end in sorted {
             values.push(end, now);
         }
-        values.leave_out_nulls();
+        values.leave_out();
         values
     }
 
@@ -208,19 +208,27 @@ impl<'a> Values<'a> {
         self.tasks.is_empty()
     }
 
-    /// Of most batches most of it is null, and need not travel.
-    fn leave_out_nulls(&mut self) {
-        fn leave_out<T>(values: &mut Vec<Option<T>>) {
+    /// Of most batches most of it is null, or the same for all, and need not travel.
+    fn leave_out(&mut self) {
+        fn nulls<T>(values: &mut Vec<Option<T>>) {
             if values.iter().all(Option::is_none) {
                 values.clear();
             }
         }
-        leave_out(&mut self.reasons);
-        leave_out(&mut self.errors);
-        leave_out(&mut self.json);
-        leave_out(&mut self.bytes);
-        leave_out(&mut self.peaks);
-        leave_out(&mut self.retries);
+        fn repeated<T: PartialEq>(values: &mut Vec<T>) {
+            if values.windows(2).all(|two| two[0] == two[1]) {
+                values.truncate(1);
+            }
+        }
+        nulls(&mut self.reasons);
+        nulls(&mut self.errors);
+        nulls(&mut self.json);
+        nulls(&mut self.bytes);
+        nulls(&mut self.peaks);
+        nulls(&mut self.retries);
+        repeated(&mut self.tokens);
+        repeated(&mut self.outcomes);
+        repeated(&mut self.revisions);
     }
 
     fn push(&mut self, end: &'a Completion, now: Instant) {
