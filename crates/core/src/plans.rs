@@ -1,9 +1,10 @@
 //! Plans that a connection keeps: statements that are asked all the time are prepared where the line
-//! leads to the server itself. Behind a pooler a prepared statement may be somebody else's.
+//! leads to the server itself. Behind a pooler a prepared statement may be somebody else's, which no two of
+//! ours could be mistaken for: each has a number of parameters of its own.
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use tokio_postgres::{
@@ -19,11 +20,11 @@ use crate::{
 
 /// The statements that were prepared, by their text; none: none is to be.
 #[derive(Default)]
-pub(crate) struct Plans(Option<Mutex<HashMap<&'static str, Statement>>>);
+pub(crate) struct Plans(Mutex<Option<HashMap<&'static str, Statement>>>);
 
 impl std::fmt::Debug for Plans {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Plans").field(&self.0.is_some()).finish()
+        f.debug_tuple("Plans").field(&self.are_kept()).finish()
     }
 }
 
@@ -31,7 +32,8 @@ impl Db {
     /// Keeps the plans of what is asked again and again, if the line to `dsn` leads to the server
     /// itself for certain.
     pub async fn keep_plans(&mut self, dsn: &Dsn) -> Result<()> {
-        self.plans.0 = self.leads_to(dsn).await?.unwrap_or(false).then(Mutex::default);
+        let kept = self.leads_to(dsn).await?.unwrap_or(false).then(HashMap::new);
+        self.plans = Plans(Mutex::new(kept));
         Ok(())
     }
 
@@ -62,7 +64,7 @@ impl Db {
         let values: Vec<&(dyn ToSql + Sync)> = params.iter().map(|(value, _)| *value).collect();
         let answer = self.client().query(&statement, &values).await;
         if answer.as_ref().is_err_and(is_outdated) {
-            self.plans.forget(sql);
+            self.plans.give_up();
         }
         answer
     }
@@ -73,35 +75,51 @@ impl Db {
         sql: &'static str,
         params: &[Param<'_>],
     ) -> std::result::Result<(), tokio_postgres::Error> {
-        if self.plans.0.is_some() && self.plans.find(sql).is_none() {
-            let types: Vec<Type> = params.iter().map(|(_, kind)| kind.clone()).collect();
-            self.plans.remember(sql, self.client().prepare_typed(sql, &types).await?);
+        if !self.plans.are_kept() || self.plans.find(sql).is_some() {
+            return Ok(());
+        }
+        let types: Vec<Type> = params.iter().map(|(_, kind)| kind.clone()).collect();
+        match self.client().prepare_typed(sql, &types).await {
+            Ok(statement) => self.plans.remember(sql, statement),
+            Err(error) if is_outdated(&error) => self.plans.give_up(),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
 }
 
 impl Plans {
+    fn are_kept(&self) -> bool {
+        self.lock().is_some()
+    }
+
     fn find(&self, sql: &str) -> Option<Statement> {
-        let kept = self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(sql).cloned()
+        self.lock().as_ref()?.get(sql).cloned()
     }
 
     fn remember(&self, sql: &'static str, statement: Statement) {
-        if let Some(kept) = &self.0 {
-            kept.lock().unwrap_or_else(PoisonError::into_inner).insert(sql, statement);
+        if let Some(kept) = self.lock().as_mut() {
+            kept.insert(sql, statement);
         }
     }
 
-    fn forget(&self, sql: &str) {
-        if let Some(kept) = &self.0 {
-            kept.lock().unwrap_or_else(PoisonError::into_inner).remove(sql);
-        }
+    /// From now on nothing is prepared on this line.
+    fn give_up(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<HashMap<&'static str, Statement>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The schema has changed beneath it, or the server does not know it any more.
+/// The schema has changed beneath it, or the server has another one by that name, or none.
 fn is_outdated(error: &tokio_postgres::Error) -> bool {
-    let outdated = [SqlState::FEATURE_NOT_SUPPORTED, SqlState::INVALID_SQL_STATEMENT_NAME];
+    let outdated = [
+        SqlState::FEATURE_NOT_SUPPORTED,
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+        SqlState::DUPLICATE_PSTATEMENT,
+        SqlState::PROTOCOL_VIOLATION,
+    ];
     error.code().is_some_and(|code| outdated.contains(code))
 }

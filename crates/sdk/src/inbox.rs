@@ -43,14 +43,16 @@ pub(crate) enum Met {
 impl Inbox {
     /// Adds a run at the end.
     pub(crate) fn push(&self, task: Task) {
-        self.lock().waiting.push_back(task);
-        self.changed.notify_one();
+        let mut queue = self.lock();
+        queue.waiting.push_back(task);
+        self.tell(&queue);
     }
 
     /// No more will come.
     pub(crate) fn close(&self) {
-        self.lock().leaving = true;
-        self.changed.notify_one();
+        let mut queue = self.lock();
+        queue.leaving = true;
+        self.tell(&queue);
     }
 
     /// The next run, which is then the one in hand.
@@ -114,6 +116,13 @@ impl Inbox {
             Met::Running(listener)
         })
         .unwrap_or(Met::Nowhere)
+    }
+
+    /// Wakes who waits. Nobody does where the one thread does all: that is a call of the kernel less.
+    fn tell(&self, queue: &Queue) {
+        if queue.filled_elsewhere {
+            self.changed.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
