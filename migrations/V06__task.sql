@@ -68,6 +68,8 @@ create table rework.task (
 
 create index task_ready on rework.task (lane, priority desc, position) where state = 'queued';
 create index task_delayed on rework.task (delayed_until) where state = 'delayed';
+-- What was claimed once stands in `task_live` until nobody can see it any more: it is not for what is asked each second.
+create index task_aborting on rework.task (worker) where state = 'aborting';
 create index task_live on rework.task (worker) where state in ('running', 'aborting');
 create unique index task_unique on rework.task (operation, unique_key) where unique_key is not null;
 create unique index task_parent on rework.task (parent, parent_run, parent_number) where parent is not null;

@@ -44,8 +44,11 @@ hinted as materialized (
       from (select distinct lane.domain from promoted join rework.lane on lane.id = promoted.lane) as ready
 ),
 abort as (
-    select worker, id as task, run, state = 'aborting' as asked, reason from rework.task
-     where worker = any ($6) and state in ('running', 'aborting') and (state = 'aborting' or $16)
+    select worker, id as task, run, true as asked, reason from rework.task
+     where worker = any ($6) and state = 'aborting'
+    union all
+    select worker, id as task, run, false as asked, reason from rework.task
+     where $16 and worker = any ($6) and state in ('running', 'aborting') and state <> 'aborting'
 ),
 ending as (
     select id as worker, asked from rework.worker
