@@ -99,7 +99,7 @@ fn the_runs_of_a_host_that_is_lost_are_closed_by_another() {
     hosts.there.exit_code();
     let ended = hosts.place.ended_within(lost, noticed());
     // 1.1 leases after it was renewed last, which it was within the second before.
-    let soonest = lease() * 11 / 10 - Duration::from_secs(1);
+    let soonest = (lease() * 11 / 10).saturating_sub(Duration::from_secs(1));
     assert!(begun.elapsed() >= soonest, "not before its lease was over: {:?}", begun.elapsed());
     assert_eq!((ended.state, ended.reason()), (State::Lost, "host lost"));
     for runner in runners {
