@@ -1,6 +1,9 @@
-//! Plans that a connection keeps: statements that are asked all the time are prepared where the line
-//! leads to the server itself. Behind a pooler a prepared statement may be somebody else's, which no two of
-//! ours could be mistaken for: each has a number of parameters of its own.
+//! Plans that a connection keeps: what a worker asks all the time is prepared where the line leads to the
+//! server itself. Only calls of functions, whose own plans are safe on a table that grows: a prepared
+//! statement that reads a table may have been planned when it was empty.
+//!
+//! Behind a pooler a prepared statement may be somebody else's. Each of ours has a number of parameters of
+//! its own, so that the server refuses one that it takes for another.
 
 use std::{
     collections::HashMap,
@@ -44,9 +47,12 @@ impl Db {
         params: &[Param<'_>],
     ) -> std::result::Result<Vec<Row>, tokio_postgres::Error> {
         self.make_ready(sql, params).await?;
+        let kept = self.plans.find(sql).is_some();
         match self.send(sql, params).await {
-            // Nothing of it was done.
-            Err(error) if is_outdated(&error) => self.client().query_typed(sql, params).await,
+            // It was refused before it began.
+            Err(error) if kept && is_outdated(&error) && !self.is_closed() => {
+                self.client().query_typed(sql, params).await
+            }
             answer => answer,
         }
     }
@@ -99,6 +105,8 @@ impl Plans {
 
     fn remember(&self, sql: &'static str, statement: Statement) {
         if let Some(kept) = self.lock().as_mut() {
+            let alike = |other: &Statement| other.params().len() == statement.params().len();
+            debug_assert!(!kept.values().any(alike), "it could be taken for another one: {sql}");
             kept.insert(sql, statement);
         }
     }

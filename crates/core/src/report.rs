@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     claim::{Fence, Payload},
-    connect::{DEADLINE, Db, Param},
+    connect::{Db, Param},
     error::Result,
 };
 
@@ -67,8 +67,7 @@ async fn fenced(db: &Db, sql: &str, fence: Fence, more: &[Param<'_>]) -> Result<
 
 /// Appends lines to the logs of runs, in this order, all or none.
 pub async fn append_log(db: &Db, lines: &[(Fence, Line)]) -> Result<()> {
-    let lines = Lines::of(lines);
-    db.within(DEADLINE, db.repeat(APPEND_LOG, &lines.params())).await.map(drop)
+    db.query(APPEND_LOG, &Lines::of(lines).params()).await.map(drop)
 }
 
 /// The statement; its parameters are [`Lines::params`].

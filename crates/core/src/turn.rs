@@ -66,7 +66,6 @@ async fn one_by_one(
 ) -> Said {
     let client = db.client();
     let (writing, completing) = (lines.params(), values.params());
-    db.make_ready(report::APPEND_LOG, &writing).await?;
     db.make_ready(complete::STATEMENT, &completing).await?;
     if let Some(params) = claiming {
         db.make_ready(claim::STATEMENT, params).await?;
@@ -77,7 +76,7 @@ async fn one_by_one(
             if lines.is_empty() {
                 return Ok(Vec::new());
             }
-            db.send(report::APPEND_LOG, &writing).await
+            client.query_typed(report::APPEND_LOG, &writing).await
         },
         async {
             if values.is_empty() {
