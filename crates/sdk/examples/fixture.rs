@@ -192,6 +192,15 @@ fn leaves_a_thread(task: &Task) {
     });
 }
 
+/// Leaves a process behind, which ends with ours.
+#[operation]
+fn leaves_a_process() -> Result<(), Error> {
+    let mut command = std::process::Command::new("cat");
+    let child = command.stdin(std::process::Stdio::piped()).spawn();
+    std::mem::forget(child.map_err(|error| Error::new("spawn", error.to_string()))?);
+    Ok(())
+}
+
 #[operation(domain = "limits", timeout = "1d 1h", memory = "1.5 GiB", grace = "PT0.25S")]
 fn limits() {}
 

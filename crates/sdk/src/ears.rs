@@ -50,17 +50,26 @@ impl Ears {
         }
     }
 
+    /// Takes back all that wait, in their order: those too that are still on their way through the socket.
+    pub(crate) fn take_back(&self) -> Vec<(i64, i64)> {
+        // Without it the second thread is listening, and as far.
+        if let Some(mut reader) = self.free() {
+            while reader.glance() {}
+        }
+        self.inbox.take_back()
+    }
+
     /// The second thread: listens while it is needed, and sleeps.
     pub(crate) fn stand_by(&self) -> ! {
         loop {
             self.watch.wait();
             let Some(mut reader) = self.free() else { continue };
-            self.inbox.is_filled_elsewhere(true);
+            self.inbox.fill_elsewhere(true);
             while self.watch.is_needed() {
                 reader.hear();
             }
             drop(reader);
-            self.inbox.is_filled_elsewhere(false);
+            self.inbox.fill_elsewhere(false);
         }
     }
 

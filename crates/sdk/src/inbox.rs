@@ -1,4 +1,5 @@
-//! The runs that a worker handed over, between who reads them and who runs them. What was sent ahead can be taken back as long as it has not begun.
+//! The runs that a worker handed over, between who reads them and who runs them. What was sent ahead can
+//! be taken back as long as it has not begun.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -70,7 +71,7 @@ impl Inbox {
     }
 
     /// Another thread fills the queue from now on, or does no longer.
-    pub(crate) fn is_filled_elsewhere(&self, elsewhere: bool) {
+    pub(crate) fn fill_elsewhere(&self, elsewhere: bool) {
         self.lock().filled_elsewhere = elsewhere;
         self.changed.notify_one();
     }

@@ -46,10 +46,12 @@ impl Reader {
         self.take_bytes(read);
     }
 
-    /// Takes what it has said by now.
-    pub(crate) fn glance(&mut self) {
+    /// Takes what it has said by now, as far as one look brings it; false: nothing.
+    pub(crate) fn glance(&mut self) -> bool {
         let read = recv(self.socket.as_raw_fd(), &mut self.bytes, MsgFlags::MSG_DONTWAIT);
+        let any = read.is_ok();
         self.take_bytes(read.map_err(io::Error::from));
+        any
     }
 
     /// The end of the socket is the end of the process.

@@ -70,7 +70,7 @@ pub(crate) fn serve(
         if let Some(mark) = task.mark() {
             streams::part(mark);
             if streams::has_children() {
-                let waiting = inbox.take_back();
+                let waiting = ears.take_back();
                 waiting
                     .into_iter()
                     .try_for_each(|(task, run)| link.send(&FromRunner::Revoked { task, run }))?;

@@ -77,6 +77,10 @@ impl Watch {
             if began != 0 && !self.is_set.swap(true, Ordering::SeqCst) {
                 let left = began + LONG.as_micros() as i64 - now;
                 self.ring_in(Duration::from_micros(left.max(1).unsigned_abs()));
+                // It may have put off the alarm of a call.
+                if self.is_needed() {
+                    return;
+                }
             }
         }
     }

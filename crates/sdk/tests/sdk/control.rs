@@ -1,6 +1,6 @@
 //! What a worker does to a run besides handing it over: it revokes, aborts, answers, hangs up.
 
-use rework_core::protocol::{Done, FromRunner, ToRunner};
+use rework_core::protocol::{Done, FromRunner, RunRequest, ToRunner};
 use serde_json::{Value, json};
 
 use crate::support::{Runner, request};
@@ -83,6 +83,28 @@ fn what_has_not_begun_can_be_taken_back() {
     runner.say(&ToRunner::Exit, b"");
     assert!(runner.exit().success());
     assert_eq!(runner.begun(), (2, 1));
+}
+
+#[test]
+fn what_waits_goes_back_when_a_run_leaves_a_process() {
+    // More than is read at once, and less than a socket takes.
+    let inputs = vec![json!("x".repeat(2_000)).to_string().into_bytes(); 50];
+    let mut frames = Vec::new();
+    for (task, input) in (1..).zip(inputs) {
+        let operation = if task == 1 { "leaves_a_process" } else { "optional" };
+        let mark = Some(format!("{task:032}"));
+        let run = RunRequest { has_input: task > 1, mark, ..request(task, operation) };
+        frames.push((ToRunner::Run(run), if task > 1 { input } else { Vec::new() }));
+    }
+    let mut runner = Runner::start();
+    runner.say_together(&frames);
+    let told = runner.hear_to_end();
+    let returned = told.iter().filter_map(|(frame, _)| match frame {
+        FromRunner::Revoked { task, .. } => Some(*task),
+        _ => None,
+    });
+    assert_eq!(returned.collect::<Vec<_>>(), (2..=50).collect::<Vec<_>>());
+    assert!(matches!(told.last(), Some((FromRunner::Done(Done { task: 1, .. }), _))), "{told:?}");
 }
 
 #[test]

@@ -12,6 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rework_core::control::{PAGE_SLOTS, SLOT_BYTES};
 use rework_core::frame::{Decoder, encode};
 use rework_core::operation::Definition;
@@ -150,6 +152,16 @@ impl Runner {
         self.page.read_exact_at(&mut note, 0).unwrap();
         let (task, run) = note.split_at(8);
         (i64::from_le_bytes(task.try_into().unwrap()), i64::from_le_bytes(run.try_into().unwrap()))
+    }
+
+    /// Sends frames that the runner finds all at once.
+    pub(crate) fn say_together(&mut self, frames: &[(ToRunner, Vec<u8>)]) {
+        let bytes = frames.iter().map(|(message, body)| encode(message, body).unwrap());
+        let bytes: Vec<u8> = bytes.flatten().collect();
+        let pid = Pid::from_raw(self.child.id() as i32);
+        kill(pid, Signal::SIGSTOP).unwrap();
+        self.say_bytes(&bytes);
+        kill(pid, Signal::SIGCONT).unwrap();
     }
 
     /// Closes our end of the socket.
