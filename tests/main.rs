@@ -28,6 +28,7 @@ mod endings;
 mod endings_of_workers;
 mod following;
 mod found_soon;
+mod full_queues;
 mod hosts;
 mod kills;
 mod logs;
