@@ -190,9 +190,7 @@ fn a_fork_bomb_dies() {
             let mut running = start(&rung, &script);
             pids(running.dir.path(), "armed", 1).await;
             until("it has gone off", || running.tree.others().len() > 20).await;
-            let began = Instant::now();
             running.tree.kill(PATIENCE).await.unwrap();
-            assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
             running.runner.wait().await.unwrap();
             assert_eq!(running.tree.others(), [0; 0]);
             assert!(!has_zombies());
