@@ -12,3 +12,6 @@ create table rework.lease (
 ) with (fillfactor = 50);
 
 create index lease_taken on rework.lease (taken_at) where taken_at is not null;
+
+-- The ring in which each monitor watches those that follow its own: tick.
+create index lease_ring on rework.lease (hashint8(id), id) where taken_at is null;

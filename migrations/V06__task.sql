@@ -13,7 +13,7 @@ create table rework.lane (
 );
 
 create unique index lane_needs on rework.lane (operation, coalesce(host, ''), capabilities);
-create index lane_domain on rework.lane (domain);
+create index lane_domain on rework.lane (domain, coalesce(host, ''));
 
 create sequence rework.position;
 

@@ -81,7 +81,7 @@ begin
                  order by t.priority desc, t.position
                  limit 1) as first
              where lane.domain = claim.domain
-               and (lane.host is null or lane.host = claim.host)
+               and coalesce(lane.host, '') = any (array['', claim.host])
                and lane.capabilities <@ claim.capabilities
                and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
                and exists (select from rework.worker w where w.id = claim.worker and w.finished_at is null)
@@ -108,7 +108,7 @@ begin
                      limit 1) as t
                  limit 1) as first
              where lane.domain = claim.domain
-               and (lane.host is null or lane.host = claim.host)
+               and coalesce(lane.host, '') = any (array['', claim.host])
                and lane.capabilities <@ claim.capabilities
                and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
                and exists (select from rework.worker w where w.id = claim.worker and w.finished_at is null)

@@ -32,6 +32,7 @@ mod full_queues;
 mod hosts;
 mod kills;
 mod logs;
+mod many_hosts;
 mod memory;
 mod monitors;
 mod network;

@@ -80,7 +80,7 @@ pub struct Answer {
     pub found: Vec<String>,
     /// A schedule is due.
     pub fires: bool,
-    /// Every other lease by which somebody may live.
+    /// Leases of others by which somebody may live: those that this one watches.
     pub leases: Vec<(Seen, Terms)>,
     /// A lease was taken away: who lived by it may have left something.
     pub swept: bool,

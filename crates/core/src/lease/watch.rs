@@ -11,7 +11,7 @@ pub enum Event {
     Looked {
         /// When it was sent.
         sent_at: Moment,
-        /// Every lease that somebody may live by.
+        /// The leases that it watches, as they were.
         leases: Vec<(Seen, Terms)>,
     },
     /// A look was not answered, or the connection broke: what happened meanwhile is not known.

@@ -54,14 +54,27 @@ ending as (
     select id as worker, asked from rework.worker
      where id = any ($6) and asked is not null
 ),
--- Whatever somebody may live by. Asked lease by lease: there are many workers to one.
+-- What somebody may live by: not all of it, but the hundred that follow its own in a ring, in which each
+-- lies at a place drawn by chance. Those behind hosts that died together are watched as soon as these are
+-- taken away. Asked lease by lease: there are many workers to one.
 lives as (
-    select id, epoch, renewals, length_ms from rework.lease
-     where $18 and id <> $2 and taken_at is null
-       and exists (select from rework.monitor where monitor.lease = lease.id and finished_at is null
-                   union all
-                   select from rework.worker where worker.lease = lease.id and finished_at is null
-                   limit 1)
+    select next.id, next.epoch, next.renewals, next.length_ms
+      from (values (hashint8($2), $2::bigint, 2147483647, 9223372036854775807),
+                   (-2147483648, 0, hashint8($2), $2)) as arc (start_place, start_id, end_place, end_id)
+     cross join lateral (
+        select id, epoch, renewals, length_ms
+          from rework.lease
+         where taken_at is null
+           and (hashint8(id), id) > (arc.start_place, arc.start_id)
+           and (hashint8(id), id) < (arc.end_place, arc.end_id)
+           and exists (select from rework.monitor where monitor.lease = lease.id and finished_at is null
+                       union all
+                       select from rework.worker where worker.lease = lease.id and finished_at is null
+                       limit 1)
+         order by hashint8(id), id
+         limit 100) as next
+     where $18
+     limit 100
 ),
 -- In the index's order, and with a number that the planner can see: what reads the table may seem cheap in
 -- front of a long queue of another lane, and reads all of it.
@@ -69,7 +82,7 @@ waiting as (
     select counted.domain, sum(found.tasks)::bigint as tasks
       from unnest($13::text[], $14::bigint[]) as counted (domain, most)
       join rework.lane on lane.domain = counted.domain
-       and (lane.host is null or lane.host = $11) and lane.capabilities <@ $12::text[]
+       and coalesce(lane.host, '') = any (array['', $11]) and lane.capabilities <@ $12::text[]
       join rework.placement on placement.operation = lane.operation and placement.host = $11
      cross join lateral (
         select count(*) as tasks

@@ -2,6 +2,9 @@
 
 use rework_core::lease::{Lease, Seen, Terms};
 
+/// How many leases each monitor watches: fewer than there are.
+const WATCHED: usize = 2;
+
 /// The safeguard that is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
@@ -109,7 +112,7 @@ impl Database {
                 if held && renew {
                     self.leases[lease.id as usize].renewals += 1;
                 }
-                Answer::Looked { held, leases: self.live_leases() }
+                Answer::Looked { held, leases: self.next_leases(lease) }
             }
             Ask::Take(seen) => {
                 let row = &mut self.leases[seen.lease.id as usize];
@@ -187,9 +190,13 @@ impl Database {
         row.epoch == lease.epoch && !row.taken
     }
 
-    fn live_leases(&self) -> Vec<(Seen, Terms)> {
-        let live = self.leases.iter().enumerate().filter(|(_, row)| !row.taken);
-        let seen = |(id, row): (usize, &LeaseRow)| {
+    /// Those that follow this one in the ring of what was not taken away.
+    fn next_leases(&self, own: Lease) -> Vec<(Seen, Terms)> {
+        let own = own.id as usize;
+        let ring = (own + 1..self.leases.len()).chain(0..own);
+        let live = ring.filter(|id| !self.leases[*id].taken).take(WATCHED);
+        let seen = |id: usize| {
+            let row = &self.leases[id];
             let lease = Lease { id: id as i64, epoch: row.epoch };
             (Seen { lease, renewals: row.renewals }, row.terms)
         };
