@@ -3,7 +3,7 @@
 
 use crate::support::installation::Installation;
 
-/// How many leases a monitor watches at most: `core/src/sql/tick.sql`.
+/// How many leases a monitor watches at most: `migrations/V15__tick.sql`.
 const WATCHED: i64 = 100;
 
 /// Hosts that died together: more than one monitor watches at once.

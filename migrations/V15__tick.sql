@@ -1,0 +1,155 @@
+-- tick: what a monitor does each second, in one round trip.
+--
+-- A function, so that a session keeps its plan: to make it costs more than to follow it. The plan may be
+-- made on tables that were never analysed, so what would be slow on full ones is ruled out.
+
+create function rework.tick(
+    monitor       bigint,
+    lease         bigint,     -- its lease
+    epoch         bigint,     -- of this epoch
+    renew         boolean,    -- whether to renew it
+    wants         text[],     -- domains that it wants to hear of, null to leave them as they are
+    workers       bigint[],   -- its workers
+    measured      bigint[],   -- those of them whose tree was measured
+    memory        bigint[],   -- bytes
+    percent       integer[],  -- of a processor
+    dead          bigint[],   -- workers that have died: a claim of theirs may still come to light
+    host          text,
+    capabilities  text[],
+    count_in      text[],     -- domains in which to count what waits
+    count_to      bigint[],   -- as far as this matters
+    beyond        text[],     -- every domain that it serves, null where no other is to be looked for
+    abort_all     boolean,    -- every run of its workers is to end
+    fires_in      text[],     -- domains whose schedules it fires
+    watches       boolean     -- it watches the leases of others
+) returns table (
+    held          boolean,      -- the lease is still its own
+    promoted      bigint,       -- delayed tasks that became due
+    hinted        bigint,       -- domains whose monitors were told
+    aborts        json,
+    asked         json,
+    waiting       json,
+    stray         bigint[],     -- of the dead workers, those that still hold a task
+    found         text[],       -- domains that the host could serve, and it does not yet
+    fires         boolean,      -- a schedule is due
+    leases        json,
+    swept         boolean       -- a lease was taken away: who lived by it may have left something
+)
+language plpgsql set search_path = pg_catalog, rework, pg_temp
+    set enable_seqscan = off set enable_bitmapscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+return query
+with renewed as (
+    update rework.lease set renewals = renewals + 1, renewed_at = clock_timestamp()
+     where id = tick.lease and epoch = tick.epoch and tick.renew and taken_at is null
+    returning id
+),
+wanted as (
+    update rework.monitor set wants = tick.wants where id = tick.monitor and wants <> tick.wants
+),
+measured as (
+    update rework.worker set memory_bytes = found.bytes, cpu_percent = found.percent
+      from unnest(tick.measured, tick.memory, tick.percent) as found (worker, bytes, percent)
+     where worker.id = found.worker
+),
+-- Rows made for workers that were never started, since the answer was lost on the way.
+unborn as (
+    update rework.worker set finished_at = clock_timestamp(), reason = 'never started'
+     where monitor = tick.monitor and finished_at is null and pid is null and id <> all (tick.workers)
+       and created_at < now() - interval '1 minute'
+),
+due as materialized (
+    select id from rework.task
+     where state = 'delayed' and delayed_until <= now()
+     order by delayed_until
+     limit 1000
+       for no key update skip locked
+),
+promoted as (
+    update rework.task set state = 'queued', position = nextval('rework.position')
+     where id = any (array(select id from due)) and state = 'delayed'
+    returning lane
+),
+hinted as materialized (
+    select rework.hint_ready(ready.domain)::text as told
+      from (select distinct lane.domain from promoted join rework.lane on lane.id = promoted.lane) as ready
+),
+abort as (
+    select worker, id as task, run, true as asked, reason from rework.task
+     where worker = any (tick.workers) and state = 'aborting'
+    union all
+    select worker, id as task, run, false as asked, reason from rework.task
+     where tick.abort_all and worker = any (tick.workers) and state in ('running', 'aborting') and state <> 'aborting'
+),
+ending as (
+    select id as worker, asked from rework.worker
+     where id = any (tick.workers) and asked is not null
+),
+-- What somebody may live by: not all of it, but the hundred that follow its own in a ring, in which each
+-- lies at a place drawn by chance. Those behind hosts that died together are watched as soon as these are
+-- taken away. Asked lease by lease: there are many workers to one.
+lives as (
+    select next.id, next.epoch, next.renewals, next.length_ms
+      from (values (hashint8(tick.lease), tick.lease, 2147483647, 9223372036854775807),
+                   (-2147483648, 0, hashint8(tick.lease), tick.lease)) as arc (start_place, start_id, end_place, end_id)
+     cross join lateral (
+        select id, epoch, renewals, length_ms
+          from rework.lease
+         where taken_at is null
+           and (hashint8(id), id) > (arc.start_place, arc.start_id)
+           and (hashint8(id), id) < (arc.end_place, arc.end_id)
+           and exists (select from rework.monitor where monitor.lease = lease.id and finished_at is null
+                       union all
+                       select from rework.worker where worker.lease = lease.id and finished_at is null
+                       limit 1)
+         order by hashint8(id), id
+         limit 100) as next
+     where tick.watches
+     limit 100
+),
+-- In the index's order, and with a number that the planner can see: what reads the table may seem cheap in
+-- front of a long queue of another lane, and reads all of it.
+waiting as (
+    select counted.domain, sum(found.tasks)::bigint as tasks
+      from unnest(tick.count_in, tick.count_to) as counted (domain, most)
+      join rework.lane on lane.domain = counted.domain
+       and coalesce(lane.host, '') = any (array['', tick.host]) and lane.capabilities <@ tick.capabilities
+      join rework.placement on placement.operation = lane.operation and placement.host = tick.host
+     cross join lateral (
+        select count(*) as tasks
+          from (select from (
+                    select from rework.task
+                     where task.lane = lane.id and task.state = 'queued'
+                     order by task.priority desc, task.position
+                     limit 10000) as first
+                 limit counted.most) as ready) as found
+     where found.tasks > 0
+     group by counted.domain
+)
+select case when tick.renew then exists (select from renewed)
+            else exists (select from rework.lease where id = tick.lease and epoch = tick.epoch) end as held,
+       (select count(*) from promoted) as promoted,
+       (select count(told) from hinted) as hinted,
+       coalesce((select json_agg(abort) from abort), '[]') as aborts,
+       coalesce((select json_agg(ending) from ending), '[]') as asked,
+       coalesce((select json_agg(waiting) from waiting), '[]') as waiting,
+       array(select distinct task.worker from rework.task
+              where task.worker = any (tick.dead) and task.state in ('running', 'aborting')) as stray,
+       array(select distinct operation.domain
+               from rework.placement
+               join rework.operation on operation.id = placement.operation
+              where placement.host = tick.host and operation.unregistered_at is null
+                and operation.domain <> all (tick.beyond)) as found,
+       exists (select from rework.schedule
+                 join rework.operation on operation.id = schedule.operation and operation.domain = any (tick.fires_in)
+                where schedule.next_at <= rework.schedule_clock() and schedule.paused_at is null) as fires,
+       coalesce((select json_agg(lives) from lives), '[]') as leases,
+       tick.watches and exists (select from rework.lease
+                        where taken_at is not null
+                          and (exists (select from rework.monitor m where m.lease = lease.id and m.finished_at is null)
+                               or exists (select from rework.worker w where w.lease = lease.id and w.finished_at is null)
+                               or lease.taken_at > now() - interval '5 minutes')) as swept;
+end $$;
+
+revoke all on function rework.tick from public;
