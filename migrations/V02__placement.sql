@@ -6,7 +6,9 @@ create table rework.placement (
     host             text not null,
     kind             text not null check (kind in ('rust', 'python', 'command')),
     path             text not null,      -- absolute, symlinks kept: `current/bin/ops` follows a release
+    interpreter      text,               -- of a Python module: absolute, symlinks kept, for they make an environment
     revision         integer not null default 1,
     registered_at    timestamptz not null default now(),
-    unique (operation, host)
+    unique (operation, host),
+    check ((kind = 'python') = (interpreter is not null))
 );

@@ -26,6 +26,7 @@ mod log_text;
 mod logging;
 mod modules;
 mod operation_help;
+mod python;
 pub mod report;
 mod runs_table;
 mod secret;

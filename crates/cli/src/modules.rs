@@ -10,40 +10,55 @@ use rework_core::{
     operation::Definition,
     register::{Module, refuse_twice},
 };
-use rework_worker::inspect;
+use rework_worker::{code::Code, inspect};
 
-use crate::report::hinted;
+use crate::{python, report::hinted};
 
 /// Reads manifests and asks programs; of their operations, those of `domain`, where it is given.
 /// Two that define the same operation are refused.
-pub(crate) async fn read(paths: &[PathBuf], domain: Option<&str>) -> anyhow::Result<Vec<Module>> {
+pub(crate) async fn read(
+    paths: &[PathBuf],
+    domain: Option<&str>,
+    python: Option<&Path>,
+) -> anyhow::Result<Vec<Module>> {
     let mut modules = Vec::new();
     for path in paths {
         let path = kind::absolute(path)
             .with_context(|| format!("`{}` has no absolute path", path.display()))?;
         let kind = Kind::of_file(&path).map_err(|error| hinted(error.to_string(), error.hint()))?;
-        let mut operations = definitions(kind, &path).await?;
+        let interpreter = match kind {
+            Kind::Python => Some(python::interpreter(python)?),
+            Kind::Rust | Kind::Command => None,
+        };
+        let code = Code { path, interpreter };
+        let mut operations = definitions(kind, &code).await?;
         operations.retain(|operation| domain.is_none_or(|domain| domain == operation.domain));
-        let path = path.into_os_string().into_string().map_err(|path| {
-            hinted(
-                format!("the path `{}` is not UTF-8", path.display()),
-                "rename it: paths are kept as text",
-            )
-        })?;
-        modules.push(Module { kind, path, operations });
+        let path = text(code.path)?;
+        let interpreter = code.interpreter.map(text).transpose()?;
+        modules.push(Module { kind, path, interpreter, operations });
     }
     refuse_twice(&modules).map_err(|error| explained(&error, error.hint(), paths))?;
     Ok(modules)
 }
 
-async fn definitions(kind: Kind, path: &Path) -> anyhow::Result<Vec<Definition>> {
+fn text(path: PathBuf) -> anyhow::Result<String> {
+    path.into_os_string().into_string().map_err(|path| {
+        hinted(
+            format!("the path `{}` is not UTF-8", path.display()),
+            "rename it: paths are kept as text",
+        )
+    })
+}
+
+async fn definitions(kind: Kind, code: &Code) -> anyhow::Result<Vec<Definition>> {
+    let path = &code.path;
     match kind {
         Kind::Command => {
             let operations =
                 manifest::load(path).map_err(|error| explained(&error, error.hint(), &[path]))?;
             Ok(operations.into_iter().map(|operation| operation.definition).collect())
         }
-        Kind::Rust | Kind::Python => inspect::inspect(path, inspect::TIMEOUT)
+        Kind::Rust | Kind::Python => inspect::inspect(code, inspect::TIMEOUT)
             .await
             .map_err(|error| explained(&error, error.hint(), &[path])),
     }

@@ -222,6 +222,8 @@ pub struct Placed {
     pub kind: String,
     /// The executable, module or manifest.
     pub path: String,
+    /// What runs a module.
+    pub interpreter: Option<String>,
 }
 
 /// The details of an operation and its placement.
@@ -248,5 +250,6 @@ pub async fn placed(db: &Db, version: OperationVersion) -> Result<Placed> {
         },
         kind: row.get(10),
         path: row.get(11),
+        interpreter: row.get(12),
     })
 }

@@ -55,7 +55,6 @@ impl Kind {
         }
         let ending = path.extension().and_then(|ending| ending.to_str());
         match Kind::TABLE.iter().find(|(_, _, known)| known.is_some() && *known == ending) {
-            Some((Kind::Python, ..)) => fault(Why::PythonComesLater),
             Some((kind, ..)) => Ok(*kind),
             None if metadata.permissions().mode() & 0o111 != 0 => Ok(Kind::Rust),
             None => fault(Why::NotExecutable),
@@ -100,13 +99,11 @@ impl KindError {
         match &self.why {
             Why::Directory => format!("name the files in it: `{path}/operations.toml`"),
             Why::NotExecutable => format!(
-                "a manifest's name ends in `.toml`; a program is made executable by `chmod +x {path}`"
+                "a manifest's name ends in `.toml`, a Python module's in `.py`; a program is made executable by `chmod +x {path}`"
             ),
-            Why::PythonComesLater => {
-                "a manifest can run it meanwhile: `command = [\"python3\", \"…\"]`".into()
-            }
             Why::Absent | Why::NoFile | Why::Unreadable(_) => {
-                "name a manifest (`.toml`) or a program that you can read".into()
+                "name a manifest (`.toml`), a Python module (`.py`) or a program that you can read"
+                    .into()
             }
         }
     }
@@ -118,14 +115,12 @@ enum Why {
     Absent,
     #[error("cannot be looked at: {0}")]
     Unreadable(io::Error),
-    #[error("is a directory, neither a manifest nor a program")]
+    #[error("is a directory, not a manifest, a module or a program")]
     Directory,
-    #[error("is neither a manifest nor a program")]
+    #[error("is not a manifest, a module or a program")]
     NoFile,
-    #[error("is neither a manifest (`.toml`) nor executable")]
+    #[error("is neither a manifest (`.toml`), nor a Python module (`.py`), nor executable")]
     NotExecutable,
-    #[error("is a Python module: these come with a later version")]
-    PythonComesLater,
 }
 
 #[cfg(test)]
@@ -157,8 +152,12 @@ mod tests {
             ("ops.toml", 0o644, Ok(Kind::Command)),
             ("my-operations", 0o755, Ok(Kind::Rust)),
             ("run.sh", 0o755, Ok(Kind::Rust)),
-            ("ops.py", 0o644, Err("a Python module")),
-            ("notes.txt", 0o644, Err("neither a manifest (`.toml`) nor executable")),
+            ("ops.py", 0o644, Ok(Kind::Python)),
+            (
+                "notes.txt",
+                0o644,
+                Err("neither a manifest (`.toml`), nor a Python module (`.py`), nor executable"),
+            ),
         ] {
             let path = folder.join(name);
             fs::write(&path, "").unwrap();

@@ -28,6 +28,8 @@ pub struct Module {
     pub kind: Kind,
     /// Its path, absolute.
     pub path: String,
+    /// What runs it, where it is a Python module: absolute.
+    pub interpreter: Option<String>,
     /// What it defines.
     pub operations: Vec<Definition>,
 }
@@ -124,6 +126,7 @@ fn given(modules: &[Module]) -> String {
                 "name": operation.name,
                 "kind": module.kind.as_str(),
                 "path": module.path,
+                "interpreter": module.interpreter,
                 "declared": {
                     "input_schema": operation.input,
                     "output_schema": operation.output,
@@ -157,6 +160,7 @@ mod tests {
         Module {
             kind: Kind::Command,
             path: path.into(),
+            interpreter: None,
             operations: names.iter().map(define).collect(),
         }
     }

@@ -2,12 +2,7 @@
 //! of ours in its environment, asked for its `hello`, and told to leave. What is not one of ours
 //! does not answer; it is killed with all that it started, and what it wrote says why.
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs::File, io, path::Path, time::Duration};
 
 use rework_core::{
     control::MemoryRung,
@@ -24,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    code::Code,
     environment::{Secrets, cleaned},
     runner::PATIENCE,
 };
@@ -42,9 +38,9 @@ const TAIL_BYTES: usize = 2000;
 
 /// The operations of the executable at `path`, absolute. To be called on the main thread, inside
 /// a tokio runtime.
-pub async fn inspect(path: &Path, timeout: Duration) -> Result<Vec<Definition>, InspectError> {
-    let fault = |why| InspectError { path: path.to_owned(), why };
-    let mut probe = start_when_whole(path, timeout).await.map_err(fault)?;
+pub async fn inspect(code: &Code, timeout: Duration) -> Result<Vec<Definition>, InspectError> {
+    let fault = |why| InspectError { code: code.clone(), why };
+    let mut probe = start_when_whole(code, timeout).await.map_err(fault)?;
     let heard = tokio::time::timeout(timeout, probe.hello()).await;
     let heard = heard.unwrap_or_else(|_| Err(Why::Late { timeout, said: probe.last_words() }));
     probe.dismiss(heard.is_ok()).await.map_err(fault)?;
@@ -54,10 +50,10 @@ pub async fn inspect(path: &Path, timeout: Duration) -> Result<Vec<Definition>, 
 }
 
 /// Starts it; while somebody still writes to it, as a linker does, a little later.
-async fn start_when_whole(path: &Path, timeout: Duration) -> Result<Probe, Why> {
+async fn start_when_whole(code: &Code, timeout: Duration) -> Result<Probe, Why> {
     let late = Instant::now() + timeout;
     loop {
-        match Probe::start(path) {
+        match Probe::start(code) {
             Err(Why::Launch(LaunchError::Program { source, .. }))
                 if source.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < late =>
             {
@@ -79,7 +75,8 @@ struct Probe {
 }
 
 impl Probe {
-    fn start(path: &Path) -> Result<Probe, Why> {
+    fn start(code: &Code) -> Result<Probe, Why> {
+        let (program, args) = code.command();
         let mark = format!("inspect-{}", uuid::Uuid::new_v4());
         let tree = Tree::new(&Containment::from_parts(None, MemoryRung::Sampled), &mark, 0)?;
         let (frames, theirs) = Frames::pair()?;
@@ -88,8 +85,8 @@ impl Probe {
         let mut env = cleaned(std::env::vars_os(), &Secrets::new("", None), |_| false);
         env.push((protocol::SOCKET_FD_VAR.into(), protocol::SOCKET_FD.to_string().into()));
         let child = tree.launch(Launch {
-            program: path.into(),
-            args: Vec::new(),
+            program,
+            args,
             env,
             cwd: std::env::current_dir()?,
             stdin: nothing.try_clone()?.into(),
@@ -180,15 +177,18 @@ fn schemas_compile(operations: &[Definition]) -> Result<(), Why> {
 
 /// An executable that did not say what it can run.
 #[derive(Debug, thiserror::Error)]
-#[error("`{}` {why}", path.display())]
+#[error("`{}` {why}", code.path.display())]
 pub struct InspectError {
-    path: PathBuf,
+    code: Code,
     why: Why,
 }
 
 impl InspectError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
+        if let Some(interpreter) = &self.code.interpreter {
+            return python_hint(&self.why, interpreter);
+        }
         match &self.why {
             Why::Version { .. } => {
                 Some("build it with the SDK of this version, or use the `rework` of its own".into())
@@ -203,6 +203,24 @@ impl InspectError {
             ),
             Why::Schema { .. } | Why::Launch(_) | Why::System(_) => None,
         }
+    }
+}
+
+/// Of what a Python module is tried with.
+fn python_hint(why: &Why, interpreter: &Path) -> Option<String> {
+    let interpreter = interpreter.display();
+    match why {
+        Why::Launch(LaunchError::Program { .. }) => {
+            Some(format!("`{interpreter}` is to run it: name another one with `--python PATH`"))
+        }
+        Why::Silent { said, .. } if said.contains("No module named 'rework") => Some(format!(
+            "`{interpreter}` is to run it: `{interpreter} -m pip install rework-pg`, or name \
+             another one with `--python PATH`"
+        )),
+        Why::Silent { .. } | Why::Late { .. } => {
+            Some(format!("`{interpreter}` is to run it: see whether it can import the module"))
+        }
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! started it ends. What goes to the database goes through the `recorder`, in order, so that a
 //! slow or absent Postgres delays no limit and no abort.
 
+pub mod code;
 pub mod inspect;
 
 mod books;

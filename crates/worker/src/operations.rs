@@ -11,7 +11,7 @@ use rework_core::{
     validate::Schema,
 };
 
-use crate::{ending::Verdict, recorder::Recorder};
+use crate::{code::Code, ending::Verdict, recorder::Recorder};
 
 /// Operations that a worker remembers; past it, it forgets all and asks again.
 const MAX_REMEMBERED: usize = 256;
@@ -22,8 +22,8 @@ pub(crate) struct Operation {
     pub definition: Definition,
     /// How this host runs it.
     pub kind: Kind,
-    /// Its executable or manifest.
-    pub path: PathBuf,
+    /// Its executable, module or manifest.
+    pub code: Code,
     input: Option<Schema>,
 }
 
@@ -74,7 +74,10 @@ impl Operation {
             input: input.map_err(|error| format!("its input schema: {error}"))?,
             definition: placed.definition,
             kind,
-            path: PathBuf::from(placed.path),
+            code: Code {
+                path: placed.path.into(),
+                interpreter: placed.interpreter.map(PathBuf::from),
+            },
         })
     }
 

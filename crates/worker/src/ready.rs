@@ -44,8 +44,8 @@ pub(crate) async fn make_ready(
     let cannot = |why: &dyn std::fmt::Display| {
         Early::Verdict(Verdict::refused(format!("the operation cannot be loaded: {why}")))
     };
-    let path = &operation.path;
-    let revision = Revision::of(path, claimed.version.revision)
+    let path = &operation.code.path;
+    let revision = Revision::of(&operation.code, claimed.version.revision)
         .map_err(|error| cannot(&format!("`{}`: {error}", path.display())))?;
     match operation.kind {
         Kind::Command => {
@@ -62,7 +62,7 @@ pub(crate) async fn make_ready(
             runner.tree.memory_peak_reset();
             Ok((runner, Some(output)))
         }
-        Kind::Rust => {
+        Kind::Rust | Kind::Python => {
             let mut runner = warm(workshop, operation, revision, claimed.fence, lines).await?;
             let ahead = runner.ahead && operation.definition.limits.memory_bytes.is_none();
             if let Err(error) = send(&mut runner, operation, held, ahead) {
@@ -74,7 +74,6 @@ pub(crate) async fn make_ready(
             }
             Ok((runner, None))
         }
-        Kind::Python => Err(cannot(&"Python modules come with a later version")),
     }
 }
 
@@ -128,8 +127,7 @@ async fn warm(
         runners::end(runner).await;
     }
     let Workshop { nursery, life, recorder, hand, start_timeout, .. } = workshop;
-    let program =
-        nursery.executable(&operation.path).map_err(|error| not_started(&error.into()))?;
+    let program = nursery.program(&operation.code).map_err(|error| not_started(&error.into()))?;
     let mut runner =
         nursery.start(program, revision, true, memory).map_err(|error| not_started(&error))?;
     let early = {

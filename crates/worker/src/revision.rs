@@ -1,17 +1,15 @@
 //! Which code runs: a revision is a registration plus the identity of the file, so that a file put
 //! in place of another is seen, also where nobody registered it again.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, os::unix::fs::MetadataExt};
+
+use crate::code::Code;
 
 /// What tells one content of a path from another without reading it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Revision {
-    /// The file.
-    pub path: PathBuf,
+    /// The file, and what runs it.
+    pub code: Code,
     registration: i32,
     device: u64,
     inode: u64,
@@ -21,10 +19,10 @@ pub(crate) struct Revision {
 
 impl Revision {
     /// Looks at the file, through symlinks: `current/bin/ops` follows a release.
-    pub(crate) fn of(path: &Path, registration: i32) -> io::Result<Revision> {
-        let file = fs::metadata(path)?;
+    pub(crate) fn of(code: &Code, registration: i32) -> io::Result<Revision> {
+        let file = fs::metadata(&code.path)?;
         Ok(Revision {
-            path: path.to_owned(),
+            code: code.clone(),
             registration,
             device: file.dev(),
             inode: file.ino(),
@@ -55,15 +53,16 @@ mod tests {
     fn a_file_put_in_place_of_another_is_another_revision() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ops");
+        let code = Code::from(path.clone());
         fs::write(&path, "one").unwrap();
-        let before = Revision::of(&path, 1).unwrap();
-        assert_eq!(before, Revision::of(&path, 1).unwrap());
+        let before = Revision::of(&code, 1).unwrap();
+        assert_eq!(before, Revision::of(&code, 1).unwrap());
         let next = folder.path().join("next");
         fs::write(&next, "two").unwrap();
         fs::rename(&next, &path).unwrap();
-        let after = Revision::of(&path, 1).unwrap();
+        let after = Revision::of(&code, 1).unwrap();
         assert_ne!(before, after);
         assert_ne!(before.to_string(), after.to_string());
-        assert_ne!(after, Revision::of(&path, 2).unwrap());
+        assert_ne!(after, Revision::of(&code, 2).unwrap());
     }
 }

@@ -6,7 +6,7 @@ use std::{
     fs::{DirBuilder, File},
     io,
     os::{fd::OwnedFd, unix::fs::DirBuilderExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use rework_process::{Child, Containment, Exit, Launch, Tree};
 use tokio::time::Instant;
 
 use crate::{
+    code::Code,
     environment::{Secrets, Variable, cleaned},
     revision::Revision,
     stream::Stream,
@@ -141,11 +142,12 @@ impl Nursery {
         cleaned(std::env::vars_os(), &self.secrets, lets_through)
     }
 
-    /// The program of an SDK: the executable itself.
-    pub(crate) fn executable(&self, path: &Path) -> io::Result<Program> {
+    /// What runs operations of an SDK.
+    pub(crate) fn program(&self, code: &Code) -> io::Result<Program> {
+        let (executable, args) = code.command();
         Ok(Program {
-            executable: path.into(),
-            args: Vec::new(),
+            executable,
+            args,
             cwd: std::env::current_dir()?,
             env: self.environment(|_| false),
             stdin: File::open("/dev/null")?.into(),

@@ -30,7 +30,7 @@ impl Runners {
     /// same file leaves.
     pub(crate) async fn take(&mut self, revision: &Revision) -> Option<Runner> {
         while let Some(at) =
-            self.warm.iter().position(|runner| runner.revision.path == revision.path)
+            self.warm.iter().position(|runner| runner.revision.code == revision.code)
         {
             let mut runner = self.warm.remove(at);
             if runner.revision == *revision && !runner.has_ended() {

@@ -83,7 +83,7 @@ pub struct Args {
     /// How limits of memory are kept: `auto`, `cgroup` or `sampled`
     #[arg(long, value_name = "RUNG", default_value = "auto", hide = true)]
     memory: MemoryWish,
-    /// Register the operations of these programs and manifests first
+    /// Register the operations of these programs, modules and manifests first
     #[arg(long, value_name = "PATH", num_args = 1..)]
     register: Vec<PathBuf>,
 }
@@ -96,7 +96,7 @@ struct Limit(Option<Duration>);
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let host = host::name(args.host.clone());
     if !args.register.is_empty() {
-        let modules = modules::read(&args.register, None).await?;
+        let modules = modules::read(&args.register, None, None).await?;
         let mut db =
             if args.again { open_patiently(context).await? } else { context.open().await? };
         let registered = registered(&mut db, Some(host.clone()), &modules).await?;

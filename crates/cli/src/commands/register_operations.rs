@@ -15,13 +15,13 @@ use crate::{
     table::Table,
 };
 
-/// Register the operations of manifests and programs on this host
+/// Register the operations of manifests, Python modules and programs on this host
 ///
-/// A manifest is a TOML file of commands; a program is made with the SDK. Registering again
+/// A manifest is a TOML file of commands; a module uses `rework.api`; a program is made with the SDK. Registering again
 /// updates, makes a new revision and loses no history. It is done for all files or for none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Manifests (`.toml`) and programs
+    /// Manifests (`.toml`), Python modules (`.py`) and programs
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Only the operations of this domain
@@ -30,6 +30,9 @@ pub struct Args {
     /// The host that runs them: this one, if left out
     #[arg(long)]
     host: Option<String>,
+    /// The interpreter that runs Python modules: that of the environment of this program, if left out
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
     /// Only say what would be registered; this needs no database
     #[arg(long)]
     check: bool,
@@ -42,7 +45,8 @@ pub struct Args {
 
 /// Reads the files, and registers what they define.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let modules = modules::read(&args.paths, args.domain.as_deref()).await?;
+    let modules =
+        modules::read(&args.paths, args.domain.as_deref(), args.python.as_deref()).await?;
     if let Some(domain) = &args.domain
         && modules.iter().all(|module| module.operations.is_empty())
     {

@@ -1,13 +1,13 @@
 -- register: operations with their placement on one host, as their modules define them now.
 --
--- $1 a JSON array of {domain, name, kind, path, declared: {the columns of an operation}}, $2 host
+-- $1 a JSON array of {domain, name, kind, path, interpreter, declared: {the columns of an operation}}, $2 host
 --
 -- An operation's version counts its changes; a placement's revision counts registrations. The
 -- caller holds register_lock, so that `former` is what is changed here.
 with given as (
-    select row_.domain, row_.name, row_.kind, row_.path, row_.declared, o.*
+    select row_.domain, row_.name, row_.kind, row_.path, row_.interpreter, row_.declared, o.*
       from json_to_recordset($1::json)
-               as row_ (domain text, name text, kind text, path text, declared json),
+               as row_ (domain text, name text, kind text, path text, interpreter text, declared json),
            json_to_record(row_.declared)
                as o (input_schema json, output_schema json, output_form text, timeout_ms bigint,
                      memory_bytes bigint, attempts integer, grace_ms bigint, retry_lost boolean)
@@ -58,14 +58,15 @@ operation as (
     returning o.id, o.domain, o.name, o.version
 ),
 placement as (
-    insert into rework.placement as p (operation, host, kind, path)
-    select operation.id, $2, given.kind, given.path
+    insert into rework.placement as p (operation, host, kind, path, interpreter)
+    select operation.id, $2, given.kind, given.path, given.interpreter
       from operation
       join given on given.domain = operation.domain and given.name = operation.name
     on conflict (operation, host) do update
-       set kind = excluded.kind, path = excluded.path, revision = p.revision + 1,
+       set kind = excluded.kind, path = excluded.path, interpreter = excluded.interpreter,
+           revision = p.revision + 1,
            registered_at = now()
-    returning p.operation, p.kind, p.path, p.revision
+    returning p.operation, p.kind, p.path, p.interpreter, p.revision
 ),
 -- Made here: whoever schedules the first task of a lane that is not there yet holds up the next
 -- ones, until its transaction ends.
@@ -78,7 +79,7 @@ audited as (
     insert into rework.audit (action, subject, detail)
     select 'register', format('operation %s.%s', operation.domain, operation.name),
            json_build_object('host', $2, 'kind', placement.kind, 'path', placement.path,
-                             'revision', placement.revision, 'version', operation.version,
+                             'interpreter', placement.interpreter, 'revision', placement.revision, 'version', operation.version,
                              'former_path', nullif(former.path, placement.path),
                              'changed', changed.what)
       from operation

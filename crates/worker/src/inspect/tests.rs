@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use std::path::PathBuf;
+
 use super::*;
 
 fn program(folder: &Path, script: &str) -> PathBuf {
@@ -14,7 +16,7 @@ fn program(folder: &Path, script: &str) -> PathBuf {
 async fn fault_of(script: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = program(folder.path(), script);
-    let error = inspect(&path, Duration::from_secs(1)).await.unwrap_err();
+    let error = inspect(&path.clone().into(), Duration::from_secs(1)).await.unwrap_err();
     error.to_string().replace(&path.display().to_string(), "program")
 }
 
@@ -74,7 +76,7 @@ async fn operations_are_told_and_nothing_is_left() {
     let pid = folder.path().join("pid");
     let said = hello(1, r#"[{"domain":"images","name":"resize"}]"#);
     let script = format!("#!/bin/sh\nsleep 600 & echo $! > {}\n{said}\nwait", pid.display());
-    let found = inspect(&program(folder.path(), &script), TIMEOUT).await.unwrap();
+    let found = inspect(&program(folder.path(), &script).into(), TIMEOUT).await.unwrap();
     assert_eq!(found[0].name, "resize");
     assert_eq!(found[0].limits.attempts, 1);
     let pid = std::fs::read_to_string(pid).unwrap();

@@ -150,7 +150,7 @@ impl OpenRun<'_> {
         let mut changed = None;
         while self.series.waiting.len() < AHEAD.min(self.series.allowed as usize) {
             let Some(mut held) = behind.next_of(version) else { break };
-            let same = || Revision::of(&self.operation.path, version.revision);
+            let same = || Revision::of(&self.operation.code, version.revision);
             if !*changed.get_or_insert_with(|| same().ok().as_ref() == Some(&self.runner.revision))
             {
                 behind.put_back(vec![held]);

@@ -1,0 +1,11 @@
+"""rework: long-running tasks on Postgres and nothing else.
+
+`from rework import api` declares operations and schedules tasks; `rework.io` types their inputs;
+`rework.testing` tests them.
+"""
+
+from rework.retry import GiveUp, RetryIn
+
+__version__ = '0.1.0'
+
+__all__ = ['GiveUp', 'RetryIn', '__version__']

@@ -1,0 +1,87 @@
+"""One run after the other, in the order in which they came: docs/runner-protocol.md, `The order of a run`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from typing import Any, Dict, Optional
+
+from rework.operation import Operation, registry
+from rework.runner import streams
+from rework.runner.failure import failed
+from rework.runner.frames import Frame, Link
+from rework.runner.inbox import Inbox
+from rework.runner.running import Running
+from rework.runner.watch import Watch
+from rework.running import RunningTask
+
+
+class Executor:
+    """Runs operations."""
+
+    def __init__(self, link: Link, inbox: Inbox, watch: Watch, page: Optional[int]) -> None:
+        self._link = link
+        self._inbox = inbox
+        self._watch = watch
+        self._page = page
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+
+    def run(self, frame: Frame) -> None:
+        """From the note that it has begun to its last frame."""
+        running = Running(frame, self._link, self._inbox.listen)
+        self._inbox.begin(running)
+        self._watch.wake()
+        running.note_begun(self._page)
+        failure = self._call(running)
+        if self._link.is_forked:
+            # A process that the operation forked off has come back out of it: its end is here.
+            streams.flush()
+            os._exit(0 if failure is None else 1)
+        running.wait_for_answers()
+        streams.flush()
+        mark = frame.head.get('mark')
+        if mark:
+            streams.part(mark)
+            if streams.has_children():
+                self._inbox.give_back()
+        self._inbox.end()
+        if failure is None:
+            self._link.send(running.last('done'))
+        else:
+            self._link.send(running.last('failed', **failure))
+
+    def _call(self, running: Running) -> Optional[Dict[str, Any]]:
+        """None, or the head of what is said of its failure."""
+        head = running.head
+        operation = registry.get((head['domain'], head['operation']))
+        if operation is None:
+            message = f'operation `{head["operation"]}` of domain `{head["domain"]}` is not in this module'
+            return {'kind': 'load', 'message': message}
+        if head.get('phase', 'execute') != 'execute':
+            return {'kind': 'load', 'message': f'this SDK has no phase `{head["phase"]}`'}
+        try:
+            self._function(operation, RunningTask(running, operation))
+        except BaseException as error:
+            return failed(error)
+        return None
+
+    def _function(self, operation: Operation, task: RunningTask) -> None:
+        returned = operation.function(task)
+        if inspect.iscoroutine(returned):
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                asyncio.set_event_loop(self._loop)
+            try:
+                self._loop.run_until_complete(returned)
+            finally:
+                _cancel_rest(self._loop)
+
+
+def _cancel_rest(loop: asyncio.AbstractEventLoop) -> None:
+    """What an operation has started and not awaited is not the next one's."""
+    rest = asyncio.all_tasks(loop)
+    for task in rest:
+        task.cancel()
+    if rest:
+        loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))

@@ -1,0 +1,97 @@
+"""A run in hand: what the worker is told of it, and what it answers."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import time
+from typing import Any, Dict, Optional, Tuple
+
+from rework.runner.frames import Frame, Link, encode
+
+_PLACE = struct.Struct('<qq')
+
+
+class Running:
+    """One run, from its first instruction to its last frame."""
+
+    def __init__(self, frame: Frame, link: Link, listen: Any) -> None:
+        self.head = frame.head
+        self.body: Optional[bytes] = frame.body if frame.head.get('has_input') else None
+        self.key: Tuple[int, int] = (frame.head['task'], frame.head['run'])
+        self._link = link
+        self._listen = listen
+        self._about = {'task': self.key[0], 'run': self.key[1]}
+        #: Whether the operation has asked if it is to end, so that it will see to it by itself.
+        self.asks = False
+        #: Why it is to end; None: it is not.
+        self.abort_reason: Optional[str] = None
+        self.aborted = threading.Event()
+        self._number = 0
+        self._outstanding: Dict[int, Optional[Dict[str, Any]]] = {}
+        self._numbering = threading.Lock()
+        self.began_us = 0
+
+    def note_begun(self, page: Optional[int]) -> None:
+        """Before the first instruction: whoever finds this process dead sees that it had begun."""
+        if page is not None:
+            os.pwrite(page, _PLACE.pack(*self.key), _PLACE.size * self.head.get('slot', 0))
+        self.began_us = now_us()
+
+    def say(self, type: str, body: bytes = b'', **head: Any) -> None:
+        """A frame of this run."""
+        self._link.send(encode({'type': type, **self._about, **head}, body))
+
+    def last(self, type: str, **head: Any) -> bytes:
+        """Its last frame, which says how long it took."""
+        span = {'began_us': self.began_us, 'ended_us': now_us()}
+        return encode({'type': type, **self._about, 'span': span, **head})
+
+    def abort(self, reason: str) -> bool:
+        """It is to end. False: it has never asked, and will not see to it."""
+        self.abort_reason = reason
+        self.aborted.set()
+        return self.asks
+
+    def schedule(self, head: Dict[str, Any], body: bytes) -> int:
+        """Has the worker schedule a task; its id. Raises RuntimeError with the worker's reason."""
+        with self._numbering:
+            self._number += 1
+            number = self._number
+            self._outstanding[number] = None
+        self.say('schedule', body, number=number, **head)
+        answer = self._wait(number)
+        with self._numbering:
+            del self._outstanding[number]
+        if answer.get('task') is None:
+            raise RuntimeError(answer.get('error') or 'the task could not be scheduled')
+        return int(answer['task'])
+
+    def answered(self, head: Dict[str, Any]) -> None:
+        """The worker's answer to `schedule`."""
+        with self._numbering:
+            if head['number'] in self._outstanding:
+                self._outstanding[head['number']] = head
+
+    def wait_for_answers(self) -> None:
+        """A run does not end before they have come: threads may have asked."""
+
+        def all_came() -> bool:
+            return all(answer is not None for answer in list(self._outstanding.values()))
+
+        while not all_came():
+            self._listen(until=all_came)
+
+    def _wait(self, number: int) -> Dict[str, Any]:
+        def came() -> bool:
+            return self._outstanding[number] is not None
+
+        while not came():
+            self._listen(until=came)
+        return self._outstanding[number] or {}
+
+
+def now_us() -> int:
+    """Microseconds of CLOCK_MONOTONIC."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
