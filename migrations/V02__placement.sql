@@ -9,6 +9,6 @@ create table rework.placement (
     interpreter      text,               -- of a Python module: absolute, symlinks kept, for they make an environment
     revision         integer not null default 1,
     registered_at    timestamptz not null default now(),
-    unique (operation, host),
+    unique (host, operation),
     check ((kind = 'python') = (interpreter is not null))
 );

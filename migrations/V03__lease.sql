@@ -8,10 +8,11 @@ create table rework.lease (
     renewals      bigint not null default 0,
     length_ms     bigint not null default 20000,       -- what follows from it: core/src/lease.rs
     renewed_at    timestamptz not null default now(),  -- for people, never for a verdict
-    taken_at      timestamptz            -- when it was taken away
+    taken_at      timestamptz,           -- when it was taken away
+    swept_at      timestamptz            -- from then on nothing of who lived by it can come to light
 ) with (fillfactor = 50);
 
-create index lease_taken on rework.lease (taken_at) where taken_at is not null;
+create index lease_taken on rework.lease (taken_at) where taken_at is not null and swept_at is null;
 
 -- The ring in which each monitor watches those that follow its own: tick.
 create index lease_ring on rework.lease (hashint8(id), id) where taken_at is null;

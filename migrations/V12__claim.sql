@@ -3,7 +3,8 @@
 --
 -- A function, so that a session keeps its plans: statements are sent unnamed, for the sake of
 -- poolers, and planning would cost more than the claim. Its plans may be made on a table that
--- was never analysed, so those that would be slow on a full one are ruled out.
+-- was never analysed, so those that would be slow on a full one are ruled out; what is asked of a worker
+-- is no condition, which an index of those that live would serve as well, from end to end.
 --
 -- The lane with the best front is asked first and, only if somebody else holds all of it, the next
 -- one. Of an operation that is in `short`, as many tasks are taken as stands in `most` at the same
@@ -84,7 +85,7 @@ begin
                and coalesce(lane.host, '') = any (array['', claim.host])
                and lane.capabilities <@ claim.capabilities
                and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
-               and exists (select from rework.worker w where w.id = claim.worker and w.finished_at is null)
+               and (select w.finished_at is null from rework.worker w where w.id = claim.worker)
              order by first.priority desc, first.position;
     else
         open fronts for
@@ -111,7 +112,7 @@ begin
                and coalesce(lane.host, '') = any (array['', claim.host])
                and lane.capabilities <@ claim.capabilities
                and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
-               and exists (select from rework.worker w where w.id = claim.worker and w.finished_at is null)
+               and (select w.finished_at is null from rework.worker w where w.id = claim.worker)
              order by first.priority desc, first.position;
     end if;
     fetch fronts into front;

@@ -1,7 +1,8 @@
 -- tick: what a monitor does each second, in one round trip.
 --
 -- A function, so that a session keeps its plan: to make it costs more than to follow it. The plan may be
--- made on tables that were never analysed, so what would be slow on full ones is ruled out.
+-- made on tables that are empty, so what would be slow on full ones is ruled out: scans of a table, and, by
+-- orders that the right index has and by rows' places, the wrong index.
 
 create function rework.tick(
     monitor       bigint,
@@ -36,13 +37,13 @@ create function rework.tick(
     swept         boolean       -- a lease was taken away: who lived by it may have left something
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
-    set enable_seqscan = off set enable_bitmapscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
+    set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
 return query
 with renewed as (
     update rework.lease set renewals = renewals + 1, renewed_at = clock_timestamp()
-     where id = tick.lease and epoch = tick.epoch and tick.renew and taken_at is null
+     where id = tick.lease and epoch = tick.epoch and tick.renew
     returning id
 ),
 wanted as (
@@ -56,11 +57,15 @@ measured as (
 -- Rows made for workers that were never started, since the answer was lost on the way.
 unborn as (
     update rework.worker set finished_at = clock_timestamp(), reason = 'never started'
-     where monitor = tick.monitor and finished_at is null and pid is null and id <> all (tick.workers)
+      from (select id as worker from rework.worker
+             where monitor = tick.monitor and finished_at is null
+             order by id
+            offset 0) as own
+     where id = own.worker and id <> all (tick.workers) and pid is null and reason is null
        and created_at < now() - interval '1 minute'
 ),
 due as materialized (
-    select id from rework.task
+    select ctid as row from rework.task
      where state = 'delayed' and delayed_until <= now()
      order by delayed_until
      limit 1000
@@ -68,7 +73,7 @@ due as materialized (
 ),
 promoted as (
     update rework.task set state = 'queued', position = nextval('rework.position')
-     where id = any (array(select id from due)) and state = 'delayed'
+     where ctid = any (array(select row from due))
     returning lane
 ),
 hinted as materialized (
@@ -99,9 +104,9 @@ lives as (
          where taken_at is null
            and (hashint8(id), id) > (arc.start_place, arc.start_id)
            and (hashint8(id), id) < (arc.end_place, arc.end_id)
-           and exists (select from rework.monitor where monitor.lease = lease.id and finished_at is null
+           and exists ((select from rework.monitor where monitor.lease = lease.id and finished_at is null order by id limit 1)
                        union all
-                       select from rework.worker where worker.lease = lease.id and finished_at is null
+                       (select from rework.worker where worker.lease = lease.id and finished_at is null order by id limit 1)
                        limit 1)
          order by hashint8(id), id
          limit 100) as next
@@ -113,8 +118,11 @@ lives as (
 waiting as (
     select counted.domain, sum(found.tasks)::bigint as tasks
       from unnest(tick.count_in, tick.count_to) as counted (domain, most)
-      join rework.lane on lane.domain = counted.domain
-       and coalesce(lane.host, '') = any (array['', tick.host]) and lane.capabilities <@ tick.capabilities
+     cross join lateral (
+        select id, operation from rework.lane
+         where lane.domain = counted.domain and coalesce(lane.host, '') = any (array['', tick.host])
+           and lane.capabilities <@ tick.capabilities
+        offset 0) as lane
       join rework.placement on placement.operation = lane.operation and placement.host = tick.host
      cross join lateral (
         select count(*) as tasks
@@ -141,15 +149,13 @@ select case when tick.renew then exists (select from renewed)
                join rework.operation on operation.id = placement.operation
               where placement.host = tick.host and operation.unregistered_at is null
                 and operation.domain <> all (tick.beyond)) as found,
-       exists (select from rework.schedule
-                 join rework.operation on operation.id = schedule.operation and operation.domain = any (tick.fires_in)
-                where schedule.next_at <= rework.schedule_clock() and schedule.paused_at is null) as fires,
+       exists (select from (select operation from rework.schedule
+                             where next_at <= rework.schedule_clock() and paused_at is null
+                             order by next_at
+                            offset 0) as due
+                 join rework.operation on operation.id = due.operation and operation.domain = any (tick.fires_in)) as fires,
        coalesce((select json_agg(lives) from lives), '[]') as leases,
-       tick.watches and exists (select from rework.lease
-                        where taken_at is not null
-                          and (exists (select from rework.monitor m where m.lease = lease.id and m.finished_at is null)
-                               or exists (select from rework.worker w where w.lease = lease.id and w.finished_at is null)
-                               or lease.taken_at > now() - interval '5 minutes')) as swept;
+       tick.watches and exists (select from rework.lease where taken_at is not null and swept_at is null) as swept;
 end $$;
 
 revoke all on function rework.tick from public;

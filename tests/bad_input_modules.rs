@@ -76,7 +76,13 @@ fn what_is_not_one_of_ours() {
         (script, vec!["ended (exit code 3)", "some words", "rework::run()"]),
         (chatty, vec!["runner protocol"]),
         (homeless, vec!["cannot be started", "No such file"]),
-        (text, vec!["neither a manifest (`.toml`), nor a Python module (`.py`), nor executable", "chmod +x"]),
+        (
+            text,
+            vec![
+                "neither a manifest (`.toml`), nor a Python module (`.py`), nor executable",
+                "chmod +x",
+            ],
+        ),
         (module, vec!["No module named 'rework'", "pip install rework-pg", "--python"]),
         (PathBuf::from("/bin/true"), vec!["ended (exit code 0)", "rework::run()"]),
         (place.folder().to_owned(), vec!["is a directory"]),

@@ -1,0 +1,114 @@
+"""What the runner keeps apart and records: lines, ends, memory, new versions."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from test_rw import OPERATIONS, run, until
+
+from rework import api
+
+
+@pytest.fixture
+def place(rework):
+    rework.register(OPERATIONS)
+    return rework
+
+
+def test_lines_of_four_origins_are_all_there_each_in_order(place):
+    count = 4000
+    task = run(place, 'mixed', count)
+    assert task.state == 'done', task.deathinfo
+    texts = [line.rpartition(': ')[2] for _, line in task.logs()]
+    expected = [n for start in range(0, count, 100) for n in range(start, start + 25)]
+    for origin in ('print', 'log', 'write', 'child'):
+        numbers = [int(text.split()[1]) for text in texts if text.startswith(f'{origin} ')]
+        assert numbers == expected, origin
+
+
+def test_each_line_is_under_its_own_task(place):
+    tasks = [api.schedule(place.dsn, 'says_its_id') for _ in range(300)]
+    with place.workers():
+        for task in tasks:
+            task.join(timeout=60)
+    for task in tasks:
+        assert [line.rpartition(' ')[2] for _, line in task.logs()] == [str(task.tid)]
+
+
+def test_an_async_operation_runs(place):
+    assert run(place, 'waits').output == 'waited'
+
+
+def test_an_operation_that_asks_may_clean_up(place):
+    task = api.schedule(place.dsn, 'cleans_up')
+    with place.workers():
+        until('it waits', lambda: task.progress)
+        task.abort('enough')
+        task.join(timeout=30)
+    assert task.state == 'aborted'
+    assert [line.rpartition('up: ')[2] for _, line in task.logs()] == ['aborted enough']
+
+
+def test_attempts_are_made(place):
+    assert run(place, 'flaky').output == 3
+
+
+def test_a_task_schedules_another(place):
+    task = api.schedule(place.dsn, 'parent', 21)
+    with place.workers():
+        task.join(timeout=30)
+        child = api.Task.byid(place.dsn, task.output)
+        child.join(timeout=30)
+    assert child.output == 42
+
+
+def test_a_forked_process_ends_with_its_operation(place):
+    task = run(place, 'forks')
+    assert task.state == 'done', task.deathinfo
+    texts = [line.rpartition(': ')[2] for _, line in task.logs()]
+    assert texts == ['from the child', 'from the parent']
+
+
+def test_a_new_version_runs_next(place, tmp_path):
+    module, other = tmp_path / 'versions.py', tmp_path / 'next.py'
+    text = (
+        'import time\nfrom rework import api\n@api.task\ndef version(task):\n'
+        "    print('begun')\n    while task.input and not __import__('os').path.exists(task.input): time.sleep(0.02)\n"
+        "    task.save_output('one')\n"
+    )
+    module.write_text(text)
+    place.register(module)
+    gate = tmp_path / 'gate'
+    old = api.schedule(place.dsn, 'version', str(gate))
+    with place.workers():
+        until('it runs', lambda: old.logs())
+        other.write_text(text.replace('one', 'two'))
+        shutil.move(other, module)
+        gate.touch()
+        old.join(timeout=30)
+        new = api.schedule(place.dsn, 'version')
+        new.join(timeout=30)
+    assert (old.output, new.output) == ('one', 'two')
+
+
+def test_a_module_in_a_package_may_import_its_neighbours(rework, tmp_path):
+    package = tmp_path / 'jobs'
+    package.mkdir()
+    (package / '__init__.py').touch()
+    (package / 'helper.py').write_text('WORD = "relative"\n')
+    (package / 'tasks.py').write_text(
+        'from rework import api\nfrom .helper import WORD\n@api.task\ndef word(task):\n    task.save_output(WORD)\n'
+    )
+    rework.register(package / 'tasks.py')
+    assert run(rework, 'word').output == 'relative'
+
+
+def test_an_import_that_fails_later_has_its_cause(rework, tmp_path):
+    module = tmp_path / 'broken.py'
+    module.write_text('from rework import api\n@api.task\ndef once(task): pass\n')
+    rework.register(module)
+    Path(module).write_text('import no_such_module\n')
+    task = run(rework, 'once')
+    assert task.state == 'failed'
+    assert 'cannot be loaded' in task.deathinfo
+    assert 'no_such_module' in task.deathinfo

@@ -1,0 +1,250 @@
+"""The scenarios of the original rework, by their numbers, through the Python package."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from rework import api, io
+from rework.errors import ReworkError
+
+OPERATIONS = Path(__file__).with_name('operations.py')
+
+
+@pytest.fixture
+def place(rework):
+    rework.register(OPERATIONS)
+    return rework
+
+
+def lives(pid):
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] not in 'ZX'
+    except FileNotFoundError:
+        return False
+
+
+def until(what, fact, seconds=30):
+    """Waits for a fact."""
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end, f'not within {seconds} s: {what}'
+        time.sleep(0.02)
+
+
+def run(place, operation, *args, workers=None, **options):
+    """A task that has ended."""
+    task = api.schedule(place.dsn, operation, *args, **options)
+    with place.workers(**(workers or {})):
+        task.join(timeout=60)
+    return task
+
+
+def test_rw_1_quick_start(place):
+    t1 = api.schedule(place.dsn, 'double', 'hello')
+    t2 = api.schedule(place.dsn, 'double', 100)
+    with place.workers(maxworkers=2):
+        t1.join(timeout=30)
+        t2.join(timeout=30)
+    assert (t1.output, t2.output) == ('hellohello', 200)
+    lines = [line for _, line in t1.logs()]
+    assert [line.rpartition(': ')[2] for line in lines] == ['I am running', 'I am done']
+    assert all(line.startswith('stdout:INFO: ') for line in lines)
+
+
+def test_rw_2_states(place):
+    names = ('boom', 'die', 'exit7', 'interrupted', 'crash')
+    boom, die, exit7, interrupted, crash = (api.schedule(place.dsn, name) for name in names)
+    before = api.schedule(place.dsn, 'pid')
+    with place.workers():
+        before.join(timeout=60)
+    assert {task.state for task in (boom, die, exit7, interrupted, crash)} == {'failed'}
+    assert boom.traceback.endswith('oops')
+    assert boom.output == 'partial'
+    assert [line.rpartition(': ')[2] for _, line in boom.logs()] == ['before']
+    assert die.deathinfo == 'exit code 3'
+    assert not die.traceback
+    assert '7' in exit7.deathinfo
+    assert 'KeyboardInterrupt' in interrupted.traceback
+    assert 'signal 11' in crash.deathinfo
+    assert any('in crash' in line for _, line in crash.logs())
+    assert len({task.worker for task in (boom, die, exit7, crash, before)}) == 1
+
+
+def test_rw_3_order_and_exclusivity(place):
+    tasks = [api.schedule(place.dsn, 'says_its_id') for _ in range(100)]
+    with place.workers(maxworkers=4):
+        for task in tasks:
+            task.join(timeout=60)
+    assert all([line[-len(str(t.tid)) :] for _, line in t.logs()] == [str(t.tid)] for t in tasks)
+
+
+def test_rw_4_domains(place):
+    there = api.schedule(place.dsn, 'other_dom')
+    here = api.schedule(place.dsn, 'double', 1)
+    with place.workers(domain='nondefault'):
+        there.join(timeout=30)
+    assert (there.output, here.state) == ('there', 'queued')
+
+
+def test_rw_5_abort_running(place):
+    task = api.schedule(place.dsn, 'forever', 'with a child')
+    with place.workers():
+        until('it has a child', lambda: task.output)
+        pids = task.output
+        task.abort('not needed')
+        task.join(timeout=10)
+        assert task.state == 'aborted'
+        until('both are gone', lambda: not any(map(lives, pids)))
+        assert api.schedule(place.dsn, 'double', 1).join(timeout=10) is None
+
+
+def test_rw_6_abort_reason(place):
+    task = api.schedule(place.dsn, 'forever')
+    with place.workers():
+        task.join('running', timeout=30)
+        task.abort('from the command line')
+        task.join(timeout=10)
+    assert 'from the command line' in task.deathinfo
+
+
+def test_rw_7_timeout(place):
+    slow = api.schedule(place.dsn, 'slow_t')
+    quick = api.schedule(place.dsn, 'quick_t')
+    with place.workers(maxworkers=2):
+        slow.join(timeout=30)
+        quick.join(timeout=30)
+    assert (slow.state, quick.state) == ('failed', 'done')
+    assert slow.deathinfo == 'timed out after 2s'
+
+
+def test_rw_13_maxruns(place):
+    tasks = [api.schedule(place.dsn, 'pid') for _ in range(3)]
+    with place.workers(maxruns=1):
+        for task in tasks:
+            task.join(timeout=30)
+    assert len({task.output for task in tasks}) == 3
+
+
+def test_rw_14_maxmem(place):
+    small, large, after = (api.schedule(place.dsn, 'leak', size) for size in (10, 200, 1))
+    with place.workers(maxmem=150):
+        for task in (small, large, after):
+            task.join(timeout=30)
+    assert small.output == large.output != after.output
+
+
+def test_rw_15_start_timeout(place, tmp_path):
+    module = tmp_path / 'endless.py'
+    module.write_text(
+        'import os, time\n'
+        'from rework import api\n'
+        '@api.task\n'
+        'def never(task): pass\n'
+        'while os.path.exists(__file__ + ".slow"): time.sleep(0.1)\n'
+    )
+    place.register(module)
+    Path(f'{module}.slow').touch()
+    task = run(place, 'never', workers={'start_timeout': 1})
+    assert task.state == 'failed'
+    assert 'not ready after 1 s' in task.deathinfo
+
+
+@pytest.mark.parametrize(
+    ('given', 'sentence'),
+    [
+        ({}, 'missing required input: `f`'),
+        ({'f': b'x', 's': 'z'}, "s -> value not in ['a', 'b']"),
+        ({'f': b'x', 'z': 1, 'q': 2}, 'unknown inputs: q,z'),
+        ({'f': b'x', 'n': '3'}, "value `'3'` is not a number"),
+        ({'f': 'text'}, 'is not bytes'),
+        ({'f': b'x', 'd': 'lol'}, 'is not a valid datetime'),
+        ({'z': 1}, 'missing required input: `f`'),
+    ],
+)
+def test_rw_16_input_validation(place, given, sentence):
+    with pytest.raises((ValueError, TypeError)) as error:
+        api.schedule(place.dsn, 'typed', given)
+    assert sentence in str(error.value)
+    assert api.schedule(place.dsn, 'double', 1).tid == 1, 'nothing was queued'
+
+
+def test_rw_17_defaults_and_round_trip(place):
+    least = api.schedule(place.dsn, 'typed', {'f': b'x'})
+    assert least.input == {'f': b'x', 'n': 42}
+    dated = api.schedule(place.dsn, 'typed', {'f': b'x', 'd': '20 May 1973 09:00'})
+    assert dated.input['d'].isoformat() == '1973-05-20T09:00:00'
+    text = '(shifted (yearstart (date "2024-2-3 10:00")) #:months -1 #:hours 2)'
+    shifted = api.schedule(place.dsn, 'typed', {'f': b'x', 'm': text})
+    assert shifted.input['m'].isoformat() == '2023-12-01T12:00:00'
+    with pytest.raises(ValueError, match='not a valid moment expression'):
+        api.schedule(place.dsn, 'typed', {'f': b'x', 'm': 'lol'})
+    with place.workers(domain='other'):
+        shifted.join(timeout=30)
+    assert shifted.output['at'].isoformat() == '2023-12-01T12:00:00'
+
+
+def test_rw_20_outputs(place):
+    good = api.schedule(place.dsn, 'typed', {'f': b'hi'})
+    bad = api.schedule(place.dsn, 'undeclared')
+    with place.workers(domain='other'):
+        good.join(timeout=30)
+        bad.join(timeout=30)
+    assert good.output == {'message': 'hi', 'k': 42}
+    assert bad.state == 'failed'
+    assert bad.traceback.endswith('unknown inputs: nope')
+
+
+def test_rw_21_raw(place):
+    task = api.schedule(place.dsn, 'raw', rawinputdata=b'Hello Babar')
+    read = api.schedule(place.dsn, 'reads_raw', rawinputdata=b'\x00\xff')
+    with place.workers():
+        task.join(timeout=30)
+        read.join(timeout=30)
+    assert task.raw_output == b'Hello Babar and Celeste'
+    with pytest.raises(TypeError, match='raw'):
+        _ = task.input
+    assert read.state == 'failed'
+    assert 'raw_input' in read.traceback
+
+
+def test_rw_22_log_capture(place):
+    task = run(place, 'logs')
+    lines = [line for _, line in task.logs()]
+    said = [(line.split(': ')[0], line.rpartition(': ')[2]) for line in lines]
+    assert ('my_app_logger:INFO', 'this') in said
+    assert not any('not this' in line for line in lines)
+    assert ('stderr:WARNING', 'watch out') in said
+    stdout = [text for stream, text in said if stream == 'stdout:INFO']
+    assert stdout == ['ab', 'x', 'y', 'tail']
+    first = task.logs()[0][0]
+    assert task.logs(fromid=first) == task.logs()[1:]
+
+
+def test_rw_23_cron(place):
+    rule = '0 15 8,12 * * *'
+    first = api.prepare(place.dsn, 'double', rule=rule, inputdata='x')
+    again = api.prepare(place.dsn, 'double', rule=rule, inputdata='x')
+    assert first != again
+    for wrong in ('0 99 8 * * *', '8 * * *', None):
+        with pytest.raises((ReworkError, ValueError)):
+            api.prepare(place.dsn, 'double', rule=wrong)
+    assert api.unprepare(place.dsn, again) == 1
+    assert api.unprepare(place.dsn, again) == 0
+
+
+def test_rw_26_every_second_guard(place):
+    for wrong in ('* 0 8 * * *', ' * * * * * *'):
+        with pytest.raises(Exception, match='every second'):
+            api.prepare(place.dsn, 'double', rule=wrong)
+    assert api.prepare(place.dsn, 'double', rule='*/5 * * * *')
+
+
+def test_rw_30_abort_of_a_queued_task(place):
+    task = api.schedule(place.dsn, 'double', 1)
+    task.abort('too late')
+    assert task.state == 'aborted'
+    last = run(place, 'double', 2)
+    assert (last.output, task.output, task.state) == (4, None, 'aborted')
