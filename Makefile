@@ -32,10 +32,12 @@ demo: have-cargo
 test: have-cargo
 	cargo build --workspace --all-targets
 	scripts/with-postgres cargo test --workspace $(ARGS)
+	scripts/with-postgres scripts/test-python
 
 soak: have-cargo
 	cargo build --workspace --all-targets
 	REWORK_SOAK=1 scripts/with-postgres cargo test --workspace $(ARGS)
+	REWORK_SOAK=1 scripts/with-postgres scripts/test-python
 
 bench: have-cargo
 	cargo build --release --workspace --bins

@@ -9,8 +9,8 @@
     task = api.schedule('postgres://localhost/jobs', 'double', 21)
     task.join()
 
-`engine` is a DSN, or whatever the program has of the database already: see `rework.database`. What is
-scheduled on a connection within a transaction is there if, and only if, that is committed.
+`engine` is a DSN, or whatever the program has of the database already: see `rework.database`. What
+is scheduled on a connection within a transaction is there if, and only if, that is committed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def schedule(
     * `metadata`: a dict of anything that is to be kept with it
     * `priority`: higher goes first
     * `delayed_until`: not before this moment, local time if it has no zone; or so long from now
-    * `unique_key`: where a task of the operation has it already, nothing is scheduled: that one is given
+    * `unique_key`: where a task of the operation has it, that one is given, and none scheduled
     * `capabilities`: what its host must offer
 
     Raises UnknownOperation, Ambiguous, or another ReworkError; TypeError or ValueError where the
@@ -92,7 +92,8 @@ def _when(
     if until is None:
         return None, None
     if isinstance(until, datetime.timedelta):
-        return None, max(0, round(until.total_seconds() * 1000))
+        milliseconds = round(until.total_seconds() * 1000)
+        return None, milliseconds if milliseconds > 0 else None
     if isinstance(until, datetime.datetime):
         return until.astimezone(datetime.timezone.utc).isoformat(), None
     raise TypeError(f'`delayed_until` is a datetime or a timedelta, not {until!r:.100}')

@@ -20,7 +20,7 @@ VARIABLE = 'REWORK_BINARY'
 
 
 def path() -> str:
-    """Where the program is: as `$REWORK_BINARY` says, else as it was installed with this package, else in PATH.
+    """Where it is: as `$REWORK_BINARY` says, else as installed with this package, else in PATH.
 
     Raises ReworkError where there is none.
     """

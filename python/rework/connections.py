@@ -33,7 +33,6 @@ _PATIENCE = {
 _AS_A_DSN = 'give it as `postgres://user:password@host:5432/database`, or as `host=… dbname=…`'
 
 _URL = re.compile(r'(postgres|postgresql)(\+\w+)?://')
-_KEYS = ('host', 'hostaddr', 'port', 'dbname', 'user', 'service')
 
 
 def plain(text: str) -> str:
@@ -43,7 +42,7 @@ def plain(text: str) -> str:
     """
     if _URL.match(text):
         return _URL.sub(r'\1://', text, count=1)
-    if '=' in text and text.partition('=')[0].strip() in _KEYS:
+    if '=' in text:
         return text
     # It may hold a password all the same.
     raise ReworkError('the text that was passed as `engine` does not name a database', _AS_A_DSN)

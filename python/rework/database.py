@@ -201,6 +201,8 @@ def _check_schema(db: Session) -> None:
     _fitting.add(where)
 
 
+_ALWAYS = ('host', 'port', 'dbname', 'user', 'password')
+
 #: Others than these the command line may not know.
 _KEPT = ('hostaddr', 'options', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey')
 
@@ -212,13 +214,10 @@ def _dsn_of_driver(driver: Any) -> Optional[str]:
     # psycopg gives them by a function, psycopg2 as a property.
     ask = getattr(info, 'get_parameters', None)
     parameters = dict(ask() if ask else info.dsn_parameters)
-    parts = {name: parameters[name] for name in _KEPT if parameters.get(name)}
-    for name in ('host', 'port', 'dbname', 'user', 'password'):
-        # Of several hosts all are wanted, not only the one that answered.
-        value = parameters.get(name) or getattr(info, name)
-        if value:
-            parts[name] = str(value)
-    return ' '.join(f'{name}={_quoted(value)}' for name, value in parts.items())
+    # Of several hosts all are wanted, not only the one that answered.
+    parts = {name: parameters.get(name) or getattr(info, name) for name in _ALWAYS}
+    parts.update((name, parameters.get(name)) for name in _KEPT)
+    return ' '.join(f'{name}={_quoted(str(value))}' for name, value in parts.items() if value)
 
 
 def _quoted(value: str) -> str:

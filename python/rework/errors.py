@@ -53,7 +53,7 @@ _IS_IT_RUNNING = 'is Postgres running there? `rework dev` brings one of its own'
 
 _DRIVERS = ('psycopg', 'psycopg2', 'psycopg_pool', 'sqlalchemy')
 
-#: Without a word of the server's own, these say that there is no connection; with one, those codes do.
+#: That there is no connection is told by these where the server said nothing, else by those codes.
 _WITHOUT_ONE = ('OperationalError', 'InterfaceError', 'ResourceClosedError', 'TimeoutError')
 _CODES_WITHOUT_ONE = ('3D000', '53300', '57P01', '57P02', '57P03', '57P05', '25P03')
 
@@ -67,7 +67,7 @@ _DENIED = ('password', 'role "', 'pg_hba.conf', 'permission denied', 'authentica
 
 
 def translated(error: Exception) -> Optional[ReworkError]:
-    """What a driver's error says, as ours; None: it is no driver's, or the caller knows it better."""
+    """What a driver's error says, as ours; None: it is no driver's, or better known as it is."""
     if isinstance(error, ReworkError) or not _is_of_a_driver(error):
         return None
     cause: Any = getattr(error, 'orig', None) or error

@@ -29,8 +29,8 @@ _PATIENCE = (15.0, 5.0)
 #: Between two looks whether it is up.
 _PAUSE = 0.02
 
-# Becomes the monitor, which gets SIGTERM when the thread that started it is no more. Not done between
-# fork and exec, where a process of several threads may hang.
+# Becomes the monitor, which gets SIGTERM when the thread that started it is no more. Not done
+# between fork and exec, where a process of several threads may hang.
 _DIES_WITH_US = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, int(signal.SIGTERM))
@@ -115,9 +115,10 @@ def workers(
 ) -> Iterator[Workers]:
     """Workers of a domain on this host, for as long as the block lasts.
 
-    At its end running tasks are aborted. `maxruns` and `maxmem` (MiB, or `'2GiB'`) bound the process
-    that runs operations, `start_timeout` (seconds) how long that may take to come up. With `debug`
-    the monitor says more, in `.log`. The block is to be entered by a thread that lasts as long.
+    At its end running tasks are aborted. `maxruns` and `maxmem` (MiB, or `'2GiB'`) bound the
+    process that runs operations, `start_timeout` (seconds) how long that may take to come up. With
+    `debug` the monitor says more, in `.log`. The block is to be entered by a thread that lasts as
+    long.
 
     Raises ReworkError, with what the monitor says, where none comes up.
     """

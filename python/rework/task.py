@@ -66,7 +66,11 @@ class Task:
 
     @property
     def state(self) -> Optional[str]:
-        """`delayed`, `waiting`, `queued`, `running`, `aborting`; `done`, `failed`, `aborted`, `lost`."""
+        """Where it is in its life.
+
+        `delayed`, `waiting`, `queued`, `running`, `aborting`; or an end: `done`, `failed`,
+        `aborted`, `lost`.
+        """
         with session(self._engine) as db:
             row = db.row('task_state', task=self.tid)
         return None if row is None else row[0]
@@ -99,7 +103,7 @@ class Task:
 
     @property
     def deathinfo(self) -> Optional[str]:
-        """Why it ended as it did, in words: `exit code 3`, `timed out after 5m`, `aborted from SQL`."""
+        """Why it ended as it did, in words: `exit code 3`, `timed out after 5m`."""
         return self._fact('reason')  # type: ignore[no-any-return]
 
     @property
@@ -125,7 +129,10 @@ class Task:
 
     @property
     def inputspec(self) -> Optional[List[Dict[str, Any]]]:
-        """The declared inputs of its operation: `name`, `type`, `required`, `choices`, `default` of each."""
+        """The declared inputs of its operation, each a dict; None where it declares none.
+
+        Their keys are `name`, `type`, `required`, `choices`, `default`.
+        """
         return _declared(self._fact('input_schema'))
 
     @property
@@ -160,7 +167,7 @@ class Task:
         return _raw(self._row('task_output'))
 
     def logs(self, fromid: Optional[int] = None) -> List[Tuple[int, str]]:
-        """All that it has written until now, as (id, `stream:LEVEL: date time: text`), in its order.
+        """All that it has written until now, in its order: (id, `stream:LEVEL: date time: text`).
 
         With `fromid`, what came after the line of this id. Times are in the local zone.
         """
@@ -185,15 +192,17 @@ class Task:
             raise AssertionError(f"`target` is 'running' or 'done', not {target!r}")
         if isinstance(timeout, datetime.timedelta):
             timeout = timeout.total_seconds()
-        if not Waiter(self._engine, self.tid, target).wait(timeout or None):
+        waiter = Waiter(self._engine, self.tid, target)
+        if not waiter.wait(timeout or None):
+            where = 'could not be looked at' if waiter.seen is None else f'is {waiter.seen}'
             raise TimeOut(
                 self,
-                f'task {self.tid} is {self.state} after {timeout:g} s, and not {target}',
+                f'task {self.tid} {where} after {timeout:g} s, and not {target}',
                 f'`rework show-task {self.tid}` tells where it is',
             )
 
     def abort(self, msg: str = 'from Python') -> None:
-        """Asks for its end: what is queued never runs, what runs is killed. What has ended stays as it is.
+        """Asks for its end: what is queued never runs, what runs is killed, what has ended stays.
 
         `msg` says why; it completes the phrase `aborted …`: `by the web shop`.
         """

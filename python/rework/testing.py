@@ -95,9 +95,7 @@ class FakeTask(RunningTask):
             'has_input': body is not None,
         }
         self._recorder = _Recorder()
-        running = Running(
-            Frame(head, body or b''), cast(Link, self._recorder), lambda until: None
-        )
+        running = Running(Frame(head, body or b''), cast(Link, self._recorder), lambda until: None)
         self._recorder.answer = running.answered
         running.note_begun(None)
         super().__init__(running, operation)

@@ -38,6 +38,8 @@ class Waiter:
         self._engine = (dsn_of(engine) or engine) if own else engine
         self._answered_at = time.monotonic()
         self._pause = _FIRST_LOOK
+        #: Where it was at the last look; None: nobody could look.
+        self.seen: Optional[str] = None
 
     def wait(self, timeout: Optional[float]) -> bool:
         """Whether it came so far within so many seconds; None: however long it takes."""
@@ -87,12 +89,12 @@ class Waiter:
         with session(self._engine) as db:
             row = db.row('task_state', task=self._tid)
         self._answered_at = time.monotonic()
-        state = None if row is None else row[0]
-        if state is None:
-            raise self._unseen()
-        return state in self._wanted
+        self.seen = None if row is None else row[0]
+        if self.seen is None:
+            raise self._absent()
+        return self.seen in self._wanted
 
-    def _unseen(self) -> ReworkError:
+    def _absent(self) -> ReworkError:
         if self._engine is not self._given:
             with session(self._given) as db:
                 row = db.row('task_state', task=self._tid)

@@ -34,7 +34,10 @@ ENGINES = {
     'url': lambda dsn: url(dsn, 'psycopg2'),
     'pairs': lambda dsn: psycopg.conninfo.make_conninfo(dsn),
     'pool': pool_of,
-    **{f'engine {name}': lambda dsn, n=name: sqlalchemy.create_engine(url(dsn, n)) for name in DRIVERS},
+    **{
+        f'engine {name}': lambda dsn, n=name: sqlalchemy.create_engine(url(dsn, n))
+        for name in DRIVERS
+    },
 }
 
 CONNECTIONS = {
@@ -69,9 +72,10 @@ def test_a_task_goes_through_any_engine(any_engine):
 
 def test_a_dsn_is_had_from_any_engine(any_engine, sql):
     with psycopg.connect(database.dsn_of(any_engine)) as connection:
-        assert connection.execute('select current_database()').fetchone() == sql(
-            'select current_database()'
-        )[0]
+        assert (
+            connection.execute('select current_database()').fetchone()
+            == sql('select current_database()')[0]
+        )
 
 
 @pytest.mark.parametrize('kind', ENGINES)
@@ -191,7 +195,9 @@ def test_errors_are_the_same_through_any_driver(jobs, kind):
 @pytest.mark.parametrize('kind', ['dsn', *(f'engine {name}' for name in DRIVERS)])
 def test_a_server_that_is_away_is_told(kind):
     with pytest.raises(Unreachable) as error:
-        api.schedule(ENGINES[kind]('host=127.0.0.1 port=9 dbname=x user=me password=secret'), 'echo')
+        api.schedule(
+            ENGINES[kind]('host=127.0.0.1 port=9 dbname=x user=me password=secret'), 'echo'
+        )
     assert error.value.message.startswith('cannot connect to Postgres at 127.0.0.1:9: ')
     assert 'rework dev' in error.value.hint
     assert 'secret' not in str(error.value)

@@ -1,0 +1,8 @@
+"""What both systems run: nothing."""
+
+from rework import api
+
+
+@api.task
+def noop(task):
+    pass

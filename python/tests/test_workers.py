@@ -1,0 +1,115 @@
+"""Workers for as long as a block lasts, and not longer."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_rw import lives, until
+
+from rework import api
+from rework.errors import ReworkError
+
+QUICK_START = Path(__file__).with_name('quick_start.py')
+
+
+def children(pid):
+    """All processes that descend from one."""
+    found = []
+    for task in Path(f'/proc/{pid}/task').glob('*/children'):
+        for child in task.read_text().split():
+            found += [int(child), *children(int(child))]
+    return found
+
+
+def test_a_monitor_is_there_as_long_as_the_block(jobs, sql):
+    with api.workers(jobs, minworkers=2, maxworkers=2) as workers:
+        assert sql('select id, pid, domains from rework.monitor where finished_at is null') == [
+            (workers.mid, workers.pid, ['default'])
+        ]
+        assert len(workers.wids) == 2
+        pids = [workers.pid, *children(workers.pid)]
+        assert len(pids) >= 3
+        assert 'monitor' in workers.log
+    assert not any(map(lives, pids))
+    assert sql('select count(*) from rework.monitor where finished_at is null') == [(0,)]
+
+
+def test_what_runs_is_aborted_at_the_end(jobs):
+    task = api.schedule(jobs, 'sleeps')
+    with pytest.raises(KeyError), api.workers(jobs) as workers:
+        task.join('running', timeout=30)
+        pids = [workers.pid, *children(workers.pid)]
+        begun = time.monotonic()
+        raise KeyError
+    assert time.monotonic() - begun < 10
+    assert task.state == 'aborted'
+    assert not any(map(lives, pids))
+
+
+def test_any_engine_will_do(jobs):
+    import psycopg2
+
+    connection = psycopg2.connect(jobs)
+    connection.autocommit = True
+    task = api.schedule(connection, 'echo', 1)
+    with api.workers(connection):
+        task.join(timeout=30)
+    assert task.output == 1
+    connection.close()
+
+
+def test_a_monitor_that_does_not_start_says_why(jobs):
+    with api.workers(jobs):
+        with pytest.raises(ReworkError, match='monitor') as error:
+            with api.workers(jobs):
+                pass
+    assert error.value.hint
+    with pytest.raises(ReworkError, match="invalid value '-1' for '--minworkers"):
+        with api.workers(jobs, minworkers=-1):
+            pass
+    with pytest.raises(ReworkError, match='cannot connect to Postgres at 127.0.0.1:9'):
+        with api.workers('host=127.0.0.1 port=9 dbname=x'):
+            pass
+
+
+def test_a_monitor_ends_with_the_process_that_started_it(jobs, tmp_path):
+    script = (
+        'import sys, time\nfrom rework import api\n'
+        f'with api.workers({jobs!r}, minworkers=1) as workers:\n'
+        '    print(workers.pid, flush=True)\n    time.sleep(1000)\n'
+    )
+    process = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE, text=True)
+    pid = int(process.stdout.readline())
+    pids = [pid, *children(pid)]
+    assert len(pids) >= 2 and all(map(lives, pids))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    until('all are gone', lambda: not any(map(lives, pids)))
+
+
+def test_the_quick_start(rework):
+    """The first program of the original's documentation, but for the DSN."""
+    rework.register(QUICK_START)
+    with rework.workers(maxworkers=2):
+        said = subprocess.run(
+            [sys.executable, str(QUICK_START)],
+            env={**os.environ, 'JOBSTORE': _url(rework.dsn)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert (said.returncode, said.stderr) == (0, '')
+    lines = [line for _, line in api.Task.byid(rework.dsn, 1).logs()]
+    assert [line.rpartition(': ')[2] for line in lines] == ['I am running', 'I am done']
+
+
+def _url(dsn):
+    from psycopg import conninfo
+
+    parts = conninfo.conninfo_to_dict(dsn)
+    return 'postgresql+psycopg2://{user}:{password}@{host}:{port}/{dbname}'.format(**parts)
