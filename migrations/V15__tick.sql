@@ -78,7 +78,7 @@ promoted as (
 ),
 hinted as materialized (
     select rework.hint_ready(ready.domain)::text as told
-      from (select distinct lane.domain from promoted join rework.lane on lane.id = promoted.lane) as ready
+      from (select distinct (select domain from rework.lane where id = promoted.lane) from promoted) as ready (domain)
 ),
 abort as (
     select worker, id as task, run, true as asked, reason from rework.task

@@ -119,7 +119,7 @@ def _give_back(dsn: str, taken: Any) -> None:
 
 
 def _lives(kept: Any) -> bool:
-    """Whether its server has said nothing meanwhile, since all that it would say is that it leaves."""
+    """Whether its server has said nothing: all that it would say is that it leaves."""
     return not kept.closed and not _is_readable(kept.pgconn, 0)
 
 

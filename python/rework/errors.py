@@ -71,12 +71,11 @@ def translated(error: Exception) -> Optional[ReworkError]:
     if isinstance(error, ReworkError) or not _is_of_a_driver(error):
         return None
     cause: Any = getattr(error, 'orig', None) or error
-    code = getattr(cause, 'sqlstate', None) or getattr(cause, 'pgcode', None)
+    code, message, hint = _said(cause)
     if code in _TO_BE_RUN_AGAIN:
         return None
-    message, hint = _said(cause)
     if _has_lost_it(error, code):
-        return _lost(cause)
+        return _lost(cause, message)
     if code == 'RW404' and message.startswith('operation '):
         return UnknownOperation(message, hint)
     if code == 'RW300':
@@ -112,27 +111,31 @@ def _has_lost_it(error: Exception, code: Optional[str]) -> bool:
     return code in _CODES_WITHOUT_ONE or code[:2] in ('08', '28')
 
 
-def _said(cause: Any) -> Tuple[str, Optional[str]]:
-    """The server's own sentence and hint, else the driver's first line."""
+def _said(cause: Any) -> Tuple[Optional[str], str, Optional[str]]:
+    """The server's own code, sentence and hint, else the driver's first line."""
+    code = getattr(cause, 'sqlstate', None) or getattr(cause, 'pgcode', None)
     diag = getattr(cause, 'diag', None)
     sentence = getattr(diag, 'message_primary', None)
-    if sentence is None:
-        return _first_line(cause), None
-    return sentence, getattr(diag, 'message_hint', None)
+    if sentence is not None:
+        return code, sentence, getattr(diag, 'message_hint', None)
+    # What pg8000 raises holds the fields of the server's answer, by their letters.
+    fields = cause.args[0] if cause.args else None
+    if isinstance(fields, dict) and 'M' in fields:
+        return fields.get('C'), fields['M'], fields.get('H')
+    return code, _first_line(cause), None
 
 
 def _first_line(cause: Any) -> str:
     return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
 
 
-def _lost(cause: Any) -> ReworkError:
+def _lost(cause: Any, why: str) -> ReworkError:
     """No connection, told apart by what can be done about it."""
     text = str(cause)
     found = _CONNECTING.search(text)
     if found is None:
         if 'closed' in text.lower() and 'unexpectedly' not in text:
             return Unreachable('the connection is closed', 'pass one that is open, or a DSN')
-        why = _said(cause)[0]
         return Unreachable(f'there is no connection to Postgres: {why}', _IS_IT_RUNNING)
     place = ':'.join(filter(None, (found['host'], found['port'])))
     why = re.sub(r'^FATAL:\s*', '', found['why']).strip()

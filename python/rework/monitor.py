@@ -46,6 +46,7 @@ class Workers:
         self._dsn = dsn
         self._process = process
         self._log = log
+        self._said = b''
         #: The monitor's id, once it is up.
         self.mid: Optional[int] = None
 
@@ -64,9 +65,11 @@ class Workers:
 
     @property
     def log(self) -> str:
-        """What the monitor has said."""
-        size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), size, 0).decode('utf-8', 'replace')
+        """What the monitor has said, also when it is gone."""
+        if not self._log.closed:
+            size = os.fstat(self._log.fileno()).st_size
+            self._said = os.pread(self._log.fileno(), size, 0)
+        return self._said.decode('utf-8', 'replace')
 
     def _wait_until_up(self, workers: int, timeout: float) -> None:
         end = time.monotonic() + timeout
@@ -100,6 +103,10 @@ class Workers:
         # Its workers see that it is gone, and leave.
         self._process.kill()
         self._process.wait()
+
+    def _close(self) -> None:
+        self._end()
+        _ = self.log
 
 
 @contextlib.contextmanager
@@ -161,7 +168,7 @@ def _running(dsn: str, args: Sequence[str], debug: bool) -> Iterator[Workers]:
         try:
             yield found
         finally:
-            found._end()
+            found._close()
 
 
 def _born(pid: int) -> int:

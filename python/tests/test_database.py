@@ -1,53 +1,19 @@
-"""Whatever may be passed as an engine, and what is said where it cannot be used."""
+"""A database through whatever may be passed as an engine."""
 
 import os
-import re
+import subprocess
+import sys
 import threading
-from pathlib import Path
 
 import psycopg
 import psycopg2
 import pytest
 import sqlalchemy
-from psycopg.rows import dict_row
+from engines import ALCHEMY, CONNECTIONS, ENGINES, url
 from psycopg_pool import ConnectionPool
 
 from rework import api, connections, database
-from rework.errors import ReworkError, UnknownOperation, Unreachable
-
-ALCHEMY = tuple(int(part) for part in sqlalchemy.__version__.split('.')[:2])
-DRIVERS = ['psycopg2', 'psycopg'] if ALCHEMY >= (2, 0) else ['psycopg2']
-
-
-def url(dsn, driver):
-    parts = psycopg.conninfo.conninfo_to_dict(dsn)
-    place = f'{parts["host"]}:{parts["port"]}/{parts["dbname"]}'
-    return f'postgresql+{driver}://{parts["user"]}:{parts["password"]}@{place}'
-
-
-def pool_of(dsn):
-    return ConnectionPool(dsn, min_size=1, open=True)
-
-
-ENGINES = {
-    'dsn': lambda dsn: dsn,
-    'url': lambda dsn: url(dsn, 'psycopg2'),
-    'pairs': lambda dsn: psycopg.conninfo.make_conninfo(dsn),
-    'pool': pool_of,
-    **{
-        f'engine {name}': lambda dsn, n=name: sqlalchemy.create_engine(url(dsn, n))
-        for name in DRIVERS
-    },
-}
-
-CONNECTIONS = {
-    'psycopg': lambda dsn: psycopg.connect(dsn, row_factory=dict_row),
-    'psycopg2': lambda dsn: psycopg2.connect(dsn),
-    **{
-        f'connection {name}': lambda dsn, n=name: sqlalchemy.create_engine(url(dsn, n)).connect()
-        for name in DRIVERS
-    },
-}
+from rework.errors import ReworkError, TimeOut, UnknownOperation
 
 
 @pytest.fixture(params=[*ENGINES, *CONNECTIONS])
@@ -118,120 +84,30 @@ def test_an_old_connection_without_a_transaction_commits_as_it_always_did(jobs, 
     assert sql('select count(*) from rework.task') == [(1,)]
 
 
-@pytest.mark.parametrize('engine', [None, 7, ['dsn'], object()])
-def test_what_is_no_engine_is_told(engine):
-    with pytest.raises(TypeError, match='pass a DSN such as .* SQLAlchemy Engine .* psycopg'):
-        api.schedule(engine, 'echo')
-
-
-def test_an_asynchronous_connection_is_no_engine():
-    with pytest.raises(TypeError, match='`engine` is a psycopg.*AsyncConnection: pass'):
-        database.dsn_of(psycopg.AsyncConnection.__new__(psycopg.AsyncConnection))
-
-
-@pytest.mark.parametrize('text', ['jobs', 'http://localhost', 'secret=x'])
-def test_a_text_that_is_no_dsn_is_told(text):
-    with pytest.raises(ReworkError) as error:
-        api.schedule(text, 'echo')
-    assert 'postgres://user:password@host' in error.value.hint
-    assert text not in str(error.value), 'it may be a password'
-
-
-def test_a_database_without_the_schema_is_told(rework_server, rework):
-    name = f'bare_{os.getpid()}'
-    bare = psycopg.conninfo.make_conninfo(rework.dsn, dbname=name)
-    with psycopg.connect(rework_server, autocommit=True) as server:
-        server.execute(f'create database {name}')
-        try:
-            with pytest.raises(ReworkError) as error:
-                api.schedule(bare, 'echo')
-        finally:
-            server.execute(f'drop database {name} with (force)')
-    assert error.value.message == f'there is no rework schema in database `{name}`'
-    assert 'rework init-db DSN' in error.value.hint
-
-
-@pytest.mark.parametrize(
-    ('has', 'serves', 'sentence', 'hint'),
-    [
-        (3, 3, f'is at version 3, this package needs {database.SCHEMA_VERSION}', 'init-db'),
-        (999, 998, 'serves clients from 998 on', 'pip install --upgrade'),
-        (999, database.SCHEMA_VERSION, None, None),
-    ],
-)
-def test_a_schema_of_another_version(jobs, sql, has, serves, sentence, hint):
-    sql('update rework.version set schema = %s, serves = %s', has, serves)
-    if sentence is None:
-        assert api.schedule(jobs, 'echo').state == 'queued'
-        return
-    with pytest.raises(ReworkError) as error:
-        api.schedule(jobs, 'echo')
-    assert sentence in error.value.message
-    assert hint in error.value.hint
-
-
-def test_the_schema_is_the_one_of_the_migrations():
-    migrations = Path(__file__).parents[2] / 'migrations'
-    numbers = [int(re.match(r'V(\d+)__', path.name)[1]) for path in migrations.glob('V*.sql')]
-    assert max(numbers) == database.SCHEMA_VERSION
-
-
-def test_errors_of_the_database_have_their_hints(jobs):
+def test_a_driver_that_tells_little_will_do(jobs):
+    pytest.importorskip('pg8000')
+    engine = sqlalchemy.create_engine(url(jobs, 'pg8000'))
+    task = api.schedule(engine, 'echo', {'a': '%s :x'}, capabilities=['gpu'])
+    assert task.input == {'a': '%s :x'}
+    assert api.schedule(engine, 'echo', rawinputdata=b'\x00\xff').raw_input == b'\x00\xff'
     with pytest.raises(UnknownOperation) as error:
-        api.schedule(jobs, 'nope')
-    assert error.value.message == 'operation `nope` is not registered'
-    assert str(error.value).endswith('\nhint: see `rework list-operations`')
-    assert isinstance(error.value.__cause__, psycopg.Error)
+        api.schedule(engine, 'nope')
+    assert error.value.hint == 'see `rework list-operations`'
+    with pytest.raises(TimeOut):
+        task.join(timeout=0.1)
+    with pytest.raises(ReworkError, match='does not tell where its database is'):
+        api.unprepare(engine, 1)
+    engine.dispose()
 
 
-@pytest.mark.parametrize('kind', ['dsn', 'psycopg2'])
-def test_errors_are_the_same_through_any_driver(jobs, kind):
-    engine = {**ENGINES, **CONNECTIONS}[kind](jobs)
-    with pytest.raises(ReworkError) as error:
-        api.schedule(engine, 'echo', 1, priority=10**6)
-    assert error.value.message == 'priority 1000000 is not between -32768 and 32767'
-
-
-@pytest.mark.parametrize('kind', ['dsn', *(f'engine {name}' for name in DRIVERS)])
-def test_a_server_that_is_away_is_told(kind):
-    with pytest.raises(Unreachable) as error:
-        api.schedule(
-            ENGINES[kind]('host=127.0.0.1 port=9 dbname=x user=me password=secret'), 'echo'
-        )
-    assert error.value.message.startswith('cannot connect to Postgres at 127.0.0.1:9: ')
-    assert 'rework dev' in error.value.hint
-    assert 'secret' not in str(error.value)
-
-
-@pytest.mark.parametrize('kind', ['dsn', *(f'engine {name}' for name in DRIVERS)])
-def test_a_server_that_lets_nobody_in_is_told(rework_server, kind):
-    parts = psycopg.conninfo.conninfo_to_dict(rework_server)
-    place = f'{parts["host"]}:{parts["port"]}'
-    wrong, absent = {'password': 'wrong'}, {'dbname': 'no_such_db'}
-    with pytest.raises(ReworkError) as error:
-        api.schedule(ENGINES[kind](psycopg.conninfo.make_conninfo(rework_server, **wrong)), 'echo')
-    assert error.value.message.startswith(f'Postgres at {place} does not let us in: ')
-    with pytest.raises(ReworkError) as error:
-        api.schedule(ENGINES[kind](psycopg.conninfo.make_conninfo(rework_server, **absent)), 'echo')
-    assert error.value.message == f'there is no database `no_such_db` at {place}'
-    assert error.value.hint == 'make it: `createdb no_such_db`'
-
-
-@pytest.mark.parametrize('kind', CONNECTIONS)
-def test_a_closed_connection_is_told(jobs, kind):
-    connection = CONNECTIONS[kind](jobs)
-    task = api.schedule(connection, 'echo')
-    connection.close()
-    with pytest.raises(ReworkError, match='the connection is closed'):
-        _ = task.state
-
-
-def test_a_deadlock_stays_what_the_callers_driver_says(jobs):
-    with psycopg.connect(jobs) as connection:
-        connection.execute("set local lock_timeout = '10ms'")
-        with pytest.raises(psycopg.errors.SerializationFailure):
-            with database.session(connection) as db:
-                db.driver.execute("do $$ begin raise 'again' using errcode = '40001'; end $$")
+def test_nobody_needs_a_driver_to_run_operations():
+    script = (
+        'import sys; sys.modules["psycopg"] = None\n'
+        'from rework import api\n'
+        'api.schedule("postgres://localhost/x", "echo")'
+    )
+    said = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert 'ReworkError: psycopg is not installed\nhint: `pip install' in said.stderr
 
 
 def test_connections_are_kept_and_lost_ones_are_replaced(jobs, sql):
@@ -247,8 +123,8 @@ def test_connections_are_kept_and_lost_ones_are_replaced(jobs, sql):
 
 def _backends(sql):
     return sql(
-        "select application_name, pid from pg_stat_activity where application_name = 'rework client' "
-        'and datname = current_database()'
+        'select application_name, pid from pg_stat_activity '
+        "where application_name = 'rework client' and datname = current_database()"
     )
 
 

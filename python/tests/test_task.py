@@ -58,7 +58,8 @@ def test_what_a_failure_leaves(jobs, sql):
     task = api.schedule(jobs, 'echo')
     error = '{"kind": "E", "message": "m", "traceback": "Traceback\\n  oops\\n"}'
     sql(
-        "update rework.task set state = 'failed', reason = 'm', attempt = 2, error = %s, progress = %s",
+        "update rework.task set state = 'failed', reason = 'm', attempt = 2, "
+        'error = %s, progress = %s',
         error,
         '{"done": 1, "total": 2, "message": "half"}',
     )
@@ -94,8 +95,8 @@ def test_a_long_log_comes_whole_and_in_parts(jobs, sql):
     count = 12_345
     sql(
         'insert into rework.log (at, task, run, stream, level, line) '
-        "select timestamptz '2026-11-22 16:08:27.9 UTC', %s + n %% 2, 1, 'stdout', 'INFO', n::text::bytea "
-        'from generate_series(0, %s) n',
+        "select timestamptz '2026-11-22 16:08:27.9 UTC', %s + n %% 2, 1, 'stdout', 'INFO', "
+        'n::text::bytea from generate_series(0, %s) n',
         task.tid,
         2 * count - 1,
     )

@@ -105,7 +105,8 @@ def test_a_lost_connection_is_made_anew(jobs, sql, monkeypatch):
     thread = joined(task)
     until('it waits', lambda: watched(sql, task))
     sql(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rework client'"
+        'select pg_terminate_backend(pid) from pg_stat_activity '
+        "where application_name = 'rework client' and datname = current_database()"
     )
     until('it is back', lambda: _listens(sql))
     end(sql, task)

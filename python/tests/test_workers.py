@@ -33,7 +33,8 @@ def test_a_monitor_is_there_as_long_as_the_block(jobs, sql):
         assert len(workers.wids) == 2
         pids = [workers.pid, *children(workers.pid)]
         assert len(pids) >= 3
-        assert 'monitor' in workers.log
+        assert f'monitor {workers.mid} on ' in workers.log
+    assert f'monitor {workers.mid} on ' in workers.log, 'also afterwards'
     assert not any(map(lives, pids))
     assert sql('select count(*) from rework.monitor where finished_at is null') == [(0,)]
 
