@@ -10,7 +10,8 @@ from rework.testing import rework, rework_server  # noqa: F401
 
 _BUILT = Path(__file__).parents[2] / 'target/debug/rework'
 
-if _BUILT.is_file():
+# The wheel brings its own.
+if _BUILT.is_file() and 'REWORK_TEST_WHEEL' not in os.environ:
     os.environ.setdefault('REWORK_BINARY', str(_BUILT))
 
 COMMANDS = """

@@ -4,7 +4,11 @@ import psycopg
 import psycopg2
 import sqlalchemy
 from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool
+
+try:
+    from psycopg_pool import ConnectionPool
+except ImportError:
+    ConnectionPool = None
 
 ALCHEMY = tuple(int(part) for part in sqlalchemy.__version__.split('.')[:2])
 DRIVERS = ['psycopg2', 'psycopg'] if ALCHEMY >= (2, 0) else ['psycopg2']
@@ -24,7 +28,7 @@ ENGINES = {
     'dsn': lambda dsn: dsn,
     'url': lambda dsn: url(dsn, 'psycopg2'),
     'pairs': lambda dsn: psycopg.conninfo.make_conninfo(dsn),
-    'pool': pool_of,
+    **({'pool': pool_of} if ConnectionPool else {}),
     **{
         f'engine {name}': lambda dsn, n=name: sqlalchemy.create_engine(url(dsn, n))
         for name in DRIVERS

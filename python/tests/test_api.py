@@ -1,7 +1,6 @@
 """Scheduling, preparing and registering, as programs do it."""
 
 import datetime
-import os
 import re
 import subprocess
 import sys
@@ -265,7 +264,7 @@ def test_the_program_is_found(monkeypatch, tmp_path):
 
 def test_the_program_never_has_the_dsn_in_its_arguments(jobs, monkeypatch, tmp_path):
     spy = tmp_path / 'rework'
-    real = os.environ['REWORK_BINARY']
+    real = binary.path()
     spy.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/args\nexec {real} "$@"\n')
     spy.chmod(0o755)
     monkeypatch.setenv('REWORK_BINARY', str(spy))
