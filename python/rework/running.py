@@ -67,7 +67,7 @@ class RunningTask:
     def metadata(self) -> Dict[str, Any]:
         """What was noted by whoever scheduled it; `{}` where nothing was."""
         found = self._running.head.get('metadata')
-        return {} if found is None else found
+        return {} if found is None else values.loads(json.dumps(found))
 
     @property
     def raw_input(self) -> Optional[bytes]:
