@@ -58,6 +58,8 @@ def main(dsn, workers, tasks):
         [program, 'monitor', dsn, '--maxworkers', str(workers), '--minworkers', str(workers)],
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        # The original looks for itself there.
+        env={**os.environ, 'PATH': f'{BIN}:{os.environ["PATH"]}'},
     )
     try:
         while ask('left')[0]:
