@@ -1,12 +1,11 @@
 """The scenarios of the original rework, by their numbers, through the Python package."""
 
-import os
 import time
 from pathlib import Path
 
 import pytest
 
-from rework import api, io
+from rework import api
 from rework.errors import ReworkError
 
 OPERATIONS = Path(__file__).with_name('operations.py')

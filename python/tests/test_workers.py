@@ -13,8 +13,6 @@ from test_rw import lives, until
 from rework import api
 from rework.errors import ReworkError
 
-QUICK_START = Path(__file__).with_name('quick_start.py')
-
 
 def children(pid):
     """All processes that descend from one."""
@@ -91,26 +89,3 @@ def test_a_monitor_ends_with_the_process_that_started_it(jobs, tmp_path):
     process.wait()
     process.stdout.close()
     until('all are gone', lambda: not any(map(lives, pids)))
-
-
-def test_the_quick_start(rework):
-    """The first program of the original's documentation, but for the DSN."""
-    rework.register(QUICK_START)
-    with rework.workers(maxworkers=2):
-        said = subprocess.run(
-            [sys.executable, str(QUICK_START)],
-            env={**os.environ, 'JOBSTORE': _url(rework.dsn)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    assert (said.returncode, said.stderr) == (0, '')
-    lines = [line for _, line in api.Task.byid(rework.dsn, 1).logs()]
-    assert [line.rpartition(': ')[2] for line in lines] == ['I am running', 'I am done']
-
-
-def _url(dsn):
-    from psycopg import conninfo
-
-    parts = conninfo.conninfo_to_dict(dsn)
-    return 'postgresql+psycopg2://{user}:{password}@{host}:{port}/{dbname}'.format(**parts)
