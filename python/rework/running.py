@@ -7,7 +7,7 @@ import datetime
 import json
 import logging
 import warnings
-from typing import Any, Dict, Iterator, Optional, Union
+from typing import Any, Dict, Iterator, Optional, Union, cast
 
 from rework import io, values
 from rework.operation import Operation
@@ -67,7 +67,7 @@ class RunningTask:
     def metadata(self) -> Dict[str, Any]:
         """What was noted by whoever scheduled it; `{}` where nothing was."""
         found = self._running.head.get('metadata')
-        return {} if found is None else values.loads(json.dumps(found))
+        return {} if found is None else cast(Dict[str, Any], values.loads(json.dumps(found)))
 
     @property
     def raw_input(self) -> Optional[bytes]:

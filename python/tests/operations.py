@@ -196,3 +196,23 @@ def forks(task):
         return
     os.waitpid(child, 0)
     print('from the parent')
+
+
+_threads = []
+
+
+@api.task
+def leaves_a_thread(task):
+    """One that goes on talking of its run when that is over."""
+    import threading
+
+    def talk():
+        while True:
+            logging.getLogger('thread').info('still there')
+            task.progress(1)
+            time.sleep(0.001)
+
+    _threads.append(threading.Thread(target=talk, daemon=True))
+    _threads[-1].start()
+    sys.stdout = open(os.devnull, 'w')
+    task.save_output(os.getpid())

@@ -1,5 +1,6 @@
 """What the runner keeps apart and records: lines, ends, memory, new versions."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 from test_rw import OPERATIONS, run, until
 
 from rework import api
+from rework.errors import ReworkError
+
+SOAK = 'REWORK_SOAK' in os.environ
 
 
 @pytest.fixture
@@ -16,7 +20,7 @@ def place(rework):
 
 
 def test_lines_of_four_origins_are_all_there_each_in_order(place):
-    count = 4000
+    count = 100_000 if SOAK else 4000
     task = run(place, 'mixed', count)
     assert task.state == 'done', task.deathinfo
     texts = [line.rpartition(': ')[2] for _, line in task.logs()]
@@ -27,7 +31,7 @@ def test_lines_of_four_origins_are_all_there_each_in_order(place):
 
 
 def test_each_line_is_under_its_own_task(place):
-    tasks = [api.schedule(place.dsn, 'says_its_id') for _ in range(300)]
+    tasks = [api.schedule(place.dsn, 'says_its_id') for _ in range(1000)]
     with place.workers():
         for task in tasks:
             task.join(timeout=60)
@@ -112,3 +116,35 @@ def test_an_import_that_fails_later_has_its_cause(rework, tmp_path):
     assert task.state == 'failed'
     assert 'cannot be loaded' in task.deathinfo
     assert 'no_such_module' in task.deathinfo
+
+
+def test_a_module_with_a_syntax_error_is_refused(rework, tmp_path):
+    module = tmp_path / 'wrong.py'
+    module.write_text('def double(task)\n    pass\n')
+    with pytest.raises(ReworkError) as refused:
+        rework.register(module)
+    assert str(module) in refused.value.message
+    assert 'SyntaxError' in refused.value.message
+    assert 'see whether it can import the module' in refused.value.hint
+
+
+def test_a_module_without_operations_registers_none(rework, tmp_path):
+    module = tmp_path / 'empty.py'
+    module.write_text('print("imported")\n')
+    rework.register(module)
+
+
+def test_an_interpreter_that_is_not_there_is_refused(rework, tmp_path):
+    with pytest.raises(ReworkError, match='there is no interpreter'):
+        rework.register(OPERATIONS, python=str(tmp_path / 'bin/python'))
+
+
+def test_what_a_run_leaves_in_the_interpreter_disturbs_no_other(place):
+    first = api.schedule(place.dsn, 'leaves_a_thread')
+    others = [api.schedule(place.dsn, 'says_its_id') for _ in range(200)]
+    last = api.schedule(place.dsn, 'pid')
+    with place.workers():
+        last.join(timeout=60)
+    assert first.output == last.output, 'one interpreter ran them all'
+    for task in others:
+        assert f'this is {task.tid}' in [line.rpartition(': ')[2] for _, line in task.logs()]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import sys
 from typing import Any, Dict, Optional
 
 from rework.operation import Operation, registry
 from rework.runner import streams
 from rework.runner.failure import failed
-from rework.runner.frames import Frame, Link
+from rework.runner.frames import Link
 from rework.runner.inbox import Inbox
 from rework.runner.running import Running
 from rework.runner.watch import Watch
@@ -27,20 +28,21 @@ class Executor:
         self._page = page
         self._loop: Optional[asyncio.AbstractEventLoop] = None
 
-    def run(self, frame: Frame) -> None:
+    def run(self, running: Running) -> None:
         """From the note that it has begun to its last frame."""
-        running = Running(frame, self._link, self._inbox.listen)
-        self._inbox.begin(running)
         self._watch.wake()
         running.note_begun(self._page)
+        stdout, stderr = sys.stdout, sys.stderr
         failure = self._call(running)
+        # What an operation has put in their place is not the next one's.
+        sys.stdout, sys.stderr = stdout, stderr
         if self._link.is_forked:
             # A process that the operation forked off has come back out of it: its end is here.
             streams.flush()
             os._exit(0 if failure is None else 1)
         running.wait_for_answers()
         streams.flush()
-        mark = frame.head.get('mark')
+        mark = running.head.get('mark')
         if mark:
             streams.part(mark)
             if streams.has_children():

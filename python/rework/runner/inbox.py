@@ -31,7 +31,8 @@ class Inbox:
         self._waiting: Deque[Frame] = deque()
         self._is_leaving = False
         self._current: Optional[Running] = None
-        # An abort must not end another run than the one that it names.
+        # A run waits, is in hand, or is over: nobody may find it between two of them, least of all an
+        # abort, which must not end another run than the one that it names.
         self._lock = threading.Lock()
 
     @property
@@ -39,18 +40,16 @@ class Inbox:
         """The run in hand."""
         return self._current
 
-    def next(self) -> Optional[Frame]:
-        """The next run, when it comes; None: there will be no more."""
-        while not self._waiting:
+    def next(self) -> Optional[Running]:
+        """The next run, when it comes, which is the one in hand then; None: there will be no more."""
+        while True:
+            with self._lock:
+                if self._waiting:
+                    self._current = Running(self._waiting.popleft(), self._link, self.listen)
+                    return self._current
             if self._is_leaving:
                 return None
             self.listen(until=lambda: self._waiting or self._is_leaving)
-        return self._waiting.popleft()
-
-    def begin(self, running: Running) -> None:
-        """This is the run in hand now."""
-        with self._lock:
-            self._current = running
 
     def end(self) -> None:
         """There is none in hand: whatever is still said of it comes too late."""
@@ -65,13 +64,17 @@ class Inbox:
         """All runs that wait, those in the socket too, go back to the worker."""
         while self.listen():
             pass
-        while self._waiting:
-            self._revoked(self._waiting.popleft().head)
+        with self._lock:
+            heads = [frame.head for frame in self._waiting]
+            self._waiting.clear()
+        for head in heads:
+            self._revoked(head)
 
     def _take(self, frame: Frame) -> None:
         kind = frame.head.get('type')
         if kind == 'run':
-            self._waiting.append(frame)
+            with self._lock:
+                self._waiting.append(frame)
         elif kind == 'revoke':
             self._revoke(frame.head)
         elif kind == 'abort':
@@ -89,12 +92,13 @@ class Inbox:
             break_off(f'a frame of type {kind!r}')
 
     def _revoke(self, head: Head) -> bool:
-        for frame in self._waiting:
-            if key(frame.head) == key(head):
+        with self._lock:
+            named = [frame for frame in self._waiting if key(frame.head) == key(head)]
+            for frame in named:
                 self._waiting.remove(frame)
-                self._revoked(head)
-                return True
-        return False
+        for frame in named:
+            self._revoked(frame.head)
+        return bool(named)
 
     def _revoked(self, head: Head) -> None:
         task, run = key(head)

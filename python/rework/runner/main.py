@@ -6,7 +6,6 @@ import faulthandler
 import os
 import sys
 
-
 from rework import __version__
 from rework.operation import registry
 from rework.runner import log
@@ -35,10 +34,10 @@ def main() -> None:
     link.send(encode(_hello()))
     executor = Executor(link, inbox, Watch(link, inbox), page)
     while True:
-        frame = inbox.next()
-        if frame is None:
+        running = inbox.next()
+        if running is None:
             break
-        executor.run(frame)
+        executor.run(running)
 
 
 def _inherited(variable: str) -> int:

@@ -32,6 +32,9 @@ class Running:
         self._outstanding: Dict[int, Optional[Dict[str, Any]]] = {}
         self._numbering = threading.Lock()
         self.began_us = 0
+        # After its last frame nothing of it may be sent, and threads may outlive it.
+        self._saying = threading.Lock()
+        self._is_over = False
 
     def note_begun(self, page: Optional[int]) -> None:
         """Before the first instruction: whoever finds this process dead sees that it had begun."""
@@ -39,12 +42,19 @@ class Running:
             os.pwrite(page, _PLACE.pack(*self.key), _PLACE.size * self.head.get('slot', 0))
         self.began_us = now_us()
 
-    def say(self, type: str, body: bytes = b'', **head: Any) -> None:
-        """A frame of this run."""
-        self._link.send(encode({'type': type, **self._about, **head}, body))
+    def say(self, type: str, body: bytes = b'', **head: Any) -> bool:
+        """A frame of this run. False: it is over, or another process's."""
+        if self._link.is_forked:
+            return False
+        with self._saying:
+            if not self._is_over:
+                self._link.send(encode({'type': type, **self._about, **head}, body))
+            return not self._is_over
 
     def last(self, type: str, **head: Any) -> bytes:
-        """Its last frame, which says how long it took."""
+        """Its last frame, which says how long it took. Nothing may be said any more."""
+        with self._saying:
+            self._is_over = True
         span = {'began_us': self.began_us, 'ended_us': now_us()}
         return encode({'type': type, **self._about, 'span': span, **head})
 
@@ -60,8 +70,8 @@ class Running:
             self._number += 1
             number = self._number
             self._outstanding[number] = None
-        self.say('schedule', body, number=number, **head)
-        answer = self._wait(number)
+        said = self.say('schedule', body, number=number, **head)
+        answer = self._wait(number) if said else {'error': 'the run that asks for it is over'}
         with self._numbering:
             del self._outstanding[number]
         if answer.get('task') is None:
