@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_rw import OPERATIONS, run, until
 
-from rework import api
+from rework import api, binary
 from rework.errors import ReworkError
 
 SOAK = 'REWORK_SOAK' in os.environ
@@ -148,3 +148,17 @@ def test_what_a_run_leaves_in_the_interpreter_disturbs_no_other(place):
     assert first.output == last.output, 'one interpreter ran them all'
     for task in others:
         assert f'this is {task.tid}' in [line.rpartition(': ')[2] for _, line in task.logs()]
+
+
+def test_the_command_line_asks_for_declared_inputs(place, tmp_path):
+    photo = tmp_path / 'photo'
+    photo.write_bytes(b'\x00\xff')
+    help = binary.run(place.dsn, ['schedule', 'typed', '--domain', 'other', '--help'])
+    assert ['--f', '@FILE', '[required]'] in [line.split() for line in help.splitlines()]
+    given = ['--f', f'@{photo}', '--n', '7', '--d', '20 May 1973']
+    tid = binary.run(place.dsn, ['schedule', 'typed', '--domain', 'other', *given])
+    task = api.Task.byid(place.dsn, int(tid))
+    assert task.input['f'] == b'\x00\xff'
+    assert (task.input['n'], task.input['d'].year) == (7, 1973)
+    with pytest.raises(ReworkError, match='no-such'):
+        binary.run(place.dsn, ['schedule', 'typed', '--domain', 'other', '--f', '@no-such'])

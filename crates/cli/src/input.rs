@@ -4,6 +4,7 @@
 use std::io::Read as _;
 
 use anyhow::Context as _;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rework_core::{arguments, claim::Payload, operation::Definition, validate::Schema};
 use serde_json::{Value, json};
 
@@ -53,7 +54,15 @@ impl Typed<'_> {
 
     /// An object of the parts that were typed; without any, nothing at all where that fits.
     fn parts(&self, operation: &Definition, schema: &Value) -> anyhow::Result<Payload> {
-        let text = arguments::parse(schema, self.words)?.to_string();
+        let mut input = arguments::parse(schema, self.words)?;
+        for name in arguments::base64_parts(schema) {
+            if let Some(part) = input.get_mut(name)
+                && let Some(path) = part.as_str().filter(|text| text.starts_with('@'))
+            {
+                *part = BASE64_STANDARD.encode(read(path)?).into();
+            }
+        }
+        let text = input.to_string();
         match fits(operation, Some(schema), text.as_bytes()) {
             Ok(()) => Ok(Payload::Json(text)),
             Err(_) if self.words.is_empty() && fits(operation, Some(schema), b"null").is_ok() => {

@@ -139,6 +139,8 @@ fn error_message(json: &RawValue) -> Option<String> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
     Some(match text("kind") {
         "" | "error" => text("message").to_owned(),
+        // As some languages begin their messages anyway.
+        kind if text("message").starts_with(kind) => text("message").to_owned(),
         kind => format!("{kind}: {}", text("message")),
     })
 }

@@ -18,7 +18,7 @@ use crate::nearest::did_you_mean;
 pub struct Argument {
     /// The property's name in the input.
     pub name: String,
-    /// What it takes, in words: `integer`, `string`, `small|large`.
+    /// What it takes, in words: `integer`, `string`, `small|large`, `@file`.
     pub type_name: String,
     /// The input cannot do without.
     pub required: bool,
@@ -95,7 +95,11 @@ pub fn describe(schema: &Value) -> Vec<Argument> {
 fn argument(schema: &Value, property: &Property) -> Argument {
     Argument {
         name: property.name.to_owned(),
-        type_name: property.accepts(schema).to_string(),
+        type_name: if property.is_base64(schema) {
+            "@file".to_owned()
+        } else {
+            property.accepts(schema).to_string()
+        },
         required: property.required,
         description: property.text(schema, "description"),
         default: property.schema.get("default").cloned(),
@@ -139,6 +143,12 @@ pub fn parse(schema: &Value, words: &[String]) -> Result<Value, ArgumentError> {
         }
     }
     Ok(Value::Object(input))
+}
+
+/// The named parts of an input of this schema that are bytes, in base64.
+pub fn base64_parts(schema: &Value) -> Vec<&str> {
+    let parts = properties(schema).into_iter();
+    parts.filter(|property| property.is_base64(schema)).map(|property| property.name).collect()
 }
 
 /// What an input of this schema is, in words: `object`, `number or string`, `any JSON`.

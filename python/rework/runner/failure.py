@@ -44,7 +44,7 @@ def message(error: BaseException) -> str:
         text = ' '.join(str(error).split())
     except Exception:
         text = ''
-    name = type(error).__name__
+    name = kind(error)
     return f'{name}: {text}' if text else name
 
 

@@ -27,6 +27,11 @@ impl Property<'_> {
         accepts(root, self.schema)
     }
 
+    /// It is bytes, and travels as base64.
+    pub(super) fn is_base64(&self, root: &Value) -> bool {
+        self.text(root, "contentEncoding").as_deref() == Some("base64")
+    }
+
     /// A text of its schema, its own or that of the definition that it refers to.
     pub(super) fn text(&self, root: &Value, key: &str) -> Option<String> {
         [self.schema, resolved(root, self.schema)]
