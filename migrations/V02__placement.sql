@@ -12,3 +12,5 @@ create table rework.placement (
     unique (host, operation),
     check ((kind = 'python') = (interpreter is not null))
 );
+
+create index placement_operation on rework.placement (operation);

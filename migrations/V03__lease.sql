@@ -9,10 +9,10 @@ create table rework.lease (
     length_ms     bigint not null default 20000,       -- what follows from it: core/src/lease.rs
     renewed_at    timestamptz not null default now(),  -- for people, never for a verdict
     taken_at      timestamptz,           -- when it was taken away
-    swept_at      timestamptz            -- from then on nothing of who lived by it can come to light
+    swept_at      timestamptz            -- nobody lives by it any more, and nothing of who did can come to light
 ) with (fillfactor = 50);
 
 create index lease_taken on rework.lease (taken_at) where taken_at is not null and swept_at is null;
 
 -- The ring in which each monitor watches those that follow its own: tick.
-create index lease_ring on rework.lease (hashint8(id), id) where taken_at is null;
+create index lease_ring on rework.lease (hashint8(id), id) where taken_at is null and swept_at is null;

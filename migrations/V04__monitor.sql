@@ -22,4 +22,5 @@ create table rework.monitor (
 ) with (fillfactor = 50);
 
 create index monitor_live on rework.monitor (host) where finished_at is null;
-create index monitor_lease on rework.monitor (lease, id);
+create index monitor_lease on rework.monitor (lease);
+create index monitor_lease_live on rework.monitor (lease, id) where finished_at is null;

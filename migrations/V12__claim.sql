@@ -72,7 +72,11 @@ begin
         open fronts for
             select lane.id as lane, o.id as operation, o.version, p.id as placement, p.revision, first.priority, first.position,
                    coalesce(most[array_position(short, o.id)], 1) as most
-              from rework.lane
+              from (values (''), (claim.host)) as pinned (host)
+             cross join lateral (
+                select id, operation, lane.capabilities from rework.lane
+                 where domain = claim.domain and coalesce(lane.host, '') = pinned.host
+                offset 0) as lane
               join rework.placement p on p.operation = lane.operation and p.host = claim.host
               join rework.operation o on o.id = lane.operation
              cross join lateral (
@@ -81,9 +85,7 @@ begin
                  where t.lane = lane.id and t.state = 'queued'
                  order by t.priority desc, t.position
                  limit 1) as first
-             where lane.domain = claim.domain
-               and coalesce(lane.host, '') = any (array['', claim.host])
-               and lane.capabilities <@ claim.capabilities
+             where lane.capabilities <@ claim.capabilities
                and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
                and (select w.finished_at is null from rework.worker w where w.id = claim.worker)
              order by first.priority desc, first.position;
@@ -91,7 +93,11 @@ begin
         open fronts for
             select lane.id as lane, o.id as operation, o.version, p.id as placement, p.revision, first.priority, first.position,
                    coalesce(most[array_position(short, o.id)], 1) as most
-              from rework.lane
+              from (values (''), (claim.host)) as pinned (host)
+             cross join lateral (
+                select id, operation, lane.capabilities from rework.lane
+                 where domain = claim.domain and coalesce(lane.host, '') = pinned.host
+                offset 0) as lane
               join rework.placement p on p.operation = lane.operation and p.host = claim.host
               join rework.operation o on o.id = lane.operation
              cross join lateral (
@@ -108,9 +114,7 @@ begin
                      order by t.priority desc, t.position
                      limit 1) as t
                  limit 1) as first
-             where lane.domain = claim.domain
-               and coalesce(lane.host, '') = any (array['', claim.host])
-               and lane.capabilities <@ claim.capabilities
+             where lane.capabilities <@ claim.capabilities
                and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
                and (select w.finished_at is null from rework.worker w where w.id = claim.worker)
              order by first.priority desc, first.position;

@@ -1,8 +1,8 @@
 -- tick: what a monitor does each second, in one round trip.
 --
 -- A function, so that a session keeps its plan: to make it costs more than to follow it. The plan may be
--- made on tables that are empty, so what would be slow on full ones is ruled out: scans of a table, and, by
--- orders that the right index has and by rows' places, the wrong index.
+-- made on tables that are empty, so what would be slow on full ones is ruled out: scans of a table, joins that
+-- read one, and, by orders that the right index has and by rows' places, the wrong index.
 
 create function rework.tick(
     monitor       bigint,
@@ -26,7 +26,7 @@ create function rework.tick(
 ) returns table (
     held          boolean,      -- the lease is still its own
     promoted      bigint,       -- delayed tasks that became due
-    hinted        bigint,       -- domains whose monitors were told
+    hinted        bigint,       -- domains in which tasks became ready: asked for, so that they are told
     aborts        json,
     asked         json,
     waiting       json,
@@ -37,7 +37,9 @@ create function rework.tick(
     swept         boolean       -- a lease was taken away: who lived by it may have left something
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
-    set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off set jit = off set plan_cache_mode = force_generic_plan as $$
+    set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
+    set enable_hashjoin = off set enable_mergejoin = off set jit = off
+    set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
 return query
@@ -91,27 +93,57 @@ ending as (
     select id as worker, asked from rework.worker
      where id = any (tick.workers) and asked is not null
 ),
--- What somebody may live by: not all of it, but the hundred that follow its own in a ring, in which each
--- lies at a place drawn by chance. Those behind hosts that died together are watched as soon as these are
--- taken away. Asked lease by lease: there are many workers to one.
+-- Leases lie in a ring, each at a place drawn by chance. A monitor watches what follows its own, as far as
+-- the sixteenth lease of a monitor that renews it: whatever lies in front of one that lives is in its sight,
+-- however many died together. By whose clock it is seen who renews decides how far is looked, and nothing else.
+arc as materialized (
+    select * from (values (1, hashint8(tick.lease), tick.lease, 2147483647, 9223372036854775807),
+                          (2, -2147483648, 0, hashint8(tick.lease), tick.lease - 1))
+               as arc (number, start_place, start_id, end_place, end_id)
+     where tick.watches
+),
+reach as materialized (
+    select arc.number, next.place, next.id
+      from arc
+     cross join lateral (
+        select hashint8(id) as place, id
+          from rework.lease
+         where taken_at is null and swept_at is null
+           and (hashint8(id), id) > (arc.start_place, arc.start_id)
+           and (hashint8(id), id) <= (arc.end_place, arc.end_id)
+           and renewed_at > clock_timestamp() - length_ms * interval '1 ms'
+           and exists (select from rework.monitor
+                        where monitor.lease = lease.id and finished_at is null
+                        order by id limit 1)
+         order by hashint8(id), id
+         limit 16) as next
+     limit 1 offset 15
+),
 lives as (
     select next.id, next.epoch, next.renewals, next.length_ms
-      from (values (hashint8(tick.lease), tick.lease, 2147483647, 9223372036854775807),
-                   (-2147483648, 0, hashint8(tick.lease), tick.lease)) as arc (start_place, start_id, end_place, end_id)
+      from (select arc.number, arc.start_place, arc.start_id,
+                   case when reach.number = arc.number then reach.place else arc.end_place end as end_place,
+                   case when reach.number = arc.number then reach.id else arc.end_id end as end_id
+              from arc
+              left join reach on true
+             where reach.number is null or arc.number <= reach.number) as arc
      cross join lateral (
         select id, epoch, renewals, length_ms
           from rework.lease
-         where taken_at is null
+         where taken_at is null and swept_at is null
            and (hashint8(id), id) > (arc.start_place, arc.start_id)
-           and (hashint8(id), id) < (arc.end_place, arc.end_id)
-           and exists ((select from rework.monitor where monitor.lease = lease.id and finished_at is null order by id limit 1)
+           and (hashint8(id), id) <= (arc.end_place, arc.end_id)
+           and exists ((select from rework.monitor
+                         where monitor.lease = lease.id and finished_at is null
+                         order by id limit 1)
                        union all
-                       (select from rework.worker where worker.lease = lease.id and finished_at is null order by id limit 1)
+                       (select from rework.worker
+                         where worker.lease = lease.id and finished_at is null
+                         order by id limit 1)
                        limit 1)
          order by hashint8(id), id
-         limit 100) as next
-     where tick.watches
-     limit 100
+         limit 5000) as next
+     limit 5000
 ),
 -- In the index's order, and with a number that the planner can see: what reads the table may seem cheap in
 -- front of a long queue of another lane, and reads all of it.
@@ -119,11 +151,16 @@ waiting as (
     select counted.domain, sum(found.tasks)::bigint as tasks
       from unnest(tick.count_in, tick.count_to) as counted (domain, most)
      cross join lateral (
-        select id, operation from rework.lane
-         where lane.domain = counted.domain and coalesce(lane.host, '') = any (array['', tick.host])
-           and lane.capabilities <@ tick.capabilities
-        offset 0) as lane
-      join rework.placement on placement.operation = lane.operation and placement.host = tick.host
+        select lane.id, lane.operation
+          from (values (''), (tick.host)) as pinned (host)
+         cross join lateral (
+            select id, operation, capabilities from rework.lane
+             where domain = counted.domain and coalesce(lane.host, '') = pinned.host
+            offset 0) as lane
+         where lane.capabilities <@ tick.capabilities
+           and exists (select from rework.placement
+                        where operation = lane.operation and host = tick.host
+                       offset 0)) as lane
      cross join lateral (
         select count(*) as tasks
           from (select from (
@@ -138,7 +175,7 @@ waiting as (
 select case when tick.renew then exists (select from renewed)
             else exists (select from rework.lease where id = tick.lease and epoch = tick.epoch) end as held,
        (select count(*) from promoted) as promoted,
-       (select count(told) from hinted) as hinted,
+       (select count(*) from hinted) as hinted,
        coalesce((select json_agg(abort) from abort), '[]') as aborts,
        coalesce((select json_agg(ending) from ending), '[]') as asked,
        coalesce((select json_agg(waiting) from waiting), '[]') as waiting,

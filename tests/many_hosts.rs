@@ -1,40 +1,63 @@
-//! A monitor watches so many others, however many there are; those behind them in the ring are watched
-//! when these are gone.
+//! Many leases: a monitor watches what lies in front of the sixteenth that lives, and so whatever died.
 
 use crate::support::installation::Installation;
 
-/// How many leases a monitor watches at most: `migrations/V15__tick.sql`.
-const WATCHED: i64 = 100;
+/// More than the monitors that one watches.
+const MANY: i64 = 150;
 
-/// Hosts that died together: more than one monitor watches at once.
-const DEAD: i64 = 150;
-
-#[test]
-fn hosts_that_died_together_are_closed_in_turn_by_the_one_that_is_left() {
-    let place = Installation::new();
+/// Monitors on hosts that are not there, each by a lease of two seconds.
+fn dead_monitors(place: &Installation, count: i64) {
     place.session().run(&format!(
         "with lease as (
             insert into rework.lease (holder, length_ms)
-            select 'host-' || n, 2000 from generate_series(1, {DEAD}) n
+            select 'host-' || n, 2000 from generate_series(1, {count}) n
             returning id, holder
          )
          insert into rework.monitor (lease, host, boot_id, pid_ns, pid, pid_start, domains, options, containment,
                                      memory, version)
          select id, holder, 'boot', 'pid:[1]', 1, 1, '{{default}}', '{{}}', 'processes', 'sampled', '0' from lease"
     ));
+}
+
+fn count(place: &Installation, what: &str) -> i64 {
+    place.session().one(&format!("select count(*) from {what}"), &[])
+}
+
+#[test]
+fn hosts_that_died_together_are_closed_by_the_one_that_is_left() {
+    let place = Installation::new();
+    dead_monitors(&place, MANY);
     let _monitor = place.monitor(&["--minworkers", "0"]);
-    let count =
-        |what: &str| place.session().one::<i64>(&format!("select count(*) from {what}"), &[]);
     place.until("all of them are closed", || {
-        count("rework.monitor where reason = 'host lost'") == DEAD
+        count(&place, "rework.monitor where reason = 'host lost'") == MANY
     });
-    // They are watched for the length of their lease, and no sooner than the first ones are gone.
-    let first =
-        "rework.lease where taken_at < (select min(taken_at) from rework.lease) + interval '2 s'";
-    assert_eq!(count(first), WATCHED, "so many were taken away at first");
+    assert_eq!(count(&place, "rework.lease where taken_at is null"), 1, "it holds its own");
+}
+
+#[test]
+fn workers_that_live_by_leases_of_their_own_hide_no_dead_one() {
+    let place = Installation::new();
+    dead_monitors(&place, 1);
+    place.session().run(&format!(
+        "with lease as (
+            insert into rework.lease (holder, length_ms)
+            select 'worker ' || n, 2000 from generate_series(1, {MANY}) n
+            returning id
+         )
+         insert into rework.worker (monitor, lease, host, domain, boot_id, pid_ns, pid, pid_start, started_at)
+         select monitor.id, lease.id, monitor.host, 'default', 'boot', 'pid:[1]', 1, 1, now()
+           from lease, rework.monitor"
+    ));
+    let _monitor = place.monitor(&["--minworkers", "0"]);
+    let renew = "update rework.lease set renewals = renewals + 1, renewed_at = clock_timestamp()
+                  where holder like 'worker %'";
+    place.until("the dead one is closed", || {
+        place.session().run(renew);
+        count(&place, "rework.monitor where reason = 'host lost'") == 1
+    });
     assert_eq!(
-        count("rework.lease where taken_at is null"),
+        count(&place, "rework.lease where taken_at is not null"),
         1,
-        "the one that is left holds its own"
+        "nobody else was robbed"
     );
 }

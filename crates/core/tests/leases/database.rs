@@ -2,7 +2,7 @@
 
 use rework_core::lease::{Lease, Seen, Terms};
 
-/// How many leases each monitor watches: fewer than there are.
+/// Each monitor watches up to so many next leases of monitors: fewer than there are.
 const WATCHED: usize = 2;
 
 /// The safeguard that is taken out.
@@ -84,6 +84,8 @@ struct LeaseRow {
     epoch: i64,
     renewals: i64,
     taken: bool,
+    /// A monitor's, not a worker's own.
+    monitors: bool,
 }
 
 #[derive(Debug)]
@@ -106,7 +108,7 @@ impl Database {
 
     pub(crate) fn answer(&mut self, ask: Ask, flaw: Option<Flaw>) -> Answer {
         match ask {
-            Ask::Begin(terms) => Answer::Begun(self.new_lease(terms)),
+            Ask::Begin(terms) => Answer::Begun(self.new_lease(terms, true)),
             Ask::Look { lease, renew } => {
                 let held = self.is_current(lease);
                 if held && renew {
@@ -148,7 +150,7 @@ impl Database {
                 if !self.is_current(lease) && flaw != Some(Flaw::Guard) {
                     return Answer::Adopted(None);
                 }
-                let own = self.new_lease(self.leases[lease.id as usize].terms);
+                let own = self.new_lease(self.leases[lease.id as usize].terms, false);
                 self.workers[row].lease = own.id as usize;
                 Answer::Adopted(Some(own))
             }
@@ -180,8 +182,8 @@ impl Database {
         Some((ready, task.run))
     }
 
-    fn new_lease(&mut self, terms: Terms) -> Lease {
-        self.leases.push(LeaseRow { terms, epoch: 1, renewals: 0, taken: false });
+    fn new_lease(&mut self, terms: Terms, monitors: bool) -> Lease {
+        self.leases.push(LeaseRow { terms, epoch: 1, renewals: 0, taken: false, monitors });
         Lease { id: self.leases.len() as i64 - 1, epoch: 1 }
     }
 
@@ -190,11 +192,16 @@ impl Database {
         row.epoch == lease.epoch && !row.taken
     }
 
-    /// Those that follow this one in the ring of what was not taken away.
+    /// Those that follow this one in the ring of what was not taken away, as far as a monitor's.
     fn next_leases(&self, own: Lease) -> Vec<(Seen, Terms)> {
         let own = own.id as usize;
         let ring = (own + 1..self.leases.len()).chain(0..own);
-        let live = ring.filter(|id| !self.leases[*id].taken).take(WATCHED);
+        let mut monitors = 0;
+        let live = ring.filter(|id| !self.leases[*id].taken).take_while(|id| {
+            let reached = monitors == WATCHED;
+            monitors += usize::from(self.leases[*id].monitors);
+            !reached
+        });
         let seen = |id: usize| {
             let row = &self.leases[id];
             let lease = Lease { id: id as i64, epoch: row.epoch };
