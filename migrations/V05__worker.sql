@@ -23,6 +23,7 @@ create table rework.worker (
 ) with (fillfactor = 70);
 
 create index worker_live on rework.worker (monitor, id) where finished_at is null;
+create index worker_unborn on rework.worker (monitor, id) where finished_at is null and pid is null;
 create index worker_lease on rework.worker (lease);
 create index worker_lease_live on rework.worker (lease, id) where finished_at is null;
 create index worker_live_host on rework.worker (host) where finished_at is null;

@@ -60,7 +60,7 @@ measured as (
 unborn as (
     update rework.worker set finished_at = clock_timestamp(), reason = 'never started'
       from (select id as worker from rework.worker
-             where monitor = tick.monitor and finished_at is null
+             where monitor = tick.monitor and finished_at is null and pid is null
              order by id
             offset 0) as own
      where id = own.worker and id <> all (tick.workers) and pid is null and reason is null
