@@ -216,3 +216,12 @@ def leaves_a_thread(task):
     _threads[-1].start()
     sys.stdout = open(os.devnull, 'w')
     task.save_output(os.getpid())
+
+
+@api.task
+def says_odd_things(task):
+    try:
+        task.schedule('double', 1, priority=object())
+    except TypeError:
+        pass
+    raise ValueError('caf\udce9 ' + 'long ' * 2_000_000)

@@ -162,3 +162,9 @@ def test_the_command_line_asks_for_declared_inputs(place, tmp_path):
     assert (task.input['n'], task.input['d'].year) == (7, 1973)
     with pytest.raises(ReworkError, match='no-such'):
         binary.run(place.dsn, ['schedule', 'typed', '--domain', 'other', '--f', '@no-such'])
+
+
+def test_an_exception_may_say_anything(place):
+    task = run(place, 'says_odd_things')
+    assert task.state == 'failed'
+    assert task.deathinfo.startswith('ValueError: caf? long')

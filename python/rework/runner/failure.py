@@ -9,6 +9,10 @@ from typing import Any, Dict, Optional
 
 from rework.retry import GiveUp, RetryIn
 
+#: Characters that are kept: a frame is bounded.
+MOST_MESSAGE = 10_000
+MOST_TRACEBACK = 200_000
+
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -16,8 +20,9 @@ def failed(error: BaseException) -> Dict[str, Any]:
     """The head of a `failed`, but for what names the run."""
     head: Dict[str, Any] = {
         'kind': kind(error),
-        'message': message(error),
-        'traceback': trace(error),
+        'message': message(error)[:MOST_MESSAGE],
+        # Its end says most.
+        'traceback': trace(error)[-MOST_TRACEBACK:],
     }
     if isinstance(error, GiveUp):
         head['retry'] = 'give_up'

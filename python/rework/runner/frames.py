@@ -34,7 +34,9 @@ class Frame(NamedTuple):
 
 def encode(head: Head, body: bytes = b'') -> bytes:
     """A frame as it is sent."""
-    text = json.dumps(head, separators=(',', ':')).encode()
+    text = json.dumps(head, separators=(',', ':'), ensure_ascii=False).encode('utf-8', 'replace')
+    if len(text) > MAX_HEAD or len(body) > MAX_BODY:
+        raise ValueError(f'a frame of {len(text)} and {len(body)} bytes is too large')
     return _SIZES.pack(len(text), len(body)) + text + body
 
 
@@ -116,8 +118,8 @@ class Link:
             try:
                 for frame in self._splitter.push(data):
                     take(frame)
-            except ValueError as error:
-                break_off(str(error))
+            except (ValueError, KeyError, TypeError) as error:
+                break_off(repr(error))
             return True
 
 

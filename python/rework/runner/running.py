@@ -66,14 +66,19 @@ class Running:
 
     def schedule(self, head: Dict[str, Any], body: bytes) -> int:
         """Has the worker schedule a task; its id. Raises RuntimeError with the worker's reason."""
+        if self._link.is_forked:
+            raise RuntimeError('a forked process cannot schedule a task: its parent can')
         with self._numbering:
             self._number += 1
             number = self._number
             self._outstanding[number] = None
-        said = self.say('schedule', body, number=number, **head)
-        answer = self._wait(number) if said else {'error': 'the run that asks for it is over'}
-        with self._numbering:
-            del self._outstanding[number]
+        try:
+            said = self.say('schedule', body, number=number, **head)
+            answer = self._wait(number) if said else {'error': 'the run that asks for it is over'}
+        finally:
+            # What could not be said has no answer to be waited for.
+            with self._numbering:
+                del self._outstanding[number]
         if answer.get('task') is None:
             raise RuntimeError(answer.get('error') or 'the task could not be scheduled')
         return int(answer['task'])

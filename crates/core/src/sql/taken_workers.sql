@@ -5,5 +5,4 @@ select w.id
   join rework.worker w on w.lease = l.id
  where l.taken_at is not null and l.swept_at is null
    and (w.finished_at is null
-        or l.taken_at > now() - interval '5 minutes'
-           and exists (select from rework.task t where t.worker = w.id and t.state in ('running', 'aborting')))
+        or exists (select from rework.task t where t.worker = w.id and t.state in ('running', 'aborting')))
