@@ -53,7 +53,8 @@ create function rework.claim(
     "position"    bigint
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
-    set enable_seqscan = off set enable_bitmapscan = off set jit = off set plan_cache_mode = force_generic_plan as $$
+    set enable_seqscan = off set enable_bitmapscan = off set enable_memoize = off set jit = off
+    set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
     fronts refcursor;

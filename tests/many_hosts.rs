@@ -1,5 +1,8 @@
 //! Many leases: a monitor watches what lies in front of the sixteenth that lives, and so whatever died.
 
+use nix::sys::signal::Signal;
+use rework_core::connect::{Db, Dsn};
+
 use crate::support::installation::Installation;
 
 /// More than the monitors that one watches.
@@ -60,4 +63,37 @@ fn workers_that_live_by_leases_of_their_own_hide_no_dead_one() {
         1,
         "nobody else was robbed"
     );
+}
+
+/// What monitors do once an hour.
+fn chores(place: &Installation) {
+    let dsn = Dsn::parse(place.dsn()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let db = Db::connect(&dsn, "test").await.unwrap();
+        rework_core::vacuum::leases(&db).await.unwrap();
+    });
+}
+
+#[test]
+fn leases_that_ended_in_peace_are_not_watched_unless_somebody_lives_by_them() {
+    let place = Installation::new();
+    let mut monitor = place.monitor(&["--minworkers", "2"]);
+    place.until("its workers are up", || count(&place, "rework.worker where pid is not null") == 2);
+    monitor.signal(Signal::SIGTERM);
+    place.until("it has ended", || monitor.has_ended().is_some());
+    let watched = "rework.lease where taken_at is null and swept_at is null";
+    assert_eq!(count(&place, watched), 0, "its lease was closed behind it and its workers");
+    place.session().run(
+        "insert into rework.worker (monitor, lease, host, domain, boot_id, pid_ns)
+         select id, lease, host, 'default', 'boot', 'pid:[1]' from rework.monitor",
+    );
+    chores(&place);
+    assert_eq!(count(&place, watched), 1, "somebody was written into the books late");
+    place.session().run(
+        "update rework.worker set finished_at = now(), reason = 'test' where finished_at is null;
+         update rework.lease set renewed_at = now() - interval '1 hour'",
+    );
+    chores(&place);
+    assert_eq!(count(&place, watched), 0, "nobody is left");
 }

@@ -5,9 +5,11 @@ the way of their values: packed into JSON when they are given, unpacked when the
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
+from rework import values
 from rework.io_schema import schema, specs_of
 from rework.io_types import (
     Io,
@@ -29,6 +31,8 @@ __all__ = [
     'check_specs',
     'convert_io',
     'datetime',
+    'decode',
+    'encode',
     'file',
     'from_json',
     'moment',
@@ -117,6 +121,22 @@ def unpack(
         except (TypeError, ValueError) as error:
             raise ValueError(f'`{spec.name}` cannot be read as it is stored: {error}') from error
     return values
+
+
+def encode(specs: Optional[Specs], value: Any, what: str) -> str:
+    """The text as which a value is kept: packed where there is a declaration, else whatever JSON carries.
+
+    `what` names it in errors. Raises TypeError or ValueError, as `pack` and `values.dumps` do.
+    """
+    if specs is None:
+        return values.dumps(value, what)
+    return json.dumps(pack(specs, value), ensure_ascii=False, separators=(',', ':'))
+
+
+def decode(specs: Optional[Specs], text: Union[str, bytes]) -> Any:
+    """The value of such a text, moments evaluated now. Raises ValueError."""
+    value = values.loads(text)
+    return unpack(specs, value) if specs is not None and isinstance(value, dict) else value
 
 
 def convert_io(specs: Specs, args: Mapping[str, Optional[str]]) -> dict[str, Any]:

@@ -105,10 +105,8 @@ class RunningTask:
                     f'with `raw=True` the output must be bytes, not {type(data).__name__}'
                 )
             body = bytes(data)
-        elif self._operation.outputs is not None:
-            body = json.dumps(io.pack(self._operation.outputs, data), ensure_ascii=False).encode()
         else:
-            body = values.dumps(data, 'output').encode()
+            body = io.encode(self._operation.outputs, data, 'output').encode()
         self._running.say('output', body, raw=raw)
         self._output, self._output_is_raw = body, raw
 
@@ -194,5 +192,4 @@ def _read(body: Optional[bytes], raw: bool, specs: Optional[io.Specs], what: str
         return None
     if raw:
         raise TypeError(f'cannot decipher the raw bytes: read `.raw_{what}`')
-    value = values.loads(body)
-    return io.unpack(specs, value) if specs is not None and isinstance(value, dict) else value
+    return io.decode(specs, body)

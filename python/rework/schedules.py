@@ -68,10 +68,9 @@ def encoded(
         if not isinstance(rawinputdata, (bytes, bytearray, memoryview)):
             raise TypeError(f'`rawinputdata` is bytes, not {rawinputdata!r:.100}')
         return None, bytes(rawinputdata)
-    if target.specs is not None and (target.specs or inputdata is not None):
-        packed = io.pack(target.specs, inputdata)
-        return json.dumps(packed, ensure_ascii=False, separators=(',', ':')), None
-    return (None if inputdata is None else values.dumps(inputdata)), None
+    if inputdata is None and not target.specs:
+        return None, None
+    return io.encode(target.specs, inputdata, 'input'), None
 
 
 def noted(metadata: Optional[Dict[str, Any]]) -> Optional[str]:

@@ -238,9 +238,7 @@ def _read(row: Optional[Row], what: str) -> Any:
         raise TypeError(f'cannot decipher the raw bytes: read `.raw_{what}`')
     if text is None:
         return None
-    value = values.loads(text)
-    specs = io.specs_of(json.loads(schema)) if schema else None
-    return io.unpack(specs, value) if specs is not None and isinstance(value, dict) else value
+    return io.decode(io.specs_of(json.loads(schema)) if schema else None, text)
 
 
 def _raw(row: Optional[Row]) -> Optional[bytes]:

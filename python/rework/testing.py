@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Union, cast
@@ -82,10 +81,8 @@ class FakeTask(RunningTask):
     ) -> None:
         raw = rawinputdata is not None
         body = rawinputdata
-        if not raw and operation.inputs is not None:
-            body = json.dumps(io.pack(operation.inputs, inputdata)).encode()
-        elif not raw and inputdata is not None:
-            body = values.dumps(inputdata, 'input').encode()
+        if not raw and (operation.inputs is not None or inputdata is not None):
+            body = io.encode(operation.inputs, inputdata, 'input').encode()
         head = {
             'task': 1,
             'run': 1,

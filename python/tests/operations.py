@@ -190,12 +190,19 @@ def parent(task):
 
 @api.task
 def forks(task):
-    child = os.fork()
-    if child == 0:
-        print('from the child')
-        return
-    os.waitpid(child, 0)
+    ends = []
+    for way in ('returns', 'exits', 'fails'):
+        child = os.fork()
+        if child == 0:
+            print('from the child that', way)
+            if way == 'exits':
+                sys.exit(7)
+            if way == 'fails':
+                raise ValueError('in the child')
+            return
+        ends.append(os.WEXITSTATUS(os.waitpid(child, 0)[1]))
     print('from the parent')
+    task.save_output(ends)
 
 
 _threads = []

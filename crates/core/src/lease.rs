@@ -111,6 +111,12 @@ pub async fn take(db: &Db, seen: Seen) -> Result<bool> {
     Ok(db.query_opt(include_str!("sql/take_lease.sql"), &take_params(&seen)).await?.is_some())
 }
 
+/// Closes a lease if nobody lives by it any more: it need not be watched. A statement of its own, so that it
+/// sees who has just ended.
+pub(crate) async fn close(db: &Db, id: i64) -> Result<()> {
+    db.query(include_str!("sql/close_leases.sql"), &[(&Some(id), Type::INT8)]).await.map(drop)
+}
+
 /// A busy worker without a monitor makes a lease of its own. None: the lease that it lived by was
 /// taken away, and its runs with it.
 pub async fn adopt(db: &Db, worker: i64, lease: Lease, terms: Terms) -> Result<Option<Lease>> {

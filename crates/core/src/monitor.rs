@@ -216,7 +216,10 @@ pub async fn publish_wants(db: &Db, monitor: i64, domains: &[String]) -> Result<
 /// A monitor's last word.
 pub async fn finish(db: &Db, monitor: i64, reason: &str) -> Result<()> {
     let params: [Param<'_>; 2] = [(&monitor, Type::INT8), (&reason, Type::TEXT)];
-    db.query(include_str!("sql/finish_monitor.sql"), &params).await.map(drop)
+    match db.query_opt(include_str!("sql/finish_monitor.sql"), &params).await? {
+        Some(row) => lease::close(db, row.get(0)).await,
+        None => Ok(()),
+    }
 }
 
 fn read(row: &Row) -> Standing {

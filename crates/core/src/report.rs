@@ -12,6 +12,7 @@ use crate::{
     claim::{Fence, Payload},
     connect::{Db, Param},
     error::Result,
+    lease,
 };
 
 /// One line that a run wrote.
@@ -166,5 +167,8 @@ pub async fn schedule_child(db: &Db, fence: Fence, child: &Child) -> Result<Opti
 /// A worker's own last word: it leaves, and why.
 pub async fn leave(db: &Db, worker: i64, reason: &str) -> Result<()> {
     let params: [Param<'_>; 2] = [(&worker, Type::INT8), (&reason, Type::TEXT)];
-    db.query(include_str!("sql/leave.sql"), &params).await.map(drop)
+    match db.query_opt(include_str!("sql/leave.sql"), &params).await? {
+        Some(row) => lease::close(db, row.get(0)).await,
+        None => Ok(()),
+    }
 }

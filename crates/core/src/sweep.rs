@@ -38,7 +38,7 @@ pub async fn sweep(db: &Db) -> Result<Swept> {
     }
     let params = [(&HOST_LOST as _, Type::TEXT)];
     let rows = db.query(include_str!("sql/finish_taken_monitors.sql"), &params).await?;
-    db.query(include_str!("sql/close_leases.sql"), &[]).await?;
+    db.query(include_str!("sql/close_taken_leases.sql"), &[]).await?;
     swept.monitors = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     Ok(swept)
 }

@@ -84,6 +84,13 @@ pub async fn workers(db: &Db, domain: Option<&str>, age: Duration) -> Result<i64
     Ok(deleted)
 }
 
+/// Closes the leases by which nobody lives any more, where who ended last did not see it.
+pub async fn leases(db: &Db) -> Result<()> {
+    let all: [Param<'_>; 1] = [(&None::<i64>, Type::INT8)];
+    db.query(include_str!("sql/close_leases.sql"), &all).await?;
+    db.query(include_str!("sql/reopen_leases.sql"), &[]).await.map(drop)
+}
+
 /// Deletes the ticks of schedules that are more than a day old. The last one of each stays.
 pub async fn ticks(db: &Db) -> Result<()> {
     let asking = db.client().query_typed(include_str!("sql/vacuum_ticks.sql"), &[]);

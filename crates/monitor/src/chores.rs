@@ -45,6 +45,7 @@ async fn run(dsn: &Dsn, age: Option<Duration>, domains: &[String]) -> Result<()>
     let db = Db::connect(dsn, "rework monitor (chores)").await?;
     partition::ensure(&db).await?;
     vacuum::ticks(&db).await?;
+    vacuum::leases(&db).await?;
     for host in vacuum::placements(&db).await? {
         tracing::info!("host {host} has had no monitor for a day: its placements are deleted");
     }

@@ -6,11 +6,11 @@ import asyncio
 import inspect
 import os
 import sys
-from typing import Any, Dict, Optional
+from typing import Any, Dict, NoReturn, Optional
 
 from rework.operation import Operation, registry
 from rework.runner import streams
-from rework.runner.failure import failed
+from rework.runner.failure import failed, trace
 from rework.runner.frames import Link
 from rework.runner.inbox import Inbox
 from rework.runner.running import Running
@@ -36,10 +36,6 @@ class Executor:
         failure = self._call(running)
         # What an operation has put in their place is not the next one's.
         sys.stdout, sys.stderr = stdout, stderr
-        if self._link.is_forked:
-            # A process that the operation forked off has come back out of it: its end is here.
-            streams.flush()
-            os._exit(0 if failure is None else 1)
         running.wait_for_answers()
         streams.flush()
         mark = running.head.get('mark')
@@ -65,7 +61,11 @@ class Executor:
         try:
             self._function(operation, RunningTask(running, operation))
         except BaseException as error:
+            if self._link.is_forked:
+                _end_child(error)
             return failed(error)
+        if self._link.is_forked:
+            _end_child(None)
         return None
 
     def _function(self, operation: Operation, task: RunningTask) -> None:
@@ -78,6 +78,17 @@ class Executor:
                 self._loop.run_until_complete(returned)
             finally:
                 _cancel_rest(self._loop)
+
+
+def _end_child(error: Optional[BaseException]) -> NoReturn:
+    """A process that the operation forked off has come back out of it: it ends as any would."""
+    code = 0 if error is None else 1
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        code = (error.code or 0) & 0xFF
+    elif error is not None:
+        sys.stderr.write(trace(error) + '\n')
+    streams.flush()
+    os._exit(code)
 
 
 def _cancel_rest(loop: asyncio.AbstractEventLoop) -> None:

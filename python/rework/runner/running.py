@@ -31,6 +31,8 @@ class Running:
         self._number = 0
         self._outstanding: Dict[int, Optional[Dict[str, Any]]] = {}
         self._numbering = threading.Lock()
+        #: No task is scheduled any more.
+        self._is_closed = False
         self.began_us = 0
         # After its last frame nothing of it may be sent, and threads may outlive it.
         self._saying = threading.Lock()
@@ -42,14 +44,13 @@ class Running:
             os.pwrite(page, _PLACE.pack(*self.key), _PLACE.size * self.head.get('slot', 0))
         self.began_us = now_us()
 
-    def say(self, type: str, body: bytes = b'', **head: Any) -> bool:
-        """A frame of this run. False: it is over, or another process's."""
+    def say(self, type: str, body: bytes = b'', **head: Any) -> None:
+        """A frame of this run; dropped where it is over, or another process's."""
         if self._link.is_forked:
-            return False
+            return
         with self._saying:
             if not self._is_over:
                 self._link.send(encode({'type': type, **self._about, **head}, body))
-            return not self._is_over
 
     def last(self, type: str, **head: Any) -> bytes:
         """Its last frame, which says how long it took. Nothing may be said any more."""
@@ -69,12 +70,14 @@ class Running:
         if self._link.is_forked:
             raise RuntimeError('a forked process cannot schedule a task: its parent can')
         with self._numbering:
+            if self._is_closed:
+                raise RuntimeError('the run that asks for a task is over')
             self._number += 1
             number = self._number
             self._outstanding[number] = None
         try:
-            said = self.say('schedule', body, number=number, **head)
-            answer = self._wait(number) if said else {'error': 'the run that asks for it is over'}
+            self.say('schedule', body, number=number, **head)
+            answer = self._wait(number)
         finally:
             # What could not be said has no answer to be waited for.
             with self._numbering:
@@ -90,13 +93,15 @@ class Running:
                 self._outstanding[head['number']] = head
 
     def wait_for_answers(self) -> None:
-        """A run does not end before they have come: threads may have asked."""
+        """A run does not end before they have come: threads may have asked. No more is asked then."""
 
-        def all_came() -> bool:
-            return all(answer is not None for answer in list(self._outstanding.values()))
+        def closes() -> bool:
+            with self._numbering:
+                self._is_closed = all(answer is not None for answer in self._outstanding.values())
+                return self._is_closed
 
-        while not all_came():
-            self._listen(until=all_came)
+        while not closes():
+            self._listen(until=closes)
 
     def _wait(self, number: int) -> Dict[str, Any]:
         def came() -> bool:
