@@ -128,12 +128,17 @@ def _input_of(frame: Frame) -> Any:
     return frame.body if frame.head['raw'] else values.loads(frame.body)
 
 
-def call(function: Function, inputdata: Any = None, **options: Any) -> FakeTask:
+def call(
+    function: Function, inputdata: Any = None, aborted: Optional[str] = None, **options: Any
+) -> FakeTask:
     """Runs an operation here and now, and gives its task. What it raises comes through.
 
-    `options` are those of `FakeTask`: `rawinputdata`, `metadata`, `attempt`.
+    With `aborted`, a reason, it is to end from the beginning. `options` are those of `FakeTask`:
+    `rawinputdata`, `metadata`, `attempt`.
     """
     task = FakeTask(_operation(function), inputdata, **options)
+    if aborted is not None:
+        task.abort(aborted)
     returned = function(task)
     if inspect.iscoroutine(returned):
         asyncio.run(returned)
