@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_schema_has_the_same_states() {
-        let schema = include_str!("../../../migrations/V06__task.sql");
+        let schema = include_str!("../../../migrations/V07__task.sql");
         let words = schema.split_once("check (value in").unwrap().1.split_once(");").unwrap().0;
         let mut stored: Vec<&str> = words.split('\'').skip(1).step_by(2).collect();
         let mut known = State::ALL.map(State::as_str);

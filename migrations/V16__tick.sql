@@ -42,6 +42,10 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
+-- About once a minute: what `served` lacks, since a lane and a placement were made at the same moment.
+if (extract(epoch from clock_timestamp())::bigint + tick.monitor) % 60 = 0 then
+    perform rework.serve_missing(tick.host);
+end if;
 return query
 with renewed as (
     update rework.lease set renewals = renewals + 1, renewed_at = clock_timestamp()
@@ -151,22 +155,16 @@ waiting as (
     select counted.domain, sum(found.tasks)::bigint as tasks
       from unnest(tick.count_in, tick.count_to) as counted (domain, most)
      cross join lateral (
-        select lane.id, lane.operation
-          from (values (''), (tick.host)) as pinned (host)
-         cross join lateral (
-            select id, operation, capabilities from rework.lane
-             where domain = counted.domain and coalesce(lane.host, '') = pinned.host
-            offset 0) as lane
-         where lane.capabilities <@ tick.capabilities
-           and exists (select from rework.placement
-                        where operation = lane.operation and host = tick.host
-                       offset 0)) as lane
+        select low, high from rework.served
+         where host = tick.host and domain = counted.domain and capabilities <@ tick.capabilities
+         order by low
+        offset 0) as served
      cross join lateral (
         select count(*) as tasks
           from (select from (
                     select from rework.task
-                     where task.lane = lane.id and task.state = 'queued'
-                     order by task.priority desc, task.position
+                     where task.lane between served.low and served.high and task.state = 'queued'
+                     order by task.lane, task.priority desc, task.position
                      limit 10000) as first
                  limit counted.most) as ready) as found
      where found.tasks > 0
@@ -181,11 +179,11 @@ select case when tick.renew then exists (select from renewed)
        coalesce((select json_agg(waiting) from waiting), '[]') as waiting,
        array(select distinct task.worker from rework.task
               where task.worker = any (tick.dead) and task.state in ('running', 'aborting')) as stray,
-       array(select distinct operation.domain
-               from rework.placement
-               join rework.operation on operation.id = placement.operation
-              where placement.host = tick.host and operation.unregistered_at is null
-                and operation.domain <> all (tick.beyond)) as found,
+       array(select distinct served.domain
+               from (select domain from rework.served
+                      where host = tick.host and domain <> all (tick.beyond)
+                      order by domain, low
+                     offset 0) as served) as found,
        exists (select from (select operation from rework.schedule
                              where next_at <= rework.schedule_clock() and paused_at is null
                              order by next_at

@@ -6,6 +6,10 @@
 -- was never analysed, so those that would be slow on a full one are ruled out; what is asked of a worker
 -- is no condition, which an index of those that live would serve as well, from end to end.
 --
+-- Fronts, the first tasks of their lanes, are looked for in the index of what is ready itself: from the beginning
+-- of a range of lanes that the host serves, and again behind each lane that is found. So lanes where nothing is
+-- ready cost nothing.
+--
 -- The lane with the best front is asked first and, only if somebody else holds all of it, the next
 -- one. Of an operation that is in `short`, as many tasks are taken as stands in `most` at the same
 -- place, but none that is less urgent than the front of another lane, and no more than 128 KiB of
@@ -13,9 +17,9 @@
 --
 -- Rows that were ready once stand in the index until nobody can see them any more, which under an old
 -- transaction is for ever. `lanes`, `lows`, `highs` and `floors` say what to look at of a lane: priorities
--- between a low and a high one, positions from a floor, the most urgent first; of a lane that they do
--- not name, everything. They are hints: who finds nothing, and now and then who finds something,
--- looks without them.
+-- between a low and a high one, positions from a floor, the most urgent first; of lanes that they do
+-- not name, which are the gaps between those that they do, everything. They are hints: who finds nothing, and
+-- now and then who finds something, looks without them.
 --
 -- Where there are no hints, the fronts are looked for by a plan that has no place for them: to make it ready
 -- to run is most of what it costs.
@@ -53,7 +57,8 @@ create function rework.claim(
     "position"    bigint
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
-    set enable_seqscan = off set enable_bitmapscan = off set enable_memoize = off set jit = off
+    set enable_seqscan = off set enable_bitmapscan = off set enable_memoize = off
+    set enable_hashjoin = off set enable_mergejoin = off set jit = off
     set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
@@ -71,54 +76,91 @@ begin
   for urgent in 0..1 loop
     if lanes = '{}' then
         open fronts for
-            select lane.id as lane, o.id as operation, o.version, p.id as placement, p.revision, first.priority, first.position,
+            with recursive front (lane, priority, position, high) as (
+                select first.lane, first.priority, first.position, s.high
+                  from rework.served s
+                 cross join lateral (
+                    select t.lane, t.priority, t.position
+                      from rework.task t
+                     where t.lane >= s.low and t.lane <= s.high and t.state = 'queued'
+                     order by t.lane, t.priority desc, t.position
+                     limit 1) as first
+                 where s.host = claim.host and s.domain = claim.domain and s.capabilities <@ claim.capabilities
+                   and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
+                   and (select w.finished_at is null from rework.worker w where w.id = claim.worker)
+                union all
+                select next.lane, next.priority, next.position, front.high
+                  from front
+                 cross join lateral (
+                    select t.lane, t.priority, t.position
+                      from rework.task t
+                     where t.lane > front.lane and t.lane <= front.high and t.state = 'queued'
+                     order by t.lane, t.priority desc, t.position
+                     limit 1) as next
+            )
+            select front.lane, o.id as operation, o.version, p.id as placement, p.revision, front.priority, front.position,
                    coalesce(most[array_position(short, o.id)], 1) as most
-              from (values (''), (claim.host)) as pinned (host)
-             cross join lateral (
-                select id, operation, lane.capabilities from rework.lane
-                 where domain = claim.domain and coalesce(lane.host, '') = pinned.host
-                offset 0) as lane
+              from front
+              join rework.lane on lane.id = front.lane
               join rework.placement p on p.operation = lane.operation and p.host = claim.host
               join rework.operation o on o.id = lane.operation
-             cross join lateral (
-                select t.priority, t.position
-                  from rework.task t
-                 where t.lane = lane.id and t.state = 'queued'
-                 order by t.priority desc, t.position
-                 limit 1) as first
-             where lane.capabilities <@ claim.capabilities
-               and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
-               and (select w.finished_at is null from rework.worker w where w.id = claim.worker)
-             order by first.priority desc, first.position;
+             order by front.priority desc, front.position;
     else
         open fronts for
-            select lane.id as lane, o.id as operation, o.version, p.id as placement, p.revision, first.priority, first.position,
+            with recursive named as materialized (
+                select lane, lead(lane, 1, 2147483647) over (order by lane) as above
+                  from (select distinct unnest(-1 || lanes) as lane) as given
+            ),
+            front (lane, priority, position, high) as (
+                select first.lane, first.priority, first.position, first.high
+                  from rework.served s
+                 cross join lateral (
+                    select t.lane, t.priority, t.position, null::integer as high
+                      from named
+                     cross join lateral (
+                        select t.lane, t.priority, t.position
+                          from unnest(lanes, lows, highs, floors) as g (lane, low, high, floor)
+                         cross join lateral (
+                            select t.lane, t.priority, t.position
+                              from rework.task t
+                             where t.lane = named.lane and t.state = 'queued'
+                               and t.priority between g.low and g.high and t.position >= g.floor
+                             order by t.priority desc, t.position
+                             limit 1) as t
+                         where g.lane = named.lane
+                         limit 1) as t
+                     where named.lane between s.low and s.high
+                    union all
+                    select t.lane, t.priority, t.position, gap.high
+                      from (select greatest(s.low, named.lane + 1) as low, least(s.high, named.above - 1) as high
+                              from named) as gap
+                     cross join lateral (
+                        select t.lane, t.priority, t.position
+                          from rework.task t
+                         where t.lane >= gap.low and t.lane <= gap.high and t.state = 'queued'
+                         order by t.lane, t.priority desc, t.position
+                         limit 1) as t
+                     where gap.low <= gap.high) as first
+                 where s.host = claim.host and s.domain = claim.domain and s.capabilities <@ claim.capabilities
+                   and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
+                   and (select w.finished_at is null from rework.worker w where w.id = claim.worker)
+                union all
+                select next.lane, next.priority, next.position, front.high
+                  from front
+                 cross join lateral (
+                    select t.lane, t.priority, t.position
+                      from rework.task t
+                     where t.lane > front.lane and t.lane <= front.high and t.state = 'queued'
+                     order by t.lane, t.priority desc, t.position
+                     limit 1) as next
+            )
+            select front.lane, o.id as operation, o.version, p.id as placement, p.revision, front.priority, front.position,
                    coalesce(most[array_position(short, o.id)], 1) as most
-              from (values (''), (claim.host)) as pinned (host)
-             cross join lateral (
-                select id, operation, lane.capabilities from rework.lane
-                 where domain = claim.domain and coalesce(lane.host, '') = pinned.host
-                offset 0) as lane
+              from front
+              join rework.lane on lane.id = front.lane
               join rework.placement p on p.operation = lane.operation and p.host = claim.host
               join rework.operation o on o.id = lane.operation
-             cross join lateral (
-                select t.priority, t.position
-                  from (select g.low, g.high, g.floor from unnest(lanes, lows, highs, floors) as g (lane, low, high, floor)
-                         where g.lane = lane.id
-                        union all
-                        select -32768, 32767, 0 where lane.id <> all (lanes)) as region
-                 cross join lateral (
-                    select t.priority, t.position
-                      from rework.task t
-                     where t.lane = lane.id and t.state = 'queued'
-                       and t.priority between region.low and region.high and t.position >= region.floor
-                     order by t.priority desc, t.position
-                     limit 1) as t
-                 limit 1) as first
-             where lane.capabilities <@ claim.capabilities
-               and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
-               and (select w.finished_at is null from rework.worker w where w.id = claim.worker)
-             order by first.priority desc, first.position;
+             order by front.priority desc, front.position;
     end if;
     fetch fronts into front;
     ready := front.lane is not null;

@@ -1,19 +1,5 @@
 -- task: one request to run an operation with an input.
 --
--- lane: what a task needs of a host (operation, pinned host, capabilities), as one small integer.
--- It stands first in the index of what is ready, so that a worker looks only into the lanes that
--- it can serve and skips no row that it cannot.
-
-create table rework.lane (
-    id              integer generated always as identity primary key,
-    domain          text not null,
-    operation       bigint not null references rework.operation,
-    host            text,
-    capabilities    text[] not null default '{}'
-);
-
-create unique index lane_needs on rework.lane (operation, coalesce(host, ''), capabilities);
-create index lane_domain on rework.lane (domain, coalesce(host, ''));
 
 create sequence rework.position;
 
