@@ -8,7 +8,7 @@
 --
 -- Fronts, the first tasks of their lanes, are looked for in the index of what is ready itself: from the beginning
 -- of a range of lanes that the host serves, and again behind each lane that is found. So lanes where nothing is
--- ready cost nothing.
+-- ready cost nothing. How their tasks run is looked up of those alone that come first.
 --
 -- The lane with the best front is asked first and, only if somebody else holds all of it, the next
 -- one. Of an operation that is in `short`, as many tasks are taken as stands in `most` at the same
@@ -98,13 +98,16 @@ begin
                      order by t.lane, t.priority desc, t.position
                      limit 1) as next
             )
-            select front.lane, o.id as operation, o.version, p.id as placement, p.revision, front.priority, front.position,
+            select front.lane, o.id as operation, o.version, o.placement, o.revision, front.priority, front.position,
                    coalesce(most[array_position(short, o.id)], 1) as most
-              from front
-              join rework.lane on lane.id = front.lane
-              join rework.placement p on p.operation = lane.operation and p.host = claim.host
-              join rework.operation o on o.id = lane.operation
-             order by front.priority desc, front.position;
+              from (select * from front order by front.priority desc, front.position offset 0) as front
+             cross join lateral (
+                select o.id, o.version, p.id as placement, p.revision
+                  from rework.lane
+                  join rework.placement p on p.operation = lane.operation and p.host = claim.host
+                  join rework.operation o on o.id = lane.operation
+                 where lane.id = front.lane
+                offset 0) as o;
     else
         open fronts for
             with recursive named as materialized (
@@ -154,13 +157,16 @@ begin
                      order by t.lane, t.priority desc, t.position
                      limit 1) as next
             )
-            select front.lane, o.id as operation, o.version, p.id as placement, p.revision, front.priority, front.position,
+            select front.lane, o.id as operation, o.version, o.placement, o.revision, front.priority, front.position,
                    coalesce(most[array_position(short, o.id)], 1) as most
-              from front
-              join rework.lane on lane.id = front.lane
-              join rework.placement p on p.operation = lane.operation and p.host = claim.host
-              join rework.operation o on o.id = lane.operation
-             order by front.priority desc, front.position;
+              from (select * from front order by front.priority desc, front.position offset 0) as front
+             cross join lateral (
+                select o.id, o.version, p.id as placement, p.revision
+                  from rework.lane
+                  join rework.placement p on p.operation = lane.operation and p.host = claim.host
+                  join rework.operation o on o.id = lane.operation
+                 where lane.id = front.lane
+                offset 0) as o;
     end if;
     fetch fronts into front;
     ready := front.lane is not null;
