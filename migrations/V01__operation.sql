@@ -14,6 +14,8 @@ create table rework.operation (
     attempts           integer not null default 1 check (attempts >= 1),
     grace_ms           bigint not null default 3000 check (grace_ms >= 0),
     retry_lost         boolean not null default false,
+    priority           smallint not null default 0, -- of its tasks, where who schedules says none
+    concurrency        integer not null default 1 check (concurrency >= 1),   -- runs at once in one runner
     registered_at      timestamptz not null default now(),
     unregistered_at    timestamptz,                 -- not to be scheduled any more; its tasks stay
     unique (domain, name)

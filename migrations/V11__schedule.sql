@@ -61,7 +61,7 @@ create function rework.schedule_many(
     inputs         json[],
     domain         text default null,
     host           text default null,
-    priority       integer default 0,
+    priority       integer default null,     -- as the operation says
     delayed_until  timestamptz default null,
     metadata       json default null,
     capabilities   text[] default '{}',
@@ -77,14 +77,15 @@ declare
     own   bigint := op.id;
     state text := case when late then 'delayed' else 'queued' end;
     until timestamptz := case when late then schedule_many.delayed_until end;
+    priority integer := coalesce(schedule_many.priority, op.priority);
 begin
     if exists (select from unnest(inputs) i where octet_length(i::text) > 104857600)
        or exists (select from unnest(inputs_bytes) i where octet_length(i) > 104857600) then
         raise exception 'an input for `%` is larger than 100 MiB', op.name
             using errcode = 'RW413', hint = 'keep it elsewhere, and schedule where it is';
     end if;
-    if schedule_many.priority not between -32768 and 32767 then
-        raise exception 'priority % is not between -32768 and 32767', schedule_many.priority using errcode = 'RW400';
+    if priority not between -32768 and 32767 then
+        raise exception 'priority % is not between -32768 and 32767', priority using errcode = 'RW400';
     end if;
     if inputs_bytes is not null
        and exists (select from unnest(inputs, inputs_bytes) as given (i, b) where i is not null and b is not null) then
@@ -93,7 +94,7 @@ begin
     return query
         insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until, metadata,
                                  input, input_bytes)
-        select own, lane, state, schedule_many.priority, schedule_many.host, schedule_many.capabilities, until,
+        select own, lane, state, priority, schedule_many.host, schedule_many.capabilities, until,
                schedule_many.metadata, unnest(inputs), unnest(inputs_bytes)
         returning id;
     if found and not late then
@@ -106,7 +107,7 @@ create function rework.schedule(
     input          json default null,
     domain         text default null,
     host           text default null,
-    priority       integer default 0,
+    priority       integer default null,     -- as the operation says
     delayed_until  timestamptz default null,
     unique_key     text default null,
     metadata       json default null,
@@ -122,6 +123,7 @@ declare
     op    rework.operation := rework.operation_named(schedule.operation, schedule.domain);
     lane  integer := rework.lane_for(op, schedule.host, schedule.capabilities);
     late  boolean := coalesce(schedule.delayed_until > now(), false);
+    priority integer := coalesce(schedule.priority, op.priority);
     task  bigint;
 begin
     if octet_length(schedule.input::text) > 104857600 or octet_length(schedule.input_bytes) > 104857600 then
@@ -131,13 +133,13 @@ begin
     if schedule.input is not null and schedule.input_bytes is not null then
         raise exception 'input and input_bytes for `%`: give one of the two', op.name using errcode = 'RW400';
     end if;
-    if schedule.priority not between -32768 and 32767 then
-        raise exception 'priority % is not between -32768 and 32767', schedule.priority using errcode = 'RW400';
+    if priority not between -32768 and 32767 then
+        raise exception 'priority % is not between -32768 and 32767', priority using errcode = 'RW400';
     end if;
     loop
         insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until,
                                  input, input_bytes, unique_key, metadata, parent, parent_run, parent_number)
-        values (op.id, lane, case when late then 'delayed' else 'queued' end, schedule.priority,
+        values (op.id, lane, case when late then 'delayed' else 'queued' end, priority,
                 schedule.host, schedule.capabilities, case when late then schedule.delayed_until end,
                 schedule.input, schedule.input_bytes, schedule.unique_key, schedule.metadata,
                 schedule.parent, schedule.parent_run, schedule.parent_number)

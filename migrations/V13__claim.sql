@@ -13,7 +13,8 @@
 -- The lane with the best front is asked first and, only if somebody else holds all of it, the next
 -- one. Of an operation that is in `short`, as many tasks are taken as stands in `most` at the same
 -- place, but none that is less urgent than the front of another lane, and no more than 128 KiB of
--- inputs, as they are stored; of any other operation, one.
+-- inputs, as they are stored; of any other operation, one. Where `sole` names an operation, nothing is taken
+-- where a task of another one comes first.
 --
 -- Rows that were ready once stand in the index until nobody can see them any more, which under an old
 -- transaction is for ever. `lanes`, `lows`, `highs` and `floors` say what to look at of a lane: priorities
@@ -21,8 +22,8 @@
 -- not name, which are the gaps between those that they do, everything. They are hints: who finds nothing, and
 -- now and then who finds something, looks without them.
 --
--- Where there are no hints, the fronts are looked for by a plan that has no place for them: to make it ready
--- to run is most of what it costs.
+-- Where there are no hints, the fronts are looked for by a plan that has no place for them, and first by one that
+-- knows a single front of each range: to make a plan ready to run is most of what it costs.
 --
 -- One token serves all that a claim takes: it tells claims apart. What was taken is given in no order; its
 -- place in the queue is given with it.
@@ -39,7 +40,8 @@ create function rework.claim(
     lanes         integer[] default '{}',
     lows          integer[] default '{}',
     highs         integer[] default '{}',
-    floors        bigint[] default '{}'
+    floors        bigint[] default '{}',
+    sole          bigint default null
 ) returns table (
     task          bigint,
     run           bigint,
@@ -65,6 +67,7 @@ declare
     fronts refcursor;
     front  record;
     ready  boolean;
+    several boolean;
     next   record;
     least  smallint;
     rows   tid[];
@@ -74,7 +77,38 @@ declare
 begin
   -- Where all that is most urgent is somebody else's, the rest is looked at as well.
   for urgent in 0..1 loop
+    several := false;
     if lanes = '{}' then
+        open fronts for
+            select first.lane, o.id as operation, o.version, o.placement, o.revision, first.priority, first.position,
+                   coalesce(most[array_position(short, o.id)], 1) as most,
+                   exists (select from rework.task t
+                            where t.lane > first.lane and t.lane <= s.high and t.state = 'queued') as has_more
+              from rework.served s
+             cross join lateral (
+                select t.lane, t.priority, t.position
+                  from rework.task t
+                 where t.lane >= s.low and t.lane <= s.high and t.state = 'queued'
+                 order by t.lane, t.priority desc, t.position
+                 limit 1) as first
+              left join lateral (
+                select o.id, o.version, p.id as placement, p.revision
+                  from rework.lane
+                  join rework.placement p on p.operation = lane.operation and p.host = claim.host
+                  join rework.operation o on o.id = lane.operation
+                 where lane.id = first.lane
+                offset 0) as o on true
+             where s.host = claim.host and s.domain = claim.domain and s.capabilities <@ claim.capabilities
+               and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
+               and (select w.finished_at is null from rework.worker w where w.id = claim.worker);
+        fetch fronts into front;
+        if front.lane is not null then
+            fetch fronts into next;
+            several := next.lane is not null or front.has_more or front.operation is null;
+        end if;
+    end if;
+    if several then
+        close fronts;
         open fronts for
             with recursive front (lane, priority, position, high) as (
                 select first.lane, first.priority, first.position, s.high
@@ -108,7 +142,8 @@ begin
                   join rework.operation o on o.id = lane.operation
                  where lane.id = front.lane
                 offset 0) as o;
-    else
+        fetch fronts into front;
+    elsif lanes <> '{}' then
         open fronts for
             with recursive named as materialized (
                 select lane, lead(lane, 1, 2147483647) over (order by lane) as above
@@ -167,10 +202,14 @@ begin
                   join rework.operation o on o.id = lane.operation
                  where lane.id = front.lane
                 offset 0) as o;
+        fetch fronts into front;
     end if;
-    fetch fronts into front;
     ready := front.lane is not null;
     while front.lane is not null loop
+        if front.operation <> sole then
+            close fronts;
+            return;
+        end if;
         fetch fronts into next;
         rows := '{}';
         if front.most = 1 then

@@ -149,6 +149,10 @@ impl Fleet {
         if most == 1 {
             return Batches::default();
         }
-        Batches { short: self.operations.clone(), most: vec![most; self.operations.len()] }
+        Batches {
+            short: self.operations.clone(),
+            most: vec![most; self.operations.len()],
+            sole: None,
+        }
     }
 }

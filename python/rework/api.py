@@ -41,7 +41,7 @@ def schedule(
     domain: Optional[str] = None,
     metadata: Optional[Dict[str, Any]] = None,
     *,
-    priority: int = 0,
+    priority: Optional[int] = None,
     delayed_until: Union[None, datetime.datetime, datetime.timedelta] = None,
     unique_key: Optional[str] = None,
     capabilities: Sequence[str] = (),
@@ -54,7 +54,7 @@ def schedule(
     * `module`: the file that the operation is registered from, where it is in several domains
     * `domain`: the operation's, where several have one of this name
     * `metadata`: a dict of anything that is to be kept with it
-    * `priority`: higher goes first
+    * `priority`: higher goes first; as the operation says, if left out
     * `delayed_until`: not before this moment, local time if it has no zone; or so long from now
     * `unique_key`: where a task of the operation has it, that one is given, and none scheduled
     * `capabilities`: what its host must offer

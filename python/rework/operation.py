@@ -37,6 +37,10 @@ class Operation:
     grace: Optional[datetime.timedelta] = None
     #: A lost run is queued again.
     retry_lost: bool = False
+    #: Of its tasks, where who schedules says none: higher first.
+    priority: int = 0
+    #: Runs that are open at once in one process.
+    concurrency: int = 1
 
     @property
     def module(self) -> str:
@@ -46,6 +50,10 @@ class Operation:
     def definition(self) -> Dict[str, Any]:
         """It, as the runner protocol says it (docs/runner-protocol.md, `hello`)."""
         limits: Dict[str, Any] = {'attempts': self.attempts, 'retry_lost': self.retry_lost}
+        if self.priority != 0:
+            limits['priority'] = self.priority
+        if self.concurrency != 1:
+            limits['concurrency'] = self.concurrency
         if self.timeout is not None:
             limits['timeout_ms'] = quantity.milliseconds(self.timeout)
         if self.memory is not None:
@@ -78,6 +86,8 @@ def task(*functions: Function, **options: Any) -> Any:
     * `memory`: bytes of all processes of a run, or `'2GiB'`
     * `grace`: between being asked to end and being killed, 3 s if left out
     * `retry_lost`: queue a task again when its machine is lost: it can be run twice without harm
+    * `priority`: of its tasks, where who schedules says none; higher goes first, 0 if left out
+    * `concurrency`: how many runs of an `async` function one process has open at once, 1 if left out
     """
     if functions and not options:
         if len(functions) == 1 and callable(functions[0]):
@@ -96,6 +106,11 @@ def task(*functions: Function, **options: Any) -> Any:
 
 def _declare(function: Function, options: Dict[str, Any]) -> Function:
     operation = Operation(function=function, name=function.__name__, **options)
+    if operation.concurrency > 1 and not inspect.iscoroutinefunction(function):
+        raise TypeError(
+            f'`concurrency` is for `async` functions, and `{operation.name}` is none: '
+            'run it in as many workers instead'
+        )
     registry[operation.domain, operation.name] = operation
     return function
 
@@ -120,10 +135,16 @@ def _specs(name: str, value: object) -> Inputs:
     return io.check_specs(value, name)
 
 
-def _attempts(name: str, value: object) -> int:
+def _count(name: str, value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
     raise TypeError(f'`{name}` is a number from 1 on, not {value!r}')
+
+
+def _priority(name: str, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and -32768 <= value <= 32767:
+        return value
+    raise TypeError(f'`{name}` is a number from -32768 to 32767, not {value!r}')
 
 
 def _flag(name: str, value: object) -> bool:
@@ -139,8 +160,10 @@ _OPTIONS: Dict[str, _Check] = {
     'timeout': _duration,
     'inputs': _specs,
     'outputs': _specs,
-    'attempts': _attempts,
+    'attempts': _count,
     'memory': _size,
     'grace': _duration,
     'retry_lost': _flag,
+    'priority': _priority,
+    'concurrency': _count,
 }

@@ -165,7 +165,7 @@ class RunningTask:
         inputdata: Any = None,
         rawinputdata: Optional[bytes] = None,
         domain: Optional[str] = None,
-        priority: int = 0,
+        priority: Optional[int] = None,
         delay: Union[None, float, datetime.timedelta] = None,
     ) -> int:
         """Schedules another task, through the worker: once for this call, however often it is asked.

@@ -48,7 +48,8 @@ class Scheduled(NamedTuple):
     operation: str
     input: Any
     domain: Optional[str]
-    priority: int
+    #: None: as the operation says.
+    priority: Optional[int]
 
 
 class _Recorder:

@@ -144,6 +144,8 @@ pub struct Batches {
     pub short: Vec<i64>,
     /// As many of each, at the same place.
     pub most: Vec<i32>,
+    /// The one operation of which any are wanted: none where a task of another one comes first.
+    pub sole: Option<i64>,
 }
 
 /// Claims tasks; none where nothing is ready, as far as one looks, that this claimant can serve.
@@ -166,7 +168,7 @@ impl Claimant {
         &'a self,
         batches: &'a Batches,
         regions: &'a Regions,
-    ) -> [Param<'a>; 12] {
+    ) -> [Param<'a>; 13] {
         [
             (&self.worker, Type::INT8),
             (&self.lease, Type::INT8),
@@ -180,6 +182,7 @@ impl Claimant {
             (&regions.lows, Type::INT4_ARRAY),
             (&regions.highs, Type::INT4_ARRAY),
             (&regions.floors, Type::INT8_ARRAY),
+            (&batches.sole, Type::INT8),
         ]
     }
 }
@@ -246,10 +249,12 @@ pub async fn placed(db: &Db, version: OperationVersion) -> Result<Placed> {
                 attempts: row.get(7),
                 grace_ms: row.get(8),
                 retry_lost: row.get(9),
+                priority: row.get(10),
+                concurrency: row.get(11),
             },
         },
-        kind: row.get(10),
-        path: row.get(11),
-        interpreter: row.get(12),
+        kind: row.get(12),
+        path: row.get(13),
+        interpreter: row.get(14),
     })
 }

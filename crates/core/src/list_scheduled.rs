@@ -56,7 +56,7 @@ fn listed(row: &Row) -> Listed {
             rule: row.get("rule"),
             zone: row.get("zone"),
             host: row.get("host"),
-            priority: row.get("priority"),
+            priority: Some(row.get("priority")),
             capabilities: row.get("capabilities"),
             input: raw(row.get("input")),
             input_base64: bytes.map(|bytes| BASE64_STANDARD.encode(bytes)),

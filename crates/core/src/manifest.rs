@@ -27,7 +27,7 @@ use crate::{
 
 const KEYS: [&str; 2] = ["domain", "operation"];
 
-const OPERATION_KEYS: [&str; 13] = [
+const OPERATION_KEYS: [&str; 14] = [
     "name",
     "command",
     "shell",
@@ -36,6 +36,7 @@ const OPERATION_KEYS: [&str; 13] = [
     "attempts",
     "grace",
     "retry_lost",
+    "priority",
     "output",
     "cwd",
     "env",
@@ -169,6 +170,8 @@ fn limits(table: &Table<'_, '_>) -> Result<Limits, At> {
         attempts: table.positive("attempts")?.unwrap_or(usual.attempts),
         grace_ms: table.quantity("grace", quantity::milliseconds, 0)?.unwrap_or(usual.grace_ms),
         retry_lost: table.boolean("retry_lost")?.unwrap_or(usual.retry_lost),
+        priority: table.priority("priority")?.unwrap_or(usual.priority),
+        concurrency: usual.concurrency,
     })
 }
 

@@ -65,6 +65,10 @@ pub struct Limits {
     pub grace_ms: i64,
     /// A lost run is queued again: the operation can be run twice without harm.
     pub retry_lost: bool,
+    /// Of its tasks, where who schedules says none: higher first.
+    pub priority: i16,
+    /// Runs that one runner has open at once, at least 1.
+    pub concurrency: i32,
 }
 
 impl Limits {
@@ -80,6 +84,8 @@ impl Default for Limits {
             attempts: 1,
             grace_ms: Limits::GRACE_MS,
             retry_lost: false,
+            priority: 0,
+            concurrency: 1,
         }
     }
 }

@@ -53,6 +53,8 @@ pub(crate) fn definition(row: &Row) -> Definition {
             attempts: row.get("attempts"),
             grace_ms: row.get("grace_ms"),
             retry_lost: row.get("retry_lost"),
+            priority: row.get("priority"),
+            concurrency: row.get("concurrency"),
         },
     }
 }

@@ -30,9 +30,9 @@ pub struct Schedule {
     /// The only host that may run its tasks.
     #[serde(default)]
     pub host: Option<String>,
-    /// Of its tasks; higher first.
+    /// Of its tasks; higher first; none: as the operation says.
     #[serde(default)]
-    pub priority: i16,
+    pub priority: Option<i16>,
     /// What the host of its tasks must offer.
     #[serde(default)]
     pub capabilities: Vec<String>,
@@ -101,7 +101,7 @@ pub async fn prepare(
     let next = rule.after(now).ok_or_else(|| RuleError::Never(schedule.rule.clone()))?;
     let (json, bytes) = input.columns();
     let words: Vec<&str> = schedule.rule.split_whitespace().collect();
-    let (text, priority) = (words.join(" "), i32::from(schedule.priority));
+    let (text, priority) = (words.join(" "), schedule.priority.map(i32::from));
     let (metadata, canonical) = (schedule.metadata.as_ref().map(|raw| raw.get()), canonical(json));
     let (missed, overlap) = (schedule.missed.as_str(), schedule.overlap.as_str());
     let params: [Param<'_>; 15] = [

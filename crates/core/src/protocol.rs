@@ -49,6 +49,10 @@ pub enum ToRunner {
     },
     /// The answer to `schedule`.
     Scheduled {
+        /// The task that asked.
+        parent: i64,
+        /// Its run.
+        parent_run: i64,
         /// The number of the request within its run.
         number: u32,
         /// The new task, where it was scheduled.
@@ -181,9 +185,9 @@ pub enum FromRunner {
         operation: String,
         /// Its domain, where it is not unambiguous.
         domain: Option<String>,
-        /// Higher first.
+        /// Higher first; none: as the operation says.
         #[serde(default)]
-        priority: i16,
+        priority: Option<i16>,
         /// Not before so many milliseconds from now.
         #[serde(default)]
         delay_ms: Option<u64>,

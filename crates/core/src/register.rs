@@ -136,6 +136,8 @@ fn given(modules: &[Module]) -> String {
                     "attempts": operation.limits.attempts,
                     "grace_ms": operation.limits.grace_ms,
                     "retry_lost": operation.limits.retry_lost,
+                    "priority": operation.limits.priority,
+                    "concurrency": operation.limits.concurrency,
                 },
             })
         })

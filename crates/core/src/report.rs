@@ -136,8 +136,8 @@ pub struct Child {
     pub operation: String,
     /// Its domain, where the name alone is ambiguous.
     pub domain: Option<String>,
-    /// Higher first.
-    pub priority: i32,
+    /// Higher first; none: as the operation says.
+    pub priority: Option<i32>,
     /// Not before so many milliseconds from now; none: now.
     pub delay_ms: Option<i64>,
     /// What it is given.

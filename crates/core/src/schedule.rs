@@ -26,8 +26,8 @@ pub struct Request<'a> {
     pub input: Payload,
     /// The only host that may run it; none: any.
     pub host: Option<&'a str>,
-    /// Higher first.
-    pub priority: i16,
+    /// Higher first; none: as the operation says.
+    pub priority: Option<i16>,
     /// When it becomes ready.
     pub ready: Ready,
     /// A second task of the operation with this key is not made: its id is that of the first.
@@ -54,7 +54,7 @@ pub enum Ready {
 pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Result<i64> {
     let (json, bytes) = request.input.columns();
     let (at, after_ms) = request.ready.columns();
-    let priority = i32::from(request.priority);
+    let priority = request.priority.map(i32::from);
     let params: [Param<'_>; 11] = [
         (&request.operation, Type::TEXT),
         (&json, Type::TEXT),

@@ -28,8 +28,8 @@ pub struct Common<'a> {
     pub domain: Option<&'a str>,
     /// The only host that may run them; none: any.
     pub host: Option<&'a str>,
-    /// Higher first.
-    pub priority: i16,
+    /// Higher first; none: as the operation says.
+    pub priority: Option<i16>,
     /// When they become ready.
     pub ready: Ready,
     /// Whatever the caller wants to keep with each, JSON text.
@@ -87,7 +87,7 @@ pub async fn schedule_chunk(
     let (json, bytes): (Vec<_>, Vec<_>) = chunk.iter().map(Payload::columns).unzip();
     let bytes = bytes.iter().any(Option::is_some).then_some(bytes);
     let (at, after_ms) = common.ready.columns();
-    let priority = i32::from(common.priority);
+    let priority = common.priority.map(i32::from);
     let params: [Param<'_>; 10] = [
         (&common.operation, Type::TEXT),
         (&json, Type::TEXT_ARRAY),

@@ -47,7 +47,7 @@ pub async fn turn(db: &Db, turn: Turn<'_>) -> Result<Turned> {
 }
 
 /// Ends and a claim are one statement, which the server plans, commits and answers once.
-async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 12]) -> Said {
+async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 13]) -> Said {
     let params = [values.params().as_slice(), claiming].concat();
     let rows = db.repeat(include_str!("sql/turn.sql"), &params).await?;
     let claims = rows.iter().filter(|row| row.get::<_, Option<&str>>(STATE).is_none());
@@ -62,7 +62,7 @@ async fn one_by_one(
     db: &Db,
     lines: &Lines<'_>,
     values: &Values<'_>,
-    claiming: Option<&[Param<'_>; 12]>,
+    claiming: Option<&[Param<'_>; 13]>,
 ) -> Said {
     let client = db.client();
     let (writing, completing) = (lines.params(), values.params());

@@ -1,6 +1,7 @@
 //! What stands between the brackets of `#[operation(…)]`.
 
 use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Lit, LitStr, Meta, Token, parse::Parser};
@@ -17,10 +18,10 @@ pub(crate) struct Attributes {
     pub(crate) attempts: Option<i32>,
     pub(crate) grace_ms: Option<i64>,
     pub(crate) retry_lost: bool,
+    pub(crate) priority: Option<i16>,
 }
 
-const KEYS: &str =
-    "`domain`, `name`, `timeout`, `memory`, `attempts`, `grace` and `retry_lost` are known";
+const KEYS: &str = "`domain`, `name`, `timeout`, `memory`, `attempts`, `grace`, `retry_lost` and `priority` are known";
 
 impl Attributes {
     /// Reads `domain = "images", attempts = 3, retry_lost`. Every fault points at its own place.
@@ -47,6 +48,7 @@ impl Attributes {
             "attempts" => self.attempts = Some(attempts(meta)?),
             "grace" => self.grace_ms = Some(parsed(meta, key, quantity::milliseconds)?.0),
             "retry_lost" => self.retry_lost = flag(meta, key)?,
+            "priority" => self.priority = Some(priority(meta)?),
             _ => return Err(fault(meta.path(), format!("an unknown key: {KEYS}"))),
         }
         Ok(())
@@ -91,6 +93,13 @@ fn attempts(meta: &Meta) -> syn::Result<i32> {
     Err(fault(meta, "`attempts` is a whole number from 1: `attempts = 3`"))
 }
 
+fn priority(meta: &Meta) -> syn::Result<i16> {
+    let written = value(meta).map(|given| given.to_token_stream().to_string().replace(' ', ""));
+    written.and_then(|number| number.parse().ok()).ok_or_else(|| {
+        fault(meta, "`priority` is a whole number from -32768 to 32767: `priority = -1`")
+    })
+}
+
 fn flag(meta: &Meta, key: &str) -> syn::Result<bool> {
     match (meta, value(meta)) {
         (Meta::Path(_), _) => Ok(true),
@@ -125,7 +134,7 @@ mod tests {
     #[test]
     fn every_key() {
         let all = r#"domain = "images", name = "shrink", timeout = "5m", memory = "2GiB",
-            attempts = 3, grace = "1500ms", retry_lost"#;
+            attempts = 3, grace = "1500ms", retry_lost, priority = -1"#;
         let expected = Attributes {
             name: Some("shrink".into()),
             domain: Some("images".into()),
@@ -134,6 +143,7 @@ mod tests {
             attempts: Some(3),
             grace_ms: Some(1_500),
             retry_lost: true,
+            priority: Some(-1),
         };
         assert_eq!(parse(all), Ok(expected));
         assert_eq!(parse(""), Ok(Attributes::default()));
@@ -149,6 +159,7 @@ mod tests {
             ("timeout = 5", "`timeout` is a string: `timeout = \"5m\"`"),
             (r#"memory = "2048""#, "`memory`: `2048` is not a size with its unit"),
             (r#"grace = "soon""#, "`grace`: `soon` is not a duration"),
+            ("priority = 99999", "`priority` is a whole number from -32768 to 32767"),
             ("attempts = 0", "`attempts` is a whole number from 1"),
             (r#"attempts = "3""#, "`attempts` is a whole number from 1"),
             (r#"retry_lost = "yes""#, "`retry_lost` stands alone"),

@@ -71,6 +71,7 @@ fn limits(attributes: &Attributes) -> TokenStream {
         .grace_ms
         .map_or_else(|| quote!(::rework::__private::Limits::GRACE_MS), |grace| quote!(#grace));
     let retry_lost = attributes.retry_lost;
+    let priority = attributes.priority.unwrap_or(0);
     quote! {
         ::rework::__private::Limits {
             timeout_ms: #timeout_ms,
@@ -78,6 +79,8 @@ fn limits(attributes: &Attributes) -> TokenStream {
             attempts: #attempts,
             grace_ms: #grace_ms,
             retry_lost: #retry_lost,
+            priority: #priority,
+            concurrency: 1,
         }
     }
 }

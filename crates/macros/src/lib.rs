@@ -29,6 +29,7 @@ use proc_macro::TokenStream;
 /// | `attempts` | how often a failing task is tried in all | `1` |
 /// | `grace` | from being asked to end to being killed | `"3s"` |
 /// | `retry_lost` | a task whose worker died is queued again | it ends `lost` |
+/// | `priority` | of its tasks, where who schedules says none: higher goes first | `0` |
 ///
 /// ```text
 /// #[operation(domain = "images", timeout = "5m", memory = "2GiB", attempts = 3, retry_lost)]

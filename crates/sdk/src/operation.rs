@@ -130,6 +130,8 @@ mod tests {
                 attempts: 1,
                 grace_ms: Limits::GRACE_MS,
                 retry_lost: false,
+                priority: 0,
+                concurrency: 1,
             },
             input: None,
             output: || (Form::Json, None),

@@ -101,9 +101,13 @@ impl Reader {
                     Inbox::abort((task, run), &reason, || leave::now(Leave::Aborted));
                 }
             }
-            ToRunner::Scheduled { number, task, error } => {
+            ToRunner::Scheduled { parent, parent_run, number, task, error } => {
                 let answer = task.ok_or_else(|| error.unwrap_or_else(|| "no task was made".into()));
-                current::with(|current| current.requests().answer(number, answer));
+                current::with(|current| {
+                    if (current.id(), current.run()) == (parent, parent_run) {
+                        current.requests().answer(number, answer);
+                    }
+                });
             }
             ToRunner::Exit => self.inbox.close(),
         }

@@ -27,7 +27,7 @@ pub struct Schedule<'a> {
     operation: String,
     input: Result<Option<Output>, Error>,
     domain: Option<String>,
-    priority: i16,
+    priority: Option<i16>,
     delay: Option<Duration>,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Schedule<'a> {
     pub(crate) fn new(task: &'a Task, operation: &str, input: &impl IntoOutput) -> Schedule<'a> {
         let input = input.to_output();
         let operation = operation.to_owned();
-        Schedule { task, operation, input, domain: None, priority: 0, delay: None }
+        Schedule { task, operation, input, domain: None, priority: None, delay: None }
     }
 
     /// The domain of the operation, where its name is not enough.
@@ -44,9 +44,9 @@ impl<'a> Schedule<'a> {
         self
     }
 
-    /// Higher goes first; 0 if left out.
+    /// Higher goes first; if left out, as the operation says.
     pub fn priority(mut self, priority: i16) -> Self {
-        self.priority = priority;
+        self.priority = Some(priority);
         self
     }
 
@@ -139,8 +139,8 @@ impl Requests {
         self.answered.notify_all();
     }
 
-    /// Waits for the answers that are outstanding, and takes no more requests: an answer names its
-    /// request by number only, and must not meet the next run.
+    /// Waits for the answers that are outstanding, and takes no more requests: whoever asked is to hear
+    /// what became of it.
     pub(crate) fn close(&self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.closed = true;

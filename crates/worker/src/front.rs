@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use nix::time::{ClockId, clock_gettime};
 use rework_core::{
     claim::{Fence, Payload},
     operation::{Limits, MAX_PAYLOAD_BYTES},
@@ -130,6 +131,20 @@ impl Front {
         } else if !self.lines.is_empty() || self.progress.is_some() || self.unsaved_output {
             self.flush_at.get_or_insert_with(|| Instant::now() + FLUSH);
         }
+    }
+
+    /// When a run began and ended: as it says itself, within what can be; not before `since`.
+    pub(crate) fn times(&self, since: Instant) -> (std::time::Instant, std::time::Instant) {
+        let now = std::time::Instant::now();
+        let Some(span) = self.span else { return (self.began.into_std(), now) };
+        let now_us = clock_gettime(ClockId::CLOCK_MONOTONIC)
+            .map_or(0, |now| now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000);
+        let moment = |us: i64| {
+            let ago = Duration::from_micros(u64::try_from(now_us - us).unwrap_or_default());
+            now.checked_sub(ago).unwrap_or(now)
+        };
+        let began = moment(span.began_us).clamp(since.into_std(), now);
+        (began, moment(span.ended_us).clamp(began, now))
     }
 
     /// When its time is over, where that is limited and nothing else ends it before.

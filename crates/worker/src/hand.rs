@@ -53,6 +53,18 @@ impl Hand {
         taken.into_iter().rev().for_each(|held| self.waiting.push_front(held));
     }
 
+    /// Whether nothing is at hand.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Asks for tasks of this one operation, so many at most.
+    pub(crate) fn ask_for(&mut self, operation: i64, most: u32, recorder: &Recorder) {
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        let batches = Batches { short: vec![operation], most: vec![most], sole: Some(operation) };
+        self.asked = Some(recorder.claim(batches));
+    }
+
     /// Whether a claim is on its way.
     pub(crate) fn is_asked(&self) -> bool {
         self.asked.is_some()

@@ -10,6 +10,7 @@ pub mod inspect;
 
 mod books;
 mod command;
+mod crowd;
 mod database;
 mod ending;
 mod environment;
@@ -29,6 +30,7 @@ mod revision;
 mod run;
 mod runner;
 mod runners;
+mod said;
 mod stream;
 mod work;
 

@@ -17,7 +17,7 @@ use rework_core::{
 use rework_process::Exit;
 use tokio::time::{Instant, sleep_until};
 
-pub(crate) use self::series::Series;
+pub(crate) use self::{messages::EXIT_FOLLOWS, series::Series};
 use crate::{
     ending::Sentence,
     front::{Front, SAMPLE},
@@ -27,6 +27,7 @@ use crate::{
     pace::LONG,
     recorder::{Held, Recorder},
     runner::Runner,
+    said,
 };
 
 /// A run in progress, and what follows it.
@@ -114,7 +115,7 @@ impl<'a> OpenRun<'a> {
                     Some(end) => return end,
                     None => Ok(()),
                 },
-                scheduled = messages::first(&mut front.scheduling) => {
+                scheduled = said::first(&mut front.scheduling) => {
                     self.on_scheduled(scheduled);
                     Ok(())
                 }

@@ -66,6 +66,11 @@ impl Operations {
 }
 
 impl Operation {
+    /// Several of its runs may be open at once in one runner, which speaks.
+    pub(crate) fn has_crowd(&self) -> bool {
+        self.definition.limits.concurrency > 1 && self.kind != Kind::Command
+    }
+
     fn new(placed: Placed) -> Result<Operation, String> {
         let kind = Kind::parse(&placed.kind)
             .ok_or_else(|| format!("this `rework` does not know the kind `{}`", placed.kind))?;

@@ -105,7 +105,7 @@ impl Pace {
         let several = self.operations.iter().map(|(id, measured)| (*id, most(measured)));
         let (short, most) =
             several.filter(|(_, most)| *most > 1).map(|(o, m)| (o, m as i32)).unzip();
-        Batches { short, most }
+        Batches { short, most, sole: None }
     }
 }
 

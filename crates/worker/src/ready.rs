@@ -64,7 +64,9 @@ pub(crate) async fn make_ready(
         }
         Kind::Rust | Kind::Python => {
             let mut runner = warm(workshop, operation, revision, claimed.fence, lines).await?;
-            let ahead = runner.ahead && operation.definition.limits.memory_bytes.is_none();
+            let ahead = runner.ahead
+                && operation.definition.limits.memory_bytes.is_none()
+                && !operation.has_crowd();
             if let Err(error) = send(&mut runner, operation, held, ahead) {
                 runners::end(runner).await;
                 return Err(cannot(&error));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rework_core::{
-    claim::Payload,
+    claim::{Fence, Payload},
     complete::{Completion, Outcome},
     operation::MAX_PAYLOAD_BYTES,
     protocol::{Failure, Retry},
@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::{
     command::{OutputFile, too_large},
+    crowd,
     ending::{Verdict, of_exit, of_failure},
     front::Front,
     hand::Hand,
@@ -20,7 +21,7 @@ use crate::{
     operations::Operation,
     ready::{Early, is_begun, make_ready},
     recorder::{Held, Recorder},
-    runner::{Nursery, PATIENCE},
+    runner::{Nursery, PATIENCE, Runner},
     runners::Runners,
 };
 
@@ -74,6 +75,9 @@ pub(crate) async fn run(
             return Ok(());
         }
     };
+    if operation.has_crowd() {
+        return crowd::run(workshop, operation, held, runner, lines).await;
+    }
     let alone = workshop.hand.is_alone(held.claimed.version.operation);
     let may_follow = workshop.runners.may_follow(&runner, operation);
     let series = Series::new(if alone { 0 } else { may_follow });
@@ -89,7 +93,9 @@ pub(crate) async fn run(
     // Its cgroup knows; it goes with the tree.
     let limits = &operation.definition.limits;
     let memory_peak = open.runner.memory_peak(limits, open.front.began.elapsed());
-    let cleared = clear_away(&mut open, reusable, life, recorder, hand).await;
+    let fence = Some(open.fence());
+    let cleared = clear(open.runner, fence, reusable, life, recorder, hand).await;
+    open.drain();
     if matches!(end, End::LeaseLost) || cleared.is_err() {
         return Err(LeaseLost);
     }
@@ -119,7 +125,7 @@ fn record_last(
     let begun = spoke || is_begun(nursery, open.front.held.slot, open.fence());
     open.runner.stdout.splitter.finish(&mut open.front.lines);
     open.runner.stderr.splitter.finish(&mut open.front.lines);
-    let (since, ended) = open.times(&open.front);
+    let (since, ended) = open.front.times(open.series.began);
     if !matches!(end, End::Revoked) {
         hand.ran(operation, ended - since);
     }
@@ -150,7 +156,7 @@ fn take_back(open: &mut OpenRun<'_>, nursery: &Nursery, hand: &mut Hand, recorde
 /// Records the runs that ended while others followed them.
 pub(crate) fn record_ended(open: &mut OpenRun<'_>, recorder: &Recorder, hand: &mut Hand) {
     for (mut front, end) in std::mem::take(&mut open.series.ended) {
-        let (began, ended) = open.times(&front);
+        let (began, ended) = front.times(open.series.began);
         let ran = !matches!(end, End::Revoked);
         if ran {
             hand.ran(front.held.claimed.version.operation, ended - began);
@@ -166,20 +172,20 @@ pub(crate) fn record_ended(open: &mut OpenRun<'_>, recorder: &Recorder, hand: &m
 /// No process of the run is left after this: all of a runner that cannot be used again, and what
 /// the run left behind of one that can. That may take long where something does not die: the life
 /// line is listened to meanwhile.
-async fn clear_away(
-    open: &mut OpenRun<'_>,
+pub(crate) async fn clear(
+    runner: &mut Runner,
+    fence: Option<Fence>,
     reusable: bool,
     life: &mut Life,
     recorder: &Recorder,
     behind: &mut Hand,
 ) -> Result<(), LeaseLost> {
-    let fence = open.fence();
     loop {
         let killing = async {
             if reusable {
-                open.runner.tree.kill_others(PATIENCE).await.map(drop)
+                runner.tree.kill_others(PATIENCE).await.map(drop)
             } else {
-                open.runner.kill().await.map(drop)
+                runner.kill().await.map(drop)
             }
         };
         tokio::pin!(killing);
@@ -187,7 +193,7 @@ async fn clear_away(
             tokio::select! {
                 biased;
                 gone = &mut killing => break gone,
-                event = life.next(Some(fence)) => match event {
+                event = life.next(fence) => match event {
                     Event::LeaseLost => return Err(LeaseLost),
                     Event::Abort(abort) => behind.abort(&abort, recorder),
                     Event::Retired | Event::Woken => {}
@@ -195,19 +201,19 @@ async fn clear_away(
             }
         };
         match gone {
-            Ok(()) => break,
+            Ok(()) => return Ok(()),
             Err(unkillable) => {
                 behind.give_back("processes of the task before it did not die", recorder);
-                recorder.unkillable(fence, unkillable.to_string());
+                if let Some(fence) = fence {
+                    recorder.unkillable(fence, unkillable.to_string());
+                }
             }
         }
     }
-    open.drain();
-    Ok(())
 }
 
 /// From how it ended to what is recorded.
-fn judge(
+pub(crate) fn judge(
     front: &mut Front,
     end: End,
     revision: &str,

@@ -52,6 +52,15 @@ impl Runners {
         }
     }
 
+    /// How many runs it may be given, and the size in bytes past which it is given none; 0: any.
+    pub(crate) fn may_open(&self, runner: &Runner) -> (u32, u64) {
+        let runs = match self.maxruns {
+            0 => u32::MAX,
+            most => most.saturating_sub(runner.runs),
+        };
+        (runs, self.maxmem_bytes)
+    }
+
     /// Gives back a runner after a run. It leaves when it has run often enough or has grown too
     /// large: never in the middle of a run.
     pub(crate) async fn give_back(&mut self, mut runner: Runner) {

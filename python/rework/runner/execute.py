@@ -10,6 +10,7 @@ from typing import Any, Dict, NoReturn, Optional
 
 from rework.operation import Operation, registry
 from rework.runner import streams
+from rework.runner.crowd import Crowd
 from rework.runner.failure import failed, trace
 from rework.runner.frames import Link
 from rework.runner.inbox import Inbox
@@ -29,7 +30,11 @@ class Executor:
         self._loop: Optional[asyncio.AbstractEventLoop] = None
 
     def run(self, running: Running) -> None:
-        """From the note that it has begun to its last frame."""
+        """From the note that it has begun to its last frame; of a crowd, all that come meanwhile."""
+        head = running.head
+        operation = registry.get((head['domain'], head['operation']))
+        if operation is not None and operation.concurrency > 1:
+            return self._crowd(running, operation)
         self._watch.wake()
         running.note_begun(self._page)
         stdout, stderr = sys.stdout, sys.stderr
@@ -43,11 +48,25 @@ class Executor:
             streams.part(mark)
             if streams.has_children():
                 self._inbox.give_back()
-        self._inbox.end()
+        self._inbox.end(running)
         if failure is None:
             self._link.send(running.last('done'))
         else:
             self._link.send(running.last('failed', **failure))
+
+    def _crowd(self, first: Running, operation: Operation) -> None:
+        loop = self._own_loop()
+        crowd = Crowd(loop, self._link, self._inbox, operation, self._page)
+        try:
+            loop.run_until_complete(crowd.run(first))
+        finally:
+            _cancel_rest(loop)
+
+    def _own_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+        return self._loop
 
     def _call(self, running: Running) -> Optional[Dict[str, Any]]:
         """None, or the head of what is said of its failure."""
@@ -71,13 +90,11 @@ class Executor:
     def _function(self, operation: Operation, task: RunningTask) -> None:
         returned = operation.function(task)
         if inspect.iscoroutine(returned):
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                asyncio.set_event_loop(self._loop)
+            loop = self._own_loop()
             try:
-                self._loop.run_until_complete(returned)
+                loop.run_until_complete(returned)
             finally:
-                _cancel_rest(self._loop)
+                _cancel_rest(loop)
 
 
 def _end_child(error: Optional[BaseException]) -> NoReturn:

@@ -104,7 +104,10 @@ class Link:
         """Hands over what has come, in order, one thread at a time; with `until` it waits for something,
         unless that is true by then. False: nothing had come.
         """
-        with self._receiving:
+        # Another thread that reads hands over what comes: who does not want to wait need not.
+        if not self._receiving.acquire(blocking=until is not None):
+            return False
+        try:
             if until is not None and until():
                 return True
             try:
@@ -121,6 +124,8 @@ class Link:
             except (ValueError, KeyError, TypeError) as error:
                 break_off(repr(error))
             return True
+        finally:
+            self._receiving.release()
 
 
 def leave_with_worker() -> NoReturn:

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, Optional, Tuple
 
 from rework.runner.frames import Frame, Head, Link, break_off, encode
 from rework.runner.running import Running
@@ -31,13 +31,17 @@ class Inbox:
         self._waiting: Deque[Frame] = deque()
         self._is_leaving = False
         self._current: Optional[Running] = None
+        #: Those in hand; more than one in a crowd.
+        self._open: Dict[Tuple[int, int], Running] = {}
+        #: Called when a run has come, by whichever thread read it.
+        self.on_run: Optional[Callable[[], Any]] = None
         # A run waits, is in hand, or is over: nobody may find it between two of them, least of all an
         # abort, which must not end another run than the one that it names.
         self._lock = threading.Lock()
 
     @property
     def current(self) -> Optional[Running]:
-        """The run in hand."""
+        """The one run in hand; None: there is none, or are several."""
         return self._current
 
     def next(self) -> Optional[Running]:
@@ -45,16 +49,33 @@ class Inbox:
         while True:
             with self._lock:
                 if self._waiting:
-                    self._current = Running(self._waiting.popleft(), self._link, self.listen)
+                    self._current = self._begin(self._waiting.popleft())
                     return self._current
             if self._is_leaving:
                 return None
             self.listen(until=lambda: self._waiting or self._is_leaving)
 
-    def end(self) -> None:
-        """There is none in hand: whatever is still said of it comes too late."""
+    def next_of(self, operation: Tuple[str, str]) -> Optional[Running]:
+        """The next run that has come, if it is of this operation, to be in hand beside others."""
         with self._lock:
             self._current = None
+            if not self._waiting:
+                return None
+            head = self._waiting[0].head
+            if (head['domain'], head['operation']) != operation:
+                return None
+            return self._begin(self._waiting.popleft())
+
+    def _begin(self, frame: Frame) -> Running:
+        running = Running(frame, self._link, self.listen)
+        self._open[running.key] = running
+        return running
+
+    def end(self, running: Running) -> None:
+        """It is not in hand any more: whatever is still said of it comes too late."""
+        with self._lock:
+            self._current = None
+            self._open.pop(running.key, None)
 
     def listen(self, until: Optional[Callable[[], Any]] = None) -> bool:
         """Takes what has come; with `until`, waits for something unless that is true already."""
@@ -75,15 +96,18 @@ class Inbox:
         if kind == 'run':
             with self._lock:
                 self._waiting.append(frame)
+            if self.on_run is not None:
+                self.on_run()
         elif kind == 'revoke':
             self._revoke(frame.head)
         elif kind == 'abort':
             if not self._revoke(frame.head):
                 self._abort(frame.head)
         elif kind == 'scheduled':
-            current = self._current
-            if current is not None:
-                current.answered(frame.head)
+            parent = frame.head['parent'], frame.head['parent_run']
+            running = self._open.get(parent)
+            if running is not None:
+                running.answered(frame.head)
         elif kind == 'exit':
             self._is_leaving = True
         elif kind == 'hello':
@@ -106,11 +130,14 @@ class Inbox:
 
     def _abort(self, head: Head) -> None:
         with self._lock:
-            current = self._current
-            if current is None or current.key != key(head):
+            running = self._open.get(key(head))
+            if running is None:
                 return
-            if not current.abort(head.get('reason') or ''):
+            if running.abort(head.get('reason') or ''):
+                return
+            if running.cancel is None:
                 os._exit(ABORTED)
+            running.cancel()
 
 
 def _check_version(head: Head) -> None:

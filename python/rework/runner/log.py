@@ -7,6 +7,7 @@ import sys
 
 from rework.runner.frames import Link
 from rework.runner.inbox import Inbox
+from rework.runner.printing import own
 
 #: Levels of the protocol, from the highest on.
 _LEVELS = (
@@ -34,7 +35,7 @@ class Handler(logging.Handler):
         """Where no run is in hand, and in a forked process, it goes to stderr."""
         try:
             text = self.format(record)
-            running = self._inbox.current
+            running = own() or self._inbox.current
             if running is None or self._link.is_forked:
                 sys.stderr.write(f'{record.name}:{record.levelname}: {text}\n')
                 return

@@ -6,11 +6,14 @@ import os
 import struct
 import threading
 import time
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from rework.runner.frames import Frame, Link, encode
 
 _PLACE = struct.Struct('<qq')
+
+#: Bytes of a line that are kept back until it is whole.
+_MOST_OF_A_LINE = 1 << 18
 
 
 class Running:
@@ -37,6 +40,11 @@ class Running:
         # After its last frame nothing of it may be sent, and threads may outlive it.
         self._saying = threading.Lock()
         self._is_over = False
+        #: What ends it where it is to end and others are open beside it.
+        self.cancel: Optional[Callable[[], Any]] = None
+        #: By stream: what was printed and is no whole line yet.
+        self._printed: Dict[str, bytes] = {}
+        self._printing = threading.Lock()
 
     def note_begun(self, page: Optional[int]) -> None:
         """Before the first instruction: whoever finds this process dead sees that it had begun."""
@@ -51,6 +59,30 @@ class Running:
         with self._saying:
             if not self._is_over:
                 self._link.send(encode({'type': type, **self._about, **head}, body))
+
+    @property
+    def is_over(self) -> bool:
+        """Its last frame is on its way."""
+        return self._is_over
+
+    def printed(self, stream: str, level: str, data: bytes) -> None:
+        """What its code has printed: lines go out when they are whole."""
+        with self._printing:
+            *lines, rest = (self._printed.get(stream, b'') + data).split(b'\n')
+            if len(rest) > _MOST_OF_A_LINE:
+                lines, rest = [*lines, rest], b''
+            self._printed[stream] = rest
+            for line in lines:
+                self.say('log', line, level=level, logger=stream)
+
+    def flush_printed(self) -> None:
+        """What is no whole line goes out as one."""
+        with self._printing:
+            for stream, rest in self._printed.items():
+                if rest:
+                    level = 'INFO' if stream == 'stdout' else 'WARNING'
+                    self.say('log', rest, level=level, logger=stream)
+            self._printed.clear()
 
     def last(self, type: str, **head: Any) -> bytes:
         """Its last frame, which says how long it took. Nothing may be said any more."""

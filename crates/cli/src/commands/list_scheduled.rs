@@ -71,8 +71,8 @@ fn specials(listed: &Listed) -> String {
     if schedule.overlap != Overlap::default() {
         specials.push(format!("overlap={}", schedule.overlap));
     }
-    if schedule.priority != 0 {
-        specials.push(format!("priority={}", schedule.priority));
+    if let Some(priority) = schedule.priority.filter(|priority| *priority != 0) {
+        specials.push(format!("priority={priority}"));
     }
     specials.extend(schedule.capabilities.iter().map(|name| format!("capability={name}")));
     if let Some(reason) = listed.last.as_ref().and_then(|last| last.reason.as_ref()) {

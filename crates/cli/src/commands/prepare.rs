@@ -40,9 +40,9 @@ pub struct Args {
     /// The only host that may run it
     #[arg(long)]
     host: Option<String>,
-    /// Higher first
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
-    priority: i16,
+    /// Higher first; if left out, as the operation says, which is 0 where it says nothing
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i16>,
     /// What the host must offer; may be given again
     #[arg(long, value_name = "NAME")]
     capability: Vec<String>,

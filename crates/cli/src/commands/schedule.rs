@@ -35,9 +35,9 @@ pub struct Args {
     /// The only host that may run it
     #[arg(long)]
     host: Option<String>,
-    /// Higher first
-    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
-    priority: i16,
+    /// Higher first; if left out, as the operation says, which is 0 where it says nothing
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    priority: Option<i16>,
     /// Not before this time: RFC 3339, or `2026-11-22 16:30` in your zone
     #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "delay")]
     at: Option<DateTime<Utc>>,

@@ -74,6 +74,12 @@ impl<'a, 'i> Table<'a, 'i> {
         })
     }
 
+    pub(super) fn priority(&self, key: &'static str) -> Result<Option<i16>, At> {
+        self.read(key, "a whole number from -32768 to 32767", |value| {
+            integer(value).and_then(|number| i16::try_from(number).ok())
+        })
+    }
+
     /// A duration or a size, written as a text; at least `least`.
     pub(super) fn quantity<E: Display>(
         &self,

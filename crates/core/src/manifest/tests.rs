@@ -28,19 +28,12 @@ fn every_key() {
         attempts = 3
         grace = "1s"
         retry_lost = true
+        priority = -1
         output = "bytes"
         cwd = "./work"
         env = { LANG = "C.UTF-8" }
         pass_env = ["AWS_*"]
         input = { width = "integer", note = "string?" }
-
-        [[operation]]
-        name = "hello"
-        shell = "echo hello"
-
-        [operation.input]
-        type = "object"
-        properties = { who = { type = "string", default = "you" } }
         "#,
     );
     let limits = Limits {
@@ -49,6 +42,8 @@ fn every_key() {
         attempts: 3,
         grace_ms: 1_000,
         retry_lost: true,
+        priority: -1,
+        concurrency: 1,
     };
     let input = json!({
         "type": "object",
@@ -71,7 +66,24 @@ fn every_key() {
         pass_env: vec!["AWS_*".into()],
     };
     assert_eq!(operations[0], thumbnail);
-    let hello = &operations[1];
+}
+
+#[test]
+fn few_keys() {
+    let operations = parsed(
+        r#"
+        domain = "images"
+
+        [[operation]]
+        name = "hello"
+        shell = "echo hello"
+
+        [operation.input]
+        type = "object"
+        properties = { who = { type = "string", default = "you" } }
+        "#,
+    );
+    let hello = &operations[0];
     assert_eq!(hello.program, Program::Shell("echo hello".into()));
     assert_eq!(hello.definition.domain, "images");
     assert_eq!(hello.definition.limits, Limits::default());
@@ -123,6 +135,10 @@ fn faults_of_an_operation() {
         ("grace = '-3s'", ":4: `grace` of operation `a`: `-3s` is a duration before now"),
         ("attempts = 0", ":4: `attempts` of operation `a`: 0 is not a whole number from 1"),
         ("attempts = '3'", ":4: `attempts` of operation `a`: \"3\" is not a whole number from 1"),
+        (
+            "priority = 99999",
+            ":4: `priority` of operation `a`: 99999 is not a whole number from -32768 to 32767",
+        ),
         ("retry_lost = 1", ":4: `retry_lost` of operation `a`: 1 is not `true` or `false`"),
         ("output = 'xml'", ":4: `output` of operation `a` is `xml`, neither `json` nor `bytes`"),
         ("cwd = 1", ":4: `cwd` of operation `a`: 1 is not a text"),

@@ -5,12 +5,12 @@
 -- One that is there already gets a new id, and keeps its ticks, its pause and, in the
 -- same zone, what it is due for.
 with operation as (
-    select (rework.operation_named($1, $2)).id
+    select o.id, o.priority from rework.operation_named($1, $2) o
 ),
 prepared as (
     insert into rework.schedule as old (operation, rule, zone, host, priority, capabilities, input,
         input_bytes, metadata, fingerprint, missed, overlap, next_at, paused_at)
-    select operation.id, $3, $4, $5, $6, $7, $8::json, $9, $10::json,
+    select operation.id, $3, $4, $5, coalesce($6, operation.priority), $7, $8::json, $9, $10::json,
            md5(coalesce('json ' || $11, 'bytes ' || md5($9), 'none')), $12, $13, $14,
            case when $15 then clock_timestamp() end
       from operation

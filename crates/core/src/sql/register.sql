@@ -10,7 +10,8 @@ with given as (
                as row_ (domain text, name text, kind text, path text, interpreter text, declared json),
            json_to_record(row_.declared)
                as o (input_schema json, output_schema json, output_form text, timeout_ms bigint,
-                     memory_bytes bigint, attempts integer, grace_ms bigint, retry_lost boolean)
+                     memory_bytes bigint, attempts integer, grace_ms bigint, retry_lost boolean,
+                     priority smallint, concurrency integer)
 ),
 former as (
     select given.domain, given.name, o.id, o.unregistered_at, p.kind, p.path, p.id is null as unplaced,
@@ -18,7 +19,8 @@ former as (
                'input_schema', o.input_schema, 'output_schema', o.output_schema,
                'output_form', o.output_form, 'timeout_ms', o.timeout_ms,
                'memory_bytes', o.memory_bytes, 'attempts', o.attempts,
-               'grace_ms', o.grace_ms, 'retry_lost', o.retry_lost) as declared
+               'grace_ms', o.grace_ms, 'retry_lost', o.retry_lost,
+               'priority', o.priority, 'concurrency', o.concurrency) as declared
       from given
       left join rework.operation o on o.domain = given.domain and o.name = given.name
       left join rework.placement p on p.operation = o.id and p.host = $2
@@ -36,9 +38,9 @@ changed as (
 operation as (
     insert into rework.operation as o
         (domain, name, input_schema, output_schema, output_form, timeout_ms, memory_bytes,
-         attempts, grace_ms, retry_lost)
+         attempts, grace_ms, retry_lost, priority, concurrency)
     select domain, name, input_schema, output_schema, output_form, timeout_ms, memory_bytes,
-           attempts, grace_ms, retry_lost
+           attempts, grace_ms, retry_lost, priority, concurrency
       from given
      order by domain, name
     on conflict (domain, name) do update
@@ -53,6 +55,8 @@ operation as (
            attempts = excluded.attempts,
            grace_ms = excluded.grace_ms,
            retry_lost = excluded.retry_lost,
+           priority = excluded.priority,
+           concurrency = excluded.concurrency,
            registered_at = now(),
            unregistered_at = null
     returning o.id, o.domain, o.name, o.version

@@ -25,7 +25,7 @@ pub struct ManyRequest<'a> {
     inputs: Result<Vec<Payload>, Error>,
     domain: Option<String>,
     host: Option<String>,
-    priority: i16,
+    priority: Option<i16>,
     delay: Option<Duration>,
     metadata: Option<Result<String, Error>>,
 }
@@ -71,7 +71,7 @@ impl<'a> ManyRequest<'a> {
             inputs: inputs.into_iter().map(|input| payload(&input)).collect(),
             domain: None,
             host: None,
-            priority: 0,
+            priority: None,
             delay: None,
             metadata: None,
         }
@@ -89,9 +89,9 @@ impl<'a> ManyRequest<'a> {
         self
     }
 
-    /// Higher goes first; 0 if left out.
+    /// Higher goes first; if left out, as the operation says.
     pub fn priority(mut self, priority: i16) -> Self {
-        self.priority = priority;
+        self.priority = Some(priority);
         self
     }
 

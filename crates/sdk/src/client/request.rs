@@ -24,7 +24,7 @@ pub struct Request<'a> {
     input: Result<Payload, Error>,
     domain: Option<String>,
     host: Option<String>,
-    priority: i16,
+    priority: Option<i16>,
     delay: Option<Duration>,
     unique_key: Option<String>,
     metadata: Option<Result<String, Error>>,
@@ -68,7 +68,7 @@ impl<'a> Request<'a> {
             input: payload(input),
             domain: None,
             host: None,
-            priority: 0,
+            priority: None,
             delay: None,
             unique_key: None,
             metadata: None,
@@ -87,9 +87,9 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Higher goes first; 0 if left out.
+    /// Higher goes first; if left out, as the operation says.
     pub fn priority(mut self, priority: i16) -> Self {
-        self.priority = priority;
+        self.priority = Some(priority);
         self
     }
 

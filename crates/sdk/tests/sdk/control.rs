@@ -107,6 +107,10 @@ fn what_waits_goes_back_when_a_run_leaves_a_process() {
     assert!(matches!(told.last(), Some((FromRunner::Done(Done { task: 1, .. }), _))), "{told:?}");
 }
 
+fn scheduled(parent: i64, number: u32, task: Option<i64>) -> ToRunner {
+    ToRunner::Scheduled { parent, parent_run: 1, number, task, error: None }
+}
+
 #[test]
 fn tasks_schedule_tasks() {
     let mut runner = Runner::start();
@@ -120,7 +124,7 @@ fn tasks_schedule_tasks() {
         assert_eq!(shown, expected);
         assert_eq!(body, format!("{{\"number\":{number}}}").as_bytes());
         let task = Some(100 + i64::from(number));
-        runner.say(&ToRunner::Scheduled { number, task, error: None }, b"");
+        runner.say(&scheduled(1, number, task), b"");
     }
     assert_eq!(runner.hear_to_end()[0].1, b"[101,102]");
 }
@@ -131,7 +135,7 @@ fn what_cannot_be_scheduled_is_an_error_of_the_task() {
     runner.say(&ToRunner::Run(request(1, "schedules_plainly")), b"");
     let number = schedule_number(&runner.hear().0);
     let error = Some("operation `nothing` is not registered".to_owned());
-    runner.say(&ToRunner::Scheduled { number, task: None, error }, b"");
+    runner.say(&ToRunner::Scheduled { parent: 1, parent_run: 1, number, task: None, error }, b"");
     let frames = runner.hear_to_end();
     let (FromRunner::Failed(failure), _) = &frames[0] else { panic!("{frames:?}") };
     assert_eq!(failure.kind, "schedule");
@@ -144,10 +148,10 @@ fn a_run_does_not_end_before_its_answers_came() {
     runner.say(&ToRunner::Run(request(1, "schedules_and_leaves")), b"");
     runner.say(&ToRunner::Run(request(2, "schedules_plainly")), b"");
     let number = schedule_number(&runner.hear().0);
-    runner.say(&ToRunner::Scheduled { number, task: Some(50), error: None }, b"");
+    runner.say(&scheduled(1, number, Some(50)), b"");
     assert!(matches!(runner.hear().0, FromRunner::Done(Done { task: 1, .. })));
     let number = schedule_number(&runner.hear().0);
-    runner.say(&ToRunner::Scheduled { number, task: Some(60), error: None }, b"");
+    runner.say(&scheduled(2, number, Some(60)), b"");
     assert_eq!(runner.hear_to_end()[0].1, b"60");
 }
 
@@ -164,7 +168,7 @@ fn a_thread_that_is_left_behind_disturbs_no_other_run() {
     while !matches!(first.last(), Some(FromRunner::Done(Done { .. }))) {
         let (frame, _) = runner.hear();
         if let FromRunner::Schedule { number, .. } = frame {
-            runner.say(&ToRunner::Scheduled { number, task: Some(9), error: None }, b"");
+            runner.say(&scheduled(1, number, Some(9)), b"");
         }
         first.push(frame);
     }

@@ -96,7 +96,7 @@ impl Books {
     pub(super) fn within_room(&self, batches: &Batches) -> Batches {
         let room = i32::try_from(self.holding.room()).unwrap_or(i32::MAX).max(1);
         let most = batches.most.iter().map(|most| (*most).min(room)).collect();
-        Batches { short: batches.short.clone(), most }
+        Batches { short: batches.short.clone(), most, sole: batches.sole }
     }
 
     /// What there is no room for, and what nobody waits for any more, goes back.

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use nix::time::{ClockId, clock_gettime};
 use rework_core::{complete::Completion, protocol::ToRunner};
 use tokio::time::Instant;
 
@@ -40,7 +39,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// What follows a run.
 pub(crate) struct Series {
     /// When the first run began, or was to.
-    began: Instant,
+    pub began: Instant,
     /// How many more runs may follow.
     allowed: u32,
     /// Handed over, and not begun as far as we know.
@@ -113,20 +112,6 @@ impl Series {
 }
 
 impl OpenRun<'_> {
-    /// When a run began and ended: as it says itself, within what can be.
-    pub(crate) fn times(&self, front: &Front) -> (std::time::Instant, std::time::Instant) {
-        let now = std::time::Instant::now();
-        let Some(span) = front.span else { return (front.began.into_std(), now) };
-        let now_us = clock_gettime(ClockId::CLOCK_MONOTONIC)
-            .map_or(0, |now| now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000);
-        let moment = |us: i64| {
-            let ago = Duration::from_micros(u64::try_from(now_us - us).unwrap_or_default());
-            now.checked_sub(ago).unwrap_or(now)
-        };
-        let began = moment(span.began_us).clamp(self.series.began.into_std(), now);
-        (began, moment(span.ended_us).clamp(began, now))
-    }
-
     /// Hands over what waits behind the run in front, and listens as closely as that needs.
     pub(super) fn feed(&mut self, life: &Life, recorder: &Recorder, behind: &mut Hand) {
         let free = self.front.sentence.is_none() && !self.front.is_long && life.retired().is_none();
