@@ -52,6 +52,14 @@ class Task:
         task.operation = task._fact('operation')
         return task
 
+    @classmethod
+    def fromqueue(cls, engine: object, wid: int, domain: str = 'default') -> Task:
+        """Raises NotImplementedError: a task is claimed by a worker, by whose lease it runs."""
+        raise NotImplementedError(
+            'only a worker claims a task, so that it runs once: start workers with `rework monitor` or '
+            '`api.workers`; to run an operation here and now, use `rework.testing.call`'
+        )
+
     def __repr__(self) -> str:
         try:
             state = self.state

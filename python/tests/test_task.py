@@ -22,6 +22,13 @@ def test_a_task_that_does_not_exist_has_nothing(jobs):
             ask()
 
 
+def test_only_workers_claim(jobs):
+    task = api.schedule(jobs, 'echo')
+    with pytest.raises(NotImplementedError, match='only a worker claims a task'):
+        Task.fromqueue(jobs, 1)
+    assert task.state == 'queued'
+
+
 def test_a_queued_task(jobs):
     task = api.schedule(jobs, 'echo', {'n': 1}, metadata={'user': 'Bob'})
     assert repr(task) == f'Task({task.operation}, queued)'
