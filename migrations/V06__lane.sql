@@ -38,8 +38,9 @@ begin
     return new;
 end $$;
 
+-- One that has a number is put back by whoever restores a backup.
 create trigger number_lane before insert on rework.lane
-    for each row execute function rework.number_lane();
+    for each row when (new.id is null) execute function rework.number_lane();
 
 -- Whoever makes a lane adds it to what hosts serve, and waits for nobody.
 create function rework.serve_lanes() returns trigger

@@ -31,6 +31,7 @@ mod found_soon;
 mod full_queues;
 mod hosts;
 mod kills;
+mod lanes;
 mod logs;
 mod many_hosts;
 mod memory;

@@ -1,5 +1,5 @@
-//! Rows of `rework.task` that contradict themselves: the schema does not forbid them, so every test is
-//! held to it when it is over.
+//! Rows that contradict themselves or each other: the schema does not forbid them, so every test is held to
+//! it when it is over.
 
 use super::session::Session;
 
@@ -11,5 +11,17 @@ pub(crate) fn of_tasks(session: &Session) -> i64 {
                    or (state = 'delayed' and delayed_until is null)
                    or (input is not null and input_bytes is not null)
                    or (output is not null and output_bytes is not null)";
+    session.try_one(sql, &[]).unwrap_or(0)
+}
+
+/// How many lanes are outside of the ranges of a host that serves them; none where there is no table.
+pub(crate) fn of_lanes(session: &Session) -> i64 {
+    let sql = "select count(*) from rework.placement p
+                 join rework.lane on lane.operation = p.operation
+                where (lane.host is null or lane.host = p.host)
+                  and not exists (select from rework.served s
+                                   where s.host = p.host and s.domain = lane.domain
+                                     and s.capabilities = lane.capabilities
+                                     and lane.id between s.low and s.high)";
     session.try_one(sql, &[]).unwrap_or(0)
 }

@@ -198,6 +198,7 @@ impl Drop for Installation {
         if !std::thread::panicking() {
             leftovers::remove(self.session());
             assert_eq!(contradictions::of_tasks(self.session()), 0, "tasks contradict themselves");
+            assert_eq!(contradictions::of_lanes(self.session()), 0, "lanes that no range has");
         }
         // In a panic a second one would hide the first.
         let seen = watchman::seen();

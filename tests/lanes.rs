@@ -1,0 +1,118 @@
+//! Lanes: what a host serves is found by ranges of their numbers, so that a claim costs the same however
+//! many operations there are, and no lane is ever outside of them.
+
+use serde_json::Value;
+
+use crate::support::contradictions;
+use crate::support::installation::Installation;
+use crate::support::session::Session;
+
+/// A fleet in the books alone: this many operations, each on every host.
+fn operations(session: &Session, from: i32, to: i32, hosts: &[&str]) {
+    let sql = "with operation as (
+                   insert into rework.operation (domain, name)
+                   select 'many', 'operation_' || n from generate_series($1::integer, $2::integer) n
+                   returning id, domain
+               ),
+               lane as (insert into rework.lane (domain, operation) select domain, id from operation)
+               insert into rework.placement (operation, host, kind, path)
+               select operation.id, host, 'rust', '/srv/operations'
+                 from operation, unnest($3::text[]) host
+               returning id";
+    session.all::<i64>(sql, &[&from, &to, &hosts]);
+}
+
+/// Pages that a claim of host `a` reads where nothing is ready, by its own plans.
+fn pages(session: &Session) -> i64 {
+    let claim = "select * from rework.claim(1, 1, 1, 'a', 'many', '{}')";
+    session.run(&format!("{claim}; {claim}"));
+    let sql = format!("explain (analyze, buffers, format json) {claim}");
+    let plan: Value = session.one(&sql, &[]);
+    plan[0]["Plan"]["Shared Hit Blocks"].as_i64().expect("it reads some")
+}
+
+#[test]
+fn a_claim_reads_as_much_with_many_operations_as_with_few() {
+    let place = Installation::new();
+    let session = place.session();
+    session.run(
+        "insert into rework.lease (holder) values ('a');
+         insert into rework.monitor (lease, host, boot_id, pid_ns, pid, pid_start, domains, options,
+                                     containment, memory, version)
+         values (1, 'a', 'boot', 'pid:[1]', 1, 1, '{many}', '{}', 'processes', 'sampled', '0');
+         insert into rework.worker (monitor, lease, host, domain, boot_id, pid_ns)
+         values (1, 1, 'a', 'many', 'boot', 'pid:[1]')",
+    );
+    operations(session, 1, 2, &["a", "b"]);
+    let few = pages(session);
+    operations(session, 3, 3_000, &["a", "b"]);
+    session.run("vacuum analyze");
+    let many = pages(session);
+    // Indexes are a page higher, that is all.
+    assert!(many <= few + 8, "{few} pages with two operations, {many} with 3,000");
+    session.run(
+        "update rework.lease set swept_at = now(); update rework.monitor set finished_at = now()",
+    );
+}
+
+/// The ranges of a host, as (number of ranges, lanes in them).
+fn ranges(session: &Session, host: &str) -> (i64, i64) {
+    let count = "select count(*) from rework.served where host = $1";
+    let lanes = "select count(*) from rework.lane
+                   join rework.served on lane.id between low and high where served.host = $1";
+    (session.one(count, &[&host]), session.one(lanes, &[&host]))
+}
+
+#[test]
+fn ranges_follow_what_is_registered() {
+    let place = Installation::new();
+    let session = place.session();
+    operations(session, 1, 100, &["a", "b"]);
+    assert_eq!(ranges(session, "a"), (1, 100));
+    operations(session, 101, 150, &["b"]);
+    assert_eq!((ranges(session, "a"), ranges(session, "b")), ((1, 100), (1, 150)));
+    session.run(
+        "delete from rework.placement p using rework.operation o
+          where o.id = p.operation and p.host = 'a' and o.name = 'operation_50'",
+    );
+    assert_eq!(ranges(session, "a"), (2, 99));
+    // A lane of its own for what needs a host, or something of it.
+    let task =
+        "select rework.schedule('operation_1', domain => 'many', host => $1, capabilities => $2)";
+    for (host, capabilities) in [(None, vec!["gpu"]), (Some("a"), vec![]), (Some("b"), vec![])] {
+        session.one::<i64>(task, &[&host, &capabilities]);
+        session.one::<i64>(task, &[&host, &capabilities]);
+    }
+    assert_eq!((ranges(session, "a"), ranges(session, "b")), ((4, 101), (3, 152)));
+    session.run("delete from rework.placement where host = 'a'");
+    assert_eq!((ranges(session, "a"), ranges(session, "b")), ((0, 0), (3, 152)));
+}
+
+#[test]
+fn a_lane_and_a_placement_made_at_the_same_moment_are_found_later() {
+    let place = Installation::new();
+    let session = place.session();
+    operations(session, 1, 1, &["b"]);
+    let other = Session::open(place.dsn());
+    other.run(
+        "begin; select rework.schedule('operation_1', domain => 'many', capabilities => '{gpu}')",
+    );
+    session.run(
+        "insert into rework.placement (operation, host, kind, path)
+         select id, 'a', 'rust', '/srv/operations' from rework.operation",
+    );
+    other.run("commit");
+    assert_eq!(contradictions::of_lanes(session), 1, "neither has seen the other");
+    session.run("select rework.serve_missing('a')");
+    assert_eq!(contradictions::of_lanes(session), 0);
+}
+
+#[test]
+fn a_lane_that_is_put_back_keeps_its_number() {
+    let place = Installation::new();
+    let session = place.session();
+    operations(session, 1, 1, &["a"]);
+    session.run("insert into rework.lane (id, domain, operation, host) values (7, 'many', 1, 'a')");
+    assert_eq!(session.one::<i32>("select id from rework.lane where host = 'a'", &[]), 7);
+    assert_eq!(ranges(session, "a"), (2, 2));
+}
