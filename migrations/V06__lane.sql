@@ -5,7 +5,7 @@
 -- served: the lanes that a host can serve, as ranges of their numbers in which there is no other. A worker asks the
 -- index of what is ready for the first lane of a range in which there is something, so that it costs
 -- nothing how many others there are. A range may come to hold a lane that its host does not serve, where both
--- were made at the same moment: whoever finds a task by it looks whether there is a placement.
+-- were made at the same moment: whoever finds a task by it looks whether the host may run it.
 
 create table rework.lane (
     id              integer primary key,
@@ -34,7 +34,7 @@ create function rework.number_lane() returns trigger
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
     new.id := (hashtext(format('%s/%s/%s', new.domain, new.host, new.capabilities)) & 131071) << 14
-              | (nextval('rework.lane_number') & 16383);
+              | (nextval('rework.lane_number') % 16383)::integer;
     return new;
 end $$;
 
@@ -81,6 +81,7 @@ begin
     numbered as (
         select own.*,
                count(*) filter (where before is null
+                                   or before >> 14 <> id >> 14
                                    or exists (select from rework.lane other where other.id > before and other.id < own.id))
                    over (partition by host, domain, capabilities order by id) as range
           from own
@@ -106,19 +107,34 @@ create trigger serve_added after insert on rework.placement
 create trigger serve_removed after delete on rework.placement
     referencing old table as changed for each statement execute function rework.serve_placements();
 
--- What is served by a host and not in its ranges: a lane and a placement were made at the same moment, and neither
--- saw the other.
-create function rework.serve_missing(host text) returns void
-language sql security definer set search_path = pg_catalog, rework, pg_temp as $$
+-- What the ranges of a host lack, or hold and should not: a lane and a placement were made, or taken away, at the
+-- same moment, and neither saw the other. Left for the next time where somebody else is at work on them.
+create function rework.mend_served(host text) returns void
+language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
+#variable_conflict use_column
+begin
+    if not pg_try_advisory_xact_lock(hashtext('rework.served')) then
+        return;
+    end if;
+    perform rework.serve(array_agg(wrong.host), array_agg(wrong.domain))
+       from (select distinct s.host, s.domain
+               from rework.served s
+               join rework.lane on lane.id between s.low and s.high
+              where s.host = mend_served.host
+                and not (lane.domain = s.domain and lane.capabilities = s.capabilities
+                         and (lane.host is null or lane.host = s.host)
+                         and exists (select from rework.placement p
+                                      where p.host = s.host and p.operation = lane.operation))) as wrong
+     having count(*) > 0;
     insert into rework.served (host, domain, capabilities, low, high)
     select p.host, lane.domain, lane.capabilities, lane.id, lane.id
       from rework.placement p
       join rework.lane on lane.operation = p.operation
-     where p.host = serve_missing.host and (lane.host is null or lane.host = p.host)
+     where p.host = mend_served.host and (lane.host is null or lane.host = p.host)
        and not exists (select from rework.served s
                         where s.host = p.host and s.domain = lane.domain and s.capabilities = lane.capabilities
                           and lane.id between s.low and s.high);
-$$;
+end $$;
 
 revoke all on function rework.number_lane, rework.serve_lanes, rework.serve, rework.serve_placements,
-    rework.serve_missing from public;
+    rework.mend_served from public;

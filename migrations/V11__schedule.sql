@@ -40,7 +40,8 @@ declare
     needs  text[] := array(select distinct c from unnest(lane_for.capabilities) c order by c);
     lane   integer;
 begin
-    loop
+    -- A number that another lane has is followed by the next one.
+    for number in 1 .. 16384 loop
         select l.id into lane from rework.lane l
          where l.operation = (lane_for.operation).id and coalesce(l.host, '') = coalesce(lane_for.host, '')
            and l.capabilities = needs;
@@ -51,6 +52,8 @@ begin
         values ((lane_for.operation).domain, (lane_for.operation).id, lane_for.host, needs)
         on conflict do nothing;
     end loop;
+    raise exception 'no further operation, host or capability can be told apart in domain `%`', (lane_for.operation).domain
+        using errcode = 'RW400', hint = 'put some of its operations into another domain';
 end $$;
 
 -- One task for each input, of JSON or of bytes: where both lists are given, each has a null where the

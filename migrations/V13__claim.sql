@@ -96,7 +96,8 @@ begin
                   from rework.lane
                   join rework.placement p on p.operation = lane.operation and p.host = claim.host
                   join rework.operation o on o.id = lane.operation
-                 where lane.id = first.lane
+                 where lane.id = first.lane and lane.domain = claim.domain
+                   and (lane.host is null or lane.host = claim.host) and lane.capabilities <@ claim.capabilities
                 offset 0) as o on true
              where s.host = claim.host and s.domain = claim.domain and s.capabilities <@ claim.capabilities
                and exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
@@ -140,7 +141,8 @@ begin
                   from rework.lane
                   join rework.placement p on p.operation = lane.operation and p.host = claim.host
                   join rework.operation o on o.id = lane.operation
-                 where lane.id = front.lane
+                 where lane.id = front.lane and lane.domain = claim.domain
+                   and (lane.host is null or lane.host = claim.host) and lane.capabilities <@ claim.capabilities
                 offset 0) as o;
         fetch fronts into front;
     elsif lanes <> '{}' then
@@ -200,7 +202,8 @@ begin
                   from rework.lane
                   join rework.placement p on p.operation = lane.operation and p.host = claim.host
                   join rework.operation o on o.id = lane.operation
-                 where lane.id = front.lane
+                 where lane.id = front.lane and lane.domain = claim.domain
+                   and (lane.host is null or lane.host = claim.host) and lane.capabilities <@ claim.capabilities
                 offset 0) as o;
         fetch fronts into front;
     end if;

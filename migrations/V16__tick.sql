@@ -42,9 +42,9 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp
     set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
--- About once a minute: what `served` lacks, since a lane and a placement were made at the same moment.
-if (extract(epoch from clock_timestamp())::bigint + tick.monitor) % 60 = 0 then
-    perform rework.serve_missing(tick.host);
+-- About once a minute.
+if tick.watches and (extract(epoch from clock_timestamp())::bigint + tick.monitor) % 60 = 0 then
+    perform rework.mend_served(tick.host);
 end if;
 return query
 with renewed as (

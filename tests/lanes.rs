@@ -35,6 +35,19 @@ fn pages(session: &Session) -> i64 {
 fn a_claim_reads_as_much_with_many_operations_as_with_few() {
     let place = Installation::new();
     let session = place.session();
+    worker_of_a(session);
+    operations(session, 1, 2, &["a", "b"]);
+    let few = pages(session);
+    operations(session, 3, 3_000, &["a", "b"]);
+    session.run("vacuum analyze");
+    let many = pages(session);
+    // Indexes are a page higher, that is all.
+    assert!(many <= few + 8, "{few} pages with two operations, {many} with 3,000");
+    end_it(session);
+}
+
+/// Worker 1, on host `a`, by lease 1.
+fn worker_of_a(session: &Session) {
     session.run(
         "insert into rework.lease (holder) values ('a');
          insert into rework.monitor (lease, host, boot_id, pid_ns, pid, pid_start, domains, options,
@@ -43,15 +56,12 @@ fn a_claim_reads_as_much_with_many_operations_as_with_few() {
          insert into rework.worker (monitor, lease, host, domain, boot_id, pid_ns)
          values (1, 1, 'a', 'many', 'boot', 'pid:[1]')",
     );
-    operations(session, 1, 2, &["a", "b"]);
-    let few = pages(session);
-    operations(session, 3, 3_000, &["a", "b"]);
-    session.run("vacuum analyze");
-    let many = pages(session);
-    // Indexes are a page higher, that is all.
-    assert!(many <= few + 8, "{few} pages with two operations, {many} with 3,000");
+}
+
+fn end_it(session: &Session) {
     session.run(
-        "update rework.lease set swept_at = now(); update rework.monitor set finished_at = now()",
+        "update rework.task set state = 'lost', finished_at = now() where finished_at is null;
+         update rework.lease set swept_at = now(); update rework.monitor set finished_at = now()",
     );
 }
 
@@ -103,7 +113,7 @@ fn a_lane_and_a_placement_made_at_the_same_moment_are_found_later() {
     );
     other.run("commit");
     assert_eq!(contradictions::of_lanes(session), 1, "neither has seen the other");
-    session.run("select rework.serve_missing('a')");
+    session.run("select rework.mend_served('a')");
     assert_eq!(contradictions::of_lanes(session), 0);
 }
 
@@ -115,4 +125,38 @@ fn a_lane_that_is_put_back_keeps_its_number() {
     session.run("insert into rework.lane (id, domain, operation, host) values (7, 'many', 1, 'a')");
     assert_eq!(session.one::<i32>("select id from rework.lane where host = 'a'", &[]), 7);
     assert_eq!(ranges(session, "a"), (2, 2));
+}
+
+#[test]
+fn a_range_that_is_too_wide_brings_no_task_that_the_host_may_not_run() {
+    let place = Installation::new();
+    let session = place.session();
+    worker_of_a(session);
+    operations(session, 1, 1, &["a", "b"]);
+    session.run(
+        "insert into rework.operation (domain, name) values ('other', 'operation_1');
+         insert into rework.placement (operation, host, kind, path)
+         select id, 'a', 'rust', '/srv/operations' from rework.operation where domain = 'other'",
+    );
+    for besides in ["'many', host => 'b'", "'many', capabilities => '{gpu}'", "'other'"] {
+        let sql = format!("select rework.schedule('operation_1', domain => {besides})");
+        session.one::<i64>(&sql, &[]);
+    }
+    session.run(
+        "update rework.served set low = 0, high = 2147483646 where host = 'a' and domain = 'many'",
+    );
+    let claim = "select count(*) from rework.claim(1, 1, 1, 'a', 'many', '{}', lanes => $1,
+                     lows => '{-32768}', highs => '{32767}', floors => '{0}')";
+    for lane in [0, 1 << 30] {
+        assert_eq!(session.one::<i64>(claim, &[&vec![lane]]), 0);
+    }
+    let claim = "select count(*) from rework.claim(1, 1, 1, 'a', 'many', '{}')";
+    assert_eq!(session.one::<i64>(claim, &[]), 0);
+    let own = "select rework.schedule('operation_1', domain => 'many')";
+    session.one::<i64>(own, &[]);
+    assert_eq!(session.one::<i64>(claim, &[]), 1);
+    assert!(contradictions::of_lanes(session) > 0);
+    session.run("select rework.mend_served('a')");
+    assert_eq!(contradictions::of_lanes(session), 0);
+    end_it(session);
 }

@@ -1,10 +1,13 @@
 """Several runs of an async operation, open at once in one process: each has its own lines and its own end."""
 
+import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from test_rw import until
-from test_rw_monitor import rows  # noqa: F401
+from test_rw_monitor import ALIVE, rows  # noqa: F401
 
 from rework import api
 
@@ -187,3 +190,87 @@ def test_the_priority_of_an_operation_is_that_of_its_tasks(place, rows):
     assert rows('select id from rework.task order by started_at') == [
         (task.tid,) for task in (urgent, plain, late)
     ]
+
+
+def test_a_worker_that_leaves_waits_for_all_that_are_open(place, rows, tmp_path):
+    tasks = [api.schedule(place.dsn, 'waits', str(tmp_path / 'gate')) for _ in range(2)]
+    with place.workers(maxworkers=1):
+        until('both run', lambda: all(task.logs() for task in tasks))
+        ((pid,),) = rows(ALIVE)
+        os.kill(pid, signal.SIGTERM)
+        late = api.schedule(place.dsn, 'waits', str(tmp_path / 'gate'))
+        tasks[0].join('running', timeout=30)
+        (tmp_path / 'gate').touch()
+        join([*tasks, late])
+    assert [task.state for task in (*tasks, late)] == ['done'] * 3
+    assert tasks[0].output == tasks[1].output
+    assert tasks[0].worker == tasks[1].worker
+
+
+def test_what_had_not_begun_when_the_process_died_runs_again(place, tmp_path):
+    gate = str(tmp_path / 'gate')
+    first = api.schedule(place.dsn, 'first_blocks_then_exits', gate)
+    with place.workers(maxworkers=1):
+        until('it has begun', lambda: os.path.exists(gate))
+        # So late that the loop is blocked when they come.
+        first.join('running', timeout=30)
+        until('it blocks', lambda: not first.logs() and first.state == 'running')
+        others = [api.schedule(place.dsn, 'first_blocks_then_exits', gate) for _ in range(5)]
+        join([first, *others])
+    assert first.deathinfo == 'exit code 3'
+    ends = {(task.state, task.output) for task in others}
+    # Those that began before it blocked share its end; the others are at their first attempt.
+    assert ends <= {('done', 1), ('failed', None)}
+    assert ('done', 1) in ends
+
+
+def test_garbage_that_prints_does_not_hang_it(place):
+    tasks = [api.schedule(place.dsn, 'litters') for _ in range(2)]
+    with place.workers(maxworkers=1):
+        join(tasks)
+    for task in tasks:
+        lines = [text for text in texts(task, 'stdout') if text.startswith('line')]
+        assert lines == [f'line {number}' for number in range(3000)]
+
+
+def test_a_forked_child_ends_and_its_words_are_kept(place):
+    tasks = [api.schedule(place.dsn, 'forks') for _ in range(3)]
+    with place.workers(maxworkers=1):
+        join(tasks)
+    assert [task.state for task in tasks] == ['done'] * 3
+    assert len({task.output for task in tasks}) == 1
+    for task in tasks:
+        assert texts(task, 'stdout') == ['from the parent']
+        assert 'from a child that comes back' in texts(task, 'shared')
+
+
+def test_a_task_within_that_exits_is_the_end_of_all(place):
+    stays = api.schedule(place.dsn, 'child_task_exits', 'stays')
+    with place.workers(maxworkers=1):
+        until('it runs', lambda: stays.logs())
+        exits = api.schedule(place.dsn, 'child_task_exits')
+        join([stays, exits])
+    assert [task.deathinfo for task in (stays, exits)] == ['exit code 4'] * 2
+    assert any('SystemExit' in text for text in texts(stays))
+
+
+def test_a_new_version_waits_for_those_that_run(rework, tmp_path):
+    module, gate = tmp_path / 'versions.py', tmp_path / 'gate'
+    text = (
+        'import asyncio, os\nfrom rework import api\n@api.task(concurrency=3)\nasync def version(task):\n'
+        "    print('begun')\n    while not os.path.exists(task.input): await asyncio.sleep(0.02)\n"
+        "    task.save_output('one')\n"
+    )
+    module.write_text(text)
+    rework.register(module)
+    old = api.schedule(rework.dsn, 'version', str(gate))
+    with rework.workers(maxworkers=1):
+        until('it runs', lambda: old.logs())
+        other = tmp_path / 'next.py'
+        other.write_text(text.replace('one', 'two'))
+        shutil.move(other, module)
+        rework.register(module)
+        new = api.schedule(rework.dsn, 'version', str(gate))
+        gate.touch()
+        join([old, new])
+    assert (old.output, new.output) == ('one', 'two')

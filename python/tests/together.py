@@ -99,3 +99,61 @@ def urgent(task):
 @api.task
 def plain(task):
     """Goes when its turn comes."""
+
+
+class _Talks:
+    """Prints and logs when its garbage is collected."""
+
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        print('collected')
+        log.info('collected')
+
+
+@api.task(concurrency=2)
+async def litters(task):
+    """Garbage that is collected wherever it may be."""
+    for number in range(3000):
+        _Talks()
+        print('line', number)
+        if number % 100 == 0:
+            await asyncio.sleep(0)
+
+
+@api.task(concurrency=3)
+async def forks(task):
+    """A child that prints and one that comes back out of here, while others are open."""
+    child = os.fork()
+    if child == 0:
+        print('from a child that comes back', flush=True)
+        return
+    os.waitpid(child, 0)
+    print('from the parent')
+    task.save_output(os.getpid())
+
+
+@api.task(concurrency=3)
+async def child_task_exits(task):
+    """Takes the loop with it."""
+    if task.input == 'stays':
+        print('begun')
+        await asyncio.sleep(1000)
+    inner = asyncio.ensure_future(_exits())
+    await asyncio.wait([inner])
+
+
+async def _exits():
+    sys.exit(4)
+
+
+@api.task(concurrency=6)
+async def first_blocks_then_exits(task):
+    """Those that were sent meanwhile have not begun."""
+    if task.attempt == 1 and not os.path.exists(task.input):
+        Path(task.input).touch()
+        await asyncio.sleep(0.3)
+        time.sleep(1)
+        os._exit(3)
+    task.save_output(task.attempt)

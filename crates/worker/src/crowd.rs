@@ -54,6 +54,8 @@ pub(super) struct Crowd<'a> {
     /// When to look for more, where there was nothing.
     ask_at: Instant,
     look_over_at: Instant,
+    /// Whose turn it is to be asked about, where a worker without monitor asks for aborts itself.
+    turn: usize,
     /// The runner has closed its socket, and is to be gone by then.
     silent_at: Option<Instant>,
 }
@@ -81,6 +83,7 @@ pub(crate) async fn run(
         closed: false,
         ask_at: now,
         look_over_at: now + LOOK_OVER,
+        turn: 0,
         silent_at: None,
     };
     let Workshop { life, recorder, hand, nursery, .. } = &mut *workshop;
@@ -90,8 +93,11 @@ pub(crate) async fn run(
         workshop.runners.give_back(runner).await;
         return Ok(());
     };
-    // The kernel may have killed it before we saw why.
-    let doom = crowd.over_memory().map_or(doom, Doom::Memory);
+    let doom = match doom {
+        // The kernel may have killed it before we saw why.
+        Doom::Exited(_) => crowd.over_memory().map_or(doom, Doom::Memory),
+        doom => doom,
+    };
     let fence = crowd.open.first().map(Front::fence);
     let cleared = run::clear(crowd.runner, fence, false, life, recorder, hand).await;
     if matches!(doom, Doom::LeaseLost) || cleared.is_err() {
@@ -111,7 +117,8 @@ impl Crowd<'_> {
     ) -> Option<Doom> {
         loop {
             self.fill(life, recorder, behind);
-            let fence = self.open.first()?.fence();
+            self.turn = (self.turn + 1) % self.open.len().max(1);
+            let fence = self.open.get(self.turn)?.fence();
             let timer = self.next_timer(recorder, behind);
             let asked = behind.is_asked();
             let room = !recorder.is_full();
@@ -148,6 +155,7 @@ impl Crowd<'_> {
     /// Hands over what waits while there is room, and looks for more.
     fn fill(&mut self, life: &Life, recorder: &Recorder, behind: &mut Hand) {
         if let Some(why) = life.retired() {
+            self.closed = true;
             return behind.give_back(&format!("its worker was leaving: {why}"), recorder);
         }
         while self.room() > 0 {
@@ -155,7 +163,11 @@ impl Crowd<'_> {
             self.hand_over(held, recorder, behind);
         }
         if !behind.is_empty() {
-            // It cannot be run here before others have ended.
+            // It cannot be run here before others have ended. Those of a new version wait for the end of all.
+            let version = behind.next_version();
+            self.closed |= version.is_some_and(|version| {
+                version.operation == self.version.operation && version != self.version
+            });
             if self.open.iter().any(|front| front.is_long) {
                 behind.give_back("the tasks before it took long", recorder);
             }

@@ -21,6 +21,8 @@ pub(crate) struct Hand {
     waiting: VecDeque<Held>,
     /// A claim on its way.
     asked: Option<Answer<Vec<Held>>>,
+    /// It is for tasks of one operation alone: that it brings none does not say that there are none.
+    asked_for_one: bool,
     /// As many as the last claim brought; 0 where it brought less than was asked for.
     full: usize,
     pace: Pace,
@@ -29,7 +31,13 @@ pub(crate) struct Hand {
 impl Hand {
     /// None yet; so many at most are claimed at once.
     pub(crate) fn new(most: u32) -> Hand {
-        Hand { waiting: VecDeque::new(), asked: None, full: 0, pace: Pace::new(most) }
+        Hand {
+            waiting: VecDeque::new(),
+            asked: None,
+            asked_for_one: false,
+            full: 0,
+            pace: Pace::new(most),
+        }
     }
 
     /// The next task.
@@ -58,11 +66,22 @@ impl Hand {
         self.waiting.is_empty()
     }
 
+    /// The operation of the next one.
+    pub(crate) fn next_version(&self) -> Option<OperationVersion> {
+        self.waiting.front().map(|held| held.claimed.version)
+    }
+
     /// Asks for tasks of this one operation, so many at most.
     pub(crate) fn ask_for(&mut self, operation: i64, most: u32, recorder: &Recorder) {
         let most = i32::try_from(most).unwrap_or(i32::MAX);
         let batches = Batches { short: vec![operation], most: vec![most], sole: Some(operation) };
         self.asked = Some(recorder.claim(batches));
+        self.asked_for_one = true;
+    }
+
+    /// Whether the last claim was for tasks of one operation alone; no more, once it is said.
+    pub(crate) fn was_asked_for_one(&mut self) -> bool {
+        std::mem::take(&mut self.asked_for_one)
     }
 
     /// Whether a claim is on its way.
@@ -122,6 +141,7 @@ impl Hand {
             && batches != Batches::default()
         {
             self.asked = Some(recorder.claim(batches));
+            self.asked_for_one = false;
         }
     }
 

@@ -204,6 +204,7 @@ pub(crate) async fn clear(
             Ok(()) => return Ok(()),
             Err(unkillable) => {
                 behind.give_back("processes of the task before it did not die", recorder);
+                tracing::warn!("what a run has left behind stays: {unkillable}");
                 if let Some(fence) = fence {
                     recorder.unkillable(fence, unkillable.to_string());
                 }

@@ -149,7 +149,7 @@ impl Worker {
             Ok(Ok(Ok(claimed))) => {
                 let any = !claimed.is_empty();
                 hand.add(claimed);
-                any
+                any || hand.was_asked_for_one()
             }
             Ok(Ok(Err(error))) => {
                 tracing::warn!("nothing can be claimed: {error}");

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import Any, Dict, Optional, Set
 
 from rework.operation import Operation
 from rework.runner import printing, streams
+from rework.runner.children import end_child, end_process
 from rework.runner.failure import failed
 from rework.runner.frames import Link
 from rework.runner.inbox import Inbox
 from rework.runner.running import Running
 from rework.running import RunningTask
+
+
+#: Seconds that what is left behind has for its end.
+_PATIENCE = 1.0
 
 
 class Crowd:
@@ -31,12 +37,23 @@ class Crowd:
         self._operation = operation
         self._page = page
         self._open: Set['asyncio.Task[None]'] = set()
-        self._emptied = asyncio.Event()
 
-    async def run(self, first: Running) -> None:
-        """Until none is open."""
+    def drive(self, first: Running) -> None:
+        """Until none is open, and nothing that they have started runs on in the loop."""
+        try:
+            self._loop.run_until_complete(self._run(first))
+            self._loop.run_until_complete(self._cancel_rest())
+        except BaseException as error:
+            # What a task of an operation's own raised was the loop's end, and so that of all.
+            end_process(error)
+
+    async def _run(self, first: Running) -> None:
+        self._emptied = asyncio.Event()
+        context = contextvars.copy_context()
         # Whoever reads may be another thread, in which an operation waits for an answer.
-        self._inbox.on_run = lambda: self._loop.call_soon_threadsafe(self._begin_waiting)
+        self._inbox.on_run = lambda: self._loop.call_soon_threadsafe(
+            self._begin_waiting, context=context
+        )
         self._loop.add_reader(self._link.fileno(), self._inbox.listen)
         try:
             with printing.parted():
@@ -61,6 +78,9 @@ class Crowd:
         running.note_begun(self._page)
         task = self._loop.create_task(self._drive(running))
         running.cancel = lambda: self._loop.call_soon_threadsafe(task.cancel)
+        if running.abort_reason is not None:
+            # Another thread has heard of it in the meantime.
+            running.cancel()
         self._open.add(task)
         task.add_done_callback(self._ended)
 
@@ -70,6 +90,13 @@ class Crowd:
             self._emptied.set()
 
     async def _drive(self, running: Running) -> None:
+        try:
+            await self._finish(running)
+        except BaseException as error:
+            # Its end cannot be told otherwise.
+            end_process(error)
+
+    async def _finish(self, running: Running) -> None:
         printing.OWN.set(running)
         failure = await self._call(running)
         running.wait_for_answers()
@@ -85,6 +112,18 @@ class Crowd:
         try:
             await self._operation.function(RunningTask(running, self._operation))
         except BaseException as error:
+            if self._link.is_forked:
+                end_child(error)
             # Also one that would end the loop, and with it all others.
             return failed(error)
+        if self._link.is_forked:
+            end_child(None)
         return None
+
+    async def _cancel_rest(self) -> None:
+        """What was started and not awaited is not the next one's."""
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        if rest and (await asyncio.wait(rest, timeout=_PATIENCE))[1]:
+            raise TimeoutError('a task that an operation has left behind does not end')

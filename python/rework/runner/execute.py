@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import sys
-from typing import Any, Dict, NoReturn, Optional
+from typing import Any, Dict, Optional
 
 from rework.operation import Operation, registry
 from rework.runner import streams
+from rework.runner.children import end_child, has_children
 from rework.runner.crowd import Crowd
-from rework.runner.failure import failed, trace
+from rework.runner.failure import failed
 from rework.runner.frames import Link
 from rework.runner.inbox import Inbox
 from rework.runner.running import Running
@@ -46,7 +46,7 @@ class Executor:
         mark = running.head.get('mark')
         if mark:
             streams.part(mark)
-            if streams.has_children():
+            if has_children():
                 self._inbox.give_back()
         self._inbox.end(running)
         if failure is None:
@@ -57,10 +57,7 @@ class Executor:
     def _crowd(self, first: Running, operation: Operation) -> None:
         loop = self._own_loop()
         crowd = Crowd(loop, self._link, self._inbox, operation, self._page)
-        try:
-            loop.run_until_complete(crowd.run(first))
-        finally:
-            _cancel_rest(loop)
+        crowd.drive(first)
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -81,10 +78,10 @@ class Executor:
             self._function(operation, RunningTask(running, operation))
         except BaseException as error:
             if self._link.is_forked:
-                _end_child(error)
+                end_child(error)
             return failed(error)
         if self._link.is_forked:
-            _end_child(None)
+            end_child(None)
         return None
 
     def _function(self, operation: Operation, task: RunningTask) -> None:
@@ -95,17 +92,6 @@ class Executor:
                 loop.run_until_complete(returned)
             finally:
                 _cancel_rest(loop)
-
-
-def _end_child(error: Optional[BaseException]) -> NoReturn:
-    """A process that the operation forked off has come back out of it: it ends as any would."""
-    code = 0 if error is None else 1
-    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
-        code = (error.code or 0) & 0xFF
-    elif error is not None:
-        sys.stderr.write(trace(error) + '\n')
-    streams.flush()
-    os._exit(code)
 
 
 def _cancel_rest(loop: asyncio.AbstractEventLoop) -> None:

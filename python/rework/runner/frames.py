@@ -72,7 +72,8 @@ class Link:
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
-        self._sending = threading.Lock()
+        # Taken again by the same thread, where garbage is collected meanwhile and an object's end says something.
+        self._sending = threading.RLock()
         self._receiving = threading.Lock()
         self._splitter = Splitter()
         #: This process was forked off from the runner: it is not for it to speak.
@@ -85,7 +86,7 @@ class Link:
 
     def _forget(self) -> None:
         self.is_forked = True
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()
         self._socket.close()
 
     def send(self, *frames: bytes) -> None:

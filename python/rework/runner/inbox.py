@@ -135,9 +135,10 @@ class Inbox:
                 return
             if running.abort(head.get('reason') or ''):
                 return
-            if running.cancel is None:
+            if running.cancel is not None:
+                running.cancel()
+            elif running is self._current:
                 os._exit(ABORTED)
-            running.cancel()
 
 
 def _check_version(head: Head) -> None:

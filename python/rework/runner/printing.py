@@ -23,9 +23,9 @@ LEVELS = {'stdout': 'INFO', 'stderr': 'WARNING'}
 
 
 def own() -> Optional[Running]:
-    """The open run whose code this is; None: nobody's, or one that is over."""
+    """The open run whose code this is; None: nobody's, one that is over, or a forked process."""
     running = OWN.get()
-    return None if running is None or running.is_over else running
+    return None if running is None or running.is_over or running.is_forked else running
 
 
 class _Text(io.TextIOBase):

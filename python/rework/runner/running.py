@@ -37,14 +37,15 @@ class Running:
         #: No task is scheduled any more.
         self._is_closed = False
         self.began_us = 0
-        # After its last frame nothing of it may be sent, and threads may outlive it.
-        self._saying = threading.Lock()
+        # After its last frame nothing of it may be sent, and threads may outlive it. Taken again by the same
+        # thread, where garbage is collected meanwhile and an object's end prints or logs.
+        self._saying = threading.RLock()
         self._is_over = False
         #: What ends it where it is to end and others are open beside it.
         self.cancel: Optional[Callable[[], Any]] = None
         #: By stream: what was printed and is no whole line yet.
         self._printed: Dict[str, bytes] = {}
-        self._printing = threading.Lock()
+        self._printing = threading.RLock()
 
     def note_begun(self, page: Optional[int]) -> None:
         """Before the first instruction: whoever finds this process dead sees that it had begun."""
@@ -61,6 +62,11 @@ class Running:
                 self._link.send(encode({'type': type, **self._about, **head}, body))
 
     @property
+    def is_forked(self) -> bool:
+        """This is not the runner, but a process that it forked off."""
+        return self._link.is_forked
+
+    @property
     def is_over(self) -> bool:
         """Its last frame is on its way."""
         return self._is_over
@@ -68,17 +74,17 @@ class Running:
     def printed(self, stream: str, level: str, data: bytes) -> None:
         """What its code has printed: lines go out when they are whole."""
         with self._printing:
-            *lines, rest = (self._printed.get(stream, b'') + data).split(b'\n')
+            *lines, rest = (self._printed.pop(stream, b'') + data).split(b'\n')
             if len(rest) > _MOST_OF_A_LINE:
                 lines, rest = [*lines, rest], b''
-            self._printed[stream] = rest
+            self._printed[stream] = self._printed.get(stream, b'') + rest
             for line in lines:
                 self.say('log', line, level=level, logger=stream)
 
     def flush_printed(self) -> None:
         """What is no whole line goes out as one."""
         with self._printing:
-            for stream, rest in self._printed.items():
+            for stream, rest in list(self._printed.items()):
                 if rest:
                     level = 'INFO' if stream == 'stdout' else 'WARNING'
                     self.say('log', rest, level=level, logger=stream)

@@ -35,12 +35,3 @@ def part(mark: str) -> None:
             os.write(fd, data)
         except OSError:
             continue
-
-
-def has_children() -> bool:
-    """Whether a process is left that this one has started."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True

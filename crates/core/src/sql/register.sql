@@ -77,6 +77,8 @@ placement as (
 lane as (
     insert into rework.lane (domain, operation)
     select domain, id from operation
+     where not exists (select from rework.lane
+                        where lane.operation = operation.id and lane.host is null and lane.capabilities = '{}')
     on conflict do nothing
 ),
 audited as (

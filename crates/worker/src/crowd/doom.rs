@@ -26,6 +26,31 @@ pub(super) enum Doom {
     LeaseLost,
 }
 
+/// What becomes of one run.
+#[derive(Debug)]
+enum Fate {
+    /// It ended, by this sentence if it had none of its own.
+    End(End, Option<Sentence>),
+    /// It had done nothing for the end of its runner.
+    GivenUp(String),
+}
+
+/// `own`: it was to end; `begun`: its code had begun; `blamed`: it had, or it is the first of a runner in which
+/// nothing ever has.
+fn fate(doom: &Doom, own: bool, begun: bool, blamed: bool) -> Fate {
+    match doom {
+        _ if own && !begun => Fate::End(End::Revoked, None),
+        Doom::Exited(exit) => Fate::End(End::Exited(*exit), None),
+        Doom::Killed { run: (task, _) } if !own => Fate::GivenUp(format!(
+            "its runner was killed: task {task}, open beside it, did not end"
+        )),
+        _ if !own && !blamed => Fate::GivenUp("its runner was killed before it began".to_owned()),
+        Doom::Broken(why) => Fate::End(End::GraceOver, Some(Sentence::Broken(why.clone()))),
+        Doom::Memory(sentence) => Fate::End(End::GraceOver, Some(sentence.clone())),
+        Doom::Killed { .. } | Doom::Silent | Doom::LeaseLost => Fate::End(End::GraceOver, None),
+    }
+}
+
 impl From<std::io::Error> for Doom {
     /// What it writes cannot be read.
     fn from(error: std::io::Error) -> Doom {
@@ -59,39 +84,27 @@ impl Crowd<'_> {
         behind: &mut Hand,
     ) {
         self.drain(true);
-        let killed = match doom {
-            Doom::Killed { run } => Some(*run),
-            _ => None,
-        };
-        for mut front in std::mem::take(&mut self.open) {
+        // A runner that dies before it has begun anything would do so again.
+        let any_begun = self.runner.runs > 0
+            || self.open.iter().any(|front| is_begun(nursery, front.held.slot, front.fence()));
+        self.open.sort_by_key(|front| front.began);
+        for (place, mut front) in std::mem::take(&mut self.open).into_iter().enumerate() {
             let begun = is_begun(nursery, front.held.slot, front.fence());
-            let end = match doom {
-                Doom::Exited(exit) => End::Exited(*exit),
-                _ => End::GraceOver,
-            };
-            match doom {
-                Doom::Broken(why) => {
-                    front.sentence.get_or_insert_with(|| Sentence::Broken(why.clone()));
+            let blamed = begun || (place == 0 && !any_begun);
+            match fate(doom, front.sentence.is_some(), begun, blamed) {
+                Fate::End(end, sentence) => {
+                    front.sentence = front.sentence.or(sentence);
+                    self.record(front, end, blamed, recorder, behind);
                 }
-                Doom::Memory(sentence) => {
-                    front.sentence.get_or_insert_with(|| sentence.clone());
-                }
-                _ => {}
-            }
-            match killed {
-                Some((task, _)) if front.sentence.is_none() => {
-                    self.lose(front, task, begun, recorder);
-                }
-                _ => self.record(front, end, begun || self.runner.runs == 0, recorder, behind),
+                Fate::GivenUp(why) => self.give_up(front, why, begun, recorder),
             }
         }
     }
 
     /// Its runner was killed, and it had done nothing for that.
-    fn lose(&self, mut front: Front, task: i64, begun: bool, recorder: &Recorder) {
+    fn give_up(&self, mut front: Front, why: String, begun: bool, recorder: &Recorder) {
         let outcome = if begun { Outcome::Lost } else { Outcome::Unbegun };
-        let reason = format!("its runner was killed: task {task}, open beside it, did not end");
-        let mut completion = Completion::new(front.fence(), outcome, Some(reason));
+        let mut completion = Completion::new(front.fence(), outcome, Some(why));
         let (since, ended) = front.times(self.began);
         completion.began = begun.then_some(since);
         completion.ended = ended;
@@ -138,5 +151,35 @@ impl Crowd<'_> {
         let limit = self.operation.definition.limits.memory_bytes?.unsigned_abs();
         let used = self.runner.tree.exceeded()?;
         Some(Sentence::Memory { used, limit, sampled: self.runner.sampled })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(doom: &Doom, own: bool, begun: bool, blamed: bool) -> &'static str {
+        match fate(doom, own, begun, blamed) {
+            Fate::End(End::Revoked, None) => "taken back",
+            Fate::End(End::Exited(_), None) => "by the exit",
+            Fate::End(End::GraceOver, None) => "as it was sentenced",
+            Fate::End(End::GraceOver, Some(_)) => "sentenced",
+            Fate::End(..) => "otherwise",
+            Fate::GivenUp(_) => "given up",
+        }
+    }
+
+    #[test]
+    fn who_has_done_nothing_is_not_blamed() {
+        let killed = Doom::Killed { run: (17, 1) };
+        assert_eq!(outcome(&killed, true, true, true), "as it was sentenced");
+        assert_eq!(outcome(&killed, false, true, true), "given up");
+        assert_eq!(outcome(&killed, true, false, false), "taken back");
+        let broken = Doom::Broken("no frame".to_owned());
+        assert_eq!(outcome(&broken, false, true, true), "sentenced");
+        assert_eq!(outcome(&broken, false, false, false), "given up");
+        assert_eq!(outcome(&broken, false, false, true), "sentenced", "the first of a new runner");
+        assert_eq!(outcome(&Doom::Exited(Exit::Code(3)), false, false, false), "by the exit");
+        assert_eq!(outcome(&Doom::Silent, false, true, true), "as it was sentenced");
     }
 }

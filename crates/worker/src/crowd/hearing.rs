@@ -6,7 +6,11 @@ use std::{
     task::Poll,
 };
 
-use rework_core::{frame::Frame, frames::FramesError, protocol::FromRunner};
+use rework_core::{
+    frame::Frame,
+    frames::{Frames, FramesError},
+    protocol::FromRunner,
+};
 use rework_process::Exit;
 use tokio::time::Instant;
 
@@ -42,6 +46,7 @@ impl Crowd<'_> {
                 }
                 Ok(None) => {
                     self.runner.frames = None;
+                    self.closed = true;
                     self.silent_at = Some(Instant::now() + EXIT_FOLLOWS);
                 }
                 Err(error) => return Some(Doom::Broken(error.to_string())),
@@ -82,8 +87,19 @@ impl Crowd<'_> {
         sent?.err().map(|error| Doom::Broken(error.to_string()))
     }
 
-    /// All that the runner has said by now.
+    /// All that the runner has said by now. The kernel is asked, not the reactor, which may not have heard of
+    /// it yet.
     pub(super) fn hear_out(&mut self, recorder: &Recorder, behind: &mut Hand) -> Option<Doom> {
+        let quiet = |frames: &mut Frames| frames.quiet().is_ok();
+        if !self.runner.frames.as_mut().is_some_and(quiet) {
+            return None;
+        }
+        let doom = self.hear_all(recorder, behind);
+        let deaf = self.runner.frames.as_mut().and_then(|frames| frames.loud().err());
+        doom.or(deaf.map(Doom::from))
+    }
+
+    fn hear_all(&mut self, recorder: &Recorder, behind: &mut Hand) -> Option<Doom> {
         while let Some(frames) = &mut self.runner.frames {
             let first = match frames.look() {
                 Ok(_) => match frames.at_hand() {
