@@ -41,6 +41,10 @@ pub(crate) fn without_database(args: Vec<OsString>) -> Vec<OsString> {
 fn database_at(parser: &Command, args: &[OsString]) -> Option<usize> {
     let command_at = positional(parser, None, args, 1)?;
     let command = parser.find_subcommand(args[command_at].to_str()?)?;
+    // What it names is another database.
+    if command.get_name() == "import-from" {
+        return None;
+    }
     let first = positional(parser, Some(command), args, command_at + 1)?;
     args[first].to_str().is_some_and(Dsn::looks_like).then_some(first)
 }
@@ -127,6 +131,7 @@ mod tests {
             "rework --help",
             "rework list-tasks",
             "rework list-tasks --db postgres://db/x",
+            "rework import-from postgres://db/x",
             "rework show-task 7 postgres://db/x",
             "rework schedule --unknown postgres://db/x",
             "rework monitor --host host=db",

@@ -18,6 +18,7 @@ pub mod fire;
 pub mod follow_logs;
 pub mod frame;
 pub mod frames;
+pub mod import_from;
 pub mod kind;
 pub mod lease;
 pub mod list_monitors;

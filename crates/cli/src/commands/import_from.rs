@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     process::ExitCode,
 };
 
@@ -107,7 +108,7 @@ fn lines(imported: &Imported) -> String {
         *tasks.entry((&one.operation, &one.domain)).or_default() += 1;
     }
     for ((operation, domain), new) in tasks {
-        lines.push(format!("{verb} {new} tasks of {operation} {domain}"));
+        lines.push(format!("{verb} {new} task{} of {operation} {domain}", plural(new)));
     }
     for left in &imported.left {
         let Left { kind, from, operation, domain, reason } = left;
@@ -126,17 +127,22 @@ fn totals(imported: &Imported, verb: &str) -> String {
         (Kind::Schedule, carried(&imported.schedules)),
         (Kind::Task, carried(&imported.tasks)),
     ] {
-        let word = kind.as_str();
+        let word = format!("{}{}", kind.as_str(), plural(new));
         let left = imported.left.iter().filter(|left| left.kind == kind).count();
         let left = if left > 0 { format!(", {left} left") } else { String::new() };
-        text += &format!("{verb} {new} {word}s ({known} already known{left})\n");
+        let _ = writeln!(text, "{verb} {new} {word} ({known} already known{left})");
     }
     let other = imported.not_queued;
-    text += &format!(
-        "not queued, and left alone: {} running, {} aborting, {} ended\n",
+    let _ = writeln!(
+        text,
+        "not queued, and left alone: {} running, {} aborting, {} ended",
         other.running, other.aborting, other.ended
     );
     text
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// How many are new, and how many are not.

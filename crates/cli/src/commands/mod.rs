@@ -10,6 +10,7 @@ pub mod abort_task;
 pub mod completions;
 pub mod dev;
 pub mod export_scheduled;
+pub mod import_from;
 pub mod import_scheduled;
 pub mod init_db;
 pub mod kill_worker;
@@ -69,6 +70,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         "Operate",
         &[
             "init-db",
+            "import-from",
             "monitor",
             "list-monitors",
             "list-workers",
@@ -123,6 +125,7 @@ commands! {
     ExportScheduled => export_scheduled,
     ImportScheduled => import_scheduled,
     InitDb => init_db,
+    ImportFrom => import_from,
     Monitor => monitor,
     ListMonitors => list_monitors,
     ListWorkers => list_workers,

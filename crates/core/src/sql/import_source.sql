@@ -1,0 +1,17 @@
+-- import_source: what a database is that is to be imported from: whether it has our own schema, whether that of
+-- the Python rework and which columns of that it lacks; and what tells it from any other, however it is reached
+select current_database()::text as database,
+       (select c.system_identifier from pg_control_system() c)::text || '/' || current_database() as identity,
+       to_regclass('rework.version') is not null as ours,
+       to_regclass('rework.sched') is not null and to_regclass('rework.operation') is not null
+           and to_regclass('rework.task') is not null and to_regclass('rework.monitor') is not null as theirs,
+       array(select format('`%s.%s`', needed.relation, needed.field)
+               from (values ('operation', 'id'), ('operation', 'host'), ('operation', 'name'), ('operation', 'domain'),
+                            ('operation', 'timeout'), ('operation', 'inputs'), ('operation', 'outputs'),
+                            ('sched', 'id'), ('sched', 'operation'), ('sched', 'domain'), ('sched', 'inputdata'),
+                            ('sched', 'host'), ('sched', 'metadata'), ('sched', 'rule'),
+                            ('task', 'id'), ('task', 'operation'), ('task', 'input'), ('task', 'status'),
+                            ('task', 'abort'), ('task', 'metadata'), ('monitor', 'lastseen')) as needed (relation, field)
+              where not exists (select from pg_attribute a
+                                 where a.attrelid = to_regclass('rework.' || needed.relation)
+                                   and a.attname = needed.field and not a.attisdropped)) as missing
