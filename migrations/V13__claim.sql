@@ -82,7 +82,7 @@ begin
         open fronts for
             select first.lane, o.id as operation, o.version, o.placement, o.revision, first.priority, first.position,
                    coalesce(most[array_position(short, o.id)], 1) as most,
-                   exists (select from rework.task t
+                   first.lane < s.high and exists (select from rework.task t
                             where t.lane > first.lane and t.lane <= s.high and t.state = 'queued') as has_more
               from rework.served s
              cross join lateral (

@@ -93,7 +93,7 @@ def prepare(
     rawinputdata: Optional[bytes] = None,
     _anyrule: bool = False,
     *,
-    zone: str = 'UTC',
+    zone: Optional[str] = None,
     priority: Optional[int] = None,
     capabilities: Sequence[str] = (),
     missed: str = 'none',
@@ -103,7 +103,7 @@ def prepare(
 
     It replaces one of the same operation, rule, input and host. `rule` has five fields, minute
     first, or six, second first: `0 8 * * mon-fri`, `0 15 8,12 * * *`; `zone` is where it is that
-    time, `Europe/Vienna`. `missed` is what becomes of instants at which no monitor was there
+    time, `Europe/Vienna`: if left out, that of the schedule that it replaces, else UTC. `missed` is what becomes of instants at which no monitor was there
     (`none`, `last`, `all`), `overlap` of those at which the task before has not ended (`allow`,
     `skip`). It is committed at once, whatever transaction is open on `engine`.
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 
 from rework import api, io
 
@@ -29,6 +30,11 @@ def boom(task):
 @api.task
 def sleep(task):
     time.sleep(task.input)
+
+
+@api.task
+def warns(task):
+    warnings.warn('take care', stacklevel=1)
 
 
 @api.task

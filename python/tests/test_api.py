@@ -205,6 +205,19 @@ def test_only_what_is_known_is_prepared(jobs):
         api.prepare(jobs, 'echo', '0 8 * * *', zone='Mars')
 
 
+def test_a_schedule_that_is_prepared_again_keeps_its_zone(jobs, sql):
+    zones = 'select zone from rework.schedule order by rule, host'
+    for zone in ('Europe/Vienna', None):
+        api.prepare(jobs, 'echo', '0 8 * * *', inputdata={'n': 1, 'm': 2}, zone=zone)
+    assert sql(zones) == [('Europe/Vienna',)]
+    api.prepare(jobs, 'echo', '0  8 * * *', inputdata={'m': 2, 'n': 1})
+    assert sql(zones) == [('Europe/Vienna',)]
+    api.prepare(jobs, 'echo', '0 9 * * *')
+    assert sql(zones) == [('Europe/Vienna',), ('UTC',)]
+    api.prepare(jobs, 'echo', '0 8 * * *', inputdata={'n': 1, 'm': 2}, zone='UTC')
+    assert sql(zones) == [('UTC',), ('UTC',)]
+
+
 def test_what_was_declared_is_registered(rework, sql, tmp_path, monkeypatch):
     module = tmp_path / 'frozen.py'
     module.write_text(

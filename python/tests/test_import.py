@@ -236,6 +236,33 @@ def test_operations_that_are_here_stay_as_they_are(rework, old, sql):
     assert reasons == {'its operation is unregistered here'}
 
 
+def test_what_was_taken_away_does_not_come_back(rework, old, sql):
+    for one in imported(rework, old.dsn)['schedules']:
+        api.unprepare(rework.dsn, one['id'])
+    # What is said of hosts the second time changes nothing of what has come.
+    again = imported(rework, old.dsn, '--host', '192.0.2.2=alpha')
+    assert not any(one['new'] for one in again['schedules'])
+    assert sql('select count(*) from rework.schedule') == [(0,)]
+    # Tables that were made anew have the same ids, and other tasks.
+    old.run('alter table rework.task rename to former')
+    old.run('create table rework.task (like rework.former including all)')
+    old.run('insert into rework.task select * from rework.former')
+    before = sql('select count(*) from rework.task')
+    assert set(new(imported(rework, old.dsn), old)) == CARRIED
+    assert sql('select count(*) from rework.task') == [(before[0][0] + len(CARRIED),)]
+
+
+def test_two_schedules_that_are_the_same_are_one(rework, old, sql):
+    old.run(
+        'insert into rework.sched (operation, domain, inputdata, host, metadata, rule) '
+        'select operation, domain, inputdata, host, metadata, rule from rework.sched'
+    )
+    code, words = said(rework, 'import-from', old.dsn)
+    assert code == 1
+    assert 'the rules of the new schedules are taken to name UTC' in words
+    assert sql('select count(*) from rework.schedule') == [(3,)]
+
+
 def test_two_imports_at_once_are_one(rework, old, sql):
     call = [binary.path(), 'import-from', old.dsn, '-q']
     environment = binary.environment(rework.dsn)

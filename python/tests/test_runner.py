@@ -39,6 +39,14 @@ def test_each_line_is_under_its_own_task(place):
         assert [line.rpartition(' ')[2] for _, line in task.logs()] == [str(task.tid)]
 
 
+def test_warnings_are_kept(place):
+    task = run(place, 'warns')
+    lines = [line for _, line in task.logs()]
+    assert any(
+        line.startswith('stderr:WARNING: ') and 'UserWarning: take care' in line for line in lines
+    )
+
+
 def test_an_async_operation_runs(place):
     assert run(place, 'waits').output == 'waited'
 

@@ -232,7 +232,7 @@ pub async fn import_from(
         targets: &targets.known,
         left: targets.left,
     };
-    let mut schedules = carrying.schedules(source.schedules().await?, &standing).await?;
+    let mut schedules = carrying.schedules(&source, &standing).await?;
     let mut tasks = carrying.tasks(&source).await?;
     let left = carrying.left;
     let (not_queued, monitors) = source.others().await?;
@@ -241,9 +241,16 @@ pub async fn import_from(
         // What these ids stood for is gone.
         schedules.iter_mut().chain(&mut tasks).for_each(|one| one.id = None);
     } else {
-        let new: Vec<i64> = tasks.iter().filter(|task| task.new).map(|task| task.from).collect();
-        if !new.is_empty() {
-            let params: [Param<'_>; 2] = [(&source.identity, Type::TEXT), (&new, Type::INT8_ARRAY)];
+        let new = |all: &[Carried]| -> Vec<i64> {
+            all.iter().filter(|one| one.new).map(|one| one.from).collect()
+        };
+        let (tasks, schedules) = (new(&tasks), new(&schedules));
+        if !tasks.is_empty() || !schedules.is_empty() {
+            let params: [Param<'_>; 3] = [
+                (&source.identity, Type::TEXT),
+                (&tasks, Type::INT8_ARRAY),
+                (&schedules, Type::INT8_ARRAY),
+            ];
             let sql = include_str!("sql/import_noted.sql");
             within_deadline(transaction.query_typed(sql, &params)).await?;
         }

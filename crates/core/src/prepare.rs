@@ -100,8 +100,7 @@ pub async fn prepare(
     let now: DateTime<Utc> = within_deadline(asking).await?.get(0);
     let next = rule.after(now).ok_or_else(|| RuleError::Never(schedule.rule.clone()))?;
     let (json, bytes) = input.columns();
-    let words: Vec<&str> = schedule.rule.split_whitespace().collect();
-    let (text, priority) = (words.join(" "), schedule.priority.map(i32::from));
+    let (text, priority) = (in_words(&schedule.rule), schedule.priority.map(i32::from));
     let (metadata, canonical) = (schedule.metadata.as_ref().map(|raw| raw.get()), canonical(json));
     let (missed, overlap) = (schedule.missed.as_str(), schedule.overlap.as_str());
     let params: [Param<'_>; 15] = [
@@ -124,6 +123,31 @@ pub async fn prepare(
     let asking = client.query_typed_one(include_str!("sql/prepare.sql"), &params);
     let row = within_deadline(asking).await?;
     Ok(Prepared { id: row.get(0), next_at: row.get(1) })
+}
+
+/// The zone of the schedule that this one would replace; UTC where there is none.
+pub async fn standing_zone(
+    client: &impl GenericClient,
+    schedule: &Schedule,
+    input: &Payload,
+) -> Result<String> {
+    let (json, bytes) = input.columns();
+    let (text, canonical) = (in_words(&schedule.rule), canonical(json));
+    let params: [Param<'_>; 6] = [
+        (&schedule.operation, Type::TEXT),
+        (&schedule.domain, Type::TEXT),
+        (&text, Type::TEXT),
+        (&schedule.host, Type::TEXT),
+        (&canonical, Type::TEXT),
+        (&bytes, Type::BYTEA),
+    ];
+    let asking = client.query_typed(include_str!("sql/standing_zone.sql"), &params);
+    Ok(within_deadline(asking).await?.first().map_or_else(utc, |row| row.get(0)))
+}
+
+/// A rule as it is kept: one space between two fields.
+fn in_words(rule: &str) -> String {
+    rule.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Equal inputs have equal texts, however they are written.

@@ -126,6 +126,7 @@ impl Hand {
     /// Takes what was claimed.
     pub(crate) fn add(&mut self, more: Vec<Held>) {
         self.asked = None;
+        self.asked_for_one = false;
         let operation = more.first().map(|held| held.claimed.version.operation);
         let full = operation.is_some_and(|operation| self.pace.claimed(operation, more.len()));
         self.full = if full { more.len() } else { 0 };

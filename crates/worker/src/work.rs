@@ -147,9 +147,9 @@ impl Worker {
         };
         match answered {
             Ok(Ok(Ok(claimed))) => {
-                let any = !claimed.is_empty();
+                let again = hand.was_asked_for_one() || !claimed.is_empty();
                 hand.add(claimed);
-                any || hand.was_asked_for_one()
+                again
             }
             Ok(Ok(Err(error))) => {
                 tracing::warn!("nothing can be claimed: {error}");

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
+import sys
 from typing import Any, Dict, Optional, Set
 
 from rework.operation import Operation
@@ -126,4 +128,8 @@ class Crowd:
         for task in rest:
             task.cancel()
         if rest and (await asyncio.wait(rest, timeout=_PATIENCE))[1]:
-            raise TimeoutError('a task that an operation has left behind does not end')
+            sys.stderr.write(
+                f'what `{self._operation.name}` has started and not awaited does not end: its process is replaced\n'
+            )
+            sys.stderr.flush()
+            os._exit(1)

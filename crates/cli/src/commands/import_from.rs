@@ -36,9 +36,9 @@ pub struct Args {
     /// Only show what would be taken over
     #[arg(long)]
     dry_run: bool,
-    /// Where it is the time that rules name: there it was the zone of the monitor's machine
-    #[arg(long, default_value = "UTC")]
-    zone: String,
+    /// Where it is the time that rules name: there it was the zone of the monitor's machine. `UTC` if left out
+    #[arg(long)]
+    zone: Option<String>,
     /// What a host is called here, by its address there: `192.0.2.2=alpha`. Tasks and schedules of that host are for
     /// this one alone; may be given again
     #[arg(long, value_name = "ADDRESS=NAME", value_parser = host)]
@@ -52,9 +52,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     } else {
         Dsn::parse(&context.config().dsn(&args.from)?.0)?
     };
-    Rule::parse("0 0 * * *", &args.zone).map_err(Error::Rule)?;
+    let zone = args.zone.as_deref().unwrap_or("UTC");
+    Rule::parse("0 0 * * *", zone).map_err(Error::Rule)?;
     let hosts: BTreeMap<String, String> = args.host.into_iter().collect();
-    let wanted = Wanted { zone: &args.zone, hosts: &hosts, dry_run: args.dry_run };
+    let wanted = Wanted { zone, hosts: &hosts, dry_run: args.dry_run };
     let mut db = context.open().await?;
     let mut source = Db::connect(&from, "rework import-from").await?;
     let imported = import_from(&mut db, &mut source, &wanted).await.map_err(told)?;
@@ -63,6 +64,13 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Format::Json => context.print(serde_json::to_string_pretty(&imported)?)?,
         Format::Jsonl => context.print(on_one_line(&imported)?)?,
         Format::Table => context.write(lines(&imported).as_bytes())?,
+    }
+    if args.zone.is_none() && imported.schedules.iter().any(|one| one.new) {
+        context.warn(
+            "the rules of the new schedules are taken to name UTC\n\
+             hint: `--zone Europe/Vienna` names another zone; to change those that are there: \
+             `rework export-scheduled`, edit, `rework import-scheduled`",
+        );
     }
     warn(&imported, &hosts, context);
     Ok(if imported.left.is_empty() { Exit::Done } else { Exit::Error }.into())
@@ -172,7 +180,8 @@ fn warn(imported: &Imported, hosts: &BTreeMap<String, String>, context: &Context
     for host in unnamed {
         context.warn(format_args!(
             "schedules are for host `{host}` alone, as there\n\
-             hint: `--host {host}=NAME` says what it is called here, or `rework monitor --host {host}`"
+             hint: run a monitor by that name, `rework monitor --host {host}`, or take them away and prepare them \
+             for another: `rework unprepare ID`, `rework prepare … --host NAME`; the next time, `--host {host}=NAME`"
         ));
     }
     if imported.operations.iter().any(|one| one.new) && !imported.dry_run {

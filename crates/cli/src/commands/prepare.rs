@@ -31,9 +31,9 @@ pub struct Args {
     /// When: `0 8 * * mon-fri`, or with seconds first `0 15 8,12 * * *`
     #[arg(long)]
     rule: String,
-    /// Where it is that time: `Europe/Vienna`
-    #[arg(long, default_value = "UTC")]
-    zone: String,
+    /// Where it is that time: `Europe/Vienna`. If left out, that of the schedule that it replaces, else `UTC`
+    #[arg(long)]
+    zone: Option<String>,
     /// The operation's domain, where several have one of this name
     #[arg(long)]
     domain: Option<String>,
@@ -77,7 +77,12 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let typed = Typed { json: args.input.as_deref(), raw: args.raw.as_deref(), words: &args.words };
     let input = typed.payload(&operation.definition)?;
     let every_second = args.every_second;
-    let schedule = schedule(args, operation.definition.domain)?;
+    let zone = args.zone.clone();
+    let mut schedule = schedule(args, operation.definition.domain)?;
+    schedule.zone = match zone {
+        Some(zone) => zone,
+        None => prepare::standing_zone(db.client(), &schedule, &input).await?,
+    };
     let rule = schedule.rule(every_second).map_err(rework_core::error::Error::Rule)?;
     let prepared = prepare::prepare(db.client(), &schedule, &rule, &input).await?;
     context.print(prepared.id)?;
@@ -93,7 +98,7 @@ fn schedule(args: Args, domain: String) -> anyhow::Result<Schedule> {
         operation: args.operation,
         domain,
         rule: args.rule,
-        zone: args.zone,
+        zone: String::new(),
         host: args.host,
         priority: args.priority,
         capabilities: args.capability,

@@ -1,7 +1,7 @@
 //! Schedules and queued tasks of another database, one by one: carried over, known from before, or left with the
 //! reason why.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, value::RawValue};
@@ -37,30 +37,27 @@ pub(super) struct Carrying<'a> {
 type Same = (String, String, String, Option<String>, String);
 
 impl Carrying<'_> {
-    /// All schedules, but those that are among the `standing` ones already.
+    /// All schedules, but those that are among the `standing` ones already, or were carried over before.
     pub(super) async fn schedules(
         &mut self,
-        theirs: Vec<TheirSchedule>,
+        source: &Source<'_>,
         standing: &[Listed],
     ) -> Result<Vec<Carried>> {
-        let known: BTreeSet<Same> = standing.iter().map(|listed| same(&listed.schedule)).collect();
-        let (mut made, mut carried): (BTreeMap<Same, i64>, Vec<Carried>) = Default::default();
+        let before = known(self.transaction, &source.identity, "schedules").await?;
+        let mut known: BTreeSet<Same> =
+            standing.iter().map(|listed| same(&listed.schedule)).collect();
+        let mut carried = Vec::new();
+        let theirs = source.schedules().await?;
         for their in theirs {
             let key = (their.domain.clone(), their.operation.clone());
             let host = their.host.as_deref().map(|host| self.wanted.named(host).unwrap_or(host));
             let mut one = Carried::new(their.id, &key, host);
             one.rule = Some(their.rule.clone());
             let left = match self.schedule(&their, &key, host) {
-                Ok((schedule, _)) if known.contains(&same(&schedule)) => None,
-                Ok((schedule, input)) => match made.entry(same(&schedule)) {
-                    Entry::Occupied(first) => {
-                        Some(format!("it is the same as schedule {}", first.get()))
-                    }
-                    Entry::Vacant(place) => {
-                        place.insert(their.id);
-                        self.prepare(&schedule, &input, &mut one).await?
-                    }
-                },
+                _ if before.contains(&their.id) => None,
+                // Also where two there are the same: one does what both did.
+                Ok((schedule, _)) if !known.insert(same(&schedule)) => None,
+                Ok((schedule, input)) => self.prepare(&schedule, &input, &mut one).await?,
                 Err(reason) => Some(reason),
             };
             match left {
@@ -149,7 +146,7 @@ impl Carrying<'_> {
 
     /// All queued tasks, but those that were carried over before.
     pub(super) async fn tasks(&mut self, source: &Source<'_>) -> Result<Vec<Carried>> {
-        let known = known(self.transaction, &source.identity).await?;
+        let known = known(self.transaction, &source.identity, "tasks").await?;
         let by_id: BTreeMap<i64, &TheirOperation> =
             self.operations.iter().map(|operation| (operation.id, operation)).collect();
         let (mut carried, mut after) = (Vec::new(), 0);
@@ -204,9 +201,9 @@ impl Carrying<'_> {
     }
 }
 
-/// The tasks of a database that were carried over before.
-async fn known(transaction: &Transaction<'_>, identity: &str) -> Result<HashSet<i64>> {
-    let params: [Param<'_>; 1] = [(&identity, Type::TEXT)];
+/// The tasks or the schedules of a database that were carried over before.
+async fn known(transaction: &Transaction<'_>, identity: &str, kind: &str) -> Result<HashSet<i64>> {
+    let params: [Param<'_>; 2] = [(&identity, Type::TEXT), (&kind, Type::TEXT)];
     let asking = transaction.query_typed(include_str!("../sql/import_known.sql"), &params);
     Ok(within_deadline(asking).await?.iter().map(|row| row.get(0)).collect())
 }

@@ -1,7 +1,8 @@
 -- import_source: what a database is that is to be imported from: whether it has our own schema, whether that of
--- the Python rework and which columns of that it lacks; and what tells it from any other, however it is reached
+-- the Python rework and which columns of that it lacks; and what tells it from any other, however it is reached,
+-- and its tables from those of the same name before them
 select current_database()::text as database,
-       (select c.system_identifier from pg_control_system() c)::text || '/' || current_database() as identity,
+       (select c.system_identifier from pg_control_system() c)::text || '/' || current_database() || '/' || coalesce(to_regclass('rework.task')::oid, 0) as identity,
        to_regclass('rework.version') is not null as ours,
        to_regclass('rework.sched') is not null and to_regclass('rework.operation') is not null
            and to_regclass('rework.task') is not null and to_regclass('rework.monitor') is not null as theirs,
