@@ -77,15 +77,16 @@ _USE = "Use either @task or @task(domain='domain', timeout=..., inputs=..., outp
 def task(*functions: Function, **options: Any) -> Any:
     """Declares a function as an operation: `@task`, or `@task(domain='images', attempts=3)`.
 
-    The function is given the task (`rework.task.Task`) and may be `async`. Options:
+    The function is given the task (`rework.running.RunningTask`) and may be `async`. Options:
 
     * `domain`: which workers run it; `'default'` if left out
     * `timeout`: a `timedelta`, or `'5m'`, `'1h30m'`
     * `inputs`, `outputs`: tuples of `rework.io` types; `()` declares that there are none
     * `attempts`: how often a failing task is tried in all, 1 if left out
     * `memory`: bytes of all processes of a run, or `'2GiB'`
-    * `grace`: between being asked to end and being killed, 3 s if left out
-    * `retry_lost`: queue a task again when its machine is lost: it can be run twice without harm
+    * `grace`: between being asked to end and being killed, 3 s if left out, `'0s'` for none
+    * `retry_lost`: queue a task again when its machine or its worker is lost, or a drain ends it: it can be
+      run twice without harm
     * `priority`: of its tasks, where who schedules says none; higher goes first, 0 if left out
     * `concurrency`: how many runs of an `async` function one process has open at once, 1 if left out
     """
@@ -125,6 +126,10 @@ def _duration(name: str, value: object) -> Optional[datetime.timedelta]:
     return None if value is None else quantity.duration(name, value)
 
 
+def _grace(name: str, value: object) -> Optional[datetime.timedelta]:
+    return None if value is None else quantity.duration(name, value, datetime.timedelta(0))
+
+
 def _size(name: str, value: object) -> Optional[int]:
     return None if value is None else quantity.size(name, value)
 
@@ -162,7 +167,7 @@ _OPTIONS: Dict[str, _Check] = {
     'outputs': _specs,
     'attempts': _count,
     'memory': _size,
-    'grace': _duration,
+    'grace': _grace,
     'retry_lost': _flag,
     'priority': _priority,
     'concurrency': _count,

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: `5m`, `1h30m`, `2GiB`. The grammar is the command line's."""
+"""Durations and sizes as people write them: `5m`, `1h30m`, `2GiB`. As on the command line, less ISO 8601."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ _UNITS = {'d': 86400.0, 'h': 3600.0, 'm': 60.0, 's': 1.0, 'ms': 0.001}
 _DURATION = re.compile(r'(?:\d+(?:\.\d+)?(?:ms|[dhms]))+')
 _PART = re.compile(r'(\d+(?:\.\d+)?)(ms|[dhms])')
 
+#: Shorter is nothing.
+_LEAST = datetime.timedelta(microseconds=1)
+
 _SIZES = {'': 1, 'B': 1}
 for _power, _letter in enumerate('KMGT', 1):
     _SIZES[f'{_letter}iB'] = 1024**_power
@@ -16,8 +19,8 @@ for _power, _letter in enumerate('KMGT', 1):
 _SIZE = re.compile(r'(\d+(?:\.\d+)?)\s*([KMGT]?i?B|)')
 
 
-def duration(name: str, value: object) -> datetime.timedelta:
-    """A `timedelta`, or its text, of `name`; longer than nothing."""
+def duration(name: str, value: object, least: datetime.timedelta = _LEAST) -> datetime.timedelta:
+    """A `timedelta`, or its text, of `name`; longer than nothing, unless `least` says otherwise."""
     if isinstance(value, str):
         text = value.replace(' ', '')
         if not _DURATION.fullmatch(text):
@@ -26,7 +29,7 @@ def duration(name: str, value: object) -> datetime.timedelta:
         value = datetime.timedelta(seconds=seconds)
     if not isinstance(value, datetime.timedelta):
         raise TypeError(f"`{name}` is a timedelta, or a text such as '5m', not {value!r}")
-    if value <= datetime.timedelta(0):
+    if value < least:
         raise ValueError(f'`{name}`: {value!r} is no time at all')
     return value
 

@@ -130,7 +130,8 @@ class RunningTask:
 
     @property
     def aborted(self) -> bool:
-        """Whether it is to end. Who asks has the operation's grace for it; who never asks is ended at once."""
+        """Whether it is to end. Who asks has the operation's grace for it; who never asks is ended at once,
+        or, where several are open in the process, cancelled."""
         self._running.asks = True
         return self._running.abort_reason is not None
 
@@ -141,7 +142,9 @@ class RunningTask:
         return self._running.abort_reason
 
     def wait_aborted(self, timeout: Optional[float] = None) -> bool:
-        """Waits until it is to end, for `timeout` seconds at most: a sleep that an abort cuts short."""
+        """Waits until it is to end, for `timeout` seconds at most: a sleep that an abort cuts short.
+
+        In an `async` operation it holds up the loop: look at `aborted` between two `await`s."""
         self._running.asks = True
         return self._running.aborted.wait(timeout)
 

@@ -194,7 +194,7 @@ class Task:
         """Waits until it has ended, however; or, with the target `running`, until it has begun.
 
         `timeout` is in seconds, 0 is none. Raises TimeOut when they are over, and ReworkError when
-        the database is away for ten minutes, or the task does not exist, or is not committed.
+        the database is away for ten minutes, or the task does not exist, or is not committed; AssertionError for another target.
         """
         if target not in ('running', 'done'):
             raise AssertionError(f"`target` is 'running' or 'done', not {target!r}")

@@ -10,6 +10,7 @@ from test_rw import until
 from test_rw_monitor import ALIVE, rows  # noqa: F401
 
 from rework import api
+from rework.operation import registry
 
 TOGETHER = Path(__file__).with_name('together.py')
 
@@ -180,6 +181,17 @@ def test_a_plain_function_has_no_concurrency():
         @api.task(concurrency=2)
         def plain(task):
             pass
+
+
+def test_a_grace_may_be_none_and_a_timeout_may_not():
+    @api.task(grace='0s')
+    def at_once(task):
+        pass
+
+    operation = registry.pop(('default', 'at_once'))
+    assert operation.definition()['limits']['grace_ms'] == 0
+    with pytest.raises(ValueError, match='`timeout`: .* is no time at all'):
+        api.task(timeout='0s')
 
 
 def test_the_priority_of_an_operation_is_that_of_its_tasks(place, rows):
