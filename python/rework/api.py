@@ -59,8 +59,9 @@ def schedule(
     * `unique_key`: where a task of the operation has it, that one is given, and none scheduled
     * `capabilities`: what its host must offer
 
-    Raises UnknownOperation, Ambiguous, or another ReworkError; TypeError or ValueError where the
-    input does not fit, and then nothing is queued.
+    Raises UnknownOperation, Ambiguous, or another ReworkError; BadInputType or BadInput, which are a
+    TypeError and a ValueError, where the input does not fit; TypeError where JSON cannot carry it.
+    Then nothing is queued.
     """
     if isinstance(capabilities, str):
         raise TypeError(f'`capabilities` is a list of texts: [{capabilities!r}]')

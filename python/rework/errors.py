@@ -35,6 +35,14 @@ class Ambiguous(ReworkError, ValueError):
     """Several domains have an operation of this name."""
 
 
+class BadInput(ReworkError, ValueError):
+    """An input that does not fit what its operation declares; nothing is queued."""
+
+
+class BadInputType(ReworkError, TypeError):
+    """As BadInput, where a value is of another type than is declared."""
+
+
 class Unreachable(ReworkError):
     """The database is away, or this connection to it is lost: worth another try on a new one."""
 
@@ -148,4 +156,5 @@ def _lost(cause: Any, why: str) -> ReworkError:
     if any(words in why for words in _DENIED) and 'Permission denied' not in why:
         hint = 'check user and password; `psql DSN` must be let in too'
         return ReworkError(f'Postgres at {place} does not let us in: {why}', hint)
-    return Unreachable(f'cannot connect to Postgres at {place}: {why}', _IS_IT_RUNNING)
+    hint = _IS_IT_RUNNING.replace('there', f'at {place}')
+    return Unreachable(f'cannot connect to Postgres at {place}: {why}', hint)

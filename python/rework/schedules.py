@@ -12,7 +12,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from rework import binary, io, values
 from rework.database import Session, dsn_of, session
-from rework.errors import Ambiguous, ReworkError, UnknownOperation
+from rework.errors import Ambiguous, BadInput, BadInputType, ReworkError, UnknownOperation
 
 
 class Target(NamedTuple):
@@ -60,7 +60,8 @@ def encoded(
 ) -> Tuple[Optional[str], Optional[bytes]]:
     """The input as JSON text or as bytes; neither where there is none.
 
-    Raises TypeError or ValueError for what the declared inputs, or JSON, do not take.
+    Raises BadInput or BadInputType for what the declared inputs do not take, TypeError for what JSON
+    does not.
     """
     if rawinputdata is not None:
         if inputdata is not None:
@@ -70,7 +71,15 @@ def encoded(
         return None, bytes(rawinputdata)
     if inputdata is None and not target.specs:
         return None, None
-    return io.encode(target.specs, inputdata, 'input'), None
+    if target.specs is None:
+        return io.encode(None, inputdata, 'input'), None
+    hint = f'see `rework schedule {target.name} --help`'
+    try:
+        return io.encode(target.specs, inputdata, 'input'), None
+    except TypeError as error:
+        raise BadInputType(str(error), hint) from error.__cause__
+    except ValueError as error:
+        raise BadInput(str(error), hint) from error.__cause__
 
 
 def noted(metadata: Optional[Dict[str, Any]]) -> Optional[str]:
@@ -107,8 +116,9 @@ def prepare(
     (`none`, `last`, `all`), `overlap` of those at which the task before has not ended (`allow`,
     `skip`). It is committed at once, whatever transaction is open on `engine`.
 
-    Raises ReworkError where the operation is not known or the rule is none; TypeError or ValueError
-    where the input does not fit.
+    Raises ReworkError where the operation is not known or the rule is none; BadInputType or BadInput,
+    which are a TypeError and a ValueError, where the input does not fit; TypeError where JSON cannot
+    carry it.
     """
     if not isinstance(rule, str):
         raise ValueError(f"`rule` is a text such as '0 8 * * mon-fri', not {rule!r}")

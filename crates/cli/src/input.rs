@@ -5,7 +5,13 @@ use std::io::Read as _;
 
 use anyhow::Context as _;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use rework_core::{arguments, claim::Payload, operation::Definition, validate::Schema};
+use rework_core::{
+    arguments,
+    claim::Payload,
+    io_specs,
+    operation::Definition,
+    validate::{Misfit, Schema},
+};
 use serde_json::{Value, json};
 
 use crate::report::{OrHint as _, hinted, usage};
@@ -87,8 +93,17 @@ pub(crate) fn check(operation: &Definition, input: &Payload) -> anyhow::Result<(
 
 /// Whether a JSON text fits; without a schema, whether it is JSON.
 fn fits(operation: &Definition, schema: Option<&Value>, text: &[u8]) -> anyhow::Result<()> {
-    compile(schema)?.check(text).map_err(|misfit| {
-        anyhow::anyhow!("the input does not fit operation `{}`: {misfit}", operation.name)
+    compile(schema)?.check(text).map_err(|misfit| anyhow::anyhow!(told(operation, text, &misfit)))
+}
+
+/// What is wrong with a JSON text that does not fit; if `rework.io` declares the input, as Python says it.
+pub(crate) fn told(operation: &Definition, text: &[u8], misfit: &Misfit) -> String {
+    let sentence = || {
+        let schema = operation.input.as_ref()?;
+        io_specs::fault(schema, &serde_json::from_slice(text).ok()?)
+    };
+    sentence().unwrap_or_else(|| {
+        format!("the input does not fit operation `{}`: {misfit}", operation.name)
     })
 }
 
@@ -136,6 +151,31 @@ mod tests {
             "required": ["width"],
             "additionalProperties": false,
         })))
+    }
+
+    #[test]
+    fn what_python_declares_is_told_as_python_tells_it() {
+        let typed = operation(Some(json!({
+            "type": "object",
+            "properties": { "n": { "type": "number" } },
+            "required": ["n"],
+            "additionalProperties": false,
+            "x-rework-io": [{ "name": "n", "type": "number", "required": true }],
+        })));
+        for (json, expected) in [
+            ("{}", "missing required input: `n`"),
+            (r#"{"n": "3"}"#, "value `'3'` is not a number"),
+            (
+                "{",
+                "the input does not fit operation `resize`: it is not JSON: \
+                   EOF while parsing an object at line 1 column 1",
+            ),
+        ] {
+            let whole = Typed { json: Some(json), ..Typed::default() };
+            assert_eq!(payload(&typed, &whole).unwrap_err(), expected, "{json}");
+        }
+        let nothing = payload(&typed, &Typed::default());
+        assert_eq!(nothing.unwrap_err(), "missing required input: `n`");
     }
 
     fn words(line: &str) -> Vec<String> {

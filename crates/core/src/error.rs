@@ -245,11 +245,14 @@ fn is_starting_or_stopping(code: &SqlState) -> bool {
         || code.code().starts_with("08")
 }
 
-/// The server's own sentence, or else the system's.
+/// The server's own sentence, or else the system's, without the number that follows it.
 fn words(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(db), _) => db.message().to_owned(),
-        (None, Some(source)) => source.to_string(),
+        (None, Some(source)) => {
+            let said = source.to_string();
+            said.split_once(" (os error ").map_or(said.as_str(), |(words, _)| words).to_owned()
+        }
         (None, None) => error.to_string(),
     }
 }

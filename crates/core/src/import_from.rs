@@ -7,7 +7,6 @@
 mod carry;
 mod packed;
 mod source;
-mod specs;
 mod targets;
 mod values;
 

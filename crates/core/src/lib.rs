@@ -19,6 +19,7 @@ pub mod follow_logs;
 pub mod frame;
 pub mod frames;
 pub mod import_from;
+pub mod io_specs;
 pub mod kind;
 pub mod lease;
 pub mod list_monitors;

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tokio_postgres::{Transaction, types::Type};
 
-use super::{Defined, Kind, Left, source::TheirOperation, specs::Spec};
+use super::{Defined, Kind, Left, source::TheirOperation};
 use crate::{
     claim::Payload,
     connect::{Param, within_deadline},
     error::Result,
+    io_specs::Spec,
     quantity,
     validate::Schema,
 };

@@ -4,11 +4,11 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Number;
 
-use super::{
-    packed::{is_packed, unpack},
-    specs::{Kind, Spec},
+use super::packed::{is_packed, unpack};
+use crate::{
+    claim::Payload,
+    io_specs::{Kind, Spec},
 };
-use crate::claim::Payload;
 
 /// Most characters of a value that a reason shows.
 const SHOWN: usize = 40;

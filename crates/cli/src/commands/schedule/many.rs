@@ -126,10 +126,10 @@ fn input_of(
     match schema.check(line.text.as_bytes()) {
         Ok(()) => Ok(Some(Payload::Json(line.text))),
         Err(misfit) => {
-            let name = &operation.name;
+            let fault = input::told(operation, line.text.as_bytes(), &misfit);
             // What it calls the first line is the line that is named already.
-            let misfit = misfit.to_string().replace(" at line 1 column ", " at column ");
-            let fault = format!("the input does not fit operation `{name}`: {misfit}");
+            let fault = fault.replace(" at line 1 column ", " at column ");
+            let name = &operation.name;
             let hint = format!("nothing was scheduled; see `rework schedule {name} --help`");
             Err(lines.fault(line.number, &fault, &hint))
         }

@@ -1,14 +1,23 @@
 //! What operations of the Python `rework` declare of their inputs and outputs, and the JSON Schema that
 //! `python/rework/io_schema.py` makes of the same declaration: a module that is registered later changes nothing.
+//! What does not fit one is told as Python tells it.
+
+mod fault;
+mod repr;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use serde_json::{Map, Value, json};
 
+pub use self::fault::fault;
+
+/// Where the schema has the declaration that it was made of.
+const SPECS_KEY: &str = "x-rework-io";
+
 /// One named input or output.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Spec {
-    pub(super) name: String,
-    pub(super) kind: Kind,
+pub(crate) struct Spec {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
     required: bool,
     choices: Option<Vec<Value>>,
     default: Option<Value>,
@@ -16,7 +25,7 @@ pub(super) struct Spec {
 
 /// What it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     String,
     Number,
     Boolean,
@@ -74,7 +83,7 @@ impl Kind {
 
 impl Spec {
     /// Reads a declaration; an error says what it is instead.
-    pub(super) fn all(declared: &Value) -> Result<Vec<Spec>, String> {
+    pub(crate) fn all(declared: &Value) -> Result<Vec<Spec>, String> {
         let list = declared.as_array().ok_or_else(|| format!("not a list, but {declared}"))?;
         list.iter().map(Spec::read).collect()
     }
@@ -96,7 +105,7 @@ impl Spec {
     }
 
     /// The JSON Schema of an object of them all.
-    pub(super) fn schema(specs: &[Spec]) -> Value {
+    pub(crate) fn schema(specs: &[Spec]) -> Value {
         let properties: Map<String, Value> =
             specs.iter().map(|spec| (spec.name.clone(), spec.property())).collect();
         // One with a default may be left out: it is filled in when it is read.
@@ -108,7 +117,7 @@ impl Spec {
             "properties": properties,
             "required": required,
             "additionalProperties": false,
-            "x-rework-io": specs,
+            SPECS_KEY: specs,
         })
     }
 
