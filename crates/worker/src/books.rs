@@ -215,8 +215,7 @@ impl Books {
         let claim = batches.as_ref().map(|batches| (&self.who, batches, &regions));
         let turned = turn(db, Turn { lines, ends, after: self.after, claim }).await;
         if let (Some(_), Ok((_, claimed))) = (&batches, &turned) {
-            let whole = hints.is_none().then(|| began.elapsed());
-            self.floors.claimed(claimed, whole, Instant::now());
+            self.floors.claimed(claimed, hints.is_none(), began.elapsed(), Instant::now());
         }
         turned.map(|turned| (turned, hints.is_some())).map_err(|error| {
             tracing::debug!("what was to go together did not: {error}");

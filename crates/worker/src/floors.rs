@@ -22,10 +22,17 @@ const SELDOM: Duration = Duration::from_secs(10);
 /// A look over the whole takes no more than one part in so many of the time.
 const SHARE: u32 = 50;
 
-/// A look over the whole that takes no longer than this, and this for each task that it brings, is
+/// Looks over the whole that take no longer than this, beside this for each task that they bring, are
 /// repeated at once: there is nothing to be saved.
 const QUICK: Duration = Duration::from_millis(1);
 const QUICK_ROW: Duration = Duration::from_micros(10);
+
+/// Nor where they take no longer than so many times what looks behind the floors take: then the
+/// machine is busy.
+const HARDLY_LONGER: u32 = 2;
+
+/// One look counts for one part in so many.
+const SMOOTH: u32 = 4;
 
 /// Floors that are kept; past it, all are forgotten.
 const MAX_FLOORS: usize = 64;
@@ -37,14 +44,27 @@ pub(crate) struct Floors {
     lanes: BTreeMap<i32, BTreeMap<i16, i64>>,
     /// Not before this moment is the whole looked over again.
     next_whole: Option<Instant>,
-    /// The last look over the whole took hardly longer than one behind the floors would have.
-    is_quick: bool,
+    /// How long a look over the whole takes, and one behind the floors.
+    whole: Pace,
+    behind: Pace,
+}
+
+/// How long looks take, beside what the tasks cost that they bring: as the last ones did.
+#[derive(Debug, Default)]
+struct Pace(Option<Duration>);
+
+impl Pace {
+    fn note(&mut self, took: Duration, tasks: usize) {
+        let took = took.saturating_sub(QUICK_ROW * tasks as u32);
+        let before = self.0.unwrap_or(took);
+        self.0 = Some((before * (SMOOTH - 1) + took) / SMOOTH);
+    }
 }
 
 impl Floors {
     /// Where to look now; none: everywhere.
     pub(crate) fn regions(&self, now: Instant) -> Option<Regions> {
-        if self.is_quick || self.lanes.is_empty() || self.next_whole.is_none_or(|at| at <= now) {
+        if self.is_quick() || self.lanes.is_empty() || self.next_whole.is_none_or(|at| at <= now) {
             return None;
         }
         let mut regions = Regions::default();
@@ -61,17 +81,24 @@ impl Floors {
         Some(regions)
     }
 
+    fn is_quick(&self) -> bool {
+        let behind = self.behind.0.unwrap_or_default();
+        self.whole.0.is_some_and(|whole| whole < QUICK.max(behind * HARDLY_LONGER))
+    }
+
     /// When everything may be looked over again.
     pub(crate) fn next_whole(&self) -> Option<Instant> {
         self.next_whole
     }
 
-    /// These were claimed, in their order; `whole` tells how long it took, where one looked
-    /// everywhere.
-    pub(crate) fn claimed(&mut self, tasks: &[Claimed], whole: Option<Duration>, now: Instant) {
-        if let Some(took) = whole {
+    /// These were claimed, in their order, by a look over the whole or behind the floors, which took so
+    /// long.
+    pub(crate) fn claimed(&mut self, tasks: &[Claimed], whole: bool, took: Duration, now: Instant) {
+        if whole {
             self.next_whole = Some(now + (took * SHARE).clamp(OFTEN, SELDOM));
-            self.is_quick = took < QUICK + QUICK_ROW * tasks.len() as u32;
+            self.whole.note(took, tasks.len());
+        } else {
+            self.behind.note(took, tasks.len());
         }
         let Some(last) = tasks.last() else { return };
         let Place { lane, priority, position } = last.place;
@@ -97,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_millis(2);
+    const LONG: Duration = Duration::from_millis(4);
 
     fn at(priority: i16, position: i64) -> [Claimed; 1] {
         in_lane(7, priority, position)
@@ -125,12 +152,12 @@ mod tests {
         let start = Instant::now();
         let mut floors = Floors::default();
         assert_eq!(floors.regions(start), None, "nothing is known yet");
-        floors.claimed(&at(0, 41), Some(LONG), start);
+        floors.claimed(&at(0, 41), true, LONG, start);
         assert_eq!(seen(&floors, start).unwrap(), [(1, 32767, 0), (0, 0, 42), (-32768, -1, 0)]);
-        floors.claimed(&at(5, 99), None, start);
+        floors.claimed(&at(5, 99), false, QUICK, start);
         let all = [(6, 32767, 0), (5, 5, 100), (1, 4, 0), (0, 0, 42), (-32768, -1, 0)];
         assert_eq!(seen(&floors, start).unwrap(), all);
-        floors.claimed(&at(i16::MAX, 1), None, start);
+        floors.claimed(&at(i16::MAX, 1), false, QUICK, start);
         assert_eq!(seen(&floors, start).unwrap()[0], (32767, 32767, 2));
     }
 
@@ -139,10 +166,10 @@ mod tests {
         let start = Instant::now();
         let mut floors = Floors::default();
         let soon = LONG * (SHARE - 1);
-        floors.claimed(&at(0, 41), Some(LONG), start);
+        floors.claimed(&at(0, 41), true, LONG, start);
         assert!(floors.regions(start + soon).is_some());
         assert!(floors.regions(start + LONG * SHARE).is_none());
-        floors.claimed(&at(0, 30), Some(Duration::from_secs(2)), start);
+        floors.claimed(&at(0, 30), true, Duration::from_secs(2), start);
         assert_eq!(seen(&floors, start).unwrap()[1], (0, 0, 31), "there may be more of them");
         assert!(floors.regions(start + SELDOM / 2).is_some());
         assert!(floors.regions(start + SELDOM).is_none());
@@ -152,17 +179,35 @@ mod tests {
     fn what_takes_no_time_is_not_spared() {
         let start = Instant::now();
         let mut floors = Floors::default();
-        floors.claimed(&at(0, 41), Some(QUICK), start);
+        floors.claimed(&at(0, 41), true, QUICK, start);
         assert!(floors.regions(start).is_none());
-        floors.claimed(&[], Some(QUICK), start);
-        assert!(floors.regions(start).is_some(), "it brought nothing, and took as long");
+        floors.claimed(&[], true, QUICK + QUICK_ROW * 4, start);
+        assert!(floors.regions(start).is_some(), "it brought nothing, and took longer");
+    }
+
+    #[test]
+    fn where_all_is_slow_nothing_is_spared() {
+        let start = Instant::now();
+        let mut floors = Floors::default();
+        floors.claimed(&at(0, 41), true, LONG * 5, start);
+        assert!(floors.regions(start).is_some(), "it may be worth it");
+        floors.claimed(&at(0, 42), false, LONG * 4, start);
+        assert!(floors.regions(start).is_none(), "it is not");
+        for _ in 0..2 * SMOOTH {
+            floors.claimed(&at(0, 43), true, LONG * 10, start);
+        }
+        assert!(floors.regions(start).is_some(), "the whole has become slow");
+        for _ in 0..2 * SMOOTH {
+            floors.claimed(&at(0, 44), false, LONG * 10, start);
+        }
+        assert!(floors.regions(start).is_none(), "so has the rest");
     }
 
     #[test]
     fn not_everything_is_kept() {
         let mut floors = Floors::default();
         for lane in 0..1000 {
-            floors.claimed(&in_lane(lane, 0, 1), Some(LONG), Instant::now());
+            floors.claimed(&in_lane(lane, 0, 1), true, LONG, Instant::now());
             assert!(floors.lanes.len() <= MAX_FLOORS);
         }
     }

@@ -29,9 +29,9 @@ impl Books {
     pub(super) async fn claim(&mut self, batches: &Batches) -> Result<Vec<Claimed>> {
         let now = Instant::now().into_std();
         if let Some(regions) = self.floors.regions(now) {
-            let (claimed, _) = self.claim_in(batches, &regions).await;
+            let (claimed, took) = self.claim_in(batches, &regions).await;
             if !matches!(&claimed, Ok(none) if none.is_empty()) {
-                self.note_claimed(&claimed, None);
+                self.note_claimed(&claimed, false, took);
                 return claimed;
             }
         }
@@ -46,23 +46,23 @@ impl Books {
             return Ok(Vec::new());
         }
         let (claimed, took) = self.claim_in(batches, &Regions::default()).await;
-        self.note_claimed(&claimed, took);
+        self.note_claimed(&claimed, true, took);
         claimed
     }
 
-    fn note_claimed(&mut self, claimed: &Result<Vec<Claimed>>, whole: Option<Duration>) {
+    fn note_claimed(&mut self, claimed: &Result<Vec<Claimed>>, whole: bool, took: Duration) {
         if let Ok(claimed) = claimed {
-            self.floors.claimed(claimed, whole, Instant::now().into_std());
+            self.floors.claimed(claimed, whole, took, Instant::now().into_std());
         }
     }
 
-    /// With how long it took; none: it had to be asked again.
+    /// With how long the last try took.
     async fn claim_in(
         &mut self,
         batches: &Batches,
         regions: &Regions,
-    ) -> (Result<Vec<Claimed>>, Option<Duration>) {
-        let began = Instant::now();
+    ) -> (Result<Vec<Claimed>>, Duration) {
+        let mut began = Instant::now();
         let (who, batches) = (self.who.clone(), self.within_room(batches));
         let in_doubt = self.is_in_doubt();
         let holding = &self.holding;
@@ -71,6 +71,7 @@ impl Books {
             .database
             .until_answered(async |db| {
                 tries += 1;
+                began = Instant::now();
                 // After an answer that was lost: what it took, if it took anything.
                 if in_doubt || tries > 1 {
                     let mut lost = held(db, &who).await?;
@@ -85,7 +86,7 @@ impl Books {
         if tries > 1 || claimed.is_err() {
             doubt(&self.gauge);
         }
-        (claimed, (tries == 1).then(|| began.elapsed()))
+        (claimed, began.elapsed())
     }
 
     pub(super) fn is_in_doubt(&self) -> bool {
