@@ -95,10 +95,11 @@ impl Child {
     /// Waits for its end. May be dropped at any point and called again, also after the end.
     pub async fn wait(&mut self) -> io::Result<Exit> {
         loop {
-            if let Some(exit) = self.try_wait()? {
+            if let Some(exit) = self.exit {
                 return Ok(exit);
             }
             self.watch.ended().await?;
+            self.try_wait()?;
         }
     }
 

@@ -10,10 +10,11 @@ use std::time::Duration;
 use rework_core::{
     claim::OperationVersion, complete::Completion, protocol::ToRunner, report::Line,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use self::{doom::Doom, hearing::answered};
 use crate::{
+    alarm::Alarm,
     ending::Sentence,
     front::{Front, SAMPLE},
     hand::Hand,
@@ -86,8 +87,8 @@ pub(crate) async fn run(
         turn: 0,
         silent_at: None,
     };
-    let Workshop { life, recorder, hand, nursery, .. } = &mut *workshop;
-    let doom = crowd.drive(life, recorder, hand).await;
+    let Workshop { life, recorder, hand, nursery, alarm, .. } = &mut *workshop;
+    let doom = crowd.drive(life, recorder, hand, alarm).await;
     let Some(doom) = doom else {
         run::clear(&mut runner, None, true, life, recorder, hand).await?;
         workshop.runners.give_back(runner).await;
@@ -114,6 +115,7 @@ impl Crowd<'_> {
         life: &mut Life,
         recorder: &Recorder,
         behind: &mut Hand,
+        alarm: &mut Alarm,
     ) -> Option<Doom> {
         loop {
             self.fill(life, recorder, behind);
@@ -127,7 +129,7 @@ impl Crowd<'_> {
             let doom = tokio::select! {
                 biased;
                 event = life.next(Some(fence)) => self.on_event(event, recorder, behind),
-                () = sleep_until(timer) => self.on_timer(recorder, behind),
+                () = alarm.until(timer) => self.on_timer(recorder, behind),
                 frame = Runner::next(frames), if room => self.on_frames(frame, recorder, behind),
                 (place, answer) = answered(&mut self.open) => self.on_scheduled(place, answer),
                 () = behind.arrival(), if asked => {

@@ -27,12 +27,15 @@ const SHARE: u32 = 50;
 const QUICK: Duration = Duration::from_millis(1);
 const QUICK_ROW: Duration = Duration::from_micros(10);
 
-/// Nor where they take no longer than so many times what looks behind the floors take: then the
-/// machine is busy.
-const HARDLY_LONGER: u32 = 2;
+/// Nor where they take hardly longer than looks behind the floors, by no more than one part in so many:
+/// then the machine is busy, and hints have a price of their own.
+const HARDLY: u32 = 4;
 
 /// One look counts for one part in so many.
-const SMOOTH: u32 = 4;
+const SMOOTH: u32 = 8;
+
+/// So often one looks behind the floors all the same: what it takes changes.
+const PROBE: u32 = 16;
 
 /// Floors that are kept; past it, all are forgotten.
 const MAX_FLOORS: usize = 64;
@@ -47,6 +50,8 @@ pub(crate) struct Floors {
     /// How long a look over the whole takes, and one behind the floors.
     whole: Pace,
     behind: Pace,
+    /// Looks over the whole since the last one behind the floors.
+    wholes: u32,
 }
 
 /// How long looks take, beside what the tasks cost that they bring: as the last ones did.
@@ -64,7 +69,7 @@ impl Pace {
 impl Floors {
     /// Where to look now; none: everywhere.
     pub(crate) fn regions(&self, now: Instant) -> Option<Regions> {
-        if self.is_quick() || self.lanes.is_empty() || self.next_whole.is_none_or(|at| at <= now) {
+        if self.lanes.is_empty() || self.wants_whole(now) {
             return None;
         }
         let mut regions = Regions::default();
@@ -81,9 +86,16 @@ impl Floors {
         Some(regions)
     }
 
-    fn is_quick(&self) -> bool {
-        let behind = self.behind.0.unwrap_or_default();
-        self.whole.0.is_some_and(|whole| whole < QUICK.max(behind * HARDLY_LONGER))
+    fn wants_whole(&self, now: Instant) -> bool {
+        let is_due = self.next_whole.is_none_or(|at| at <= now);
+        let (Some(whole), behind) = (self.whole.0, self.behind.0.unwrap_or_default()) else {
+            return true;
+        };
+        if whole < QUICK {
+            return true;
+        }
+        let hardly_longer = whole < behind + behind / HARDLY;
+        if hardly_longer { self.wholes < PROBE } else { is_due }
     }
 
     /// When everything may be looked over again.
@@ -97,8 +109,10 @@ impl Floors {
         if whole {
             self.next_whole = Some(now + (took * SHARE).clamp(OFTEN, SELDOM));
             self.whole.note(took, tasks.len());
+            self.wholes += 1;
         } else {
             self.behind.note(took, tasks.len());
+            self.wholes = 0;
         }
         let Some(last) = tasks.last() else { return };
         let Place { lane, priority, position } = last.place;
@@ -181,7 +195,7 @@ mod tests {
         let mut floors = Floors::default();
         floors.claimed(&at(0, 41), true, QUICK, start);
         assert!(floors.regions(start).is_none());
-        floors.claimed(&[], true, QUICK + QUICK_ROW * 4, start);
+        floors.claimed(&[], true, QUICK * 2, start);
         assert!(floors.regions(start).is_some(), "it brought nothing, and took longer");
     }
 
@@ -191,16 +205,16 @@ mod tests {
         let mut floors = Floors::default();
         floors.claimed(&at(0, 41), true, LONG * 5, start);
         assert!(floors.regions(start).is_some(), "it may be worth it");
-        floors.claimed(&at(0, 42), false, LONG * 4, start);
-        assert!(floors.regions(start).is_none(), "it is not");
-        for _ in 0..2 * SMOOTH {
-            floors.claimed(&at(0, 43), true, LONG * 10, start);
+        floors.claimed(&at(0, 42), false, LONG * 5, start);
+        for _ in 0..PROBE {
+            assert!(floors.regions(start).is_none(), "it is not");
+            floors.claimed(&at(0, 43), true, LONG * 5, start);
         }
-        assert!(floors.regions(start).is_some(), "the whole has become slow");
-        for _ in 0..2 * SMOOTH {
-            floors.claimed(&at(0, 44), false, LONG * 10, start);
+        assert!(floors.regions(start).is_some(), "it may be by now");
+        for _ in 0..SMOOTH {
+            floors.claimed(&at(0, 44), false, LONG, start);
         }
-        assert!(floors.regions(start).is_none(), "so has the rest");
+        assert!(floors.regions(start).is_some(), "it is");
     }
 
     #[test]

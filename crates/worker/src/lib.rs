@@ -8,6 +8,7 @@
 pub mod code;
 pub mod inspect;
 
+mod alarm;
 mod books;
 mod command;
 mod crowd;

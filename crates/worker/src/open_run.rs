@@ -15,10 +15,11 @@ use rework_core::{
     report::Line,
 };
 use rework_process::Exit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 pub(crate) use self::{messages::EXIT_FOLLOWS, series::Series};
 use crate::{
+    alarm::Alarm,
     ending::Sentence,
     front::{Front, SAMPLE},
     hand::Hand,
@@ -85,6 +86,7 @@ impl<'a> OpenRun<'a> {
         life: &mut Life,
         recorder: &Recorder,
         behind: &mut Hand,
+        alarm: &mut Alarm,
     ) -> End {
         loop {
             self.feed(life, recorder, behind);
@@ -107,7 +109,7 @@ impl<'a> OpenRun<'a> {
                     }
                     Ok(())
                 }
-                () = sleep_until(timer) => match self.on_timer(recorder, behind) {
+                () = alarm.until(timer) => match self.on_timer(recorder, behind) {
                     Some(end) => return end,
                     None => Ok(()),
                 },

@@ -11,6 +11,7 @@ use rework_core::{
 use serde_json::json;
 
 use crate::{
+    alarm::Alarm,
     command::{OutputFile, too_large},
     crowd,
     ending::{Verdict, of_exit, of_failure},
@@ -39,6 +40,8 @@ pub(crate) struct Workshop {
     pub hand: Hand,
     /// From the start of a runner to its `hello`.
     pub start_timeout: Duration,
+    /// When to look after the run in hand.
+    pub alarm: Alarm,
 }
 
 /// The run is somebody else's: the worker ends, and records nothing.
@@ -81,9 +84,9 @@ pub(crate) async fn run(
     let alone = workshop.hand.is_alone(held.claimed.version.operation);
     let may_follow = workshop.runners.may_follow(&runner, operation);
     let series = Series::new(if alone { 0 } else { may_follow });
-    let Workshop { life, recorder, hand, .. } = workshop;
+    let Workshop { life, recorder, hand, alarm, .. } = workshop;
     let mut open = OpenRun::new(held, &mut runner, operation, lines, series);
-    let end = open.drive(life, recorder, hand).await;
+    let end = open.drive(life, recorder, hand, alarm).await;
     open.front.sentence = open.front.sentence.take().or_else(|| open.over_memory());
     let reusable = match end {
         End::Done | End::Failed(_) => open.front.sentence.is_none() && !open.series.is_worn,

@@ -13,6 +13,7 @@ use rework_core::{
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
+    alarm::Alarm,
     database::Database,
     ending::Verdict,
     environment::Secrets,
@@ -77,6 +78,7 @@ async fn live() -> Result<ExitCode, WorkerError> {
             runners: Runners::new(&start),
             hand: Hand::new(start.batch),
             start_timeout: Duration::from_millis(start.start_timeout_ms),
+            alarm: Alarm::new(),
         },
         operations: Operations::default(),
         idle: true,

@@ -30,8 +30,8 @@ impl Books {
         let now = Instant::now().into_std();
         if let Some(regions) = self.floors.regions(now) {
             let (claimed, took) = self.claim_in(batches, &regions).await;
+            self.note_claimed(&claimed, false, took);
             if !matches!(&claimed, Ok(none) if none.is_empty()) {
-                self.note_claimed(&claimed, false, took);
                 return claimed;
             }
         }
