@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
@@ -10,6 +11,9 @@ use crate::identity::Identity;
 use crate::offspring;
 use crate::pidfd::{self, Watch};
 use crate::procfs::{Seen, Stat};
+
+/// Until what a debugger holds is looked at again.
+const HELD: Duration = Duration::from_millis(10);
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +102,12 @@ impl Child {
             if let Some(exit) = self.exit {
                 return Ok(exit);
             }
+            // The kernel is asked for more only then: this is polled at each turn of a run.
             self.watch.ended().await?;
-            self.try_wait()?;
+            if self.try_wait()?.is_none() {
+                // It has ended, and a debugger holds what is left of it.
+                tokio::time::sleep(HELD).await;
+            }
         }
     }
 

@@ -208,10 +208,10 @@ impl Books {
             return Err(NotTurned::Undone);
         }
         let batches = claim.as_ref().map(|(batches, _)| self.within_room(batches));
-        let began = Instant::now();
-        let hints = self.floors.regions(began);
+        let hints = self.floors.regions(Instant::now());
         let regions = hints.clone().unwrap_or_default();
         let Ok(db) = self.database.get().await else { return Err(NotTurned::Undone) };
+        let began = Instant::now();
         let claim = batches.as_ref().map(|batches| (&self.who, batches, &regions));
         let turned = turn(db, Turn { lines, ends, after: self.after, claim }).await;
         if let (Some(_), Ok((_, claimed))) = (&batches, &turned) {

@@ -3,8 +3,8 @@
 //! beginning. Pure.
 //!
 //! A floor is a hint. Tasks become ready below it: of transactions that commit late, of claims that came
-//! to nothing. So the whole is looked over now and then, which takes its share of time and no more,
-//! and before a worker believes that there is nothing.
+//! to nothing. So the whole is looked over before a worker believes that there is nothing, and now and
+//! then, which takes its share of time and no more; always where hints save nothing.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use std::{
 
 use rework_core::claim::{Claimed, Place, Regions};
 
-/// The whole is looked over so often, where it is done in no time.
+/// Where hints save something, the whole is looked over so often, if it is done in no time.
 const OFTEN: Duration = Duration::from_millis(50);
 
 /// The longest that it is put off: what took long may have had other reasons.
@@ -22,14 +22,15 @@ const SELDOM: Duration = Duration::from_secs(10);
 /// A look over the whole takes no more than one part in so many of the time.
 const SHARE: u32 = 50;
 
-/// Looks over the whole that take no longer than this, beside this for each task that they bring, are
+/// Looks over the whole that take less than this, beside this for each task that they bring, are
 /// repeated at once: there is nothing to be saved.
 const QUICK: Duration = Duration::from_millis(1);
 const QUICK_ROW: Duration = Duration::from_micros(10);
 
-/// Nor where they take hardly longer than looks behind the floors, by no more than one part in so many:
-/// then the machine is busy, and hints have a price of their own.
+/// Where looks over the whole take longer than those behind the floors by less than one part in so many, and
+/// than so long, hints save nothing: the machine is busy, and their plan has a price of its own.
 const HARDLY: u32 = 4;
+const HARDLY_MOST: Duration = Duration::from_millis(2);
 
 /// One look counts for one part in so many.
 const SMOOTH: u32 = 8;
@@ -47,22 +48,32 @@ pub(crate) struct Floors {
     lanes: BTreeMap<i32, BTreeMap<i16, i64>>,
     /// Not before this moment is the whole looked over again.
     next_whole: Option<Instant>,
-    /// How long a look over the whole takes, and one behind the floors.
-    whole: Pace,
-    behind: Pace,
+    /// What a look over the whole costs, and one behind the floors.
+    whole: Cost,
+    behind: Cost,
     /// Looks over the whole since the last one behind the floors.
     wholes: u32,
 }
 
-/// How long looks take, beside what the tasks cost that they bring: as the last ones did.
+/// How long looks take, beside what the tasks cost that they bring.
 #[derive(Debug, Default)]
-struct Pace(Option<Duration>);
+struct Cost {
+    /// As the last ones did.
+    smooth: Option<Duration>,
+    /// The last one.
+    last: Duration,
+}
 
-impl Pace {
+impl Cost {
     fn note(&mut self, took: Duration, tasks: usize) {
-        let took = took.saturating_sub(QUICK_ROW * tasks as u32);
-        let before = self.0.unwrap_or(took);
-        self.0 = Some((before * (SMOOTH - 1) + took) / SMOOTH);
+        self.last = took.saturating_sub(QUICK_ROW * tasks as u32);
+        let before = self.smooth.unwrap_or(self.last);
+        self.smooth = Some((before * (SMOOTH - 1) + self.last) / SMOOTH);
+    }
+
+    /// One that was held up does not count for long.
+    fn least(&self) -> Duration {
+        self.smooth.map_or(Duration::ZERO, |smooth| smooth.min(self.last))
     }
 }
 
@@ -87,15 +98,12 @@ impl Floors {
     }
 
     fn wants_whole(&self, now: Instant) -> bool {
-        let is_due = self.next_whole.is_none_or(|at| at <= now);
-        let (Some(whole), behind) = (self.whole.0, self.behind.0.unwrap_or_default()) else {
+        let (Some(whole), behind) = (self.whole.smooth, self.behind.least()) else {
             return true;
         };
-        if whole < QUICK {
-            return true;
-        }
-        let hardly_longer = whole < behind + behind / HARDLY;
-        if hardly_longer { self.wholes < PROBE } else { is_due }
+        let is_due = self.next_whole.is_none_or(|at| at <= now);
+        let saves_nothing = whole < behind + HARDLY_MOST.min(behind / HARDLY);
+        is_due || whole < QUICK || (saves_nothing && self.wholes < PROBE)
     }
 
     /// When everything may be looked over again.
@@ -109,7 +117,7 @@ impl Floors {
         if whole {
             self.next_whole = Some(now + (took * SHARE).clamp(OFTEN, SELDOM));
             self.whole.note(took, tasks.len());
-            self.wholes += 1;
+            self.wholes = self.wholes.saturating_add(1);
         } else {
             self.behind.note(took, tasks.len());
             self.wholes = 0;
@@ -199,22 +207,57 @@ mod tests {
         assert!(floors.regions(start).is_some(), "it brought nothing, and took longer");
     }
 
+    /// Looks as often as said, as the floors will, and tells how many were over the whole.
+    fn look(
+        floors: &mut Floors,
+        now: Instant,
+        looks: u32,
+        whole: Duration,
+        behind: Duration,
+    ) -> u32 {
+        let mut wholes = 0;
+        for _ in 0..looks {
+            let is_whole = floors.regions(now).is_none();
+            floors.claimed(&at(0, 41), is_whole, if is_whole { whole } else { behind }, now);
+            wholes += u32::from(is_whole);
+        }
+        wholes
+    }
+
     #[test]
     fn where_all_is_slow_nothing_is_spared() {
         let start = Instant::now();
         let mut floors = Floors::default();
-        floors.claimed(&at(0, 41), true, LONG * 5, start);
-        assert!(floors.regions(start).is_some(), "it may be worth it");
-        floors.claimed(&at(0, 42), false, LONG * 5, start);
-        for _ in 0..PROBE {
-            assert!(floors.regions(start).is_none(), "it is not");
-            floors.claimed(&at(0, 43), true, LONG * 5, start);
-        }
-        assert!(floors.regions(start).is_some(), "it may be by now");
-        for _ in 0..SMOOTH {
-            floors.claimed(&at(0, 44), false, LONG, start);
-        }
-        assert!(floors.regions(start).is_some(), "it is");
+        let looks = 10 * (PROBE + 1);
+        let wholes = look(&mut floors, start, looks, LONG, LONG);
+        assert!(wholes >= looks - 11, "{wholes} of {looks}: but for the probes");
+        look(&mut floors, start, looks, LONG * 10, LONG);
+        assert_eq!(
+            look(&mut floors, start, looks, LONG * 10, LONG),
+            0,
+            "the whole has become slow"
+        );
+        look(&mut floors, start, looks, LONG * 10, LONG * 10);
+        let wholes = look(&mut floors, start, looks, LONG * 10, LONG * 10);
+        assert!(wholes >= looks - 11, "{wholes} of {looks}: so has the rest");
+    }
+
+    #[test]
+    fn one_that_was_held_up_costs_a_few_looks() {
+        let start = Instant::now();
+        let mut floors = Floors::default();
+        look(&mut floors, start, 2, LONG * 10, SELDOM);
+        let wholes = look(&mut floors, start, 10 * PROBE, LONG * 10, LONG);
+        assert!(wholes <= PROBE, "{wholes}");
+    }
+
+    #[test]
+    fn what_is_due_is_not_put_off_for_a_probe() {
+        let start = Instant::now();
+        let mut floors = Floors::default();
+        look(&mut floors, start, 2 + PROBE, LONG, LONG);
+        assert!(floors.regions(start).is_some(), "a probe");
+        assert!(floors.regions(start + LONG * SHARE + OFTEN).is_none());
     }
 
     #[test]

@@ -50,19 +50,24 @@ impl Books {
         claimed
     }
 
-    fn note_claimed(&mut self, claimed: &Result<Vec<Claimed>>, whole: bool, took: Duration) {
-        if let Ok(claimed) = claimed {
+    fn note_claimed(
+        &mut self,
+        claimed: &Result<Vec<Claimed>>,
+        whole: bool,
+        took: Option<Duration>,
+    ) {
+        if let (Ok(claimed), Some(took)) = (claimed, took) {
             self.floors.claimed(claimed, whole, took, Instant::now().into_std());
         }
     }
 
-    /// With how long the last try took.
+    /// With how long the last try looked, if it did.
     async fn claim_in(
         &mut self,
         batches: &Batches,
         regions: &Regions,
-    ) -> (Result<Vec<Claimed>>, Duration) {
-        let mut began = Instant::now();
+    ) -> (Result<Vec<Claimed>>, Option<Duration>) {
+        let mut began = None;
         let (who, batches) = (self.who.clone(), self.within_room(batches));
         let in_doubt = self.is_in_doubt();
         let holding = &self.holding;
@@ -71,7 +76,7 @@ impl Books {
             .database
             .until_answered(async |db| {
                 tries += 1;
-                began = Instant::now();
+                began = None;
                 // After an answer that was lost: what it took, if it took anything.
                 if in_doubt || tries > 1 {
                     let mut lost = held(db, &who).await?;
@@ -80,13 +85,14 @@ impl Books {
                         return Ok(lost);
                     }
                 }
+                began = Some(Instant::now());
                 claim(db, &who, &batches, regions).await
             })
             .await;
         if tries > 1 || claimed.is_err() {
             doubt(&self.gauge);
         }
-        (claimed, began.elapsed())
+        (claimed, began.map(|began| began.elapsed()))
     }
 
     pub(super) fn is_in_doubt(&self) -> bool {
