@@ -133,14 +133,16 @@ impl Hand {
         self.waiting.extend(more);
     }
 
-    /// Asks for more where half of a full batch is gone, so that it is there in time.
-    pub(crate) fn look_ahead(&mut self, recorder: &Recorder) {
+    /// Asks for more where half of a full batch is gone, so that it is there in time; where tasks are claimed
+    /// one by one, when none waits, neither here nor in the runner (`handed`).
+    pub(crate) fn look_ahead(&mut self, handed: usize, recorder: &Recorder) {
         let batches = self.pace.batches();
-        if self.asked.is_none()
-            && self.full > 0
-            && self.waiting.len() <= self.full / 2
-            && batches != Batches::default()
-        {
+        let wanted = if self.pace.is_one_by_one() {
+            handed == 0 && self.waiting.is_empty()
+        } else {
+            self.waiting.len() <= self.full / 2 && batches != Batches::default()
+        };
+        if self.asked.is_none() && self.full > 0 && wanted {
             self.asked = Some(recorder.claim(batches));
             self.asked_for_one = false;
         }

@@ -49,6 +49,12 @@ impl Measured {
         let fit = (BATCH.as_secs_f64() / self.mean_seconds.max(1e-6)) as u32;
         fit.min(self.allowed).max(1)
     }
+
+    /// Whether one may wait behind another.
+    fn is_short(&self) -> bool {
+        let two = Duration::from_secs_f64(2.0 * self.mean_seconds.clamp(0.0, 1e6));
+        self.runs >= PROVED && !self.alone && two <= BATCH
+    }
 }
 
 impl Pace {
@@ -96,7 +102,12 @@ impl Pace {
         if full && measured.runs >= PROVED {
             measured.allowed = (measured.allowed * GROWTH).min(self.most);
         }
-        full && count > 1
+        full && (count > 1 || (self.most == 1 && measured.is_short()))
+    }
+
+    /// Whether no more than one is claimed at once, whatever it is.
+    pub(crate) fn is_one_by_one(&self) -> bool {
+        self.most == 1
     }
 
     /// What to claim at once.
@@ -158,9 +169,22 @@ mod tests {
         let mut pace = Pace::new(1);
         for _ in 0..20 {
             pace.ran(7, Duration::from_micros(20));
-            assert!(!pace.claimed(7, 1));
+            pace.claimed(7, 1);
         }
         assert_eq!(pace.batches(), Batches::default());
+    }
+
+    #[test]
+    fn one_by_one_only_what_is_short_is_claimed_ahead() {
+        let mut pace = Pace::new(1);
+        for run in 1..=10 {
+            pace.ran(7, Duration::from_millis(5));
+            pace.ran(8, Duration::from_millis(15));
+            assert_eq!(pace.claimed(7, 1), run >= PROVED);
+            assert!(!pace.claimed(8, 1));
+        }
+        pace.ran(7, LONG);
+        assert!(!pace.claimed(7, 1));
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Worker {
                 return Ok(());
             }
             if let Some(held) = hand.next() {
-                hand.look_ahead(recorder);
+                hand.look_ahead(0, recorder);
                 self.handle(held).await?;
             } else if !self.claim().await && self.workshop.life.retired().is_none() {
                 self.wait().await;

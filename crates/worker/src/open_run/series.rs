@@ -117,7 +117,7 @@ impl OpenRun<'_> {
         let free = self.front.sentence.is_none() && !self.front.is_long && life.retired().is_none();
         if free && self.series.is_hungry() {
             self.hand_over(recorder, behind);
-            behind.look_ahead(recorder);
+            behind.look_ahead(self.series.waiting.len(), recorder);
         }
         let now = Instant::now();
         let quiet = self.series.waiting.len() >= MANY && now < self.front.began + LISTEN;
