@@ -26,7 +26,7 @@
 -- knows a single front of each range: to make a plan ready to run is most of what it costs.
 --
 -- One token serves all that a claim takes: it tells claims apart. What was taken is given in no order; its
--- place in the queue is given with it.
+-- place in the queue is given with it, and where its row lies now.
 
 create function rework.claim(
     worker        bigint,
@@ -56,7 +56,8 @@ create function rework.claim(
     metadata      text,
     lane          integer,
     priority      smallint,
-    "position"    bigint
+    "position"    bigint,
+    "row"         tid
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_seqscan = off set enable_bitmapscan = off set enable_memoize = off
@@ -261,7 +262,8 @@ begin
                        memory_peak = null, revision = null
                  where t.ctid = any (rows)
                 returning t.id, t.run, drawn, t.attempt, front.operation, front.version, front.placement,
-                          front.revision, t.input::text, t.input_bytes, t.metadata::text, front.lane, t.priority, t.position;
+                          front.revision, t.input::text, t.input_bytes, t.metadata::text, front.lane, t.priority, t.position,
+                          t.ctid;
             close fronts;
             return;
         end if;

@@ -211,6 +211,7 @@ impl Member {
                 output: Payload::Json("1".to_owned()),
                 began: Some(Instant::now()),
                 revision: Some(REVISION.to_owned()),
+                ctid: Some(task.ctid),
                 ..Completion::new(task.fence, Outcome::Done, None)
             })
             .collect();

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     connect::{DEADLINE, Db, Param},
+    ctid::Ctid,
     error::{Error, Result},
     operation::{Definition, Form, Limits},
 };
@@ -54,6 +55,8 @@ pub struct Claimed {
     pub metadata: Option<String>,
     /// Where it stood in the queue.
     pub place: Place,
+    /// Where its row lies.
+    pub ctid: Ctid,
 }
 
 /// Where a task stands in the queue.
@@ -213,6 +216,7 @@ fn claimed(row: &Row) -> Claimed {
         input: Payload::from_columns(row.get(8), row.get(9)),
         metadata: row.get(10),
         place: Place { lane: row.get(11), priority: row.get(12), position: row.get(13) },
+        ctid: row.get(14),
     }
 }
 

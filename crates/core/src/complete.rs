@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     claim::{Fence, Payload},
     connect::{DEADLINE, Db, Param},
+    ctid::Ctid,
     error::Result,
     state::State,
 };
@@ -73,6 +74,8 @@ pub struct Completion {
     pub retry_in_ms: Option<i64>,
     /// The revision of the code that ran.
     pub revision: Option<String>,
+    /// Where its task's row lay when it was claimed: it is found sooner there.
+    pub ctid: Option<Ctid>,
 }
 
 impl Completion {
@@ -89,6 +92,7 @@ impl Completion {
             memory_peak: None,
             retry_in_ms: None,
             revision: None,
+            ctid: None,
         }
     }
 }
@@ -189,6 +193,7 @@ pub(crate) struct Values<'a> {
     retries: Vec<Option<i64>>,
     revisions: Vec<Option<&'a str>>,
     after: Option<DateTime<Utc>>,
+    rows: Vec<Option<Ctid>>,
 }
 
 impl<'a> Values<'a> {
@@ -226,6 +231,7 @@ impl<'a> Values<'a> {
         nulls(&mut self.bytes);
         nulls(&mut self.peaks);
         nulls(&mut self.retries);
+        nulls(&mut self.rows);
         repeated(&mut self.tokens);
         repeated(&mut self.outcomes);
         repeated(&mut self.revisions);
@@ -247,9 +253,10 @@ impl<'a> Values<'a> {
         self.peaks.push(end.memory_peak);
         self.retries.push(end.retry_in_ms);
         self.revisions.push(end.revision.as_deref());
+        self.rows.push(end.ctid);
     }
 
-    pub(crate) fn params(&self) -> [Param<'_>; 14] {
+    pub(crate) fn params(&self) -> [Param<'_>; 15] {
         [
             (&self.tasks, Type::INT8_ARRAY),
             (&self.runs, Type::INT8_ARRAY),
@@ -265,6 +272,7 @@ impl<'a> Values<'a> {
             (&self.retries, Type::INT8_ARRAY),
             (&self.revisions, Type::TEXT_ARRAY),
             (&self.after, Type::TIMESTAMPTZ),
+            (&self.rows, Type::TID_ARRAY),
         ]
     }
 }

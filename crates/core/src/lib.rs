@@ -12,6 +12,7 @@ pub mod complete;
 pub mod connect;
 pub mod control;
 pub mod cron;
+pub mod ctid;
 mod dsn;
 pub mod error;
 pub mod fire;

@@ -55,7 +55,7 @@ async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 13]) -> S
 }
 
 /// Where a row of `turn.sql` has the state of a task that was ended.
-const STATE: usize = 14;
+const STATE: usize = 15;
 
 /// Sent one behind the other without waiting: the server answers them in this order.
 async fn one_by_one(

@@ -106,7 +106,10 @@ impl Books {
         self.pending.owed += usize::from(entry.is_owed());
         match entry {
             Entry::Lines(fence, lines) => self.pending.lines(fence, lines),
-            Entry::Complete(end) => self.pending.ends.push(*end),
+            Entry::Complete(mut end) => {
+                end.ctid = self.holding.ctid(end.fence);
+                self.pending.ends.push(*end);
+            }
             Entry::Claim(batches, answer) => {
                 self.pending.claim = Some((batches, answer));
                 self.settle().await;

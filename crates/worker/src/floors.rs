@@ -160,6 +160,7 @@ mod tests {
             input: Payload::None,
             metadata: None,
             place: Place { lane, priority, position },
+            ctid: rework_core::ctid::Ctid::default(),
         }]
     }
 

@@ -3,5 +3,5 @@
 -- of $7; of lanes $9 only priorities from $10 to $11 and positions from $12 are looked at; none where the first
 -- one is not of operation $13, if that is given
 select task, run, token, attempt, operation, version, placement, revision, input, input_bytes, metadata,
-       lane, priority, position
+       lane, priority, position, row
   from rework.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
