@@ -10,7 +10,10 @@ use std::{
 use serde::Serialize;
 use tokio::{io::Interest, net::UnixStream};
 
-use crate::frame::{Decoder, Frame, FrameError, encode};
+use crate::{
+    frame::{Decoder, Frame, FrameError, encode},
+    outbox::{Outbox, Unsent},
+};
 
 const READ_BYTES: usize = 16 << 10;
 
@@ -24,6 +27,11 @@ pub struct Frames {
     decoder: Decoder,
     unsent: VecDeque<u8>,
     ended: bool,
+    outbox: Option<Outbox>,
+    /// Bytes that came over the socket.
+    received: u64,
+    /// Bytes that went to the decoder, those that were found in the outbox before they were sent among them.
+    taken: u64,
 }
 
 /// A socket whose peer wakes us with every frame, or one that we look at when we like: a peer that
@@ -51,14 +59,26 @@ impl Frames {
     pub fn over(socket: QuietStream) -> io::Result<Frames> {
         socket.set_nonblocking(true)?;
         let socket = Socket::Loud(UnixStream::from_std(socket)?);
-        let (decoder, unsent) = (Decoder::default(), VecDeque::new());
-        Ok(Frames { socket, decoder, unsent, ended: false })
+        Ok(Frames {
+            socket,
+            decoder: Decoder::default(),
+            unsent: VecDeque::new(),
+            ended: false,
+            outbox: None,
+            received: 0,
+            taken: 0,
+        })
     }
 
     /// A new pair: our end, and the one that a child inherits.
     pub fn pair() -> io::Result<(Frames, OwnedFd)> {
         let (ours, theirs) = QuietStream::pair()?;
         Ok((Frames::over(ours)?, theirs.into()))
+    }
+
+    /// The peer may leave frames here, which are found by [looking](Frames::look).
+    pub fn share(&mut self, outbox: Outbox) {
+        self.outbox = Some(outbox);
     }
 
     /// Sends a frame, as far as the socket takes it now; the rest goes while the next is awaited.
@@ -129,7 +149,7 @@ impl Frames {
     pub fn look(&mut self) -> Result<bool, FramesError> {
         self.push();
         for _ in 0..MOST_READS {
-            if self.read()? < READ_BYTES {
+            if self.read()? < READ_BYTES && self.collect() {
                 break;
             }
         }
@@ -166,16 +186,45 @@ impl Frames {
         };
         match read {
             Ok(count) => {
-                self.ended = count == 0;
-                self.decoder.push(&buffer[..count]);
+                self.take(&buffer[..count]);
+                if count == 0 {
+                    self.end();
+                }
                 return Ok(count);
             }
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
-                io::ErrorKind::ConnectionReset => self.ended = true,
+                io::ErrorKind::ConnectionReset => self.end(),
                 _ => return Err(error),
             },
         }
         Ok(0)
+    }
+
+    /// Takes what came over the socket, less what was found in the outbox before.
+    fn take(&mut self, bytes: &[u8]) {
+        let known = self.taken.saturating_sub(self.received).min(bytes.len() as u64);
+        self.received += bytes.len() as u64;
+        self.taken = self.taken.max(self.received);
+        self.decoder.push(&bytes[known as usize..]);
+    }
+
+    /// Takes what lies in the outbox; false: something comes before it, over the socket.
+    fn collect(&mut self) -> bool {
+        match self.outbox.as_ref().map(|outbox| outbox.unsent(self.taken)) {
+            Some(Unsent::Next(bytes)) => {
+                self.taken += bytes.len() as u64;
+                self.decoder.push(&bytes);
+                true
+            }
+            Some(Unsent::Later) => false,
+            None => true,
+        }
+    }
+
+    /// The peer sends nothing more, and will not empty its outbox.
+    fn end(&mut self) {
+        self.ended = true;
+        self.collect();
     }
 }

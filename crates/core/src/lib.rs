@@ -33,6 +33,7 @@ pub mod monitor;
 pub mod nearest;
 pub mod operation;
 pub mod operation_schema;
+pub mod outbox;
 pub mod partition;
 mod plans;
 pub mod pool;

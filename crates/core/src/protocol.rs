@@ -20,6 +20,12 @@ pub const PAGE_FD_VAR: &str = "REWORK_PAGE_FD";
 /// The page's number in the runner.
 pub const PAGE_FD: i32 = 4;
 
+/// Names the inherited [outbox](crate::outbox), where ends of runs may lie for a moment: a number, `5`.
+pub const OUTBOX_FD_VAR: &str = "REWORK_OUTBOX_FD";
+
+/// The outbox's number in the runner.
+pub const OUTBOX_FD: i32 = 5;
+
 /// What a worker says. Unknown keys are ignored, unknown types are an error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

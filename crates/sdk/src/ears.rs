@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::Task;
 use crate::inbox::{Inbox, Next};
+use crate::link::Link;
 use crate::reader::Reader;
 use crate::watch::Watch;
 
@@ -20,13 +21,19 @@ pub(crate) struct Ears {
     /// Held by who listens.
     reader: Mutex<Reader>,
     inbox: Arc<Inbox>,
+    link: Arc<Link>,
     watch: Arc<Watch>,
     glanced_us: AtomicI64,
 }
 
 impl Ears {
-    pub(crate) fn new(reader: Reader, inbox: Arc<Inbox>, watch: Arc<Watch>) -> Ears {
-        Ears { reader: Mutex::new(reader), inbox, watch, glanced_us: AtomicI64::new(0) }
+    pub(crate) fn new(
+        reader: Reader,
+        inbox: Arc<Inbox>,
+        link: Arc<Link>,
+        watch: Arc<Watch>,
+    ) -> Ears {
+        Ears { reader: Mutex::new(reader), inbox, link, watch, glanced_us: AtomicI64::new(0) }
     }
 
     /// The next run, which is then the one in hand; none when no more will come.
@@ -41,7 +48,7 @@ impl Ears {
             match self.inbox.next() {
                 Next::Run(task) => return Some(task),
                 Next::Leave => return None,
-                Next::Nothing => {}
+                Next::Nothing => self.link.flush(),
             }
             match self.free() {
                 Some(mut reader) => reader.hear(),
@@ -63,6 +70,7 @@ impl Ears {
     pub(crate) fn stand_by(&self) -> ! {
         loop {
             self.watch.wait();
+            self.link.flush();
             let Some(mut reader) = self.free() else { continue };
             self.inbox.fill_elsewhere(true);
             while self.watch.is_needed() {

@@ -56,6 +56,11 @@ impl Inbox {
         self.tell(&queue);
     }
 
+    /// Whether a run waits.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
     /// The next run, which is then the one in hand.
     pub(crate) fn next(&self) -> Next {
         let mut queue = self.lock();

@@ -1,4 +1,4 @@
-//! What a worker leaves to its runner: the socket and the page, as numbers in the environment.
+//! What a worker leaves to its runner: the socket, the page and the outbox, as numbers in the environment.
 //!
 //! Neither number nor descriptor goes on to the programs that an operation starts: they would keep
 //! the socket open, and one that is a runner itself would take them for its own.
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, io};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use rework_core::protocol::{PAGE_FD_VAR, SOCKET_FD_VAR};
+use rework_core::protocol::{OUTBOX_FD_VAR, PAGE_FD_VAR, SOCKET_FD_VAR};
 
 /// What was inherited.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Inherited {
     pub(crate) socket: UnixStream,
     /// The runs that were begun are noted here.
     pub(crate) page: Option<File>,
+    /// Frames that can wait may lie here.
+    pub(crate) outbox: Option<File>,
 }
 
 /// A number in the environment that is not what it should be, as a sentence.
@@ -43,11 +45,16 @@ pub(crate) fn take() -> Result<Option<Inherited>, NotInherited> {
     if TAKEN.swap(true, Ordering::Relaxed) {
         return Ok(None);
     }
-    let page = env::var(PAGE_FD_VAR).ok();
-    let socket = own(SOCKET_FD_VAR, socket, "socket")?;
-    let page = page.map(|page| own(PAGE_FD_VAR, page, "file")).transpose()?;
+    let socket = UnixStream::from(own(SOCKET_FD_VAR, socket, "socket")?);
+    let (page, outbox) = (file(PAGE_FD_VAR)?, file(OUTBOX_FD_VAR)?);
     forget_variables();
-    Ok(Some(Inherited { socket: UnixStream::from(socket), page: page.map(File::from) }))
+    Ok(Some(Inherited { socket, page, outbox }))
+}
+
+/// The file that a variable names, if it is there.
+fn file(name: &'static str) -> Result<Option<File>, NotInherited> {
+    let number = env::var(name).ok();
+    number.map(|number| own(name, number, "file").map(File::from)).transpose()
 }
 
 fn own(name: &'static str, number: String, what: &'static str) -> Result<OwnedFd, NotInherited> {
@@ -85,6 +92,7 @@ fn forget_variables() {
         unsafe {
             env::remove_var(SOCKET_FD_VAR);
             env::remove_var(PAGE_FD_VAR);
+            env::remove_var(OUTBOX_FD_VAR);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{io, thread};
 
 use rework_core::frame::{FrameError, encode};
 use rework_core::operation::Form;
+use rework_core::outbox::Outbox;
 use rework_core::protocol::{Done, Failure, FromRunner, Span, VERSION};
 
 use crate::clock::now_us;
@@ -27,6 +28,10 @@ use crate::{Error, Task, current, say, streams};
 /// Who we are, in `hello`.
 const SDK: &str = concat!("rework-rust ", env!("CARGO_PKG_VERSION"));
 
+/// The end of a run that took less can wait for the next one's: who took long to come to an end is told of
+/// at once.
+const SHORT_US: i64 = 1_000;
+
 /// Why a runner cannot start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
@@ -45,7 +50,8 @@ pub(crate) fn serve(
     state: Arc<State>,
 ) -> Result<ExitCode, ServeError> {
     let watch = Arc::new(Watch::new()?);
-    let link = Arc::new(Link::new(inherited.socket.try_clone()?, watch.clone()));
+    let outbox = inherited.outbox.as_ref().map(Outbox::of).transpose()?;
+    let link = Arc::new(Link::new(inherited.socket.try_clone()?, outbox, watch.clone()));
     let operations = executor.operations().iter().map(Operation::definition).collect();
     let hello =
         FromRunner::Hello { version: VERSION, sdk: SDK.to_owned(), operations, ahead: true };
@@ -53,7 +59,7 @@ pub(crate) fn serve(
     let page = inherited.page.as_ref().map(Page::of).transpose()?;
     let inbox = Arc::new(Inbox::default());
     let reader = Reader::new(inherited.socket, inbox.clone(), link.clone(), state);
-    let ears = Arc::new(Ears::new(reader, inbox.clone(), watch.clone()));
+    let ears = Arc::new(Ears::new(reader, inbox.clone(), link.clone(), watch.clone()));
     let second = ears.clone();
     thread::Builder::new().name("rework-watch".to_owned()).spawn(move || second.stand_by())?;
     let mut now = now_us();
@@ -76,7 +82,8 @@ pub(crate) fn serve(
                     .try_for_each(|(task, run)| link.send(&FromRunner::Revoked { task, run }))?;
             }
         }
-        task.send_last(&ending(&task, outcome, span));
+        let can_wait = span.ended_us - began_us < SHORT_US && inbox.has_more();
+        task.send_last(&ending(&task, outcome, span), can_wait.then_some(now));
     }
     Ok(ExitCode::SUCCESS)
 }

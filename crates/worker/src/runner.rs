@@ -10,10 +10,12 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use rework_core::{
     control::{MemoryRung, Start},
     frames::{Frames, FramesError},
     operation::Limits,
+    outbox::{OUTBOX_BYTES, Outbox},
     protocol::{self, FromRunner, ToRunner},
     report::Line,
 };
@@ -171,12 +173,18 @@ impl Nursery {
         let mut fds = Vec::new();
         let mut frames = None;
         if speaks {
-            let (ours, theirs) = Frames::pair()?;
+            let (mut ours, theirs) = Frames::pair()?;
+            let outbox = outbox()?;
+            ours.share(Outbox::of(&outbox)?);
             frames = Some(ours);
-            fds.push((theirs, protocol::SOCKET_FD));
-            fds.push((self.page.try_clone()?.into(), protocol::PAGE_FD));
-            env.push((protocol::SOCKET_FD_VAR.into(), protocol::SOCKET_FD.to_string().into()));
-            env.push((protocol::PAGE_FD_VAR.into(), protocol::PAGE_FD.to_string().into()));
+            for (fd, number, variable) in [
+                (theirs, protocol::SOCKET_FD, protocol::SOCKET_FD_VAR),
+                (self.page.try_clone()?.into(), protocol::PAGE_FD, protocol::PAGE_FD_VAR),
+                (outbox.into(), protocol::OUTBOX_FD, protocol::OUTBOX_FD_VAR),
+            ] {
+                fds.push((fd, number));
+                env.push((variable.into(), number.to_string().into()));
+            }
         }
         let child = tree.launch(Launch {
             program: program.executable,
@@ -288,6 +296,13 @@ impl Runner {
         self.tree.kill(PATIENCE).await?;
         Ok(self.child.wait().await.ok())
     }
+}
+
+/// Memory for a runner's outbox.
+fn outbox() -> io::Result<File> {
+    let file = File::from(memfd_create(c"rework-outbox", MFdFlags::MFD_CLOEXEC)?);
+    file.set_len(OUTBOX_BYTES)?;
+    Ok(file)
 }
 
 /// Whether runs may be sent ahead.

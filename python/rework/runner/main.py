@@ -21,6 +21,8 @@ def main() -> None:
     """Runs the operations of the module at `sys.argv[1]` until the worker has no more for them."""
     link = Link(_inherited('REWORK_RUNNER_FD'))
     page = _inherited('REWORK_PAGE_FD') if 'REWORK_PAGE_FD' in os.environ else None
+    if 'REWORK_OUTBOX_FD' in os.environ:
+        os.close(_inherited('REWORK_OUTBOX_FD'))
     inbox = Inbox(link)
     log.install(link, inbox)
     faulthandler.enable(all_threads=False)

@@ -154,10 +154,10 @@ impl Task {
         }
     }
 
-    /// Sends the last frame of this run.
-    pub(crate) fn send_last(&self, frame: &[u8]) {
+    /// Sends the last frame of this run: at once, or, where it is now some time that is given, a moment later.
+    pub(crate) fn send_last(&self, frame: &[u8], waits_us: Option<i64>) {
         if let Outlet::Worker(link) = &self.0.outlet {
-            link.send_last(&self.0.over, frame);
+            link.send_last(&self.0.over, frame, waits_us);
         }
     }
 }
