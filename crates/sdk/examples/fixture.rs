@@ -223,3 +223,15 @@ fn heirloom() -> Result<Vec<String>, Error> {
     let output = Command::new("sh").arg("-c").arg(script).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
+
+/// Says nothing, for long.
+#[operation]
+fn silent() {
+    sleep(Duration::from_secs(3600));
+}
+
+/// Ends the process.
+#[operation]
+fn dies() {
+    std::process::abort();
+}

@@ -163,11 +163,18 @@ impl<'a> OpenRun<'a> {
             return Some(end);
         }
         let (now, limits) = (Instant::now(), &self.operation.definition.limits);
-        if due(self.front.kill_at, now) {
+        let (kills, timed_out) =
+            (due(self.front.kill_at, now), due(self.front.timeout_at(limits), now));
+        if kills || timed_out {
             // It may have ended in the meantime, and the next one begun.
             let front = self.front.key();
             let end = self.hear_out(recorder, behind);
-            return end.or_else(|| (self.front.key() == front).then_some(End::GraceOver));
+            if end.is_some() || self.front.key() != front {
+                return end;
+            }
+            if kills {
+                return Some(End::GraceOver);
+            }
         }
         if !self.front.is_long && now >= self.front.began + LONG {
             self.front.is_long = true;
@@ -176,7 +183,7 @@ impl<'a> OpenRun<'a> {
         if self.front.flush_is_due(now) {
             self.front.flush(recorder);
         }
-        if due(self.front.timeout_at(limits), now) {
+        if timed_out {
             let limit = limits.timeout_ms.unwrap_or_default().unsigned_abs();
             self.pass(Sentence::Timeout(Duration::from_millis(limit)));
         }

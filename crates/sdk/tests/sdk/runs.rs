@@ -230,3 +230,32 @@ fn a_thousand_warm_runs_each_print_before_their_end() {
         assert_eq!(runner.begun(), (task, 1));
     }
 }
+
+/// Frames that hand over runs of an operation, and behind them one of another.
+fn runs(times: i64, operation: &str, last: &str) -> Vec<(ToRunner, Vec<u8>)> {
+    let runs = (1..=times).map(|task| request(task, operation)).chain([request(times + 1, last)]);
+    runs.map(|run| (ToRunner::Run(run), Vec::new())).collect()
+}
+
+#[test]
+fn a_runner_that_dies_takes_no_end_along() {
+    let mut runner = Runner::start();
+    runner.say_together(&runs(50, "nothing", "dies"));
+    assert!(!runner.exit().success());
+    let done = runner.last_words().into_iter().map(|frame| match frame {
+        FromRunner::Done(Done { task, .. }) => task,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(done.collect::<Vec<_>>(), (1..=50).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_end_waits_behind_a_run_that_takes_long() {
+    let mut runner = Runner::start();
+    runner.say_together(&runs(3, "nothing", "silent"));
+    for number in 1..=3 {
+        let (frame, _) = runner.hear();
+        let FromRunner::Done(Done { task, .. }) = frame else { panic!("{frame:?}") };
+        assert_eq!(task, number);
+    }
+}

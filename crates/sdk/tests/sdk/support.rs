@@ -17,8 +17,9 @@ use nix::unistd::Pid;
 use rework_core::control::{PAGE_SLOTS, SLOT_BYTES};
 use rework_core::frame::{Decoder, encode};
 use rework_core::operation::Definition;
+use rework_core::outbox::{OUTBOX_BYTES, Outbox, Unsent};
 use rework_core::protocol::{
-    Done, FromRunner, PAGE_FD_VAR, RunRequest, SOCKET_FD_VAR, ToRunner, VERSION,
+    Done, FromRunner, OUTBOX_FD_VAR, PAGE_FD_VAR, RunRequest, SOCKET_FD_VAR, ToRunner, VERSION,
 };
 use serde_json::Value;
 
@@ -32,6 +33,9 @@ pub(crate) struct Runner {
     decoder: Decoder,
     stdout: ChildStdout,
     page: File,
+    outbox: Outbox,
+    /// Bytes that came over the socket.
+    received: u64,
     /// What it said in `hello`.
     pub(crate) operations: Vec<Definition>,
 }
@@ -59,11 +63,16 @@ impl Runner {
         let page = tempfile::tempfile().unwrap();
         page.set_len(u64::from(PAGE_SLOTS) * SLOT_BYTES).unwrap();
         let their_page = page.try_clone().unwrap();
+        let their_outbox = tempfile::tempfile().unwrap();
+        their_outbox.set_len(OUTBOX_BYTES).unwrap();
+        let outbox = Outbox::of(&their_outbox).unwrap();
         bequeath(&theirs);
         bequeath(&their_page);
+        bequeath(&their_outbox);
         let mut child = Command::new(fixture())
             .env(SOCKET_FD_VAR, theirs.as_raw_fd().to_string())
             .env(PAGE_FD_VAR, their_page.as_raw_fd().to_string())
+            .env(OUTBOX_FD_VAR, their_outbox.as_raw_fd().to_string())
             .env_remove("RUST_LOG")
             .env_remove("RUST_BACKTRACE")
             .stdin(Stdio::null())
@@ -76,7 +85,7 @@ impl Runner {
         ours.set_read_timeout(Some(PATIENCE)).unwrap();
         let socket = Some(ours);
         let (decoder, operations) = (Decoder::default(), Vec::new());
-        Runner { child, socket, decoder, stdout, page, operations }
+        Runner { child, socket, decoder, stdout, page, outbox, received: 0, operations }
     }
 
     /// Sends a frame.
@@ -103,6 +112,7 @@ impl Runner {
                 read => read.unwrap(),
             };
             assert_ne!(read, 0, "the runner closed its socket");
+            self.received += read as u64;
             self.decoder.push(&bytes[..read]);
         }
     }
@@ -134,6 +144,17 @@ impl Runner {
                 return frames;
             }
         }
+    }
+
+    /// All frames of a runner that has ended, those that it had not sent among them.
+    pub(crate) fn last_words(&mut self) -> Vec<FromRunner> {
+        let mut bytes = Vec::new();
+        self.socket.as_mut().unwrap().read_to_end(&mut bytes).unwrap();
+        let received = self.received + bytes.len() as u64;
+        let Unsent::Next(unsent) = self.outbox.unsent(received) else { panic!("sent before") };
+        self.decoder.push(&[bytes, unsent].concat());
+        let frames = std::iter::from_fn(|| self.decoder.next_frame().unwrap());
+        frames.map(|frame| frame.message().unwrap()).collect()
     }
 
     /// What stands in the pipe at this moment.
