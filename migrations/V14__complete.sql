@@ -10,7 +10,7 @@
 --   peaks                    memory peak in bytes
 --   retries_ms               milliseconds until the next attempt, where the error asks for it
 --   revisions                of the code that ran
---   rows                     where the claim left them: a hint, which need not be true any more
+--   rows                     where the tasks lie: a hint, which need not be true any more
 --
 -- Times since are counted back from now, which is later than what happened by what it took to tell.
 -- `after` keeps what one worker ran in order in spite of that: no run of `tasks` began before it.
@@ -18,9 +18,9 @@
 -- A row for each run; none for one that is not current any more. Where all are done, as most are, one row
 -- without a task stands for all of them, with the beginning of the last. Who holds a row for longer than
 -- the timeout, in a transaction of his own, fails the whole: before it could be a deadlock, and before
--- the client gives the connection up, not knowing what became of the rest. What is done is first looked for in `rows`,
--- which costs half of what the key does; all else is found by its key: `state` is hidden from the planner, which would
--- take the index of all that is live.
+-- the client gives the connection up, not knowing what became of the rest. Of several, those that are done are looked for in
+-- `rows`, which costs half of what the key does; all else is found by its key: `state` is hidden from the planner, which
+-- would take the index of all that is live.
 --
 -- A function, so that a session keeps its plans.
 
@@ -94,6 +94,13 @@ begin
             return next;
             return;
         end if;
+    end if;
+
+    -- Those without a hint are looked up: they have been written since the claim.
+    if cardinality(rows) < cardinality(tasks) or array_position(rows, null) > 0 then
+        rows := array(
+            select coalesce(g.row, (select t.ctid from rework.task t where t.id = g.task))
+              from unnest(tasks, rows) as g (task, row));
     end if;
 
     with ended as (

@@ -4,23 +4,9 @@
 use serde_json::Value;
 
 use crate::support::contradictions;
+use crate::support::fleet::{end_it, operations, worker_of_a};
 use crate::support::installation::Installation;
 use crate::support::session::Session;
-
-/// A fleet in the books alone: this many operations, each on every host.
-fn operations(session: &Session, from: i32, to: i32, hosts: &[&str]) {
-    let sql = "with operation as (
-                   insert into rework.operation (domain, name)
-                   select 'many', 'operation_' || n from generate_series($1::integer, $2::integer) n
-                   returning id, domain
-               ),
-               lane as (insert into rework.lane (domain, operation) select domain, id from operation)
-               insert into rework.placement (operation, host, kind, path)
-               select operation.id, host, 'rust', '/srv/operations'
-                 from operation, unnest($3::text[]) host
-               returning id";
-    session.all::<i64>(sql, &[&from, &to, &hosts]);
-}
 
 /// Pages that a claim of host `a` reads where nothing is ready, by its own plans.
 fn pages(session: &Session) -> i64 {
@@ -44,25 +30,6 @@ fn a_claim_reads_as_much_with_many_operations_as_with_few() {
     // Indexes are a page higher, that is all.
     assert!(many <= few + 8, "{few} pages with two operations, {many} with 3,000");
     end_it(session);
-}
-
-/// Worker 1, on host `a`, by lease 1.
-fn worker_of_a(session: &Session) {
-    session.run(
-        "insert into rework.lease (holder) values ('a');
-         insert into rework.monitor (lease, host, boot_id, pid_ns, pid, pid_start, domains, options,
-                                     containment, memory, version)
-         values (1, 'a', 'boot', 'pid:[1]', 1, 1, '{many}', '{}', 'processes', 'sampled', '0');
-         insert into rework.worker (monitor, lease, host, domain, boot_id, pid_ns)
-         values (1, 1, 'a', 'many', 'boot', 'pid:[1]')",
-    );
-}
-
-fn end_it(session: &Session) {
-    session.run(
-        "update rework.task set state = 'lost', finished_at = now() where finished_at is null;
-         update rework.lease set swept_at = now(); update rework.monitor set finished_at = now()",
-    );
 }
 
 /// The ranges of a host, as (number of ranges, lanes in them).

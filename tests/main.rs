@@ -20,6 +20,7 @@ mod bad_input;
 mod bad_input_database;
 mod bad_input_modules;
 mod batches;
+mod completing;
 mod configuration;
 mod containment;
 mod deploys;

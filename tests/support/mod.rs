@@ -7,6 +7,7 @@ pub(crate) mod cluster;
 pub(crate) mod command;
 pub(crate) mod contradictions;
 pub(crate) mod database;
+pub(crate) mod fleet;
 pub(crate) mod installation;
 pub(crate) mod leftovers;
 pub(crate) mod monitor;

@@ -74,7 +74,7 @@ pub struct Completion {
     pub retry_in_ms: Option<i64>,
     /// The revision of the code that ran.
     pub revision: Option<String>,
-    /// Where its task's row lay when it was claimed: it is found sooner there.
+    /// Where its task's row lies, where that is known: it is found sooner there.
     pub ctid: Option<Ctid>,
 }
 

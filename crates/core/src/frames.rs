@@ -228,3 +228,80 @@ impl Frames {
         self.collect();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use serde_json::{Value, json};
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+    use crate::outbox::OUTBOX_BYTES;
+
+    /// Our end, and a peer's socket and outbox.
+    fn pair(runtime: &Runtime) -> (Frames, QuietStream, Outbox) {
+        let file: File = tempfile::tempfile().unwrap();
+        file.set_len(OUTBOX_BYTES).unwrap();
+        let _guard = runtime.enter();
+        let (mut ours, theirs) = Frames::pair().unwrap();
+        ours.share(Outbox::of(&file).unwrap());
+        ours.quiet().unwrap();
+        (ours, theirs.into(), Outbox::of(&file).unwrap())
+    }
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().enable_io().build().unwrap()
+    }
+
+    fn frame(number: u32) -> Vec<u8> {
+        encode(&json!(number), &[]).unwrap()
+    }
+
+    /// What is heard at one look.
+    fn heard(frames: &mut Frames) -> Vec<u32> {
+        frames.look().unwrap();
+        let frames = std::iter::from_fn(|| frames.at_hand().unwrap());
+        frames.map(|frame| frame.message::<u32>().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_was_found_in_the_outbox_is_not_heard_again() {
+        let (mut ours, mut theirs, outbox) = pair(&runtime());
+        theirs.write_all(&frame(1)).unwrap();
+        outbox.sent(frame(1).len());
+        assert!(outbox.put(&frame(2)));
+        assert_eq!(heard(&mut ours), [1, 2]);
+        assert!(outbox.put(&frame(3)));
+        // Half of what lies there is on its way.
+        let both = [frame(2), frame(3)].concat();
+        theirs.write_all(&both[..frame(2).len() + 3]).unwrap();
+        assert_eq!(heard(&mut ours), [3]);
+        theirs.write_all(&both[frame(2).len() + 3..]).unwrap();
+        outbox.sent(0);
+        theirs.write_all(&frame(4)).unwrap();
+        outbox.sent(frame(4).len());
+        assert!(outbox.put(&frame(5)));
+        assert_eq!(heard(&mut ours), [4, 5]);
+    }
+
+    #[test]
+    fn the_end_of_the_socket_is_not_the_end_of_the_outbox() {
+        let runtime = runtime();
+        let (mut ours, mut theirs, outbox) = pair(&runtime);
+        theirs.write_all(&frame(1)).unwrap();
+        outbox.sent(frame(1).len());
+        assert!(outbox.put(&frame(2)) && outbox.put(&frame(3)));
+        // It was killed in the middle of sending them.
+        theirs.write_all(&frame(2)[..5]).unwrap();
+        drop(theirs);
+        runtime.block_on(async {
+            ours.loud().unwrap();
+            for expected in 1..=3 {
+                let frame = ours.next().await.unwrap().unwrap();
+                assert_eq!(frame.message::<Value>().unwrap(), json!(expected));
+            }
+            assert!(ours.next().await.unwrap().is_none());
+        });
+    }
+}

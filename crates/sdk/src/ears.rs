@@ -70,10 +70,11 @@ impl Ears {
     pub(crate) fn stand_by(&self) -> ! {
         loop {
             self.watch.wait();
-            self.link.flush();
             let Some(mut reader) = self.free() else { continue };
             self.inbox.fill_elsewhere(true);
             while self.watch.is_needed() {
+                // From here on nothing is left to wait, and what was left before goes now.
+                self.link.flush();
                 reader.hear();
             }
             drop(reader);

@@ -56,9 +56,10 @@ impl Inbox {
         self.tell(&queue);
     }
 
-    /// Whether a run waits.
-    pub(crate) fn has_more(&self) -> bool {
-        !self.lock().waiting.is_empty()
+    /// Whether the thread that runs them goes on to the next run at once, and nobody else listens to the worker.
+    pub(crate) fn goes_on(&self) -> bool {
+        let queue = self.lock();
+        !queue.waiting.is_empty() && !queue.filled_elsewhere
     }
 
     /// The next run, which is then the one in hand.

@@ -82,7 +82,7 @@ pub(crate) fn serve(
                     .try_for_each(|(task, run)| link.send(&FromRunner::Revoked { task, run }))?;
             }
         }
-        let can_wait = span.ended_us - began_us < SHORT_US && inbox.has_more();
+        let can_wait = span.ended_us - began_us < SHORT_US && inbox.goes_on();
         task.send_last(&ending(&task, outcome, span), can_wait.then_some(now));
     }
     Ok(ExitCode::SUCCESS)

@@ -129,6 +129,7 @@ impl Books {
         match entry {
             Entry::Lines(..) | Entry::Complete(_) | Entry::Claim(..) => {}
             Entry::Begin(fence, began, revision) => {
+                self.holding.moved(fence);
                 let note = async |db: &_| {
                     let elapsed_ms = began.elapsed().as_millis() as i64;
                     report::begin(db, fence, elapsed_ms, &revision, after).await
@@ -137,12 +138,12 @@ impl Books {
                 self.after = after.max(at.as_ref().ok().copied().flatten());
                 noted(at.map(|at| at.is_some()));
             }
-            Entry::Save(fence, progress, output) => noted(
-                db.until_answered(async |db| {
-                    report::save(db, fence, progress.as_deref(), &output).await
-                })
-                .await,
-            ),
+            Entry::Save(fence, progress, output) => {
+                self.holding.moved(fence);
+                let save =
+                    async |db: &_| report::save(db, fence, progress.as_deref(), &output).await;
+                noted(db.until_answered(save).await);
+            }
             Entry::Unkillable(fence, reason) => noted(
                 db.until_answered(async |db| report::unkillable(db, fence, &reason).await).await,
             ),

@@ -11,24 +11,26 @@ use rustc_hash::FxHashMap;
 
 use crate::recorder::Held;
 
-/// Where a run in hand is noted: in the page, and in the table.
+/// Where a run in hand stands.
 #[derive(Debug)]
-struct Place {
+struct Spot {
+    /// In the page.
     slot: u32,
-    ctid: Ctid,
+    /// In the table, as long as it was not written again.
+    ctid: Option<Ctid>,
 }
 
 /// The runs in hand, by (task, run).
 #[derive(Debug)]
 pub(crate) struct Holding {
-    places: FxHashMap<(i64, i64), Place>,
+    spots: FxHashMap<(i64, i64), Spot>,
     free: Vec<u32>,
 }
 
 impl Holding {
     /// Nothing yet.
     pub(crate) fn new() -> Holding {
-        Holding { places: FxHashMap::default(), free: (0..PAGE_SLOTS).rev().collect() }
+        Holding { spots: FxHashMap::default(), free: (0..PAGE_SLOTS).rev().collect() }
     }
 
     /// How many more it may hold.
@@ -38,26 +40,35 @@ impl Holding {
 
     /// Whether this run is in hand.
     pub(crate) fn has(&self, fence: Fence) -> bool {
-        self.places.contains_key(&(fence.task, fence.run))
+        self.spots.contains_key(&(fence.task, fence.run))
     }
 
-    /// Where its row lay when it was claimed.
+    /// Where its row lies, where that is known.
     pub(crate) fn ctid(&self, fence: Fence) -> Option<Ctid> {
-        self.places.get(&(fence.task, fence.run)).map(|place| place.ctid)
+        self.spots.get(&(fence.task, fence.run))?.ctid
+    }
+
+    /// Its row is written, and lies elsewhere from then on.
+    pub(crate) fn moved(&mut self, fence: Fence) {
+        if let Some(spot) = self.spots.get_mut(&(fence.task, fence.run)) {
+            spot.ctid = None;
+        }
     }
 
     /// Takes a claimed task; none past the room there is.
     pub(crate) fn take(&mut self, claimed: Claimed) -> Option<Held> {
         let slot = self.free.pop()?;
-        let place = Place { slot, ctid: claimed.ctid };
-        self.places.insert((claimed.fence.task, claimed.fence.run), place);
+        self.spots.insert(
+            (claimed.fence.task, claimed.fence.run),
+            Spot { slot, ctid: Some(claimed.ctid) },
+        );
         Some(Held { claimed, slot })
     }
 
     /// The end of this run is recorded.
     pub(crate) fn end(&mut self, fence: Fence) {
-        if let Some(place) = self.places.remove(&(fence.task, fence.run)) {
-            self.free.push(place.slot);
+        if let Some(spot) = self.spots.remove(&(fence.task, fence.run)) {
+            self.free.push(spot.slot);
         }
     }
 }

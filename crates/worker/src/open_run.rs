@@ -31,6 +31,9 @@ use crate::{
     said,
 };
 
+/// So many looks take all that a socket holds, which is less than 4 MiB.
+const LOOKS: usize = 16;
+
 /// A run in progress, and what follows it.
 pub(crate) struct OpenRun<'a> {
     /// Where it runs.
@@ -98,17 +101,10 @@ impl<'a> OpenRun<'a> {
             let room = !recorder.is_full();
             let read = tokio::select! {
                 biased;
-                event = life.next(Some(fence)) => {
-                    match event {
-                        Event::Abort(abort) if abort.names(fence) => {
-                            self.pass(Sentence::Abort(abort.cause, abort.reason));
-                        }
-                        Event::Abort(abort) => self.abort_behind(abort, recorder, behind),
-                        Event::LeaseLost => return End::LeaseLost,
-                        Event::Woken | Event::Retired => {}
-                    }
-                    Ok(())
-                }
+                event = life.next(Some(fence)) => match self.on_event(event, recorder, behind) {
+                    Some(end) => return end,
+                    None => Ok(()),
+                },
                 () = alarm.until(timer) => match self.on_timer(recorder, behind) {
                     Some(end) => return end,
                     None => Ok(()),
@@ -143,6 +139,25 @@ impl<'a> OpenRun<'a> {
                 self.give_back("the task before it took long", recorder, behind);
             }
             self.front.look_after_lines(recorder);
+        }
+    }
+
+    fn on_event(&mut self, event: Event, recorder: &Recorder, behind: &mut Hand) -> Option<End> {
+        match event {
+            Event::Abort(abort) if abort.names(self.fence()) => {
+                // It may have ended in the meantime, and the next one begun.
+                let end = self.hear_out(recorder, behind);
+                if end.is_none() && abort.names(self.fence()) {
+                    self.pass(Sentence::Abort(abort.cause, abort.reason));
+                }
+                end
+            }
+            Event::Abort(abort) => {
+                self.abort_behind(abort, recorder, behind);
+                None
+            }
+            Event::LeaseLost => Some(End::LeaseLost),
+            Event::Woken | Event::Retired => None,
         }
     }
 
@@ -233,17 +248,17 @@ impl<'a> OpenRun<'a> {
         self.hear_out(recorder, behind).unwrap_or(End::Exited(exit))
     }
 
-    /// All that it has said by now. The kernel is asked, not the reactor, which may not have heard of
-    /// it yet.
+    /// All that it has said by now, and not what it goes on to say. The kernel is asked, not the reactor, which
+    /// may not have heard of it yet.
     fn hear_out(&mut self, recorder: &Recorder, behind: &mut Hand) -> Option<End> {
         if let Some(frames) = &mut self.runner.frames
             && frames.quiet().is_ok()
         {
             self.series.look_at = Some(Instant::now());
         }
-        while let Some(frames) = &mut self.runner.frames {
-            let more = frames.look();
-            let first = match more {
+        for _ in 0..LOOKS {
+            let Some(frames) = &mut self.runner.frames else { break };
+            let first = match frames.look() {
                 Ok(_) => match frames.at_hand() {
                     Ok(None) => break,
                     next => next,

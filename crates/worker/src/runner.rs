@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::{
+    fcntl::{FcntlArg, SealFlag, fcntl},
+    sys::memfd::{MFdFlags, memfd_create},
+};
 use rework_core::{
     control::{MemoryRung, Start},
     frames::{Frames, FramesError},
@@ -300,8 +303,12 @@ impl Runner {
 
 /// Memory for a runner's outbox.
 fn outbox() -> io::Result<File> {
-    let file = File::from(memfd_create(c"rework-outbox", MFdFlags::MFD_CLOEXEC)?);
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let file = File::from(memfd_create(c"rework-outbox", flags)?);
     file.set_len(OUTBOX_BYTES)?;
+    // It is mapped here: an operation that made it shorter would end the worker.
+    let size = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(size))?;
     Ok(file)
 }
 

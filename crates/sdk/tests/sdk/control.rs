@@ -130,6 +130,21 @@ fn tasks_schedule_tasks() {
 }
 
 #[test]
+fn no_end_waits_where_a_second_thread_listens_already() {
+    let mut runner = Runner::start();
+    let runs = [(1, "schedules_plainly"), (2, "nothing"), (3, "silent")];
+    let frames =
+        runs.map(|(task, operation)| (ToRunner::Run(request(task, operation)), Vec::new()));
+    runner.say_together(&frames);
+    let number = schedule_number(&runner.hear().0);
+    runner.say(&scheduled(1, number, Some(9)), b"");
+    for ended in [1, 2] {
+        let (frame, _) = runner.hear();
+        assert!(matches!(frame, FromRunner::Done(Done { task, .. }) if task == ended), "{frame:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_scheduled_is_an_error_of_the_task() {
     let mut runner = Runner::start();
     runner.say(&ToRunner::Run(request(1, "schedules_plainly")), b"");
