@@ -26,6 +26,15 @@ fn rw_7_timeout() {
 }
 
 #[test]
+fn a_run_that_never_stops_talking_is_out_of_time_all_the_same() {
+    let place = Installation::with_fixture();
+    let _monitor = place.monitor(&["--maxworkers", "1"]);
+    let task = place.ended(place.schedule_plain("babbles"));
+    assert_eq!((task.state, task.reason()), (State::Failed, "timed out after 500ms"));
+    assert_eq!(place.done(place.schedule("double", 1)).worker, task.worker, "the worker lives on");
+}
+
+#[test]
 fn rw_15_a_runner_that_never_comes_up() {
     let place = Installation::new();
     // The program says `hello` when it is asked what it has, and not when a gate is closed.

@@ -55,6 +55,15 @@ fn overstays() {
     sleep_for_ever();
 }
 
+/// The same, and says so without a pause.
+#[operation(timeout = "500ms", grace = "200ms")]
+fn babbles(task: &Task) {
+    introduce();
+    loop {
+        task.progress(1, None, "and on");
+    }
+}
+
 /// Asks whether it is to end, and does not.
 #[operation(grace = "200ms")]
 fn heedless(task: &Task) {
