@@ -25,7 +25,8 @@
 -- Where there are no hints, the fronts are looked for by a plan that has no place for them, and first by one that
 -- knows a single front of each range: to make a plan ready to run is most of what it costs.
 --
--- One token serves all that a claim takes: it tells claims apart. What was taken is given in no order; its
+-- One token serves all that a claim takes: it tells claims apart. A worker has `drawn` one itself, at random: to draw
+-- it here takes a server that has just been woken as long as to lock a row. What was taken is given in no order; its
 -- place in the queue is given with it, and where its row lies now.
 
 create function rework.claim(
@@ -41,7 +42,8 @@ create function rework.claim(
     lows          integer[] default '{}',
     highs         integer[] default '{}',
     floors        bigint[] default '{}',
-    sole          bigint default null
+    sole          bigint default null,
+    drawn         uuid default null
 ) returns table (
     task          bigint,
     run           bigint,
@@ -74,8 +76,10 @@ declare
     rows   tid[];
     sizes  integer[];
     total  bigint;
-    drawn  uuid := gen_random_uuid();
 begin
+  if drawn is null then
+    drawn := gen_random_uuid();
+  end if;
   -- Where all that is most urgent is somebody else's, the rest is looked at as well.
   for urgent in 0..1 loop
     several := false;

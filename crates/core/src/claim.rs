@@ -36,7 +36,7 @@ pub struct Fence {
     pub task: i64,
     /// Which claim of it.
     pub run: i64,
-    /// Drawn at random by the claim: tells runs apart even where a failover rolled `run` back.
+    /// Drawn at random for the claim: tells runs apart even where a failover rolled `run` back.
     pub token: Uuid,
 }
 
@@ -158,7 +158,8 @@ pub async fn claim(
     batches: &Batches,
     regions: &Regions,
 ) -> Result<Vec<Claimed>> {
-    let params = who.params(batches, regions);
+    let token = Uuid::new_v4();
+    let params = who.params(batches, regions, &token);
     let rows = db.within(DEADLINE, db.repeat(STATEMENT, &params)).await?;
     Ok(in_order(rows.iter()))
 }
@@ -171,7 +172,8 @@ impl Claimant {
         &'a self,
         batches: &'a Batches,
         regions: &'a Regions,
-    ) -> [Param<'a>; 13] {
+        token: &'a Uuid,
+    ) -> [Param<'a>; 14] {
         [
             (&self.worker, Type::INT8),
             (&self.lease, Type::INT8),
@@ -186,6 +188,7 @@ impl Claimant {
             (&regions.highs, Type::INT4_ARRAY),
             (&regions.floors, Type::INT8_ARRAY),
             (&batches.sole, Type::INT8),
+            (token, Type::UUID),
         ]
     }
 }

@@ -2,6 +2,7 @@
 //! round trip. A busy worker pays one commit for all of it.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::{
     claim::{self, Batches, Claimant, Claimed, Regions, in_order},
@@ -35,7 +36,8 @@ type Said = std::result::Result<(Answers, Vec<Claimed>), tokio_postgres::Error>;
 pub async fn turn(db: &Db, turn: Turn<'_>) -> Result<Turned> {
     let lines = Lines::of(turn.lines);
     let values = Values::of(turn.ends, turn.after);
-    let claiming = turn.claim.map(|(who, batches, regions)| who.params(batches, regions));
+    let token = Uuid::new_v4();
+    let claiming = turn.claim.map(|(who, batches, regions)| who.params(batches, regions, &token));
     let said = async {
         match (turn.lines, &claiming) {
             ([], Some(claiming)) => together(db, &values, claiming).await,
@@ -47,7 +49,7 @@ pub async fn turn(db: &Db, turn: Turn<'_>) -> Result<Turned> {
 }
 
 /// Ends and a claim are one statement, which the server plans, commits and answers once.
-async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 13]) -> Said {
+async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 14]) -> Said {
     let params = [values.params().as_slice(), claiming].concat();
     let rows = db.repeat(include_str!("sql/turn.sql"), &params).await?;
     let claims = rows.iter().filter(|row| row.get::<_, Option<&str>>(STATE).is_none());
@@ -62,7 +64,7 @@ async fn one_by_one(
     db: &Db,
     lines: &Lines<'_>,
     values: &Values<'_>,
-    claiming: Option<&[Param<'_>; 13]>,
+    claiming: Option<&[Param<'_>; 14]>,
 ) -> Said {
     let client = db.client();
     let (writing, completing) = (lines.params(), values.params());
