@@ -71,6 +71,8 @@ pub(crate) struct Life {
     asked: Option<oneshot::Receiver<Said>>,
     self_kill: SelfKill,
     retired: Option<String>,
+    /// The monitor takes it for idle: the next run is news.
+    idle: bool,
     terminate: tokio::signal::unix::Signal,
 }
 
@@ -94,6 +96,7 @@ impl Life {
             asked: None,
             self_kill,
             retired: None,
+            idle: true,
             terminate: signal(SignalKind::terminate())?,
         })
     }
@@ -104,6 +107,20 @@ impl Life {
             && let Err(error) = control.send(message, &[])
         {
             tracing::warn!("the monitor could not be told: {error}");
+        }
+    }
+
+    /// It has nothing to do: it is to be woken.
+    pub(crate) fn rest(&mut self) {
+        self.idle = true;
+        self.tell(&FromWorker::Idle);
+    }
+
+    /// It has something to do: the monitor wakes the next one, for what else there is. To be called when the run is on
+    /// its way, as soon as it is not: who is woken takes the processor from it.
+    pub(crate) fn set_to_work(&mut self) {
+        if std::mem::take(&mut self.idle) {
+            self.tell(&FromWorker::Busy);
         }
     }
 

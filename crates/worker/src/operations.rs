@@ -34,6 +34,11 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
+    /// Whether the database need not be asked.
+    pub(crate) fn has(&self, version: OperationVersion) -> bool {
+        self.known.contains_key(&version)
+    }
+
     /// The details of an operation in this very version; the database is asked once.
     pub(crate) async fn get(
         &mut self,

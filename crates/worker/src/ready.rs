@@ -55,6 +55,7 @@ pub(crate) async fn make_ready(
             let (program, output) = command::prepare(&workshop.nursery, &found, claimed)
                 .map_err(|error| cannot(&error))?;
             note_begun(&workshop.nursery, *slot, claimed.fence);
+            workshop.life.set_to_work();
             let mut runner = workshop
                 .nursery
                 .start(program, revision, false, operation.definition.limits.memory_bytes)
@@ -128,6 +129,7 @@ async fn warm(
         // What it holds from earlier runs is past this operation's limit.
         runners::end(runner).await;
     }
+    workshop.life.set_to_work();
     let Workshop { nursery, life, recorder, hand, start_timeout, .. } = workshop;
     let program = nursery.program(&operation.code).map_err(|error| not_started(&error.into()))?;
     let mut runner =

@@ -66,6 +66,7 @@ pub(crate) async fn run(
         }
         Err(verdict) => Err(Early::Verdict(verdict)),
     };
+    workshop.life.set_to_work();
     let (mut runner, output_file) = match made {
         Ok(made) => made,
         Err(Early::LeaseLost) => return Err(LeaseLost),

@@ -81,7 +81,6 @@ async fn live() -> Result<ExitCode, WorkerError> {
             alarm: Alarm::new(),
         },
         operations: Operations::default(),
-        idle: true,
     };
     worker.workshop.life.tell(&FromWorker::Up);
     let ended = worker.work().await;
@@ -108,8 +107,6 @@ fn claimant(start: &Start) -> Claimant {
 struct Worker {
     workshop: Workshop,
     operations: Operations,
-    /// The monitor takes it for idle: the next run is news.
-    idle: bool,
 }
 
 impl Worker {
@@ -168,12 +165,12 @@ impl Worker {
 
     /// Runs a task, and those that may follow it at once, and sees to it that their ends are recorded.
     async fn handle(&mut self, held: Held) -> Result<(), LeaseLost> {
-        if std::mem::take(&mut self.idle) {
-            self.workshop.life.tell(&FromWorker::Busy);
-        }
         let Held { claimed, .. } = &held;
-        let fence = claimed.fence;
-        match self.known(claimed.version, fence).await? {
+        let (version, fence) = (claimed.version, claimed.fence);
+        if !self.operations.has(version) {
+            self.workshop.life.set_to_work();
+        }
+        match self.known(version, fence).await? {
             Ok(operation) => run::run(&mut self.workshop, &operation, held).await,
             Err(Verdict { outcome, reason }) => {
                 self.workshop.recorder.complete(Completion::new(fence, outcome, reason));
@@ -213,8 +210,7 @@ impl Worker {
         let Workshop { life, runners, recorder, .. } = &mut self.workshop;
         let doubt = recorder.is_in_doubt().then(|| Instant::now() + LOOK_AGAIN);
         let again = [doubt, recorder.look_again_at()].into_iter().flatten().min();
-        self.idle = true;
-        life.tell(&FromWorker::Idle);
+        life.rest();
         loop {
             let too_long = until(runners.expires());
             tokio::select! {
