@@ -116,8 +116,8 @@ impl Life {
         self.tell(&FromWorker::Idle);
     }
 
-    /// It has something to do: the monitor wakes the next one, for what else there is. To be called when the run is on
-    /// its way, as soon as it is not: who is woken takes the processor from it.
+    /// It has something to do: the monitor wakes the next one, for what else there is. It is told once the run is on
+    /// its way, since who is woken takes the processor from it, or before what may take long.
     pub(crate) fn set_to_work(&mut self) {
         if std::mem::take(&mut self.idle) {
             self.tell(&FromWorker::Busy);
