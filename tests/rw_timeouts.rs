@@ -26,8 +26,20 @@ fn rw_7_timeout() {
 }
 
 #[test]
-fn a_run_that_never_stops_talking_is_out_of_time_all_the_same() {
+fn a_run_that_floods_its_worker_with_messages_still_times_out() {
+    flood_times_out(1);
+}
+
+/// An operation with `concurrency` above 1 has no marks between runs and is never polled: another path for the same flood.
+#[test]
+fn a_run_beside_others_that_floods_its_worker_with_messages_still_times_out() {
+    flood_times_out(4);
+}
+
+fn flood_times_out(concurrency: i32) {
     let place = Installation::with_fixture();
+    let sql = format!("update rework.operation set concurrency = {concurrency} where name = 'babbles'");
+    place.session().run(&sql);
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     let task = place.ended(place.schedule_plain("babbles"));
     assert_eq!((task.state, task.reason()), (State::Failed, "timed out after 500ms"));

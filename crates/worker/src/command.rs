@@ -104,11 +104,6 @@ impl Drop for OutputFile {
     }
 }
 
-/// Why an output of so many bytes is refused.
-pub(crate) fn too_large(bytes: u64) -> String {
-    format!("the output cannot be stored: {} of at most {}", show(bytes), show(MAX_PAYLOAD_BYTES))
-}
-
 fn show(bytes: u64) -> String {
     quantity::show_bytes(bytes as i64)
 }

@@ -9,7 +9,7 @@ use rework_core::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::recorder::Held;
+use crate::recorder::ClaimedRun;
 
 /// Where a run in hand stands.
 #[derive(Debug)]
@@ -56,13 +56,13 @@ impl Holding {
     }
 
     /// Takes a claimed task; none past the room there is.
-    pub(crate) fn take(&mut self, claimed: Claimed) -> Option<Held> {
+    pub(crate) fn take(&mut self, claimed: Claimed) -> Option<ClaimedRun> {
         let slot = self.free.pop()?;
         self.spots.insert(
             (claimed.fence.task, claimed.fence.run),
             Spot { slot, ctid: Some(claimed.ctid) },
         );
-        Some(Held { claimed, slot })
+        Some(ClaimedRun { claimed, slot })
     }
 
     /// The end of this run is recorded.

@@ -16,7 +16,7 @@ use rework_process::{SelfKill, boot_time};
 use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
-    ending::{Sentence, Verdict},
+    ending::{StopReason, Verdict},
     keeper::{Keeper, Said, What},
     recorder::Recorder,
 };
@@ -34,6 +34,11 @@ pub(crate) enum Event {
     LeaseLost,
 }
 
+/// The lease was taken away: the run is somebody else's, and the worker ends without recording anything.
+#[derive(Debug, thiserror::Error)]
+#[error("the lease was taken away")]
+pub(crate) struct LeaseLost;
+
 /// Which run is to end, and why.
 #[derive(Debug)]
 pub(crate) struct Abort {
@@ -49,14 +54,14 @@ impl Abort {
         (self.task, self.run) == (fence.task, fence.run)
     }
 
-    /// What it makes of a run.
-    pub(crate) fn sentence(&self) -> Sentence {
-        Sentence::Abort(self.cause, self.reason.clone())
+    /// Why an open run is stopped.
+    pub(crate) fn stop_reason(&self) -> StopReason {
+        StopReason::Abort(self.cause, self.reason.clone())
     }
 
-    /// What it makes of a run whose code has not begun.
+    /// What is recorded of a run whose code has not started.
     pub(crate) fn verdict(&self) -> Verdict {
-        self.sentence().unbegun()
+        self.stop_reason().verdict_if_not_started()
     }
 }
 

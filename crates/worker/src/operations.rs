@@ -71,9 +71,12 @@ impl Operations {
 }
 
 impl Operation {
-    /// Several of its runs may be open at once in one runner, which speaks.
-    pub(crate) fn has_crowd(&self) -> bool {
-        self.definition.limits.concurrency > 1 && self.kind != Kind::Command
+    /// How many of its runs may be open at once in one runner.
+    pub(crate) fn concurrency(&self) -> usize {
+        match self.kind {
+            Kind::Command => 1,
+            Kind::Rust | Kind::Python => self.definition.limits.concurrency.unsigned_abs().max(1) as usize,
+        }
     }
 
     fn new(placed: Placed) -> Result<Operation, String> {

@@ -48,12 +48,12 @@ pub(crate) type Answer<T> = oneshot::Receiver<Result<T>>;
 
 /// A claimed task, and where in the page its beginning is noted.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct ClaimedRun {
     pub claimed: Claimed,
     pub slot: u32,
 }
 
-impl Held {
+impl ClaimedRun {
     /// Its task and run.
     pub(crate) fn key(&self) -> (i64, i64) {
         (self.claimed.fence.task, self.claimed.fence.run)
@@ -68,7 +68,7 @@ pub(crate) enum Entry {
     Unkillable(Fence, String),
     Child(Fence, Box<Child>, oneshot::Sender<Result<Option<i64>>>),
     Placed(OperationVersion, oneshot::Sender<Result<Placed>>),
-    Claim(Batches, oneshot::Sender<Result<Vec<Held>>>),
+    Claim(Batches, oneshot::Sender<Result<Vec<ClaimedRun>>>),
     Complete(Box<Completion>),
     Settled(oneshot::Sender<Result<()>>),
     Leave(String, oneshot::Sender<Result<()>>),
@@ -149,7 +149,7 @@ impl Recorder {
     }
 
     /// The next tasks; none where none is ready.
-    pub(crate) fn claim(&self, batches: Batches) -> Answer<Vec<Held>> {
+    pub(crate) fn claim(&self, batches: Batches) -> Answer<Vec<ClaimedRun>> {
         self.ask(|answer| Entry::Claim(batches, answer))
     }
 

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use crate::{
     code::Code,
     environment::{Secrets, Variable, cleaned},
+    operations::Operation,
     revision::Revision,
     stream::Stream,
 };
@@ -59,7 +60,7 @@ pub(crate) struct Runner {
     pub ahead: bool,
     /// Its memory limit is kept by looking, not by the kernel.
     pub sampled: bool,
-    /// Runs so far.
+    /// How many of its runs have ended.
     pub runs: u32,
     /// When it last had work.
     pub used: Instant,
@@ -282,10 +283,16 @@ impl Runner {
         Ok(())
     }
 
-    /// The most memory of the run that has just ended, in bytes. Of a short run without a limit in
-    /// a warm runner nobody asks, and looking costs more than the run.
+    /// Whether runs of this operation may be sent ahead, behind the one that is open.
+    pub(crate) fn runs_in_series(&self, operation: &Operation) -> bool {
+        let limits = &operation.definition.limits;
+        self.ahead && limits.memory_bytes.is_none() && operation.concurrency() == 1
+    }
+
+    /// The most memory that the run used that has just ended, in bytes. It is not measured for a short run without a
+    /// limit in a warm runner, since measuring costs more than such a run.
     pub(crate) fn memory_peak(&self, limits: &Limits, took: Duration) -> Option<i64> {
-        let asked = limits.memory_bytes.is_some() || (self.runs == 0 && took > WORTH_A_LOOK);
+        let asked = limits.memory_bytes.is_some() || (self.runs <= 1 && took > WORTH_A_LOOK);
         asked.then(|| self.tree.memory_peak()).filter(|peak| *peak > 0).map(|peak| peak as i64)
     }
 

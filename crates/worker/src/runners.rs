@@ -5,7 +5,7 @@ use std::time::Duration;
 use rework_core::control::Start;
 use tokio::time::Instant;
 
-use crate::{operations::Operation, revision::Revision, runner::Runner};
+use crate::{revision::Revision, runner::Runner};
 
 /// Most warm runners of a worker.
 const MAX_WARM: usize = 2;
@@ -41,35 +41,25 @@ impl Runners {
         None
     }
 
-    /// How many runs may follow the next one of this operation without the runner being given back.
-    pub(crate) fn may_follow(&self, runner: &Runner, operation: &Operation) -> u32 {
-        if !runner.ahead || operation.definition.limits.memory_bytes.is_some() {
-            return 0;
-        }
+    /// How many runs a runner may be given behind its next one before it is replaced.
+    pub(crate) fn more_runs(&self, runner: &Runner) -> u32 {
         match self.maxruns {
             0 => u32::MAX,
             most => most.saturating_sub(runner.runs + 1),
         }
     }
 
-    /// How many runs it may be given, and the size in bytes past which it is given none; 0: any.
-    pub(crate) fn may_open(&self, runner: &Runner) -> (u32, u64) {
-        let runs = match self.maxruns {
-            0 => u32::MAX,
-            most => most.saturating_sub(runner.runs),
-        };
-        (runs, self.maxmem_bytes)
+    /// Whether a runner has grown so large that it is given no more runs.
+    pub(crate) fn is_too_large(&self, runner: &Runner) -> bool {
+        self.maxmem_bytes > 0 && runner.tree.usage().memory_bytes > self.maxmem_bytes
     }
 
     /// Gives back a runner after a run. It leaves when it has run often enough or has grown too
     /// large: never in the middle of a run.
     pub(crate) async fn give_back(&mut self, mut runner: Runner) {
-        runner.runs += 1;
         let worn_out = self.maxruns > 0 && runner.runs >= self.maxruns;
-        let too_large =
-            self.maxmem_bytes > 0 && runner.tree.usage().memory_bytes > self.maxmem_bytes;
         let deaf = runner.listen(true).is_err();
-        if worn_out || too_large || deaf || runner.has_ended() {
+        if worn_out || self.is_too_large(&runner) || deaf || runner.has_ended() {
             return end(runner).await;
         }
         runner.used = Instant::now();

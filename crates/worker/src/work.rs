@@ -14,15 +14,16 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
     alarm::Alarm,
+    context::{Context, Waited},
     database::Database,
     ending::Verdict,
     environment::Secrets,
-    hand::Hand,
+    local_queue::LocalQueue,
     keeper::Keeper,
-    life::{Event, Life},
+    life::{Event, LeaseLost, Life},
     operations::{Operation, Operations},
-    recorder::{Held, Recorder},
-    run::{self, LeaseLost, Workshop},
+    recorder::{ClaimedRun, Recorder},
+    run_task::run_task,
     runner::Nursery,
     runners::Runners,
 };
@@ -71,21 +72,21 @@ async fn live() -> Result<ExitCode, WorkerError> {
     let database = Database::new(dsn, who);
     let recorder = Recorder::start(database, claimant(&start));
     let mut worker = Worker {
-        workshop: Workshop {
+        context: Context {
             life: Life::new(control, &start, recorder.clone(), keeper)?,
             recorder,
             nursery: Nursery::new(&start, page, secrets)?,
             runners: Runners::new(&start),
-            hand: Hand::new(start.batch),
+            queue: LocalQueue::new(start.batch),
             start_timeout: Duration::from_millis(start.start_timeout_ms),
             alarm: Alarm::new(),
         },
         operations: Operations::default(),
     };
-    worker.workshop.life.tell(&FromWorker::Up);
+    worker.context.life.tell(&FromWorker::Up);
     let ended = worker.work().await;
-    worker.workshop.runners.end_all().await;
-    drop(std::fs::remove_dir_all(worker.workshop.nursery.folder()));
+    worker.context.runners.end_all().await;
+    drop(std::fs::remove_dir_all(worker.context.nursery.folder()));
     if let Err(lost) = ended {
         tracing::error!("{lost}: its run is somebody else's now");
         return Ok(ExitCode::FAILURE);
@@ -105,23 +106,23 @@ fn claimant(start: &Start) -> Claimant {
 }
 
 struct Worker {
-    workshop: Workshop,
+    context: Context,
     operations: Operations,
 }
 
 impl Worker {
     async fn work(&mut self) -> Result<(), LeaseLost> {
         loop {
-            let Workshop { life, recorder, hand, .. } = &mut self.workshop;
+            let Context { life, recorder, queue, .. } = &mut self.context;
             if let Some(reason) = life.retired() {
                 let reason = reason.to_owned();
                 self.leave(reason).await;
                 return Ok(());
             }
-            if let Some(held) = hand.next() {
-                hand.look_ahead(0, recorder);
+            if let Some(held) = queue.next() {
+                queue.look_ahead(0, recorder);
                 self.handle(held).await?;
-            } else if !self.claim().await && self.workshop.life.retired().is_none() {
+            } else if !self.claim().await && self.context.life.retired().is_none() {
                 self.wait().await;
             }
         }
@@ -130,8 +131,8 @@ impl Worker {
     /// False: there is nothing. A worker that is told to leave meanwhile does not wait for a
     /// database that is away.
     async fn claim(&mut self) -> bool {
-        let Workshop { life, recorder, hand, .. } = &mut self.workshop;
-        let mut answer = hand.claim(recorder);
+        let Context { life, recorder, queue, .. } = &mut self.context;
+        let mut answer = queue.claim(recorder);
         let answered = loop {
             tokio::select! {
                 biased;
@@ -146,8 +147,8 @@ impl Worker {
         };
         match answered {
             Ok(Ok(Ok(claimed))) => {
-                let again = hand.was_asked_for_one() || !claimed.is_empty();
-                hand.add(claimed);
+                let again = queue.was_asked_for_one() || !claimed.is_empty();
+                queue.add(claimed);
                 again
             }
             Ok(Ok(Err(error))) => {
@@ -157,23 +158,23 @@ impl Worker {
             }
             Ok(Err(_)) => false,
             Err(_) => {
-                hand.forgo(answer);
+                queue.forgo(answer);
                 false
             }
         }
     }
 
     /// Runs a task, and those that may follow it at once, and sees to it that their ends are recorded.
-    async fn handle(&mut self, held: Held) -> Result<(), LeaseLost> {
-        let Held { claimed, .. } = &held;
+    async fn handle(&mut self, held: ClaimedRun) -> Result<(), LeaseLost> {
+        let ClaimedRun { claimed, .. } = &held;
         let (version, fence) = (claimed.version, claimed.fence);
         if !self.operations.has(version) {
-            self.workshop.life.set_to_work();
+            self.context.life.set_to_work();
         }
         match self.known(version, fence).await? {
-            Ok(operation) => run::run(&mut self.workshop, &operation, held).await,
+            Ok(operation) => run_task(&mut self.context, &operation, held).await,
             Err(Verdict { outcome, reason }) => {
-                self.workshop.recorder.complete(Completion::new(fence, outcome, reason));
+                self.context.recorder.complete(Completion::new(fence, outcome, reason));
                 Ok(())
             }
         }
@@ -185,29 +186,17 @@ impl Worker {
         version: OperationVersion,
         fence: Fence,
     ) -> Result<Result<Rc<Operation>, Verdict>, LeaseLost> {
-        let Workshop { life, recorder, hand, .. } = &mut self.workshop;
-        let operation = self.operations.get(version, recorder);
-        tokio::pin!(operation);
-        loop {
-            tokio::select! {
-                biased;
-                operation = &mut operation => return Ok(operation),
-                event = life.next(Some(fence)) => match event {
-                    Event::LeaseLost => return Err(LeaseLost),
-                    Event::Abort(abort) if abort.names(fence) => {
-                        return Ok(Err(abort.verdict()));
-                    }
-                    Event::Abort(abort) => hand.abort(&abort, recorder),
-                    Event::Retired => hand.give_back("its worker was leaving", recorder),
-                    Event::Woken => {}
-                },
-            }
+        let recorder = self.context.recorder.clone();
+        let operation = self.operations.get(version, &recorder);
+        match self.context.wait_for(Some(fence), operation).await? {
+            Waited::Ready(operation) => Ok(operation),
+            Waited::Aborted(abort) => Ok(Err(abort.verdict())),
         }
     }
 
     /// Until something may be ready, or it is time to leave.
     async fn wait(&mut self) {
-        let Workshop { life, runners, recorder, .. } = &mut self.workshop;
+        let Context { life, runners, recorder, .. } = &mut self.context;
         let doubt = recorder.is_in_doubt().then(|| Instant::now() + LOOK_AGAIN);
         let again = [doubt, recorder.look_again_at()].into_iter().flatten().min();
         life.rest();
@@ -227,8 +216,8 @@ impl Worker {
     /// What was claimed and not begun goes back. The monitor records the end of its workers; without
     /// one, or not heard, the worker itself.
     async fn leave(&mut self, reason: String) {
-        let Workshop { life, recorder, hand, .. } = &mut self.workshop;
-        hand.give_back(&format!("its worker was leaving: {reason}"), recorder);
+        let Context { life, recorder, queue, .. } = &mut self.context;
+        queue.give_back(&format!("its worker was leaving: {reason}"), recorder);
         // What ran exists only here: there is no hurry that could be worth it.
         if recorder.owes() {
             settle(life, recorder).await;

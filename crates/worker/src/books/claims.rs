@@ -11,8 +11,8 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::Books;
 use crate::{
-    hand::unbegun,
-    recorder::{Gauge, Held},
+    local_queue::unbegun,
+    recorder::{Gauge, ClaimedRun},
 };
 
 /// A backend that we gave up may still carry out a claim of ours for so long.
@@ -110,7 +110,7 @@ impl Books {
     pub(super) async fn answer(
         &mut self,
         claimed: Result<Vec<Claimed>>,
-        answer: oneshot::Sender<Result<Vec<Held>>>,
+        answer: oneshot::Sender<Result<Vec<ClaimedRun>>>,
     ) {
         let (mut held, mut back) = (Vec::new(), Vec::new());
         let claimed = claimed.map(|claimed| {

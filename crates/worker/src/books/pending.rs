@@ -13,7 +13,7 @@ use rework_core::{
 use tokio::sync::oneshot;
 
 use super::Books;
-use crate::recorder::Held;
+use crate::recorder::ClaimedRun;
 
 /// Most lines of one statement.
 const MAX_LINES: usize = 5_000;
@@ -27,7 +27,7 @@ pub(super) struct Pending {
     pub lines: Vec<(Fence, Line)>,
     pub ends: Vec<Completion>,
     /// A claim, and who waits for it.
-    pub claim: Option<(Batches, oneshot::Sender<Result<Vec<Held>>>)>,
+    pub claim: Option<(Batches, oneshot::Sender<Result<Vec<ClaimedRun>>>)>,
     /// What all of it takes, as the gauge counts it.
     pub bytes: usize,
     /// How many entries of it exist only here.

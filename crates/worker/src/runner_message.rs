@@ -1,6 +1,10 @@
-//! What a runner says of a run that is open, and what becomes of it.
+//! Messages of a runner about one of its open runs.
 
-use std::{collections::VecDeque, future::pending};
+use std::{
+    future::{Future as _, poll_fn},
+    pin::Pin,
+    task::Poll,
+};
 
 use rework_core::{
     claim::Payload,
@@ -14,22 +18,22 @@ use serde_json::json;
 use tokio::sync::oneshot::error::RecvError;
 
 use crate::{
-    front::Front,
+    active_run::ActiveRun,
+    ending::End,
     lines::{Key, MAX_LINE_BYTES},
-    open_run::End,
-    recorder::{Answer, Recorder},
+    recorder::Recorder,
 };
 
 /// Longest name of a logger that is kept: it is stored with every line.
 const MAX_LOGGER_CHARS: usize = 200;
 
-/// What a message makes of its run.
-pub(crate) enum Heard {
-    /// It goes on.
-    On,
-    /// It is over.
-    End(End),
-    /// What was said cannot be: why, in words.
+/// What a message means for its run.
+pub(crate) enum Handled {
+    /// The run goes on.
+    GoesOn,
+    /// The run has ended.
+    Ended(End),
+    /// The protocol does not allow this message here: why, in words.
     Broken(String),
 }
 
@@ -41,28 +45,29 @@ pub(crate) fn message(frame: &Frame) -> Result<FromRunner, FrameError> {
     }
 }
 
-impl Front {
-    /// Takes what was said of this run. `revocable`: it was taken back, or asked to end.
-    pub(crate) fn hear(
+impl ActiveRun {
+    /// Handles a message about this run. `revocable` says whether the worker has taken the run back or told it
+    /// to stop, so that the runner may answer that it has not started it.
+    pub(crate) fn handle(
         &mut self,
         message: FromRunner,
         body: Vec<u8>,
         revocable: bool,
         recorder: &Recorder,
-    ) -> Heard {
+    ) -> Handled {
         match message {
             FromRunner::Done(Done { output, span, .. }) => {
                 self.span = span;
                 match output.map(|form| self.on_output(form == Form::Bytes, body)) {
-                    Some(Heard::Broken(why)) => return Heard::Broken(why),
-                    _ => return Heard::End(End::Done),
+                    Some(Handled::Broken(why)) => return Handled::Broken(why),
+                    _ => return Handled::Ended(End::Done),
                 }
             }
             FromRunner::Failed(failure) => {
                 self.span = failure.span;
-                return Heard::End(End::Failed(failure));
+                return Handled::Ended(End::Failed(failure));
             }
-            FromRunner::Revoked { .. } if revocable => return Heard::End(End::Revoked),
+            FromRunner::Revoked { .. } if revocable => return Handled::Ended(End::NotStarted),
             FromRunner::Log { level, logger, .. } => {
                 self.log(known_level(&level), &stream_of(&logger), &body);
             }
@@ -73,13 +78,13 @@ impl Front {
             FromRunner::Output { raw, .. } => return self.on_output(raw, body),
             asked @ FromRunner::Schedule { .. } => return self.on_schedule(asked, body, recorder),
             FromRunner::Store { .. } | FromRunner::Revoked { .. } | FromRunner::Hello { .. } => {
-                return Heard::Broken("a frame that has no place in this run".to_owned());
+                return Handled::Broken("a frame that has no place in this run".to_owned());
             }
         }
-        Heard::On
+        Handled::GoesOn
     }
 
-    fn on_schedule(&mut self, asked: FromRunner, body: Vec<u8>, recorder: &Recorder) -> Heard {
+    fn on_schedule(&mut self, asked: FromRunner, body: Vec<u8>, recorder: &Recorder) -> Handled {
         let FromRunner::Schedule {
             number,
             operation,
@@ -91,7 +96,7 @@ impl Front {
             ..
         } = asked
         else {
-            return Heard::On;
+            return Handled::GoesOn;
         };
         match payload(raw, has_input, body) {
             Ok(input) => {
@@ -105,20 +110,20 @@ impl Front {
                 };
                 let answer = recorder.child(self.fence(), child);
                 self.scheduling.push_back((number, answer));
-                Heard::On
+                Handled::GoesOn
             }
-            Err(why) => Heard::Broken(format!("an input that is {why}")),
+            Err(why) => Handled::Broken(format!("an input that is {why}")),
         }
     }
 
-    fn on_output(&mut self, raw: bool, body: Vec<u8>) -> Heard {
+    fn on_output(&mut self, raw: bool, body: Vec<u8>) -> Handled {
         match payload(raw, true, body) {
             Ok(output) => {
                 self.output = output;
                 self.unsaved_output = true;
-                Heard::On
+                Handled::GoesOn
             }
-            Err(why) => Heard::Broken(format!("an output that is {why}")),
+            Err(why) => Handled::Broken(format!("an output that is {why}")),
         }
     }
 
@@ -145,16 +150,24 @@ impl Front {
     }
 }
 
-/// The number of a request within its run, and the id of the task that was made; none: the run is not current.
+/// The number of a request within its run, and the id of the task that was scheduled; `None` if the run is no longer
+/// current.
 pub(crate) type Scheduled = (u32, Result<Option<i64>, String>);
 
-/// The answer to the oldest request to schedule; none for ever where there is none.
-pub(crate) async fn first(scheduling: &mut VecDeque<(u32, Answer<Option<i64>>)>) -> Scheduled {
-    let Some((number, answer)) = scheduling.front_mut() else { return pending().await };
-    let number = *number;
-    let answered = self::answer(answer.await);
-    scheduling.pop_front();
-    (number, answered)
+/// Waits for the next answer to a request to schedule; with the place of its run in `open`.
+pub(crate) async fn next_scheduled(open: &mut [ActiveRun]) -> (usize, Scheduled) {
+    poll_fn(|context| {
+        for (place, run) in open.iter_mut().enumerate() {
+            let Some((number, answer)) = run.scheduling.front_mut() else { continue };
+            if let Poll::Ready(answered) = Pin::new(answer).poll(context) {
+                let answer = (*number, answer_of(answered));
+                run.scheduling.pop_front();
+                return Poll::Ready((place, answer));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// The run that a message is about.
@@ -188,10 +201,7 @@ pub(crate) fn is_late(message: &FromRunner) -> bool {
     )
 }
 
-/// What came of a request, as the runner is told.
-pub(crate) fn answer(
-    answered: Result<Result<Option<i64>>, RecvError>,
-) -> Result<Option<i64>, String> {
+fn answer_of(answered: Result<Result<Option<i64>>, RecvError>) -> Result<Option<i64>, String> {
     match answered {
         Ok(answered) => answered.map_err(|error| error.to_string()),
         Err(stopped) => Err(stopped.to_string()),

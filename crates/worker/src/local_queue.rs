@@ -12,42 +12,42 @@ use tokio::sync::oneshot::error::TryRecvError;
 use crate::{
     ending::Verdict,
     life::Abort,
-    pace::Pace,
-    recorder::{Answer, Held, Recorder},
+    batch_size::BatchSizes,
+    recorder::{Answer, ClaimedRun, Recorder},
 };
 
 /// The tasks at hand.
-pub(crate) struct Hand {
-    waiting: VecDeque<Held>,
+pub(crate) struct LocalQueue {
+    waiting: VecDeque<ClaimedRun>,
     /// A claim on its way.
-    asked: Option<Answer<Vec<Held>>>,
+    asked: Option<Answer<Vec<ClaimedRun>>>,
     /// It is for tasks of one operation alone: that it brings none does not say that there are none.
     asked_for_one: bool,
     /// As many as the last claim brought; 0 where it brought less than was asked for.
     full: usize,
-    pace: Pace,
+    pace: BatchSizes,
 }
 
-impl Hand {
+impl LocalQueue {
     /// None yet; so many at most are claimed at once.
-    pub(crate) fn new(most: u32) -> Hand {
-        Hand {
+    pub(crate) fn new(most: u32) -> LocalQueue {
+        LocalQueue {
             waiting: VecDeque::new(),
             asked: None,
             asked_for_one: false,
             full: 0,
-            pace: Pace::new(most),
+            pace: BatchSizes::new(most),
         }
     }
 
     /// The next task.
-    pub(crate) fn next(&mut self) -> Option<Held> {
+    pub(crate) fn next(&mut self) -> Option<ClaimedRun> {
         self.gather();
         self.waiting.pop_front()
     }
 
     /// The next task, if it is of this very operation.
-    pub(crate) fn next_of(&mut self, version: OperationVersion) -> Option<Held> {
+    pub(crate) fn next_of(&mut self, version: OperationVersion) -> Option<ClaimedRun> {
         self.gather();
         let next = self.waiting.front()?;
         if next.claimed.version != version {
@@ -57,7 +57,7 @@ impl Hand {
     }
 
     /// Tasks that were taken and not begun, in their order.
-    pub(crate) fn put_back(&mut self, taken: Vec<Held>) {
+    pub(crate) fn put_back(&mut self, taken: Vec<ClaimedRun>) {
         taken.into_iter().rev().for_each(|held| self.waiting.push_front(held));
     }
 
@@ -119,12 +119,12 @@ impl Hand {
     }
 
     /// The answer to the claim on its way, or to a new one.
-    pub(crate) fn claim(&mut self, recorder: &Recorder) -> Answer<Vec<Held>> {
+    pub(crate) fn claim(&mut self, recorder: &Recorder) -> Answer<Vec<ClaimedRun>> {
         self.asked.take().unwrap_or_else(|| recorder.claim(self.pace.batches()))
     }
 
     /// Takes what was claimed.
-    pub(crate) fn add(&mut self, more: Vec<Held>) {
+    pub(crate) fn add(&mut self, more: Vec<ClaimedRun>) {
         self.asked = None;
         self.asked_for_one = false;
         let operation = more.first().map(|held| held.claimed.version.operation);
@@ -165,15 +165,15 @@ impl Hand {
 
     /// Ends a task that somebody wants to end, if it waits here.
     pub(crate) fn abort(&mut self, abort: &Abort, recorder: &Recorder) {
-        let named = |held: &Held| abort.names(held.claimed.fence);
+        let named = |held: &ClaimedRun| abort.names(held.claimed.fence);
         let Some(at) = self.waiting.iter().position(named) else { return };
-        let Some(Held { claimed, .. }) = self.waiting.remove(at) else { return };
+        let Some(ClaimedRun { claimed, .. }) = self.waiting.remove(at) else { return };
         recorder.complete(aborted(claimed.fence, abort));
     }
 
     /// Nobody waits for this answer any more: what it brings later goes back by itself, and what it
     /// has brought is taken.
-    pub(crate) fn forgo(&mut self, mut answer: Answer<Vec<Held>>) {
+    pub(crate) fn forgo(&mut self, mut answer: Answer<Vec<ClaimedRun>>) {
         answer.close();
         if let Ok(Ok(more)) = answer.try_recv() {
             self.waiting.extend(more);
@@ -186,7 +186,7 @@ impl Hand {
             self.forgo(asked);
         }
         self.full = 0;
-        for Held { claimed, .. } in self.waiting.drain(..) {
+        for ClaimedRun { claimed, .. } in self.waiting.drain(..) {
             recorder.complete(unbegun(claimed.fence, why));
         }
     }

@@ -25,7 +25,7 @@ const MAX_REMEMBERED: usize = 256;
 
 /// How long the tasks of a worker's operations take.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct BatchSizes {
     /// Most tasks of one claim.
     most: u32,
     operations: FxHashMap<i64, Measured>,
@@ -57,10 +57,10 @@ impl Measured {
     }
 }
 
-impl Pace {
+impl BatchSizes {
     /// Nothing is known yet.
-    pub(crate) fn new(most: u32) -> Pace {
-        Pace { most, operations: FxHashMap::default() }
+    pub(crate) fn new(most: u32) -> BatchSizes {
+        BatchSizes { most, operations: FxHashMap::default() }
     }
 
     /// A run of this operation took so long.
@@ -126,7 +126,7 @@ mod tests {
 
     const MOST: u32 = 1000;
 
-    fn most(pace: &Pace, operation: i64) -> i32 {
+    fn most(pace: &BatchSizes, operation: i64) -> i32 {
         let batches = pace.batches();
         let at = batches.short.iter().position(|short| *short == operation);
         at.map_or(1, |at| batches.most[at])
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_has_proved_short_is_claimed_in_growing_batches() {
-        let mut pace = Pace::new(MOST);
+        let mut pace = BatchSizes::new(MOST);
         assert_eq!(pace.batches(), Batches::default());
         for _ in 0..PROVED {
             assert_eq!(most(&pace, 7), 1);
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_batch_takes_no_longer_than_it_should() {
-        let mut pace = Pace::new(MOST);
+        let mut pace = BatchSizes::new(MOST);
         for _ in 0..20 {
             pace.ran(7, Duration::from_millis(5));
             pace.ran(8, Duration::from_millis(30));
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn no_batch_is_larger_than_allowed() {
-        let mut pace = Pace::new(1);
+        let mut pace = BatchSizes::new(1);
         for _ in 0..20 {
             pace.ran(7, Duration::from_micros(20));
             pace.claimed(7, 1);
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn one_by_one_only_what_is_short_is_claimed_ahead() {
-        let mut pace = Pace::new(1);
+        let mut pace = BatchSizes::new(1);
         for run in 1..=10 {
             pace.ran(7, Duration::from_millis(5));
             pace.ran(8, Duration::from_millis(15));
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn one_long_task_ends_the_batches_of_its_operation() {
-        let mut pace = Pace::new(MOST);
+        let mut pace = BatchSizes::new(MOST);
         for _ in 0..10 {
             pace.ran(7, Duration::from_micros(20));
             pace.claimed(7, most(&pace, 7) as usize);

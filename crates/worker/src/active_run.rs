@@ -1,4 +1,4 @@
-//! The run that a runner has in hand: what it wrote and said so far, and why it is to end, if it is.
+//! A run that is open in a runner: what it wrote and sent so far, and why it was told to stop, if it was.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -12,10 +12,10 @@ use rework_core::{
 use tokio::time::Instant;
 
 use crate::{
-    ending::Sentence,
+    ending::StopReason,
     lines::{Budget, Key},
-    pace::LONG,
-    recorder::{Answer, Held, Recorder},
+    batch_size::LONG,
+    recorder::{Answer, ClaimedRun, Recorder},
 };
 
 /// Lines and progress wait no longer than this to be written.
@@ -24,47 +24,42 @@ const FLUSH: Duration = Duration::from_millis(200);
 /// Lines that are written without waiting.
 const FLUSH_LINES: usize = 2_000;
 
-/// How often memory is looked at where there is a limit.
-pub(crate) const SAMPLE: Duration = Duration::from_millis(100);
-
-/// A run in progress.
-pub(crate) struct Front {
-    /// Which.
-    pub held: Held,
-    /// When it began, as far as we know.
+/// An open run.
+pub(crate) struct ActiveRun {
+    /// The run as it was claimed.
+    pub run: ClaimedRun,
+    /// When it started, as far as the worker knows.
     pub began: Instant,
-    /// When it ran, as it says itself.
+    /// When it ran, by its runner's account.
     pub span: Option<Span>,
-    /// What it wrote and is not on its way yet.
+    /// Lines of its log that were not handed to the recorder yet.
     pub lines: Vec<Line>,
-    /// What it may still write.
+    /// How much more it may log.
     pub budget: Budget,
-    /// The last output that it gave.
+    /// The last output that it sent.
     pub output: Payload,
-    /// An output that was given under way, and is not on its way yet.
+    /// Whether that output was not handed to the recorder yet.
     pub unsaved_output: bool,
-    /// How far it is, if that is not on its way yet.
+    /// Its progress, if that was not handed to the recorder yet.
     pub progress: Option<String>,
-    /// Why it is to end, if it is.
-    pub sentence: Option<Sentence>,
-    /// When it is killed, if it is to end.
+    /// Why it was told to stop; `None` if it was not.
+    pub stop: Option<StopReason>,
+    /// When its runner is killed if it has not stopped by then.
     pub kill_at: Option<Instant>,
-    /// What it wants to schedule.
+    /// Tasks that it asked to schedule: the number of each request, and the answer to come.
     pub scheduling: VecDeque<(u32, Answer<Option<i64>>)>,
-    /// It takes long: its beginning is noted, and nothing waits behind it. The beginning of a short
-    /// one is noted with its end.
+    /// It runs for longer than [`LONG`]: its start is recorded, and nothing waits behind it. The start of a
+    /// short run is recorded together with its end.
     pub is_long: bool,
-    /// When its memory is looked at next, where that is limited.
-    pub sample_at: Option<Instant>,
     flush_at: Option<Instant>,
 }
 
-impl Front {
-    /// Begins now, with the lines that it has written already.
-    pub(crate) fn new(held: Held, limits: &Limits, lines: Vec<Line>) -> Front {
+impl ActiveRun {
+    /// A run that starts now; `lines` were written before, while its runner was started for it.
+    pub(crate) fn new(run: ClaimedRun, lines: Vec<Line>) -> ActiveRun {
         let now = Instant::now();
-        Front {
-            held,
+        ActiveRun {
+            run,
             began: now,
             span: None,
             flush_at: (!lines.is_empty()).then_some(now + FLUSH),
@@ -73,25 +68,24 @@ impl Front {
             output: Payload::None,
             unsaved_output: false,
             progress: None,
-            sentence: None,
+            stop: None,
             kill_at: None,
             scheduling: VecDeque::new(),
             is_long: false,
-            sample_at: limits.memory_bytes.map(|_| now + SAMPLE),
         }
     }
 
-    /// Its fence.
+    /// The fence of the run.
     pub(crate) fn fence(&self) -> Fence {
-        self.held.claimed.fence
+        self.run.claimed.fence
     }
 
-    /// Its task and run.
+    /// The task and the run.
     pub(crate) fn key(&self) -> Key {
-        self.held.key()
+        self.run.key()
     }
 
-    /// Sends what was written and reported on its way.
+    /// Hands what it wrote and sent to the recorder.
     pub(crate) fn flush(&mut self, recorder: &Recorder) {
         self.flush_at = None;
         self.flush_lines(recorder);
@@ -104,7 +98,7 @@ impl Front {
         }
     }
 
-    /// The same when it is over: its output goes with its end.
+    /// Hands over the rest of its log after its end. Its output is recorded with the end.
     pub(crate) fn flush_last(&mut self, recorder: &Recorder) {
         self.unsaved_output = false;
         self.flush(recorder);
@@ -124,7 +118,7 @@ impl Front {
         }
     }
 
-    /// Sends it on its way where there is much of it, else soon.
+    /// Hands lines to the recorder at once if they are many, otherwise within [`FLUSH`].
     pub(crate) fn look_after_lines(&mut self, recorder: &Recorder) {
         if self.lines.len() >= FLUSH_LINES {
             self.flush(recorder);
@@ -133,7 +127,7 @@ impl Front {
         }
     }
 
-    /// When a run began and ended: as it says itself, within what can be; not before `since`.
+    /// When the run started and ended: by its runner's account, corrected to lie between `since` and now.
     pub(crate) fn times(&self, since: Instant) -> (std::time::Instant, std::time::Instant) {
         let now = std::time::Instant::now();
         let Some(span) = self.span else { return (self.began.into_std(), now) };
@@ -147,16 +141,16 @@ impl Front {
         (began, moment(span.ended_us).clamp(began, now))
     }
 
-    /// When its time is over, where that is limited and nothing else ends it before.
+    /// When it times out; `None` without a timeout, or if it was told to stop already.
     pub(crate) fn timeout_at(&self, limits: &Limits) -> Option<Instant> {
         let limit = Duration::from_millis(limits.timeout_ms?.unsigned_abs());
-        self.sentence.is_none().then_some(self.began + limit)
+        self.stop.is_none().then_some(self.began + limit)
     }
 
-    /// When something is to be done next.
+    /// When this run next needs the worker: to record its start, to flush, to time it out, to kill it.
     pub(crate) fn timer(&self, limits: &Limits) -> Option<Instant> {
         let begin = (!self.is_long).then_some(self.began + LONG);
-        [begin, self.flush_at, self.timeout_at(limits), self.kill_at, self.sample_at]
+        [begin, self.flush_at, self.timeout_at(limits), self.kill_at]
             .into_iter()
             .flatten()
             .min()
