@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 use crate::support::Installation;
 use crate::support::installation::fixture;

@@ -8,7 +8,8 @@ mod hearing;
 use std::time::Duration;
 
 use rework_core::{
-    claim::OperationVersion, complete::Completion, protocol::ToRunner, report::Line,
+    task::{claim::OperationVersion, complete::Completion, progress::Line},
+    wire::runner::ToRunner,
 };
 use tokio::time::Instant;
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use rework_core::{
-    complete::Outcome,
-    control::AbortCause,
-    protocol::{Failure, Retry},
-    quantity,
+    task::complete::Outcome,
+    values::quantity,
+    wire::{
+        runner::{Failure, Retry},
+        worker::AbortCause,
+    },
 };
 use rework_process::Exit;
 

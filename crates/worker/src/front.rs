@@ -4,10 +4,9 @@ use std::{collections::VecDeque, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
 use rework_core::{
-    claim::{Fence, Payload},
-    operation::{Limits, MAX_PAYLOAD_BYTES},
-    protocol::Span,
-    report::Line,
+    operation::definition::{Limits, MAX_PAYLOAD_BYTES},
+    task::{fence::Fence, payload::Payload, progress::Line},
+    wire::runner::Span,
 };
 use tokio::time::Instant;
 

@@ -3,9 +3,10 @@
 
 use std::{collections::VecDeque, future::pending, time::Duration};
 
-use rework_core::{
-    claim::{Batches, Fence, OperationVersion},
+use rework_core::task::{
+    claim::{Batches, OperationVersion},
     complete::{Completion, Outcome},
+    fence::Fence,
 };
 use tokio::sync::oneshot::error::TryRecvError;
 

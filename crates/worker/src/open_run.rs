@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use rework_core::{
-    claim::Fence,
-    frame::Frame,
-    frames::FramesError,
-    protocol::{Failure, ToRunner},
-    report::Line,
+    task::{fence::Fence, progress::Line},
+    wire::{
+        connection::FramesError,
+        frame::Frame,
+        runner::{Failure, ToRunner},
+    },
 };
 use rework_process::Exit;
 use tokio::time::Instant;

@@ -3,13 +3,13 @@
 use std::{os::unix::fs::FileExt, rc::Rc};
 
 use rework_core::{
-    claim::{Fence, Payload},
-    complete::Outcome,
-    control::SLOT_BYTES,
-    frame::FrameError,
-    kind::Kind,
-    protocol::{RunRequest, ToRunner, mark_bytes},
-    report::Line,
+    operation::kind::Kind,
+    task::{complete::Outcome, fence::Fence, payload::Payload, progress::Line},
+    wire::{
+        frame::FrameError,
+        runner::{RunRequest, ToRunner, mark_bytes},
+        worker::SLOT_BYTES,
+    },
 };
 use rework_process::LaunchError;
 use tokio::time::sleep;

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use rework_core::{
-    claim::{Fence, Payload},
-    complete::{Completion, Outcome},
-    operation::MAX_PAYLOAD_BYTES,
-    protocol::{Failure, Retry},
+    operation::definition::MAX_PAYLOAD_BYTES,
+    task::{
+        complete::{Completion, Outcome},
+        fence::Fence,
+        payload::Payload,
+    },
+    wire::runner::{Failure, Retry},
 };
 use serde_json::json;
 

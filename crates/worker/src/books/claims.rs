@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use rework_core::{
-    claim::{Batches, Claimed, Regions, claim, held},
-    error::Result,
+    db::error::Result,
+    task::claim::{Batches, Claimed, Regions, claim, held},
 };
 use tokio::{sync::oneshot, time::Instant};
 

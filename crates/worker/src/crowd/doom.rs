@@ -1,6 +1,6 @@
 //! The end of one run of a crowd, and of all of them at once.
 
-use rework_core::complete::{Completion, Outcome};
+use rework_core::task::complete::{Completion, Outcome};
 use rework_process::Exit;
 
 use super::Crowd;

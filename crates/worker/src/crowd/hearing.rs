@@ -6,10 +6,10 @@ use std::{
     task::Poll,
 };
 
-use rework_core::{
+use rework_core::wire::{
+    connection::{Frames, FramesError},
     frame::Frame,
-    frames::{Frames, FramesError},
-    protocol::FromRunner,
+    runner::FromRunner,
 };
 use rework_process::Exit;
 use tokio::time::Instant;

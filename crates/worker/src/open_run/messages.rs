@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rework_core::{frame::Frame, frames::FramesError, protocol::FromRunner};
+use rework_core::wire::{connection::FramesError, frame::Frame, runner::FromRunner};
 use tokio::time::Instant;
 
 use super::{End, OpenRun};

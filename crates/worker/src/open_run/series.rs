@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rework_core::{complete::Completion, protocol::ToRunner};
+use rework_core::{task::complete::Completion, wire::runner::ToRunner};
 use tokio::time::Instant;
 
 use super::{End, OpenRun};
