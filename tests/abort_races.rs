@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::{Value, json};
 
 use crate::support::scale;

@@ -1,7 +1,7 @@
 //! Attempts: a failure is tried again while attempts remain, after a while; how each one ended is
 //! kept.
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 use crate::support::Installation;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::json;
 
 use crate::support::cluster::Cluster;
@@ -48,7 +48,7 @@ fn a_restore_closes_what_ran_and_runs_what_waited() {
     let restored = Installation::on(Database::restored(&to));
     assert_eq!(
         restored.rework(["init-db"]).ok().stdout().trim(),
-        format!("already at version {}", rework_core::schema::VERSION)
+        format!("already at version {}", rework_core::admin::schema::VERSION)
     );
     restored.register([fixture()]);
     let gate = restored

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 use crate::bad_input::{WRONG_PASSWORD, refused, refused_within};
 use crate::support::database::Database;

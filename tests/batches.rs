@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::{Value, json};
 
 use crate::support::Installation;

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 use crate::support::rung::{Rung, Standing, runners};
 use crate::support::scale::count;

@@ -5,7 +5,7 @@ use std::fs;
 
 use chrono::{TimeDelta, Utc};
 use nix::sys::signal::Signal;
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::{Value, json};
 
 use crate::support::processes;

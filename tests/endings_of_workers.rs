@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use chrono::Utc;
 use nix::sys::signal::Signal;
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::{Value, json};
 
 use crate::support::installation::fixture;

@@ -5,7 +5,7 @@ use std::thread;
 
 use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::Value;
 
 use crate::support::{Installation, processes, wait};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::json;
 
 use crate::support::installation::{Installation, fixture};
@@ -223,11 +223,11 @@ fn placements_of_a_host_that_has_been_gone_for_a_day_are_swept() {
     place.session().run(
         "update rework.placement set registered_at = now() - interval '2 days' where host <> 'new'",
     );
-    let dsn = rework_core::connect::Dsn::parse(place.dsn()).unwrap();
+    let dsn = rework_core::db::dsn::Dsn::parse(place.dsn()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let swept = runtime.block_on(async {
-        let db = rework_core::connect::Db::connect(&dsn, "test").await.unwrap();
-        rework_core::vacuum::placements(&db).await.unwrap()
+        let db = rework_core::db::connect::Db::connect(&dsn, "test").await.unwrap();
+        rework_core::admin::vacuum::placements(&db).await.unwrap()
     });
     assert_eq!(swept, ["gone"]);
     drop(monitor);

@@ -1,6 +1,6 @@
 //! What a run leaves: every line that it wrote, in order, its own, to the byte, up to a limit.
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::{Value, json};
 
 use crate::support::scale::count;

@@ -1,7 +1,7 @@
 //! Many leases: a monitor watches what lies in front of the sixteenth that lives, and so whatever died.
 
 use nix::sys::signal::Signal;
-use rework_core::connect::{Db, Dsn};
+use rework_core::db::{connect::Db, dsn::Dsn};
 
 use crate::support::installation::Installation;
 
@@ -71,7 +71,7 @@ fn chores(place: &Installation) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let db = Db::connect(&dsn, "test").await.unwrap();
-        rework_core::vacuum::leases(&db).await.unwrap();
+        rework_core::admin::vacuum::leases(&db).await.unwrap();
     });
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 
 use chrono::Utc;
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::json;
 
 use crate::support::rung::Rung;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 use crate::support::command::{Call, program};
 use crate::support::database::Database;

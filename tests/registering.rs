@@ -1,6 +1,6 @@
 //! Registering operations, giving them their input, and taking them off again.
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::json;
 
 use crate::support::Installation;

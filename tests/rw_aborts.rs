@@ -1,6 +1,6 @@
 //! Aborts: of what is queued, of what runs, with its reason, and with every process of it.
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::Value;
 
 use crate::support::{Installation, processes};

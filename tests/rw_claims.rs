@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::{Value, json};
 
 use crate::support::scale::count;

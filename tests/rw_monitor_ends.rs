@@ -1,7 +1,7 @@
 //! The end of a monitor: killed, it disturbs no long task; asked to end, it drains.
 
 use nix::sys::signal::Signal;
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::json;
 
 use crate::support::installation::Installation;

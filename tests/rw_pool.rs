@@ -1,7 +1,7 @@
 //! The size of a pool: it grows by what waits, and shrinks one by one.
 
 use nix::sys::signal::Signal;
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::json;
 
 use crate::support::{Installation, wait};

@@ -1,6 +1,6 @@
 //! The renewal of a runner: after so many runs, past so much memory, and never in the middle of one.
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 use crate::support::Installation;
 

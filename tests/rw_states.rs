@@ -1,6 +1,6 @@
 //! How tasks end badly: an error, an exit, a panic; and that their worker goes on with the next one.
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::json;
 
 use crate::support::Installation;

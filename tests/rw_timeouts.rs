@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 use crate::support::Installation;
 use crate::support::installation::fixture;
@@ -38,7 +38,8 @@ fn a_run_beside_others_that_floods_its_worker_with_messages_still_times_out() {
 
 fn flood_times_out(concurrency: i32) {
     let place = Installation::with_fixture();
-    let sql = format!("update rework.operation set concurrency = {concurrency} where name = 'babbles'");
+    let sql =
+        format!("update rework.operation set concurrency = {concurrency} where name = 'babbles'");
     place.session().run(&sql);
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     let task = place.ended(place.schedule_plain("babbles"));

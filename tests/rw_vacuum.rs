@@ -1,6 +1,6 @@
 //! Deleting what is old: only what was asked for, only where it was asked for.
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 use crate::support::Installation;
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::{Value, json};
 
 use crate::support::installation::fixture;

@@ -1,6 +1,6 @@
 //! Scheduling from SQL: in the caller's own transaction, by who may do nothing else, once per key.
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::json;
 
 use crate::support::session::Session;

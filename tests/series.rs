@@ -1,7 +1,7 @@
 //! Runs that follow one another in a runner without a pause: every byte, every process and every end
 //! is still its own run's.
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::{Value, json};
 
 use crate::batches::Batches;

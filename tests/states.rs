@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 use crate::support::Installation;
 

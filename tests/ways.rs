@@ -1,6 +1,6 @@
 //! The main scenarios by every way to Postgres: encrypted and verified, through a pooler.
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::json;
 
 use crate::support::certificates::Authority;
@@ -299,7 +299,7 @@ fn the_schema_can_be_made_by_hand() {
     let place = Installation::on(Database::empty());
     let script = place.rework(["init-db", "--print-sql"]).without_env("REWORK_DSN").ok().stdout();
     place.session().run(&script);
-    let already = format!("already at version {}\n", rework_core::schema::VERSION);
+    let already = format!("already at version {}\n", rework_core::admin::schema::VERSION);
     assert_eq!(place.rework(["init-db"]).ok().stdout(), already);
     place.register([fixture()]);
     let _monitor = place.monitor(&["--maxworkers", "1"]);

@@ -8,11 +8,14 @@ use std::{
 
 use anyhow::ensure;
 use rework_core::{
-    claim::{Claimant, Payload, Regions, claim},
-    complete::{Completion, Outcome},
-    connect::Db,
-    tick::tick,
-    turn::{Turn, turn},
+    db::connect::Db,
+    fleet::heartbeat::tick,
+    task::{
+        claim::{Claimant, Regions, claim},
+        complete::{Completion, Outcome},
+        exchange::{Turn, turn},
+        payload::Payload,
+    },
 };
 use tokio::task::JoinSet;
 

@@ -2,11 +2,11 @@
 //! run, of which no process exists. What monitors and workers would send is sent by who measures.
 
 use rework_core::{
-    claim::{Batches, Claimant},
-    connect::{Db, Dsn},
-    lease::{Lease, Terms},
-    schema,
-    tick::Ask,
+    admin::schema,
+    db::{connect::Db, dsn::Dsn},
+    fleet::heartbeat::Ask,
+    lease::row::{Lease, Terms},
+    task::claim::{Batches, Claimant},
 };
 use tokio_postgres::Client;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 use super::installation::Installation;
 use super::task::Task;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rework_core::connect::Dsn;
+use rework_core::db::dsn::Dsn;
 
 use super::cluster::Cluster;
 use super::server;
@@ -47,7 +47,9 @@ impl Database {
         Session::open(&cluster.dsn("postgres")).run("create database jobs");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let parsed = Dsn::parse(&dsn).unwrap();
-        runtime.block_on(rework_core::schema::migrate(&parsed)).expect("the migrations apply");
+        runtime
+            .block_on(rework_core::admin::schema::migrate(&parsed))
+            .expect("the migrations apply");
         Database { name, session: Some(Session::open(&dsn)), dsn, lasting: true }
     }
 

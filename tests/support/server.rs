@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::sync::OnceLock;
 
-use rework_core::connect::Dsn;
+use rework_core::db::dsn::Dsn;
 use tokio_postgres::{Config, config::Host};
 
 use super::session::Session;
@@ -80,7 +80,7 @@ fn make(server: &Session, name: &str) {
     server.run(&format!("create database {unfinished}"));
     let dsn = Dsn::parse(&own_dsn(&unfinished)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(rework_core::schema::migrate(&dsn)).expect("the migrations apply");
+    runtime.block_on(rework_core::admin::schema::migrate(&dsn)).expect("the migrations apply");
     drop(runtime);
     // A connection that was closed a moment ago may still be there.
     super::wait::until("the template has no visitors", String::new, || {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::sys::signal::Signal;
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::{Value, json};
 
 use super::installation::Installation;

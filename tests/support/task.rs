@@ -1,7 +1,7 @@
 //! What the tables say of a task, without asking the product.
 
 use chrono::{DateTime, Utc};
-use rework_core::state::State;
+use rework_core::task::state::State;
 use serde_json::Value;
 
 use super::session::Session;

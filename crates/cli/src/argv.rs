@@ -9,7 +9,7 @@ mod schedule;
 use std::ffi::OsString;
 
 use clap::{ArgAction, Command};
-use rework_core::connect::Dsn;
+use rework_core::db::dsn::Dsn;
 
 /// Puts `--db` before the command's first argument, if that names a database.
 pub(crate) fn rewrite(parser: &Command, mut args: Vec<OsString>) -> Vec<OsString> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use rework_core::quantity::{self, QuantityError};
+use rework_core::values::quantity::{self, QuantityError};
 use rework_monitor::{ByDomain, Keep};
 use serde::Deserialize;
 

@@ -12,10 +12,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
-use rework_core::{
-    connect::{Db, Dsn},
-    error::Error as CoreError,
-};
+use rework_core::db::{connect::Db, dsn::Dsn, error::Error as CoreError};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -96,7 +93,7 @@ impl Context {
 
     /// Connects to it and checks the schema.
     pub async fn open(&self) -> anyhow::Result<Db> {
-        Ok(rework_core::schema::open(&self.dsn()?, &self.who).await?)
+        Ok(rework_core::admin::schema::open(&self.dsn()?, &self.who).await?)
     }
 
     /// As [`open`](Context::open), with what is notified on the channels listened to.
@@ -105,7 +102,7 @@ impl Context {
     ) -> anyhow::Result<(Db, mpsc::UnboundedReceiver<(String, String)>)> {
         let dsn = self.dsn()?;
         let (db, heard) = Db::connect_listening(&dsn, &self.who).await?;
-        rework_core::schema::check(&db, &dsn).await?;
+        rework_core::admin::schema::check(&db, &dsn).await?;
         Ok((db, heard))
     }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rework_core::connect::Dsn;
+use rework_core::db::dsn::Dsn;
 
 use crate::{
     config::Config,

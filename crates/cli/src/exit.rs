@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use rework_core::state::State;
+use rework_core::task::state::State;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,11 +6,12 @@ use std::io::Read as _;
 use anyhow::Context as _;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rework_core::{
-    arguments,
-    claim::Payload,
-    io_specs,
-    operation::Definition,
-    validate::{Misfit, Schema},
+    operation::definition::Definition,
+    task::payload::Payload,
+    values::{
+        arguments, io_specs,
+        validate::{Misfit, Schema},
+    },
 };
 use serde_json::{Value, json};
 
@@ -129,7 +130,7 @@ fn read(given: &str) -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use rework_core::operation::{Form, Limits};
+    use rework_core::operation::definition::{Form, Limits};
 
     use super::*;
 

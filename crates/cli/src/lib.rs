@@ -6,7 +6,7 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{FromArgMatches as _, parser::ValueSource};
-use rework_core::connect::Dsn;
+use rework_core::db::dsn::Dsn;
 
 pub mod args;
 mod argv;

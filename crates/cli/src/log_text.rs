@@ -4,7 +4,7 @@
 use anstyle::{AnsiColor, Style};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
-use rework_core::read_log::Line;
+use rework_core::log::read::Line;
 use serde::Serialize;
 
 use crate::{escape, time_text};

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rework_core::{
-    kind::{self, Kind},
-    manifest,
-    operation::Definition,
-    register::{Module, refuse_twice},
+    module::manifest,
+    operation::{
+        definition::Definition,
+        kind::{self, Kind},
+        register::{Module, refuse_twice},
+    },
 };
 use rework_worker::{code::Code, inspect};
 

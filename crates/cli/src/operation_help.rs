@@ -2,9 +2,11 @@
 
 use anstyle::Style;
 use rework_core::{
-    arguments::{Argument, describe},
-    operation::{DEFAULT_DOMAIN, Definition},
-    quantity::{show_bytes, show_milliseconds},
+    operation::definition::{DEFAULT_DOMAIN, Definition},
+    values::{
+        arguments::{Argument, describe},
+        quantity::{show_bytes, show_milliseconds},
+    },
 };
 
 const HEADING: Style = Style::new().bold().underline();
@@ -80,7 +82,7 @@ fn limits(operation: &Definition) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rework_core::operation::{Form, Limits};
+    use rework_core::operation::definition::{Form, Limits};
     use serde_json::{Value, json};
 
     use super::*;

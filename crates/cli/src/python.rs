@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rework_core::kind::absolute;
+use rework_core::operation::kind::absolute;
 
 use crate::report::hinted;
 

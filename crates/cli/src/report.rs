@@ -16,7 +16,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 
-use rework_core::error::Error as CoreError;
+use rework_core::{cron::error::CronError, db::error::Error as CoreError};
 use rework_monitor::Error as MonitorError;
 use tokio_postgres::error::DbError;
 
@@ -125,6 +125,7 @@ fn hint_of(cause: &(dyn StdError + 'static)) -> Option<String> {
         .downcast_ref::<Hinted>()
         .and_then(|hinted| hinted.hint.clone())
         .or_else(|| cause.downcast_ref::<CoreError>().and_then(CoreError::hint))
+        .or_else(|| cause.downcast_ref::<CronError>().and_then(CronError::hint))
         .or_else(|| cause.downcast_ref::<MonitorError>().and_then(MonitorError::hint))
         .or_else(|| cause.downcast_ref::<DevError>().and_then(DevError::hint))
 }
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_core_error_brings_its_own_hint() {
-        let absent = rework_core::error::Error::SchemaAbsent { database: "jobs".to_owned() };
+        let absent = rework_core::db::error::Error::SchemaAbsent { database: "jobs".to_owned() };
         let text = render(&anyhow::Error::from(absent), false);
         assert!(text.starts_with("error: there is no rework schema in database `jobs`\nhint: "));
         assert!(text.contains("rework init-db"));

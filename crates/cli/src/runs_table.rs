@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use rework_core::show_task::{Run, Task};
+use rework_core::task::show::{Run, Task};
 
 use crate::{
     table::{Cell, Table},
@@ -51,7 +51,7 @@ fn named(what: &str, which: Option<impl Display>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rework_core::state::State;
+    use rework_core::task::state::State;
 
     use super::*;
     use crate::task_text::tests::{at, task};

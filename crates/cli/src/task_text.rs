@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use rework_core::{claim::Payload, quantity::show_bytes, show_task::Task, state::State};
+use rework_core::{
+    task::{payload::Payload, show::Task, state::State},
+    values::quantity::show_bytes,
+};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
@@ -154,7 +157,7 @@ fn memory(task: &Task) -> Option<String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
-    use rework_core::show_task::Beside;
+    use rework_core::task::show::Beside;
 
     use super::*;
 

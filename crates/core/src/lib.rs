@@ -2,62 +2,19 @@
 //!
 //! Nothing here starts a process or speaks HTTP. What decides is pure and tested without a
 //! database; what writes to Postgres is one function for one statement of `sql/`.
+//!
+//! Each folder holds one subject, with its statements in `sql/`. The list below is in the order of a task's life.
+//! No two folders import each other, neither directly nor by way of a third one.
 
-pub mod abort_task;
-pub mod arguments;
-pub mod ask_worker;
-mod away;
-pub mod claim;
-pub mod complete;
-pub mod connect;
-pub mod control;
-pub mod cron;
-pub mod ctid;
-mod dsn;
-pub mod error;
-pub mod fire;
-pub mod follow_logs;
-pub mod frame;
-pub mod frames;
-pub mod import_from;
-pub mod io_specs;
-pub mod kind;
-pub mod lease;
-pub mod list_monitors;
-pub mod list_operations;
-pub mod list_scheduled;
-pub mod list_tasks;
-pub mod list_workers;
-pub mod manifest;
-pub mod monitor;
-pub mod nearest;
-pub mod operation;
-pub mod operation_schema;
-pub mod outbox;
-pub mod partition;
-mod plans;
-pub mod pool;
-pub mod prepare;
-pub mod prepared;
-pub mod protocol;
-pub mod quantity;
-pub mod read_log;
-pub mod register;
-pub mod report;
-pub mod retry_task;
-pub mod schedule;
-pub mod schedule_many;
-pub mod schema;
-pub mod served;
-pub mod short_schema;
-pub mod show_task;
-pub mod state;
-pub mod sweep;
-pub mod tick;
-mod tls;
-pub mod turn;
-pub mod unregister;
-pub mod vacuum;
-pub mod validate;
-pub mod wait_task;
-pub mod worker;
+pub mod module; // what a folder of operations declares: manifests
+pub mod operation; // an operation is registered, found and listed
+pub mod values; // inputs and outputs are checked against what was declared
+pub mod cron; // rules of time make tasks
+pub mod task; // a task from its scheduling to its end
+pub mod log; // the lines that runs wrote
+pub mod wire; // what monitor, worker and runner say to each other
+pub mod lease; // who lives by a row that is renewed
+pub mod fleet; // monitors and workers
+pub mod import; // a database of the Python rework is taken over
+pub mod admin; // the schema is brought up to date, old rows are removed
+pub mod db; // the connection to Postgres

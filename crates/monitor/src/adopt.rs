@@ -1,7 +1,7 @@
 //! The workers that earlier monitors of the host have left behind: busy ones finish their task
 //! under a lease of their own and are watched; those that are gone are recorded at once.
 
-use rework_core::worker::Left;
+use rework_core::fleet::worker::Left;
 use rework_process::{Exit, Identity, Watch};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},

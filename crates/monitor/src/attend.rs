@@ -4,9 +4,9 @@
 use std::{io, time::Duration};
 
 use nix::sys::signal::Signal;
-use rework_core::{
-    control::{FromWorker, ToWorker},
-    frames::Frames,
+use rework_core::wire::{
+    connection::Frames,
+    worker::{FromWorker, ToWorker},
 };
 use rework_process::{Child, Exit, Identity};
 use tokio::{

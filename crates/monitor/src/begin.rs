@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use rework_core::{
-    error::Error as CoreError,
-    monitor::{Beginning, Process},
-    partition, schema,
-    worker::{self, Left},
+    admin::{partition, schema},
+    db::error::Error as CoreError,
+    fleet::{
+        monitor::{Beginning, Process},
+        worker::{self, Left},
+    },
 };
 use rework_process::{Containment, Identity};
 use tokio::time::sleep;

@@ -4,9 +4,8 @@
 use std::time::{Duration, Instant};
 
 use rework_core::{
-    connect::{Db, Dsn},
-    error::Result,
-    partition, vacuum,
+    admin::{partition, vacuum},
+    db::{connect::Db, dsn::Dsn, error::Result},
 };
 use tokio::task::spawn_local;
 

@@ -7,13 +7,14 @@ use std::{
 };
 
 use rework_core::{
-    claim::Fence,
-    complete::{Completion, Outcome, complete},
-    connect::Db,
-    control::MemoryRung,
-    error::Result,
-    report,
-    worker::{self, Left, OpenRun},
+    db::{connect::Db, error::Result},
+    fleet::worker::{self, Left, OpenRun},
+    task::{
+        self,
+        complete::{Completion, Outcome, complete},
+        fence::Fence,
+    },
+    wire::worker::MemoryRung,
 };
 use rework_process::{Containment, Unkillable, sweep};
 use tokio::{sync::mpsc::UnboundedSender, time::sleep};
@@ -88,7 +89,7 @@ pub(crate) async fn record(link: &Link, worker: i64, remains: &Remains, closing:
         verdicts::say(ends.iter().zip(recorded).map(|(end, recorded)| {
             (end.fence.task, recorded, end.reason.as_deref().unwrap_or_default())
         }));
-        report::leave(db, worker, &closing.reason).await
+        worker::leave(db, worker, &closing.reason).await
     };
     link.persist("record the end of a worker", record).await;
 }
@@ -118,7 +119,7 @@ async fn note_unkillable(link: &Link, worker: i64, unkillable: &Unkillable) {
     let reason = unkillable.to_string();
     let noted = async {
         for open in worker::open_runs(&db, worker).await? {
-            report::unkillable(&db, open.fence, &reason).await?;
+            task::progress::unkillable(&db, open.fence, &reason).await?;
         }
         Ok(())
     };

@@ -1,6 +1,6 @@
 //! From how a worker ended to what is recorded of it and of the task that it had. Pure.
 
-use rework_core::complete::Outcome;
+use rework_core::task::complete::Outcome;
 use rework_process::Exit;
 
 /// Why a monitor killed a worker.

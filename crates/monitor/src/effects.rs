@@ -8,11 +8,9 @@ use std::{
 };
 
 use rework_core::{
-    connect::Db,
-    lease::Moment,
-    monitor,
-    tick::{self, Ask},
-    worker,
+    db::connect::Db,
+    fleet::{self, heartbeat::Ask, monitor, worker},
+    lease::row::Moment,
 };
 use rework_process::{SelfKill, boot_time};
 use tokio::{sync::mpsc::UnboundedSender, task::spawn_local};
@@ -176,7 +174,7 @@ impl Effects {
         }
         let (inbox, sent_at) = (self.inbox.clone(), boot_time());
         spawn_local(async move {
-            let answer = tick::tick(&db, &ask).await.inspect_err(|error| {
+            let answer = fleet::heartbeat::tick(&db, &ask).await.inspect_err(|error| {
                 if !error.is_connection() {
                     tracing::error!("the database cannot be looked at: {error}");
                 }
@@ -252,7 +250,7 @@ impl Effects {
     fn aside(
         &self,
         what: &'static str,
-        action: impl AsyncFn(&Db) -> rework_core::error::Result<()> + 'static,
+        action: impl AsyncFn(&Db) -> rework_core::db::error::Result<()> + 'static,
     ) {
         let link = self.link.clone();
         spawn_local(async move { link.persist(what, action).await });

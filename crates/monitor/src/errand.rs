@@ -4,11 +4,10 @@
 use std::{cell::Cell, rc::Rc};
 
 use rework_core::{
-    connect::Db,
-    error::Result,
-    fire::{Tick, fire},
-    lease::{self, Seen},
-    sweep::{HOST_LOST, sweep},
+    cron::fire::{Tick, fire},
+    db::{connect::Db, error::Result},
+    fleet::sweep::{HOST_LOST, sweep},
+    lease::{self, row::Seen},
 };
 use tokio::task::spawn_local;
 
@@ -56,7 +55,7 @@ pub(crate) async fn fire_schedules(db: &Db, domains: &[String]) -> Result<()> {
 pub(crate) async fn take_leases(db: &Db, dead: &[Seen]) -> Result<()> {
     let mut taken = 0;
     for seen in dead {
-        if lease::take(db, *seen).await? {
+        if lease::row::take(db, *seen).await? {
             tracing::warn!("lease {} has not moved for too long: it is taken away", seen.lease.id);
             taken += 1;
         }

@@ -22,7 +22,7 @@ pub enum Error {
     Containment(#[from] rework_process::DetectError),
     /// The database.
     #[error(transparent)]
-    Database(#[from] rework_core::error::Error),
+    Database(#[from] rework_core::db::error::Error),
     /// Nobody could ask for its health.
     #[error("cannot listen on {address}")]
     Listen {

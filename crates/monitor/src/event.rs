@@ -2,9 +2,9 @@
 //! the state, which knows no database and no process.
 
 use rework_core::{
-    control::{FromWorker, ToWorker},
-    lease::{Moment, Seen},
-    tick::Answer,
+    fleet::heartbeat::Answer,
+    lease::row::{Moment, Seen},
+    wire::worker::{FromWorker, ToWorker},
 };
 use rework_process::Exit;
 

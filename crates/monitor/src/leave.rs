@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rework_core::monitor;
+use rework_core::fleet::monitor;
 use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 
 use crate::{

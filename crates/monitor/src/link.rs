@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rework_core::{
-    connect::{Db, Dsn},
+use rework_core::db::{
+    connect::Db,
+    dsn::Dsn,
     error::{Error, Result},
 };
 use rework_process::boot_time;

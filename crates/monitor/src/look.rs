@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use rework_core::{
-    control::{AbortCause, ToWorker},
-    tick::{Abort, Answer, Asked, MOST_PROMOTED, Wish},
+    fleet::heartbeat::{Abort, Answer, Asked, MOST_PROMOTED, Wish},
+    wire::worker::{AbortCause, ToWorker},
 };
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use rework_core::{connect::Dsn, lease::Terms};
+use rework_core::{db::dsn::Dsn, lease::row::Terms};
 use rework_process::Wish;
 use serde_json::{Value, json};
 

@@ -12,11 +12,12 @@ use std::{
 };
 
 use rework_core::{
-    control::{Start, ToWorker},
-    frames::Frames,
-    lease::Moment,
-    report,
-    worker::{self, Created, Kin},
+    fleet::worker::{self, Created, Kin},
+    lease::row::Moment,
+    wire::{
+        connection::Frames,
+        worker::{Start, ToWorker},
+    },
 };
 use rework_process::{Containment, Identity, Launch, LaunchError, launch};
 use tokio::{
@@ -39,7 +40,7 @@ use crate::{
 };
 
 /// Where the page stands in a worker.
-const PAGE: i32 = rework_core::control::PAGE_FD;
+const PAGE: i32 = rework_core::wire::worker::PAGE_FD;
 
 /// All that new workers have in common.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Nursery {
     ) -> Nursery {
         let (cgroup, memory) = containment.parts();
         let memory_cgroup = match &memory {
-            rework_core::control::MemoryRung::CgroupV1(folder) => Some(folder.clone()),
+            rework_core::wire::worker::MemoryRung::CgroupV1(folder) => Some(folder.clone()),
             _ => None,
         };
         Nursery {
@@ -196,7 +197,7 @@ pub(crate) async fn spawn(
 async fn record_unborn(link: Link, worker: i64, error: LaunchError) {
     let reason = format!("cannot be started: {}", chain(&error));
     tracing::error!("worker {worker} {reason}");
-    link.persist("record it", async |db| report::leave(db, worker, &reason).await).await;
+    link.persist("record it", async |db| worker::leave(db, worker, &reason).await).await;
 }
 
 fn place(newborn: &Newborn) -> (i64, i32, i64) {

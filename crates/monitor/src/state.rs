@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rework_core::control::FromWorker;
+use rework_core::wire::worker::FromWorker;
 use rework_process::Exit;
 
 use crate::{

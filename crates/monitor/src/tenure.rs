@@ -4,12 +4,13 @@
 use std::time::Instant;
 
 use rework_core::{
-    control::ToWorker,
     lease::{
-        Moment, Terms,
-        hold::{self, Hold},
-        watch::{self, Watch},
+        self,
+        holder::Hold,
+        observer::Watch,
+        row::{Moment, Terms},
     },
+    wire::worker::ToWorker,
 };
 
 use crate::{
@@ -46,12 +47,12 @@ impl State {
     pub(crate) fn seen_leases(&mut self, look: &Look) -> bool {
         let (sent_at, now) = (look.sent_at, look.seen_at);
         let Some(answer) = &look.answer else {
-            self.tenure.watch.step(watch::Event::Lost, now);
+            self.tenure.watch.step(lease::observer::Event::Lost, now);
             return true;
         };
         if look.standing {
             let leases = answer.leases.clone();
-            let looked = watch::Event::Looked { sent_at, leases };
+            let looked = lease::observer::Event::Looked { sent_at, leases };
             let dead = self.tenure.watch.step(looked, now);
             if !dead.is_empty() {
                 self.actions.push(Action::TakeLeases(dead));
@@ -61,30 +62,30 @@ impl State {
             }
         }
         if answer.held && look.renewed {
-            self.hold_on(hold::Event::Renewed { sent_at }, now);
+            self.hold_on(lease::holder::Event::Renewed { sent_at }, now);
         }
         answer.held
     }
 
     /// The server is there for nobody: nobody can judge.
     pub(crate) fn away(&mut self, asked_at: Moment) {
-        self.tenure.watch.step(watch::Event::Lost, asked_at);
-        self.hold_on(hold::Event::Away { asked_at }, asked_at);
+        self.tenure.watch.step(lease::observer::Event::Lost, asked_at);
+        self.hold_on(lease::holder::Event::Away { asked_at }, asked_at);
     }
 
     /// The database is there, again. What happened meanwhile is not known.
     pub(crate) fn back(&mut self) {
-        self.tenure.watch.step(watch::Event::Lost, Moment::ZERO);
+        self.tenure.watch.step(lease::observer::Event::Lost, Moment::ZERO);
         self.actions.push(Action::Look);
     }
 
-    fn hold_on(&mut self, event: hold::Event, now: Moment) {
+    fn hold_on(&mut self, event: lease::holder::Event, now: Moment) {
         if self.is_over() {
             return;
         }
         for action in self.tenure.hold.step(event, now) {
             // What is too late is seen by the clock.
-            if let hold::Action::Arm(until) = action {
+            if let lease::holder::Action::Arm(until) = action {
                 self.actions.push(Action::Arm(Some(until)));
                 self.tell_all(&ToWorker::Renewed { until });
             }

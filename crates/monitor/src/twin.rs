@@ -5,13 +5,13 @@
 //! only its lease tells: it is watched for its length, and taken away if it has not moved.
 
 use rework_core::{
-    connect::Db,
-    error::Result as Answered,
+    db::{connect::Db, error::Result as Answered},
+    fleet::monitor::{self, Beginning, Begun, Gone, Process, Standing},
     lease::{
-        self, Lease, Moment, Seen, Terms,
-        watch::{self, Watch},
+        self,
+        observer::Watch,
+        row::{Lease, Moment, Seen, Terms},
     },
-    monitor::{self, Beginning, Begun, Gone, Process, Standing},
 };
 use rework_process::{Identity, boot_time};
 use tokio::time::sleep;
@@ -115,13 +115,13 @@ pub(crate) async fn dead(db: &Db, seen: Seen) -> Answered<Verdict> {
     let mut watch = Watch::new(Terms::default().look_every());
     loop {
         let sent_at = boot_time();
-        let Some((found, terms)) = lease::see(db, seen.lease.id).await? else {
+        let Some((found, terms)) = lease::row::see(db, seen.lease.id).await? else {
             return Ok(Verdict::Taken);
         };
         if found != seen {
             return Ok(Verdict::Alive);
         }
-        let looked = watch::Event::Looked { sent_at, leases: vec![(found, terms)] };
+        let looked = lease::observer::Event::Looked { sent_at, leases: vec![(found, terms)] };
         if !watch.step(looked, boot_time()).is_empty() {
             return Ok(Verdict::Dead(found));
         }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rework_core::tick::Measured;
+use rework_core::fleet::heartbeat::Measured;
 use rework_process::{Sample, cpu_percent};
 
 /// Looking at a tree costs some reads of `/proc` for each process of it.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rework_core::{complete::Recorded, state::State};
+use rework_core::task::{complete::Recorded, state::State};
 
 /// So many tasks are named; of more, the first ones.
 const NAMED: usize = 3;

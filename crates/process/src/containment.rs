@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use rework_core::control::MemoryRung;
+use rework_core::wire::worker::MemoryRung;
 
 use crate::probe::{self, DetectError};
 

@@ -9,7 +9,7 @@ mod support;
 
 use std::fs;
 
-use rework_core::control::MemoryRung;
+use rework_core::wire::worker::MemoryRung;
 use rework_process::{Containment, ContainmentWish, MemoryWish, Tree, Wish};
 use support::{again_as_nobody, alone, is_root, mark, rungs};
 

@@ -11,12 +11,12 @@ mod request;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rework_core::claim::Payload;
-use rework_core::connect::Dsn;
-use rework_core::pool::Pool;
-use rework_core::read_log::{Reader, Selection};
-use rework_core::state::State;
-use rework_core::{abort_task, error, show_task, wait_task};
+use rework_core::db::dsn::Dsn;
+use rework_core::log::read::{Reader, Selection};
+use rework_core::task::payload::Payload;
+use rework_core::task::pool::Pool;
+use rework_core::task::state::State;
+use rework_core::{db::error, task};
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
@@ -26,7 +26,7 @@ pub use self::request::{Request, schedule_within};
 use crate::output::IntoOutput;
 use crate::{Bytes, Error};
 
-pub use rework_core::read_log::Line;
+pub use rework_core::log::read::Line;
 
 /// How long [`Client::join`] waits for a server that is away, as workers do.
 const SERVER_AWAY: Duration = Duration::from_secs(600);
@@ -169,7 +169,7 @@ impl Client {
     /// A task that has ended stays as it is.
     pub async fn abort(&self, task: i64, reason: &str) -> Result<(), Error> {
         let ask = |connection: Arc<Connection>| async move {
-            abort_task::abort(connection.db(), task, reason).await
+            task::abort::abort(connection.db(), task, reason).await
         };
         self.twice(ask).await?;
         Ok(())
@@ -177,7 +177,7 @@ impl Client {
 
     async fn payload(&self, task: i64) -> Result<Payload, Error> {
         let show = |connection: Arc<Connection>| async move {
-            show_task::show(connection.db(), &[task]).await
+            task::show::show(connection.db(), &[task]).await
         };
         let found = self.twice(show).await?.pop();
         found.map(|found| found.output).ok_or_else(|| no_task(task))
@@ -203,9 +203,9 @@ impl Client {
         let connection = self.0.connection().await?;
         // Heard from now on, then watched, then looked at: no end can slip through.
         let mut ends = connection.ends().await?;
-        wait_task::watch(connection.db(), &[task]).await?;
+        task::wait::watch(connection.db(), &[task]).await?;
         loop {
-            let Some(status) = wait_task::status(connection.db(), &[task]).await?.pop() else {
+            let Some(status) = task::wait::status(connection.db(), &[task]).await?.pop() else {
                 return Ok(None);
             };
             if status.state.is_end() {

@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use rework_core::protocol::{Failure, Retry};
+use rework_core::wire::runner::{Failure, Retry};
 
 /// The longest message that is recorded, in bytes.
 const MESSAGE_BYTES: usize = 64 << 10;
@@ -164,9 +164,9 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
-impl From<rework_core::error::Error> for Error {
+impl From<rework_core::db::error::Error> for Error {
     /// What the queue refused, or the way to it, with its advice where there would be causes.
-    fn from(error: rework_core::error::Error) -> Error {
+    fn from(error: rework_core::db::error::Error) -> Error {
         let hint = error.hint().map(|hint| format!("hint: {hint}"));
         Error::of("queue".into(), error.to_string()).with_traceback(hint)
     }

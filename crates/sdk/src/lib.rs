@@ -70,7 +70,7 @@ mod streams;
 mod task;
 mod watch;
 
-pub use rework_core::state::State;
+pub use rework_core::task::state::State;
 pub use rework_macros::operation;
 pub use tracing::Level;
 pub use {schemars, serde};
@@ -91,7 +91,7 @@ pub use self::task::Task;
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
-    pub use rework_core::operation::{DEFAULT_DOMAIN, Limits};
+    pub use rework_core::operation::definition::{DEFAULT_DOMAIN, Limits};
 
     pub use crate::input::FromInput;
     pub use crate::operation::{Call, Operation};

@@ -2,8 +2,8 @@
 
 use std::marker::PhantomData;
 
-use rework_core::operation::Form;
-use rework_core::protocol::Failure;
+use rework_core::operation::definition::Form;
+use rework_core::wire::runner::Failure;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};

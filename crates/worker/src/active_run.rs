@@ -4,17 +4,16 @@ use std::{collections::VecDeque, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
 use rework_core::{
-    claim::{Fence, Payload},
-    operation::{Limits, MAX_PAYLOAD_BYTES},
-    protocol::Span,
-    report::Line,
+    operation::definition::{Limits, MAX_PAYLOAD_BYTES},
+    task::{fence::Fence, payload::Payload, progress::Line},
+    wire::runner::Span,
 };
 use tokio::time::Instant;
 
 use crate::{
+    batch_size::LONG,
     ending::StopReason,
     lines::{Budget, Key},
-    batch_size::LONG,
     recorder::{Answer, ClaimedRun, Recorder},
 };
 
@@ -150,10 +149,7 @@ impl ActiveRun {
     /// When this run next needs the worker: to record its start, to flush, to time it out, to kill it.
     pub(crate) fn timer(&self, limits: &Limits) -> Option<Instant> {
         let begin = (!self.is_long).then_some(self.began + LONG);
-        [begin, self.flush_at, self.timeout_at(limits), self.kill_at]
-            .into_iter()
-            .flatten()
-            .min()
+        [begin, self.flush_at, self.timeout_at(limits), self.kill_at].into_iter().flatten().min()
     }
 
     /// Whether lines have waited long enough.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rework_core::claim::Batches;
+use rework_core::task::claim::Batches;
 use rustc_hash::FxHashMap;
 
 /// A task in hand that takes so long is long: what waits behind it goes back.

@@ -11,12 +11,15 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use rework_core::{
-    claim::{Claimant, Fence, placed},
-    complete::Completion,
-    connect::Db,
-    error::Result,
-    report,
-    turn::{Turn, Turned, turn},
+    db::{connect::Db, error::Result},
+    fleet::worker,
+    task::{
+        self,
+        claim::{Claimant, placed},
+        complete::Completion,
+        exchange::{Turn, Turned, turn},
+        fence::Fence,
+    },
 };
 use rustc_hash::FxHashMap;
 use tokio::{sync::mpsc, time::sleep};
@@ -132,7 +135,7 @@ impl Books {
                 self.holding.moved(fence);
                 let note = async |db: &_| {
                     let elapsed_ms = began.elapsed().as_millis() as i64;
-                    report::begin(db, fence, elapsed_ms, &revision, after).await
+                    task::progress::begin(db, fence, elapsed_ms, &revision, after).await
                 };
                 let at = db.until_answered(note).await;
                 self.after = after.max(at.as_ref().ok().copied().flatten());
@@ -140,15 +143,17 @@ impl Books {
             }
             Entry::Save(fence, progress, output) => {
                 self.holding.moved(fence);
-                let save =
-                    async |db: &_| report::save(db, fence, progress.as_deref(), &output).await;
+                let save = async |db: &_| {
+                    task::progress::save(db, fence, progress.as_deref(), &output).await
+                };
                 noted(db.until_answered(save).await);
             }
             Entry::Unkillable(fence, reason) => noted(
-                db.until_answered(async |db| report::unkillable(db, fence, &reason).await).await,
+                db.until_answered(async |db| task::progress::unkillable(db, fence, &reason).await)
+                    .await,
             ),
             Entry::Child(fence, child, answer) => {
-                let asked = async |db: &_| report::schedule_child(db, fence, &child).await;
+                let asked = async |db: &_| task::progress::schedule_child(db, fence, &child).await;
                 let _ = answer.send(db.until_answered(asked).await);
             }
             Entry::Placed(version, answer) => {
@@ -163,7 +168,7 @@ impl Books {
             }
             Entry::Leave(reason, answer) => {
                 let worker = self.who.worker;
-                let leave = async |db: &_| report::leave(db, worker, &reason).await;
+                let leave = async |db: &_| worker::leave(db, worker, &reason).await;
                 let _ = answer.send(db.until_answered(leave).await);
             }
         }

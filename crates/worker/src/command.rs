@@ -17,10 +17,10 @@ use nix::{
     sys::memfd::{MFdFlags, memfd_create},
 };
 use rework_core::{
-    claim::{Claimed, Payload},
-    manifest::{self, CommandOperation},
-    operation::{Form, MAX_PAYLOAD_BYTES},
-    quantity,
+    module::manifest::{self, CommandOperation},
+    operation::definition::{Form, MAX_PAYLOAD_BYTES},
+    task::{claim::Claimed, payload::Payload},
+    values::quantity,
 };
 use serde_json::Value;
 

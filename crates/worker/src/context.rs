@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rework_core::claim::Fence;
+use rework_core::task::fence::Fence;
 
 use crate::{
     alarm::Alarm,

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use rework_core::{
-    connect::{Db, Dsn},
+use rework_core::db::{
+    connect::Db,
+    dsn::Dsn,
     error::{Error, Result},
 };
 use tokio::time::{Instant, sleep};

@@ -3,12 +3,17 @@
 use std::time::{Duration, Instant};
 
 use rework_core::{
-    claim::{Fence, Payload},
-    complete::{Completion, Outcome},
-    control::AbortCause,
-    operation::MAX_PAYLOAD_BYTES,
-    protocol::{Failure, Retry},
-    quantity,
+    operation::definition::MAX_PAYLOAD_BYTES,
+    task::{
+        complete::{Completion, Outcome},
+        fence::Fence,
+        payload::Payload,
+    },
+    values::quantity,
+    wire::{
+        runner::{Failure, Retry},
+        worker::AbortCause,
+    },
 };
 use rework_process::Exit;
 use serde_json::json;
@@ -341,11 +346,16 @@ mod tests {
                 "timed out after 5m",
             ),
             (
-                StopReason::OutOfMemory { used: 2_254_857_830, limit: 2 << 30, sampled: true }.verdict(),
+                StopReason::OutOfMemory { used: 2_254_857_830, limit: 2 << 30, sampled: true }
+                    .verdict(),
                 Outcome::Failed,
                 "out of memory: 2.1 GiB of 2 GiB (sampled)",
             ),
-            (StopReason::Abort(AbortCause::Drained, "bye".into()).verdict(), Outcome::Drained, "bye"),
+            (
+                StopReason::Abort(AbortCause::Drained, "bye".into()).verdict(),
+                Outcome::Drained,
+                "bye",
+            ),
         ];
         for (verdict, outcome, reason) in cases {
             assert_eq!(told(verdict), (outcome, reason.to_owned()));
@@ -397,12 +407,13 @@ mod tests {
 
     #[test]
     fn an_output_that_cannot_be_stored_refuses_a_run_that_is_done() {
-        let of_command = |end, stop| Seen {
-            output_file: Some(Err("not JSON".to_owned())),
-            ..seen(end, stop)
-        };
+        let of_command =
+            |end, stop| Seen { output_file: Some(Err("not JSON".to_owned())), ..seen(end, stop) };
         let done = recorded(of_command(End::Exited(Exit::Code(0)), None));
-        assert_eq!((done.0, done.1.as_str()), (Outcome::Refused, "the output cannot be stored: not JSON"));
+        assert_eq!(
+            (done.0, done.1.as_str()),
+            (Outcome::Refused, "the output cannot be stored: not JSON")
+        );
         let failed = recorded(of_command(End::Exited(Exit::Code(3)), None));
         assert_eq!((failed.0, failed.1.as_str()), (Outcome::Failed, "exit code 3"));
         let stopped = recorded(of_command(End::Exited(Exit::Code(0)), Some(drained())));
@@ -421,13 +432,20 @@ mod tests {
         };
         let grace_over = RunnerEnd::GraceOver { task: 17 };
         let neighbour = "its runner was killed: task 17, open beside it, did not end".to_owned();
-        assert_eq!(said(&grace_over, Some(drained()), true, true), (Outcome::Drained, "bye".into()));
+        assert_eq!(
+            said(&grace_over, Some(drained()), true, true),
+            (Outcome::Drained, "bye".into())
+        );
         assert_eq!(said(&grace_over, Some(drained()), false, false).0, Outcome::Unbegun);
         assert_eq!(said(&grace_over, None, true, true), (Outcome::Lost, neighbour.clone()));
         assert_eq!(said(&grace_over, None, false, false), (Outcome::Unbegun, neighbour));
         let broken = RunnerEnd::Broken("no frame".to_owned());
         assert_eq!(said(&broken, None, true, true).0, Outcome::Failed);
-        assert_eq!(said(&broken, None, false, true).0, Outcome::Failed, "the first of a new runner");
+        assert_eq!(
+            said(&broken, None, false, true).0,
+            Outcome::Failed,
+            "the first of a new runner"
+        );
         assert_eq!(said(&broken, None, false, false).0, Outcome::Unbegun);
         let exited = RunnerEnd::Exited(Exit::Code(3));
         assert_eq!(said(&exited, None, true, true), (Outcome::Failed, "exit code 3".into()));

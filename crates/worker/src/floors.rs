@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rework_core::claim::{Claimed, Place, Regions};
+use rework_core::task::claim::{Claimed, Place, Regions};
 
 /// Where hints save something, the whole is looked over so often, if it is done in no time.
 const OFTEN: Duration = Duration::from_millis(50);
@@ -142,7 +142,7 @@ fn add(regions: &mut Regions, lane: i32, (low, high): (i32, i32), floor: i64) {
 
 #[cfg(test)]
 mod tests {
-    use rework_core::claim::{Fence, OperationVersion, Payload};
+    use rework_core::task::{claim::OperationVersion, fence::Fence, payload::Payload};
 
     use super::*;
 
@@ -160,7 +160,7 @@ mod tests {
             input: Payload::None,
             metadata: None,
             place: Place { lane, priority, position },
-            ctid: rework_core::ctid::Ctid::default(),
+            ctid: rework_core::task::row_location::Ctid::default(),
         }]
     }
 

@@ -3,9 +3,8 @@
 //! them had begun.
 
 use rework_core::{
-    claim::{Claimed, Fence},
-    control::PAGE_SLOTS,
-    ctid::Ctid,
+    task::{claim::Claimed, fence::Fence, row_location::Ctid},
+    wire::worker::PAGE_SLOTS,
 };
 use rustc_hash::FxHashMap;
 

@@ -5,11 +5,14 @@
 use std::{fs::File, io, path::Path, time::Duration};
 
 use rework_core::{
-    control::MemoryRung,
-    frames::{Frames, FramesError},
-    operation::Definition,
-    protocol::{self, FromRunner, ToRunner},
-    validate::Schema,
+    operation::definition::Definition,
+    values::validate::Schema,
+    wire::{
+        self,
+        connection::{Frames, FramesError},
+        runner::{FromRunner, ToRunner},
+        worker::MemoryRung,
+    },
 };
 use rework_process::{Child, Containment, Launch, LaunchError, Tree};
 use tokio::{
@@ -83,7 +86,7 @@ impl Probe {
         let (err, stderr) = pipe::pipe()?;
         let nothing = File::options().read(true).write(true).open("/dev/null")?;
         let mut env = cleaned(std::env::vars_os(), &Secrets::new("", None), |_| false);
-        env.push((protocol::SOCKET_FD_VAR.into(), protocol::SOCKET_FD.to_string().into()));
+        env.push((wire::runner::SOCKET_FD_VAR.into(), wire::runner::SOCKET_FD.to_string().into()));
         let child = tree.launch(Launch {
             program,
             args,
@@ -92,14 +95,14 @@ impl Probe {
             stdin: nothing.try_clone()?.into(),
             stdout: nothing.into(),
             stderr: err.into_blocking_fd()?,
-            fds: vec![(theirs, protocol::SOCKET_FD)],
+            fds: vec![(theirs, wire::runner::SOCKET_FD)],
         })?;
         Ok(Probe { tree, child, frames, stderr, tail: Vec::new() })
     }
 
     /// Waits for its `hello`, or for its end.
     async fn hello(&mut self) -> Result<Vec<Definition>, Why> {
-        let version = ToRunner::Hello { version: protocol::VERSION };
+        let version = ToRunner::Hello { version: wire::runner::VERSION };
         self.frames.send(&version, &[]).map_err(FramesError::from)?;
         let mut said = [0; TAIL_BYTES];
         let mut listening = true;
@@ -152,10 +155,10 @@ impl Probe {
 }
 
 fn greeted(
-    hello: Result<FromRunner, rework_core::frame::FrameError>,
+    hello: Result<FromRunner, rework_core::wire::frame::FrameError>,
 ) -> Result<Vec<Definition>, Why> {
     match hello {
-        Ok(FromRunner::Hello { version: protocol::VERSION, operations, .. }) => Ok(operations),
+        Ok(FromRunner::Hello { version: wire::runner::VERSION, operations, .. }) => Ok(operations),
         Ok(FromRunner::Hello { version, sdk, .. }) => Err(Why::Version { version, sdk }),
         Ok(_) => Err(Why::NotHello),
         Err(error) => Err(Why::Protocol(error.into())),
@@ -236,7 +239,7 @@ enum Why {
     Late { timeout: Duration, said: String },
     #[error(
         "speaks version {version} of the runner protocol ({sdk}), this `rework` version {}",
-        protocol::VERSION
+        wire::runner::VERSION
     )]
     Version { version: u32, sdk: String },
     #[error("did not begin with `hello`")]

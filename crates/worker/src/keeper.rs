@@ -1,10 +1,13 @@
 //! The keeper of a worker's own lease. It has a connection of its own: a lease waits for no log.
 
 use rework_core::{
-    claim::Fence,
-    control::Start,
-    error::Error,
-    lease::{self, Asked, Lease, Moment, Terms},
+    db::error::Error,
+    lease::{
+        self,
+        row::{Asked, Lease, Moment, Terms},
+    },
+    task::fence::Fence,
+    wire::worker::Start,
 };
 use rework_process::boot_time;
 use tokio::{
@@ -89,7 +92,7 @@ async fn keep(
         let Who { worker, lease, terms, .. } = who;
         let what = match ask {
             Ask::Adopt => {
-                let adopt = async |db: &_| lease::adopt(db, worker, lease, terms).await;
+                let adopt = async |db: &_| lease::row::adopt(db, worker, lease, terms).await;
                 match database.once(adopt).await {
                     Ok(Some(own)) => {
                         who.lease = own;
@@ -100,7 +103,7 @@ async fn keep(
                 }
             }
             Ask::Renew(held) => {
-                let renew = async |db: &_| lease::renew_own(db, lease, terms, held).await;
+                let renew = async |db: &_| lease::row::renew_own(db, lease, terms, held).await;
                 match database.once(renew).await {
                     Ok(asked) => What::Renewed(asked),
                     Err(Error::LeaseLost) => What::Taken,

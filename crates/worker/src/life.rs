@@ -4,12 +4,15 @@
 use std::future::pending;
 
 use rework_core::{
-    claim::Fence,
-    control::{AbortCause, FromWorker, Start, ToWorker},
-    frames::Frames,
     lease::{
-        Asked,
-        line::{self, Action, Line},
+        self,
+        lifeline::{Action, Line},
+        row::Asked,
+    },
+    task::fence::Fence,
+    wire::{
+        connection::Frames,
+        worker::{AbortCause, FromWorker, Start, ToWorker},
     },
 };
 use rework_process::{SelfKill, boot_time};
@@ -153,16 +156,16 @@ impl Life {
                         if !busy {
                             return Event::Retired;
                         }
-                        line::Event::Deserted
+                        lease::lifeline::Event::Deserted
                     }
-                    Some(ToWorker::Renewed { until }) => line::Event::Told { until },
+                    Some(ToWorker::Renewed { until }) => lease::lifeline::Event::Told { until },
                     Some(message) => match self.on_message(message) {
                         Some(event) => return event,
                         None => continue,
                     },
                 },
                 said = answer(&mut self.asked) => match on_answer(said) {
-                    (happened @ line::Event::Adopted { .. }, _) => {
+                    (happened @ lease::lifeline::Event::Adopted { .. }, _) => {
                         self.tell(&FromWorker::Alone);
                         happened
                     }
@@ -172,7 +175,7 @@ impl Life {
                         return asked;
                     }
                 },
-                () = sleep(wait) => line::Event::Time,
+                () = sleep(wait) => lease::lifeline::Event::Time,
                 _ = self.terminate.recv() => {
                     self.retire("signal 15 (terminated)");
                     return Event::Retired;
@@ -186,7 +189,7 @@ impl Life {
     }
 
     /// True: it is to die.
-    fn step(&mut self, happened: line::Event, held: Option<Fence>) -> bool {
+    fn step(&mut self, happened: lease::lifeline::Event, held: Option<Fence>) -> bool {
         let busy = held.is_some() || self.recorder.owes();
         for action in self.line.step(happened, boot_time(), busy, self.asked.is_some()) {
             match action {
@@ -230,20 +233,20 @@ impl Life {
 }
 
 /// What the keeper's answer means for the life line; and the abort of a run, if it brings one.
-fn on_answer(said: Option<Said>) -> (line::Event, Option<Event>) {
-    let Some(Said { sent_at, what }) = said else { return (line::Event::Failed, None) };
+fn on_answer(said: Option<Said>) -> (lease::lifeline::Event, Option<Event>) {
+    let Some(Said { sent_at, what }) = said else { return (lease::lifeline::Event::Failed, None) };
     match what {
-        What::Adopted => (line::Event::Adopted { sent_at }, None),
+        What::Adopted => (lease::lifeline::Event::Adopted { sent_at }, None),
         What::Renewed(asked) => {
             let abort = asked.map(|Asked { fence, reason }| {
                 let (task, run) = (fence.task, fence.run);
                 Event::Abort(Abort { task, run, cause: AbortCause::Asked, reason })
             });
-            (line::Event::Renewed { sent_at }, abort)
+            (lease::lifeline::Event::Renewed { sent_at }, abort)
         }
-        What::Taken => (line::Event::Taken, None),
-        What::Away => (line::Event::Away { asked_at: sent_at }, None),
-        What::Failed => (line::Event::Failed, None),
+        What::Taken => (lease::lifeline::Event::Taken, None),
+        What::Away => (lease::lifeline::Event::Away { asked_at: sent_at }, None),
+        What::Failed => (lease::lifeline::Event::Failed, None),
     }
 }
 

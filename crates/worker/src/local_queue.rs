@@ -3,16 +3,17 @@
 
 use std::{collections::VecDeque, future::pending, time::Duration};
 
-use rework_core::{
-    claim::{Batches, Fence, OperationVersion},
+use rework_core::task::{
+    claim::{Batches, OperationVersion},
     complete::{Completion, Outcome},
+    fence::Fence,
 };
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::{
+    batch_size::BatchSizes,
     ending::Verdict,
     life::Abort,
-    batch_size::BatchSizes,
     recorder::{Answer, ClaimedRun, Recorder},
 };
 

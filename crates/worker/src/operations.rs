@@ -3,12 +3,14 @@
 use std::{collections::HashMap, path::PathBuf, rc::Rc};
 
 use rework_core::{
-    claim::{OperationVersion, Payload, Placed},
-    complete::Outcome,
-    error::Error,
-    kind::Kind,
-    operation::Definition,
-    validate::Schema,
+    db::error::Error,
+    operation::{definition::Definition, kind::Kind},
+    task::{
+        claim::{OperationVersion, Placed},
+        complete::Outcome,
+        payload::Payload,
+    },
+    values::validate::Schema,
 };
 
 use crate::{code::Code, ending::Verdict, recorder::Recorder};
@@ -75,7 +77,9 @@ impl Operation {
     pub(crate) fn concurrency(&self) -> usize {
         match self.kind {
             Kind::Command => 1,
-            Kind::Rust | Kind::Python => self.definition.limits.concurrency.unsigned_abs().max(1) as usize,
+            Kind::Rust | Kind::Python => {
+                self.definition.limits.concurrency.unsigned_abs().max(1) as usize
+            }
         }
     }
 

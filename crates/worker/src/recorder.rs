@@ -4,10 +4,14 @@
 use std::{cell::Cell, rc::Rc};
 
 use rework_core::{
-    claim::{Batches, Claimant, Claimed, Fence, OperationVersion, Payload, Placed},
-    complete::Completion,
-    error::Result,
-    report::{Child, Line},
+    db::error::Result,
+    task::{
+        claim::{Batches, Claimant, Claimed, OperationVersion, Placed},
+        complete::Completion,
+        fence::Fence,
+        payload::Payload,
+        progress::{Child, Line},
+    },
 };
 use tokio::{
     sync::{mpsc, oneshot},

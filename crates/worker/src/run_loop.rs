@@ -24,10 +24,8 @@ mod timers;
 use std::io;
 
 use rework_core::{
-    claim::OperationVersion,
-    frame::Frame,
-    frames::FramesError,
-    report::Line,
+    task::{claim::OperationVersion, progress::Line},
+    wire::{connection::FramesError, frame::Frame},
 };
 use rework_process::Exit;
 use tokio::time::Instant;
@@ -234,11 +232,7 @@ impl<'a> RunLoop<'a> {
 }
 
 /// Gives the lines that `write` produces to the open run, or to each of several.
-fn log_lines(
-    concurrency: usize,
-    open: &mut [ActiveRun],
-    write: impl FnOnce(&mut Vec<Line>),
-) {
+fn log_lines(concurrency: usize, open: &mut [ActiveRun], write: impl FnOnce(&mut Vec<Line>)) {
     if let [run] = open
         && concurrency == 1
     {

@@ -1,7 +1,7 @@
 //! A claimed task is run, and those that may follow it or run beside it in the same runner: started, driven to the
 //! end, processes removed, ends recorded.
 
-use rework_core::complete::Completion;
+use rework_core::task::complete::Completion;
 
 use crate::{
     context::Context,

@@ -15,12 +15,15 @@ use nix::{
     sys::memfd::{MFdFlags, memfd_create},
 };
 use rework_core::{
-    control::{MemoryRung, Start},
-    frames::{Frames, FramesError},
-    operation::Limits,
-    outbox::{OUTBOX_BYTES, Outbox},
-    protocol::{self, FromRunner, ToRunner},
-    report::Line,
+    operation::definition::Limits,
+    task::progress::Line,
+    wire::{
+        self,
+        connection::{Frames, FramesError},
+        outbox::{OUTBOX_BYTES, Outbox},
+        runner::{FromRunner, ToRunner},
+        worker::{MemoryRung, Start},
+    },
 };
 use rework_process::{Child, Containment, Exit, Launch, Tree};
 use tokio::time::Instant;
@@ -182,9 +185,9 @@ impl Nursery {
             ours.share(Outbox::of(&outbox)?);
             frames = Some(ours);
             for (fd, number, variable) in [
-                (theirs, protocol::SOCKET_FD, protocol::SOCKET_FD_VAR),
-                (self.page.try_clone()?.into(), protocol::PAGE_FD, protocol::PAGE_FD_VAR),
-                (outbox.into(), protocol::OUTBOX_FD, protocol::OUTBOX_FD_VAR),
+                (theirs, wire::runner::SOCKET_FD, wire::runner::SOCKET_FD_VAR),
+                (self.page.try_clone()?.into(), wire::runner::PAGE_FD, wire::runner::PAGE_FD_VAR),
+                (outbox.into(), wire::runner::OUTBOX_FD, wire::runner::OUTBOX_FD_VAR),
             ] {
                 fds.push((fd, number));
                 env.push((variable.into(), number.to_string().into()));
@@ -216,7 +219,7 @@ impl Runner {
         lines: &mut Vec<Line>,
     ) -> Result<(), StartError> {
         let Some(frames) = &mut self.frames else { return Ok(()) };
-        let version = ToRunner::Hello { version: protocol::VERSION };
+        let version = ToRunner::Hello { version: wire::runner::VERSION };
         frames.send(&version, &[]).map_err(|error| StartError::Protocol(error.to_string()))?;
         let late = tokio::time::sleep(within);
         tokio::pin!(late);
@@ -254,7 +257,7 @@ impl Runner {
     /// Its next message; none for ever for a command.
     pub(crate) async fn next(
         frames: &mut Option<Frames>,
-    ) -> Result<Option<rework_core::frame::Frame>, FramesError> {
+    ) -> Result<Option<rework_core::wire::frame::Frame>, FramesError> {
         match frames {
             Some(frames) => frames.next().await,
             None => std::future::pending().await,
@@ -320,12 +323,14 @@ fn outbox() -> io::Result<File> {
 }
 
 /// Whether runs may be sent ahead.
-fn greeted(hello: Result<FromRunner, rework_core::frame::FrameError>) -> Result<bool, StartError> {
+fn greeted(
+    hello: Result<FromRunner, rework_core::wire::frame::FrameError>,
+) -> Result<bool, StartError> {
     match hello {
-        Ok(FromRunner::Hello { version: protocol::VERSION, ahead, .. }) => Ok(ahead),
+        Ok(FromRunner::Hello { version: wire::runner::VERSION, ahead, .. }) => Ok(ahead),
         Ok(FromRunner::Hello { version, .. }) => Err(StartError::Protocol(format!(
             "it speaks version {version}, this `rework` version {}",
-            protocol::VERSION
+            wire::runner::VERSION
         ))),
         Ok(_) => Err(StartError::Protocol("its first frame is not `hello`".to_owned())),
         Err(error) => Err(StartError::Protocol(error.to_string())),

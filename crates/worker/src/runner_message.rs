@@ -7,12 +7,16 @@ use std::{
 };
 
 use rework_core::{
-    claim::Payload,
-    error::Result,
-    frame::{Frame, FrameError},
-    operation::Form,
-    protocol::{Done, FromRunner, ToRunner},
-    report::{Child, Line},
+    db::error::Result,
+    operation::definition::Form,
+    task::{
+        payload::Payload,
+        progress::{Child, Line},
+    },
+    wire::{
+        frame::{Frame, FrameError},
+        runner::{Done, FromRunner, ToRunner},
+    },
 };
 use serde_json::json;
 use tokio::sync::oneshot::error::RecvError;

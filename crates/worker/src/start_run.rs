@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use rework_core::{
-    claim::{Fence, Payload},
-    complete::Outcome,
-    frame::FrameError,
-    kind::Kind,
-    protocol::{RunRequest, ToRunner, mark_bytes},
-    report::Line,
+    operation::kind::Kind,
+    task::{complete::Outcome, fence::Fence, payload::Payload, progress::Line},
+    wire::{
+        frame::FrameError,
+        runner::{RunRequest, ToRunner, mark_bytes},
+    },
 };
 use rework_process::LaunchError;
 use tokio::time::timeout;

@@ -10,7 +10,7 @@ use nix::{
     fcntl::OFlag,
     unistd::{pipe2, read},
 };
-use rework_core::report::Line;
+use rework_core::task::progress::Line;
 use tokio::net::unix::pipe::Receiver;
 
 use crate::lines::Splitter;

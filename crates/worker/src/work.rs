@@ -3,12 +3,16 @@
 use std::{fs::File, future::pending, os::fd::AsFd, process::ExitCode, rc::Rc, time::Duration};
 
 use rework_core::{
-    claim::{Claimant, Fence, OperationVersion},
-    complete::Completion,
-    connect::Dsn,
-    control::{FromWorker, PAGE_FD, Start, ToWorker},
-    error::Error,
-    frames::Frames,
+    db::{dsn::Dsn, error::Error},
+    task::{
+        claim::{Claimant, OperationVersion},
+        complete::Completion,
+        fence::Fence,
+    },
+    wire::{
+        connection::Frames,
+        worker::{FromWorker, PAGE_FD, Start, ToWorker},
+    },
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -18,9 +22,9 @@ use crate::{
     database::Database,
     ending::Verdict,
     environment::Secrets,
-    local_queue::LocalQueue,
     keeper::Keeper,
     life::{Event, LeaseLost, Life},
+    local_queue::LocalQueue,
     operations::{Operation, Operations},
     recorder::{ClaimedRun, Recorder},
     run_task::run_task,

@@ -2,10 +2,7 @@
 
 use std::process::ExitCode;
 
-use rework_core::{
-    abort_task::{self, Asked},
-    state::State,
-};
+use rework_core::task::{self, abort::Asked, state::State};
 
 use super::wait_task;
 use crate::{context::Context, exit::Exit};
@@ -30,7 +27,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut aborted = false;
     let mut aborting = Vec::new();
     for task in args.tasks {
-        match abort_task::abort(&db, task, &args.reason).await {
+        match task::abort::abort(&db, task, &args.reason).await {
             Ok(Asked::Now(State::Aborting)) if args.wait => aborting.push(task),
             Ok(Asked::Now(state)) => {
                 aborted = true;
@@ -39,14 +36,14 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             Ok(Asked::Ended(state)) => {
                 context.complain(&anyhow::anyhow!("task {task} has ended before: it is {state}"));
             }
-            Err(error @ rework_core::error::Error::Refused { .. }) => {
+            Err(error @ rework_core::db::error::Error::Refused { .. }) => {
                 context.complain(&error.into());
             }
             Err(error) => return Err(error.into()),
         }
     }
     if !aborting.is_empty() {
-        let print = |end: &rework_core::wait_task::Status| {
+        let print = |end: &rework_core::task::wait::Status| {
             aborted |= end.state == State::Aborted;
             context.print(format_args!("{} {}", end.id, end.state))
         };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use rework_core::list_scheduled::list_scheduled;
+use rework_core::cron::list::list_scheduled;
 
 use crate::{context::Context, exit::Exit};
 

@@ -7,10 +7,9 @@ use std::{
 };
 
 use rework_core::{
-    connect::{Db, Dsn},
-    cron::Rule,
-    error::Error,
-    import_from::{Carried, ImportError, Imported, Kind, Left, Wanted, import_from},
+    cron::{error::CronError, rule::Rule},
+    db::{connect::Db, dsn::Dsn},
+    import::{Carried, ImportError, Imported, Kind, Left, Wanted, import_from},
 };
 
 use crate::{
@@ -53,7 +52,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Dsn::parse(&context.config().dsn(&args.from)?.0)?
     };
     let zone = args.zone.as_deref().unwrap_or("UTC");
-    Rule::parse("0 0 * * *", zone).map_err(Error::Rule)?;
+    Rule::parse("0 0 * * *", zone).map_err(CronError::Rule)?;
     let hosts: BTreeMap<String, String> = args.host.into_iter().collect();
     let wanted = Wanted { zone, hosts: &hosts, dry_run: args.dry_run };
     let mut db = context.open().await?;

@@ -4,9 +4,12 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use rework_core::{
-    error::Error,
-    operation_schema,
-    prepare::{Schedule, prepare},
+    cron::{
+        add::{Schedule, prepare},
+        error::CronError,
+    },
+    db::error::Error,
+    operation,
 };
 
 use super::prepare::payload;
@@ -42,11 +45,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     for (number, schedule) in schedules.iter().enumerate() {
         let entry = || format!("entry {} of `{path}`, `{}`", number + 1, schedule.operation);
         let domain = Some(schedule.domain.as_str());
-        let found = operation_schema::find(&transaction, &schedule.operation, domain);
+        let found = operation::find::find(&transaction, &schedule.operation, domain);
         let operation = found.await.with_context(entry)?.definition;
         let payload = payload(schedule).with_context(entry)?;
         input::check(&operation, &payload).with_context(entry)?;
-        let rule = schedule.rule(true).map_err(Error::Rule).with_context(entry)?;
+        let rule = schedule.rule(true).map_err(CronError::Rule).with_context(entry)?;
         prepare(&transaction, schedule, &rule, &payload).await.with_context(entry)?;
     }
     transaction.commit().await.map_err(Error::from)?;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rework_core::schema::{self, Migrated};
+use rework_core::admin::schema::{self, Migrated};
 
 use crate::{context::Context, exit::Exit};
 

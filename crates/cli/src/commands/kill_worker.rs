@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rework_core::ask_worker::Ask;
+use rework_core::fleet::ask_worker::Ask;
 
 use super::shutdown_worker;
 use crate::{context::Context, exit::Exit};

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use rework_core::{
-    list_monitors::{self, Monitor},
-    quantity::{show_bytes, show_milliseconds},
+    fleet::list_monitors::{self, Monitor},
+    values::quantity::{show_bytes, show_milliseconds},
 };
 use serde_json::Value;
 

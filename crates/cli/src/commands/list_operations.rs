@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anstyle::Style;
-use rework_core::list_operations::{Listed, list_operations};
+use rework_core::operation::list::{Listed, list_operations};
 
 use crate::{
     context::Context,
@@ -60,9 +60,9 @@ fn cells(operation: &Listed) -> Vec<Cell> {
 
 #[cfg(test)]
 mod tests {
-    use rework_core::{
-        list_operations::Placement,
-        operation::{Definition, Form, Limits},
+    use rework_core::operation::{
+        definition::{Definition, Form, Limits},
+        list::Placement,
     };
 
     use super::*;

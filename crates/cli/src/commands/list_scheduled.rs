@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use rework_core::{
-    cron::{Missed, Overlap},
-    list_scheduled::{Listed, list_scheduled},
+use rework_core::cron::{
+    list::{Listed, list_scheduled},
+    rule::{Missed, Overlap},
 };
 
 use crate::{

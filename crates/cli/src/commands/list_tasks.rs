@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rework_core::{
-    connect::Db,
-    list_tasks::{self, Extras, Filter, Listed},
-    quantity, show_task,
-    state::State,
+    db::connect::Db,
+    task::{
+        self,
+        list::{Extras, Filter, Listed},
+        state::State,
+    },
+    values::quantity,
 };
 use serde_json::Value;
 
@@ -71,7 +74,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         since_ms: args.since,
     };
     let extras = Extras { errors: args.tracebacks, line_counts: args.logcount };
-    let tasks = list_tasks::list(&db, &filter, extras, args.limit).await?;
+    let tasks = task::list::list(&db, &filter, extras, args.limit).await?;
     match context.format {
         Format::Table => print_table(context, &tasks, &args)?,
         _ if context.quiet => print_table(context, &tasks, &args)?,
@@ -80,7 +83,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let Some(first) = tasks.first()
         && tasks.len() as i64 == args.limit
     {
-        let more = list_tasks::count_older(&db, &filter, first.id, MOST_COUNTED).await?;
+        let more = task::list::count_older(&db, &filter, first.id, MOST_COUNTED).await?;
         say_more(context, more);
     }
     Ok(Exit::Done.into())
@@ -171,7 +174,7 @@ async fn print_whole(context: &Context, db: &Db, tasks: &[Listed]) -> anyhow::Re
     let mut list = context.json_list()?;
     for some in tasks.chunks(WHOLE_TASKS) {
         let ids: Vec<i64> = some.iter().map(|task| task.id).collect();
-        for task in show_task::show(db, &ids).await? {
+        for task in task::show::show(db, &ids).await? {
             list.item(&task)?;
         }
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anstyle::AnsiColor;
-use rework_core::list_workers::{self, Worker, WorkerState};
+use rework_core::fleet::list_workers::{self, Worker, WorkerState};
 
 use crate::{
     context::Context,

@@ -3,10 +3,10 @@
 use std::{process::ExitCode, time::Duration};
 
 use rework_core::{
-    connect::Db,
-    quantity,
-    read_log::{LEVELS, Line, PAGE, Reader, Selection},
-    show_task, wait_task,
+    db::connect::Db,
+    log::read::{LEVELS, Line, PAGE, Reader, Selection},
+    task,
+    values::quantity,
 };
 
 use super::list_tasks::traceback;
@@ -56,7 +56,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Prints it.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
-    if wait_task::status(&db, &[args.task]).await?.is_empty() {
+    if task::wait::status(&db, &[args.task]).await?.is_empty() {
         return Err(unknown(args.task));
     }
     let wanted = args.level.as_deref();
@@ -159,7 +159,7 @@ async fn read(
         if ended {
             return Ok(());
         }
-        let status = wait_task::status(db, &[reader.task()]).await?;
+        let status = task::wait::status(db, &[reader.task()]).await?;
         ended = status.first().is_none_or(|status| status.state.is_end());
         if !ended {
             tokio::time::sleep(LOOK).await;
@@ -168,7 +168,7 @@ async fn read(
 }
 
 async fn print_traceback(context: &Context, task: i64) -> anyhow::Result<()> {
-    let tasks = show_task::show(&context.open().await?, &[task]).await?;
+    let tasks = task::show::show(&context.open().await?, &[task]).await?;
     let error = tasks.first().and_then(|task| task.error.as_deref());
     match error.and_then(|error| traceback(error.get())) {
         Some(text) => context.write(text.as_bytes()),

@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use rework_core::{
-    connect::{Db, Dsn},
-    lease::Terms,
-    quantity::{self, QuantityError},
+    db::{connect::Db, dsn::Dsn},
+    lease::row::Terms,
+    values::quantity::{self, QuantityError},
 };
 use rework_monitor::{Keep, Options};
 use rework_process::{ContainmentWish, MemoryWish, Wish};

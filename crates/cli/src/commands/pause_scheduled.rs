@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rework_core::prepared::{Held, pause};
+use rework_core::cron::manage::{Held, pause};
 
 use crate::{context::Context, exit::Exit};
 

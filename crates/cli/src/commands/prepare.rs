@@ -3,12 +3,15 @@
 use std::process::ExitCode;
 
 use rework_core::{
-    claim::Payload,
-    connect::Db,
-    cron::{Missed, Overlap},
-    operation_schema,
-    prepare::{self, Schedule},
-    served,
+    cron::{
+        self,
+        add::Schedule,
+        error::CronError,
+        rule::{Missed, Overlap},
+    },
+    db::connect::Db,
+    operation,
+    task::{self, payload::Payload},
 };
 use serde_json::value::RawValue;
 
@@ -73,7 +76,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let domain = args.domain.as_deref();
-    let operation = operation_schema::find(db.client(), &args.operation, domain).await?;
+    let operation = operation::find::find(db.client(), &args.operation, domain).await?;
     let typed = Typed { json: args.input.as_deref(), raw: args.raw.as_deref(), words: &args.words };
     let input = typed.payload(&operation.definition)?;
     let every_second = args.every_second;
@@ -81,10 +84,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut schedule = schedule(args, operation.definition.domain)?;
     schedule.zone = match zone {
         Some(zone) => zone,
-        None => prepare::standing_zone(db.client(), &schedule, &input).await?,
+        None => cron::add::standing_zone(db.client(), &schedule, &input).await?,
     };
-    let rule = schedule.rule(every_second).map_err(rework_core::error::Error::Rule)?;
-    let prepared = prepare::prepare(db.client(), &schedule, &rule, &input).await?;
+    let rule = schedule.rule(every_second).map_err(CronError::Rule)?;
+    let prepared = cron::add::prepare(db.client(), &schedule, &rule, &input).await?;
     context.print(prepared.id)?;
     if let Some(next) = prepared.next_at {
         context.note(format_args!("first at {}", time_text::second_in_zone(next)));
@@ -113,7 +116,7 @@ fn schedule(args: Args, domain: String) -> anyhow::Result<Schedule> {
 
 /// The monitors of its domain fire a schedule. Who may only prepare may not know of them.
 pub(super) async fn warn_if_unserved(db: &Db, domain: &str, context: &Context) {
-    if let Ok(false) = served::domain(db, domain).await {
+    if let Ok(false) = task::unserved::domain(db, domain).await {
         context.warn(format_args!(
             "no monitor serves domain `{domain}`: nothing comes due until one does\n\
              hint: `rework monitor --domain {domain}`"

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use rework_core::{
-    connect::Db,
-    register::{self, Module, Registered},
+    db::connect::Db,
+    operation::register::{self, Module, Registered},
 };
 use serde::Serialize;
 
@@ -93,7 +93,7 @@ fn print_check(context: &Context, modules: &[Module]) -> anyhow::Result<()> {
     #[derive(Serialize)]
     struct Checked<'a> {
         #[serde(flatten)]
-        definition: &'a rework_core::operation::Definition,
+        definition: &'a rework_core::operation::definition::Definition,
         kind: &'a str,
         path: &'a str,
     }

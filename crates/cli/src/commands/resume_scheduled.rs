@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rework_core::prepared::{Held, resume};
+use rework_core::cron::manage::{Held, resume};
 
 use crate::{context::Context, exit::Exit};
 

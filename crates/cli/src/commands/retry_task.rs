@@ -2,10 +2,7 @@
 
 use std::process::ExitCode;
 
-use rework_core::{
-    retry_task::{self, Retried},
-    state::State,
-};
+use rework_core::task::{self, retry::Retried, state::State};
 
 use super::log_task::unknown;
 use crate::{context::Context, exit::Exit, report::hinted};
@@ -23,7 +20,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let mut exit = Exit::Done;
     for task in args.tasks {
-        match refusal(task, retry_task::retry(&db, task).await?) {
+        match refusal(task, task::retry::retry(&db, task).await?) {
             None if context.quiet => context.print(task)?,
             None => context.print(format_args!("{task} queued"))?,
             Some(error) => {

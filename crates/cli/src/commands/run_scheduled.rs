@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rework_core::prepared::run_now;
+use rework_core::cron::manage::run_now;
 
 use crate::{context::Context, exit::Exit};
 

@@ -6,11 +6,14 @@ use std::{process::ExitCode, time::Duration};
 
 use chrono::{DateTime, Local, NaiveDateTime, TimeZone as _, Utc};
 use rework_core::{
-    connect::Db,
-    operation_schema, quantity,
-    schedule::{Ready, Request, schedule},
-    served,
-    wait_task::Status,
+    db::connect::Db,
+    operation,
+    task::{
+        self,
+        schedule::{Ready, Request, schedule},
+        wait::Status,
+    },
+    values::quantity,
 };
 use serde_json::value::RawValue;
 
@@ -105,7 +108,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
 
 async fn queue(db: &Db, args: &Args) -> anyhow::Result<i64> {
     let name = args.operation.as_deref().unwrap_or_default();
-    let operation = operation_schema::find(db.client(), name, args.domain.as_deref()).await?;
+    let operation = operation::find::find(db.client(), name, args.domain.as_deref()).await?;
     let typed = Typed { json: args.input.as_deref(), raw: args.raw.as_deref(), words: &args.words };
     let request = Request {
         operation: name,
@@ -132,7 +135,7 @@ fn ready(args: &Args) -> Ready {
 /// What is missing for a task to run, for people: `it stays` queued, or `they stay`. Who may only schedule
 /// may not know.
 async fn unserved(db: &Db, task: i64, stays: &str) -> Option<String> {
-    let needs = served::unserved(db, task).await.ok()??;
+    let needs = task::unserved::unserved(db, task).await.ok()??;
     let offers = needs.capabilities.join("` and `");
     let host = match (&needs.host, offers.is_empty()) {
         (Some(host), true) => format!(" on host `{host}`"),
@@ -190,7 +193,7 @@ async fn help(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     };
     match context.open().await {
         Ok(db) => {
-            let found = operation_schema::find(db.client(), name, args.domain.as_deref()).await?;
+            let found = operation::find::find(db.client(), name, args.domain.as_deref()).await?;
             let text = operation_help::text(&found.definition, &ours, context.colour);
             context.write(text.as_bytes())?;
         }

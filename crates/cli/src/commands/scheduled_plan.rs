@@ -3,9 +3,9 @@
 use std::{cmp::Reverse, collections::BinaryHeap, process::ExitCode};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rework_core::{
-    cron::Rule,
-    list_scheduled::{Listed, list_scheduled},
+use rework_core::cron::{
+    list::{Listed, list_scheduled},
+    rule::Rule,
 };
 use serde::Serialize;
 

@@ -4,9 +4,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use rework_core::{
-    claim::Payload,
-    connect::Db,
-    show_task::{self, Task},
+    db::connect::Db,
+    task::{self, payload::Payload, show::Task},
 };
 
 use super::{list_tasks::traceback, log_task};
@@ -46,7 +45,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         .transpose()?;
     for (i, id) in args.tasks.iter().enumerate() {
         // One by one: any of them may hold a large input and a large output.
-        let Some(task) = show_task::show(&db, &[*id]).await?.pop() else {
+        let Some(task) = task::show::show(&db, &[*id]).await?.pop() else {
             context.complain(&log_task::unknown(*id));
             exit = Exit::Error;
             continue;
@@ -92,7 +91,7 @@ fn output(task: &Task) -> anyhow::Result<&[u8]> {
 /// For people: facts, attempts, then what explains a bad end, then what to type.
 async fn tell(context: &Context, db: &Db, task: &Task) -> anyhow::Result<()> {
     context.write(task_text::facts(task, context.colour).as_bytes())?;
-    let runs = show_task::runs(db, task.id).await?;
+    let runs = task::show::runs(db, task.id).await?;
     if !runs.is_empty() {
         let table = runs_table::of_task(task, &runs);
         context.write(format!("runs\n{}", table.render(context.colour)).as_bytes())?;

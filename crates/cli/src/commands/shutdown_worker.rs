@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rework_core::ask_worker::{self, Answer, Ask};
+use rework_core::fleet::ask_worker::{self, Answer, Ask};
 
 use crate::{context::Context, exit::Exit, report::hinted, time_text};
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use rework_core::prepared;
+use rework_core::cron;
 
 use crate::{context::Context, exit::Exit};
 
@@ -26,7 +26,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let mut all = true;
     for id in args.schedules {
-        let removed = prepared::unprepare(&db, id).await?;
+        let removed = cron::manage::unprepare(&db, id).await?;
         all &= removed == 1;
         context.print(format_args!("{id} : removed {removed} prepared operation"))?;
     }

@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use rework_core::unregister::{Placed, Selection, Unregistered, candidates, unregister};
+use rework_core::operation::unregister::{Placed, Selection, Unregistered, candidates, unregister};
 
 use crate::{context::Context, escape, exit::Exit};
 

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use rework_core::{operation::DEFAULT_DOMAIN, vacuum};
+use rework_core::{admin::vacuum, operation::definition::DEFAULT_DOMAIN};
 
 use crate::{context::Context, exit::Exit, report::usage};
 

@@ -3,8 +3,11 @@
 use std::{collections::BTreeSet, future::pending, process::ExitCode, time::Duration};
 
 use rework_core::{
-    quantity,
-    wait_task::{self, CHANNEL, Status},
+    task::{
+        self,
+        wait::{CHANNEL, Status},
+    },
+    values::quantity,
 };
 use serde::Serialize;
 use tokio::{
@@ -118,12 +121,12 @@ impl Waiting<'_> {
         let (db, mut heard) = self.context.open_listening().await?;
         self.reached = true;
         db.execute_script(&format!("listen {CHANNEL}")).await?;
-        let known = wait_task::watch(&db, &self.open()).await?;
+        let known = task::wait::watch(&db, &self.open()).await?;
         if let Some(task) = self.open.iter().find(|task| !known.contains(task)) {
             return Err(unknown(*task));
         }
         loop {
-            for status in wait_task::status(&db, &self.open()).await? {
+            for status in task::wait::status(&db, &self.open()).await? {
                 if let Some(exit) = Exit::of_state(status.state) {
                     self.worst = worse(self.worst, exit);
                     self.open.remove(&status.id);

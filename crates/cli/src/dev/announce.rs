@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use rework_core::{connect::Dsn, list_operations::Listed};
+use rework_core::{db::dsn::Dsn, operation::list::Listed};
 use serde_json::Value;
 
 use super::postgres::Installation;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anstyle::{AnsiColor, Style};
 use rework_core::{
-    connect::{Db, Dsn},
-    follow_logs::{self, Line},
+    db::{connect::Db, dsn::Dsn},
+    log::{self, follow::Line},
 };
 
 use crate::{context::Context, escape};
@@ -63,7 +63,7 @@ impl Logs {
         }
     }
 
-    async fn read(&mut self) -> rework_core::error::Result<Vec<Line>> {
+    async fn read(&mut self) -> rework_core::db::error::Result<Vec<Line>> {
         let db = match self.db.take() {
             Some(db) if !db.is_closed() => db,
             _ => Db::connect(&self.dsn, "rework dev").await?,
@@ -71,10 +71,10 @@ impl Logs {
         let db = self.db.insert(db);
         let cursor = match &mut self.cursor {
             Some(cursor) => cursor,
-            none => none.insert(Cursor::after(follow_logs::last(db).await?)),
+            none => none.insert(Cursor::after(log::follow::last(db).await?)),
         };
         let late: Vec<i64> = cursor.missing.keys().copied().collect();
-        let lines = follow_logs::since(db, cursor.last, &late, PAGE).await?;
+        let lines = log::follow::since(db, cursor.last, &late, PAGE).await?;
         cursor.advance(lines.iter().map(|line| line.id));
         Ok(lines)
     }

@@ -26,9 +26,9 @@ use std::{fs, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use chrono::Utc;
 use rework_core::{
-    connect::{Db, Dsn},
-    list_operations::list_operations,
-    schema,
+    admin::schema,
+    db::{connect::Db, dsn::Dsn},
+    operation::list::list_operations,
 };
 use tokio::time::{MissedTickBehavior, interval};
 

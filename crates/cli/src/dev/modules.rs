@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use rework_core::kind::{self, Kind};
+use rework_core::operation::kind::{self, Kind};
 use tokio::process::Command;
 
 use super::{

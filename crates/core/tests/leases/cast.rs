@@ -1,6 +1,6 @@
 //! Who and what appears in the simulated world.
 
-use rework_core::lease::Moment;
+use rework_core::lease::row::Moment;
 
 use crate::{
     database::{Answer, Ask},

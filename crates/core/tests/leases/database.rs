@@ -1,6 +1,6 @@
 //! The database of the simulated world: what the statements do, and nothing else.
 
-use rework_core::lease::{Lease, Seen, Terms};
+use rework_core::lease::row::{Lease, Seen, Terms};
 
 /// Each monitor watches up to so many next leases of monitors: fewer than there are.
 const WATCHED: usize = 2;

@@ -1,10 +1,11 @@
 //! The processes of the simulated world: what a monitor and a worker do with their decisions.
 
 use rework_core::lease::{
-    Lease, Moment, Terms,
-    hold::{self, Hold},
-    line::{self, Line},
-    watch::{self, Watch},
+    self,
+    holder::Hold,
+    lifeline::Line,
+    observer::Watch,
+    row::{Lease, Moment, Terms},
 };
 
 use crate::database::{Answer, Ask};
@@ -65,7 +66,7 @@ pub(crate) struct Monitor {
     hold: Option<Hold>,
     watch: Watch,
     renewed_at: Moment,
-    to_take: Vec<rework_core::lease::Seen>,
+    to_take: Vec<rework_core::lease::row::Seen>,
     /// Rows of workers that are dead.
     pub(crate) dead: Vec<usize>,
     pub(crate) lives_forever: bool,
@@ -88,9 +89,9 @@ impl Monitor {
     }
 
     pub(crate) fn on_time(&mut self, now: Moment) -> Vec<Wish> {
-        let mut wishes = self.hold_steps(hold::Event::Time, now);
+        let mut wishes = self.hold_steps(lease::holder::Event::Time, now);
         if self.asked.given_up(now) {
-            self.watch.step(watch::Event::Lost, now);
+            self.watch.step(lease::observer::Event::Lost, now);
         }
         if self.asked.is_free() {
             let terms = self.terms;
@@ -120,9 +121,9 @@ impl Monitor {
         let Some(sent_at) = self.asked.take(id) else { return Vec::new() };
         match (ask, answer) {
             (_, Answer::Away) => {
-                self.watch.step(watch::Event::Lost, now);
+                self.watch.step(lease::observer::Event::Lost, now);
                 self.renewed_at = Moment::ZERO;
-                self.hold_steps(hold::Event::Away { asked_at: sent_at }, now)
+                self.hold_steps(lease::holder::Event::Away { asked_at: sent_at }, now)
             }
             (_, Answer::Begun(lease)) => {
                 self.lease = Some(lease);
@@ -134,14 +135,15 @@ impl Monitor {
             }
             (Ask::Look { renew, .. }, Answer::Looked { held, leases }) => {
                 if !held {
-                    return self.hold_steps(hold::Event::Taken, now);
+                    return self.hold_steps(lease::holder::Event::Taken, now);
                 }
-                self.to_take = self.watch.step(watch::Event::Looked { sent_at, leases }, now);
+                self.to_take =
+                    self.watch.step(lease::observer::Event::Looked { sent_at, leases }, now);
                 self.to_take.retain(|seen| Some(seen.lease) != self.lease);
                 if !renew {
                     return Vec::new();
                 }
-                self.hold_steps(hold::Event::Renewed { sent_at }, now)
+                self.hold_steps(lease::holder::Event::Renewed { sent_at }, now)
             }
             (Ask::Close { row }, _) => {
                 self.dead.retain(|dead| *dead != row);
@@ -156,14 +158,14 @@ impl Monitor {
         self.hold.as_ref().map_or(Moment::ZERO, Hold::until)
     }
 
-    fn hold_steps(&mut self, event: hold::Event, now: Moment) -> Vec<Wish> {
-        let forever = self.lives_forever && event != hold::Event::Taken;
+    fn hold_steps(&mut self, event: lease::holder::Event, now: Moment) -> Vec<Wish> {
+        let forever = self.lives_forever && event != lease::holder::Event::Taken;
         let Some(hold) = &mut self.hold else { return Vec::new() };
         let actions = hold.step(event, now).into_iter();
         let wishes = actions.flat_map(|action| match action {
-            hold::Action::Arm(until) => vec![Wish::Arm(until), Wish::Tell(until)],
-            hold::Action::Die if forever => Vec::new(),
-            hold::Action::Die => vec![Wish::Die],
+            lease::holder::Action::Arm(until) => vec![Wish::Arm(until), Wish::Tell(until)],
+            lease::holder::Action::Die if forever => Vec::new(),
+            lease::holder::Action::Die => vec![Wish::Die],
         });
         wishes.collect()
     }
@@ -209,12 +211,12 @@ impl Worker {
     pub(crate) fn on_time(&mut self, now: Moment, has_monitor: bool) -> Vec<Wish> {
         let mut wishes = Vec::new();
         if self.own.given_up(now) {
-            wishes.extend(self.steps(line::Event::Failed, now));
+            wishes.extend(self.steps(lease::lifeline::Event::Failed, now));
         }
         if !has_monitor && !std::mem::replace(&mut self.deserted, true) {
-            wishes.extend(self.steps(line::Event::Deserted, now));
+            wishes.extend(self.steps(lease::lifeline::Event::Deserted, now));
         } else {
-            wishes.extend(self.steps(line::Event::Time, now));
+            wishes.extend(self.steps(lease::lifeline::Event::Time, now));
         }
         self.work.given_up(now);
         if self.work.is_free() {
@@ -242,14 +244,14 @@ impl Worker {
     ) -> Vec<Wish> {
         if let Some(sent_at) = self.own.take(id) {
             let event = match answer {
-                Answer::Away => line::Event::Away { asked_at: sent_at },
+                Answer::Away => lease::lifeline::Event::Away { asked_at: sent_at },
                 Answer::Adopted(Some(lease)) => {
                     self.lease = lease;
-                    line::Event::Adopted { sent_at }
+                    lease::lifeline::Event::Adopted { sent_at }
                 }
-                Answer::Renewed(true) => line::Event::Renewed { sent_at },
-                Answer::Adopted(None) | Answer::Renewed(false) => line::Event::Taken,
-                _ => line::Event::Failed,
+                Answer::Renewed(true) => lease::lifeline::Event::Renewed { sent_at },
+                Answer::Adopted(None) | Answer::Renewed(false) => lease::lifeline::Event::Taken,
+                _ => lease::lifeline::Event::Failed,
             };
             return self.steps(event, now);
         }
@@ -273,13 +275,15 @@ impl Worker {
         !self.over && self.run.is_some_and(|(running, _)| running == task)
     }
 
-    pub(crate) fn steps(&mut self, event: line::Event, now: Moment) -> Vec<Wish> {
+    pub(crate) fn steps(&mut self, event: lease::lifeline::Event, now: Moment) -> Vec<Wish> {
         let (busy, asks) = (self.run.is_some(), !self.own.is_free());
         let wish = |action| match action {
-            line::Action::Arm(until) => Wish::Arm(until),
-            line::Action::Adopt => Wish::Ask(Ask::Adopt { row: self.row, lease: self.lease }),
-            line::Action::Renew => Wish::Ask(Ask::Renew { lease: self.lease }),
-            line::Action::Die => Wish::Die,
+            lease::lifeline::Action::Arm(until) => Wish::Arm(until),
+            lease::lifeline::Action::Adopt => {
+                Wish::Ask(Ask::Adopt { row: self.row, lease: self.lease })
+            }
+            lease::lifeline::Action::Renew => Wish::Ask(Ask::Renew { lease: self.lease }),
+            lease::lifeline::Action::Die => Wish::Die,
         };
         self.line.step(event, now, busy, asks).into_iter().map(wish).collect()
     }

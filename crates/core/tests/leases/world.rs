@@ -2,7 +2,10 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use rework_core::lease::{Lease, Moment, Terms, line};
+use rework_core::lease::{
+    self,
+    row::{Lease, Moment, Terms},
+};
 
 use crate::{
     cast::{Event, Process, What},
@@ -108,7 +111,7 @@ impl World {
             Event::Told { to, until } => {
                 let now = self.clock(to);
                 if let What::Worker(worker, _) = &mut self.processes[to].what {
-                    let wishes = worker.steps(line::Event::Told { until }, now);
+                    let wishes = worker.steps(lease::lifeline::Event::Told { until }, now);
                     self.grant(to, wishes);
                 }
             }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use rework_core::{
-    complete::Outcome,
-    control::FromWorker,
-    tick::{Abort, Answer},
+    fleet::heartbeat::{Abort, Answer},
+    task::complete::Outcome,
+    wire::worker::FromWorker,
 };
 use rework_process::Exit;
 

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use rework_core::{
-    control::{AbortCause, FromWorker, ToWorker},
-    lease::{Moment, Terms},
-    tick::{Answer, Waiting},
+    fleet::heartbeat::{Answer, Waiting},
+    lease::row::{Moment, Terms},
+    wire::worker::{AbortCause, FromWorker, ToWorker},
 };
 use rework_process::Exit;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rework_core::{
-    control::FromWorker,
-    tick::{Abort, Answer, Asked, Wish},
+    fleet::heartbeat::{Abort, Answer, Asked, Wish},
+    wire::worker::FromWorker,
 };
 
 use super::scene::{Scene, waiting};

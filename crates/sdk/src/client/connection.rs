@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rework_core::connect::{Db, Dsn};
-use rework_core::error::Result;
-use rework_core::schema;
-use rework_core::wait_task::CHANNEL;
+use rework_core::admin::schema;
+use rework_core::db::error::Result;
+use rework_core::db::{connect::Db, dsn::Dsn};
+use rework_core::task::wait::CHANNEL;
 use tokio::sync::{OnceCell, broadcast};
 
 /// What the server calls us.

@@ -4,9 +4,9 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
-use rework_core::claim::Payload;
-use rework_core::schedule::Ready;
-use rework_core::schedule_many::{self, Common};
+use rework_core::task::payload::Payload;
+use rework_core::task::schedule::Ready;
+use rework_core::task::schedule_many::{self, Common};
 use serde::Serialize;
 use tokio_postgres::Transaction;
 

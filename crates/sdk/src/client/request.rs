@@ -5,8 +5,8 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
-use rework_core::claim::Payload;
-use rework_core::schedule::{self, Ready};
+use rework_core::task::payload::Payload;
+use rework_core::task::schedule::{self, Ready};
 use serde::Serialize;
 use tokio_postgres::Transaction;
 

@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use rework_core::arguments;
-use rework_core::nearest::nearest;
+use rework_core::values::arguments;
+use rework_core::values::suggest::nearest;
 use serde_json::Value;
 
 use crate::operation::{Operation, Operations};

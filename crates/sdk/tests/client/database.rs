@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rework_core::connect::{Db, Dsn};
-use rework_core::{schema, show_task};
+use rework_core::db::{connect::Db, dsn::Dsn};
+use rework_core::{admin::schema, task};
 use serde_json::Value;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, NoTls};
@@ -53,7 +53,7 @@ impl Database {
     /// A task, as every interface shows it.
     pub(crate) async fn show(&self, task: i64) -> Value {
         let db = Db::connect(&Dsn::parse(&self.dsn).unwrap(), "test").await.unwrap();
-        serde_json::to_value(&show_task::show(&db, &[task]).await.unwrap()[0]).unwrap()
+        serde_json::to_value(&task::show::show(&db, &[task]).await.unwrap()[0]).unwrap()
     }
 
     /// Whether the end of a task would be notified.

@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use rework_core::{
-    claim::{Batches, Claimed, Regions, claim, held},
-    error::Result,
+    db::error::Result,
+    task::claim::{Batches, Claimed, Regions, claim, held},
 };
 use tokio::{sync::oneshot, time::Instant};
 
 use super::Books;
 use crate::{
     local_queue::unbegun,
-    recorder::{Gauge, ClaimedRun},
+    recorder::{ClaimedRun, Gauge},
 };
 
 /// A backend that we gave up may still carry out a claim of ours for so long.

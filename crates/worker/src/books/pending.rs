@@ -5,10 +5,14 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use rework_core::{
-    claim::{Batches, Fence},
-    complete::{Completion, Outcome, Recorded, complete},
-    error::{Error, Result},
-    report::{self, Line},
+    db::error::{Error, Result},
+    task::{
+        self,
+        claim::Batches,
+        complete::{Completion, Outcome, Recorded, complete},
+        fence::Fence,
+        progress::Line,
+    },
 };
 use tokio::sync::oneshot;
 
@@ -79,12 +83,12 @@ impl Books {
             if lost || tries > 1 {
                 // They are written all or none; of a run that is not current, none ever.
                 for (fence, after) in &after {
-                    if report::stored_lines(db, *fence).await? >= *after {
+                    if task::progress::stored_lines(db, *fence).await? >= *after {
                         return Ok(());
                     }
                 }
             }
-            report::append_log(db, lines).await
+            task::progress::append_log(db, lines).await
         })
         .await?;
         self.note_lines(lines);

@@ -1,8 +1,6 @@
 //! The end of a run loop: processes are removed, then the ends of runs are recorded.
 
-use rework_core::{
-    complete::{Completion, Outcome},
-};
+use rework_core::task::complete::{Completion, Outcome};
 
 use super::RunLoop;
 use crate::{
@@ -23,8 +21,7 @@ impl RunLoop<'_> {
         if self.ended.is_empty() || self.open.is_empty() {
             return;
         }
-        if self.concurrency == 1
-            && (self.leaves_processes || !self.runner.tree.others().is_empty())
+        if self.concurrency == 1 && (self.leaves_processes || !self.runner.tree.others().is_empty())
         {
             self.leaves_processes = true;
             // Their output need not wait.

@@ -3,12 +3,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use rework_core::protocol::ToRunner;
+use rework_core::wire::runner::ToRunner;
 
 use super::RunLoop;
 use crate::{
-    lines::Key,
     life::Abort,
+    lines::Key,
     local_queue::{aborted, unbegun},
     recorder::ClaimedRun,
 };

@@ -7,12 +7,13 @@
 use std::{io::BufRead, ops::RangeInclusive, process::ExitCode};
 
 use rework_core::{
-    claim::Payload,
-    error::Error,
-    operation::Definition,
-    operation_schema,
-    schedule_many::{Chunks, Common, make_ready, schedule_chunk},
-    validate::Schema,
+    db::error::Error,
+    operation::{self, definition::Definition},
+    task::{
+        payload::Payload,
+        schedule_many::{Chunks, Common, make_ready, schedule_chunk},
+    },
+    values::validate::Schema,
 };
 use tokio::sync::mpsc;
 use tokio_postgres::Transaction;
@@ -48,7 +49,7 @@ pub(super) async fn run(args: &Args, path: &str, context: &Context) -> anyhow::R
     }
     let mut db = context.open().await?;
     let name = args.operation.as_deref().unwrap_or_default();
-    let operation = operation_schema::find(db.client(), name, args.domain.as_deref()).await?;
+    let operation = operation::find::find(db.client(), name, args.domain.as_deref()).await?;
     let common = Common {
         operation: name,
         domain: Some(&operation.definition.domain),

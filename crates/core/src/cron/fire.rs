@@ -1,0 +1,86 @@
+//! Fire: schedules that are due make their tasks. Any number of monitors may do it at once: the
+//! database lets one of them move a schedule on, with all its tasks or not at all.
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::Type;
+
+use crate::{
+    cron::{
+        error::CronError,
+        rule::{Missed, Rule},
+    },
+    db::{
+        connect::{Db, Param},
+        error::Result,
+    },
+};
+
+/// What came of an instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tick {
+    /// The schedule.
+    pub schedule: i64,
+    /// When it was due.
+    pub due_at: DateTime<Utc>,
+    /// The task that it made; none: it made none.
+    pub task: Option<i64>,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// A schedule that is due.
+struct Due {
+    schedule: i64,
+    rule: String,
+    zone: String,
+    missed: Missed,
+    next_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+}
+
+/// Fires what is due in these domains. `note` hears of every tick that was ours, and of schedules
+/// that cannot be fired.
+pub async fn fire(
+    db: &Db,
+    domains: &[String],
+    mut note: impl FnMut(i64, Result<Tick, CronError>),
+) -> Result<()> {
+    let params: [Param<'_>; 1] = [(&domains, Type::TEXT_ARRAY)];
+    for row in db.query(include_str!("sql/due_schedules.sql"), &params).await? {
+        let missed: &str = row.get(3);
+        let due = Due {
+            schedule: row.get(0),
+            rule: row.get(1),
+            zone: row.get(2),
+            missed: missed.parse().unwrap_or_default(),
+            next_at: row.get(4),
+            now: row.get(5),
+        };
+        match fire_one(db, &due).await {
+            Ok(ticks) => ticks.into_iter().for_each(|tick| note(due.schedule, Ok(tick))),
+            Err(CronError::Database(error)) if error.is_connection() => return Err(error),
+            Err(error) => note(due.schedule, Err(error)),
+        }
+    }
+    Ok(())
+}
+
+async fn fire_one(db: &Db, due: &Due) -> Result<Vec<Tick>, CronError> {
+    let rule = Rule::parse(&due.rule, &due.zone)?;
+    let instants = rule.due(due.next_at, due.now, due.missed);
+    let next = rule.after(due.now);
+    let params: [Param<'_>; 4] = [
+        (&due.schedule, Type::INT8),
+        (&due.next_at, Type::TIMESTAMPTZ),
+        (&instants, Type::TIMESTAMPTZ_ARRAY),
+        (&next, Type::TIMESTAMPTZ),
+    ];
+    let rows = db.query(include_str!("sql/fire.sql"), &params).await?;
+    let tick = |row: &tokio_postgres::Row| Tick {
+        schedule: row.get(0),
+        due_at: row.get(1),
+        task: row.get(2),
+        reason: row.get(3),
+    };
+    Ok(rows.iter().map(tick).collect())
+}

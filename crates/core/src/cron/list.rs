@@ -1,0 +1,80 @@
+//! List schedules: what is prepared, when it comes due next, and what came of the last time.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio_postgres::{Row, types::Type};
+
+use crate::{
+    cron::add::Schedule,
+    db::{connect::Db, error::Result},
+};
+
+/// A schedule as it stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listed {
+    /// Its id.
+    pub id: i64,
+    /// What it is.
+    #[serde(flatten)]
+    pub schedule: Schedule,
+    /// When it comes due next; none: it is paused.
+    pub next_at: Option<DateTime<Utc>>,
+    /// When it was prepared.
+    pub prepared_at: DateTime<Utc>,
+    /// The instant for which it was due last.
+    pub last: Option<Last>,
+    /// Its operation is not registered any more: it makes no tasks.
+    pub unregistered: bool,
+}
+
+/// The last tick.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Last {
+    /// The instant.
+    pub due_at: DateTime<Utc>,
+    /// Its task; none: none was made.
+    pub task: Option<i64>,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// The schedules of a domain (none: of all), in the order of their operations.
+pub async fn list_scheduled(db: &Db, domain: Option<&str>) -> Result<Vec<Listed>> {
+    let rows = db.query(include_str!("sql/list_scheduled.sql"), &[(&domain, Type::TEXT)]).await?;
+    Ok(rows.iter().map(listed).collect())
+}
+
+fn listed(row: &Row) -> Listed {
+    let raw = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
+    let word = |column: &str| row.get::<_, String>(column);
+    let paused = row.get::<_, Option<DateTime<Utc>>>("paused_at").is_some();
+    let bytes: Option<Vec<u8>> = row.get("input_bytes");
+    Listed {
+        id: row.get("id"),
+        schedule: Schedule {
+            operation: row.get("operation"),
+            domain: row.get("domain"),
+            rule: row.get("rule"),
+            zone: row.get("zone"),
+            host: row.get("host"),
+            priority: Some(row.get("priority")),
+            capabilities: row.get("capabilities"),
+            input: raw(row.get("input")),
+            input_base64: bytes.map(|bytes| BASE64_STANDARD.encode(bytes)),
+            metadata: raw(row.get("metadata")),
+            missed: word("missed").parse().unwrap_or_default(),
+            overlap: word("overlap").parse().unwrap_or_default(),
+            paused,
+        },
+        next_at: row.get::<_, Option<_>>("next_at").filter(|_| !paused),
+        prepared_at: row.get("prepared_at"),
+        last: row.get::<_, Option<_>>("due_at").map(|due_at| Last {
+            due_at,
+            task: row.get("task"),
+            reason: row.get("reason"),
+        }),
+        unregistered: row.get("unregistered"),
+    }
+}

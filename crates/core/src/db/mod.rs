@@ -1,0 +1,9 @@
+//! The database: its address, the connection, and what can go wrong with it. Nothing here knows a table of
+//! ours.
+
+pub mod error;
+pub mod dsn;
+mod tls;
+pub mod deadline;
+pub mod connect;
+mod availability;

@@ -1,0 +1,48 @@
+//! Ask a worker to leave, or have it killed: its monitor hears of it and sees to it.
+
+use chrono::{DateTime, Utc};
+use tokio_postgres::types::Type;
+
+use crate::db::{
+    connect::{Db, Param},
+    error::Result,
+};
+
+/// What is asked of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Leave when the task in hand has ended.
+    Shutdown,
+    /// Leave now: the task in hand is aborted.
+    Kill,
+}
+
+/// What became of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Its monitor will see to it.
+    Asked,
+    /// It had ended before.
+    Ended {
+        /// When.
+        at: Option<DateTime<Utc>>,
+        /// Why, in words.
+        reason: Option<String>,
+    },
+    /// There is no such worker.
+    Unknown,
+}
+
+/// Asks it of a worker.
+pub async fn ask(db: &Db, worker: i64, what: Ask) -> Result<Answer> {
+    let word = match what {
+        Ask::Shutdown => "shutdown",
+        Ask::Kill => "kill",
+    };
+    let params: [Param<'_>; 2] = [(&worker, Type::INT8), (&word, Type::TEXT)];
+    if db.query_opt(include_str!("sql/ask_worker.sql"), &params).await?.is_some() {
+        return Ok(Answer::Asked);
+    }
+    let end = db.query_opt(include_str!("sql/worker_end.sql"), &params[..1]).await?;
+    Ok(end.map_or(Answer::Unknown, |row| Answer::Ended { at: row.get(0), reason: row.get(1) }))
+}

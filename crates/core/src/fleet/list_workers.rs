@@ -1,0 +1,96 @@
+//! List workers: those that live, and those that ended lately.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio_postgres::types::Type;
+
+use crate::db::{connect::Db, error::Result};
+
+/// A worker. Its JSON has exactly these keys, in this order.
+#[derive(Debug, Clone, Serialize)]
+pub struct Worker {
+    /// The worker.
+    pub id: i64,
+    /// Its process; none: not started yet.
+    pub pid: Option<i32>,
+    /// Where it runs.
+    pub host: String,
+    /// The domain whose tasks it takes.
+    pub domain: String,
+    /// The monitor that made it.
+    pub monitor: i64,
+    /// What it is doing.
+    pub state: WorkerState,
+    /// The task in hand.
+    pub task: Option<i64>,
+    /// Of its whole process tree, in bytes.
+    pub memory_bytes: i64,
+    /// Of its whole process tree, in percent of one processor.
+    pub cpu_percent: i32,
+    /// What it was asked: `shutdown`, or `kill`.
+    pub asked: Option<String>,
+    /// When its monitor made it.
+    pub created_at: DateTime<Utc>,
+    /// When it was up.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Why it ended, in words.
+    pub reason: Option<String>,
+    /// Its monitor is gone: it finishes its task on a lease of its own, and leaves.
+    pub orphan: bool,
+}
+
+/// What a worker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// It was made, and is not up yet.
+    Unstarted,
+    /// It waits for a task.
+    Idle,
+    /// It has a task in hand.
+    Running,
+    /// It ended.
+    Dead,
+}
+
+/// The workers that live, and those that ended within the last `ended_ms` milliseconds (none:
+/// all), first one first.
+pub async fn list(db: &Db, ended_ms: Option<i64>) -> Result<Vec<Worker>> {
+    let rows = db.query(include_str!("sql/list_workers.sql"), &[(&ended_ms, Type::INT8)]).await?;
+    let worker = |row: &tokio_postgres::Row| {
+        let (started_at, finished_at, task) = (row.get(10), row.get(11), row.get(5));
+        Worker {
+            id: row.get(0),
+            pid: row.get(1),
+            host: row.get(2),
+            domain: row.get(3),
+            monitor: row.get(4),
+            state: state(started_at, finished_at, task),
+            task,
+            memory_bytes: row.get(6),
+            cpu_percent: row.get(7),
+            asked: row.get(8),
+            created_at: row.get(9),
+            started_at,
+            finished_at,
+            reason: row.get(12),
+            orphan: row.get(13),
+        }
+    };
+    Ok(rows.iter().map(worker).collect())
+}
+
+fn state(
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    task: Option<i64>,
+) -> WorkerState {
+    match (finished_at, task, started_at) {
+        (Some(_), ..) => WorkerState::Dead,
+        (None, Some(_), _) => WorkerState::Running,
+        (None, None, Some(_)) => WorkerState::Idle,
+        (None, None, None) => WorkerState::Unstarted,
+    }
+}

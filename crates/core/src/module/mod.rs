@@ -1,0 +1,3 @@
+//! Modules: what declares operations. A manifest declares commands as operations.
+
+pub mod manifest;

@@ -1,0 +1,8 @@
+//! Operations: what one is, and the statements that register, find, list and remove them.
+
+pub mod definition;
+pub mod kind;
+pub mod register;
+pub mod unregister;
+pub mod find;
+pub mod list;

@@ -1,0 +1,218 @@
+//! Claim: a queued task becomes this worker's run.
+
+use std::cmp::Reverse;
+
+use tokio_postgres::{Row, types::Type};
+use uuid::Uuid;
+
+use crate::{
+    db::{
+        connect::{Db, Param},
+        deadline::DEADLINE,
+        error::{Error, Result},
+    },
+    operation::definition::{Definition, Form, Limits},
+    task::{fence::Fence, payload::Payload, row_location::Ctid},
+};
+
+/// Who claims: what the worker lives by, and what it can serve.
+#[derive(Debug, Clone)]
+pub struct Claimant {
+    /// The worker's row.
+    pub worker: i64,
+    /// The lease that it lives by.
+    pub lease: i64,
+    /// That lease's epoch.
+    pub epoch: i64,
+    /// Its host.
+    pub host: String,
+    /// Its domain.
+    pub domain: String,
+    /// What its host offers.
+    pub capabilities: Vec<String>,
+}
+
+/// A claimed task.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// Its run.
+    pub fence: Fence,
+    /// Which attempt this is, from 1.
+    pub attempt: i32,
+    /// The operation, as it was when claimed.
+    pub version: OperationVersion,
+    /// What it is given.
+    pub input: Payload,
+    /// The task's metadata, JSON text.
+    pub metadata: Option<String>,
+    /// Where it stood in the queue.
+    pub place: Place,
+    /// Where its row lies.
+    pub ctid: Ctid,
+}
+
+/// Where a task stands in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// What it needs of a host.
+    pub lane: i32,
+    /// Higher first.
+    pub priority: i16,
+    /// Lower first.
+    pub position: i64,
+}
+
+/// What to look at, of the lanes that it names, all else being taken for empty: priorities between a
+/// low and a high one, positions from a floor. Everything of any other lane.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Regions {
+    /// The lane.
+    pub lanes: Vec<i32>,
+    /// Its least urgent priority.
+    pub lows: Vec<i32>,
+    /// Its most urgent one.
+    pub highs: Vec<i32>,
+    /// Its first position.
+    pub floors: Vec<i64>,
+}
+
+/// Which operation, on which placement, in which of their versions: what a worker may remember
+/// the details of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OperationVersion {
+    /// The operation's row.
+    pub operation: i64,
+    /// Counts its changes.
+    pub version: i64,
+    /// The placement's row.
+    pub placement: i64,
+    /// Counts its registrations.
+    pub revision: i32,
+}
+
+/// How many tasks of an operation are claimed at once, where they have proved short: of any other,
+/// one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batches {
+    /// The operations.
+    pub short: Vec<i64>,
+    /// As many of each, at the same place.
+    pub most: Vec<i32>,
+    /// The one operation of which any are wanted: none where a task of another one comes first.
+    pub sole: Option<i64>,
+}
+
+/// Claims tasks; none where nothing is ready, as far as one looks, that this claimant can serve.
+pub async fn claim(
+    db: &Db,
+    who: &Claimant,
+    batches: &Batches,
+    regions: &Regions,
+) -> Result<Vec<Claimed>> {
+    let token = Uuid::new_v4();
+    let params = who.params(batches, regions, &token);
+    let rows = db.within(DEADLINE, db.repeat(STATEMENT, &params)).await?;
+    Ok(in_order(rows.iter()))
+}
+
+/// The statement; its parameters are [`Claimant::params`], its rows are read by [`in_order`].
+pub(crate) const STATEMENT: &str = include_str!("sql/claim.sql");
+
+impl Claimant {
+    pub(crate) fn params<'a>(
+        &'a self,
+        batches: &'a Batches,
+        regions: &'a Regions,
+        token: &'a Uuid,
+    ) -> [Param<'a>; 14] {
+        [
+            (&self.worker, Type::INT8),
+            (&self.lease, Type::INT8),
+            (&self.epoch, Type::INT8),
+            (&self.host, Type::TEXT),
+            (&self.domain, Type::TEXT),
+            (&self.capabilities, Type::TEXT_ARRAY),
+            (&batches.short, Type::INT8_ARRAY),
+            (&batches.most, Type::INT4_ARRAY),
+            (&regions.lanes, Type::INT4_ARRAY),
+            (&regions.lows, Type::INT4_ARRAY),
+            (&regions.highs, Type::INT4_ARRAY),
+            (&regions.floors, Type::INT8_ARRAY),
+            (&batches.sole, Type::INT8),
+            (token, Type::UUID),
+        ]
+    }
+}
+
+/// What this claimant holds already, claims of it whose answers were lost on the way among it.
+pub async fn held(db: &Db, who: &Claimant) -> Result<Vec<Claimed>> {
+    let params: [Param<'_>; 2] = [(&who.worker, Type::INT8), (&who.host, Type::TEXT)];
+    Ok(in_order(db.query(include_str!("sql/held.sql"), &params).await?.iter()))
+}
+
+/// From rows of `claim.sql`, `held.sql` or `turn.sql`, in the order of the queue.
+pub(crate) fn in_order<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Claimed> {
+    let mut all: Vec<Claimed> = rows.map(claimed).collect();
+    all.sort_by_key(|Claimed { place, .. }| (Reverse(place.priority), place.position));
+    all
+}
+
+fn claimed(row: &Row) -> Claimed {
+    Claimed {
+        fence: Fence { task: row.get(0), run: row.get(1), token: row.get(2) },
+        attempt: row.get(3),
+        version: OperationVersion {
+            operation: row.get(4),
+            version: row.get(5),
+            placement: row.get(6),
+            revision: row.get(7),
+        },
+        input: Payload::from_columns(row.get(8), row.get(9)),
+        metadata: row.get(10),
+        place: Place { lane: row.get(11), priority: row.get(12), position: row.get(13) },
+        ctid: row.get(14),
+    }
+}
+
+/// An operation as a host runs it.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// Name, schemas and limits, as registered last.
+    pub definition: Definition,
+    /// `rust`, `python` or `command`.
+    pub kind: String,
+    /// The executable, module or manifest.
+    pub path: String,
+    /// What runs a module.
+    pub interpreter: Option<String>,
+}
+
+/// The details of an operation and its placement.
+pub async fn placed(db: &Db, version: OperationVersion) -> Result<Placed> {
+    let params: [Param<'_>; 2] =
+        [(&version.operation, Type::INT8), (&version.placement, Type::INT8)];
+    let row = db.query_opt(include_str!("sql/placed.sql"), &params).await?;
+    let row = row.ok_or(Error::NoRow)?;
+    let schema = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(Placed {
+        definition: Definition {
+            domain: row.get(0),
+            name: row.get(1),
+            input: schema(row.get(2)),
+            output: schema(row.get(3)),
+            output_form: if row.get::<_, &str>(4) == "bytes" { Form::Bytes } else { Form::Json },
+            limits: Limits {
+                timeout_ms: row.get(5),
+                memory_bytes: row.get(6),
+                attempts: row.get(7),
+                grace_ms: row.get(8),
+                retry_lost: row.get(9),
+                priority: row.get(10),
+                concurrency: row.get(11),
+            },
+        },
+        kind: row.get(12),
+        path: row.get(13),
+        interpreter: row.get(14),
+    })
+}

@@ -1,0 +1,19 @@
+//! Tasks: the states of one, and a statement for each step from its scheduling to its end.
+
+pub mod state;
+pub mod payload;
+pub mod fence;
+pub mod schedule;
+pub mod schedule_many;
+pub mod pool;
+pub mod claim;
+pub mod row_location;
+pub mod exchange;
+pub mod progress;
+pub mod complete;
+pub mod abort;
+pub mod retry;
+pub mod wait;
+pub mod show;
+pub mod list;
+pub mod unserved;
