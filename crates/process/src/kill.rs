@@ -13,7 +13,14 @@ use crate::cgroup::remove_folder;
 use crate::found::{Found, strike};
 use crate::offspring::reap_adopted;
 use crate::procfs::{Seen, Stat};
-use crate::tree::Unkillable;
+
+/// Processes that did not die in time: they wait in the kernel, or are not ours to kill.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unkillable: pid {}", pids.iter().map(i32::to_string).collect::<Vec<_>>().join(", "))]
+pub struct Unkillable {
+    /// Which; in ascending order.
+    pub pids: Vec<i32>,
+}
 
 /// Between two looks, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(5));

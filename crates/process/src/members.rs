@@ -9,10 +9,9 @@ use nix::unistd::Pid;
 use crate::cgroup::Group;
 use crate::descendants::{add_below, add_carrying};
 use crate::found::Found;
-use crate::kill;
+use crate::kill::{self, Unkillable};
 use crate::offspring::{self, adopted};
 use crate::procfs::{Seen, is_alive, tree_of};
-use crate::tree::Unkillable;
 
 /// What is known of a tree's processes.
 #[derive(Debug)]

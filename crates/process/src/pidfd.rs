@@ -11,7 +11,7 @@ use rustix::process::{
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::child::Exit;
+use crate::exit::Exit;
 use crate::identity::Identity;
 use crate::procfs::{Seen, is_alive};
 

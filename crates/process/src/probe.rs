@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use rework_core::wire::worker::MemoryRung;
 
 use crate::cgroup::Group;
-use crate::containment::{Containment, ContainmentWish, MemoryWish, Wish};
+use crate::containment::Containment;
 use crate::delegate::{LEAF, hand_down};
 use crate::hierarchy::{own_v1_memory, own_v2};
 use crate::launch::try_entering;
+use crate::wish::{ContainmentWish, MemoryWish, Wish};
 
 /// A rung that was asked for cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -24,20 +25,25 @@ pub enum DetectError {
     Memory(#[source] io::Error),
 }
 
-pub(crate) fn detect(wish: Wish) -> Result<Containment, DetectError> {
-    let cgroup = match wish.containment {
-        ContainmentWish::Processes => None,
-        ContainmentWish::Auto => try_v2().ok(),
-        ContainmentWish::Cgroup => Some(try_v2().map_err(DetectError::Containment)?),
-    };
-    let processes = wish.containment == ContainmentWish::Processes;
-    let memory = match wish.memory {
-        MemoryWish::Sampled => MemoryRung::Sampled,
-        MemoryWish::Auto if processes => MemoryRung::Sampled,
-        MemoryWish::Auto => try_memory(cgroup.as_deref()).unwrap_or(MemoryRung::Sampled),
-        MemoryWish::Cgroup => try_memory(cgroup.as_deref()).map_err(DetectError::Memory)?,
-    };
-    Ok(Containment { cgroup, memory })
+impl Containment {
+    /// Tries what this machine lets us do; what is wished for and cannot be had is an error.
+    /// It starts processes (that execute nothing) and, where only this process lives in its cgroup,
+    /// may move it into a child `rework-monitor`, as cgroup v2 wants it.
+    pub fn detect(wish: Wish) -> Result<Containment, DetectError> {
+        let cgroup = match wish.containment {
+            ContainmentWish::Processes => None,
+            ContainmentWish::Auto => try_v2().ok(),
+            ContainmentWish::Cgroup => Some(try_v2().map_err(DetectError::Containment)?),
+        };
+        let processes = wish.containment == ContainmentWish::Processes;
+        let memory = match wish.memory {
+            MemoryWish::Sampled => MemoryRung::Sampled,
+            MemoryWish::Auto if processes => MemoryRung::Sampled,
+            MemoryWish::Auto => try_memory(cgroup.as_deref()).unwrap_or(MemoryRung::Sampled),
+            MemoryWish::Cgroup => try_memory(cgroup.as_deref()).map_err(DetectError::Memory)?,
+        };
+        Ok(Containment { cgroup, memory })
+    }
 }
 
 /// The folder in which trees can have theirs.

@@ -10,9 +10,8 @@ use crate::cgroup::{folders_of, kill_folder, pids_below};
 use crate::containment::Containment;
 use crate::descendants::{add_below, add_carrying};
 use crate::found::Found;
-use crate::kill;
+use crate::kill::{self, Unkillable};
 use crate::offspring::adopted;
-use crate::tree::Unkillable;
 
 /// Kills every tree of a worker that is dead, and tells how many processes there were: what is in
 /// its cgroups, what carries its mark, what is below those, and the orphans that we adopted. The

@@ -21,21 +21,13 @@ use crate::cgroup::Group;
 use crate::child::Child;
 use crate::containment::Containment;
 use crate::found::Found;
-use crate::kill;
+use crate::kill::{self, Unkillable};
 use crate::launch::{Launch, LaunchError, spawn};
 use crate::members::Members;
 use crate::memory::Memory;
 use crate::offspring::reap_adopted;
 use crate::procfs::{FOLDER_PREFIX, Seen};
 use crate::usage::{Usage, proportional_bytes, usage_of};
-
-/// Processes that did not die in time: they wait in the kernel, or are not ours to kill.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unkillable: pid {}", pids.iter().map(i32::to_string).collect::<Vec<_>>().join(", "))]
-pub struct Unkillable {
-    /// Which; in ascending order.
-    pub pids: Vec<i32>,
-}
 
 /// One runner with all that descends from it. Dropping it kills what can be killed at once;
 /// [`Tree::kill`] is how it is meant to end.

@@ -2,7 +2,7 @@
 //!
 //! Every statement is sent unnamed (`query_typed`), so that it is correct behind a pooler in
 //! transaction mode; the few that are asked all the time are prepared where the line leads to the
-//! server itself (see [`prepared_statements`]). Each is under a deadline on our side: a connection that missed one
+//! server itself (see `connect/prepared_statements.rs`). Each is under a deadline on our side: a connection that missed one
 //! is closed, since nobody knows what it would answer next.
 
 mod prepared_statements;
