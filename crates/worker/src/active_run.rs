@@ -12,9 +12,11 @@ use tokio::time::Instant;
 
 use crate::{
     batch_size::LONG,
+    claimed_run::{ClaimedRun, Key},
     ending::StopReason,
-    lines::{Budget, Key},
-    recorder::{Answer, ClaimedRun, Recorder},
+    log_budget::Budget,
+    recorder::Recorder,
+    writer::entry::Answer,
 };
 
 /// Lines and progress wait no longer than this to be written.

@@ -33,12 +33,12 @@ use tokio::time::Instant;
 use self::{polling::Polling, sent_ahead::SentAhead};
 use crate::{
     active_run::ActiveRun,
+    claimed_run::ClaimedRun,
     command::OutputFile,
     context::Context,
     ending::{End, RunnerEnd},
     life::{Event, LeaseLost},
     operations::Operation,
-    recorder::ClaimedRun,
     runner::Runner,
     runner_message::{Scheduled, next_scheduled},
     start_run::Started,

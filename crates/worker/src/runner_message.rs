@@ -22,10 +22,7 @@ use serde_json::json;
 use tokio::sync::oneshot::error::RecvError;
 
 use crate::{
-    active_run::ActiveRun,
-    ending::End,
-    lines::{Key, MAX_LINE_BYTES},
-    recorder::Recorder,
+    active_run::ActiveRun, claimed_run::Key, ending::End, lines::MAX_LINE_BYTES, recorder::Recorder,
 };
 
 /// Longest name of a logger that is kept: it is stored with every line.

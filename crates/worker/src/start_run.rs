@@ -15,12 +15,12 @@ use tokio::time::timeout;
 
 use crate::{
     batch_size::LONG,
+    claimed_run::ClaimedRun,
     command::{self, OutputFile},
     context::{Context, Waited},
     ending::Verdict,
     life::LeaseLost,
     operations::Operation,
-    recorder::ClaimedRun,
     revision::Revision,
     runner::{Runner, StartError},
     runners,

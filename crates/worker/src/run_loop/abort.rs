@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::RunLoop;
 use crate::{
+    abort::Abort,
+    claimed_run::Key,
     ending::{RunnerEnd, StopReason},
-    life::Abort,
-    lines::Key,
 };
 
 impl RunLoop<'_> {

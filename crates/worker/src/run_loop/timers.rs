@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::RunLoop;
 use crate::{
     batch_size::LONG,
+    claimed_run::Key,
     ending::{RunnerEnd, StopReason},
-    lines::Key,
 };
 
 /// The pause between two measurements of memory where it is limited.

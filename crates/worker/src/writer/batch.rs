@@ -14,10 +14,9 @@ use rework_core::{
         progress::Line,
     },
 };
-use tokio::sync::oneshot;
 
-use super::Books;
-use crate::recorder::ClaimedRun;
+use super::{DbWriter, entry::Answering};
+use crate::claimed_run::ClaimedRun;
 
 /// Most lines of one statement.
 const MAX_LINES: usize = 5_000;
@@ -27,18 +26,18 @@ const MAX_ENDS: usize = 1000;
 
 /// What waits.
 #[derive(Default)]
-pub(super) struct Pending {
+pub(super) struct Batch {
     pub lines: Vec<(Fence, Line)>,
     pub ends: Vec<Completion>,
     /// A claim, and who waits for it.
-    pub claim: Option<(Batches, oneshot::Sender<Result<Vec<ClaimedRun>>>)>,
+    pub claim: Option<(Batches, Answering<Vec<ClaimedRun>>)>,
     /// What all of it takes, as the gauge counts it.
     pub bytes: usize,
     /// How many entries of it exist only here.
-    pub owed: usize,
+    pub unsaved: usize,
 }
 
-impl Pending {
+impl Batch {
     pub(super) fn lines(&mut self, fence: Fence, lines: Vec<Line>) {
         self.lines.extend(lines.into_iter().map(|line| (fence, line)));
     }
@@ -54,7 +53,7 @@ impl Pending {
     }
 }
 
-impl Books {
+impl DbWriter {
     /// All of them, in order, once: an answer that was lost is looked up before they are sent
     /// again. One that cannot be stored takes no other along.
     pub(super) async fn append(&mut self, lines: &[(Fence, Line)], lost: bool) {
@@ -78,7 +77,7 @@ impl Books {
             *after.entry(*fence).or_insert_with(written) += 1;
         }
         let mut tries = 0;
-        self.insist("lines of a log", async |db| {
+        self.retry_until_stored("lines of a log", async |db| {
             tries += 1;
             if lost || tries > 1 {
                 // They are written all or none; of a run that is not current, none ever.
@@ -105,8 +104,9 @@ impl Books {
     pub(super) async fn complete(&mut self, ends: Vec<Completion>) {
         if ends.len() > 1 {
             let after = self.after;
-            let all =
-                self.insist("the ends of runs", async |db| complete(db, &ends, after).await).await;
+            let all = self
+                .retry_until_stored("the ends of runs", async |db| complete(db, &ends, after).await)
+                .await;
             match all {
                 Ok(recorded) => {
                     return self.note_ends(ends.into_iter().zip(recorded));
@@ -125,14 +125,14 @@ impl Books {
         for end in std::mem::take(&mut self.locked) {
             self.complete_one(end, None).await;
         }
-        self.gauge.owed.set(self.gauge.owed.get() + self.locked.len() - before);
+        self.backlog.unsaved.set(self.backlog.unsaved.get() + self.locked.len() - before);
     }
 
     async fn complete_one(&mut self, mut end: Completion, after: Option<DateTime<Utc>>) {
         loop {
             let one = std::slice::from_ref(&end);
-            let recorded =
-                self.insist("the end of a run", async |db| complete(db, one, after).await);
+            let recorded = self
+                .retry_until_stored("the end of a run", async |db| complete(db, one, after).await);
             match recorded.await {
                 Ok(recorded) => return self.note_ends([end].into_iter().zip(recorded)),
                 Err(error) if error.is_locked() => {
@@ -162,7 +162,7 @@ impl Books {
                     tracing::warn!("run {run} of task {task} was not current any more");
                 }
             }
-            self.holding.end(fence);
+            self.slots.end(fence);
             self.written.remove(&fence);
         }
     }

@@ -6,4 +6,4 @@ create table rework.version (
     serves     integer not null
 );
 
-insert into rework.version (schema, serves) values (18, 18);
+insert into rework.version (schema, serves) values (19, 19);

@@ -1,8 +1,12 @@
-//! The books: what the recorder's task does with each entry, against a database that may be slow,
-//! away, or lose an answer. What may go together, goes together.
+//! The writer: the task that writes what the [recorder](crate::recorder) hands over, in order, to a database that may be slow,
+//! away, or lose an answer. Lines, ends and a claim that come together are one transaction.
 
-mod claims;
-mod pending;
+pub(crate) mod backlog;
+mod batch;
+mod claim;
+pub(crate) mod entry;
+mod scan_start;
+mod slots;
 
 use std::{
     rc::Rc,
@@ -17,67 +21,69 @@ use rework_core::{
         self,
         claim::{Claimant, placed},
         complete::Completion,
-        exchange::{Turn, Turned, turn},
+        exchange::{Exchange, Exchanged, exchange},
         fence::Fence,
     },
 };
 use rustc_hash::FxHashMap;
 use tokio::{sync::mpsc, time::sleep};
 
-use self::{claims::doubt, pending::Pending};
-use crate::{
-    database::Database,
-    floors::Floors,
-    holding::Holding,
-    recorder::{Entry, Gauge},
+use self::{
+    backlog::Backlog,
+    batch::Batch,
+    claim::note_unconfirmed_claim,
+    entry::{Batched, Entry, Immediate},
+    scan_start::ScanStart,
+    slots::Slots,
 };
+use crate::database::Database;
 
 /// Until what the database refused is told again.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
-/// The recorder's own side.
-pub(crate) struct Books {
+/// Writes to the database.
+pub(crate) struct DbWriter {
     database: Database,
     who: Claimant,
-    gauge: Rc<Gauge>,
-    holding: Holding,
+    backlog: Rc<Backlog>,
+    slots: Slots,
     /// How many lines of each open run are written.
     written: FxHashMap<Fence, i64>,
-    pending: Pending,
+    batch: Batch,
     /// Ends of tasks whose rows somebody else holds in a long transaction.
     locked: Vec<Completion>,
     /// Where it looks for ready tasks.
-    floors: Floors,
+    scan_start: ScanStart,
     /// When the run began that began last.
     after: Option<DateTime<Utc>>,
 }
 
 /// What became of all that was to go together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NotTurned {
+enum NotExchanged {
     /// Nothing of it is done.
     Undone,
     /// All of it is done, or nothing.
     Unknown,
 }
 
-impl Books {
-    pub(crate) fn new(database: Database, who: Claimant, gauge: Rc<Gauge>) -> Books {
-        Books {
+impl DbWriter {
+    pub(crate) fn new(database: Database, who: Claimant, backlog: Rc<Backlog>) -> DbWriter {
+        DbWriter {
             database,
             who,
-            gauge,
-            holding: Holding::new(),
+            backlog,
+            slots: Slots::new(),
             written: FxHashMap::default(),
-            pending: Pending::default(),
+            batch: Batch::default(),
             locked: Vec::new(),
-            floors: Floors::default(),
+            scan_start: ScanStart::default(),
             after: None,
         }
     }
 
-    /// Writes down what comes, in order.
-    pub(crate) async fn keep(mut self, mut entries: mpsc::UnboundedReceiver<(Entry, usize)>) {
+    /// Writes what comes, in order, for as long as the worker lives.
+    pub(crate) async fn run(mut self, mut entries: mpsc::UnboundedReceiver<(Entry, usize)>) {
         loop {
             let expires = self.database.expires();
             let waits = !self.locked.is_empty();
@@ -89,7 +95,7 @@ impl Books {
             };
             tokio::select! {
                 entry = entries.recv() => match entry {
-                    Some((entry, bytes)) => self.take(entry, bytes).await,
+                    Some((entry, bytes)) => self.enqueue(entry, bytes).await,
                     None => return,
                 },
                 () = sleep(REFUSED_PAUSE), if waits => self.complete_locked().await,
@@ -97,42 +103,37 @@ impl Books {
             }
             // What came while the last answer was awaited goes together.
             while let Ok((entry, bytes)) = entries.try_recv() {
-                self.take(entry, bytes).await;
+                self.enqueue(entry, bytes).await;
             }
-            self.settle().await;
+            self.flush().await;
         }
     }
 
-    /// What can wait for company, waits; the rest follows what came before it.
-    async fn take(&mut self, entry: Entry, bytes: usize) {
-        self.pending.bytes += bytes;
-        self.pending.owed += usize::from(entry.is_owed());
+    /// Adds an entry to the batch, or writes the batch and then the entry.
+    async fn enqueue(&mut self, entry: Entry, bytes: usize) {
+        self.batch.bytes += bytes;
+        self.batch.unsaved += usize::from(entry.is_unsaved());
         match entry {
-            Entry::Lines(fence, lines) => self.pending.lines(fence, lines),
-            Entry::Complete(mut end) => {
-                end.ctid = self.holding.ctid(end.fence);
-                self.pending.ends.push(*end);
+            Entry::Batched(Batched::Lines(fence, lines)) => self.batch.lines(fence, lines),
+            Entry::Batched(Batched::Complete(end)) => self.batch.ends.push(*end),
+            Entry::Batched(Batched::Claim(batches, answer)) => {
+                self.batch.claim = Some((batches, answer));
+                self.flush().await;
             }
-            Entry::Claim(batches, answer) => {
-                self.pending.claim = Some((batches, answer));
-                self.settle().await;
-            }
-            entry => {
-                self.settle().await;
-                self.handle(entry).await;
+            Entry::Immediate(immediate) => {
+                self.flush().await;
+                self.write(immediate).await;
             }
         }
-        if self.pending.is_full() {
-            self.settle().await;
+        if self.batch.is_full() {
+            self.flush().await;
         }
     }
 
-    async fn handle(&mut self, entry: Entry) {
+    async fn write(&mut self, immediate: Immediate) {
         let (db, after) = (&mut self.database, self.after);
-        match entry {
-            Entry::Lines(..) | Entry::Complete(_) | Entry::Claim(..) => {}
-            Entry::Begin(fence, began, revision) => {
-                self.holding.moved(fence);
+        match immediate {
+            Immediate::Begin(fence, began, revision) => {
                 let note = async |db: &_| {
                     let elapsed_ms = began.elapsed().as_millis() as i64;
                     task::progress::begin(db, fence, elapsed_ms, &revision, after).await
@@ -141,32 +142,31 @@ impl Books {
                 self.after = after.max(at.as_ref().ok().copied().flatten());
                 noted(at.map(|at| at.is_some()));
             }
-            Entry::Save(fence, progress, output) => {
-                self.holding.moved(fence);
+            Immediate::Save(fence, progress, output) => {
                 let save = async |db: &_| {
                     task::progress::save(db, fence, progress.as_deref(), &output).await
                 };
                 noted(db.until_answered(save).await);
             }
-            Entry::Unkillable(fence, reason) => noted(
+            Immediate::Unkillable(fence, reason) => noted(
                 db.until_answered(async |db| task::progress::unkillable(db, fence, &reason).await)
                     .await,
             ),
-            Entry::Child(fence, child, answer) => {
+            Immediate::Child(fence, child, answer) => {
                 let asked = async |db: &_| task::progress::schedule_child(db, fence, &child).await;
                 let _ = answer.send(db.until_answered(asked).await);
             }
-            Entry::Placed(version, answer) => {
+            Immediate::Placed(version, answer) => {
                 let _ = answer.send(db.until_answered(async |db| placed(db, version).await).await);
             }
-            Entry::Settled(answer) => {
+            Immediate::Settled(answer) => {
                 while !self.locked.is_empty() {
                     sleep(REFUSED_PAUSE).await;
                     self.complete_locked().await;
                 }
                 let _ = answer.send(Ok(()));
             }
-            Entry::Leave(reason, answer) => {
+            Immediate::Leave(reason, answer) => {
                 let worker = self.who.worker;
                 let leave = async |db: &_| worker::leave(db, worker, &reason).await;
                 let _ = answer.send(db.until_answered(leave).await);
@@ -174,15 +174,15 @@ impl Books {
         }
     }
 
-    /// Writes what is pending: in one transaction where all goes well; else one after the other,
+    /// Writes what is batch: in one transaction where all goes well; else one after the other,
     /// each until it is answered.
-    async fn settle(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
+    async fn flush(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
         let locked = self.locked.len();
-        let turned = self.turn(&pending).await;
-        let Pending { lines, ends, claim, bytes, owed } = pending;
+        let exchanged = self.exchange(&batch).await;
+        let Batch { lines, ends, claim, bytes, unsaved } = batch;
         let mut hinted = false;
-        let claimed = match turned {
+        let claimed = match exchanged {
             Ok(((recorded, claimed), by_hints)) => {
                 self.note_lines(&lines);
                 self.note_ends(ends.into_iter().zip(recorded));
@@ -190,7 +190,7 @@ impl Books {
                 Ok(claimed)
             }
             Err(not) => {
-                self.append(&lines, not == NotTurned::Unknown).await;
+                self.append(&lines, not == NotExchanged::Unknown).await;
                 self.complete(ends).await;
                 match &claim {
                     Some((batches, _)) => self.claim(batches).await,
@@ -198,7 +198,7 @@ impl Books {
                 }
             }
         };
-        self.gauge.waiting.set(self.gauge.waiting.get() - bytes);
+        self.backlog.bytes.set(self.backlog.bytes.get() - bytes);
         if let Some((batches, answer)) = claim {
             let claimed = match claimed {
                 Ok(none) if none.is_empty() && hinted => self.claim_anywhere(&batches).await,
@@ -206,41 +206,44 @@ impl Books {
             };
             self.answer(claimed, answer).await;
         }
-        self.gauge.owed.set(self.gauge.owed.get() - owed + self.locked.len() - locked);
+        self.backlog.unsaved.set(self.backlog.unsaved.get() - unsaved + self.locked.len() - locked);
     }
 
-    /// All that is pending in one go, where it is more than one statement; and whether it was by
+    /// All that is batch in one go, where it is more than one statement; and whether it was by
     /// hints that one looked for more.
-    async fn turn(&mut self, pending: &Pending) -> std::result::Result<(Turned, bool), NotTurned> {
-        let Pending { lines, ends, claim, .. } = pending;
-        if pending.kinds() < 2 || (claim.is_some() && self.is_in_doubt()) {
-            return Err(NotTurned::Undone);
+    async fn exchange(
+        &mut self,
+        batch: &Batch,
+    ) -> std::result::Result<(Exchanged, bool), NotExchanged> {
+        let Batch { lines, ends, claim, .. } = batch;
+        if batch.kinds() < 2 || (claim.is_some() && self.backlog.has_unconfirmed_claim()) {
+            return Err(NotExchanged::Undone);
         }
         let batches = claim.as_ref().map(|(batches, _)| self.within_room(batches));
-        let hints = self.floors.regions(Instant::now());
-        let regions = hints.clone().unwrap_or_default();
-        let Ok(db) = self.database.get().await else { return Err(NotTurned::Undone) };
+        let hints = self.scan_start.ranges(Instant::now());
+        let ranges = hints.clone().unwrap_or_default();
+        let Ok(db) = self.database.get().await else { return Err(NotExchanged::Undone) };
         let began = Instant::now();
-        let claim = batches.as_ref().map(|batches| (&self.who, batches, &regions));
-        let turned = turn(db, Turn { lines, ends, after: self.after, claim }).await;
-        if let (Some(_), Ok((_, claimed))) = (&batches, &turned) {
-            self.floors.claimed(claimed, hints.is_none(), began.elapsed(), Instant::now());
+        let claim = batches.as_ref().map(|batches| (&self.who, batches, &ranges));
+        let exchanged = exchange(db, Exchange { lines, ends, after: self.after, claim }).await;
+        if let (Some(_), Ok((_, claimed))) = (&batches, &exchanged) {
+            self.scan_start.claimed(claimed, hints.is_none(), began.elapsed(), Instant::now());
         }
-        turned.map(|turned| (turned, hints.is_some())).map_err(|error| {
+        exchanged.map(|exchanged| (exchanged, hints.is_some())).map_err(|error| {
             tracing::debug!("what was to go together did not: {error}");
             if error.is_data() || error.is_locked() {
-                return NotTurned::Undone;
+                return NotExchanged::Undone;
             }
             if batches.is_some() {
-                doubt(&self.gauge);
+                note_unconfirmed_claim(&self.backlog);
             }
-            NotTurned::Unknown
+            NotExchanged::Unknown
         })
     }
 
     /// Until it is done, or the value itself is at fault. A full disk, a server that only reads
     /// for now: what a run left exists only here.
-    async fn insist<T>(
+    async fn retry_until_stored<T>(
         &mut self,
         what: &str,
         mut tell: impl AsyncFnMut(&Db) -> Result<T>,

@@ -68,7 +68,7 @@ begin
             'grant update on lane, lease, monitor, operation, placement, schedule, task, tick, worker to %1$I',
             'grant delete on lease, log, monitor, placement, run, schedule, task, tick, worker to %1$I',
             'grant usage on sequence position, log_id, monitor_id_seq to %1$I',
-            'grant execute on function schedule, schedule_many, abort, state_of, operation_named, lane_for, hint_ready, claim, first_ready, runnable,
+            'grant execute on function schedule, schedule_many, abort, state_of, operation_named, lane_for, hint_ready, claim, first_ready, runnable, retry_backoff,
                 complete, tick, mend_served, fire, run_scheduled, schedule_clock, make_partition, drop_partitions to %1$I']
     end;
     if statements is null then
