@@ -2,10 +2,8 @@
 //! place of its own in the page of begun runs. Whoever finds the worker dead reads there which of
 //! them had begun.
 
-use rework_core::{
-    task::{claim::Claimed, fence::Fence, row_location::Ctid},
-    wire::worker::PAGE_SLOTS,
-};
+use rework_core::task::{claim::Claimed, fence::Fence, row_location::Ctid};
+use rework_wire::worker::PAGE_SLOTS;
 use rustc_hash::FxHashMap;
 
 use crate::recorder::ClaimedRun;

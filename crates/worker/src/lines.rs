@@ -4,7 +4,8 @@ use std::{collections::VecDeque, rc::Rc};
 
 use chrono::Utc;
 use memchr::memchr;
-use rework_core::{task::progress::Line, wire::runner::MARK};
+use rework_core::task::progress::Line;
+use rework_wire::runner::MARK;
 
 /// Longest piece of a line that is kept as one row; a longer line is several, each but the last
 /// marked as going on.
@@ -220,7 +221,7 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
-    use rework_core::wire::runner::mark_bytes;
+    use rework_wire::runner::mark_bytes;
 
     use super::*;
 

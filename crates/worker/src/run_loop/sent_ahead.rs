@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use rework_core::wire::runner::ToRunner;
+use rework_wire::runner::ToRunner;
 
 use super::RunLoop;
 use crate::{
