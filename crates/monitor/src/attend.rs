@@ -4,11 +4,11 @@
 use std::{io, time::Duration};
 
 use nix::sys::signal::Signal;
-use rework_core::wire::{
+use rework_process::{Child, Exit, Identity};
+use rework_wire::{
     connection::Frames,
     worker::{FromWorker, ToWorker},
 };
-use rework_process::{Child, Exit, Identity};
 use tokio::{
     net::unix::pipe,
     sync::mpsc::{UnboundedReceiver, UnboundedSender},

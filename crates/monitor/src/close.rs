@@ -14,9 +14,9 @@ use rework_core::{
         complete::{Completion, Outcome, complete},
         fence::Fence,
     },
-    wire::worker::MemoryRung,
 };
 use rework_process::{Containment, Unkillable, sweep};
+use rework_wire::worker::MemoryRung;
 use tokio::{sync::mpsc::UnboundedSender, time::sleep};
 use uuid::Uuid;
 

@@ -10,9 +10,9 @@ use std::{
 use rework_core::{
     db::connect::Db,
     fleet::{self, heartbeat::Ask, monitor, worker},
-    lease::row::Moment,
 };
 use rework_process::{SelfKill, boot_time};
+use rework_wire::lease::Moment;
 use tokio::{sync::mpsc::UnboundedSender, task::spawn_local};
 
 use crate::{

@@ -1,12 +1,12 @@
 //! What happens to a monitor, and what it does about it: two closed lists. Between them stands
 //! the state, which knows no database and no process.
 
-use rework_core::{
-    fleet::heartbeat::Answer,
-    lease::row::{Moment, Seen},
-    wire::worker::{FromWorker, ToWorker},
-};
+use rework_core::{fleet::heartbeat::Answer, lease::row::Seen};
 use rework_process::Exit;
+use rework_wire::{
+    lease::Moment,
+    worker::{FromWorker, ToWorker},
+};
 
 use crate::closing::Closing;
 

@@ -3,10 +3,8 @@
 
 use std::time::Instant;
 
-use rework_core::{
-    fleet::heartbeat::{Abort, Answer, Asked, MOST_PROMOTED, Wish},
-    wire::worker::{AbortCause, ToWorker},
-};
+use rework_core::fleet::heartbeat::{Abort, Answer, Asked, MOST_PROMOTED, Wish};
+use rework_wire::worker::{AbortCause, ToWorker};
 
 use crate::{
     closing::{DRAINED, Sentence},

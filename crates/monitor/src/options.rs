@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use rework_core::{db::dsn::Dsn, lease::row::Terms};
+use rework_core::db::dsn::Dsn;
 use rework_process::Wish;
+use rework_wire::lease::Terms;
 use serde_json::{Value, json};
 
 use crate::{by_domain::ByDomain, pool::Bounds};

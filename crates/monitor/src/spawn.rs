@@ -11,15 +11,13 @@ use std::{
     rc::Rc,
 };
 
-use rework_core::{
-    fleet::worker::{self, Created, Kin},
-    lease::row::Moment,
-    wire::{
-        connection::Frames,
-        worker::{Start, ToWorker},
-    },
-};
+use rework_core::fleet::worker::{self, Created, Kin};
 use rework_process::{Containment, Identity, Launch, LaunchError, launch};
+use rework_wire::{
+    connection::Frames,
+    lease::Moment,
+    worker::{Start, ToWorker},
+};
 use tokio::{
     net::unix::pipe,
     sync::mpsc::{UnboundedSender, unbounded_channel},
@@ -40,7 +38,7 @@ use crate::{
 };
 
 /// Where the page stands in a worker.
-const PAGE: i32 = rework_core::wire::worker::PAGE_FD;
+const PAGE: i32 = rework_wire::worker::PAGE_FD;
 
 /// All that new workers have in common.
 #[derive(Debug)]
@@ -64,7 +62,7 @@ impl Nursery {
     ) -> Nursery {
         let (cgroup, memory) = containment.parts();
         let memory_cgroup = match &memory {
-            rework_core::wire::worker::MemoryRung::CgroupV1(folder) => Some(folder.clone()),
+            rework_wire::worker::MemoryRung::CgroupV1(folder) => Some(folder.clone()),
             _ => None,
         };
         Nursery {

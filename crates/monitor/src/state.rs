@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rework_core::wire::worker::FromWorker;
 use rework_process::Exit;
+use rework_wire::worker::FromWorker;
 
 use crate::{
     by_domain::ByDomain,

@@ -3,14 +3,10 @@
 
 use std::time::Instant;
 
-use rework_core::{
-    lease::{
-        self,
-        holder::Hold,
-        observer::Watch,
-        row::{Moment, Terms},
-    },
-    wire::worker::ToWorker,
+use rework_core::lease::{self, holder::Hold, observer::Watch};
+use rework_wire::{
+    lease::{Moment, Terms},
+    worker::ToWorker,
 };
 
 use crate::{

@@ -10,10 +10,11 @@ use rework_core::{
     lease::{
         self,
         observer::Watch,
-        row::{Lease, Moment, Seen, Terms},
+        row::{Lease, Seen},
     },
 };
 use rework_process::{Identity, boot_time};
+use rework_wire::lease::{Moment, Terms};
 use tokio::time::sleep;
 
 use crate::error::Error;

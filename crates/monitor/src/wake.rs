@@ -4,7 +4,7 @@
 //! many tasks scheduled together are notified once. A hint for which nobody is idle is kept for
 //! the first one who is.
 
-use rework_core::wire::worker::ToWorker;
+use rework_wire::worker::ToWorker;
 
 use crate::{
     event::{Action, Hint},

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rework_core::wire::runner::Failure;
+use rework_wire::runner::Failure;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::words::{Asked, Usage};

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::io::Write;
 
-use rework_core::wire::runner::Failure;
+use rework_wire::runner::Failure;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::operation::{Call, Operation, Operations};

@@ -37,13 +37,7 @@
 //! its operations, and `./my-operations resize --path a.png --width 300` runs one, without a
 //! database.
 
-/// The examples of the guide are compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/rust.md")]
-mod guide {}
-
 mod abort;
-mod client;
 mod clock;
 mod current;
 mod direct;
@@ -70,14 +64,10 @@ mod streams;
 mod task;
 mod watch;
 
-pub use rework_core::task::state::State;
 pub use rework_macros::operation;
 pub use tracing::Level;
 pub use {schemars, serde};
 
-pub use self::client::{
-    Client, End, Line, ManyRequest, Request, schedule_many_within, schedule_within,
-};
 pub use self::error::{Error, Result};
 pub use self::input::{Bytes, FromInput};
 pub use self::logging::{TaskLog, layer};
@@ -91,7 +81,7 @@ pub use self::task::Task;
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
-    pub use rework_core::operation::definition::{DEFAULT_DOMAIN, Limits};
+    pub use rework_wire::operation::{DEFAULT_DOMAIN, Limits};
 
     pub use crate::input::FromInput;
     pub use crate::operation::{Call, Operation};

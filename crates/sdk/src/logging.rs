@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Write};
 
-use rework_core::wire::runner::FromRunner;
+use rework_wire::runner::FromRunner;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};

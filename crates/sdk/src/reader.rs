@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use nix::sys::socket::{MsgFlags, recv};
-use rework_core::wire::frame::{Decoder, Frame, FrameError};
-use rework_core::wire::runner::{FromRunner, RunRequest, ToRunner, VERSION};
+use rework_wire::frame::{Decoder, Frame, FrameError};
+use rework_wire::runner::{FromRunner, RunRequest, ToRunner, VERSION};
 
 use crate::inbox::Inbox;
 use crate::leave::{self, Leave};

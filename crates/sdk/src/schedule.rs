@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use rework_core::wire::runner::FromRunner;
+use rework_wire::runner::FromRunner;
 use tokio::sync::oneshot;
 
 use crate::output::{IntoOutput, Output};

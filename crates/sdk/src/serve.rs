@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::{io, thread};
 
-use rework_core::operation::definition::Form;
-use rework_core::wire::frame::{FrameError, encode};
-use rework_core::wire::outbox::Outbox;
-use rework_core::wire::runner::{Done, Failure, FromRunner, Span, VERSION};
+use rework_wire::frame::{FrameError, encode};
+use rework_wire::operation::Form;
+use rework_wire::outbox::Outbox;
+use rework_wire::runner::{Done, Failure, FromRunner, Span, VERSION};
 
 use crate::clock::now_us;
 use crate::ears::Ears;

@@ -1,9 +1,7 @@
 //! An abort: somebody wants a run to end.
 
-use rework_core::{
-    task::{complete::Completion, fence::Fence},
-    wire::worker::AbortCause,
-};
+use rework_core::task::{complete::Completion, fence::Fence};
+use rework_wire::worker::AbortCause;
 
 use crate::ending::{StopReason, Verdict};
 

@@ -10,12 +10,12 @@ use rework_core::{
         row::Asked,
     },
     task::fence::Fence,
-    wire::{
-        connection::Frames,
-        worker::{AbortCause, FromWorker, Start, ToWorker},
-    },
 };
 use rework_process::{SelfKill, boot_time};
+use rework_wire::{
+    connection::Frames,
+    worker::{AbortCause, FromWorker, Start, ToWorker},
+};
 use tokio::{sync::oneshot, time::sleep};
 
 use crate::{

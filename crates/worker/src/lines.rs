@@ -4,7 +4,8 @@ use std::{collections::VecDeque, rc::Rc};
 
 use chrono::Utc;
 use memchr::memchr;
-use rework_core::{task::progress::Line, wire::runner::MARK};
+use rework_core::task::progress::Line;
+use rework_wire::runner::MARK;
 
 use crate::claimed_run::Key;
 

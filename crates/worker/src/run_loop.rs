@@ -23,11 +23,9 @@ mod timers;
 
 use std::io;
 
-use rework_core::{
-    task::{claim::OperationVersion, progress::Line},
-    wire::{connection::FramesError, frame::Frame},
-};
+use rework_core::task::{claim::OperationVersion, progress::Line};
 use rework_process::Exit;
+use rework_wire::{connection::FramesError, frame::Frame};
 use tokio::time::Instant;
 
 use self::{polling::Polling, sent_ahead::SentAhead};

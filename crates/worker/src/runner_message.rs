@@ -8,15 +8,15 @@ use std::{
 
 use rework_core::{
     db::error::Result,
-    operation::definition::Form,
     task::{
         payload::Payload,
         progress::{Child, Line},
     },
-    wire::{
-        frame::{Frame, FrameError},
-        runner::{Done, FromRunner, ToRunner},
-    },
+};
+use rework_wire::{
+    frame::{Frame, FrameError},
+    operation::Form,
+    runner::{Done, FromRunner, ToRunner},
 };
 use serde_json::json;
 use tokio::sync::oneshot::error::RecvError;

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use rework_core::{
     operation::kind::Kind,
     task::{complete::Outcome, fence::Fence, payload::Payload, progress::Line},
-    wire::{
-        frame::FrameError,
-        runner::{RunRequest, ToRunner, mark_bytes},
-    },
 };
 use rework_process::LaunchError;
+use rework_wire::{
+    frame::FrameError,
+    runner::{RunRequest, ToRunner, mark_bytes},
+};
 use tokio::time::timeout;
 
 use crate::{

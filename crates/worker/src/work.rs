@@ -9,10 +9,10 @@ use rework_core::{
         complete::Completion,
         fence::Fence,
     },
-    wire::{
-        connection::Frames,
-        worker::{FromWorker, PAGE_FD, Start, ToWorker},
-    },
+};
+use rework_wire::{
+    connection::Frames,
+    worker::{FromWorker, PAGE_FD, Start, ToWorker},
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 

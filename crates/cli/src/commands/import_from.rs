@@ -9,8 +9,8 @@ use std::{
 use rework_core::{
     cron::{error::CronError, rule::Rule},
     db::{connect::Db, dsn::Dsn},
-    import::{Carried, ImportError, Imported, Kind, Left, Wanted, import_from},
 };
+use rework_import::{Carried, ImportError, Imported, Kind, Left, Wanted, import_from};
 
 use crate::{
     context::{Context, Format},

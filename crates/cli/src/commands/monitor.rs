@@ -4,11 +4,11 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use rework_core::{
     db::{connect::Db, dsn::Dsn},
-    lease::row::Terms,
     values::quantity::{self, QuantityError},
 };
 use rework_monitor::{Keep, Options};
 use rework_process::{ContainmentWish, MemoryWish, Wish};
+use rework_wire::lease::Terms;
 
 use super::register_operations::{registered, summary};
 use crate::{

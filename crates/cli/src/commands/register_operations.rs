@@ -93,7 +93,7 @@ fn print_check(context: &Context, modules: &[Module]) -> anyhow::Result<()> {
     #[derive(Serialize)]
     struct Checked<'a> {
         #[serde(flatten)]
-        definition: &'a rework_core::operation::definition::Definition,
+        definition: &'a rework_wire::operation::Definition,
         kind: &'a str,
         path: &'a str,
     }

@@ -14,8 +14,9 @@ use crate::{
         connect::{Db, Param},
         error::{Error, Result},
     },
-    lease::row::{Lease, Seen, Terms},
+    lease::row::{Lease, Seen},
 };
+use rework_wire::lease::Terms;
 
 /// What a monitor tells and asks.
 #[derive(Debug, Clone)]

@@ -11,9 +11,10 @@ use crate::{
     },
     lease::{
         self,
-        row::{Lease, Seen, Terms},
+        row::{Lease, Seen},
     },
 };
+use rework_wire::lease::Terms;
 
 /// Who a process is, as the rows of monitors and workers say it.
 #[derive(Debug, Clone, PartialEq, Eq)]

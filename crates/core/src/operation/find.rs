@@ -4,10 +4,8 @@
 use serde_json::Value;
 use tokio_postgres::{GenericClient, Row, types::Type};
 
-use crate::{
-    db::error::Result,
-    operation::definition::{Definition, Form, Limits},
-};
+use crate::db::error::Result;
+use rework_wire::operation::{Definition, Form, Limits};
 
 /// An operation as it is registered.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,9 +5,10 @@ use tokio_postgres::{Row, types::Type};
 
 use crate::{
     db::{connect::Db, error::Result},
-    operation::{definition::Definition, find::definition},
+    operation::find::definition,
 };
 use chrono::{DateTime, Utc};
+use rework_wire::operation::Definition;
 
 /// An operation, on a host where it has one.
 #[derive(Debug, Clone, Serialize)]

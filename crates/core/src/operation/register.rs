@@ -16,8 +16,9 @@ use crate::{
         connect::Db,
         error::{Error, Result},
     },
-    operation::{definition::Definition, kind::Kind},
+    operation::kind::Kind,
 };
+use rework_wire::operation::Definition;
 
 /// Another registration may be under way, and a large one takes its time.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -149,7 +150,7 @@ fn given(modules: &[Module]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::definition::{Form, Limits};
+    use rework_wire::operation::{Form, Limits};
 
     fn module(path: &str, names: &[&str]) -> Module {
         let define = |name: &&str| Definition {

@@ -11,9 +11,9 @@ use crate::{
         deadline::DEADLINE,
         error::{Error, Result},
     },
-    operation::definition::{Definition, Form, Limits},
     task::{fence::Fence, payload::Payload},
 };
+use rework_wire::operation::{Definition, Form, Limits};
 
 /// Who claims: what the worker lives by, and what it can serve.
 #[derive(Debug, Clone)]

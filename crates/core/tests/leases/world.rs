@@ -2,10 +2,8 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use rework_core::lease::{
-    self,
-    row::{Lease, Moment, Terms},
-};
+use rework_core::lease::{self, row::Lease};
+use rework_wire::lease::{Moment, Terms};
 
 use crate::{
     cast::{Event, Process, What},

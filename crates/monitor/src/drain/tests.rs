@@ -5,9 +5,9 @@ use std::time::Duration;
 use rework_core::{
     fleet::heartbeat::{Abort, Answer},
     task::complete::Outcome,
-    wire::worker::FromWorker,
 };
 use rework_process::Exit;
+use rework_wire::worker::FromWorker;
 
 use crate::{
     event::{Action, Event, Finish, Look},

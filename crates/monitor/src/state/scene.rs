@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use rework_core::{
-    fleet::heartbeat::{Answer, Waiting},
-    lease::row::{Moment, Terms},
-    wire::worker::{AbortCause, FromWorker, ToWorker},
-};
+use rework_core::fleet::heartbeat::{Answer, Waiting};
 use rework_process::Exit;
+use rework_wire::{
+    lease::{Moment, Terms},
+    worker::{AbortCause, FromWorker, ToWorker},
+};
 
 use super::State;
 use crate::{

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use rework_core::{
-    fleet::heartbeat::{Abort, Answer, Asked, Wish},
-    wire::worker::FromWorker,
-};
+use rework_core::fleet::heartbeat::{Abort, Answer, Asked, Wish};
+use rework_wire::worker::FromWorker;
 
 use super::scene::{Scene, waiting};
 use crate::event::{Event, Hint, Look};

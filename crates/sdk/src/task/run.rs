@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use rework_core::wire::frame::{FrameError, encode};
-use rework_core::wire::runner::{Failure, FromRunner, RunRequest};
+use rework_wire::frame::{FrameError, encode};
+use rework_wire::runner::{Failure, FromRunner, RunRequest};
 
 use super::{State, Task};
 use crate::Error;

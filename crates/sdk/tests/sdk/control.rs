@@ -1,6 +1,6 @@
 //! What a worker does to a run besides handing it over: it revokes, aborts, answers, hangs up.
 
-use rework_core::wire::runner::{Done, FromRunner, RunRequest, ToRunner};
+use rework_wire::runner::{Done, FromRunner, RunRequest, ToRunner};
 use serde_json::{Value, json};
 
 use crate::support::{Runner, request};

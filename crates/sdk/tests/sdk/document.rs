@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rework_core::wire::runner::{FromRunner, ToRunner};
+use rework_wire::runner::{FromRunner, ToRunner};
 use serde_json::Value;
 
 const DOCUMENT: &str = include_str!("../../../../docs/runner-protocol.md");

@@ -1,9 +1,9 @@
 //! Runs from their handing over to their end: outputs, failures, what is logged and printed, and in
 //! which order.
 
-use rework_core::operation::definition::{Definition, Form};
 use rework_core::values::quantity;
-use rework_core::wire::runner::{Done, Failure, FromRunner, Retry, RunRequest, ToRunner};
+use rework_wire::operation::{Definition, Form};
+use rework_wire::runner::{Done, Failure, FromRunner, Retry, RunRequest, ToRunner};
 use serde_json::{Value, json};
 
 use crate::support::{Runner, request};

@@ -1,6 +1,6 @@
 //! Bytes in, lines of runs out.
 
-use rework_core::wire::runner::mark_bytes;
+use rework_wire::runner::mark_bytes;
 
 use super::*;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rework_core::wire::runner::ToRunner;
+use rework_wire::runner::ToRunner;
 use tokio::time::Instant;
 
 use super::RunLoop;

@@ -3,7 +3,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use rework_core::{task::complete::Completion, wire::runner::ToRunner};
+use rework_core::task::complete::Completion;
+use rework_wire::runner::ToRunner;
 
 use super::RunLoop;
 use crate::{abort::Abort, claimed_run::ClaimedRun, claimed_run::Key};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rework_core::operation::definition::Limits;
+use rework_wire::operation::Limits;
 use tokio::time::Instant;
 
 use super::RunLoop;

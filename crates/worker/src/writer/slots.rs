@@ -1,10 +1,8 @@
 //! The runs that a worker holds: claimed, and their ends not recorded. Each has a slot in the page of started runs, from which a
 //! monitor reads which of them had started when it finds the worker dead.
 
-use rework_core::{
-    task::{claim::Claimed, fence::Fence},
-    wire::worker::PAGE_SLOTS,
-};
+use rework_core::task::{claim::Claimed, fence::Fence};
+use rework_wire::worker::PAGE_SLOTS;
 use rustc_hash::FxHashMap;
 
 use crate::claimed_run::ClaimedRun;

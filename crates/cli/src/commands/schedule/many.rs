@@ -8,13 +8,14 @@ use std::{io::BufRead, ops::RangeInclusive, process::ExitCode};
 
 use rework_core::{
     db::error::Error,
-    operation::{self, definition::Definition},
+    operation,
     task::{
         payload::Payload,
         schedule_many::{Chunks, Common, make_ready, schedule_chunk},
     },
     values::validate::Schema,
 };
+use rework_wire::operation::Definition;
 use tokio::sync::mpsc;
 use tokio_postgres::Transaction;
 

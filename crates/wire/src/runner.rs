@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::definition::{Definition, Form};
+use crate::operation::{Definition, Form};
 
 /// The version that both sides name in `hello`.
 pub const VERSION: u32 = 1;
@@ -20,7 +20,7 @@ pub const PAGE_FD_VAR: &str = "REWORK_PAGE_FD";
 /// The page's number in the runner.
 pub const PAGE_FD: i32 = 4;
 
-/// Names the inherited [outbox](crate::wire::outbox), where ends of runs may lie for a moment: a number, `5`.
+/// Names the inherited [outbox](crate::outbox), where ends of runs may lie for a moment: a number, `5`.
 pub const OUTBOX_FD_VAR: &str = "REWORK_OUTBOX_FD";
 
 /// The outbox's number in the runner.

@@ -8,7 +8,7 @@ use std::io::Read as _;
 
 use ruzstd::decoding::StreamingDecoder;
 
-use crate::operation::definition::MAX_PAYLOAD_BYTES;
+use rework_wire::operation::MAX_PAYLOAD_BYTES;
 
 /// With what every frame begins.
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];

@@ -4,7 +4,13 @@
 //! makes new ones where they were lost. What can be done twice without harm is then done again; a
 //! task is scheduled once, and fails with the connection, since nobody knows then whether it is there.
 
+/// The examples, those of operations among them, of the guide are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+mod guide {}
+
 mod connection;
+mod error;
 mod many;
 mod request;
 
@@ -15,18 +21,18 @@ use rework_core::db::dsn::Dsn;
 use rework_core::log::read::{Reader, Selection};
 use rework_core::task::payload::Payload;
 use rework_core::task::pool::Pool;
-use rework_core::task::state::State;
-use rework_core::{db::error, task};
+use rework_core::{db::error::Result, task};
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use self::connection::Connection;
+use self::error::queue;
 pub use self::many::{ManyRequest, schedule_many_within};
 pub use self::request::{Request, schedule_within};
-use crate::output::IntoOutput;
-use crate::{Bytes, Error};
 
+pub use rework::{Bytes, Error, IntoOutput};
 pub use rework_core::log::read::Line;
+pub use rework_core::task::state::State;
 
 /// How long [`Client::join`] waits for a server that is away, as workers do.
 const SERVER_AWAY: Duration = Duration::from_secs(600);
@@ -37,11 +43,11 @@ const RETRY: Duration = Duration::from_secs(1);
 /// A client of the queue. Clones share its connections.
 ///
 /// ```no_run
-/// # async fn example() -> Result<(), rework::Error> {
-/// let client = rework::Client::connect("postgres://localhost/jobs").await?;
+/// # async fn example() -> Result<(), rework_client::Error> {
+/// let client = rework_client::Client::connect("postgres://localhost/jobs").await?;
 /// let task = client.schedule("double", &21).priority(5).await?;
 /// let end = client.join(task).await?;
-/// assert_eq!(end.state, rework::State::Done);
+/// assert_eq!(end.state, rework_client::State::Done);
 /// let doubled: i64 = client.output(task).await?;
 /// for line in client.logs(task).await? {
 ///     println!("{}: {}", line.stream, String::from_utf8_lossy(&line.bytes));
@@ -74,10 +80,10 @@ impl Client {
     /// Connects to `postgres://…` or `host=… …`; what that leaves out comes from `PGHOST` and its
     /// like. The schema has to be there and of a version that fits.
     pub async fn connect(dsn: &str) -> Result<Client, Error> {
-        let dsn = Dsn::parse(dsn)?;
-        let pool = Pool::new(&dsn, connection::WHO)?;
+        let dsn = Dsn::parse(dsn).map_err(queue)?;
+        let pool = Pool::new(&dsn, connection::WHO).map_err(queue)?;
         let shared = Shared { dsn, pool, connection: Mutex::new(None) };
-        shared.connection().await?;
+        shared.connection().await.map_err(queue)?;
         Ok(Client(Arc::new(shared)))
     }
 
@@ -90,7 +96,7 @@ impl Client {
     /// inputs: all of them or none. Up to 5,000 take one round trip, and a million a few seconds.
     ///
     /// ```no_run
-    /// # async fn example(client: rework::Client) -> Result<(), rework::Error> {
+    /// # async fn example(client: rework_client::Client) -> Result<(), rework_client::Error> {
     /// let tasks = client.schedule_many("double", 1..=1000).priority(-1).await?;
     /// assert_eq!(tasks.len(), 1000);
     /// # Ok(())
@@ -114,11 +120,11 @@ impl Client {
                 Err(error) if error.is_connection() => {
                     let since = *away_since.get_or_insert_with(Instant::now);
                     if since.elapsed() > SERVER_AWAY {
-                        return Err(error.into());
+                        return Err(queue(error));
                     }
                     tokio::time::sleep(RETRY).await;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(queue(error)),
             }
         }
     }
@@ -184,22 +190,23 @@ impl Client {
     }
 
     /// Does what can be done twice without harm: once more, where the connection was lost meanwhile.
-    async fn twice<T, F: Future<Output = error::Result<T>>>(
+    async fn twice<T, F: Future<Output = Result<T>>>(
         &self,
         act: impl Fn(Arc<Connection>) -> F,
     ) -> Result<T, Error> {
-        let connection = self.0.connection().await?;
-        match act(connection.clone()).await {
+        let connection = self.0.connection().await.map_err(queue)?;
+        let acted = match act(connection.clone()).await {
             Err(error) if error.is_connection() => {
                 self.0.give_up(&connection).await;
-                Ok(act(self.0.connection().await?).await?)
+                act(self.0.connection().await.map_err(queue)?).await
             }
-            acted => Ok(acted?),
-        }
+            acted => acted,
+        };
+        acted.map_err(queue)
     }
 
     /// None: there is no such task.
-    async fn try_join(&self, task: i64) -> error::Result<Option<End>> {
+    async fn try_join(&self, task: i64) -> Result<Option<End>> {
         let connection = self.0.connection().await?;
         // Heard from now on, then watched, then looked at: no end can slip through.
         let mut ends = connection.ends().await?;
@@ -225,7 +232,7 @@ impl Shared {
         }
     }
 
-    async fn connection(&self) -> error::Result<Arc<Connection>> {
+    async fn connection(&self) -> Result<Arc<Connection>> {
         let mut connection = self.connection.lock().await;
         match &*connection {
             Some(open) if !open.db().is_closed() => Ok(open.clone()),

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// A monitor that serves the operations of `examples/fixture.rs`.
+/// A monitor that serves the operations of `crates/sdk/examples/fixture.rs`.
 pub(crate) struct Monitor(Child);
 
 impl Monitor {

@@ -7,11 +7,12 @@
 //! input checks it against its schema.
 
 mod property;
+pub mod suggest;
 
 use serde_json::{Map, Value};
 
 use self::property::{Property, properties};
-use crate::values::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// One argument, for a help text.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,7 +13,7 @@ use super::{
     targets::{Key, Target},
     values::payload,
 };
-use crate::{
+use rework_core::{
     cron::{
         add::{Schedule, prepare},
         error::CronError,
@@ -21,12 +21,12 @@ use crate::{
         rule::{Missed, Overlap},
     },
     db::{connect::Param, deadline::within_deadline, error::Result},
-    operation::definition::MAX_PAYLOAD_BYTES,
     task::{
         payload::Payload,
         schedule::{Request, schedule},
     },
 };
+use rework_wire::operation::MAX_PAYLOAD_BYTES;
 
 /// What is under way.
 pub(super) struct Carrying<'a> {

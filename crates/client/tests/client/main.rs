@@ -1,5 +1,5 @@
 //! The client against a real Postgres, `$REWORK_TEST_DSN`; where tasks have to run, against a real
-//! `rework monitor` that runs the operations of `examples/fixture.rs`.
+//! `rework monitor` that runs the operations of `crates/sdk/examples/fixture.rs`.
 
 #![expect(clippy::unwrap_used, reason = "these are tests, and what they call")]
 
@@ -9,7 +9,7 @@ mod wait;
 
 use std::time::Duration;
 
-use rework::{Bytes, Client, End, State, schedule_many_within, schedule_within};
+use rework_client::{Bytes, Client, End, State, schedule_many_within, schedule_within};
 use serde_json::{Value, json};
 
 use crate::database::Database;

@@ -10,10 +10,9 @@ use rework_core::task::schedule_many::{self, Common};
 use serde::Serialize;
 use tokio_postgres::Transaction;
 
-use super::Client;
-use super::request::{Target, payload};
-use crate::Error;
-use crate::output::IntoOutput;
+use crate::error::queue;
+use crate::request::{Target, payload};
+use crate::{Client, Error, IntoOutput};
 
 /// Tasks to be scheduled, by [`Client::schedule_many`] or [`schedule_many_within`]. `.await` gives
 /// their ids in the order of their inputs; until then nothing is scheduled.
@@ -34,11 +33,11 @@ pub struct ManyRequest<'a> {
 /// are there if, and only if, that is committed.
 ///
 /// ```no_run
-/// # async fn example(connection: &mut tokio_postgres::Client) -> Result<(), rework::Error> {
+/// # async fn example(connection: &mut tokio_postgres::Client) -> anyhow::Result<()> {
 /// let transaction = connection.transaction().await?;
 /// let due = transaction.query("delete from reminder where due < now() returning text", &[]).await?;
 /// let texts = due.iter().map(|row| row.get::<_, String>(0));
-/// rework::schedule_many_within(&transaction, "remind", texts).await?;
+/// rework_client::schedule_many_within(&transaction, "remind", texts).await?;
 /// transaction.commit().await?;
 /// # Ok(())
 /// # }
@@ -119,12 +118,13 @@ impl<'a> ManyRequest<'a> {
             metadata: metadata.as_deref(),
             capabilities: &[],
         };
-        Ok(match self.target {
-            Target::Client(client) => client.0.pool.schedule_many(&common, inputs).await?,
+        let tasks = match self.target {
+            Target::Client(client) => client.0.pool.schedule_many(&common, inputs).await,
             Target::Transaction(transaction) => {
-                schedule_many::schedule_many_within(transaction, &common, inputs).await?
+                schedule_many::schedule_many_within(transaction, &common, inputs).await
             }
-        })
+        };
+        tasks.map_err(queue)
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a monitor and its worker say to each other on the worker's control socket (its fd 0),
-//! in [frames](crate::wire::frame).
+//! in [frames](crate::frame).
 
 use serde::{Deserialize, Serialize};
 
-use crate::lease::row::{Moment, Terms};
+use crate::lease::{Moment, Terms};
 
 /// The page that monitor, worker and runner share, as the worker inherits it.
 pub const PAGE_FD: i32 = 3;

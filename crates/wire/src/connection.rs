@@ -10,7 +10,7 @@ use std::{
 use serde::Serialize;
 use tokio::{io::Interest, net::UnixStream};
 
-use crate::wire::{
+use crate::{
     frame::{Decoder, Frame, FrameError, encode},
     outbox::{Outbox, Unsent},
 };
@@ -237,7 +237,7 @@ mod tests {
     use tokio::runtime::{Builder, Runtime};
 
     use super::*;
-    use crate::wire::outbox::OUTBOX_BYTES;
+    use crate::outbox::OUTBOX_BYTES;
 
     /// Our end, and a peer's socket and outbox.
     fn pair(runtime: &Runtime) -> (Frames, QuietStream, Outbox) {

@@ -10,9 +10,8 @@ use rework_core::task::schedule::{self, Ready};
 use serde::Serialize;
 use tokio_postgres::Transaction;
 
-use super::Client;
-use crate::Error;
-use crate::output::IntoOutput;
+use crate::error::queue;
+use crate::{Client, Error, IntoOutput};
 
 /// A task to be scheduled, by [`Client::schedule`] or [`schedule_within`]. `.await` gives its id;
 /// until then nothing is scheduled.
@@ -40,10 +39,10 @@ pub(super) enum Target<'a> {
 /// and only if, that is committed. An input of `&()` is none.
 ///
 /// ```no_run
-/// # async fn example(connection: &mut tokio_postgres::Client) -> Result<(), rework::Error> {
+/// # async fn example(connection: &mut tokio_postgres::Client) -> anyhow::Result<()> {
 /// let transaction = connection.transaction().await?;
 /// transaction.execute("insert into customer (name) values ('World')", &[]).await?;
-/// rework::schedule_within(&transaction, "greet", &"World").unique_key("World").await?;
+/// rework_client::schedule_within(&transaction, "greet", &"World").unique_key("World").await?;
 /// transaction.commit().await?;
 /// # Ok(())
 /// # }
@@ -125,8 +124,10 @@ impl<'a> Request<'a> {
             capabilities: &[],
         };
         let task = match self.target {
-            Target::Transaction(transaction) => schedule::schedule(transaction, &request).await?,
-            Target::Client(client) => client.0.pool.schedule(&request).await?,
+            Target::Transaction(transaction) => {
+                schedule::schedule(transaction, &request).await.map_err(queue)?
+            }
+            Target::Client(client) => client.0.pool.schedule(&request).await.map_err(queue)?,
         };
         Ok(task)
     }

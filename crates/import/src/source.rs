@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_postgres::{IsolationLevel, Row, Transaction, types::Type};
 
 use super::{ImportError, NotQueued};
-use crate::db::{
+use rework_core::db::{
     connect::{Db, Param},
     deadline::answer_within,
     error::{Error, Result},

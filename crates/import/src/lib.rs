@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
-use crate::{
+use carry::Carrying;
+use rework_core::{
     cron::list::list_scheduled,
     db::{
         connect::{Db, Param},
@@ -23,7 +24,6 @@ use crate::{
         error::{Error, Result},
     },
 };
-use carry::Carrying;
 use source::Source;
 
 /// How it is to be done.

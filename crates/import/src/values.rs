@@ -5,7 +5,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Number;
 
 use super::packed::{is_packed, unpack};
-use crate::{
+use rework_core::{
     task::payload::Payload,
     values::io_specs::{Kind, Spec},
 };

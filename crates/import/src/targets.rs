@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_postgres::{Transaction, types::Type};
 
 use super::{Defined, Kind, Left, source::TheirOperation};
-use crate::{
+use rework_core::{
     db::{connect::Param, deadline::within_deadline, error::Result},
     task::payload::Payload,
     values::{io_specs::Spec, quantity, validate::Schema},
