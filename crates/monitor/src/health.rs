@@ -17,7 +17,7 @@ use crate::state::State;
 /// Work that waits for so long beside a free slot is neglected.
 const NEGLECTED: Duration = Duration::from_secs(15);
 
-/// What the loop has found out.
+/// What the event loop has found out.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
     /// The database answers, and the monitor is not about to end.

@@ -14,16 +14,13 @@ use rework_core::db::{
 };
 use rework_process::boot_time;
 use tokio::{
-    sync::{
-        mpsc::{UnboundedReceiver, UnboundedSender},
-        watch,
-    },
+    sync::{mpsc::UnboundedReceiver, watch},
     time::sleep,
 };
 
 use crate::{
     event::{Event, Hint},
-    run::Message,
+    inbox::Inbox,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -42,12 +39,7 @@ pub(crate) struct Link {
 impl Link {
     /// Connects now and ever again. What is notified goes to `inbox`: what this line hears, or that to
     /// `direct`, where this one leads through a pooler.
-    pub(crate) fn keep(
-        dsn: Dsn,
-        direct: Option<Dsn>,
-        who: String,
-        inbox: UnboundedSender<Message>,
-    ) -> Link {
+    pub(crate) fn keep(dsn: Dsn, direct: Option<Dsn>, who: String, inbox: Inbox) -> Link {
         let (sender, receiver) = watch::channel(None);
         let listens = direct.is_none();
         if let Some(direct) = direct {
@@ -129,18 +121,18 @@ impl Line {
 }
 
 /// Listens on a line of its own.
-async fn hear(line: Line, inbox: UnboundedSender<Message>) {
+async fn hear(line: Line, inbox: Inbox) {
     while !inbox.is_closed() {
         let asked_at = boot_time();
         match line.connect().await {
             Ok((_db, mut notices)) => {
-                let _ = inbox.send(Message::Event(Event::Back));
+                inbox.send(Event::Back);
                 pass_on(&mut notices, &inbox).await;
                 // Whatever ended it may have ended more than this line.
-                let _ = inbox.send(Message::Event(Event::Back));
+                inbox.send(Event::Back);
             }
             Err(error) if line.serves_nobody(&error).await => {
-                let _ = inbox.send(Message::Event(Event::Away { asked_at }));
+                inbox.send(Event::Away { asked_at });
             }
             Err(error) => tracing::debug!("nothing is notified now: {error}"),
         }
@@ -148,18 +140,15 @@ async fn hear(line: Line, inbox: UnboundedSender<Message>) {
     }
 }
 
-async fn pass_on(
-    notices: &mut UnboundedReceiver<(String, String)>,
-    inbox: &UnboundedSender<Message>,
-) {
+async fn pass_on(notices: &mut UnboundedReceiver<(String, String)>, inbox: &Inbox) {
     while let Some((_, payload)) = notices.recv().await {
         if let Some(hint) = Hint::parse(&payload) {
-            let _ = inbox.send(Message::Event(Event::Hint(hint)));
+            inbox.send(Event::Hint(hint));
         }
     }
 }
 
-async fn keep(line: Line, sender: watch::Sender<Option<Rc<Db>>>, inbox: UnboundedSender<Message>) {
+async fn keep(line: Line, sender: watch::Sender<Option<Rc<Db>>>, inbox: Inbox) {
     let mut away = Away::default();
     while !inbox.is_closed() {
         let asked_at = boot_time();
@@ -167,14 +156,14 @@ async fn keep(line: Line, sender: watch::Sender<Option<Rc<Db>>>, inbox: Unbounde
             Ok((db, mut notices)) => {
                 away.is_back(&line.dsn);
                 let _ = sender.send(Some(Rc::new(db)));
-                let _ = inbox.send(Message::Event(Event::Back));
+                inbox.send(Event::Back);
                 pass_on(&mut notices, &inbox).await;
                 let _ = sender.send(None);
                 away.begins(&line.dsn, None);
             }
             Err(error) => {
                 if line.serves_nobody(&error).await {
-                    let _ = inbox.send(Message::Event(Event::Away { asked_at }));
+                    inbox.send(Event::Away { asked_at });
                 }
                 away.begins(&line.dsn, Some(&error));
             }

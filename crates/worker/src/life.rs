@@ -264,7 +264,7 @@ async fn hear(control: &mut Option<Frames>) -> Option<ToWorker> {
     match frames.next().await {
         Ok(Some(frame)) => frame
             .message()
-            .inspect_err(|error| tracing::error!("the monitor said what we do not know: {error}"))
+            .inspect_err(|error| tracing::error!("the monitor sent an unknown message: {error}"))
             .ok(),
         Ok(None) => None,
         Err(error) => {

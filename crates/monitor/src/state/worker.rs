@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::closing::Sentence;
+use crate::cleanup_plan::Sentence;
 
 /// A worker, from its birth to the end of its process.
 #[derive(Debug)]
