@@ -13,16 +13,16 @@ use crate::cleanup_plan::CleanupPlan;
 /// An event.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A worker was started and told what it lives by.
+    /// A worker was started and has what it needs to begin.
     Born {
         worker: i64,
         domain: String,
     },
-    /// So many workers of a domain could not be started.
+    /// `count` workers of a domain could not be started.
     Unborn {
         domain: String,
         count: u32,
-        /// The machine would not; else the database is away.
+        /// Whether the machine or the database refused; else the database is away.
         refused: bool,
     },
     /// A busy worker of an earlier monitor was found.
@@ -37,7 +37,7 @@ pub(crate) enum Event {
         worker: i64,
         /// `None` if the process was not our child.
         exit: Option<Exit>,
-        /// What it wrote last.
+        /// The end of what it wrote on stdout and stderr.
         last_words: String,
     },
     /// No process of a dead worker is left, and the ends of the worker and of its runs are recorded.
@@ -49,13 +49,13 @@ pub(crate) enum Event {
     Published(bool),
     /// The monitor serves these domains now.
     Serves(Vec<String>),
-    /// The database is there, again.
+    /// The database is there, perhaps again.
     Back,
-    /// The server is there for nobody, as an attempt of then found.
+    /// The server is down for everyone, as an attempt to connect at this moment has shown.
     Away {
         asked_at: Moment,
     },
-    /// Somebody wants the monitor to end.
+    /// The monitor received a signal: it is to end, or to reload.
     Signal(i32),
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Poll {
     pub(crate) answer: Option<Answer>,
 }
 
-/// What a notification hints at.
+/// A notification for monitors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Hint {
     /// A task of a domain may be ready.
@@ -96,11 +96,11 @@ impl Hint {
 /// An action.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Say something to a worker.
+    /// Send a worker a message.
     Tell(i64, ToWorker),
     /// End the process of a worker, now.
     Kill(i64),
-    /// Note that a worker is up.
+    /// Record that a worker is up.
     NoteUp(i64),
     /// Start workers.
     Spawn { domain: String, count: u32 },
@@ -122,17 +122,18 @@ pub(crate) enum Action {
     SweepLostHosts,
     /// Serve these domains too.
     Take(Vec<String>),
-    /// Leave.
+    /// End the event loop.
     Finish(Finish),
 }
 
-/// How a monitor leaves.
+/// Why a monitor leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Finish {
-    /// It was asked to, by this signal.
+    /// A signal asked for it.
     Asked(i32),
-    /// Others have its runs.
+    /// Its lease was taken away: other hosts have its runs.
     LeaseLost,
-    /// Others may soon have its runs: the database was silent for too long.
+    /// Its lease is over, since the database was silent for too long: other hosts may soon have its
+    /// runs.
     LeaseOver,
 }

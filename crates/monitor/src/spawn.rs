@@ -36,14 +36,14 @@ use crate::{
     worker_io::{self, StartedWorker, tell},
 };
 
-/// Where the page stands in a worker.
+/// The descriptor of the page in a worker.
 const PAGE: i32 = rework_core::wire::worker::PAGE_FD;
 
-/// All that new workers have in common.
+/// Starts workers: everything that they have in common.
 #[derive(Debug)]
 pub(crate) struct Nursery {
     kin: Kin,
-    /// But for the worker itself, its domain and its mark.
+    /// The first message to a worker, without its id, domain and mark.
     start: Start,
     keep: PerDomain<Keep>,
     /// Until when the lease is certain.
@@ -100,7 +100,7 @@ impl Nursery {
         }
     }
 
-    /// From now on, the lease is certain until then.
+    /// Notes until when the lease is certain.
     pub(crate) fn lease_until(&self, until: Moment) {
         self.until.set(until);
     }
@@ -141,7 +141,7 @@ impl Nursery {
     }
 }
 
-/// Starts workers of a domain; tells the monitor what came of it.
+/// Starts workers of a domain, and reports to the inbox what came of it.
 pub(crate) async fn spawn(
     nursery: Rc<Nursery>,
     link: Link,
@@ -200,8 +200,8 @@ fn place(started: &StartedWorker) -> (i64, i32, i64) {
     (started.worker, identity.pid, identity.start)
 }
 
-/// Ourselves: by name where that still names this very file, so that `ps` shows it; else as the
-/// kernel holds it, since a worker is to be of its monitor's version.
+/// The program of a worker, which is this one: by its name, which `ps` shows, if the name still leads to
+/// this very file; else by `/proc/self/exe`, since a worker must have the version of its monitor.
 fn program() -> OsString {
     const RUNNING: &str = "/proc/self/exe";
     let file = |path: &PathBuf| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));

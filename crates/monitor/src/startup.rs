@@ -83,7 +83,8 @@ pub(crate) fn describe(options: &Options, own: &Identity, containment: &Containm
     }
 }
 
-/// Logs, for example, `monitor 3 on alpha: domains default, images; 2-4 workers each; containment cgroup, memory cgroup1`.
+/// Logs, for example, `monitor 3 on alpha: domains default, images; 2-4 workers each; containment
+/// cgroup, memory cgroup1`.
 pub(crate) fn say_hello(options: &Options, registration: &Registration, containment: &Containment) {
     let domains = match registration.domains.as_slice() {
         [] => "no operation is registered for this host yet".to_owned(),

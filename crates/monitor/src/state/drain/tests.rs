@@ -77,7 +77,7 @@ fn after_a_second_signal_a_database_that_answers_is_waited_for_but_not_for_long(
     scene.apply(Event::Signal(15));
     scene.dies(1);
     for _ in 0..9 {
-        // Each look takes a second.
+        // Each poll takes a second.
         assert!(scene.sees(Answer::default()).is_empty());
         assert!(scene.after(Duration::ZERO).is_empty());
     }
