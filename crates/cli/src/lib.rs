@@ -19,6 +19,7 @@ pub mod dev;
 pub mod escape;
 pub mod exit;
 pub mod host;
+mod dsn_fd;
 mod input;
 mod json_lines;
 mod json_list;
@@ -28,8 +29,8 @@ mod modules;
 mod operation_help;
 mod python;
 pub mod report;
+mod reexec;
 mod runs_table;
-mod secret;
 pub mod table;
 mod task_text;
 pub mod time_text;
@@ -78,7 +79,7 @@ fn typed() -> anyhow::Result<ExitCode> {
             "warning: a password in the arguments of a command that runs long can be seen by \
              others; it is moved out of sight. Better: set REWORK_DSN, or use `--dsn-file`",
         );
-        return Err(secret::reexecute(text, argv::without_database(args)));
+        return Err(reexec::reexec_with_dsn(text, argv::without_database(args)));
     }
     logging::start(command.runs_long());
     let context = Context::new(&name, &options, config);

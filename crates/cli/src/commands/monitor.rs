@@ -15,7 +15,7 @@ use crate::{
     args, argv,
     context::{Context, is_away},
     exit::Exit,
-    host, modules, secret,
+    host, modules, reexec,
 };
 
 const AWAY_PAUSE: Duration = Duration::from_millis(500);
@@ -105,8 +105,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let dsn = context.dsn()?;
     let options = options(args, context, dsn.clone(), host)?;
     let ended = rework_monitor::run(options).await?;
-    if ended.again {
-        return Err(execute_again(&dsn));
+    if ended.reexec {
+        return Err(reexec(&dsn));
     }
     Ok(Exit::Done.into())
 }
@@ -121,8 +121,9 @@ async fn open_patiently(context: &Context) -> anyhow::Result<Db> {
     }
 }
 
-/// A DSN that was typed goes along out of sight; one from a file or a variable is read anew.
-fn execute_again(dsn: &Dsn) -> anyhow::Error {
+/// Executes this program anew, with the same options, as the next monitor. A DSN that was typed is
+/// passed on out of sight; one from a file or a variable is read anew.
+fn reexec(dsn: &Dsn) -> anyhow::Error {
     const AGAIN: &str = "--again";
     let typed = argv::rewrite(&args::parser(), std::env::args_os().collect());
     let names_database = typed.iter().any(|arg| {
@@ -136,7 +137,7 @@ fn execute_again(dsn: &Dsn) -> anyhow::Error {
     if !rest.iter().any(|arg| arg == AGAIN) {
         rest.push(AGAIN.into());
     }
-    if names_database { secret::reexecute(dsn.text(), rest) } else { secret::execute_again(rest) }
+    if names_database { reexec::reexec_with_dsn(dsn.text(), rest) } else { reexec::reexec(rest) }
 }
 
 fn options(args: Args, context: &Context, dsn: Dsn, host: String) -> anyhow::Result<Options> {

@@ -1,18 +1,17 @@
-//! What a worker itself wrote last: nobody reads it while all goes well, and it is the only
-//! witness when the worker crashes.
+//! The tail of what a worker wrote on stdout and stderr: it explains why a worker crashed.
 
-/// As much is kept as a panic and its first lines take.
+/// How much is kept: enough for a panic and its first lines.
 const KEPT_BYTES: usize = 8 << 10;
 
-/// As much is told.
+/// How many lines the reason of a worker's end quotes.
 const TOLD_LINES: usize = 5;
 
-/// The end of a text that is still being written.
+/// The last bytes of a text that is still being written.
 #[derive(Debug, Default)]
-pub(crate) struct LastWords(Vec<u8>);
+pub(crate) struct StderrTail(Vec<u8>);
 
-impl LastWords {
-    /// Takes what was written.
+impl StderrTail {
+    /// Appends to the text.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
         if let Some(surplus) = self.0.len().checked_sub(KEPT_BYTES) {
@@ -20,7 +19,7 @@ impl LastWords {
         }
     }
 
-    /// The panic, if there was one, else the last lines; empty if there is nothing.
+    /// The panic, if there was one, else the last lines; empty if nothing was written.
     pub(crate) fn told(&self) -> String {
         let text = String::from_utf8_lossy(&self.0);
         let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
@@ -36,9 +35,9 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> String {
-        let mut words = LastWords::default();
-        words.push(text.as_bytes());
-        words.told()
+        let mut tail = StderrTail::default();
+        tail.push(text.as_bytes());
+        tail.told()
     }
 
     #[test]
@@ -55,11 +54,11 @@ mod tests {
 
     #[test]
     fn only_the_end_is_kept() {
-        let mut words = LastWords::default();
+        let mut tail = StderrTail::default();
         for number in 0..10_000 {
-            words.push(format!("line {number}\n").as_bytes());
+            tail.push(format!("line {number}\n").as_bytes());
         }
-        assert!(words.0.len() <= KEPT_BYTES);
-        assert!(words.told().ends_with("line 9999"));
+        assert!(tail.0.len() <= KEPT_BYTES);
+        assert!(tail.told().ends_with("line 9999"));
     }
 }

@@ -1,4 +1,5 @@
-//! From how a worker ended to what is recorded of it and of the task that it had. Pure.
+//! The plan of a cleanup: it follows from how a worker ended, and says what is recorded of the worker
+//! and of the runs that it had. Pure.
 
 use rework_core::task::complete::Outcome;
 use rework_process::Exit;
@@ -12,84 +13,87 @@ pub(crate) enum Sentence {
     StartTimeout,
     /// It did not leave in time when the monitor was to end.
     Drained,
-    /// Others have its runs.
+    /// The lease was taken away: other hosts have its runs.
     LeaseLost,
-    /// Others will soon have its runs.
+    /// The lease is over: other hosts will soon have its runs.
     LeaseOver,
 }
 
-/// What is to be recorded of a dead worker.
+/// What is to be done after the death of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Closing {
+pub(crate) struct CleanupPlan {
     /// The reason of the worker's own end.
     pub(crate) reason: String,
-    /// What happened to a run of it that had begun.
+    /// The outcome of a run that had begun.
     pub(crate) outcome: Outcome,
     /// The reason of that run's end.
     pub(crate) run_reason: String,
-    /// Its trees may live on: they are swept first.
+    /// Whether its process trees may live on and are to be killed first.
     pub(crate) sweep: bool,
-    /// Nothing is recorded: it is not ours to record.
+    /// Whether nothing is recorded, since others do that.
     pub(crate) silent: bool,
 }
 
-/// Why workers leave when their monitor is to end, completed by the signal in words.
+/// The reason for which workers leave when their monitor is to end; the signal in words follows it.
 pub(crate) const MONITOR_EXIT: &str = "monitor exit";
 
-/// Why a run ends when the grace of a drain is over.
+/// The reason of a run that is aborted since the grace of a drain is over.
 pub(crate) const DRAINED: &str = "aborted by the monitor's shutdown";
 
-impl Closing {
-    /// `left`: what it said when it left of its own accord. `exit`: none where nobody could see it.
+impl CleanupPlan {
+    /// The plan for a worker that was killed for `sentence`, if it was; that had said the reason `left`
+    /// when it left by itself; and whose process ended with `exit`, `None` if nobody could see it.
     pub(crate) fn of(
         sentence: Option<Sentence>,
         left: Option<&str>,
         exit: Option<Exit>,
         last_words: &str,
-    ) -> Closing {
+    ) -> CleanupPlan {
         if let Some(sentence) = sentence {
-            return Closing::sentenced(sentence);
+            return CleanupPlan::sentenced(sentence);
         }
         if let (Some(left), Some(Exit::Code(0))) = (left, exit) {
-            return Closing {
+            return CleanupPlan {
                 sweep: false,
-                ..Closing::new(left, Outcome::Lost, format!("its worker left: {left}"))
+                ..CleanupPlan::new(left, Outcome::Lost, format!("its worker left: {left}"))
             };
         }
         let how = exit.map_or_else(|| "end not seen".to_owned(), |exit| exit.to_string());
         let reason =
             if last_words.is_empty() { how.clone() } else { format!("{how}: {last_words}") };
-        Closing::new(&reason, Outcome::Lost, format!("worker died: {how}"))
+        CleanupPlan::new(&reason, Outcome::Lost, format!("worker died: {how}"))
     }
 
-    fn sentenced(sentence: Sentence) -> Closing {
+    fn sentenced(sentence: Sentence) -> CleanupPlan {
         match sentence {
             Sentence::KillWorker => {
                 let task = "aborted by kill-worker".to_owned();
-                Closing::new("killed by kill-worker", Outcome::Aborted, task)
+                CleanupPlan::new("killed by kill-worker", Outcome::Aborted, task)
             }
             Sentence::StartTimeout => {
                 let reason = "timeout while starting";
-                Closing::new(reason, Outcome::Lost, format!("worker died: {reason}"))
+                CleanupPlan::new(reason, Outcome::Lost, format!("worker died: {reason}"))
             }
-            Sentence::Drained => Closing::new(MONITOR_EXIT, Outcome::Drained, DRAINED.to_owned()),
+            Sentence::Drained => {
+                CleanupPlan::new(MONITOR_EXIT, Outcome::Drained, DRAINED.to_owned())
+            }
             Sentence::LeaseOver => {
                 let reason = "the database was silent for too long";
-                Closing::new(reason, Outcome::Lost, format!("killed: {reason}"))
+                CleanupPlan::new(reason, Outcome::Lost, format!("killed: {reason}"))
             }
-            Sentence::LeaseLost => Closing {
+            Sentence::LeaseLost => CleanupPlan {
                 silent: true,
-                ..Closing::new("lease lost", Outcome::Lost, "lease lost".to_owned())
+                ..CleanupPlan::new("lease lost", Outcome::Lost, "lease lost".to_owned())
             },
         }
     }
 
-    fn new(reason: &str, outcome: Outcome, run_reason: String) -> Closing {
-        Closing { reason: reason.to_owned(), outcome, run_reason, sweep: true, silent: false }
+    fn new(reason: &str, outcome: Outcome, run_reason: String) -> CleanupPlan {
+        CleanupPlan { reason: reason.to_owned(), outcome, run_reason, sweep: true, silent: false }
     }
 }
 
-/// `signal 15 (terminated)`: what the monitor itself was told.
+/// A signal that the monitor received, as in `signal 15 (terminated)`.
 pub(crate) fn signal_words(signal: i32) -> String {
     Exit::Signal { signal, core: false }.to_string()
 }
@@ -102,60 +106,62 @@ mod tests {
 
     #[test]
     fn every_end_of_a_worker_has_its_words() {
-        let words = |closing: Closing| (closing.reason, closing.outcome, closing.run_reason);
-        for (closing, reason, outcome, run_reason) in [
+        let words = |plan: CleanupPlan| (plan.reason, plan.outcome, plan.run_reason);
+        for (plan, reason, outcome, run_reason) in [
             (
-                Closing::of(None, Some("explicit shutdown"), Some(Exit::Code(0)), ""),
+                CleanupPlan::of(None, Some("explicit shutdown"), Some(Exit::Code(0)), ""),
                 "explicit shutdown",
                 Outcome::Lost,
                 "its worker left: explicit shutdown",
             ),
             (
-                Closing::of(None, None, Some(KILLED), ""),
+                CleanupPlan::of(None, None, Some(KILLED), ""),
                 "signal 9 (killed)",
                 Outcome::Lost,
                 "worker died: signal 9 (killed)",
             ),
             (
-                Closing::of(None, Some("explicit shutdown"), Some(KILLED), ""),
+                CleanupPlan::of(None, Some("explicit shutdown"), Some(KILLED), ""),
                 "signal 9 (killed)",
                 Outcome::Lost,
                 "worker died: signal 9 (killed)",
             ),
             (
-                Closing::of(None, None, Some(Exit::Code(101)), "panicked at src/x.rs:1"),
+                CleanupPlan::of(None, None, Some(Exit::Code(101)), "panicked at src/x.rs:1"),
                 "exit code 101: panicked at src/x.rs:1",
                 Outcome::Lost,
                 "worker died: exit code 101",
             ),
             (
-                Closing::of(Some(Sentence::KillWorker), None, Some(KILLED), ""),
+                CleanupPlan::of(Some(Sentence::KillWorker), None, Some(KILLED), ""),
                 "killed by kill-worker",
                 Outcome::Aborted,
                 "aborted by kill-worker",
             ),
             (
-                Closing::of(Some(Sentence::StartTimeout), None, Some(KILLED), ""),
+                CleanupPlan::of(Some(Sentence::StartTimeout), None, Some(KILLED), ""),
                 "timeout while starting",
                 Outcome::Lost,
                 "worker died: timeout while starting",
             ),
             (
-                Closing::of(None, None, None, ""),
+                CleanupPlan::of(None, None, None, ""),
                 "end not seen",
                 Outcome::Lost,
                 "worker died: end not seen",
             ),
         ] {
-            assert_eq!(words(closing), (reason.to_owned(), outcome, run_reason.to_owned()));
+            assert_eq!(words(plan), (reason.to_owned(), outcome, run_reason.to_owned()));
         }
     }
 
     #[test]
     fn only_a_worker_that_left_by_itself_leaves_no_tree() {
-        let left = Closing::of(None, Some("bye"), Some(Exit::Code(0)), "");
+        let left = CleanupPlan::of(None, Some("bye"), Some(Exit::Code(0)), "");
         assert!(!left.sweep);
-        assert!(Closing::of(None, Some("bye"), Some(Exit::Code(1)), "").sweep);
-        assert!(Closing::of(Some(Sentence::Drained), Some("bye"), Some(Exit::Code(0)), "").sweep);
+        assert!(CleanupPlan::of(None, Some("bye"), Some(Exit::Code(1)), "").sweep);
+        assert!(
+            CleanupPlan::of(Some(Sentence::Drained), Some("bye"), Some(Exit::Code(0)), "").sweep
+        );
     }
 }

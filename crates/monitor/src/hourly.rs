@@ -1,5 +1,5 @@
-//! What is to be done once an hour: partitions for the log of the days to come, and the end of
-//! what is too old. On a connection of its own, so that nobody waits for it.
+//! The hourly work: partitions are made for the log of the next days, and what is too old is deleted.
+//! It has a connection of its own, so that nothing else waits for it.
 
 use std::time::{Duration, Instant};
 
@@ -11,21 +11,22 @@ use tokio::task::spawn_local;
 
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// When the next hour is over.
+/// The hourly work, and when it is due next.
 #[derive(Debug)]
-pub(crate) struct Chores {
+pub(crate) struct Hourly {
     dsn: Dsn,
     age: Option<Duration>,
     due: Instant,
 }
 
-impl Chores {
-    /// First in an hour. `age`: what ended so long ago is deleted.
-    pub(crate) fn new(dsn: Dsn, age: Option<Duration>, now: Instant) -> Chores {
-        Chores { dsn, age, due: now + EVERY }
+impl Hourly {
+    /// The work, due first in an hour. Tasks and workers that ended `age` ago are deleted; none if `age`
+    /// is `None`.
+    pub(crate) fn new(dsn: Dsn, age: Option<Duration>, now: Instant) -> Hourly {
+        Hourly { dsn, age, due: now + EVERY }
     }
 
-    /// Begins them if they are due.
+    /// Begins the work if it is due.
     pub(crate) fn on_time(&mut self, domains: impl Iterator<Item = String>, now: Instant) {
         if self.due > now {
             return;
@@ -34,14 +35,14 @@ impl Chores {
         let (dsn, age, domains) = (self.dsn.clone(), self.age, domains.collect::<Vec<_>>());
         spawn_local(async move {
             if let Err(error) = run(&dsn, age, &domains).await {
-                tracing::warn!("the chores of this hour are left: {error}");
+                tracing::warn!("the hourly work could not be finished: {error}");
             }
         });
     }
 }
 
 async fn run(dsn: &Dsn, age: Option<Duration>, domains: &[String]) -> Result<()> {
-    let db = Db::connect(dsn, "rework monitor (chores)").await?;
+    let db = Db::connect(dsn, "rework monitor (hourly)").await?;
     partition::ensure(&db).await?;
     vacuum::ticks(&db).await?;
     vacuum::leases(&db).await?;

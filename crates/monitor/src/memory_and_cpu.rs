@@ -1,5 +1,5 @@
-//! What the process trees of the workers use, as `list-workers` shows it: measured now and then,
-//! told when it has changed noticeably.
+//! The memory and the processor time that the process trees of the workers use, as `list-workers`
+//! shows them: measured every two seconds, sent to the database when they have changed noticeably.
 
 use std::{
     collections::HashMap,
@@ -9,15 +9,15 @@ use std::{
 use rework_core::fleet::heartbeat::Measured;
 use rework_process::{Sample, cpu_percent};
 
-/// Looking at a tree costs some reads of `/proc` for each process of it.
+/// Measuring a tree costs some reads of `/proc` for each of its processes.
 const EVERY: Duration = Duration::from_secs(2);
 
 const NOTICEABLE_BYTES: i64 = 1 << 20;
 const NOTICEABLE_PERCENT: i32 = 5;
 
-/// What was measured and told last.
+/// The last measurement of each tree, and what the database was told.
 #[derive(Debug, Default)]
-pub(crate) struct Usage {
+pub(crate) struct MemoryAndCpu {
     last_at: Option<Instant>,
     trees: HashMap<i64, Tree>,
 }
@@ -28,8 +28,9 @@ struct Tree {
     told: Option<Measured>,
 }
 
-impl Usage {
-    /// Looks at the trees below these (worker, pid), if it is time, and gives what is to be told.
+impl MemoryAndCpu {
+    /// Measures the trees of these workers, given as (worker, pid), if two seconds are over. Returns
+    /// the measurements that the database is to be told.
     pub(crate) fn measure(&mut self, workers: &[(i64, i32)], now: Instant) -> Vec<Measured> {
         if self.last_at.is_some_and(|last| now.duration_since(last) < EVERY) {
             return Vec::new();
@@ -39,7 +40,7 @@ impl Usage {
         workers.iter().filter_map(|(worker, pid)| self.measure_one(*worker, *pid)).collect()
     }
 
-    /// What was told is not known to have arrived: all is to be told again.
+    /// Forgets what the database was told, since that may not have arrived: all is told again.
     pub(crate) fn forget(&mut self) {
         self.trees.values_mut().for_each(|tree| tree.told = None);
     }
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn a_tree_is_told_once_while_it_does_not_change() {
         let own = [(1, std::process::id() as i32)];
-        let mut usage = Usage::default();
+        let mut usage = MemoryAndCpu::default();
         let start = Instant::now();
         assert_eq!(usage.measure(&own, start).len(), 1);
         assert!(usage.measure(&own, start + EVERY / 2).is_empty(), "not yet");

@@ -1,7 +1,8 @@
-//! Draining: how a monitor ends. Nothing new is claimed; what runs gets the grace, then it is
-//! aborted; who has not left some time later is killed. Workers of earlier monitors cannot be told
-//! to abort: they are killed when the grace is over. A second signal kills everybody at once, and
-//! the monitor leaves as soon as that is recorded, or cannot be; a third one ends it on the spot.
+//! Draining: how a monitor ends when a signal asks for it. No more tasks are claimed. Runs that are
+//! open may finish within the grace; then they are aborted, and workers that have not left some time
+//! later are killed. Workers of earlier monitors cannot be told to abort: they are killed when the
+//! grace is over. A second signal kills all workers at once, and the monitor leaves as soon as their
+//! ends are recorded, or cannot be; a third one ends it on the spot.
 
 use std::{
     iter,
@@ -9,81 +10,79 @@ use std::{
 };
 
 use crate::{
-    closing::{MONITOR_EXIT, Sentence, signal_words},
-    event::{Action, Finish, RELOAD},
-    state::State,
-    worker::{Doing, Worker},
+    cleanup_plan::{MONITOR_EXIT, Sentence, signal_words},
+    event::{Action, Finish},
+    state::{
+        State,
+        worker::{Doing, Worker},
+    },
 };
 
-/// From the abort of what runs to the killing of who has not left: more than the usual grace of an
-/// operation, and not much, since who stops a machine does not wait long either.
+pub(crate) mod reload;
+
+/// The time from aborting the runs to killing the workers: more than the usual grace of an operation,
+/// and not much more, since a machine that shuts down does not wait long either.
 const ABORT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// From the killing to leaving, recorded or not: the host's next monitor records what is left.
+/// The time from killing the workers to leaving. The next monitor of the host records the ends that
+/// are not recorded by then.
 const RECORD_PATIENCE: Duration = Duration::from_secs(10);
 
-/// From the second signal to leaving, when the database does not answer.
+/// The time from the second signal to leaving, if the database does not answer.
 const HURRY: Duration = Duration::from_secs(1);
 
-/// And from an answer: looks are a second apart, and what answers can record too.
+/// The time from an answer of the database to leaving, after the second signal. Polls are a second
+/// apart, and a database that answers can also record.
 const HEARD: Duration = Duration::from_secs(2);
 
-/// How long a reload waits for ends that are being recorded; the next monitor records the others.
-const RELOAD_PATIENCE: Duration = Duration::from_secs(5);
+/// How often the log says what the drain waits for.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
-/// How often it is said what is waited for.
-const WORD: Duration = Duration::from_secs(5);
-
-/// A monitor that is to end.
+/// The end of a monitor that is under way.
 #[derive(Debug)]
 pub(crate) struct Drain {
     finish: Finish,
-    /// Somebody asked for the end of the monitor, whatever else befell it.
+    /// Whether a signal has asked the monitor to end, rather than to reload.
     ends: bool,
     phase: Phase,
-    /// When the next phase begins; none: not by itself.
+    /// When the next phase begins; `None` if it does not begin by itself.
     until: Option<Instant>,
-    next_word: Instant,
+    next_progress: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// What runs goes on without this monitor, until the next one has taken its place.
+    /// Runs go on without this monitor, and the next one takes its place.
     Reload,
-    /// What runs may finish.
+    /// Runs may finish.
     Grace,
-    /// What runs is aborted.
+    /// Runs are aborted.
     Abort,
-    /// Who is left is killed.
+    /// Workers that are left are killed.
     Kill,
-    /// The same, because of a second signal; whatever answers, it is over at this moment.
+    /// Workers are killed because of a second signal. The monitor leaves at `latest` at the latest.
     Now { latest: Instant },
 }
 
 impl Drain {
-    /// Whatever a worker has is to be aborted.
+    /// Whether all runs are to be aborted.
     pub(crate) fn aborts(&self) -> bool {
         self.phase == Phase::Abort
     }
 
-    /// Somebody asked twice.
+    /// Whether a second signal has come.
     pub(crate) fn hurries(&self) -> bool {
         matches!(self.phase, Phase::Now { .. })
     }
 
-    /// Whether a monitor of the same options is to take this one's place at once.
-    pub(crate) fn leads_back(&self) -> bool {
-        !self.ends
-    }
-
-    /// Nothing lives by the monitor's lease any more.
+    /// Whether nothing lives by the monitor's lease any more.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.finish, Finish::LeaseLost | Finish::LeaseOver)
     }
 
-    /// It ends only when this worker has ended.
+    /// Whether the drain waits for the end of this worker.
     fn awaits(&self, worker: &Worker) -> bool {
-        // What lives by a lease of its own goes on where that of the monitor is not certain any more.
+        // A worker with a lease of its own goes on when that of the monitor is over.
         self.phase != Phase::Reload && !(worker.alone && self.is_over())
     }
 
@@ -95,7 +94,7 @@ impl Drain {
         }
     }
 
-    /// Why the workers leave.
+    /// The reason for which the workers leave.
     pub(crate) fn why(&self) -> String {
         match self.finish {
             Finish::Asked(signal) => format!("{MONITOR_EXIT}: {}", signal_words(signal)),
@@ -106,46 +105,25 @@ impl Drain {
 }
 
 impl State {
-    /// Somebody wants the monitor to end.
-    pub(crate) fn signalled(&mut self, signal: i32, now: Instant) {
-        if signal == RELOAD && self.drain.is_some() {
-            tracing::info!("{}, while the monitor ends: nothing to be done", signal_words(signal));
-            return;
+    /// The monitor received a signal.
+    pub(super) fn signalled(&mut self, signal: i32, now: Instant) {
+        if signal == reload::SIGNAL {
+            self.reload(now);
+        } else if self.drain.as_ref().is_some_and(|drain| drain.phase != Phase::Reload) {
+            self.signalled_again(signal, now);
+        } else {
+            self.begin_drain(signal, now);
         }
-        // Who reloads is not ending yet.
-        self.drain.take_if(|drain| drain.phase == Phase::Reload);
-        if let Some(drain) = &mut self.drain {
-            tracing::info!("{} again: no more waiting", signal_words(signal));
-            drain.ends = true;
-            if drain.hurries() {
-                self.give_up();
-                return;
-            }
-            drain.phase = Phase::Now { latest: now + RECORD_PATIENCE };
-            drain.until = Some(now + HURRY);
-            self.kill_all();
-            // The answer tells whether the database can still record anything.
-            self.actions.push(Action::Look);
-            return;
-        }
-        if signal == RELOAD {
-            let (finish, phase) = (Finish::Asked(signal), Phase::Reload);
-            self.drain = Some(Drain {
-                finish,
-                ends: false,
-                phase,
-                until: Some(now + RELOAD_PATIENCE),
-                next_word: now + WORD,
-            });
-            self.drain_on_time(now);
-            return;
-        }
+    }
+
+    /// Begins to drain; replaces a reload.
+    fn begin_drain(&mut self, signal: i32, now: Instant) {
         let drain = Drain {
             finish: Finish::Asked(signal),
             ends: true,
             phase: Phase::Grace,
             until: self.grace.map(|grace| now + grace),
-            next_word: now,
+            next_progress: now,
         };
         let why = drain.why();
         self.drain = Some(drain);
@@ -155,37 +133,48 @@ impl State {
         self.drain_on_time(now);
     }
 
-    /// Others took this monitor for dead: its runs are theirs.
-    pub(crate) fn lease_lost(&mut self, now: Instant) {
-        if self.is_over() {
+    /// Kills all workers at once, or leaves at once if they are killed already.
+    fn signalled_again(&mut self, signal: i32, now: Instant) {
+        let Some(drain) = &mut self.drain else { return };
+        tracing::info!("{} again: no more waiting", signal_words(signal));
+        drain.ends = true;
+        if drain.hurries() {
+            self.give_up();
             return;
         }
-        tracing::error!("the lease was taken away: all workers are killed");
-        self.actions.push(Action::Arm(None));
-        self.lose(Finish::LeaseLost, now);
+        drain.phase = Phase::Now { latest: now + RECORD_PATIENCE };
+        drain.until = Some(now + HURRY);
+        self.kill_all();
+        // The answer tells whether the database can still record anything.
+        self.actions.push(Action::Poll);
     }
 
-    /// Kills all that lives by the lease, and leaves.
-    pub(crate) fn lose(&mut self, finish: Finish, now: Instant) {
+    /// Whether nothing lives by the lease of this monitor any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.drain.as_ref().is_some_and(Drain::is_over)
+    }
+
+    /// Kills all workers that live by the lease, and leaves.
+    pub(super) fn lose(&mut self, finish: Finish, now: Instant) {
         let before = self.drain.take();
         let ends = before.as_ref().is_some_and(|drain| drain.ends);
         let (phase, until) = match before.filter(Drain::hurries) {
             Some(drain) => (drain.phase, drain.until),
             None => (Phase::Kill, Some(now + RECORD_PATIENCE)),
         };
-        let next_word = now + RECORD_PATIENCE;
-        self.drain = Some(Drain { finish, ends, phase, until, next_word });
+        let next_progress = now + RECORD_PATIENCE;
+        self.drain = Some(Drain { finish, ends, phase, until, next_progress });
         self.kill_all();
     }
 
-    /// A worker was born that is not needed any more.
+    /// Ends a worker that was started while the monitor drains.
     pub(crate) fn drain_newborn(&mut self, id: i64) {
         match &self.drain {
             Some(drain) if matches!(drain.phase, Phase::Grace | Phase::Abort) => {
                 let why = drain.why();
                 self.retire(id, &why);
             }
-            // It never hears what it needs to begin, or finishes its task alone.
+            // It never receives what it needs to begin, or finishes its task alone.
             Some(drain) if drain.phase == Phase::Reload => {}
             Some(drain) => self.kill(id, drain.sentence()),
             None => {}
@@ -201,21 +190,21 @@ impl State {
         }
     }
 
-    /// When the drain has something to do by itself.
+    /// The moments when the drain has something to do by itself.
     pub(crate) fn drain_deadline(&self) -> impl Iterator<Item = Instant> {
         let drain = self.drain.iter();
-        drain.flat_map(|drain| drain.until.into_iter().chain(iter::once(drain.next_word)))
+        drain.flat_map(|drain| drain.until.into_iter().chain(iter::once(drain.next_progress)))
     }
 
-    /// Goes on with the drain.
+    /// Goes on with the drain if its time has come.
     pub(crate) fn drain_on_time(&mut self, now: Instant) {
         let Some(drain) = &self.drain else { return };
         if self.is_drained() {
             self.actions.push(Action::Finish(drain.finish.clone()));
         } else if drain.until.is_some_and(|until| until <= now) {
             self.next_phase(now);
-        } else if drain.next_word <= now {
-            self.say_what_is_waited_for(now);
+        } else if drain.next_progress <= now {
+            self.log_progress(now);
         }
     }
 
@@ -226,7 +215,7 @@ impl State {
                 drain.phase = Phase::Abort;
                 drain.until = Some(now + ABORT_PATIENCE);
                 self.kill_awaited(Worker::is_orphan);
-                self.actions.push(Action::Look);
+                self.actions.push(Action::Poll);
             }
             Phase::Abort => {
                 drain.phase = Phase::Kill;
@@ -237,10 +226,10 @@ impl State {
         }
     }
 
-    /// Leaves, whatever is not recorded.
+    /// Leaves, even if some ends are not recorded.
     fn give_up(&mut self) {
         let Some(drain) = &self.drain else { return };
-        let left = self.awaited().count() + self.closing.len();
+        let left = self.awaited().count() + self.being_cleaned.len();
         tracing::error!("the ends of {left} workers are left for the next monitor");
         self.actions.push(Action::Finish(drain.finish.clone()));
     }
@@ -267,15 +256,15 @@ impl State {
 
     fn is_drained(&self) -> bool {
         self.awaited().next().is_none()
-            && self.closing.is_empty()
+            && self.being_cleaned.is_empty()
             && self.pools.values().all(|pool| pool.spawning == 0)
     }
 
-    fn say_what_is_waited_for(&mut self, now: Instant) {
+    fn log_progress(&mut self, now: Instant) {
         let tasks = self.awaited().filter(|(_, worker)| worker.doing == Doing::Busy).count();
-        let ends = self.closing.len();
+        let ends = self.being_cleaned.len();
         let Some(drain) = &mut self.drain else { return };
-        drain.next_word = now + WORD;
+        drain.next_progress = now + PROGRESS_EVERY;
         let left = drain.until.map(|until| until.saturating_duration_since(now).as_secs());
         let left = left.map_or("no limit".to_owned(), |seconds| format!("{seconds} s"));
         let plural = if tasks == 1 { "" } else { "s" };

@@ -1,7 +1,8 @@
-//! The place of a monitor on its host: taken only when no other monitor there serves the same.
+//! The registration of a monitor: granted only if no other monitor of the same host serves the same
+//! domains.
 //!
-//! Whether another one lives is seen at once where it runs on the same boot in the same pid
-//! namespace. Elsewhere (the same name on another machine, in another container, before a reboot)
+//! Whether another monitor lives can be seen at once if it runs on the same boot in the same pid
+//! namespace. Otherwise (the same name on another machine, in another container, before a reboot)
 //! only its lease tells: it is watched for its length, and taken away if it has not moved.
 
 use rework_core::{
@@ -19,9 +20,9 @@ use tokio::time::sleep;
 
 use crate::error::Error;
 
-/// A monitor's place.
+/// A registered monitor.
 #[derive(Debug, Clone)]
-pub(crate) struct Seat {
+pub(crate) struct Registration {
     pub(crate) monitor: i64,
     pub(crate) lease: Lease,
     pub(crate) domains: Vec<String>,
@@ -29,8 +30,12 @@ pub(crate) struct Seat {
     pub(crate) sent_at: Moment,
 }
 
-/// Takes the place, waiting until it is known whether earlier monitors live.
-pub(crate) async fn take_seat(db: &mut Db, new: &Beginning, own: &Identity) -> Result<Seat, Error> {
+/// Registers a monitor, after waiting until it is known whether earlier monitors live.
+pub(crate) async fn register(
+    db: &mut Db,
+    new: &Beginning,
+    own: &Identity,
+) -> Result<Registration, Error> {
     let mut gone = Vec::new();
     loop {
         let others = monitor::standing(db, &new.host).await?;
@@ -50,7 +55,7 @@ pub(crate) async fn take_seat(db: &mut Db, new: &Beginning, own: &Identity) -> R
         }
         let sent_at = boot_time();
         if let Begun::Ours { id, lease, domains } = monitor::begin(db, new, &gone).await? {
-            return Ok(Seat { monitor: id, lease, domains, sent_at });
+            return Ok(Registration { monitor: id, lease, domains, sent_at });
         }
         // Somebody came in between: look again.
         gone.clear();
@@ -58,17 +63,17 @@ pub(crate) async fn take_seat(db: &mut Db, new: &Beginning, own: &Identity) -> R
 }
 
 fn stands_in_the_way(other: &Standing, new: &Beginning) -> bool {
-    // Which domains an empty list will mean is known only when the place is taken.
+    // The domains that an empty list stands for are known only after the registration.
     new.domains.is_empty() || other.stands_in_the_way(&new.domains, false)
 }
 
-/// What can be seen of a process from here. What we were ourselves, before we executed ourselves anew,
-/// is gone.
+/// Whether a process is alive, as far as that can be seen from here. A process that executed itself
+/// anew, and so became this one, is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sight {
     Alive,
     Gone,
-    /// It is, or was, where we cannot look.
+    /// The process is, or was, where we cannot look.
     Unseen,
 }
 
@@ -87,7 +92,7 @@ pub(crate) fn sight(
     }
 }
 
-/// The same process, as this machine knows it.
+/// The identity of a process that the database knows.
 pub(crate) fn identity(process: &Process) -> Identity {
     Identity {
         boot_id: process.boot_id.clone(),
@@ -97,7 +102,7 @@ pub(crate) fn identity(process: &Process) -> Identity {
     }
 }
 
-/// Watches one whose process cannot be seen.
+/// Watches the lease of a monitor whose process cannot be seen.
 async fn watch(db: &Db, other: Standing, host: &str) -> Result<Gone, Error> {
     tracing::info!(
         "monitor {} of host {host} may live where it cannot be seen: its lease is watched",
@@ -110,8 +115,7 @@ async fn watch(db: &Db, other: Standing, host: &str) -> Result<Gone, Error> {
     }
 }
 
-/// Waits for the verdict on a lease: as it stood when it was found dead, or none if it moved or is
-/// not there any more.
+/// Watches a lease until its verdict is known.
 pub(crate) async fn dead(db: &Db, seen: Seen) -> Answered<Verdict> {
     let mut watch = Watch::new(Terms::default().look_every());
     loop {
@@ -130,14 +134,14 @@ pub(crate) async fn dead(db: &Db, seen: Seen) -> Answered<Verdict> {
     }
 }
 
-/// What became of a lease.
+/// The verdict on a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It moved.
+    /// The lease moved.
     Alive,
-    /// It did not, for long enough, and stood so.
+    /// The lease has not moved for its length, and was last seen like this.
     Dead(Seen),
-    /// Somebody has taken it away.
+    /// Somebody has taken the lease away.
     Taken,
 }
 

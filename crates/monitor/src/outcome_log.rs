@@ -1,14 +1,14 @@
-//! What the monitor says of runs that it ended for others: a line for all of a kind, since a worker
-//! may have held hundreds.
+//! The outcomes of runs that the monitor ended in place of their worker, as lines of its log: one line
+//! for all tasks of the same outcome and reason, since a worker may have held hundreds.
 
 use std::collections::BTreeMap;
 
 use rework_core::task::{complete::Recorded, state::State};
 
-/// So many tasks are named; of more, the first ones.
+/// How many tasks a line names; of the others it gives the number.
 const NAMED: usize = 3;
 
-/// Says what became of tasks, and why.
+/// Logs what became of tasks, and why.
 pub(crate) fn say<'a>(ends: impl IntoIterator<Item = (i64, Recorded, &'a str)>) {
     for (line, again) in lines(ends) {
         if again {
@@ -19,7 +19,7 @@ pub(crate) fn say<'a>(ends: impl IntoIterator<Item = (i64, Recorded, &'a str)>) 
     }
 }
 
-/// Each with whether its tasks will run again.
+/// The lines, each with whether its tasks will run again.
 fn lines<'a>(ends: impl IntoIterator<Item = (i64, Recorded, &'a str)>) -> Vec<(String, bool)> {
     let mut kinds: BTreeMap<(&str, &str), Vec<i64>> = BTreeMap::new();
     for (task, recorded, reason) in ends {
@@ -35,7 +35,7 @@ fn lines<'a>(ends: impl IntoIterator<Item = (i64, Recorded, &'a str)>) -> Vec<(S
     kinds.into_iter().map(line).collect()
 }
 
-/// With its verb.
+/// The subject of a line, with its verb.
 fn subject(tasks: &[i64]) -> String {
     let named: Vec<String> = tasks.iter().take(NAMED).map(i64::to_string).collect();
     match tasks.len() {

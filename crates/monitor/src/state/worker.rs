@@ -1,49 +1,49 @@
-//! One worker as its monitor knows it: what it does, and whether it could take a task.
+//! A worker as its monitor knows it: what it does, and whether it could take a task.
 
 use std::time::Instant;
 
-use crate::closing::Sentence;
+use crate::cleanup_plan::Sentence;
 
-/// A worker, from its birth to the end of its process.
+/// A worker, from its start to the end of its process.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) domain: String,
     pub(crate) born: Instant,
     pub(crate) doing: Doing,
     pub(crate) origin: Origin,
-    /// It was told to leave.
+    /// Whether it was told to leave.
     pub(crate) retired: bool,
-    /// It lives by a lease of its own.
+    /// Whether it lives by a lease of its own.
     pub(crate) alone: bool,
-    /// It was killed, for this.
+    /// Why it was killed; `None` if it was not.
     pub(crate) sentence: Option<Sentence>,
-    /// It could have taken a task at some time since the last look began: what waited then may be
-    /// running now.
+    /// Whether it could have taken a task at some time since the last poll began: a task that waited
+    /// then may be running now.
     pub(crate) was_spare: bool,
 }
 
 /// Who started a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// This monitor.
+    /// This monitor started it.
     Ours,
-    /// An earlier monitor: it finishes its task and leaves, and cannot be told anything. It can be
-    /// killed.
+    /// An earlier monitor started it. It finishes its task and leaves; it can be killed, but receives
+    /// no messages.
     Left,
 }
 
 /// What a worker does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Doing {
-    /// It was started and has not said anything.
+    /// It was started and has not sent a message yet.
     Starting,
-    /// It looks for a task: because it was woken, or because it has just come up.
+    /// It looks for a task, because it was woken or has just come up.
     Looking { woken: bool },
-    /// It looked and found nothing.
+    /// It looked for a task and found none.
     Idle,
-    /// It has a task, or one after the other.
+    /// It runs a task, or one after the other.
     Busy,
-    /// It leaves, and said why.
+    /// It leaves, for this reason.
     Leaving(String),
 }
 
@@ -62,18 +62,18 @@ impl Worker {
         }
     }
 
-    /// An earlier monitor has left it behind.
+    /// Whether an earlier monitor has left it behind.
     pub(crate) fn is_orphan(&self) -> bool {
         self.origin != Origin::Ours
     }
 
-    /// It stays, and could take a task now or in a moment.
+    /// Whether it stays, and could take a task now or in a moment.
     pub(crate) fn is_spare(&self) -> bool {
         let free = matches!(self.doing, Doing::Starting | Doing::Looking { .. } | Doing::Idle);
         free && !self.retired && self.sentence.is_none()
     }
 
-    /// It waits to be woken.
+    /// Whether it waits to be woken.
     pub(crate) fn is_idle(&self) -> bool {
         self.doing == Doing::Idle && self.is_spare()
     }

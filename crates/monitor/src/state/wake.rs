@@ -1,15 +1,14 @@
-//! Waking: how a hint reaches a worker.
+//! Waking workers: how a hint reaches one.
 //!
-//! A hint wakes one idle worker; when that one has found a task, the next one is woken, since
-//! many tasks scheduled together are notified once. A hint for which nobody is idle is kept for
-//! the first one who is.
+//! A hint wakes one idle worker; when that one has found a task, the next one is woken, since many
+//! tasks that are scheduled together are notified once. A hint for which no worker is idle is kept for
+//! the first one that is.
 
 use rework_wire::worker::ToWorker;
 
 use crate::{
     event::{Action, Hint},
-    state::State,
-    worker::Doing,
+    state::{State, worker::Doing},
 };
 
 impl State {
@@ -18,7 +17,7 @@ impl State {
         self.does(id, Doing::Idle);
         let Some(worker) = self.workers.get(&id).filter(|worker| worker.is_idle()) else { return };
         let domain = worker.domain.clone();
-        self.wants.note_idle(&domain);
+        self.subscriptions.note_idle(&domain);
         self.publish();
         if self.pools.get_mut(&domain).is_some_and(|pool| std::mem::take(&mut pool.hint)) {
             self.wake(id);
@@ -36,10 +35,10 @@ impl State {
         }
     }
 
-    /// Somebody was notified.
+    /// A notification has come.
     pub(crate) fn hinted(&mut self, hint: Hint) {
         let Hint::Ready(domain) = hint else {
-            self.actions.push(Action::Look);
+            self.actions.push(Action::Poll);
             return;
         };
         if !self.pools.contains_key(&domain) || self.wake_one(&domain) {
@@ -50,13 +49,13 @@ impl State {
             pool.hint = true;
         }
         if may_grow {
-            self.actions.push(Action::Look);
+            self.actions.push(Action::Poll);
         }
     }
 
-    /// The wants that were sent are committed, or nobody knows.
+    /// The subscriptions that were sent are committed, or it is not known whether they are.
     pub(crate) fn published(&mut self, committed: bool) {
-        for domain in self.wants.answered(committed) {
+        for domain in self.subscriptions.answered(committed) {
             self.wake_one(&domain);
         }
         if committed {
@@ -80,7 +79,7 @@ impl State {
 
     fn publish(&mut self) {
         if self.drain.is_none()
-            && let Some(domains) = self.wants.publish(&self.idle_domains())
+            && let Some(domains) = self.subscriptions.publish(&self.idle_domains())
         {
             self.actions.push(Action::Publish(domains));
         }

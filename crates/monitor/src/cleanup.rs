@@ -1,5 +1,6 @@
-//! Closing: what a dead worker has left is ended, then recorded. Its trees die first: an outcome
-//! is written when no process of the run is left.
+//! Cleaning up after a dead worker: its process trees are killed, then the ends of the worker and of
+//! its runs are recorded. The order matters: an outcome is written when no process of the run is
+//! left.
 
 use std::{
     path::PathBuf,
@@ -8,112 +9,89 @@ use std::{
 
 use rework_core::{
     db::{connect::Db, error::Result},
-    fleet::worker::{self, Left, OpenRun},
+    fleet::worker::{self, OpenRun},
     task::{
         self,
         complete::{Completion, Outcome, complete},
         fence::Fence,
     },
 };
-use rework_process::{Containment, Unkillable, sweep};
-use rework_wire::worker::MemoryRung;
-use tokio::{sync::mpsc::UnboundedSender, time::sleep};
+use rework_process::{Unkillable, sweep};
+use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::{closing::Closing, event::Event, link::Link, page::Begun, run::Message, verdicts};
+use crate::{
+    cleanup_plan::CleanupPlan, event::Event, inbox::Inbox, leftovers::Leftovers, link::Link,
+    outcome_log, page::Begun,
+};
 
-/// What a signal that kills may take, until it is said that it does not.
+/// How long a killed process may take to die, until it is reported as unkillable.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Between two attempts at what does not die.
+/// The pause between two attempts to kill a process that does not die.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What is left of a worker.
-#[derive(Debug, Clone)]
-pub(crate) struct Remains {
-    /// Names its trees.
-    mark: Uuid,
-    /// How they were held.
-    containment: Containment,
-    pub(crate) begun: Begun,
-}
-
-impl Remains {
-    /// Of a worker that we started.
-    pub(crate) fn of_ours(mark: Uuid, containment: Containment) -> Remains {
-        Remains { mark, containment, begun: Begun::Unknown }
-    }
-
-    /// Of a worker that an earlier monitor has left.
-    pub(crate) fn of_left(left: &Left) -> Remains {
-        let memory = match &left.memory_cgroup {
-            Some(folder) => MemoryRung::CgroupV1(folder.clone()),
-            None => MemoryRung::Sampled,
-        };
-        let containment = Containment::from_parts(left.cgroup.clone(), memory);
-        Remains { mark: left.mark, containment, begun: Begun::Unknown }
-    }
-}
-
-/// Ends and records what a worker has left.
-pub(crate) async fn close(
+/// Kills the process trees of a dead worker, and records its end.
+pub(crate) async fn clean_up(
     link: Link,
     worker: i64,
-    remains: Remains,
-    closing: Closing,
-    inbox: UnboundedSender<Message>,
+    leftovers: Leftovers,
+    plan: CleanupPlan,
+    inbox: Inbox,
 ) {
-    if closing.sweep {
-        let mark = remains.mark.to_string();
-        while let Err(unkillable) = sweep(&remains.containment, &mark, PATIENCE).await {
+    if plan.sweep {
+        let mark = leftovers.mark.to_string();
+        while let Err(unkillable) = sweep(&leftovers.containment, &mark, PATIENCE).await {
             tracing::error!("worker {worker} has left processes: {unkillable}");
             note_unkillable(&link, worker, &unkillable).await;
             sleep(RETRY).await;
         }
     }
-    remove_folder(remains.mark).await;
-    if !closing.silent {
-        record(&link, worker, &remains, &closing).await;
+    remove_folder(leftovers.mark).await;
+    if !plan.silent {
+        record(&link, worker, &leftovers, &plan).await;
     }
-    let _ = inbox.send(Message::Event(Event::Closed(worker)));
+    inbox.send(Event::CleanedUp(worker));
 }
 
-/// Records the end of a dead worker, and of whatever it still holds. What was recorded before stays
-/// as it is.
-pub(crate) async fn record(link: &Link, worker: i64, remains: &Remains, closing: &Closing) {
+/// Records the end of a dead worker, and of the runs that it still holds. Ends that were recorded
+/// before stay as they are.
+pub(crate) async fn record(link: &Link, worker: i64, leftovers: &Leftovers, plan: &CleanupPlan) {
     let record = async |db: &Db| -> Result<()> {
         let open = worker::open_runs(db, worker).await?;
         let ends: Vec<Completion> =
-            open.iter().map(|open| completion(open, remains, closing)).collect();
+            open.iter().map(|open| completion(open, leftovers, plan)).collect();
         let recorded = complete(db, &ends, None).await?;
-        verdicts::say(ends.iter().zip(recorded).map(|(end, recorded)| {
+        outcome_log::say(ends.iter().zip(recorded).map(|(end, recorded)| {
             (end.fence.task, recorded, end.reason.as_deref().unwrap_or_default())
         }));
-        worker::leave(db, worker, &closing.reason).await
+        worker::leave(db, worker, &plan.reason).await
     };
     link.persist("record the end of a worker", record).await;
 }
 
-/// What the page does not name has not begun, and is not lost with the worker.
-fn completion(open: &OpenRun, remains: &Remains, closing: &Closing) -> Completion {
+/// How the end of a run is recorded. A run that the page does not name has not begun, and is not lost
+/// with the worker.
+fn completion(open: &OpenRun, leftovers: &Leftovers, plan: &CleanupPlan) -> Completion {
     let Fence { task, run, .. } = open.fence;
-    let begun = match &remains.begun {
+    let begun = match &leftovers.begun {
         Begun::Unknown => None,
         Begun::Runs(runs) => Some(runs.contains(&(task, run))),
     };
     if begun == Some(false) {
-        let reason = format!("{}, before the code began", closing.run_reason);
+        let reason = format!("{}, before the code began", plan.run_reason);
         return Completion::new(open.fence, Outcome::Unbegun, Some(reason));
     }
     Completion {
         // The worker may have died before it could say when.
         began: begun.map(|_| Instant::now()),
         revision: open.revision.clone(),
-        ..Completion::new(open.fence, closing.outcome, Some(closing.run_reason.clone()))
+        ..Completion::new(open.fence, plan.outcome, Some(plan.run_reason.clone()))
     }
 }
 
-/// What was asked for by a person stays to be read while it cannot be done.
+/// Shows on the tasks of a worker that a process of them does not die: an abort that a person asked
+/// for is not done yet.
 async fn note_unkillable(link: &Link, worker: i64, unkillable: &Unkillable) {
     let Some(db) = link.now() else { return };
     let reason = unkillable.to_string();
@@ -129,7 +107,7 @@ async fn note_unkillable(link: &Link, worker: i64, unkillable: &Unkillable) {
     }
 }
 
-/// The folder of a worker's temporary files; it may be large.
+/// Removes the folder of a worker's temporary files, beside the event loop since it may be large.
 async fn remove_folder(mark: Uuid) {
     let folder: PathBuf = std::env::temp_dir().join(format!("rework-{mark}"));
     if folder.exists() {
@@ -142,7 +120,8 @@ async fn remove_folder(mark: Uuid) {
 
 #[cfg(test)]
 mod tests {
-    use rework_process::Exit;
+    use rework_process::{Containment, Exit};
+    use rework_wire::worker::MemoryRung;
 
     use super::*;
 
@@ -153,11 +132,11 @@ mod tests {
 
     fn end(begun: Begun) -> (Outcome, bool, Option<String>) {
         let containment = Containment::from_parts(None, MemoryRung::Sampled);
-        let mut remains = Remains::of_ours(Uuid::nil(), containment);
-        remains.begun = begun;
+        let mut leftovers = Leftovers::of_ours(Uuid::nil(), containment);
+        leftovers.begun = begun;
         let killed = Exit::Signal { signal: 9, core: false };
-        let closing = Closing::of(None, None, Some(killed), "");
-        let end = completion(&open(), &remains, &closing);
+        let plan = CleanupPlan::of(None, None, Some(killed), "");
+        let end = completion(&open(), &leftovers, &plan);
         (end.outcome, end.began.is_some(), end.revision)
     }
 

@@ -1,20 +1,20 @@
-//! Words for the service manager that started us, if one did: systemd, or whoever speaks like it.
+//! Notifications for systemd, or for another service manager with the same protocol, if one started us.
 
 use sd_notify::{NotifyState, notify};
 
-use crate::event::RELOAD;
+use crate::state::drain::reload;
 
-/// The variable by which it is reached; nothing that we start is to have it.
+/// The variable that names the socket of the service manager. Our workers must not have it.
 pub(crate) const VARIABLE: &str = "NOTIFY_SOCKET";
 
-/// The monitor has its place.
+/// Says that the monitor has registered and works.
 pub(crate) fn ready(words: &str) {
     say(&[NotifyState::Ready, NotifyState::Status(words)]);
 }
 
-/// It is asked to end, or to execute itself anew, by this signal.
+/// Says that the monitor was asked by a signal to end, or to execute itself anew.
 pub(crate) fn asked(signal: i32) {
-    if signal == RELOAD {
+    if signal == reload::SIGNAL {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => say(&[NotifyState::Reloading, now]),
             Err(error) => tracing::debug!("the clock cannot be read: {error}"),

@@ -1,4 +1,4 @@
-//! Leaving: the monitor's own end is recorded, if the database can hear it.
+//! The exit of a monitor: it records its own end, if the database answers in time.
 
 use std::time::Duration;
 
@@ -6,44 +6,47 @@ use rework_core::fleet::monitor;
 use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 
 use crate::{
-    closing::signal_words,
+    cleanup_plan::signal_words,
     effects::Effects,
     event::{Event, Finish},
-    run::{Ended, Message},
+    inbox::Message,
+    options::Ended,
 };
 
-/// The longest that a monitor waits for its own end to be recorded.
-const LAST_WORD: Duration = Duration::from_secs(3);
+/// How long a monitor waits for its own end to be recorded.
+const RECORD_EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The same after a second signal.
-const SHORT_WORD: Duration = Duration::from_millis(300);
+/// How long it waits after a second signal.
+const HURRIED_RECORD_EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// The last word. A further signal cuts it off.
-pub(crate) async fn leave(
+/// Records the end of this monitor. A further signal cuts the wait short.
+pub(crate) async fn exit(
     effects: &Effects,
     finish: &Finish,
     hurries: bool,
-    again: bool,
+    reexec: bool,
     messages: &mut UnboundedReceiver<Message>,
 ) -> Ended {
-    let id = effects.seat.monitor;
+    let id = effects.registration.monitor;
     let reason = match finish {
         Finish::Asked(signal) => signal_words(*signal),
         Finish::LeaseLost => "its lease was taken away".to_owned(),
         Finish::LeaseOver => "the database was silent for too long".to_owned(),
     };
     if let Some(db) = effects.link.now() {
-        let patience = if hurries { SHORT_WORD } else { LAST_WORD };
-        let said = tokio::select! {
-            said = timeout(patience, monitor::finish(&db, id, &reason)) => matches!(said, Ok(Ok(()))),
+        let patience = if hurries { HURRIED_RECORD_EXIT_TIMEOUT } else { RECORD_EXIT_TIMEOUT };
+        let recorded = tokio::select! {
+            recorded = timeout(patience, monitor::finish(&db, id, &reason)) => {
+                matches!(recorded, Ok(Ok(())))
+            }
             () = signal(messages) => false,
         };
-        if !said {
+        if !recorded {
             tracing::warn!("the end of monitor {id} could not be recorded");
         }
     }
     tracing::info!("monitor {id} ended: {reason}");
-    Ended { reason, again }
+    Ended { reason, reexec }
 }
 
 async fn signal(messages: &mut UnboundedReceiver<Message>) {
