@@ -61,7 +61,7 @@ pub(crate) fn next(task: &Task) -> String {
         State::Running | State::Aborting => format!(
             "`rework log-task {id} --follow` shows what it writes, `rework abort-task {id}` ends it"
         ),
-        State::Delayed | State::Waiting | State::Queued => {
+        State::Delayed | State::Queued => {
             format!(
                 "`rework wait-task {id}` waits for its end, `rework list-workers` shows who may run it"
             )
@@ -83,7 +83,7 @@ fn state(task: &Task) -> String {
             }
             _ => "delayed, due now".to_owned(),
         },
-        (State::Waiting | State::Queued, _) => {
+        (State::Queued, _) => {
             format!("{} for {}", task.state, between(task.queued_at, now))
         }
         (State::Running, Some(took)) => format!("running for {took}"),
@@ -177,9 +177,6 @@ pub(crate) mod tests {
             domain: "images".into(),
             host: Some("alpha".into()),
             state,
-            phase: None,
-            flow: None,
-            step: None,
             priority: 0,
             attempt: 2,
             attempts: 3,

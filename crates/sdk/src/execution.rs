@@ -40,10 +40,6 @@ impl Executor {
     }
 
     fn find(&self, task: &Task) -> Result<&'static Operation, Error> {
-        if task.phase() != "execute" {
-            let message = format!("`{}` has no phase `{}`", task.operation(), task.phase());
-            return Err(Error::of(Failure::LOAD.into(), message));
-        }
         self.operations.find(task.domain(), task.operation())
     }
 

@@ -86,9 +86,6 @@ pub struct RunRequest {
     pub domain: String,
     /// The operation's name.
     pub operation: String,
-    /// What of it to do: `execute`, for a task that is no flow's step.
-    #[serde(default = "execute")]
-    pub phase: String,
     /// Milliseconds that the run may take; none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
@@ -101,9 +98,6 @@ pub struct RunRequest {
     /// The task's metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Value>,
-    /// The values of the flow that the steps before it left.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub store: Option<serde_json::Value>,
     /// To be written on stdout and stderr when the run is over, between two [`MARK`]s: what comes
     /// behind it is the next run's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,10 +110,6 @@ pub const MARK: u8 = 0x1e;
 /// The bytes of a run's mark, as they stand on its streams.
 pub fn mark_bytes(mark: &str) -> Vec<u8> {
     [&[MARK], mark.as_bytes(), &[MARK]].concat()
-}
-
-fn execute() -> String {
-    "execute".to_owned()
 }
 
 /// What a runner says.
@@ -172,38 +162,8 @@ pub enum FromRunner {
         #[serde(default)]
         raw: bool,
     },
-    /// Values for the flow's store. The body is a JSON object.
-    Store {
-        /// The task.
-        task: i64,
-        /// Its run.
-        run: i64,
-    },
     /// Schedule another task. The body is its input, JSON text or, where `raw`, any bytes.
-    Schedule {
-        /// The task that asks.
-        task: i64,
-        /// Its run.
-        run: i64,
-        /// The number of this request within its run, from 1: asked again, it is the same task.
-        number: u32,
-        /// The operation to run.
-        operation: String,
-        /// Its domain, where it is not unambiguous.
-        domain: Option<String>,
-        /// Higher first; none: as the operation says.
-        #[serde(default)]
-        priority: Option<i16>,
-        /// Not before so many milliseconds from now.
-        #[serde(default)]
-        delay_ms: Option<u64>,
-        /// There is an input at all.
-        #[serde(default)]
-        has_input: bool,
-        /// The body is bytes of no known form.
-        #[serde(default)]
-        raw: bool,
-    },
+    Schedule(ScheduleRequest),
     /// A run that waited has not begun and will not: it was taken back, or the runner would not have
     /// it behind the one in hand.
     Revoked {
@@ -216,6 +176,33 @@ pub enum FromRunner {
     Done(Done),
     /// The run failed.
     Failed(Failure),
+}
+
+/// A task that a run wants to have scheduled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScheduleRequest {
+    /// The task that asks.
+    pub task: i64,
+    /// Its run.
+    pub run: i64,
+    /// The number of this request within its run, from 1: asked again, it is the same task.
+    pub number: u32,
+    /// The operation to run.
+    pub operation: String,
+    /// Its domain; `None` if the operation's name is enough to find it.
+    pub domain: Option<String>,
+    /// Higher first; `None` for the priority that the operation declares.
+    #[serde(default)]
+    pub priority: Option<i16>,
+    /// Not before so many milliseconds from now.
+    #[serde(default)]
+    pub delay_ms: Option<u64>,
+    /// There is an input at all.
+    #[serde(default)]
+    pub has_input: bool,
+    /// The body is bytes of no known form.
+    #[serde(default)]
+    pub raw: bool,
 }
 
 /// The end of a run that returned. Where `output` says its form, the body is its last output.

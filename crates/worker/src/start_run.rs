@@ -202,12 +202,10 @@ fn request(operation: &Operation, ClaimedRun { claimed, slot }: &ClaimedRun) -> 
         attempt: claimed.attempt,
         domain: definition.domain.clone(),
         operation: definition.name.clone(),
-        phase: "execute".to_owned(),
         deadline_ms: definition.limits.timeout_ms.map(i64::unsigned_abs),
         raw: matches!(claimed.input, Payload::Bytes(_)),
         has_input: claimed.input != Payload::None,
         metadata: claimed.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
-        store: None,
         mark: None,
     }
 }

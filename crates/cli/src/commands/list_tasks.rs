@@ -158,7 +158,7 @@ pub(crate) fn style_of(state: State) -> Style {
         State::Failed | State::Lost => AnsiColor::Red.on_default(),
         State::Aborting | State::Aborted => AnsiColor::Magenta.on_default(),
         State::Running => AnsiColor::Cyan.on_default(),
-        State::Delayed | State::Waiting | State::Queued => AnsiColor::Yellow.on_default(),
+        State::Delayed | State::Queued => AnsiColor::Yellow.on_default(),
     }
 }
 

@@ -165,9 +165,6 @@ fn what_no_attempt_can_mend_has_a_kind_of_its_own() {
     let (failed, _) = failure(&mut runner, "misses_state", &json!(null));
     assert_eq!(failed.kind, Failure::LOAD);
     assert!(failed.message.contains("`alloc::string::String`"), "{}", failed.message);
-    runner.say(&ToRunner::Run(RunRequest { phase: "revert".into(), ..request(8, "nothing") }), b"");
-    let frames = runner.hear_to_end();
-    assert!(matches!(&frames[0].0, FromRunner::Failed(f) if f.kind == Failure::LOAD));
     let raw = RunRequest { has_input: true, raw: true, ..request(8, "optional") };
     runner.say(&ToRunner::Run(raw), b"1");
     let frames = runner.hear_to_end();

@@ -219,12 +219,10 @@ pub(crate) fn request(task: i64, operation: &str) -> RunRequest {
         attempt: 1,
         domain: "default".to_owned(),
         operation: operation.to_owned(),
-        phase: "execute".to_owned(),
         deadline_ms: None,
         raw: false,
         has_input: false,
         metadata: None,
-        store: None,
         mark: None,
     }
 }

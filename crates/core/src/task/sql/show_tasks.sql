@@ -1,6 +1,6 @@
 -- show_tasks: everything about tasks $1
 select task.id, operation.name, operation.domain, coalesce(task.ran_on, task.host), task.state,
-       task.phase, task.priority, task.attempt, operation.attempts, task.run, task.worker,
+       task.priority, task.attempt, operation.attempts, task.run, task.worker,
        task.queued_at, task.delayed_until, task.started_at, task.finished_at,
        task.input::text, task.input_bytes, task.output::text, task.output_bytes,
        task.error::text, task.reason, task.progress::text, task.unique_key, task.metadata::text,

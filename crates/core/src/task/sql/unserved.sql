@@ -6,7 +6,7 @@ select o.domain, o.name as operation, t.host, t.capabilities,
   from rework.task t
   join rework.operation o on o.id = t.operation
  where t.id = $1
-   and t.state in ('delayed', 'waiting', 'queued')
+   and t.state in ('delayed', 'queued')
    and not exists (
            select from rework.monitor m
              join rework.lease l on l.id = m.lease

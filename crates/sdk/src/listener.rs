@@ -1,6 +1,6 @@
-//! Who listens to the worker. Between runs it is the thread that runs them, which waits for the next one
-//! that way; a second one as soon as a run takes long, so that an abort and the end of the worker are
-//! always heard.
+//! Listens to the worker. Between runs the thread that executes them listens, while it waits for the next
+//! one. As soon as a run takes long a second thread listens, so that an abort and the end of the worker
+//! are always noticed.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -15,9 +15,9 @@ use crate::watch::Watch;
 /// back.
 const GLANCE_US: i64 = 1_000;
 
-/// What both threads listen with.
+/// The receiving end of the worker's socket, shared by both threads.
 #[derive(Debug)]
-pub(crate) struct Ears {
+pub(crate) struct WorkerListener {
     /// Held by who listens.
     reader: Mutex<Reader>,
     inbox: Arc<Inbox>,
@@ -26,14 +26,20 @@ pub(crate) struct Ears {
     glanced_us: AtomicI64,
 }
 
-impl Ears {
+impl WorkerListener {
     pub(crate) fn new(
         reader: Reader,
         inbox: Arc<Inbox>,
         link: Arc<Link>,
         watch: Arc<Watch>,
-    ) -> Ears {
-        Ears { reader: Mutex::new(reader), inbox, link, watch, glanced_us: AtomicI64::new(0) }
+    ) -> WorkerListener {
+        WorkerListener {
+            reader: Mutex::new(reader),
+            inbox,
+            link,
+            watch,
+            glanced_us: AtomicI64::new(0),
+        }
     }
 
     /// The next run, which is then the one in hand; none when no more will come.

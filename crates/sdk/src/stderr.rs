@@ -1,4 +1,4 @@
-//! What the SDK itself says to people, on stderr: the program's stdout is its operations'.
+//! Messages of the SDK itself to people. They go to stderr, because stdout belongs to the operations.
 
 use std::io::Write;
 use std::process::ExitCode;
