@@ -41,9 +41,7 @@ soak: have-cargo
 
 bench: have-cargo
 	cargo build --release --workspace --bins
-	@set -e; for measure in bench/*; do \
-		if [ -f "$$measure" ] && [ -x "$$measure" ]; then scripts/with-postgres "$$measure"; fi; \
-	done
+	@set -e; for measure in figures over-tls through-pgbouncer; do scripts/with-postgres bench/$$measure; done
 
 build: have-cargo
 	cargo build --release --package rework-cli
