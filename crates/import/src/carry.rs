@@ -20,7 +20,7 @@ use rework_core::{
         list::Listed,
         rule::{Missed, Overlap},
     },
-    db::{connect::Param, deadline::within_deadline, error::Result},
+    db::{connect::Param, deadline::within_deadline, error::Result, row::Columns},
     task::{
         payload::Payload,
         schedule::{Request, schedule},
@@ -209,7 +209,8 @@ impl Carrying<'_> {
 async fn known(transaction: &Transaction<'_>, identity: &str, kind: &str) -> Result<HashSet<i64>> {
     let params: [Param<'_>; 2] = [(&identity, Type::TEXT), (&kind, Type::TEXT)];
     let asking = transaction.query_typed(include_str!("sql/import_known.sql"), &params);
-    Ok(within_deadline(asking).await?.iter().map(|row| row.get(0)).collect())
+    let rows = within_deadline(asking).await?;
+    rows.iter().map(|row| Columns::new(row).get("id")).collect()
 }
 
 fn same(schedule: &Schedule) -> Same {

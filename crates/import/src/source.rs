@@ -10,6 +10,7 @@ use rework_core::db::{
     connect::{Db, Param},
     deadline::answer_within,
     error::{Error, Result},
+    row::Columns,
 };
 
 /// Whole tables are looked at.
@@ -72,49 +73,33 @@ impl<'a> Source<'a> {
         let transaction = answer_within(DEADLINE, beginning).await?;
         let sql = include_str!("sql/import_source.sql");
         let row = one(rows(&transaction, sql, &[]).await?)?;
-        let (database, missing): (String, Vec<String>) = (row.get("database"), row.get("missing"));
-        if row.get("ours") {
+        let row = Columns::new(&row);
+        let (database, missing): (String, Vec<String>) =
+            (row.get("database")?, row.get("missing")?);
+        if row.get("ours")? {
             return Err(ImportError::Ours { database });
         }
-        if !row.get::<_, bool>("theirs") {
+        if !row.get::<bool>("theirs")? {
             return Err(ImportError::Absent { database });
         }
         if !missing.is_empty() {
             return Err(ImportError::Other { database, missing: missing.join(", ") });
         }
-        Ok(Source { transaction, database, identity: row.get("identity") })
+        Ok(Source { transaction, database, identity: row.get("identity")? })
     }
 
     /// Its operations, the newest last.
     pub(super) async fn operations(&self) -> Result<Vec<TheirOperation>> {
         let sql = include_str!("sql/import_operations.sql");
         let found = rows(&self.transaction, sql, &[]).await?;
-        let operation = |row: &Row| TheirOperation {
-            id: row.get("id"),
-            host: row.get("host"),
-            name: row.get("name"),
-            domain: row.get("domain"),
-            timeout: row.get("timeout"),
-            inputs: row.get("inputs"),
-            outputs: row.get("outputs"),
-        };
-        Ok(found.iter().map(operation).collect())
+        found.iter().map(|row| operation(Columns::of("operation", "id", row))).collect()
     }
 
     /// Its schedules.
     pub(super) async fn schedules(&self) -> Result<Vec<TheirSchedule>> {
         let sql = include_str!("sql/import_schedules.sql");
         let found = rows(&self.transaction, sql, &[]).await?;
-        let schedule = |row: &Row| TheirSchedule {
-            id: row.get("id"),
-            operation: row.get("name"),
-            domain: row.get("domain"),
-            input: row.get("inputdata"),
-            host: row.get("host"),
-            metadata: row.get("metadata"),
-            rule: row.get("rule"),
-        };
-        Ok(found.iter().map(schedule).collect())
+        found.iter().map(|row| schedule(Columns::of("sched", "id", row))).collect()
     }
 
     /// The next of its queued tasks, behind the one with this id; none: there are no more.
@@ -123,26 +108,54 @@ impl<'a> Source<'a> {
             [(&after, Type::INT8), (&PAGE, Type::INT8), (&PAGE_BYTES, Type::INT8)];
         let sql = include_str!("sql/import_tasks.sql");
         let found = rows(&self.transaction, sql, &params).await?;
-        let task = |row: &Row| TheirTask {
-            id: row.get("id"),
-            operation: row.get("operation"),
-            input: row.get("input"),
-            metadata: row.get("metadata"),
-        };
-        Ok(found.iter().map(task).collect())
+        found.iter().map(|row| task(Columns::of("task", "id", row))).collect()
     }
 
     /// The tasks that stay there, and how many monitors were seen in the last minute.
     pub(super) async fn others(&self) -> Result<(NotQueued, i64)> {
         let sql = include_str!("sql/import_others.sql");
         let row = one(rows(&self.transaction, sql, &[]).await?)?;
+        let row = Columns::new(&row);
         let not_queued = NotQueued {
-            running: row.get("running"),
-            aborting: row.get("aborting"),
-            ended: row.get("ended"),
+            running: row.get("running")?,
+            aborting: row.get("aborting")?,
+            ended: row.get("ended")?,
         };
-        Ok((not_queued, row.get("monitors")))
+        Ok((not_queued, row.get("monitors")?))
     }
+}
+
+fn operation(row: Columns<'_>) -> Result<TheirOperation> {
+    Ok(TheirOperation {
+        id: row.get("id")?,
+        host: row.get("host")?,
+        name: row.get("name")?,
+        domain: row.get("domain")?,
+        timeout: row.get("timeout")?,
+        inputs: row.get("inputs")?,
+        outputs: row.get("outputs")?,
+    })
+}
+
+fn schedule(row: Columns<'_>) -> Result<TheirSchedule> {
+    Ok(TheirSchedule {
+        id: row.get("id")?,
+        operation: row.get("name")?,
+        domain: row.get("domain")?,
+        input: row.get("inputdata")?,
+        host: row.get("host")?,
+        metadata: row.get("metadata")?,
+        rule: row.get("rule")?,
+    })
+}
+
+fn task(row: Columns<'_>) -> Result<TheirTask> {
+    Ok(TheirTask {
+        id: row.get("id")?,
+        operation: row.get("operation")?,
+        input: row.get("input")?,
+        metadata: row.get("metadata")?,
+    })
 }
 
 async fn rows(transaction: &Transaction<'_>, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {

@@ -8,7 +8,7 @@ use tokio_postgres::{Transaction, types::Type};
 
 use super::{Defined, Kind, Left, source::TheirOperation};
 use rework_core::{
-    db::{connect::Param, deadline::within_deadline, error::Result},
+    db::{connect::Param, deadline::within_deadline, error::Result, row::Columns},
     task::payload::Payload,
     values::{io_specs::Spec, quantity, validate::Schema},
 };
@@ -131,14 +131,15 @@ async fn find(
     let params: [Param<'_>; 2] = [(&domains, Type::TEXT_ARRAY), (&names, Type::TEXT_ARRAY)];
     let asking = transaction.query_typed(include_str!("sql/import_targets.sql"), &params);
     let rows = within_deadline(asking).await?;
-    let target = |row: &tokio_postgres::Row| {
-        let declared: Option<Value> = row.get("input_schema");
-        // One that was registered can be made ready; of any other, the worker says what it is.
-        let schema = declared.and_then(|declared| Schema::compile(&declared).ok());
-        let target = Target { schema, unregistered: row.get("unregistered") };
-        ((row.get("domain"), row.get("name")), target)
-    };
-    Ok(rows.iter().map(target).collect())
+    rows.iter().map(|row| target(Columns::of("operation", "name", row))).collect()
+}
+
+fn target(row: Columns<'_>) -> Result<(Key, Target)> {
+    let declared: Option<Value> = row.get("input_schema")?;
+    // One that was registered can be made ready; of any other, the worker says what it is.
+    let schema = declared.and_then(|declared| Schema::compile(&declared).ok());
+    let target = Target { schema, unregistered: row.get("unregistered")? };
+    Ok(((row.get("domain")?, row.get("name")?), target))
 }
 
 #[cfg(test)]

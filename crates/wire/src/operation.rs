@@ -1,5 +1,7 @@
 //! Operations: a named piece of code, its schemas and limits.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -48,6 +50,15 @@ impl Form {
             Form::Json => "json",
             Form::Bytes => "bytes",
         }
+    }
+}
+
+impl FromStr for Form {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Form, String> {
+        let found = [Form::Json, Form::Bytes].into_iter().find(|form| form.as_str() == word);
+        found.ok_or_else(|| "it is `json` or `bytes`".to_owned())
     }
 }
 

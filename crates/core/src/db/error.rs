@@ -116,6 +116,18 @@ pub enum Error {
     /// A lease is not ours any more.
     #[error("the lease was taken away")]
     LeaseLost,
+    /// A column holds a value that no `rework` writes.
+    #[error("the column `{column}`{of} cannot be read: {why}")]
+    Unreadable {
+        /// Its name.
+        column: &'static str,
+        /// ` of schedule 7`, or nothing.
+        of: String,
+        /// Why.
+        why: String,
+        /// A statement that shows the row, if it is one of a table.
+        query: Option<String>,
+    },
     /// A statement that always answers with a row did not.
     #[error("Postgres answered without a row")]
     NoRow,
@@ -212,6 +224,9 @@ impl Error {
                 Some("run `rework init-db DSN`; it adds what is missing and drops nothing".into())
             }
             Error::SchemaNew { .. } => Some("use a newer `rework`".into()),
+            Error::Unreadable { query: Some(query), .. } => Some(format!(
+                "`rework` writes no such value: see it by `psql DSN -c \"{query}\"`, and correct it"
+            )),
             Error::Refused { hint, .. } => hint.clone(),
             Error::Database(e) if e.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Some(
                 "connect as a role that has this right, or have the owner of the schema grant it"

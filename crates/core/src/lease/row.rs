@@ -13,6 +13,7 @@ use std::time::Duration;
 use rework_wire::lease::Terms;
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
@@ -42,10 +43,11 @@ pub struct Seen {
 /// Looks at a lease, and at its length. None: there is no such row, or it was taken away.
 pub async fn see(db: &Db, id: i64) -> Result<Option<(Seen, Terms)>> {
     let row = db.query_opt(include_str!("sql/see_lease.sql"), &[(&id, Type::INT8)]).await?;
-    Ok(row.map(|row| {
-        let seen = Seen { lease: Lease { id, epoch: row.get(0) }, renewals: row.get(1) };
-        (seen, Terms { length: Duration::from_millis(row.get::<_, i64>(2) as u64) })
-    }))
+    let Some(row) = &row else { return Ok(None) };
+    let row = Columns::new(row);
+    let lease = Lease { id, epoch: row.get("epoch")? };
+    let length = Duration::from_millis(row.get::<i64>("length_ms")? as u64);
+    Ok(Some((Seen { lease, renewals: row.get("renewals")? }, Terms { length })))
 }
 
 /// Takes a lease away, if it has not moved since it was seen. False: it has.
@@ -66,7 +68,8 @@ pub async fn adopt(db: &Db, worker: i64, lease: Lease, terms: Terms) -> Result<O
         [(&worker, Type::INT8), (&lease.id, Type::INT8), (&lease.epoch, Type::INT8)];
     let sql = include_str!("sql/adopt_lease.sql");
     let rows = db.query_soon(terms.deadline(), sql, &params).await?;
-    Ok(rows.first().map(|row| Lease { id: row.get(0), epoch: row.get(1) }))
+    let Some(row) = rows.first().map(Columns::new) else { return Ok(None) };
+    Ok(Some(Lease { id: row.get("id")?, epoch: row.get("epoch")? }))
 }
 
 /// A run that is to end, and why.
@@ -94,7 +97,8 @@ pub async fn renew_own(
     ];
     let sql = include_str!("sql/renew_own.sql");
     let rows = db.query_soon(terms.deadline(), sql, &params).await?;
-    let reason: Option<String> = rows.first().ok_or(Error::LeaseLost)?.get(0);
+    let row = Columns::new(rows.first().ok_or(Error::LeaseLost)?);
+    let reason: Option<String> = row.get("asked")?;
     Ok(fence.zip(reason).map(|(fence, reason)| Asked { fence, reason }))
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::{Row, types::Type};
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::Db,
@@ -101,7 +102,7 @@ pub async fn register(db: &mut Db, host: &str, modules: &[Module]) -> Result<Vec
             )
             .await?;
         transaction.commit().await?;
-        Ok(rows.iter().map(registered).collect())
+        rows.iter().map(registered).collect()
     };
     match tokio::time::timeout(DEADLINE, writing).await {
         Ok(written) => written,
@@ -109,14 +110,15 @@ pub async fn register(db: &mut Db, host: &str, modules: &[Module]) -> Result<Vec
     }
 }
 
-fn registered(row: &Row) -> Registered {
-    Registered {
-        domain: row.get("domain"),
-        name: row.get("name"),
-        new: row.get("new"),
-        revision: row.get("revision"),
-        version: row.get("version"),
-    }
+fn registered(row: &Row) -> Result<Registered> {
+    let row = Columns::of("operation", "name", row);
+    Ok(Registered {
+        domain: row.get("domain")?,
+        name: row.get("name")?,
+        new: row.get("new")?,
+        revision: row.get("revision")?,
+        version: row.get("version")?,
+    })
 }
 
 /// The statement's parameter: one object for each operation, keyed by the columns.
