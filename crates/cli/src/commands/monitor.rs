@@ -12,7 +12,7 @@ use rework_process::{ContainmentWish, MemoryWish, Wish};
 
 use super::register_operations::{registered, summary};
 use crate::{
-    args, argv,
+    argv,
     context::{Context, is_away},
     exit::Exit,
     host, modules, secret,
@@ -106,7 +106,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let options = options(args, context, dsn.clone(), host)?;
     let ended = rework_monitor::run(options).await?;
     if ended.again {
-        return Err(execute_again(&dsn));
+        return Err(execute_again(&dsn, context));
     }
     Ok(Exit::Done.into())
 }
@@ -122,9 +122,9 @@ async fn open_patiently(context: &Context) -> anyhow::Result<Db> {
 }
 
 /// A DSN that was typed goes along out of sight; one from a file or a variable is read anew.
-fn execute_again(dsn: &Dsn) -> anyhow::Error {
+fn execute_again(dsn: &Dsn, context: &Context) -> anyhow::Error {
     const AGAIN: &str = "--again";
-    let typed = argv::rewrite(&args::parser(), std::env::args_os().collect());
+    let typed = argv::rewrite(&(context.parser)(), std::env::args_os().collect());
     let names_database = typed.iter().any(|arg| {
         let arg = arg.to_string_lossy();
         arg.starts_with("--dsn-fd=")
