@@ -17,6 +17,7 @@ mod password_watch;
 pub(crate) mod pooler;
 pub(crate) mod processes;
 pub(crate) mod proxy;
+pub(crate) mod repository;
 pub(crate) mod scale;
 mod scene;
 pub(crate) mod server;
