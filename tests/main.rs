@@ -35,6 +35,7 @@ mod endings_of_workers;
 mod following;
 mod full_queues;
 mod hosts;
+mod imports;
 mod lanes;
 mod late_commits;
 mod lists;
