@@ -61,6 +61,7 @@ mod scheduling_many;
 mod secrets;
 mod series;
 mod states;
+mod statements;
 mod tidy;
 mod timeouts;
 mod vacuum;
