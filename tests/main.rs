@@ -29,6 +29,7 @@ mod connections;
 mod containment;
 mod deploys;
 mod dev;
+mod documents;
 mod endings;
 mod endings_of_monitors;
 mod endings_of_workers;
