@@ -30,7 +30,6 @@ impl<'a> JsonList<'a> {
         self.context.print(on_one_line(item)?)
     }
 
-    /// Ends the list.
     pub fn end(self) -> anyhow::Result<()> {
         match (self.context.format, self.begun) {
             (Format::Json, true) => self.context.write(b"\n]\n"),

@@ -37,6 +37,8 @@
 //! its operations, and `./my-operations resize --path a.png --width 300` runs one, without a
 //! database.
 
+#![warn(missing_docs)]
+
 /// The examples of the guide are compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/rust.md")]

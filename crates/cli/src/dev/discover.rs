@@ -27,7 +27,6 @@ use super::{error::DevError, place::state_directory};
 pub struct Running {
     /// Its database.
     pub dsn: String,
-    /// Its process.
     pub process: Process,
     /// Its monitor's process, once it runs.
     pub monitor: Option<Process>,

@@ -65,9 +65,7 @@ pub enum DevError {
     System {
         /// `create`.
         action: &'static str,
-        /// What.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },

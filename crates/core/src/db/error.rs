@@ -13,7 +13,6 @@ pub enum Error {
     BadDsn {
         /// Without its password.
         dsn: String,
-        /// Why.
         source: tokio_postgres::Error,
     },
     /// No server, or it refused.
@@ -62,7 +61,6 @@ pub enum Error {
     Tls {
         /// `localhost:5432`.
         place: String,
-        /// Why.
         why: String,
     },
     /// A statement took too long; its connection was closed.
@@ -74,7 +72,6 @@ pub enum Error {
     /// One of our own functions refused: its words, and its hint.
     #[error("{message}")]
     Refused {
-        /// What.
         message: String,
         /// What to do.
         hint: Option<String>,
@@ -105,7 +102,6 @@ pub enum Error {
         has: i32,
         /// The oldest that it serves.
         serves: i32,
-        /// Ours.
         ours: i32,
         /// Our version.
         binary: &'static str,

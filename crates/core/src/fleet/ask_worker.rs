@@ -24,7 +24,6 @@ pub enum Answer {
     Asked,
     /// It had ended before.
     Ended {
-        /// When.
         at: Option<DateTime<Utc>>,
         /// Why, in words.
         reason: Option<String>,
@@ -33,7 +32,6 @@ pub enum Answer {
     Unknown,
 }
 
-/// Asks it of a worker.
 pub async fn ask(db: &Db, worker: i64, what: Ask) -> Result<Answer> {
     let word = match what {
         Ask::Shutdown => "shutdown",

@@ -20,11 +20,8 @@ use crate::{
 /// What the rows of new workers have in common.
 #[derive(Debug, Clone)]
 pub struct Kin {
-    /// Their monitor.
     pub monitor: i64,
-    /// Its lease.
     pub lease: i64,
-    /// Its host.
     pub host: String,
     /// The boot of that host.
     pub boot_id: String,
@@ -85,7 +82,6 @@ pub async fn up(db: &Db, worker: i64) -> Result<()> {
 pub struct Left {
     /// The worker.
     pub id: i64,
-    /// Its domain.
     pub domain: String,
     /// Its process; none: it was never started.
     pub process: Option<Process>,
@@ -135,7 +131,6 @@ pub async fn left(db: &Db, host: &str) -> Result<Vec<Left>> {
 /// A run that a worker has claimed and nobody has ended.
 #[derive(Debug, Clone)]
 pub struct OpenRun {
-    /// Which.
     pub fence: Fence,
     /// Somebody asked for its end: why.
     pub asked: Option<String>,
@@ -143,7 +138,6 @@ pub struct OpenRun {
     pub revision: Option<String>,
 }
 
-/// The open runs of a worker.
 pub async fn open_runs(db: &Db, worker: i64) -> Result<Vec<OpenRun>> {
     let rows = db.query(include_str!("sql/open_runs.sql"), &[(&worker, Type::INT8)]).await?;
     let read = |row: &tokio_postgres::Row| OpenRun {

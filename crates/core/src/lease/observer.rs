@@ -9,7 +9,6 @@ use super::row::{Moment, Seen, Terms};
 pub enum Event {
     /// A look was answered.
     Looked {
-        /// When it was sent.
         sent_at: Moment,
         /// The leases that it watches, as they were.
         leases: Vec<(Seen, Terms)>,

@@ -30,7 +30,6 @@ pub const LENGTH: Duration = Duration::from_secs(20);
 /// How long a lease is, and what follows from that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
-    /// Its length.
     pub length: Duration,
 }
 
@@ -89,7 +88,6 @@ pub struct Lease {
 /// A lease at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// Which.
     pub lease: Lease,
     /// How often it had been renewed.
     pub renewals: i64,
@@ -128,7 +126,6 @@ pub async fn adopt(db: &Db, worker: i64, lease: Lease, terms: Terms) -> Result<O
 /// A run that is to end, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Which.
     pub fence: Fence,
     /// Why, in words.
     pub reason: String,

@@ -14,7 +14,6 @@ use chrono::{DateTime, Utc};
 pub struct Listed {
     /// The operation's row.
     pub id: i64,
-    /// What it is.
     #[serde(flatten)]
     pub definition: Definition,
     /// Counts the changes of its definition.
@@ -30,7 +29,6 @@ pub struct Listed {
 /// How a host runs an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Placement {
-    /// The host.
     pub host: String,
     /// `rust`, `python` or `command`.
     pub kind: String,

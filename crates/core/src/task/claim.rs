@@ -24,9 +24,7 @@ pub struct Claimant {
     pub lease: i64,
     /// That lease's epoch.
     pub epoch: i64,
-    /// Its host.
     pub host: String,
-    /// Its domain.
     pub domain: String,
     /// What its host offers.
     pub capabilities: Vec<String>,
@@ -66,7 +64,6 @@ pub struct Place {
 /// low and a high one, positions from a floor. Everything of any other lane.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Regions {
-    /// The lane.
     pub lanes: Vec<i32>,
     /// Its least urgent priority.
     pub lows: Vec<i32>,

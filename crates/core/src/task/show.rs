@@ -18,7 +18,6 @@ use crate::{
 /// A task. Its JSON has exactly these keys, in this order.
 #[derive(Debug, Clone, Serialize)]
 pub struct Task {
-    /// The task.
     pub id: i64,
     /// Its operation's name.
     pub operation: String,
@@ -32,7 +31,6 @@ pub struct Task {
     pub phase: Option<String>,
     /// The flow that it is a step of.
     pub flow: Option<i64>,
-    /// Which step.
     pub step: Option<String>,
     /// Higher first.
     pub priority: i16,
@@ -107,9 +105,7 @@ pub struct Run {
     pub reason: Option<String>,
     /// What its code reported.
     pub error: Option<Box<RawValue>>,
-    /// The worker.
     pub worker: Option<i64>,
-    /// Its host.
     pub host: Option<String>,
     /// Of the code that ran.
     pub revision: Option<String>,

@@ -23,7 +23,6 @@ pub(crate) struct Spec {
     default: Option<Value>,
 }
 
-/// What it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     String,
