@@ -30,7 +30,6 @@ impl JsonList {
         output::print(on_one_line(item)?)
     }
 
-    /// Ends the list.
     pub fn end(self) -> anyhow::Result<()> {
         match (self.format, self.begun) {
             (Format::Json, true) => output::write(b"\n]\n"),

@@ -66,9 +66,7 @@ pub enum DevError {
     System {
         /// `create`.
         action: &'static str,
-        /// What.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },

@@ -51,7 +51,6 @@ impl Monitor {
         Ok(Monitor { child })
     }
 
-    /// Its process.
     pub(crate) fn process(&self) -> Option<Process> {
         Process::look(self.child.id()? as i32)
     }

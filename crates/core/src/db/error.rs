@@ -57,7 +57,6 @@ pub enum Error {
     Tls {
         /// `localhost:5432`.
         place: String,
-        /// Why.
         why: String,
     },
     /// A statement took too long; its connection was closed.
@@ -69,7 +68,6 @@ pub enum Error {
     /// One of our own functions refused: its words, and its hint.
     #[error("{message}")]
     Refused {
-        /// What.
         message: String,
         /// What to do.
         hint: Option<String>,
@@ -100,7 +98,6 @@ pub enum Error {
         has: i32,
         /// The oldest that it serves.
         serves: i32,
-        /// Ours.
         ours: i32,
         /// Our version.
         binary: &'static str,

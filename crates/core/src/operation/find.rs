@@ -14,7 +14,6 @@ pub struct Operation {
     pub id: i64,
     /// Counts its changes.
     pub version: i64,
-    /// What it is.
     pub definition: Definition,
 }
 
