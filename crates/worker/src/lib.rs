@@ -34,6 +34,7 @@ mod runners;
 mod start_run;
 mod started_page;
 mod stream;
+mod verdict;
 mod work;
 mod writer;
 

@@ -19,6 +19,7 @@ mod hand_over;
 mod out_of_memory;
 mod polling;
 mod sent_ahead;
+mod timeout;
 mod timers;
 
 use std::io;

@@ -2,7 +2,7 @@
 //! kernel enforces the limit and kills it; elsewhere the worker measures.
 
 use super::RunLoop;
-use crate::ending::{RunnerEnd, StopReason};
+use crate::{ending::RunnerEnd, verdict::StopReason};
 
 impl RunLoop<'_> {
     /// Measures the tree. It is killed without grace, in which it would only take more.
