@@ -15,7 +15,7 @@ mod batch_size;
 mod claimed_run;
 mod command;
 mod context;
-mod database;
+mod database_away;
 mod ending;
 mod environment;
 mod keeper;

@@ -20,7 +20,7 @@ use crate::{
     alarm::Alarm,
     claimed_run::ClaimedRun,
     context::{Context, Waited},
-    database::Database,
+    database_away::Database,
     environment::Secrets,
     keeper::Keeper,
     life::{Event, LeaseLost, Life},

@@ -1,4 +1,5 @@
-//! What is due at a certain time: the timeout of a run, the end of its grace, a flush of its log, a look at memory.
+//! What is due at a certain time: the timeout of a run and the end of its grace (`timeout.rs`), a flush of its log, a
+//! measurement of memory (`out_of_memory.rs`).
 
 use std::time::Duration;
 
