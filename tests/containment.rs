@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rework_core::task::state::State;
 
-use crate::support::rung::{Rung, Standing, runners};
+use crate::support::containment_modes::{Rung, Standing, runners};
 use crate::support::scale::count;
 use crate::support::{Installation, installation, processes, wait};
 

@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 use rework_core::task::state::State;
 use serde_json::{Value, json};
 
+use crate::support::containment_modes::Rung;
 use crate::support::installation::fixture;
-use crate::support::rung::Rung;
-use crate::support::stage::{Begun, Stage};
+use crate::support::monitored_host::{Begun, Stage};
 use crate::support::{processes, wait};
 
 #[test]

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use crate::support::contradictions;
 use crate::support::fleet::{end_it, operations, worker_of_a};
 use crate::support::installation::Installation;
+use crate::support::invariants;
 use crate::support::session::Session;
 
 /// Pages that a claim of host `a` reads where nothing is ready, by its own plans.
@@ -79,9 +79,9 @@ fn a_lane_and_a_placement_made_at_the_same_moment_are_found_later() {
          select id, 'a', 'rust', '/srv/operations' from rework.operation",
     );
     other.run("commit");
-    assert_eq!(contradictions::of_lanes(session), 1, "neither has seen the other");
+    assert_eq!(invariants::of_lanes(session), 1, "neither has seen the other");
     session.run("select rework.mend_served('a')");
-    assert_eq!(contradictions::of_lanes(session), 0);
+    assert_eq!(invariants::of_lanes(session), 0);
 }
 
 #[test]
@@ -122,8 +122,8 @@ fn a_range_that_is_too_wide_brings_no_task_that_the_host_may_not_run() {
     let own = "select rework.schedule('operation_1', domain => 'many')";
     session.one::<i64>(own, &[]);
     assert_eq!(session.one::<i64>(claim, &[]), 1);
-    assert!(contradictions::of_lanes(session) > 0);
+    assert!(invariants::of_lanes(session) > 0);
     session.run("select rework.mend_served('a')");
-    assert_eq!(contradictions::of_lanes(session), 0);
+    assert_eq!(invariants::of_lanes(session), 0);
     end_it(session);
 }

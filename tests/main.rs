@@ -1,8 +1,8 @@
 //! The tests of the whole: real commands, real processes, a real Postgres, each test in a database
 //! and on a host of its own. `scripts/with-postgres cargo test` gives them a server.
 //!
-//! Scenarios that were agreed upon beforehand are named by their numbers, `rw_1_…`. `support/` is
-//! what they stand on; `operations/` is the program whose operations they schedule.
+//! "Scenario RW-n" above a test is the number of a scenario of the original rework in Python. `support/`
+//! holds what all tests use; `operations/` is the program whose operations they schedule.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,54 +14,58 @@
 mod support;
 
 mod abort_races;
+mod aborts;
 mod attempts;
 mod backup;
 mod bad_input;
 mod bad_input_database;
 mod bad_input_modules;
 mod batches;
+mod bytes;
+mod claims;
 mod completing;
 mod configuration;
+mod connections;
 mod containment;
 mod deploys;
 mod dev;
+mod documents;
 mod endings;
+mod endings_of_monitors;
 mod endings_of_workers;
 mod following;
-mod found_soon;
 mod full_queues;
 mod hosts;
-mod kills;
+mod imports;
 mod lanes;
+mod late_commits;
+mod lists;
 mod logs;
 mod many_hosts;
 mod memory;
 mod monitors;
 mod network;
+mod permissions;
+mod pool_size;
 mod postgres_away;
+mod quick_start;
+mod random_kills;
 mod readme;
 mod registering;
+mod renewal_of_runners;
 mod revisions;
-mod rw_aborts;
-mod rw_bytes;
-mod rw_claims;
-mod rw_lists;
-mod rw_monitor_ends;
-mod rw_pool;
-mod rw_quick_start;
-mod rw_renewal;
-mod rw_states;
-mod rw_timeouts;
-mod rw_vacuum;
 mod schedule_races;
 mod schedules;
+mod schedules_in_files;
 mod schema_builds;
 mod scheduling;
 mod scheduling_many;
 mod secrets;
 mod series;
 mod states;
+mod statements;
 mod tidy;
+mod timeouts;
 mod unreadable_rows;
+mod vacuum;
 mod wakeups;
-mod ways;

@@ -7,8 +7,8 @@ use chrono::Utc;
 use rework_core::task::state::State;
 use serde_json::json;
 
-use crate::support::rung::Rung;
-use crate::support::stage::Stage;
+use crate::support::containment_modes::Rung;
+use crate::support::monitored_host::Stage;
 
 #[test]
 fn out_of_memory_by_the_best_that_the_machine_has() {

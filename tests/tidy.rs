@@ -1,11 +1,9 @@
 //! The rules of the house, checked: what is not checked is no rule.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::Installation;
-
-const LONGEST: usize = 400;
+use crate::support::repository::{assert_none, files, has_extension, read, root, shown};
 
 /// Names that say nothing.
 const NAMELESS: [&str; 6] = ["util", "helpers", "common", "types", "imp", "manager"];
@@ -14,16 +12,41 @@ const NAMELESS: [&str; 6] = ["util", "helpers", "common", "types", "imp", "manag
 const OURS: [&str; 7] = ["crates", "src", "migrations", "tests", "examples", "bench", "scripts"];
 
 #[test]
-fn files_are_short_and_say_what_they_are_for() {
+fn files_are_short() {
+    let limit = limit("its code is under ", " lines");
+    let long = |path: &PathBuf| {
+        let lines = without_tests(&read(path)).lines().count();
+        (lines >= limit).then(|| format!("{} has {lines} lines", shown(path)))
+    };
+    assert_none(&sources().iter().filter_map(long).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_lint_of_long_functions_has_the_limit_of_contributing() {
+    let limit = limit("its functions under ", ".");
+    let configured = format!("too-many-lines-threshold = {limit}\n");
+    assert!(read(&root().join("clippy.toml")).contains(&configured), "no `{configured}`");
+}
+
+/// A number in CONTRIBUTING.md, by the words around it.
+fn limit(before: &str, after: &str) -> usize {
+    let text = read(&root().join("CONTRIBUTING.md"));
+    let found = text.split_once(before).and_then(|(_, rest)| rest.split_once(after));
+    let (number, _) = found.unwrap_or_else(|| panic!("CONTRIBUTING.md: no `{before}…{after}`"));
+    number.parse().unwrap_or_else(|error| panic!("CONTRIBUTING.md: `{number}`: {error}"))
+}
+
+/// A file without the unit tests at its end.
+fn without_tests(text: &str) -> &str {
+    text.split_once("\n#[cfg(test)]\nmod ").map_or(text, |(code, _)| code)
+}
+
+#[test]
+fn files_say_what_they_are_for() {
     let mut faults = Vec::new();
     for path in sources() {
-        let text = read(&path);
-        let lines = text.lines().count();
-        if lines > LONGEST {
-            faults.push(format!("{} has {lines} lines: at most {LONGEST}", shown(&path)));
-        }
-        let head = if path.extension().is_some_and(|e| e == "sql") { "-- " } else { "//! " };
-        if !text.starts_with(head) {
+        let head = if has_extension(&path, "sql") { "-- " } else { "//! " };
+        if !read(&path).starts_with(head) {
             faults.push(format!("{} does not begin with `{head}`, what it is for", shown(&path)));
         }
     }
@@ -137,36 +160,8 @@ fn every_file_of_a_command_is_a_listed_command() {
 
 /// Our Rust and SQL files.
 fn sources() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = OURS.iter().map(|folder| root().join(folder)).collect();
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = folder.read_dir() else { continue };
-        for path in entries.map(|entry| entry.unwrap().path()) {
-            if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs" || e == "sql") {
-                found.push(path);
-            }
-        }
-    }
+    let ours = |path: &PathBuf| has_extension(path, "rs") || has_extension(path, "sql");
+    let found: Vec<PathBuf> = files(&OURS).into_iter().filter(ours).collect();
     assert!(found.len() > 100, "the sources are there to be checked");
     found
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn shown(path: impl AsRef<Path>) -> String {
-    let path = path.as_ref();
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
-}
-
-#[track_caller]
-fn assert_none(faults: &[String]) {
-    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }

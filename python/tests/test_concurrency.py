@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from test_rw import until
-from test_rw_monitor import ALIVE, rows  # noqa: F401
+from test_scenarios import until
+from test_scenarios_of_monitors import ALIVE, rows  # noqa: F401
 
 from rework import api
 from rework.operation import registry

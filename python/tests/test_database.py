@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 import sqlalchemy
 from engines import ALCHEMY, CONNECTIONS, ENGINES, url
-from test_rw import until
+from test_scenarios import until
 
 from rework import api, connections, database
 from rework.errors import ReworkError, TimeOut, UnknownOperation

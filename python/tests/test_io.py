@@ -64,7 +64,8 @@ def through(specs, values):
     ],
     ids=str,
 )
-def test_rw_16_input_validation(values, error, sentence):
+def test_an_input_that_does_not_fit_is_refused(values, error, sentence):
+    """Scenario RW-16."""
     with pytest.raises(error) as caught:
         pack(TYPED, values)
     assert str(caught.value) == sentence
@@ -83,7 +84,8 @@ def test_the_cause_tells_why():
     assert 'write the year first' in str(caught.value.__cause__)
 
 
-def test_rw_17_defaults_and_round_trip():
+def test_inputs_get_their_defaults_and_come_back():
+    """Scenario RW-17."""
     assert through(TYPED, {'f': b'x'}) == {'f': b'x', 'n': 42}
     assert through(TYPED, {'f': b'x', 'd': '20 May 1973 09:00'})['d'] == dt.datetime(1973, 5, 20, 9)
     for text, expected in [
@@ -98,7 +100,8 @@ def test_rw_17_defaults_and_round_trip():
     assert through(TYPED, everything) == {**everything, 'm': NOW}
 
 
-def test_rw_20_outputs():
+def test_only_declared_outputs_are_packed():
+    """Scenario RW-20."""
     with pytest.raises(ValueError, match='^unknown inputs: undeclared$'):
         pack(OUTPUTS, {'message': 'hi', 'undeclared': 1})
     assert through(OUTPUTS, {'message': 'hi', 'k': 1}) == {'message': 'hi', 'k': 1}

@@ -127,7 +127,8 @@ def test_refuses_what_is_no_text():
         check(3)
 
 
-def test_rw_17_moments():
+def test_moments_are_evaluated():
+    """Scenario RW-17."""
     assert evaluate('(monthend (date "2024-2-3"))') == dt.datetime(2024, 2, 29)
     shifted = '(shifted (yearstart (date "2024-2-3 10:00")) #:months -1 #:hours 2)'
     assert evaluate(shifted) == dt.datetime(2023, 12, 1, 12)

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_rw import OPERATIONS, run, until
+from test_scenarios import OPERATIONS, run, until
 
 from rework import api, binary
 from rework.errors import ReworkError

@@ -9,7 +9,7 @@ import time
 
 import psycopg
 import pytest
-from test_rw import until
+from test_scenarios import until
 
 from rework import api, waiting
 from rework.errors import ReworkError, TimeOut

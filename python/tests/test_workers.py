@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_rw import lives, until
+from test_scenarios import lives, until
 
 from rework import api
 from rework.errors import ReworkError

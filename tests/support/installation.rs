@@ -10,14 +10,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::command::{self, Call};
-use super::contradictions;
 use super::database::Database;
+use super::invariants;
 use super::leftovers;
 use super::monitor::Monitor;
+use super::password_watch;
 use super::processes;
 use super::session::Session;
 use super::task::Task;
-use super::watchman;
 
 /// A database and a host, for one test.
 pub(crate) struct Installation {
@@ -57,7 +57,7 @@ impl Installation {
     /// Over a database that a test has made by itself.
     pub(crate) fn on(database: Database) -> Installation {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        watchman::begin();
+        password_watch::begin();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let host = format!("host-{}-{number}", std::process::id());
         let folder = tempfile::Builder::new().prefix("rework-test-").tempdir().unwrap();
@@ -197,11 +197,11 @@ impl Drop for Installation {
         let left = processes::kill_marked(&self.host);
         if !std::thread::panicking() {
             leftovers::remove(self.session());
-            assert_eq!(contradictions::of_tasks(self.session()), 0, "tasks contradict themselves");
-            assert_eq!(contradictions::of_lanes(self.session()), 0, "lanes that no range has");
+            assert_eq!(invariants::of_tasks(self.session()), 0, "tasks contradict themselves");
+            assert_eq!(invariants::of_lanes(self.session()), 0, "lanes that no range has");
         }
         // In a panic a second one would hide the first.
-        let seen = watchman::seen();
+        let seen = password_watch::seen();
         assert!(seen.is_empty() || std::thread::panicking(), "{seen:#?}");
         assert!(left.is_empty() || std::thread::panicking(), "they do not die: {left:?}");
     }

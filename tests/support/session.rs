@@ -64,6 +64,11 @@ impl Session {
         self.runtime.block_on(self.client().batch_execute(sql))
     }
 
+    /// Has the server check a statement, with types that it infers.
+    pub(crate) fn try_prepare(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
+        self.runtime.block_on(self.client().prepare(sql)).map(drop)
+    }
+
     /// The first column of the one row, or the SQLSTATE with which the server refused it.
     pub(crate) fn try_one<T: FromSqlOwned>(
         &self,

@@ -49,14 +49,10 @@ pub enum ArgumentError {
     },
     /// A word that belongs to no argument.
     #[error("`{word}` belongs to no argument: inputs are given as `--NAME VALUE`")]
-    Stray {
-        /// The word.
-        word: String,
-    },
+    Stray { word: String },
     /// The argument is the last word, or another argument follows.
     #[error("`{name}` needs a value: {type_name}")]
     NoValue {
-        /// The argument.
         name: String,
         /// What it takes.
         type_name: String,
@@ -64,7 +60,6 @@ pub enum ArgumentError {
     /// The value is not of the argument's type.
     #[error("`{name}` takes {type_name}, not `{value}`")]
     BadValue {
-        /// The argument.
         name: String,
         /// What it takes.
         type_name: String,
@@ -73,10 +68,7 @@ pub enum ArgumentError {
     },
     /// It was given before.
     #[error("`{name}` is given twice")]
-    Twice {
-        /// The argument.
-        name: String,
-    },
+    Twice { name: String },
     /// The input is no object, so that nothing in it has a name.
     #[error("the input ({type_name}) has no named parts: give it whole, as JSON")]
     NoNames {

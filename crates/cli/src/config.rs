@@ -26,7 +26,6 @@ pub(crate) struct Config {
     /// What domains have of their own, whatever the others are given.
     #[serde(default)]
     domains: BTreeMap<String, Domain>,
-    /// Where it is.
     #[serde(skip)]
     pub(crate) path: PathBuf,
 }
@@ -35,7 +34,6 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Database {
-    /// Where it is.
     dsn: Option<String>,
     /// A file that says where it is, relative to this one.
     dsn_file: Option<PathBuf>,

@@ -8,7 +8,7 @@ use rework_core::db::dsn::Dsn;
 
 use crate::{
     config::Config,
-    dev, dsn_fd,
+    discover, dsn_fd,
     report::{self, OrHint as _},
 };
 
@@ -80,7 +80,7 @@ impl Choice {
         if let Some(named) = self.named()? {
             return Ok(named);
         }
-        if let Some(found) = dev::discover::find(Path::new(".")) {
+        if let Some(found) = discover::find(Path::new(".")) {
             note(format!("using the database of `rework dev` in {}", found.project.display()));
             return Ok(Dsn::parse(&found.running.dsn)?);
         }

@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 
 use crate::report::{OrHint as _, hinted, usage};
 
-/// What was typed.
 #[derive(Debug, Default)]
 pub(crate) struct Typed<'a> {
     /// `--input`

@@ -4,6 +4,8 @@
 //! makes new ones where they were lost. What can be done twice without harm is then done again; a
 //! task is scheduled once, and fails with the connection, since nobody knows then whether it is there.
 
+#![warn(missing_docs)]
+
 /// The examples, those of operations among them, of the guide are compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/rust.md")]

@@ -4,6 +4,8 @@
 //! and output, in the program's table of operations. What it was given wrong is said here, while
 //! the program is compiled, and not by the first task that runs.
 
+#![warn(missing_docs)]
+
 mod attributes;
 mod expand;
 mod quantity;

@@ -40,7 +40,6 @@ impl Child {
         self.seen.pid
     }
 
-    /// Who it is.
     pub fn identity(&self) -> Identity {
         Identity::at_home(self.seen)
     }

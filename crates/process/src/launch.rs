@@ -59,7 +59,6 @@ pub enum LaunchError {
     Folder {
         /// As it was given.
         cwd: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },

@@ -18,7 +18,6 @@ pub fn boot_time() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
 }
 
-/// The timer.
 pub struct SelfKill(Timer);
 
 impl SelfKill {

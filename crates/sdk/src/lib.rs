@@ -37,6 +37,8 @@
 //! its operations, and `./my-operations resize --path a.png --width 300` runs one, without a
 //! database.
 
+#![warn(missing_docs)]
+
 mod abort;
 mod clock;
 mod current;

@@ -24,10 +24,8 @@ pub struct Definition {
     /// JSON Schema of the output; none: anything, or nothing.
     #[serde(default)]
     pub output: Option<Value>,
-    /// What the output is.
     #[serde(default)]
     pub output_form: Form,
-    /// Its limits.
     #[serde(default)]
     pub limits: Limits,
 }

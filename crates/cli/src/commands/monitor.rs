@@ -12,7 +12,7 @@ use rework_wire::lease::Terms;
 
 use super::register_operations::{registered, summary};
 use crate::{
-    args, argv,
+    argv,
     context::{Context, is_away},
     exit::Exit,
     host, modules, reexec,
@@ -106,7 +106,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let options = options(args, context, dsn.clone(), host)?;
     let ended = rework_monitor::run(options).await?;
     if ended.reexec {
-        return Err(reexec(&dsn));
+        return Err(reexec(&dsn, context));
     }
     Ok(Exit::Done.into())
 }
@@ -123,9 +123,9 @@ async fn open_patiently(context: &Context) -> anyhow::Result<Db> {
 
 /// Executes this program anew, with the same options, as the next monitor. A DSN that was typed is
 /// passed on out of sight; one from a file or a variable is read anew.
-fn reexec(dsn: &Dsn) -> anyhow::Error {
+fn reexec(dsn: &Dsn, context: &Context) -> anyhow::Error {
     const AGAIN: &str = "--again";
-    let typed = argv::rewrite(&args::parser(), std::env::args_os().collect());
+    let typed = argv::rewrite(&(context.parser)(), std::env::args_os().collect());
     let names_database = typed.iter().any(|arg| {
         let arg = arg.to_string_lossy();
         arg.starts_with("--dsn-fd=")

@@ -8,12 +8,7 @@ use rework_core::{
 };
 use serde::Serialize;
 
-use crate::{
-    context::{Context, Format},
-    exit::Exit,
-    host, modules,
-    table::Table,
-};
+use crate::{context::Context, exit::Exit, host, modules, options::Format, table::Table};
 
 /// Register the operations of manifests, Python modules and programs on this host
 ///

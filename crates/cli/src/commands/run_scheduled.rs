@@ -15,7 +15,6 @@ pub struct Args {
     schedule: i64,
 }
 
-/// Makes it.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let Some(task) = run_now(&db, args.schedule).await? else {

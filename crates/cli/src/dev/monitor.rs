@@ -12,7 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::discover::Process;
+use crate::discover::Process;
 
 /// How a monitor is stopped when nobody is there to say it a second time: asked, told, killed. Its
 /// running tasks may take their grace first.
@@ -51,7 +51,6 @@ impl Monitor {
         Ok(Monitor { child })
     }
 
-    /// Its process.
     pub(crate) fn process(&self) -> Option<Process> {
         Process::look(self.child.id()? as i32)
     }

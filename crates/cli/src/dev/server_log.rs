@@ -39,7 +39,6 @@ pub(crate) fn tail(log: &Path, from: u64) -> String {
     last_lines(&String::from_utf8_lossy(&read().unwrap_or_default()))
 }
 
-/// The last lines of a text.
 pub(crate) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")

@@ -22,7 +22,6 @@ use crate::{
 pub struct Schedule {
     /// The operation's name.
     pub operation: String,
-    /// Its domain.
     pub domain: String,
     /// When: five fields, or six with the seconds first.
     pub rule: String,
@@ -65,7 +64,6 @@ fn utc() -> String {
 /// A schedule that is there now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prepared {
-    /// Its id.
     pub id: i64,
     /// When it comes due first; none: it is paused.
     pub next_at: Option<DateTime<Utc>>,

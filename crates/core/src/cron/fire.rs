@@ -19,9 +19,7 @@ use crate::{
 /// What came of an instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tick {
-    /// The schedule.
     pub schedule: i64,
-    /// When it was due.
     pub due_at: DateTime<Utc>,
     /// The task that it made; none: it made none.
     pub task: Option<i64>,

@@ -13,14 +13,11 @@ use crate::{
 /// A schedule as it stands.
 #[derive(Debug, Clone, Serialize)]
 pub struct Listed {
-    /// Its id.
     pub id: i64,
-    /// What it is.
     #[serde(flatten)]
     pub schedule: Schedule,
     /// When it comes due next; none: it is paused.
     pub next_at: Option<DateTime<Utc>>,
-    /// When it was prepared.
     pub prepared_at: DateTime<Utc>,
     /// The instant for which it was due last.
     pub last: Option<Last>,

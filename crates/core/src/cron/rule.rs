@@ -45,7 +45,6 @@ pub enum RuleError {
         /// What is wrong, in words.
         why: String,
     },
-    /// Its zone.
     #[error("there is no time zone `{0}`")]
     Zone(String),
     /// It comes due in every second, and nobody said that this is meant.
@@ -174,7 +173,6 @@ pub enum Missed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
-    /// It is.
     #[default]
     Allow,
     /// It is not: the instant is skipped.

@@ -1,4 +1,7 @@
 //! What can go wrong between us and Postgres, each with what to do about it.
+//!
+//! The messages contain the words of the server or of the system. The errors of the libraries below are
+//! therefore not returned as sources: nothing would be said twice.
 
 use tokio_postgres::error::SqlState;
 
@@ -8,14 +11,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The DSN cannot be read.
-    #[error("`{dsn}` does not name a database: {source}")]
-    BadDsn {
-        /// Without its password.
-        dsn: String,
-        /// Why.
-        source: tokio_postgres::Error,
-    },
     /// No server, or it refused.
     #[error("cannot connect to Postgres at {place}: {why}")]
     Connect {
@@ -49,9 +44,9 @@ pub enum Error {
         /// `localhost:5432`.
         place: String,
     },
-    /// An option of the DSN.
+    /// The DSN cannot be read, or one of its options.
     #[error("`{dsn}` does not name a database: {what}")]
-    BadOption {
+    BadDsn {
         /// Without its password.
         dsn: String,
         /// What is wrong.
@@ -62,7 +57,6 @@ pub enum Error {
     Tls {
         /// `localhost:5432`.
         place: String,
-        /// Why.
         why: String,
     },
     /// A statement took too long; its connection was closed.
@@ -74,7 +68,6 @@ pub enum Error {
     /// One of our own functions refused: its words, and its hint.
     #[error("{message}")]
     Refused {
-        /// What.
         message: String,
         /// What to do.
         hint: Option<String>,
@@ -105,7 +98,6 @@ pub enum Error {
         has: i32,
         /// The oldest that it serves.
         serves: i32,
-        /// Ours.
         ours: i32,
         /// Our version.
         binary: &'static str,
@@ -122,8 +114,8 @@ pub enum Error {
         chapter: String,
     },
     /// A migration failed.
-    #[error("the schema could not be brought up to date: {0}")]
-    Migration(#[source] Box<refinery::Error>),
+    #[error("the schema could not be brought up to date: {}", migration_words(.0))]
+    Migration(Box<refinery::Error>),
     /// A lease is not ours any more.
     #[error("the lease was taken away")]
     LeaseLost,
@@ -147,7 +139,7 @@ pub enum Error {
     NoRow,
     /// Anything else that Postgres says.
     #[error("{}", words(.0))]
-    Database(#[source] tokio_postgres::Error),
+    Database(tokio_postgres::Error),
 }
 
 impl From<tokio_postgres::Error> for Error {
@@ -224,7 +216,7 @@ impl Error {
     /// What to do about it, as a sentence with a command to type.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::BadDsn { .. } | Error::BadOption { .. } => Some(
+            Error::BadDsn { .. } => Some(
                 "give it as `postgres://user:password@host:5432/database`, or as `host=… dbname=…`"
                     .into(),
             ),
@@ -282,7 +274,7 @@ fn is_starting_or_stopping(code: &SqlState) -> bool {
 }
 
 /// The server's own sentence, or else the system's, without the number that follows it.
-fn words(error: &tokio_postgres::Error) -> String {
+pub(crate) fn words(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(db), _) => db.message().to_owned(),
         (None, Some(source)) => {
@@ -290,5 +282,14 @@ fn words(error: &tokio_postgres::Error) -> String {
             said.split_once(" (os error ").map_or(said.as_str(), |(words, _)| words).to_owned()
         }
         (None, None) => error.to_string(),
+    }
+}
+
+/// What the migration runner says, with the words of Postgres if a statement failed.
+fn migration_words(error: &refinery::Error) -> String {
+    let failed = std::error::Error::source(error);
+    match failed.and_then(|source| source.downcast_ref::<tokio_postgres::Error>()) {
+        Some(failed) => words(failed),
+        None => error.to_string(),
     }
 }

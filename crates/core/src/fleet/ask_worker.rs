@@ -25,7 +25,6 @@ pub enum Answer {
     Asked,
     /// It had ended before.
     Ended {
-        /// When.
         at: Option<DateTime<Utc>>,
         /// Why, in words.
         reason: Option<String>,
@@ -34,7 +33,6 @@ pub enum Answer {
     Unknown,
 }
 
-/// Asks it of a worker.
 pub async fn ask(db: &Db, worker: i64, what: Ask) -> Result<Answer> {
     let word = match what {
         Ask::Shutdown => "shutdown",

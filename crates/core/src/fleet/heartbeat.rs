@@ -19,9 +19,7 @@ use rework_wire::lease::Terms;
 /// What a monitor tells and asks.
 #[derive(Debug, Clone)]
 pub struct Ask {
-    /// The monitor.
     pub monitor: i64,
-    /// Its lease.
     pub lease: Lease,
     /// How long that is.
     pub terms: Terms,
@@ -35,7 +33,6 @@ pub struct Ask {
     pub measured: Vec<Measured>,
     /// Workers that died a short while ago: a claim that one of them sent may still come to light.
     pub dead: Vec<i64>,
-    /// The host.
     pub host: String,
     /// What it offers.
     pub capabilities: Vec<String>,
@@ -54,7 +51,6 @@ pub struct Ask {
 /// What the process tree of a worker uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measured {
-    /// The worker.
     pub worker: i64,
     /// Resident.
     pub memory_bytes: i64,
@@ -92,9 +88,7 @@ pub struct Answer {
 pub struct Abort {
     /// The worker that has it.
     pub worker: i64,
-    /// The task.
     pub task: i64,
-    /// Its run.
     pub run: i64,
     /// Somebody asked for it; else it is one of all.
     pub asked: bool,
@@ -105,9 +99,7 @@ pub struct Abort {
 /// A worker that is to end.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Asked {
-    /// The worker.
     pub worker: i64,
-    /// How.
     pub asked: Wish,
 }
 
@@ -124,7 +116,6 @@ pub enum Wish {
 /// What waits in a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Waiting {
-    /// The domain.
     pub domain: String,
     /// Queued tasks that this host could run, counted as far as was asked.
     pub tasks: i64,

@@ -10,7 +10,6 @@ use crate::db::{connect::Db, error::Result, row::Columns};
 /// A monitor. Its JSON has exactly these keys, in this order.
 #[derive(Debug, Clone, Serialize)]
 pub struct Monitor {
-    /// The monitor.
     pub id: i64,
     /// Where it runs.
     pub host: String,

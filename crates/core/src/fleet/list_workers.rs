@@ -9,7 +9,6 @@ use crate::db::{connect::Db, error::Result, row::Columns};
 /// A worker. Its JSON has exactly these keys, in this order.
 #[derive(Debug, Clone, Serialize)]
 pub struct Worker {
-    /// The worker.
     pub id: i64,
     /// Its process; none: not started yet.
     pub pid: Option<i32>,

@@ -35,7 +35,6 @@ pub struct Process {
 pub struct Standing {
     /// Its row.
     pub id: i64,
-    /// Its process.
     pub process: Process,
     /// What it serves.
     pub domains: Vec<String>,
@@ -52,7 +51,6 @@ pub struct Standing {
 pub struct Beginning {
     /// Its host's name.
     pub host: String,
-    /// Its process.
     pub process: Process,
     /// What it is to serve; empty: whatever is registered on its host.
     pub domains: Vec<String>,

@@ -16,7 +16,6 @@ use crate::{
 /// Why, in words.
 pub const HOST_LOST: &str = "host lost";
 
-/// What was swept.
 #[derive(Debug, Default)]
 pub struct Swept {
     /// Monitors, and their hosts.

@@ -21,11 +21,8 @@ use crate::{
 /// What the rows of new workers have in common.
 #[derive(Debug, Clone)]
 pub struct Kin {
-    /// Their monitor.
     pub monitor: i64,
-    /// Its lease.
     pub lease: i64,
-    /// Its host.
     pub host: String,
     /// The boot of that host.
     pub boot_id: String,
@@ -90,7 +87,6 @@ pub async fn up(db: &Db, worker: i64) -> Result<()> {
 pub struct Left {
     /// The worker.
     pub id: i64,
-    /// Its domain.
     pub domain: String,
     /// Its process; none: it was never started.
     pub process: Option<Process>,
@@ -142,7 +138,6 @@ fn read_left(row: Columns<'_>) -> Result<Left> {
 /// A run that a worker has claimed and nobody has ended.
 #[derive(Debug, Clone)]
 pub struct OpenRun {
-    /// Which.
     pub fence: Fence,
     /// Somebody asked for its end: why.
     pub asked: Option<String>,
@@ -150,7 +145,6 @@ pub struct OpenRun {
     pub revision: Option<String>,
 }
 
-/// The open runs of a worker.
 pub async fn open_runs(db: &Db, worker: i64) -> Result<Vec<OpenRun>> {
     let rows = db.query(include_str!("sql/open_runs.sql"), &[(&worker, Type::INT8)]).await?;
     rows.iter().map(|row| read_open(Columns::of("task", "id", row))).collect()

@@ -6,10 +6,7 @@ use rework_wire::lease::{Moment, Terms};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A renewal that was sent then was answered.
-    Renewed {
-        /// When it was sent.
-        sent_at: Moment,
-    },
+    Renewed { sent_at: Moment },
     /// The server answered, to an attempt of then, that it is not there for anybody: whoever observes
     /// this lease has lost sight of it too, and begins anew.
     Away {

@@ -7,22 +7,13 @@ use rework_wire::lease::{Moment, Terms};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// Its monitor said until when the lease is certain.
-    Told {
-        /// That moment.
-        until: Moment,
-    },
+    Told { until: Moment },
     /// Its monitor is gone.
     Deserted,
     /// A lease of its own was made by a statement that was sent then.
-    Adopted {
-        /// When it was sent.
-        sent_at: Moment,
-    },
+    Adopted { sent_at: Moment },
     /// Its own lease was renewed by a statement that was sent then.
-    Renewed {
-        /// When it was sent.
-        sent_at: Moment,
-    },
+    Renewed { sent_at: Moment },
     /// What it asked came to nothing.
     Failed,
     /// The server answered, to an attempt of then, that it is not there for anybody.

@@ -11,7 +11,6 @@ use super::row::Seen;
 pub enum Event {
     /// A look was answered.
     Looked {
-        /// When it was sent.
         sent_at: Moment,
         /// The leases that it watches, as they were.
         leases: Vec<(Seen, Terms)>,

@@ -34,7 +34,6 @@ pub struct Lease {
 /// A lease at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// Which.
     pub lease: Lease,
     /// How often it had been renewed.
     pub renewals: i64,
@@ -75,7 +74,6 @@ pub async fn adopt(db: &Db, worker: i64, lease: Lease, terms: Terms) -> Result<O
 /// A run that is to end, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Which.
     pub fence: Fence,
     /// Why, in words.
     pub reason: String,

@@ -11,7 +11,6 @@ use crate::db::{
     row::Columns,
 };
 
-/// A line, with what it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// Its number, over all tasks.

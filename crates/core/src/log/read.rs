@@ -38,11 +38,8 @@ pub struct Line {
 /// Which lines of a task; what is none does not restrict.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// The task.
     pub task: i64,
-    /// Of this run.
     pub run: Option<i64>,
-    /// Of this stream.
     pub stream: Option<String>,
     /// Of this level or a worse one.
     pub level: Option<&'static str>,

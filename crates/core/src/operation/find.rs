@@ -13,7 +13,6 @@ pub struct Operation {
     pub id: i64,
     /// Counts its changes.
     pub version: i64,
-    /// What it is.
     pub definition: Definition,
 }
 

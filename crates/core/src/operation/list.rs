@@ -15,7 +15,6 @@ use rework_wire::operation::Definition;
 pub struct Listed {
     /// The operation's row.
     pub id: i64,
-    /// What it is.
     #[serde(flatten)]
     pub definition: Definition,
     /// Counts the changes of its definition.
@@ -31,7 +30,6 @@ pub struct Listed {
 /// How a host runs an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Placement {
-    /// The host.
     pub host: String,
     /// `rust`, `python` or `command`.
     pub kind: String,

@@ -27,7 +27,6 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// A file that holds operations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Module {
-    /// What it is.
     pub kind: Kind,
     /// Its path, absolute.
     pub path: String,
@@ -40,9 +39,7 @@ pub struct Module {
 /// An operation as it now is on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Registered {
-    /// Its domain.
     pub domain: String,
-    /// Its name.
     pub name: String,
     /// It had no placement on this host before.
     pub new: bool,

@@ -27,7 +27,6 @@ pub struct Placed {
     pub placement: Option<i64>,
     /// The operation's domain.
     pub domain: String,
-    /// Its name.
     pub name: String,
     /// Its module's path, or `-`.
     pub path: String,

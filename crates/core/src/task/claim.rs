@@ -26,9 +26,7 @@ pub struct Claimant {
     pub lease: i64,
     /// That lease's epoch.
     pub epoch: i64,
-    /// Its host.
     pub host: String,
-    /// Its domain.
     pub domain: String,
     /// What its host offers.
     pub capabilities: Vec<String>,

@@ -68,7 +68,6 @@ pub struct Completion {
     pub output: Payload,
     /// When its code began; none: it never did.
     pub began: Option<Instant>,
-    /// When it ended.
     pub ended: Instant,
     /// The most memory that its process tree used, in bytes, where it was measured.
     pub memory_peak: Option<i64>,
@@ -104,7 +103,6 @@ impl Completion {
 /// What became of a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// It is recorded now.
     Now {
         /// What the task is in.
         state: State,

@@ -5,7 +5,6 @@ use uuid::Uuid;
 /// The fence: every write of a run names it, and changes nothing when it is no longer current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fence {
-    /// The task.
     pub task: i64,
     /// Which claim of it.
     pub run: i64,

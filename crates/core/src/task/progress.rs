@@ -135,7 +135,6 @@ pub async fn stored_lines(db: &Db, fence: Fence) -> Result<i64> {
 pub struct Child {
     /// Its number within the run, from 1: asked again, it is the same task.
     pub number: i32,
-    /// The operation.
     pub operation: String,
     /// Its domain, where the name alone is ambiguous.
     pub domain: Option<String>,

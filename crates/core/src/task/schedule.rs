@@ -45,7 +45,6 @@ pub struct Request<'a> {
 /// When a task becomes ready to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ready {
-    /// Now.
     #[default]
     Now,
     /// Not before this moment.

@@ -19,7 +19,6 @@ use crate::{
 /// A task. Its JSON has exactly these keys, in this order.
 #[derive(Debug, Clone, Serialize)]
 pub struct Task {
-    /// The task.
     pub id: i64,
     /// Its operation's name.
     pub operation: String,
@@ -102,9 +101,7 @@ pub struct Run {
     pub reason: Option<String>,
     /// What its code reported.
     pub error: Option<Box<RawValue>>,
-    /// The worker.
     pub worker: Option<i64>,
-    /// Its host.
     pub host: Option<String>,
     /// Of the code that ran.
     pub revision: Option<String>,

@@ -25,7 +25,6 @@ pub struct Spec {
     default: Option<Value>,
 }
 
-/// What it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A text.

@@ -22,7 +22,7 @@ lane as (
 ),
 audited as (
     insert into rework.audit (action, subject, detail)
-    select 'import', format('operation %s.%s', domain, name), json_build_object('from', $2)
+    select 'import', format('operation %s.%s', domain, name), json_build_object('from', $2::text)
       from defined
 )
 select domain, name from defined

@@ -133,7 +133,8 @@ impl State {
         self.drain_on_time(now);
     }
 
-    /// Kills all workers at once, or leaves at once if they are killed already.
+    /// A signal came while the monitor ends: kills all workers at once, or leaves at once if an earlier
+    /// signal has done that.
     fn signalled_again(&mut self, signal: i32, now: Instant) {
         let Some(drain) = &mut self.drain else { return };
         tracing::info!("{} again: no more waiting", signal_words(signal));

@@ -16,7 +16,7 @@ old as materialized (
       from looked
       join rework.operation o on o.id = looked.operation
      where looked.state = any ($2)
-       and ($3 is null or o.domain = $3)
+       and ($3::text is null or o.domain = $3)
        and looked.since <= clock_timestamp() - $4 * interval '1 millisecond'
      order by looked.id
      limit 1000

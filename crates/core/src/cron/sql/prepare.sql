@@ -10,8 +10,8 @@ with operation as (
 prepared as (
     insert into rework.schedule as old (operation, rule, zone, host, priority, capabilities, input,
         input_bytes, metadata, fingerprint, missed, overlap, next_at, paused_at)
-    select operation.id, $3, $4, $5, coalesce($6, operation.priority), $7, $8::json, $9, $10::json,
-           md5(coalesce('json ' || $11, 'bytes ' || md5($9), 'none')), $12, $13, $14,
+    select operation.id, $3, $4, $5, coalesce($6, operation.priority), $7, $8::json, $9::bytea, $10::json,
+           md5(coalesce('json ' || $11, 'bytes ' || md5($9::bytea), 'none')), $12, $13, $14,
            case when $15 then clock_timestamp() end
       from operation
     on conflict (operation, rule, coalesce(host, ''), fingerprint) do update

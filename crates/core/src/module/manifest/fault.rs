@@ -6,7 +6,6 @@ use std::{io, ops::Range, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("{}{}: {fault}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
 pub struct ManifestError {
-    /// The manifest.
     pub path: PathBuf,
     /// The line, from 1, where the fault has one.
     pub line: Option<usize>,
@@ -48,63 +47,37 @@ pub enum Fault {
     /// A key that nobody knows.
     #[error("unknown key `{key}` in {place}{meant}")]
     UnknownKey {
-        /// The key.
         key: String,
-        /// Where.
         place: String,
         /// `` : did you mean `timeout`? ``, or nothing.
         meant: String,
     },
     /// A key that must be there.
     #[error("missing key `{key}` in {place}")]
-    MissingKey {
-        /// The key.
-        key: &'static str,
-        /// Where.
-        place: String,
-    },
+    MissingKey { key: &'static str, place: String },
     /// A value that cannot be.
     #[error("`{key}` of {place}: {message}")]
     BadValue {
-        /// Its key.
         key: &'static str,
-        /// Where.
         place: String,
         /// What is wrong with it.
         message: String,
     },
     /// A form of output that nobody knows.
     #[error("`output` of {place} is `{given}`, neither `json` nor `bytes`")]
-    BadOutput {
-        /// Where.
-        place: String,
-        /// What was given.
-        given: String,
-    },
+    BadOutput { place: String, given: String },
     /// A command without a program.
     #[error("{place} runs nothing: its command is empty")]
-    NoCommand {
-        /// Where.
-        place: String,
-    },
+    NoCommand { place: String },
     /// Nothing to run.
     #[error("{place} has neither `command` nor `shell`")]
-    NeitherCommandNorShell {
-        /// Where.
-        place: String,
-    },
+    NeitherCommandNorShell { place: String },
     /// Two things to run.
     #[error("{place} has both `command` and `shell`: it runs exactly one of the two")]
-    BothCommandAndShell {
-        /// Where.
-        place: String,
-    },
+    BothCommandAndShell { place: String },
     /// Two operations of one name.
     #[error("operation `{name}` is declared twice")]
-    Duplicate {
-        /// The name.
-        name: String,
-    },
+    Duplicate { name: String },
 }
 
 /// A fault and the bytes of the text that it is about.

@@ -7,6 +7,6 @@ select o.id, o.domain, o.name, o.version, o.input_schema, o.output_schema, o.out
        o.registered_at, o.unregistered_at, p.host, p.kind, p.path, p.revision
   from rework.operation o
   left join rework.placement p on p.operation = o.id
- where ($1 is null or o.domain = $1)
+ where ($1::text is null or o.domain = $1)
    and ($2 or o.unregistered_at is null)
  order by o.domain, o.name, p.host

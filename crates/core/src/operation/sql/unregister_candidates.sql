@@ -7,7 +7,7 @@ select o.id as operation, p.id as placement, o.domain, o.name,
   left join rework.placement p on p.operation = o.id
  where o.name = $1
    and o.unregistered_at is null
-   and ($2 is null or o.domain = $2)
-   and ($3 is null or p.host = $3)
-   and ($4 is null or case when $4 like '%\%%' then p.path like $4 else strpos(p.path, $4) > 0 end)
+   and ($2::text is null or o.domain = $2)
+   and ($3::text is null or p.host = $3)
+   and ($4::text is null or case when $4 like '%\%%' then p.path like $4 else strpos(p.path, $4) > 0 end)
  order by o.domain, p.host

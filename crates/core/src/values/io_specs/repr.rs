@@ -27,7 +27,6 @@ pub(super) fn whole(value: &Value) -> String {
     text
 }
 
-/// Bytes.
 pub(super) fn bytes(bytes: &[u8]) -> String {
     let quote = quote(bytes);
     let mut text = format!("b{quote}");

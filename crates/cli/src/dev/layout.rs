@@ -28,7 +28,7 @@ pub(crate) struct ServerUser {
 
 /// The directories of one project.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct Layout {
     /// Holds the others; ours.
     pub(crate) base: PathBuf,
     /// The data directory; the server's.
@@ -41,9 +41,9 @@ pub(crate) struct Place {
     pub(crate) user: Option<ServerUser>,
 }
 
-impl Place {
-    /// Finds the place of a project and makes its directories, but for the data.
-    pub(crate) fn of(project: &Path) -> Result<Place, DevError> {
+impl Layout {
+    /// Chooses the directories of a project and makes them, except that of the data.
+    pub(crate) fn of(project: &Path) -> Result<Layout, DevError> {
         let user = if geteuid().is_root() { Some(server_user()?) } else { None };
         let base = if user.is_some() {
             let all = Path::new("/var/lib/rework");
@@ -62,7 +62,7 @@ impl Place {
             _ => short_directory()?.join(name_of(project)),
         };
         directory(&socket, 0o700, user.as_ref())?;
-        Ok(Place {
+        Ok(Layout {
             data: base.join("postgres"),
             log: base.join("postgres.log"),
             base,

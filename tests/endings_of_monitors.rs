@@ -16,8 +16,9 @@ fn live_workers(place: &Installation) -> i64 {
     place.session().one("select count(*) from rework.worker where finished_at is null", &[])
 }
 
+/// Scenario RW-9.
 #[test]
-fn rw_9_kill_of_the_monitor() {
+fn a_busy_worker_finishes_its_task_after_its_monitor_was_killed() {
     let place = Installation::with_fixture();
     let mut monitor = place.monitor(&["--maxworkers", "2"]);
     let gate = place.folder().join("gate");
@@ -46,8 +47,9 @@ fn rw_9_kill_of_the_monitor() {
     place.done(place.schedule("double", 1));
 }
 
+/// Scenario RW-9.
 #[test]
-fn rw_9_a_busy_worker_without_a_monitor_answers_aborts() {
+fn a_busy_worker_without_a_monitor_answers_aborts() {
     let place = Installation::with_fixture();
     let mut monitor = place.monitor(&["--maxworkers", "1"]);
     let task = place.schedule_plain("forever");
@@ -66,8 +68,9 @@ fn rw_9_a_busy_worker_without_a_monitor_answers_aborts() {
     place.assert_no_process_left();
 }
 
+/// Scenario RW-9.
 #[test]
-fn rw_9_the_next_monitor_counts_the_busy_worker_and_sees_its_end() {
+fn the_next_monitor_counts_the_busy_worker_and_sees_its_end() {
     let place = Installation::with_fixture();
     let mut monitor = place.monitor(&["--maxworkers", "1"]);
     let task = place.schedule_plain("forever");
@@ -87,8 +90,9 @@ fn rw_9_the_next_monitor_counts_the_busy_worker_and_sees_its_end() {
     place.done(waiting);
 }
 
+/// Scenario RW-10.
 #[test]
-fn rw_10_sigterm_drains() {
+fn a_monitor_drains_on_sigterm() {
     let place = Installation::with_fixture();
     let mut monitor = place.monitor(&["--maxworkers", "2"]);
     let gate = place.folder().join("gate");
@@ -105,8 +109,9 @@ fn rw_10_sigterm_drains() {
     assert_ended_orderly(&place);
 }
 
+/// Scenario RW-10.
 #[test]
-fn rw_10_when_the_grace_is_over_tasks_are_aborted() {
+fn tasks_are_aborted_when_the_grace_is_over() {
     let place = Installation::with_fixture();
     let mut monitor = place.monitor(&["--maxworkers", "2", "--shutdown-grace", "1s"]);
     let task = place.schedule_plain("forever");
@@ -118,8 +123,9 @@ fn rw_10_when_the_grace_is_over_tasks_are_aborted() {
     assert_ended_orderly(&place);
 }
 
+/// Scenario RW-10.
 #[test]
-fn rw_10_a_second_signal_means_now() {
+fn a_second_signal_aborts_tasks_at_once() {
     let place = Installation::with_fixture();
     let mut monitor = place.monitor(&["--maxworkers", "1", "--shutdown-grace", "infinity"]);
     let task = place.schedule_plain("forever");

@@ -8,8 +8,9 @@ use rework_core::task::state::State;
 use crate::support::Installation;
 use crate::support::installation::fixture;
 
+/// Scenario RW-7.
 #[test]
-fn rw_7_timeout() {
+fn a_run_that_passes_its_timeout_fails_alone() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "3"]);
     let beside = place.schedule("patient_t", 4);
@@ -47,8 +48,9 @@ fn flood_times_out(concurrency: i32) {
     assert_eq!(place.done(place.schedule("double", 1)).worker, task.worker, "the worker lives on");
 }
 
+/// Scenario RW-15.
 #[test]
-fn rw_15_a_runner_that_never_comes_up() {
+fn a_runner_that_never_starts_fails_its_task() {
     let place = Installation::new();
     // The program says `hello` when it is asked what it has, and not when a gate is closed.
     let gate = place.folder().join("closed");

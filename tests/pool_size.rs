@@ -14,8 +14,9 @@ fn live(place: &Installation) -> i64 {
     place.session().one("select count(*) from rework.worker where finished_at is null", &[])
 }
 
+/// Scenario RW-11.
 #[test]
-fn rw_11_scaling() {
+fn a_pool_grows_by_what_waits_and_shrinks_one_by_one() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--minworkers", "1", "--maxworkers", "4"]);
     place.until("one worker is there for nothing", || started(&place) == 1);
@@ -51,8 +52,9 @@ fn rw_11_scaling() {
 
 const RUNNING: &str = "select count(*) from rework.task where state = 'running'";
 
+/// Scenario RW-12.
 #[test]
-fn rw_12_a_pool_may_be_empty() {
+fn a_pool_may_be_empty() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--minworkers", "0", "--maxworkers", "4"]);
     wait::stays("nothing to do: no worker", wait::A_WHILE, || {

@@ -5,8 +5,9 @@ use serde_json::json;
 use crate::support::Installation;
 use crate::support::installation::{fixture, manifest};
 
+/// Scenario RW-1.
 #[test]
-fn rw_1_quick_start() {
+fn the_quick_start_works() {
     let place = Installation::new();
     let registered = place.rework(["register-operations"]).args([manifest("hello.toml")]).ok();
     assert_eq!(registered.stdout(), "registered 1 new operation (0 already known)\n");

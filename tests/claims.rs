@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use crate::support::scale::count;
 use crate::support::{Installation, wait};
 
+/// Scenario RW-3.
 #[test]
-fn rw_3_each_task_is_executed_exactly_once() {
+fn each_task_is_executed_exactly_once() {
     let place = Installation::with_fixture();
     let inputs: Vec<Value> = (1..=count(100, 1000)).map(|number| json!(number)).collect();
     let tasks = place.schedule_many("double", &inputs);
@@ -24,8 +25,9 @@ fn rw_3_each_task_is_executed_exactly_once() {
     assert!(workers > 1, "they were shared out");
 }
 
+/// Scenario RW-3.
 #[test]
-fn rw_3_one_worker_takes_them_in_order() {
+fn one_worker_takes_tasks_in_order() {
     let place = Installation::with_fixture();
     let inputs: Vec<Value> = (1..=30).map(|number| json!(number)).collect();
     let tasks = place.schedule_many("double", &inputs);
@@ -57,8 +59,9 @@ fn a_higher_priority_goes_first() {
     assert_eq!(in_the_order_of_their_starts(&place), [high, usual, low]);
 }
 
+/// Scenario RW-4.
 #[test]
-fn rw_4_domains() {
+fn a_monitor_runs_only_tasks_of_its_domain() {
     let place = Installation::with_fixture();
     let elsewhere = place.schedule("other_dom", 1);
     let here = place.schedule("double", 1);
@@ -89,8 +92,9 @@ fn without_a_domain_a_monitor_serves_all_that_are_placed_here() {
     assert_eq!(domains, BTreeSet::from(["default", "nondefault"]));
 }
 
+/// Scenario RW-4.
 #[test]
-fn rw_4_a_pinned_task_waits_for_its_host() {
+fn a_pinned_task_waits_for_its_host() {
     let place = Installation::with_fixture();
     let pinned = place.rework(["schedule", "noinput", "--host", "elsewhere"]).ok();
     assert!(pinned.stderr().contains("elsewhere"), "a warning: {pinned}");

@@ -20,8 +20,9 @@ fn shape(place: &Installation, line: &str) -> String {
 
 const MOMENT: &str = "[<X>-<X>-<X> <X>:<X>:<X>.<X>+<X>:<X>]";
 
+/// Scenario RW-31.
 #[test]
-fn rw_31_list_tasks() {
+fn list_tasks_shows_the_facts_of_each_task() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     let done = place.done(place.schedule("double", 1)).id;
@@ -53,8 +54,9 @@ fn rw_31_list_tasks() {
     assert_eq!(ids, [done, queued - 1, queued].map(|id| id.to_string()));
 }
 
+/// Scenario RW-31.
 #[test]
-fn rw_31_list_tasks_shows_the_last_ones_and_how_many_more() {
+fn list_tasks_shows_the_last_ones_and_how_many_more() {
     let place = Installation::with_fixture();
     place.schedule_many("double", &vec![Value::from(1); 130]);
     let said = place.rework(["list-tasks"]).ok();
@@ -63,8 +65,9 @@ fn rw_31_list_tasks_shows_the_last_ones_and_how_many_more() {
     assert!(said.stderr().contains("30 older tasks"), "{said}");
 }
 
+/// Scenario RW-31.
 #[test]
-fn rw_31_list_workers_and_monitors() {
+fn list_workers_and_list_monitors_show_the_facts_of_each() {
     let place = Installation::with_fixture();
     let monitor = place.monitor(&["--maxworkers", "1"]);
     let line = |command: &str| shape(&place, &place.rework([command]).ok().stdout());
@@ -84,8 +87,9 @@ fn rw_31_list_workers_and_monitors() {
     drop(monitor);
 }
 
+/// Scenario RW-31.
 #[test]
-fn rw_31_a_task_in_json_has_its_keys() {
+fn a_task_in_json_has_its_keys() {
     let place = Installation::with_fixture();
     let task = place.schedule("double", 1).to_string();
     let keys = "id, operation, domain, host, state, priority, attempt, attempts, \

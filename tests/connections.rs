@@ -11,12 +11,12 @@ use crate::support::pooler::Pooler;
 use crate::support::{processes, scale};
 
 /// RW-1, 3, 5 and 9, however the database is reached.
-fn main_scenarios(place: &Installation) {
+pub(crate) fn main_scenarios(place: &Installation) {
     place.register([fixture()]);
     let mut monitor = place.monitor(&["--maxworkers", "2"]);
-    rw_1_quick_start(place);
-    rw_3_each_once(place);
-    rw_5_abort(place);
+    quick_start(place);
+    each_task_once(place);
+    abort(place);
     let gate = place.folder().join("gate");
     let busy = place.schedule("hold", json!(gate));
     place.writes(busy, "holding");
@@ -31,7 +31,8 @@ fn main_scenarios(place: &Installation) {
     place.done(place.schedule("double", 1));
 }
 
-fn rw_1_quick_start(place: &Installation) {
+/// Scenario RW-1.
+fn quick_start(place: &Installation) {
     let hello = place.schedule("double", "hello");
     let number = place.schedule("double", 100);
     assert_eq!(place.done(hello).output, json!("hellohello"));
@@ -43,7 +44,8 @@ fn rw_1_quick_start(place: &Installation) {
     }
 }
 
-fn rw_3_each_once(place: &Installation) {
+/// Scenario RW-3.
+fn each_task_once(place: &Installation) {
     let numbers = 1..=scale::count(100, 1000);
     let lines: Vec<String> = numbers.clone().map(|number| number.to_string()).collect();
     let call = place.rework(["schedule", "double", "--many", "-"]).stdin(lines.join("\n"));
@@ -56,7 +58,8 @@ fn rw_3_each_once(place: &Installation) {
     }
 }
 
-fn rw_5_abort(place: &Installation) {
+/// Scenario RW-5.
+fn abort(place: &Installation) {
     let task = place.schedule_plain("family");
     place.writes(task, "all there");
     place.until("its output is saved", || place.task(task).output.is_object());
@@ -225,108 +228,4 @@ fn a_password_may_stand_in_a_file_of_its_owner_alone() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     let said = list().exits(1).stderr();
     assert!(said.contains("does not let us in"), "{said}");
-}
-
-#[test]
-fn the_main_scenarios_with_no_more_rights_than_needed() {
-    let mut place = Installation::new();
-    let role = Role::new(&place, "run");
-    place.use_dsn(&role.dsn);
-    main_scenarios(&place);
-    let _monitor = place.monitor(&["--minworkers", "0"]);
-    let due = ["prepare", "double", "--input", "1", "--rule", "* * * * * *", "--every-second"];
-    let schedule = place.rework(due).ok().id().to_string();
-    place.until("the schedule has made a task", || {
-        place.session().one("select count(*) > 0 from rework.tick where task is not null", &[])
-    });
-    for words in [
-        vec!["list-scheduled"],
-        vec!["scheduled-plan"],
-        vec!["pause-scheduled", &schedule],
-        vec!["resume-scheduled", &schedule],
-        vec!["run-scheduled", &schedule],
-        vec!["export-scheduled"],
-        vec!["import-scheduled"],
-        vec!["list-tasks"],
-        vec!["list-workers"],
-        vec!["list-monitors"],
-        vec!["list-operations"],
-        vec!["vacuum", "--tasks"],
-        vec!["vacuum", "--workers"],
-        vec!["unregister-operation", "raw", "--yes"],
-    ] {
-        place.rework(words).ok();
-    }
-    let session = crate::support::session::Session::open(&role.dsn);
-    for sql in [
-        "insert into rework.task (operation, lane, state) values (1, 1, 'queued')",
-        "create table rework.x ()",
-        "drop table rework.tick",
-        "truncate rework.log",
-        "update rework.version set schema = 1",
-        "delete from rework.audit",
-        "delete from rework.operation",
-        "select rework.grant_rights('postgres', 'run')",
-    ] {
-        let refused = session.try_run(sql).unwrap_err();
-        assert_eq!(
-            refused.code().map(tokio_postgres::error::SqlState::code),
-            Some("42501"),
-            "{sql}: {refused:?}"
-        );
-    }
-}
-
-#[test]
-fn who_may_only_read_or_schedule_does_just_that() {
-    let mut place = Installation::with_fixture();
-    let task = place.schedule("double", 1).to_string();
-    let (reads, schedules) = (Role::new(&place, "read"), Role::new(&place, "schedule"));
-    place.use_dsn(&reads.dsn);
-    place.rework(["list-tasks"]).ok();
-    place.rework(["log-task", &task]).ok();
-    let said = place.rework(["abort-task", &task]).exits(1).stderr();
-    assert!(said.contains("permission denied") && said.contains("hint: "), "{said}");
-    place.use_dsn(&schedules.dsn);
-    place.rework(["schedule", "double", "--input", "2"]).ok();
-    place.rework(["schedule", "double", "--many", "-"]).stdin("1\n2\n").ok();
-    place.rework(["abort-task", &task]).ok();
-    place.rework(["list-tasks"]).exits(1);
-}
-
-#[test]
-fn the_schema_can_be_made_by_hand() {
-    let place = Installation::on(Database::empty());
-    let script = place.rework(["init-db", "--print-sql"]).without_env("REWORK_DSN").ok().stdout();
-    place.session().run(&script);
-    let already = format!("already at version {}\n", rework_core::admin::schema::VERSION);
-    assert_eq!(place.rework(["init-db"]).ok().stdout(), already);
-    place.register([fixture()]);
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    place.done(place.schedule("double", 1));
-}
-
-/// A role with certain rights in the database of an installation.
-struct Role {
-    name: String,
-    dsn: String,
-    own: String,
-}
-
-impl Role {
-    fn new(place: &Installation, rights: &str) -> Role {
-        let name = format!("{rights}s_{}", place.database_name());
-        place.session().run(&format!("create role {name} login password 'little'"));
-        place.rework(["init-db", "--grant", &format!("{rights}={name}")]).ok();
-        let dsn = crate::support::server::dsn(&name, "little", place.database_name());
-        let own = crate::support::server::own_dsn(place.database_name());
-        Role { name, dsn, own }
-    }
-}
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        let session = crate::support::session::Session::open(&self.own);
-        drop(session.try_run(&format!("drop owned by {0}; drop role {0}", self.name)));
-    }
 }

@@ -2,8 +2,9 @@
 
 use crate::support::Installation;
 
+/// Scenario RW-21.
 #[test]
-fn rw_21_raw() {
+fn bytes_go_in_and_come_out() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     let task = place.rework(["schedule", "raw", "--raw", "Hello Babar"]).ok().id();
@@ -17,8 +18,9 @@ fn rw_21_raw() {
     assert_eq!(place.rework(["list-tasks"]).ok().lines().len(), 1);
 }
 
+/// Scenario RW-21.
 #[test]
-fn rw_21_bytes_of_any_value_come_through_a_file() {
+fn bytes_of_any_value_come_through_a_file() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     let bytes: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
@@ -28,8 +30,9 @@ fn rw_21_bytes_of_any_value_come_through_a_file() {
     assert!(place.done(task).output_bytes.unwrap() == expected);
 }
 
+/// Scenario RW-21.
 #[test]
-fn rw_21_json_is_expected_where_bytes_come() {
+fn bytes_are_refused_where_json_is_expected() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     let sql = "select rework.schedule('sleep', input_bytes => '\\x00ff')";

@@ -1,82 +1,17 @@
-//! How other commands find a running `rework dev`: it says in `PROJECT/.rework/dev.json` where its
-//! database is, as long as it lives.
-//!
-//! That there is at most one in a project is the work of a lock, which the kernel gives back
-//! however the holder ends. The file is believed only while the process that wrote it lives, and
-//! only by the user who owns it: whoever may write into a parent directory (`/tmp`) must not be
-//! able to lead our commands to a database of theirs.
+//! At most one `rework dev` runs in a project. A lock sees to that, which the kernel gives back however
+//! its holder ends. The holder writes the file by which other commands [find](crate::discover) it.
 
 use std::{
     fs::{self, File},
     io::{Read, Seek, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-use chrono::{DateTime, Utc};
-use nix::{
-    fcntl::{Flock, FlockArg},
-    unistd::geteuid,
-};
-use serde::{Deserialize, Serialize};
+use nix::fcntl::{Flock, FlockArg};
 
-use super::{error::DevError, place::state_directory};
-
-/// What a running `rework dev` says about itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Running {
-    /// Its database.
-    pub dsn: String,
-    /// Its process.
-    pub process: Process,
-    /// Its monitor's process, once it runs.
-    pub monitor: Option<Process>,
-    /// When it came up.
-    pub started_at: DateTime<Utc>,
-    /// The data directory, where the Postgres is its own.
-    pub data: Option<PathBuf>,
-}
-
-/// A process, told apart from a later one with the same number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    /// Its number.
-    pub pid: i32,
-    /// When it started, in clock ticks since the boot.
-    pub started: u64,
-}
-
-/// A running `rework dev`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The directory in which it was started.
-    pub project: PathBuf,
-    /// What it says about itself.
-    pub running: Running,
-}
-
-/// The running `rework dev` of this directory or of the nearest one above it that has one.
-pub fn find(from: &Path) -> Option<Found> {
-    let from = fs::canonicalize(from).ok()?;
-    from.ancestors().find_map(|directory| {
-        let running = said(&directory.join(".rework/dev.json"))?;
-        let project = directory.to_owned();
-        running.process.lives().then_some(Found { project, running })
-    })
-}
-
-impl Process {
-    /// A process as it is now; none if there is no such process.
-    pub fn look(pid: i32) -> Option<Process> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        Some(Process { pid, started: start_in(&stat)? })
-    }
-
-    /// Whether it is still there.
-    pub fn lives(self) -> bool {
-        Process::look(self.pid) == Some(self)
-    }
-}
+use super::{error::DevError, layout::state_directory};
+use crate::discover::{self, Running};
 
 /// The right to be the `rework dev` of a project.
 #[derive(Debug)]
@@ -114,7 +49,7 @@ impl Claim {
 
     /// What the last one said, if it did not end in order.
     pub(crate) fn left(&self) -> Option<Running> {
-        said(&self.file)
+        discover::read(&self.file)
     }
 
     /// Says it to the other commands.
@@ -138,36 +73,23 @@ impl Drop for Claim {
     fn drop(&mut self) {
         // What a killed one left is kept until we have said something ourselves: it names the
         // monitor that is still to be replaced. Nobody else believes it.
-        if said(&self.file).is_some_and(|said| said.process.pid as u32 == std::process::id()) {
+        if discover::read(&self.file)
+            .is_some_and(|running| running.process.pid as u32 == std::process::id())
+        {
             // A file that stays is not believed either, once we are gone.
             let _ = fs::remove_file(&self.file);
         }
     }
 }
 
-fn said(path: &Path) -> Option<Running> {
-    let file = File::open(path).ok()?;
-    let found = file.metadata().ok()?;
-    if !found.is_file() || found.uid() != geteuid().as_raw() {
-        return None;
-    }
-    serde_json::from_reader(file).ok()
-}
-
-/// The start time of a process that is no zombie. The name before it may hold anything, brackets
-/// and spaces too.
-fn start_in(stat: &str) -> Option<u64> {
-    let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    // The state is field 3 of `proc_pid_stat(5)`, the start time is field 22.
-    fields.nth(18)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use chrono::DateTime;
+
     use super::*;
+    use crate::discover::{Process, find};
 
     fn running(process: Process) -> Running {
         Running {
@@ -227,13 +149,5 @@ mod tests {
         assert!(error.ends_with(&format!("process {}", std::process::id())), "{error}");
         drop(first);
         Claim::take(project.path()).unwrap();
-    }
-
-    #[test]
-    fn the_start_time_is_read_whatever_the_name() {
-        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20";
-        assert_eq!(start_in(&format!("12 (a) b (c)) {rest}")), Some(4711));
-        assert_eq!(start_in(&format!("12 (x) {}", rest.replacen('S', "Z", 1))), None);
-        assert_eq!(start_in("12"), None);
     }
 }

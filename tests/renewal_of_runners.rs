@@ -4,8 +4,9 @@ use rework_core::task::state::State;
 
 use crate::support::Installation;
 
+/// Scenario RW-13.
 #[test]
-fn rw_13_maxruns() {
+fn a_runner_is_replaced_after_maxruns_runs() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "1", "--maxruns", "2"]);
     let pids = [(); 6].map(|()| place.done(place.schedule_plain("whoami")));
@@ -15,28 +16,18 @@ fn rw_13_maxruns() {
     assert!(pids.iter().all(|task| task.worker == pids[0].worker), "the worker stays");
 }
 
+/// Scenario RW-13.
 #[test]
-fn rw_13_without_maxruns_a_runner_stays_warm() {
+fn without_maxruns_a_runner_is_kept() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     let counts = [(); 3].map(|()| place.done(place.schedule_plain("calls")).output);
     assert_eq!(counts, [1, 2, 3], "they share the state of one process");
 }
 
+/// Scenario RW-14.
 #[test]
-fn rw_13_workers_that_left_are_removed_by_vacuum() {
-    let place = Installation::with_fixture();
-    let _monitor = place.monitor(&["--minworkers", "0", "--maxworkers", "1"]);
-    place.done(place.schedule("double", 1));
-    let left = "select count(*) from rework.worker where finished_at is not null";
-    place.until("the worker has left", || place.session().one::<i64>(left, &[]) == 1);
-    let said = place.rework(["vacuum", "--workers"]).ok();
-    assert_eq!(said.stdout(), "deleted 1 workers\n");
-    assert_eq!(place.session().one::<i64>("select count(*) from rework.worker", &[]), 0);
-}
-
-#[test]
-fn rw_14_maxmem() {
+fn a_runner_is_replaced_after_the_run_that_passed_maxmem() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "1", "--maxmem", "100"]);
     let before = place.done(place.schedule_plain("whoami"));

@@ -1,4 +1,4 @@
-"""The scenarios of the original rework, by their numbers, through the Python package."""
+"""The scenarios of the original rework, with their numbers, through the Python package."""
 
 import time
 from pathlib import Path
@@ -41,7 +41,8 @@ def run(place, operation, *args, workers=None, **options):
     return task
 
 
-def test_rw_1_quick_start(place):
+def test_the_quick_start_works(place):
+    """Scenario RW-1."""
     t1 = api.schedule(place.dsn, 'double', 'hello')
     t2 = api.schedule(place.dsn, 'double', 100)
     with place.workers(maxworkers=2):
@@ -53,7 +54,8 @@ def test_rw_1_quick_start(place):
     assert all(line.startswith('stdout:INFO: ') for line in lines)
 
 
-def test_rw_2_states(place):
+def test_a_failed_run_keeps_its_cause_and_its_worker(place):
+    """Scenario RW-2."""
     names = ('boom', 'die', 'exit7', 'interrupted', 'crash')
     boom, die, exit7, interrupted, crash = (api.schedule(place.dsn, name) for name in names)
     before = api.schedule(place.dsn, 'pid')
@@ -72,7 +74,8 @@ def test_rw_2_states(place):
     assert len({task.worker for task in (boom, die, exit7, crash, before)}) == 1
 
 
-def test_rw_3_order_and_exclusivity(place):
+def test_each_task_is_executed_once(place):
+    """Scenario RW-3."""
     tasks = [api.schedule(place.dsn, 'says_its_id') for _ in range(100)]
     with place.workers(maxworkers=4):
         for task in tasks:
@@ -80,7 +83,8 @@ def test_rw_3_order_and_exclusivity(place):
     assert all([line[-len(str(t.tid)) :] for _, line in t.logs()] == [str(t.tid)] for t in tasks)
 
 
-def test_rw_4_domains(place):
+def test_a_monitor_runs_only_tasks_of_its_domain(place):
+    """Scenario RW-4."""
     there = api.schedule(place.dsn, 'other_dom')
     here = api.schedule(place.dsn, 'double', 1)
     with place.workers(domain='nondefault'):
@@ -88,7 +92,8 @@ def test_rw_4_domains(place):
     assert (there.output, here.state) == ('there', 'queued')
 
 
-def test_rw_5_abort_running(place):
+def test_an_abort_ends_every_process_of_a_running_task(place):
+    """Scenario RW-5."""
     task = api.schedule(place.dsn, 'forever', 'with a child')
     with place.workers():
         until('it has a child', lambda: task.output)
@@ -100,7 +105,8 @@ def test_rw_5_abort_running(place):
         assert api.schedule(place.dsn, 'double', 1).join(timeout=10) is None
 
 
-def test_rw_6_abort_reason(place):
+def test_the_reason_of_an_abort_is_kept(place):
+    """Scenario RW-6."""
     task = api.schedule(place.dsn, 'forever')
     with place.workers():
         task.join('running', timeout=30)
@@ -109,7 +115,8 @@ def test_rw_6_abort_reason(place):
     assert 'from the command line' in task.deathinfo
 
 
-def test_rw_7_timeout(place):
+def test_a_run_that_passes_its_timeout_fails_alone(place):
+    """Scenario RW-7."""
     slow = api.schedule(place.dsn, 'slow_t')
     quick = api.schedule(place.dsn, 'quick_t')
     with place.workers(maxworkers=2):
@@ -119,7 +126,8 @@ def test_rw_7_timeout(place):
     assert slow.deathinfo == 'timed out after 2s'
 
 
-def test_rw_13_maxruns(place):
+def test_a_runner_is_replaced_after_maxruns_runs(place):
+    """Scenario RW-13."""
     tasks = [api.schedule(place.dsn, 'pid') for _ in range(3)]
     with place.workers(maxruns=1):
         for task in tasks:
@@ -127,7 +135,8 @@ def test_rw_13_maxruns(place):
     assert len({task.output for task in tasks}) == 3
 
 
-def test_rw_14_maxmem(place):
+def test_a_runner_is_replaced_after_the_run_that_passed_maxmem(place):
+    """Scenario RW-14."""
     small, large, after = (api.schedule(place.dsn, 'leak', size) for size in (10, 200, 1))
     with place.workers(maxmem=150):
         for task in (small, large, after):
@@ -135,7 +144,8 @@ def test_rw_14_maxmem(place):
     assert small.output == large.output != after.output
 
 
-def test_rw_15_start_timeout(place, tmp_path):
+def test_a_runner_that_never_starts_fails_its_task(place, tmp_path):
+    """Scenario RW-15."""
     module = tmp_path / 'endless.py'
     module.write_text(
         'import os, time\n'
@@ -163,14 +173,16 @@ def test_rw_15_start_timeout(place, tmp_path):
         ({'z': 1}, 'missing required input: `f`'),
     ],
 )
-def test_rw_16_input_validation(place, given, sentence):
+def test_an_input_that_does_not_fit_is_refused(place, given, sentence):
+    """Scenario RW-16."""
     with pytest.raises((ValueError, TypeError)) as error:
         api.schedule(place.dsn, 'typed', given)
     assert sentence in str(error.value)
     assert api.schedule(place.dsn, 'double', 1).tid == 1, 'nothing was queued'
 
 
-def test_rw_17_defaults_and_round_trip(place):
+def test_inputs_get_their_defaults_and_come_back(place):
+    """Scenario RW-17."""
     least = api.schedule(place.dsn, 'typed', {'f': b'x'})
     assert least.input == {'f': b'x', 'n': 42}
     dated = api.schedule(place.dsn, 'typed', {'f': b'x', 'd': '20 May 1973 09:00'})
@@ -185,7 +197,8 @@ def test_rw_17_defaults_and_round_trip(place):
     assert shifted.output['at'].isoformat() == '2023-12-01T12:00:00'
 
 
-def test_rw_20_outputs(place):
+def test_only_declared_outputs_are_stored(place):
+    """Scenario RW-20."""
     good = api.schedule(place.dsn, 'typed', {'f': b'hi'})
     bad = api.schedule(place.dsn, 'undeclared')
     with place.workers(domain='other'):
@@ -196,7 +209,8 @@ def test_rw_20_outputs(place):
     assert bad.traceback.endswith('unknown inputs: nope')
 
 
-def test_rw_21_raw(place):
+def test_bytes_go_in_and_come_out(place):
+    """Scenario RW-21."""
     task = api.schedule(place.dsn, 'raw', rawinputdata=b'Hello Babar')
     read = api.schedule(place.dsn, 'reads_raw', rawinputdata=b'\x00\xff')
     with place.workers():
@@ -209,7 +223,8 @@ def test_rw_21_raw(place):
     assert 'raw_input' in read.traceback
 
 
-def test_rw_22_log_capture(place):
+def test_lines_and_log_records_are_captured(place):
+    """Scenario RW-22."""
     task = run(place, 'logs')
     lines = [line for _, line in task.logs()]
     said = [(line.split(': ')[0], line.rpartition(': ')[2]) for line in lines]
@@ -222,7 +237,8 @@ def test_rw_22_log_capture(place):
     assert task.logs(fromid=first) == task.logs()[1:]
 
 
-def test_rw_23_cron(place):
+def test_a_cron_rule_is_prepared_once_and_a_wrong_one_is_refused(place):
+    """Scenario RW-23."""
     rule = '0 15 8,12 * * *'
     first = api.prepare(place.dsn, 'double', rule=rule, inputdata='x')
     again = api.prepare(place.dsn, 'double', rule=rule, inputdata='x')
@@ -234,14 +250,16 @@ def test_rw_23_cron(place):
     assert api.unprepare(place.dsn, again) == 0
 
 
-def test_rw_26_every_second_guard(place):
+def test_a_rule_of_every_second_is_refused(place):
+    """Scenario RW-26."""
     for wrong in ('* 0 8 * * *', ' * * * * * *'):
         with pytest.raises(Exception, match='every second'):
             api.prepare(place.dsn, 'double', rule=wrong)
     assert api.prepare(place.dsn, 'double', rule='*/5 * * * *')
 
 
-def test_rw_30_abort_of_a_queued_task(place):
+def test_a_queued_task_that_is_aborted_never_runs(place):
+    """Scenario RW-30."""
     task = api.schedule(place.dsn, 'double', 1)
     task.abort('too late')
     assert task.state == 'aborted'

@@ -9,10 +9,10 @@ use nix::sys::signal::Signal;
 use rework_core::task::state::State;
 use serde_json::{Value, json};
 
+use super::containment_modes::{Rung, Standing};
 use super::installation::Installation;
 use super::monitor::Monitor;
 use super::processes;
-use super::rung::{Rung, Standing};
 use super::task::Task;
 
 /// A place, and what has to stay as it is.

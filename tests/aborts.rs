@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use crate::support::{Installation, processes};
 
+/// Scenario RW-5.
 #[test]
-fn rw_5_abort_of_a_running_task() {
+fn an_abort_ends_every_process_of_a_running_task() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     let task = place.schedule_plain("family");
@@ -30,8 +31,9 @@ fn rw_5_abort_of_a_running_task() {
     assert_eq!(next.worker, ended.worker, "the worker lives on");
 }
 
+/// Scenario RW-6.
 #[test]
-fn rw_6_the_reason_of_an_abort_is_kept() {
+fn the_reason_of_an_abort_is_kept() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     let usual = place.schedule_plain("forever");
@@ -47,8 +49,9 @@ fn rw_6_the_reason_of_an_abort_is_kept() {
     assert!(listed[1].ends_with("aborted at noon"), "{listed:?}");
 }
 
+/// Scenario RW-30.
 #[test]
-fn rw_30_abort_of_a_queued_task() {
+fn a_queued_task_that_is_aborted_never_runs() {
     let place = Installation::with_fixture();
     let task = place.schedule("double", 1);
     place.rework(["abort-task", &task.to_string()]).ok();
@@ -62,7 +65,7 @@ fn rw_30_abort_of_a_queued_task() {
 }
 
 #[test]
-fn abort_of_a_delayed_task() {
+fn a_delayed_task_can_be_aborted() {
     let place = Installation::with_fixture();
     let task = place.rework(["schedule", "noinput", "--delay", "1h"]).ok().id();
     assert_eq!(place.task(task).state, State::Delayed);

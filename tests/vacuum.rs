@@ -4,8 +4,9 @@ use rework_core::task::state::State;
 
 use crate::support::Installation;
 
+/// Scenario RW-27.
 #[test]
-fn rw_27_vacuum() {
+fn vacuum_deletes_only_the_tasks_that_were_named() {
     let place = Installation::with_fixture();
     let _monitor = place.monitor(&["--maxworkers", "1"]);
     for number in 0..3 {
@@ -36,4 +37,17 @@ fn rw_27_vacuum() {
     assert_eq!(place.task(running).state, State::Running);
     assert!(place.session().rows("select from rework.task where id = $1", &[&queued]).is_empty());
     assert_eq!(place.task(elsewhere).state, State::Queued);
+}
+
+/// Scenario RW-13.
+#[test]
+fn vacuum_deletes_workers_that_left() {
+    let place = Installation::with_fixture();
+    let _monitor = place.monitor(&["--minworkers", "0", "--maxworkers", "1"]);
+    place.done(place.schedule("double", 1));
+    let left = "select count(*) from rework.worker where finished_at is not null";
+    place.until("the worker has left", || place.session().one::<i64>(left, &[]) == 1);
+    let said = place.rework(["vacuum", "--workers"]).ok();
+    assert_eq!(said.stdout(), "deleted 1 workers\n");
+    assert_eq!(place.session().one::<i64>("select count(*) from rework.worker", &[]), 0);
 }

@@ -1,11 +1,11 @@
-"""The scenarios of the original rework that are about monitors and the command line, by their numbers."""
+"""The scenarios of the original rework that are about monitors and the command line, with their numbers."""
 
 import os
 import re
 import signal
 
 import pytest
-from test_rw import OPERATIONS, lives, until
+from test_scenarios import OPERATIONS, lives, until
 
 from rework import api, binary
 
@@ -27,7 +27,8 @@ def rows(place):
 ALIVE = 'select pid from rework.worker where finished_at is null and pid is not null'
 
 
-def test_rw_9_kill_of_the_monitor(place, rows):
+def test_a_busy_worker_finishes_its_task_after_its_monitor_was_killed(place, rows):
+    """Scenario RW-9."""
     task = api.schedule(place.dsn, 'sleep', 3)
     with place.workers(minworkers=2, maxworkers=2) as workers:
         task.join('running', timeout=30)
@@ -39,7 +40,8 @@ def test_rw_9_kill_of_the_monitor(place, rows):
         until('all are gone', lambda: not any(map(lives, pids)))
 
 
-def test_rw_10_sigterm_of_the_monitor(place, rows):
+def test_sigterm_aborts_tasks_when_the_grace_is_over(place, rows):
+    """Scenario RW-10."""
     task = api.schedule(place.dsn, 'forever', 'with a child')
     with place.workers() as workers:
         # One that has not begun goes back to the queue.
@@ -50,7 +52,8 @@ def test_rw_10_sigterm_of_the_monitor(place, rows):
     assert rows(ALIVE) == []
 
 
-def test_rw_11_scaling(place, rows):
+def test_a_pool_grows_by_what_waits_and_shrinks_one_by_one(place, rows):
+    """Scenario RW-11."""
     def workers_are(count):
         return lambda: len(rows(ALIVE)) == count
 
@@ -70,7 +73,8 @@ def test_rw_11_scaling(place, rows):
         until('one is left', workers_are(1), seconds=60)
 
 
-def test_rw_12_min_0(place, rows):
+def test_a_pool_may_be_empty(place, rows):
+    """Scenario RW-12."""
     with place.workers(minworkers=0, maxworkers=4):
         assert rows(ALIVE) == []
         tasks = [api.schedule(place.dsn, 'sleep', 1) for _ in range(6)]
@@ -80,7 +84,8 @@ def test_rw_12_min_0(place, rows):
         until('none is left', lambda: rows(ALIVE) == [], seconds=60)
 
 
-def test_rw_27_vacuum(place):
+def test_vacuum_deletes_only_the_tasks_that_were_named(place):
+    """Scenario RW-27."""
     ended = [api.schedule(place.dsn, 'double', n) for n in range(3)]
     with place.workers(maxworkers=2):
         for task in ended:
@@ -98,7 +103,8 @@ def test_rw_27_vacuum(place):
         running.abort('over')
 
 
-def test_rw_31_listing_formats(place):
+def test_lists_show_the_facts_of_each_row(place):
+    """Scenario RW-31."""
     task = api.schedule(place.dsn, 'double', 1)
     listed = binary.run(place.dsn, ['list-tasks'])
     assert re.fullmatch(r'1 double queued domain=default \[\d{4}-\d\d-\d\d [^]]+\]\s*', listed)
@@ -111,7 +117,8 @@ def test_rw_31_listing_formats(place):
     assert binary.run(place.dsn, ['list-tasks', '--domain', 'nosuch']) == ''
 
 
-def test_rw_32_export_and_import(place, tmp_path):
+def test_schedules_are_exported_and_imported(place, tmp_path):
+    """Scenario RW-32."""
     for n in range(4):
         given = {'n': n}
         api.prepare(place.dsn, 'double', rule='0 8 * * *', inputdata=given, metadata={'by': 'me'})
