@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_postgres::{GenericClient, types::Type};
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::Param,
         deadline::{DEADLINE, answer_within},
         error::Result,
+        row::Columns,
     },
     task::payload::Payload,
 };
