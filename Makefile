@@ -12,7 +12,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Tests wait for other processes most of the time: more of them than processors.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help demo test soak bench build install lint docs have-cargo
+.PHONY: help demo test soak bench build install lint docs have-cargo have-postgres have-python
 
 help:
 	@echo 'make demo      build, bring up a private Postgres, and run the quick start for real'
@@ -24,26 +24,24 @@ help:
 	@echo 'make lint      formatting and warnings'
 	@echo 'make docs      the documentation of the code'
 
-demo: have-cargo
+demo: have-cargo have-postgres
 	cargo build --release --package rework-cli --package examples
 	scripts/demo
 
 # The tests start the programs themselves, so all of them must be there first.
-test: have-cargo
+test: have-cargo have-postgres have-python
 	cargo build --workspace --all-targets
 	scripts/with-postgres cargo test --workspace $(ARGS)
 	scripts/with-postgres scripts/test-python
 
-soak: have-cargo
+soak: have-cargo have-postgres have-python
 	cargo build --workspace --all-targets
 	REWORK_SOAK=1 scripts/with-postgres cargo test --workspace $(ARGS)
 	REWORK_SOAK=1 scripts/with-postgres scripts/test-python
 
 bench: have-cargo
 	cargo build --release --workspace --bins
-	@set -e; for measure in bench/*; do \
-		if [ -f "$$measure" ] && [ -x "$$measure" ]; then scripts/with-postgres "$$measure"; fi; \
-	done
+	@set -e; for measure in figures over-tls through-pgbouncer; do scripts/with-postgres bench/$$measure; done
 
 build: have-cargo
 	cargo build --release --package rework-cli
@@ -66,3 +64,10 @@ have-cargo:
 		echo 'error: cargo is not installed' >&2; \
 		echo "hint: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" >&2; \
 		exit 1; }
+
+# Asked for before anything is built, which takes minutes.
+have-postgres:
+	@scripts/ensure-postgres >/dev/null
+
+have-python:
+	@scripts/ensure-python >/dev/null

@@ -107,33 +107,36 @@ create trigger serve_added after insert on rework.placement
 create trigger serve_removed after delete on rework.placement
     referencing old table as changed for each statement execute function rework.serve_placements();
 
--- What the ranges of a host lack, or hold and should not: a lane and a placement were made, or taken away, at the
--- same moment, and neither saw the other. Left for the next time where somebody else is at work on them.
+-- mend_served: a lane and a placement that are made or removed at the same moment do not see each other, so the ranges of a host may
+-- come to hold a lane that it does not serve, or to lack one that it does. The first is harmless, since a claim checks each lane that it
+-- finds; the second delays the tasks of that lane. So each monitor compares the ranges of its host with its lanes once a minute, and has
+-- the ranges of every domain in which they differ computed anew.
 create function rework.mend_served(host text) returns void
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 begin
+    -- Somebody else is changing ranges: the next minute is soon enough.
     if not pg_try_advisory_xact_lock(hashtext('rework.served')) then
         return;
     end if;
-    perform rework.serve(array_agg(wrong.host), array_agg(wrong.domain))
-       from (select distinct s.host, s.domain
-               from rework.served s
-               join rework.lane on lane.id between s.low and s.high
-              where s.host = mend_served.host
-                and not (lane.domain = s.domain and lane.capabilities = s.capabilities
-                         and (lane.host is null or lane.host = s.host)
-                         and exists (select from rework.placement p
-                                      where p.host = s.host and p.operation = lane.operation))) as wrong
+    perform rework.serve(array_agg(mend_served.host), array_agg(differs.domain))
+       from (with held as (
+                select s.domain, s.capabilities, lane.id
+                  from rework.served s
+                  join rework.lane on lane.id between s.low and s.high
+                 where s.host = mend_served.host
+             ),
+             served as (
+                select lane.domain, lane.capabilities, lane.id
+                  from rework.placement p
+                  join rework.lane on lane.operation = p.operation
+                 where p.host = mend_served.host and (lane.host is null or lane.host = mend_served.host)
+             )
+             select distinct domain
+               from ((select * from held except select * from served)
+                     union all
+                     (select * from served except select * from held)) as lanes) as differs
      having count(*) > 0;
-    insert into rework.served (host, domain, capabilities, low, high)
-    select p.host, lane.domain, lane.capabilities, lane.id, lane.id
-      from rework.placement p
-      join rework.lane on lane.operation = p.operation
-     where p.host = mend_served.host and (lane.host is null or lane.host = p.host)
-       and not exists (select from rework.served s
-                        where s.host = p.host and s.domain = lane.domain and s.capabilities = lane.capabilities
-                          and lane.id between s.low and s.high);
 end $$;
 
 revoke all on function rework.number_lane, rework.serve_lanes, rework.serve, rework.serve_placements,

@@ -6,7 +6,7 @@ create sequence rework.position;
 -- A domain, and no check of the table: a check is read anew from the catalog by each statement that
 -- writes, which costs a task that is claimed alone a quarter of its time in the server.
 create domain rework.state as text check (value in
-    ('queued', 'delayed', 'waiting', 'running', 'aborting', 'done', 'failed', 'aborted', 'lost'));
+    ('queued', 'delayed', 'running', 'aborting', 'done', 'failed', 'aborted', 'lost'));
 
 -- The key's index is left half empty where it grows: each claim and each end of a task adds an entry
 -- beside its first one, and a full page is first searched for dead ones.
@@ -20,7 +20,6 @@ create table rework.task (
     operation       bigint not null,
     lane            integer not null,
     state           rework.state not null,
-    phase           text,
     priority        smallint not null default 0,          -- higher first
     position        bigint not null default nextval('rework.position'),   -- drawn anew whenever it becomes ready
     host            text,                                 -- the only host that may run it

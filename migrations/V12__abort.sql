@@ -12,7 +12,7 @@ declare
 begin
     loop
         update rework.task t set state = 'aborted', finished_at = clock_timestamp(), reason = words
-         where t.id = abort.task and t.state in ('delayed', 'waiting', 'queued')
+         where t.id = abort.task and t.state in ('delayed', 'queued')
         returning t.state, t.watched into found, seen;
         exit when found is not null;
         update rework.task t set state = 'aborting', reason = words
@@ -23,7 +23,7 @@ begin
         if found is null then
             raise exception 'there is no task %', abort.task
                 using errcode = 'RW404', hint = 'see `rework list-tasks`';
-        elsif found not in ('delayed', 'waiting', 'queued', 'running') then
+        elsif found not in ('delayed', 'queued', 'running') then
             return found;
         end if;
         -- It moved between the statements: look again.

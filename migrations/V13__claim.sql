@@ -21,7 +21,7 @@
 --
 -- One token serves all tasks of a claim. The worker draws it (`drawn`): a server that was just woken needs as
 -- long for a random number as for locking a row. The tasks come in no order; each with its place in the
--- queue, and with the address of its row.
+-- queue.
 
 -- first_ready: the head of the first lane from `low` to `high` that has a ready task. Like `runnable`, it is written so that the
 -- planner inlines it: `stable`, without settings, not `security definer`.
@@ -77,8 +77,7 @@ create function rework.claim(
     metadata      text,
     lane          integer,
     priority      smallint,
-    "position"    bigint,
-    "row"         tid
+    "position"    bigint
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_seqscan = off set enable_bitmapscan = off set enable_memoize = off
@@ -232,7 +231,7 @@ begin
                      where t.ctid = any (rows)
                     returning t.id, t.run, drawn, t.attempt, head.operation, head.version, head.placement,
                               head.revision, t.input::text, t.input_bytes, t.metadata::text, head.lane, t.priority,
-                              t.position, t.ctid;
+                              t.position;
                 close heads;
                 return;
             end if;

@@ -92,7 +92,7 @@ fn list_workers_and_list_monitors_show_the_facts_of_each() {
 fn a_task_in_json_has_its_keys() {
     let place = Installation::with_fixture();
     let task = place.schedule("double", 1).to_string();
-    let keys = "id, operation, domain, host, state, phase, flow, step, priority, attempt, attempts, \
+    let keys = "id, operation, domain, host, state, priority, attempt, attempts, \
                 run, worker, queued_at, delayed_until, started_at, finished_at, input, output, \
                 error, reason, progress, unique_key, metadata, revision";
     let mut keys: Vec<&str> = keys.split(", ").collect();

@@ -1,4 +1,4 @@
-//! The nine states: written once in Rust and once in the schema of the real database.
+//! The eight states: written once in Rust and once in the schema of the real database.
 
 use std::collections::BTreeSet;
 

@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use crate::{
     cpu::Cpu,
     database::{Database, connect},
-    throughput::Drained,
+    spread::Drained,
 };
 
 /// With so many clients, all waiting when the tasks appear, that take a nap between claim and completion.

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::ensure;
 use futures_util::SinkExt as _;
-use rework::Client;
+use rework_client::Client;
 use schemars::JsonSchema;
 use serde::Serialize;
 

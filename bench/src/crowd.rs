@@ -11,9 +11,9 @@ use rework_core::{
     db::connect::Db,
     fleet::heartbeat::tick,
     task::{
-        claim::{Claimant, Regions, claim},
+        claim::{Claimant, ScanRanges, claim},
         complete::{Completion, Outcome},
-        exchange::{Turn, turn},
+        exchange::{Exchange, exchange},
         payload::Payload,
     },
 };
@@ -40,7 +40,7 @@ pub(crate) enum Work {
     /// Claims where nothing is ready.
     Look,
     /// Ends and the next claim of busy workers, so many tasks at a time.
-    Turn(i32),
+    Exchange(i32),
 }
 
 /// The connections to one fleet's database.
@@ -102,12 +102,12 @@ impl Crowd {
         cpu: &Cpu,
         time: Duration,
     ) -> anyhow::Result<Done> {
-        let first = if matches!(work, Work::Turn(_)) { SEATS } else { 1 };
+        let first = if matches!(work, Work::Exchange(_)) { SEATS } else { 1 };
         self.all(work, Until::Steps(first)).await?;
         let (began, stopwatch) = (Instant::now(), cpu.start());
         let done = self.all(work, Until::Time(began + time)).await?;
         let (seconds, used) = (began.elapsed().as_secs_f64(), stopwatch.stop());
-        if let Work::Turn(_) = work {
+        if let Work::Exchange(_) = work {
             self.all(work, Until::Ended).await?;
         }
         ensure!(done > 0, "nothing was done");
@@ -164,11 +164,11 @@ impl Member {
                 Work::Tick => self.tick(&fleet, true).await?,
                 Work::Hint => self.tick(&fleet, false).await?,
                 Work::Look => self.look(&fleet).await?,
-                Work::Turn(most) => {
+                Work::Exchange(most) => {
                     let in_turn = !matches!(until, Until::Time(_));
                     let seat = if in_turn { steps } else { self.random.usize(..SEATS) };
                     let claims = !matches!(until, Until::Ended);
-                    done += self.turn(&fleet, seat, claims.then_some(most)).await?;
+                    done += self.exchange(&fleet, seat, claims.then_some(most)).await?;
                     if claims && self.seats[seat].ends.is_empty() {
                         break;
                     }
@@ -176,7 +176,7 @@ impl Member {
             }
             steps += 1;
         }
-        let done = if let Work::Turn(_) = work { done } else { steps };
+        let done = if let Work::Exchange(_) = work { done } else { steps };
         Ok((self, done))
     }
 
@@ -191,30 +191,29 @@ impl Member {
 
     async fn look(&mut self, fleet: &Fleet) -> anyhow::Result<()> {
         let who = fleet.worker(&mut self.random);
-        let claimed = claim(&self.db, &who, &fleet.batches(1), &Regions::default()).await?;
+        let claimed = claim(&self.db, &who, &fleet.batches(1), &ScanRanges::default()).await?;
         ensure!(claimed.is_empty(), "a task was ready");
         Ok(())
     }
 
     /// How many ends were recorded.
-    async fn turn(
+    async fn exchange(
         &mut self,
         fleet: &Fleet,
         seat: usize,
         most: Option<i32>,
     ) -> anyhow::Result<usize> {
         let Seat { who, ends } = &mut self.seats[seat];
-        let (batches, regions) = (fleet.batches(most.unwrap_or(1)), Regions::default());
-        let claims = most.map(|_| (&*who, &batches, &regions));
-        let next = Turn { lines: &[], ends, after: None, claim: claims };
-        let (recorded, claimed) = turn(&self.db, next).await?;
+        let (batches, ranges) = (fleet.batches(most.unwrap_or(1)), ScanRanges::default());
+        let claims = most.map(|_| (&*who, &batches, &ranges));
+        let next = Exchange { lines: &[], ends, after: None, claim: claims };
+        let (recorded, claimed) = exchange(&self.db, next).await?;
         *ends = claimed
             .into_iter()
             .map(|task| Completion {
                 output: Payload::Json("1".to_owned()),
                 began: Some(Instant::now()),
                 revision: Some(REVISION.to_owned()),
-                ctid: Some(task.ctid),
                 ..Completion::new(task.fence, Outcome::Done, None)
             })
             .collect();

@@ -9,8 +9,7 @@ use crate::{
     database::Server,
     floor,
     installation::{Installation, Programs},
-    spread::{Spread, verdict},
-    throughput::Drained,
+    spread::{Drained, Spread, verdict},
 };
 
 /// The least share of the floor's throughput.

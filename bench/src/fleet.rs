@@ -5,9 +5,10 @@ use rework_core::{
     admin::schema,
     db::{connect::Db, dsn::Dsn},
     fleet::heartbeat::Ask,
-    lease::row::{Lease, Terms},
+    lease::row::Lease,
     task::claim::{Batches, Claimant},
 };
+use rework_wire::lease::Terms;
 use tokio_postgres::Client;
 
 use crate::database::{Database, connect};

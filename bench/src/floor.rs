@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use crate::{
     cpu::Cpu,
     database::{Database, connect},
-    throughput::Drained,
+    spread::Drained,
 };
 
 /// Tasks of one claim, and of one completion.

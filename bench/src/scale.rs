@@ -56,8 +56,8 @@ const WORKS: [(Work, &str); 5] = [
     (Work::Tick, "looks of idle monitors, the one of each second"),
     (Work::Hint, "looks of idle monitors, at a hint"),
     (Work::Look, "claims where nothing is ready"),
-    (Work::Turn(1), "tasks, ended and claimed one by one"),
-    (Work::Turn(BATCH), "tasks, ended and claimed 50 at a time"),
+    (Work::Exchange(1), "tasks, ended and claimed one by one"),
+    (Work::Exchange(BATCH), "tasks, ended and claimed 50 at a time"),
 ];
 
 /// A fleet, and what was seen of each work.
@@ -122,7 +122,7 @@ impl Scene {
         let mut crowd = Crowd::gather(Arc::clone(&self.fleet), args.connections).await?;
         for (seen, (work, _)) in self.seen.iter_mut().zip(WORKS) {
             self.fleet.renew().await?;
-            if let Work::Turn(most) = work {
+            if let Work::Exchange(most) = work {
                 let rate = if most == 1 { SINGLE } else { BATCHED };
                 let tasks = (rate * args.seconds) as i64;
                 self.fleet.queue(tasks + crowd.holds(most)).await?;

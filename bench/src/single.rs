@@ -9,8 +9,7 @@ use crate::{
     bare,
     database::Server,
     installation::{Installation, Programs},
-    spread::{Spread, verdict},
-    throughput::Drained,
+    spread::{Drained, Spread, verdict},
 };
 
 /// The least share of bare SQL's throughput.

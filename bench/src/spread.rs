@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::cpu::Used;
+
 /// Measured values, in ascending order.
 #[derive(Debug, Clone)]
 pub(crate) struct Spread(Vec<f64>);
@@ -34,6 +36,28 @@ impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (least, most) = (self.quantile(0.0), self.quantile(1.0));
         write!(f, "{:.0} ({least:.0} … {most:.0})", self.median())
+    }
+}
+
+/// What draining a queue took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drained {
+    /// Tasks per second.
+    pub(crate) rate: f64,
+    /// Microseconds of CPU for each task, of everybody together.
+    pub(crate) cpu_us: f64,
+    /// What others took of the machine, in percent.
+    pub(crate) others: f64,
+}
+
+impl Drained {
+    pub(crate) fn new(tasks: i64, seconds: f64, used: Used) -> Drained {
+        let tasks = tasks as f64;
+        Drained {
+            rate: tasks / seconds,
+            cpu_us: used.seconds * 1e6 / tasks,
+            others: used.others * 100.0,
+        }
     }
 }
 

@@ -7,10 +7,9 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     bare,
-    cpu::Used,
     database::Server,
     installation::{Installation, Programs},
-    spread::{Spread, verdict},
+    spread::{Drained, Spread, verdict},
 };
 
 /// The least share of bare SQL's throughput.
@@ -38,28 +37,6 @@ pub(crate) struct Args {
 impl Default for Args {
     fn default() -> Args {
         Args { workers: vec![8, 16], tasks: 20_000, repeat: 5 }
-    }
-}
-
-/// What draining a queue took.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Drained {
-    /// Tasks per second.
-    pub(crate) rate: f64,
-    /// Microseconds of CPU for each task, of everybody together.
-    pub(crate) cpu_us: f64,
-    /// What others took of the machine, in percent.
-    others: f64,
-}
-
-impl Drained {
-    pub(crate) fn new(tasks: i64, seconds: f64, used: Used) -> Drained {
-        let tasks = tasks as f64;
-        Drained {
-            rate: tasks / seconds,
-            cpu_us: used.seconds * 1e6 / tasks,
-            others: used.others * 100.0,
-        }
     }
 }
 

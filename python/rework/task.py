@@ -19,7 +19,7 @@ __all__ = ['Task', 'TimeOut']
 #: Lines of a log that are fetched at once.
 _PAGE = 5000
 
-_QUEUED = ('delayed', 'waiting', 'queued')
+_QUEUED = ('delayed', 'queued')
 _RUNNING = ('running', 'aborting')
 
 _FACTS = (
@@ -76,7 +76,7 @@ class Task:
     def state(self) -> Optional[str]:
         """Where it is in its life.
 
-        `delayed`, `waiting`, `queued`, `running`, `aborting`; or an end: `done`, `failed`,
+        `delayed`, `queued`, `running`, `aborting`; or an end: `done`, `failed`,
         `aborted`, `lost`.
         """
         with session(self._engine) as db:

@@ -45,7 +45,6 @@ def test_a_queued_task(jobs):
     ('state', 'status', 'aborted'),
     [
         ('delayed', 'queued', False),
-        ('waiting', 'queued', False),
         ('queued', 'queued', False),
         ('running', 'running', False),
         ('aborting', 'running', True),

@@ -49,8 +49,8 @@ impl Rung {
     pub(crate) fn stand(self, args: &[&str]) -> Standing {
         let place = Installation::new();
         let mut files: Vec<PathBuf> = MANIFESTS.map(installation::manifest).into();
-        files.push(self.readable(&place, &installation::fixture()));
-        place.register(files);
+        files.push(installation::fixture());
+        place.register(files.iter().map(|file| self.readable(&place, file)));
         let monitor = self.monitor(&place, args);
         Standing { monitor, place }
     }
@@ -86,14 +86,15 @@ impl Rung {
         monitor
     }
 
-    /// A program as whoever stands on this rung can execute it.
-    fn readable(self, place: &Installation, program: &Path) -> PathBuf {
+    /// A program or a manifest where the monitor on this rung can read it: `nobody` gets a copy, because
+    /// the repository may lie in a home that only its owner may enter.
+    fn readable(self, place: &Installation, file: &Path) -> PathBuf {
         if self != Rung::Nobody {
-            return program.to_owned();
+            return file.to_owned();
         }
-        let copy = place.folder().join(program.file_name().expect("a program has a name"));
+        let copy = place.folder().join(file.file_name().expect("a file has a name"));
         if !copy.exists() {
-            fs::copy(program, &copy).unwrap();
+            fs::copy(file, &copy).unwrap();
             open(&copy, 0o755);
             open(place.folder(), 0o755);
         }

@@ -5,7 +5,6 @@ create table task (
     operation       bigint not null,
     lane            integer not null,
     state           text not null,
-    phase           text,
     priority        smallint not null default 0,
     position        bigint not null,
     host            text,

@@ -1,16 +1,14 @@
 //! The command line as a whole: what every command understands, and the help of `rework` itself,
 //! with the commands in groups.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::fmt::Write as _;
 
 use anstyle::Style;
-use clap::{Args, CommandFactory as _, Parser};
+use clap::{CommandFactory as _, Parser};
 
 use crate::{
     commands::{Command, GROUPS},
-    config::Config,
-    context::Format,
-    database::Choice,
+    options::Options,
 };
 
 const HEADING: Style = Style::new().bold().underline();
@@ -31,43 +29,6 @@ pub(crate) struct Cli {
     pub(crate) options: Options,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// What every command understands.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Options of every command")]
-pub(crate) struct Options {
-    /// The database: `postgres://…` or `host=… dbname=…`, also as the first argument; or its name in
-    /// `rework.toml`. Else `$REWORK_DSN`, `$DATABASE_URL`, the one that `rework.toml` prefers, or the running
-    /// `rework dev` of this or a parent directory
-    #[arg(long, global = true, value_name = "DSN|NAME")]
-    pub(crate) db: Option<String>,
-    /// A file that holds the name of the database
-    #[arg(long, global = true, value_name = "PATH", conflicts_with = "db")]
-    pub(crate) dsn_file: Option<PathBuf>,
-    /// A descriptor that holds the name of the database
-    #[arg(long, global = true, value_name = "N", hide = true)]
-    pub(crate) dsn_fd: Option<i32>,
-    /// The form of the output: `table`, `json` or `jsonl`
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FORM",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true
-    )]
-    pub(crate) output: Format,
-    /// Print ids only
-    #[arg(short, long, global = true)]
-    pub(crate) quiet: bool,
-}
-
-impl Options {
-    pub(crate) fn choice(&self, config: Config) -> Choice {
-        Choice { fd: self.dsn_fd, dsn: self.db.clone(), file: self.dsn_file.clone(), config }
-    }
 }
 
 /// The parser, complete: for parsing, and for completions.

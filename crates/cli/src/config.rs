@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use rework_core::values::quantity::{self, QuantityError};
-use rework_monitor::{ByDomain, Keep};
+use rework_monitor::{Keep, PerDomain};
 use serde::Deserialize;
 
 use crate::report::{OrHint as _, hinted};
@@ -127,9 +127,9 @@ impl Config {
     }
 
     /// How the workers of each domain are kept; `usual`: of those that have nothing of their own here.
-    pub(crate) fn keep(&self, usual: Keep) -> ByDomain<Keep> {
+    pub(crate) fn keep(&self, usual: Keep) -> PerDomain<Keep> {
         let own = self.domains.iter().map(|(name, domain)| (name.clone(), domain.keep(usual)));
-        ByDomain { usual, own: own.collect() }
+        PerDomain { usual, own: own.collect() }
     }
 
     /// The DSN of a database that has this name.

@@ -1,42 +1,24 @@
 //! What every command is given: the database, the form of its output, and how to print.
-//!
-//! Everything printed goes through here, since a reader may close the pipe at any moment
-//! (`rework list-tasks | head`) and the command must then end quietly: printing fails with
-//! [`ClosedPipe`], which commands pass on with `?`.
 
 use std::{
     fmt::Display,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     sync::OnceLock,
 };
 
-use anstyle::{AnsiColor, Style};
-use anyhow::Context as _;
 use rework_core::db::{connect::Db, dsn::Dsn, error::Error as CoreError};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::{
-    args::Options,
     config::Config,
     database::Choice,
-    escape,
     json_list::JsonList,
-    report::{self, ClosedPipe, hinted},
+    options::{Format, Options},
+    output,
+    report::{self, hinted},
     table::Table,
 };
-
-/// The form of what a command lists or shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Format {
-    /// Aligned lines for people, times in the user's zone.
-    #[default]
-    Table,
-    /// One JSON document, times in UTC.
-    Json,
-    /// One JSON object a line.
-    Jsonl,
-}
 
 /// What every command is given.
 #[derive(Debug)]
@@ -44,6 +26,9 @@ pub struct Context {
     choice: Choice,
     dsn: OnceLock<Dsn>,
     who: String,
+    /// Makes the parser of the whole command line, for help and for completions. The parser names every
+    /// command, so no command can import it.
+    pub(crate) parser: fn() -> clap::Command,
     /// The form of the output: `-o`.
     pub format: Format,
     /// Ids only, and no notes: `-q`.
@@ -55,12 +40,18 @@ pub struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(command: &str, options: &Options, config: Config) -> Context {
+    pub(crate) fn new(
+        command: &str,
+        options: &Options,
+        config: Config,
+        parser: fn() -> clap::Command,
+    ) -> Context {
         let stdout = io::stdout();
         Context {
             choice: options.choice(config),
             dsn: OnceLock::new(),
             who: format!("rework {command}"),
+            parser,
             format: options.output,
             quiet: options.quiet,
             colour: anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
@@ -116,7 +107,7 @@ impl Context {
                 format!("to {what} there, add `--yes`"),
             ));
         }
-        say(format_args!("`{name}` is a database of production. Really {what}? [y/N]"));
+        output::say(format_args!("`{name}` is a database of production. Really {what}? [y/N]"));
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
@@ -124,16 +115,12 @@ impl Context {
 
     /// Prints one line on standard output.
     pub fn print(&self, line: impl Display) -> anyhow::Result<()> {
-        self.write(format!("{line}\n").as_bytes())
+        output::print(line)
     }
 
     /// Writes to standard output exactly these bytes.
     pub fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ClosedPipe.into()),
-            written => written.context("cannot write to standard output"),
-        }
+        output::write(bytes)
     }
 
     /// Prints a list in the form asked for: ids with `-q`, else JSON, else the table.
@@ -156,14 +143,14 @@ impl Context {
     }
 
     /// Begins a list in JSON, whose items need not be held all at once.
-    pub fn json_list(&self) -> anyhow::Result<JsonList<'_>> {
-        JsonList::begin(self)
+    pub fn json_list(&self) -> anyhow::Result<JsonList> {
+        JsonList::begin(self.format)
     }
 
     /// Says something beside the output, on standard error; nothing with `-q`.
     pub fn note(&self, text: impl Display) {
         if !self.quiet {
-            say(escape::lines(&text.to_string()));
+            output::note(text);
         }
     }
 
@@ -174,19 +161,11 @@ impl Context {
 
     /// Warns on standard error, also with `-q`.
     pub fn warn(&self, text: impl Display) {
-        let text = text.to_string();
-        say(format_args!("{WARNING}warning{WARNING:#}: {}", escape::lines(&text)));
+        output::warn(text);
     }
 }
 
 /// Whether what failed failed because the database is away: it may come back.
 pub(crate) fn is_away(error: &anyhow::Error) -> bool {
     error.downcast_ref::<CoreError>().is_some_and(CoreError::is_connection)
-}
-
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-
-/// Writes a line to standard error. Whoever does not listen there misses it.
-pub(crate) fn say(text: impl Display) {
-    let _ = writeln!(anstream::stderr(), "{text}");
 }

@@ -8,9 +8,8 @@ use rework_core::db::dsn::Dsn;
 
 use crate::{
     config::Config,
-    dev,
+    discover, dsn_fd,
     report::{self, OrHint as _},
-    secret,
 };
 
 /// Where to look, in this order.
@@ -34,7 +33,7 @@ impl Choice {
     pub(crate) fn named(&self) -> anyhow::Result<Option<Dsn>> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let text = if let Some(fd) = self.fd {
-            Some(secret::take(fd)?)
+            Some(dsn_fd::take(fd)?)
         } else if let Some(text) = &self.dsn {
             Some(self.dsn_of(text)?)
         } else if let Some(path) = &self.file {
@@ -81,7 +80,7 @@ impl Choice {
         if let Some(named) = self.named()? {
             return Ok(named);
         }
-        if let Some(found) = dev::discover::find(Path::new(".")) {
+        if let Some(found) = discover::find(Path::new(".")) {
             note(format!("using the database of `rework dev` in {}", found.project.display()));
             return Ok(Dsn::parse(&found.running.dsn)?);
         }

@@ -6,13 +6,13 @@ use std::io::Read as _;
 use anyhow::Context as _;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rework_core::{
-    operation::definition::Definition,
     task::payload::Payload,
     values::{
-        arguments, io_specs,
+        io_specs,
         validate::{Misfit, Schema},
     },
 };
+use rework_wire::operation::Definition;
 use serde_json::{Value, json};
 
 use crate::report::{OrHint as _, hinted, usage};
@@ -52,7 +52,7 @@ impl Typed<'_> {
             (None, None, None) => {
                 // Whatever is named is taken: nobody declared what there is.
                 let anything = json!({ "type": "object", "additionalProperties": true });
-                Ok(Payload::Json(arguments::parse(&anything, self.words)?.to_string()))
+                Ok(Payload::Json(rework_arguments::parse(&anything, self.words)?.to_string()))
             }
             (None, None, Some(schema)) => self.parts(operation, schema).or_hint(help),
         }
@@ -60,8 +60,8 @@ impl Typed<'_> {
 
     /// An object of the parts that were typed; without any, nothing at all where that fits.
     fn parts(&self, operation: &Definition, schema: &Value) -> anyhow::Result<Payload> {
-        let mut input = arguments::parse(schema, self.words)?;
-        for name in arguments::base64_parts(schema) {
+        let mut input = rework_arguments::parse(schema, self.words)?;
+        for name in rework_arguments::base64_parts(schema) {
             if let Some(part) = input.get_mut(name)
                 && let Some(path) = part.as_str().filter(|text| text.starts_with('@'))
             {
@@ -129,7 +129,7 @@ fn read(given: &str) -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use rework_core::operation::definition::{Form, Limits};
+    use rework_wire::operation::{Form, Limits};
 
     use super::*;
 

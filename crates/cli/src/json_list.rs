@@ -2,38 +2,38 @@
 
 use serde::Serialize;
 
-use crate::context::{Context, Format};
+use crate::{options::Format, output};
 
 /// A list under way.
 #[derive(Debug)]
 #[must_use = "an array must be ended"]
-pub struct JsonList<'a> {
-    context: &'a Context,
+pub struct JsonList {
+    format: Format,
     begun: bool,
 }
 
-impl<'a> JsonList<'a> {
-    pub(crate) fn begin(context: &'a Context) -> anyhow::Result<JsonList<'a>> {
-        if context.format == Format::Json {
-            context.write(b"[")?;
+impl JsonList {
+    pub(crate) fn begin(format: Format) -> anyhow::Result<JsonList> {
+        if format == Format::Json {
+            output::write(b"[")?;
         }
-        Ok(JsonList { context, begun: false })
+        Ok(JsonList { format, begun: false })
     }
 
     /// Prints an item.
     pub fn item<T: Serialize>(&mut self, item: &T) -> anyhow::Result<()> {
-        if self.context.format == Format::Json {
+        if self.format == Format::Json {
             let before = if std::mem::replace(&mut self.begun, true) { ",\n" } else { "\n" };
             let text = serde_json::to_string_pretty(item)?;
-            return self.context.write(format!("{before}{text}").as_bytes());
+            return output::write(format!("{before}{text}").as_bytes());
         }
-        self.context.print(on_one_line(item)?)
+        output::print(on_one_line(item)?)
     }
 
     pub fn end(self) -> anyhow::Result<()> {
-        match (self.context.format, self.begun) {
-            (Format::Json, true) => self.context.write(b"\n]\n"),
-            (Format::Json, false) => self.context.write(b"]\n"),
+        match (self.format, self.begun) {
+            (Format::Json, true) => output::write(b"\n]\n"),
+            (Format::Json, false) => output::write(b"]\n"),
             _ => Ok(()),
         }
     }

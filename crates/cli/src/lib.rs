@@ -10,15 +10,16 @@ use rework_core::db::dsn::Dsn;
 
 pub mod args;
 mod argv;
-mod bar;
 pub mod commands;
 mod config;
 pub mod context;
 mod database;
 pub mod dev;
+mod discover;
 pub mod escape;
 pub mod exit;
 pub mod host;
+mod dsn_fd;
 mod input;
 mod json_lines;
 mod json_list;
@@ -26,10 +27,13 @@ mod log_text;
 mod logging;
 mod modules;
 mod operation_help;
+mod options;
+mod output;
+mod progress_bar;
 mod python;
 pub mod report;
+mod reexec;
 mod runs_table;
-mod secret;
 pub mod table;
 mod task_text;
 pub mod time_text;
@@ -74,14 +78,14 @@ fn typed() -> anyhow::Result<ExitCode> {
         && Dsn::looks_like(text)
         && Dsn::parse(text)?.redacted() != *text
     {
-        context::say(
+        output::say(
             "warning: a password in the arguments of a command that runs long can be seen by \
              others; it is moved out of sight. Better: set REWORK_DSN, or use `--dsn-file`",
         );
-        return Err(secret::reexecute(text, argv::without_database(args)));
+        return Err(reexec::reexec_with_dsn(text, argv::without_database(args)));
     }
     logging::start(command.runs_long());
-    let context = Context::new(&name, &options, config);
+    let context = Context::new(&name, &options, config, args::parser);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(command.run(&context));
     // What still runs in the background is nobody's any more.

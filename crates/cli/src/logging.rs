@@ -15,7 +15,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::{context::say, time_text};
+use crate::{output::say, time_text};
 
 const VARIABLE: &str = "REWORK_LOG";
 

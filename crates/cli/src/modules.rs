@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use rework_core::{
     module::manifest,
     operation::{
-        definition::Definition,
         kind::{self, Kind},
         register::{Module, refuse_twice},
     },
 };
+use rework_wire::operation::Definition;
 use rework_worker::{code::Code, inspect};
 
 use crate::{python, report::hinted};

@@ -1,13 +1,9 @@
 //! The help of one operation: its own inputs, as `rework schedule` takes them.
 
 use anstyle::Style;
-use rework_core::{
-    operation::definition::{DEFAULT_DOMAIN, Definition},
-    values::{
-        arguments::{Argument, describe},
-        quantity::{show_bytes, show_milliseconds},
-    },
-};
+use rework_arguments::{Argument, describe};
+use rework_core::values::quantity::{show_bytes, show_milliseconds};
+use rework_wire::operation::{DEFAULT_DOMAIN, Definition};
 
 const HEADING: Style = Style::new().bold().underline();
 const NAME: Style = Style::new().bold();
@@ -82,7 +78,7 @@ fn limits(operation: &Definition) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rework_core::operation::definition::{Form, Limits};
+    use rework_wire::operation::{Form, Limits};
     use serde_json::{Value, json};
 
     use super::*;

@@ -18,32 +18,36 @@ use anstyle::{AnsiColor, Style};
 
 use rework_core::{cron::error::CronError, db::error::Error as CoreError};
 use rework_monitor::Error as MonitorError;
-use tokio_postgres::error::DbError;
 
-use crate::{dev::DevError, escape, exit::Exit};
+use crate::{escape, exit::Exit, output::ClosedPipe};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Green.on_default().bold();
 
-/// An error that says what to do about it.
+/// An error that says what to do about it. Its message and its causes are those of `error`.
 #[derive(Debug)]
 pub struct Hinted {
-    message: String,
-    hint: Option<String>,
+    error: anyhow::Error,
+    hint: String,
     exit: Exit,
-    source: Option<anyhow::Error>,
 }
 
 /// An error with its hint: `return Err(hinted("there is no task 7", "see `rework list-tasks`"))`.
 pub fn hinted(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-    let (message, hint) = (message.into(), Some(hint.into()));
-    Hinted { message, hint, exit: Exit::Error, source: None }.into()
+    Hinted { error: anyhow::Error::msg(message.into()), hint: hint.into(), exit: Exit::Error }
+        .into()
 }
 
 /// As [`hinted`], for what was typed wrongly: exit code 2.
 pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-    let (message, hint) = (message.into(), Some(hint.into()));
-    Hinted { message, hint, exit: Exit::Usage, source: None }.into()
+    Hinted { error: anyhow::Error::msg(message.into()), hint: hint.into(), exit: Exit::Usage }
+        .into()
+}
+
+/// The same error, with what to do about it.
+pub(crate) fn with_hint(error: anyhow::Error, hint: String) -> anyhow::Error {
+    let exit = exit_of(&error);
+    Hinted { error, hint, exit }.into()
 }
 
 /// Adds a hint to whatever error there is.
@@ -54,31 +58,21 @@ pub trait OrHint<T> {
 
 impl<T, E: Into<anyhow::Error>> OrHint<T> for Result<T, E> {
     fn or_hint(self, hint: impl FnOnce() -> String) -> anyhow::Result<T> {
-        self.map_err(|error| {
-            let error: anyhow::Error = error.into();
-            let message = error.to_string();
-            Hinted { message, hint: Some(hint()), exit: exit_of(&error), source: Some(error) }
-                .into()
-        })
+        self.map_err(|error| with_hint(error.into(), hint()))
     }
 }
 
 impl fmt::Display for Hinted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        self.error.fmt(f)
     }
 }
 
 impl StdError for Hinted {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| -> &(dyn StdError + 'static) { source.as_ref() })
+        self.error.source()
     }
 }
-
-/// The reader of our output went away (`rework list-tasks | head`): not an error to speak of.
-#[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output any more")]
-pub struct ClosedPipe;
 
 /// The code to exit with.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
@@ -102,17 +96,9 @@ pub fn render(error: &anyhow::Error, colour: bool) -> String {
         return String::new();
     }
     let mut text = String::new();
-    let mut said = error.to_string();
-    line(&mut text, "error", ERROR, &said, colour);
+    line(&mut text, "error", ERROR, &error.to_string(), colour);
     for cause in error.chain().skip(1) {
-        let words = cause.to_string();
-        // Postgres's own errors were put in words by ours; others may repeat what they wrap.
-        let postgres = cause.is::<tokio_postgres::Error>() || cause.is::<DbError>();
-        if postgres || said.contains(&words) {
-            continue;
-        }
-        line(&mut text, "caused by", ERROR, &words, colour);
-        said = words;
+        line(&mut text, "caused by", ERROR, &cause.to_string(), colour);
     }
     if let Some(hint) = error.chain().find_map(hint_of) {
         line(&mut text, "hint", HINT, &hint, colour);
@@ -123,11 +109,10 @@ pub fn render(error: &anyhow::Error, colour: bool) -> String {
 fn hint_of(cause: &(dyn StdError + 'static)) -> Option<String> {
     cause
         .downcast_ref::<Hinted>()
-        .and_then(|hinted| hinted.hint.clone())
+        .map(|hinted| hinted.hint.clone())
         .or_else(|| cause.downcast_ref::<CoreError>().and_then(CoreError::hint))
         .or_else(|| cause.downcast_ref::<CronError>().and_then(CronError::hint))
         .or_else(|| cause.downcast_ref::<MonitorError>().and_then(MonitorError::hint))
-        .or_else(|| cause.downcast_ref::<DevError>().and_then(DevError::hint))
 }
 
 /// The last line of an error, in colour.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anstyle::Style;
+use anstyle::{AnsiColor, Style};
 use rework_core::{
     task::{payload::Payload, show::Task, state::State},
     values::quantity::show_bytes,
@@ -10,7 +10,6 @@ use rework_core::{
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    commands::list_tasks::style_of,
     escape,
     table::{Cell, Table},
     time_text::{between, moment},
@@ -61,7 +60,7 @@ pub(crate) fn next(task: &Task) -> String {
         State::Running | State::Aborting => format!(
             "`rework log-task {id} --follow` shows what it writes, `rework abort-task {id}` ends it"
         ),
-        State::Delayed | State::Waiting | State::Queued => {
+        State::Delayed | State::Queued => {
             format!(
                 "`rework wait-task {id}` waits for its end, `rework list-workers` shows who may run it"
             )
@@ -83,7 +82,7 @@ fn state(task: &Task) -> String {
             }
             _ => "delayed, due now".to_owned(),
         },
-        (State::Waiting | State::Queued, _) => {
+        (State::Queued, _) => {
             format!("{} for {}", task.state, between(task.queued_at, now))
         }
         (State::Running, Some(took)) => format!("running for {took}"),
@@ -154,6 +153,24 @@ fn memory(task: &Task) -> Option<String> {
     Some(format!("{peak}{}", limit.unwrap_or_default()))
 }
 
+/// The colour of a state.
+pub(crate) fn style_of(state: State) -> Style {
+    match state {
+        State::Done => AnsiColor::Green.on_default(),
+        State::Failed | State::Lost => AnsiColor::Red.on_default(),
+        State::Aborting | State::Aborted => AnsiColor::Magenta.on_default(),
+        State::Running => AnsiColor::Cyan.on_default(),
+        State::Delayed | State::Queued => AnsiColor::Yellow.on_default(),
+    }
+}
+
+/// The traceback of an error, as lines of their own.
+pub(crate) fn traceback(error: &str) -> Option<String> {
+    let error: Value = serde_json::from_str(error).ok()?;
+    let text = error.get("traceback")?.as_str()?.trim_end();
+    (!text.is_empty()).then(|| format!("{}\n", escape::lines(text)))
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
@@ -177,9 +194,6 @@ pub(crate) mod tests {
             domain: "images".into(),
             host: Some("alpha".into()),
             state,
-            phase: None,
-            flow: None,
-            step: None,
             priority: 0,
             attempt: 2,
             attempts: 3,
@@ -251,5 +265,13 @@ pub(crate) mod tests {
     fn what_is_long_is_shortened() {
         let text = "é".repeat(400);
         assert_eq!(shortened(&text), format!("{}… (800 bytes)", "é".repeat(300)));
+    }
+
+    #[test]
+    fn tracebacks_are_found_in_errors() {
+        let error = r#"{"kind": "error", "message": "oops", "traceback": "a\n  b\u001b[m\n"}"#;
+        assert_eq!(traceback(error).as_deref(), Some("a\n  b\\x1b[m\n"));
+        assert_eq!(traceback(r#"{"kind": "error", "traceback": null}"#), None);
+        assert_eq!(traceback(r#"{"kind": "error", "traceback": ""}"#), None);
     }
 }

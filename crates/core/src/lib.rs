@@ -12,9 +12,7 @@ pub mod values; // inputs and outputs are checked against what was declared
 pub mod cron; // rules of time make tasks
 pub mod task; // a task from its scheduling to its end
 pub mod log; // the lines that runs wrote
-pub mod wire; // what monitor, worker and runner say to each other
 pub mod lease; // who lives by a row that is renewed
 pub mod fleet; // monitors and workers
-pub mod import; // a database of the Python rework is taken over
 pub mod admin; // the schema is brought up to date, old rows are removed
 pub mod db; // the connection to Postgres

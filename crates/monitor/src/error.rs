@@ -1,8 +1,8 @@
-//! Why a monitor does not begin, or does not go on.
+//! The errors of a monitor that does not start, or does not go on.
 
 use std::net::SocketAddr;
 
-/// What went wrong.
+/// Why a monitor does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another monitor keeps workers of the same host and domain.

@@ -1,31 +1,28 @@
-//! What happens to a monitor, and what it does about it: two closed lists. Between them stands
-//! the state, which knows no database and no process.
+//! The events that happen to a monitor, and the actions that it takes: two closed lists. Between them
+//! stands the state, which knows no database and no process.
 
-use rework_core::{
-    fleet::heartbeat::Answer,
-    lease::row::{Moment, Seen},
-    wire::worker::{FromWorker, ToWorker},
-};
+use rework_core::{fleet::heartbeat::Answer, lease::row::Seen};
 use rework_process::Exit;
+use rework_wire::{
+    lease::Moment,
+    worker::{FromWorker, ToWorker},
+};
 
-use crate::closing::Closing;
+use crate::cleanup_plan::CleanupPlan;
 
-/// The signal (`SIGHUP`) by which the monitor is asked to execute itself anew, while its workers go on.
-pub(crate) const RELOAD: i32 = 1;
-
-/// What happens.
+/// An event.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A worker was started and told what it lives by.
+    /// A worker was started and has what it needs to begin.
     Born {
         worker: i64,
         domain: String,
     },
-    /// So many workers of a domain could not be started.
+    /// `count` workers of a domain could not be started.
     Unborn {
         domain: String,
         count: u32,
-        /// The machine would not; else the database is away.
+        /// Whether the machine or the database refused; else the database is away.
         refused: bool,
     },
     /// A busy worker of an earlier monitor was found.
@@ -38,46 +35,46 @@ pub(crate) enum Event {
     /// The process of a worker has ended.
     Ended {
         worker: i64,
-        /// None: it was not our child.
+        /// `None` if the process was not our child.
         exit: Option<Exit>,
-        /// What it wrote last.
+        /// The end of what it wrote on stdout and stderr.
         last_words: String,
     },
-    /// Nothing of a dead worker is left, and its tasks and its row are recorded.
-    Closed(i64),
+    /// No process of a dead worker is left, and the ends of the worker and of its runs are recorded.
+    CleanedUp(i64),
     Hint(Hint),
-    /// A look at the database is over.
-    Seen(Look),
-    /// The answer to a publication of wants: whether it is committed.
+    /// A poll of the database is over.
+    Polled(Poll),
+    /// Subscriptions were sent to the database: whether they are committed is known (true) or not.
     Published(bool),
     /// The monitor serves these domains now.
     Serves(Vec<String>),
-    /// The database is there, again.
+    /// The database is there, perhaps again.
     Back,
-    /// The server is there for nobody, as an attempt of then found.
+    /// The server is down for everyone, as an attempt to connect at this moment has shown.
     Away {
         asked_at: Moment,
     },
-    /// Somebody wants the monitor to end.
+    /// The monitor received a signal: it is to end, or to reload.
     Signal(i32),
 }
 
-/// A look at the database.
+/// A poll of the database.
 #[derive(Debug, Default)]
-pub(crate) struct Look {
-    /// It was the one of its second.
-    pub(crate) standing: bool,
-    /// It renewed the lease.
+pub(crate) struct Poll {
+    /// Whether it was the regular one of its second.
+    pub(crate) regular: bool,
+    /// Whether it renewed the lease.
     pub(crate) renewed: bool,
-    /// It said of which domains the monitor wants to hear.
-    pub(crate) told_wants: bool,
+    /// Whether it told the database for which domains the monitor wants notifications.
+    pub(crate) told_subscriptions: bool,
     pub(crate) sent_at: Moment,
     pub(crate) seen_at: Moment,
-    /// None: it was lost.
+    /// `None` if it was not answered.
     pub(crate) answer: Option<Answer>,
 }
 
-/// What a notification hints at.
+/// A notification for monitors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Hint {
     /// A task of a domain may be ready.
@@ -87,7 +84,7 @@ pub(crate) enum Hint {
 }
 
 impl Hint {
-    /// The payload of a notification; none: it is not for monitors.
+    /// The hint in the payload of a notification; `None` if it is not for monitors.
     pub(crate) fn parse(payload: &str) -> Option<Hint> {
         match payload {
             "abort" | "worker" => Some(Hint::Ending),
@@ -96,46 +93,47 @@ impl Hint {
     }
 }
 
-/// What is to be done.
+/// An action.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Say something to a worker.
+    /// Send a worker a message.
     Tell(i64, ToWorker),
     /// End the process of a worker, now.
     Kill(i64),
-    /// Note that a worker is up.
+    /// Record that a worker is up.
     NoteUp(i64),
     /// Start workers.
     Spawn { domain: String, count: u32 },
-    /// End what a dead worker has left, and record it.
-    Close { worker: i64, closing: Closing },
-    /// A claim of a dead worker has come to light: record its end.
-    CloseAgain(i64),
+    /// Clean up after a dead worker.
+    CleanUp { worker: i64, plan: CleanupPlan },
+    /// A claim of a dead worker has appeared: record the end of its run.
+    RecordLateClaim(i64),
     /// Ask to be notified of what is scheduled in these domains.
     Publish(Vec<String>),
-    /// Look at the database as soon as may be.
-    Look,
+    /// Poll the database as soon as possible.
+    Poll,
     /// Make the tasks of schedules that are due in these domains.
     Fire(Vec<String>),
     /// Let the kernel kill this process at that moment, or not at all.
     Arm(Option<Moment>),
-    /// Take leases away, where they have not moved.
-    TakeLeases(Vec<Seen>),
-    /// Record the ends of those whose lease was taken away.
-    Sweep,
+    /// The hosts of these leases are lost: take the leases away, unless they have moved.
+    TakeDeadLeases(Vec<Seen>),
+    /// Record the ends of everything that lived by a lease that was taken away.
+    SweepLostHosts,
     /// Serve these domains too.
     Take(Vec<String>),
-    /// Leave.
+    /// End the event loop.
     Finish(Finish),
 }
 
-/// How a monitor leaves.
+/// Why a monitor leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Finish {
-    /// It was asked to, by this signal.
+    /// A signal asked for it.
     Asked(i32),
-    /// Others have its runs.
+    /// Its lease was taken away: other hosts have its runs.
     LeaseLost,
-    /// Others may soon have its runs: the database was silent for too long.
+    /// Its lease is over, since the database was silent for too long: other hosts may soon have its
+    /// runs.
     LeaseOver,
 }

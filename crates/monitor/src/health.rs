@@ -1,4 +1,4 @@
-//! Health, for those who watch monitors: `/health` and `/ready` over HTTP.
+//! The health of the monitor, which it answers over HTTP at `/health` and `/ready`.
 
 use std::{
     collections::BTreeMap,
@@ -14,15 +14,15 @@ use tokio::{net::TcpListener, task::spawn_local};
 
 use crate::state::State;
 
-/// Work that waits for so long beside a free slot is neglected.
+/// The monitor is unhealthy if tasks have waited this long beside a free slot.
 const NEGLECTED: Duration = Duration::from_secs(15);
 
-/// What the loop has found out.
+/// What the event loop has found out.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
-    /// The database answers, and the monitor is not about to end.
+    /// Whether the database answers and the monitor is not about to end.
     serves: bool,
-    /// Domains in which work waits, slots are free, and nothing is claimed, and since when.
+    /// The domains in which tasks wait, slots are free, and nothing is claimed, and since when.
     waiting: BTreeMap<String, Instant>,
 }
 
@@ -35,7 +35,7 @@ impl State {
     }
 }
 
-/// Where the last report is.
+/// The last report, shared with the HTTP server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Health(Arc<Mutex<Report>>);
 
@@ -48,7 +48,7 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Answers from now on.
+    /// Answers requests from now on.
     pub(crate) async fn serve(&self, address: SocketAddr) -> io::Result<()> {
         let listener = TcpListener::bind(address).await?;
         tracing::info!("/health and /ready at http://{}", listener.local_addr()?);
@@ -65,7 +65,7 @@ impl Health {
     }
 }
 
-/// Fails where a restart may help: work waits, slots are free, and nothing is claimed.
+/// Fails if a restart may help: tasks wait, slots are free, and nothing is claimed.
 async fn health(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
     let now = Instant::now();
     let neglected: BTreeMap<String, u64> = health
@@ -81,7 +81,7 @@ async fn health(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
     (code(healthy), Json(body))
 }
 
-/// Fails where no task would be claimed now: the database is away, or the monitor ends.
+/// Fails if no task would be claimed now: the database is away, or the monitor ends.
 async fn ready(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
     let ready = health.get().serves;
     (code(ready), Json(json!({ "ready": ready })))

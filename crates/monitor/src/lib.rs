@@ -1,44 +1,44 @@
-//! The monitor of rework: keeps the workers of its host, as many as each domain needs, wakes them,
-//! passes aborts on to them, and sees to what they leave when they die.
+//! The monitor of rework: it keeps the workers of its host, as many as each domain needs, wakes
+//! them, passes aborts on to them, and cleans up after those that die.
 //!
-//! In the middle stands `state`: what happens goes in, what is to be done comes out, and nothing
-//! waits there. Around it, `run` turns the wheel, `effects` does what is to be done, and
-//! `attend` stands beside each worker.
+//! `state` decides: events go in, actions come out, and nothing waits there. Around it,
+//! `event_loop` passes events and actions on, `effects` carries the actions out, and `worker_io`
+//! talks to one worker.
 
 mod adopt;
-mod attend;
-mod begin;
-mod by_domain;
-mod chores;
-mod close;
-mod closing;
-mod drain;
+mod background;
+mod cleanup;
+mod cleanup_plan;
 mod effects;
-mod errand;
 mod error;
 mod event;
+mod event_loop;
+mod exit;
+mod fire_schedules;
 mod health;
-mod last_words;
-mod leave;
+mod hourly;
+mod inbox;
+mod leftovers;
 mod link;
-mod look;
+mod memory_and_cpu;
 mod options;
-mod pace;
+mod outcome_log;
 mod page;
-mod pool;
+mod per_domain;
+mod poll_timer;
+mod registration;
 mod run;
-mod service;
+mod signals;
 mod spawn;
+mod startup;
 mod state;
-mod tenure;
-mod twin;
-mod usage;
-mod verdicts;
-mod wake;
-mod wants;
-mod worker;
+mod stderr_tail;
+mod sweep_lost_hosts;
+mod systemd;
+mod worker_handle;
+mod worker_io;
 
-pub use by_domain::ByDomain;
 pub use error::Error;
-pub use options::{Keep, Options};
-pub use run::{Ended, run};
+pub use options::{Ended, Keep, Options};
+pub use per_domain::PerDomain;
+pub use run::run;

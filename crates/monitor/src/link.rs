@@ -1,5 +1,5 @@
-//! The monitor's connection: kept, made again when it breaks, and listened to. Whoever needs it
-//! takes it as it is now, or waits for it.
+//! The link to the database: one connection, which is made again when it breaks, and on which
+//! notifications arrive. Its users take it as it is now, or wait for it.
 
 use std::{
     cell::Cell,
@@ -14,22 +14,19 @@ use rework_core::db::{
 };
 use rework_process::boot_time;
 use tokio::{
-    sync::{
-        mpsc::{UnboundedReceiver, UnboundedSender},
-        watch,
-    },
+    sync::{mpsc::UnboundedReceiver, watch},
     time::sleep,
 };
 
 use crate::{
     event::{Event, Hint},
-    run::Message,
+    inbox::Inbox,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Longest pause before something that the database refuses is tried again.
+/// The longest pause before something that the database refused is tried again.
 const LAST_REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// The connection, as long as the monitor lives.
@@ -40,14 +37,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects now and ever again. What is notified goes to `inbox`: what this line hears, or that to
-    /// `direct`, where this one leads through a pooler.
-    pub(crate) fn keep(
-        dsn: Dsn,
-        direct: Option<Dsn>,
-        who: String,
-        inbox: UnboundedSender<Message>,
-    ) -> Link {
+    /// Connects now, and again whenever the connection breaks. Notifications go to `inbox`. They come
+    /// on this connection, or on a second one to `direct` if `dsn` leads through a pooler.
+    pub(crate) fn keep(dsn: Dsn, direct: Option<Dsn>, who: String, inbox: Inbox) -> Link {
         let (sender, receiver) = watch::channel(None);
         let listens = direct.is_none();
         if let Some(direct) = direct {
@@ -66,13 +58,13 @@ impl Link {
         self.db.borrow().clone().filter(|db| !db.is_closed())
     }
 
-    /// Whether it leads to the server itself, so that what refuses us is the server.
+    /// Whether it leads to the server itself, so that a refusal comes from the server.
     pub(crate) fn is_direct(&self) -> bool {
         self.direct.get()
     }
 
-    /// Does it, again and again, until it is done: the database may be away for long, and what it
-    /// refuses today it may take when somebody has mended it. To be used for what can be done twice.
+    /// Tries an action until it succeeds: the database may be away for long, and an action that it
+    /// refuses may succeed after somebody has repaired it. Only for actions that can be done twice.
     pub(crate) async fn persist<T>(&self, what: &str, action: impl AsyncFn(&Db) -> Result<T>) -> T {
         let mut refused = FIRST_PAUSE;
         loop {
@@ -96,19 +88,19 @@ impl Link {
                 return db;
             }
             if changes.changed().await.is_err() {
-                // The monitor ends, and with it whoever asks.
+                // The monitor ends, and with it this task.
                 std::future::pending::<()>().await;
             }
         }
     }
 }
 
-/// How the database is reached.
+/// A way to the database.
 struct Line {
     dsn: Dsn,
     listens: bool,
     who: String,
-    /// It led to the server itself when it was there last.
+    /// Whether the last connection led to the server itself.
     direct: Rc<Cell<bool>>,
 }
 
@@ -122,25 +114,25 @@ impl Line {
         Ok((db, notices))
     }
 
-    /// Whether what an attempt met is evidence that nobody is served.
+    /// Whether the error of an attempt proves that the server is down for everyone.
     async fn serves_nobody(&self, error: &Error) -> bool {
         self.direct.get() && self.dsn.serves_nobody(error).await
     }
 }
 
-/// Listens on a line of its own.
-async fn hear(line: Line, inbox: UnboundedSender<Message>) {
+/// Listens on a connection of its own.
+async fn hear(line: Line, inbox: Inbox) {
     while !inbox.is_closed() {
         let asked_at = boot_time();
         match line.connect().await {
             Ok((_db, mut notices)) => {
-                let _ = inbox.send(Message::Event(Event::Back));
+                inbox.send(Event::Back);
                 pass_on(&mut notices, &inbox).await;
-                // Whatever ended it may have ended more than this line.
-                let _ = inbox.send(Message::Event(Event::Back));
+                // The reason for its end may have broken the other connection too.
+                inbox.send(Event::Back);
             }
             Err(error) if line.serves_nobody(&error).await => {
-                let _ = inbox.send(Message::Event(Event::Away { asked_at }));
+                inbox.send(Event::Away { asked_at });
             }
             Err(error) => tracing::debug!("nothing is notified now: {error}"),
         }
@@ -148,18 +140,15 @@ async fn hear(line: Line, inbox: UnboundedSender<Message>) {
     }
 }
 
-async fn pass_on(
-    notices: &mut UnboundedReceiver<(String, String)>,
-    inbox: &UnboundedSender<Message>,
-) {
+async fn pass_on(notices: &mut UnboundedReceiver<(String, String)>, inbox: &Inbox) {
     while let Some((_, payload)) = notices.recv().await {
         if let Some(hint) = Hint::parse(&payload) {
-            let _ = inbox.send(Message::Event(Event::Hint(hint)));
+            inbox.send(Event::Hint(hint));
         }
     }
 }
 
-async fn keep(line: Line, sender: watch::Sender<Option<Rc<Db>>>, inbox: UnboundedSender<Message>) {
+async fn keep(line: Line, sender: watch::Sender<Option<Rc<Db>>>, inbox: Inbox) {
     let mut away = Away::default();
     while !inbox.is_closed() {
         let asked_at = boot_time();
@@ -167,14 +156,14 @@ async fn keep(line: Line, sender: watch::Sender<Option<Rc<Db>>>, inbox: Unbounde
             Ok((db, mut notices)) => {
                 away.is_back(&line.dsn);
                 let _ = sender.send(Some(Rc::new(db)));
-                let _ = inbox.send(Message::Event(Event::Back));
+                inbox.send(Event::Back);
                 pass_on(&mut notices, &inbox).await;
                 let _ = sender.send(None);
                 away.begins(&line.dsn, None);
             }
             Err(error) => {
                 if line.serves_nobody(&error).await {
-                    let _ = inbox.send(Message::Event(Event::Away { asked_at }));
+                    inbox.send(Event::Away { asked_at });
                 }
                 away.begins(&line.dsn, Some(&error));
             }
@@ -183,7 +172,7 @@ async fn keep(line: Line, sender: watch::Sender<Option<Rc<Db>>>, inbox: Unbounde
     }
 }
 
-/// Since when the database has been away; said once, not at every attempt.
+/// Since when the database has been away; logged as a warning once, not at every attempt.
 #[derive(Debug, Default)]
 struct Away {
     since: Option<Instant>,

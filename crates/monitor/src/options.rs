@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use rework_core::{db::dsn::Dsn, lease::row::Terms};
+use rework_core::db::dsn::Dsn;
 use rework_process::Wish;
+use rework_wire::lease::Terms;
 use serde_json::{Value, json};
 
-use crate::{by_domain::ByDomain, pool::Bounds};
+use crate::{per_domain::PerDomain, state::pool::Bounds};
 
 /// How the workers of a domain are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,16 @@ pub struct Keep {
     pub maxmem_bytes: u64,
 }
 
+/// The end of a monitor that was asked to end, or whose lease is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The reason, as in `signal 15 (terminated)`.
+    pub reason: String,
+    /// Whether this process is to execute itself anew, so that a monitor with the same options takes
+    /// this one's place at once: after SIGHUP (reload), and after the loss of its lease.
+    pub reexec: bool,
+}
+
 /// How a monitor is to keep its workers.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -32,7 +43,7 @@ pub struct Options {
     /// The host's name.
     pub host: String,
     /// How the workers of each domain are kept.
-    pub keep: ByDomain<Keep>,
+    pub keep: PerDomain<Keep>,
     /// Most tasks that a worker claims at once.
     pub batch: u32,
     /// From the start of a worker, or of a runner, to its first word.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use rework_core::wire::worker::{PAGE_SLOTS, SLOT_BYTES};
+use rework_wire::worker::{PAGE_SLOTS, SLOT_BYTES};
 
 const BYTES: usize = PAGE_SLOTS as usize * SLOT_BYTES as usize;
 

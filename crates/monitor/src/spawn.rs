@@ -1,6 +1,6 @@
-//! Starting workers: a row, a process, the place of the process in the row, and only then what the
-//! worker needs to begin. A worker that never hears that ends by itself, so that whatever breaks in
-//! between, nobody claims who is not in the books.
+//! Starting workers: first a row, then a process, then the pid in the row, and only then the message
+//! with what the worker needs to begin. A worker that never receives this message ends by itself, so
+//! that no worker claims whose process is not recorded, whatever breaks in between.
 
 use std::{
     cell::Cell,
@@ -11,44 +11,39 @@ use std::{
     rc::Rc,
 };
 
-use rework_core::{
-    fleet::worker::{self, Created, Kin},
-    lease::row::Moment,
-    wire::{
-        connection::Frames,
-        worker::{Start, ToWorker},
-    },
-};
+use rework_core::fleet::worker::{self, Created, Kin};
 use rework_process::{Containment, Identity, Launch, LaunchError, launch};
-use tokio::{
-    net::unix::pipe,
-    sync::mpsc::{UnboundedSender, unbounded_channel},
-    task::spawn_local,
+use rework_wire::{
+    connection::Frames,
+    lease::Moment,
+    worker::{Start, ToWorker},
 };
+use tokio::{net::unix::pipe, task::spawn_local};
 
 use crate::{
-    attend::{Hand, Newborn, attend, tell},
-    by_domain::ByDomain,
-    close::Remains,
     event::Event,
+    inbox::{Inbox, Message},
+    leftovers::Leftovers,
     link::Link,
     options::{Keep, Options},
     page::Page,
-    run::Message,
-    service,
-    twin::Seat,
+    per_domain::PerDomain,
+    registration::Registration,
+    systemd,
+    worker_handle::WorkerHandle,
+    worker_io::{self, StartedWorker, tell},
 };
 
-/// Where the page stands in a worker.
-const PAGE: i32 = rework_core::wire::worker::PAGE_FD;
+/// The descriptor of the page in a worker.
+const PAGE: i32 = rework_wire::worker::PAGE_FD;
 
-/// All that new workers have in common.
+/// Starts workers: everything that they have in common.
 #[derive(Debug)]
 pub(crate) struct Nursery {
     kin: Kin,
-    /// But for the worker itself, its domain and its mark.
+    /// The first message to a worker, without its id, domain and mark.
     start: Start,
-    keep: ByDomain<Keep>,
+    keep: PerDomain<Keep>,
     /// Until when the lease is certain.
     until: Cell<Moment>,
     containment: Containment,
@@ -58,19 +53,19 @@ pub(crate) struct Nursery {
 impl Nursery {
     pub(crate) fn new(
         options: &Options,
-        seat: &Seat,
+        registration: &Registration,
         own: &Identity,
         containment: Containment,
     ) -> Nursery {
         let (cgroup, memory) = containment.parts();
         let memory_cgroup = match &memory {
-            rework_core::wire::worker::MemoryRung::CgroupV1(folder) => Some(folder.clone()),
+            rework_wire::worker::MemoryRung::CgroupV1(folder) => Some(folder.clone()),
             _ => None,
         };
         Nursery {
             kin: Kin {
-                monitor: seat.monitor,
-                lease: seat.lease.id,
+                monitor: registration.monitor,
+                lease: registration.lease.id,
                 host: options.host.clone(),
                 boot_id: own.boot_id.clone(),
                 pid_ns: own.pid_ns.clone(),
@@ -80,8 +75,8 @@ impl Nursery {
             start: Start {
                 dsn: options.dsn.text().to_owned(),
                 worker: 0,
-                lease: seat.lease.id,
-                epoch: seat.lease.epoch,
+                lease: registration.lease.id,
+                epoch: registration.lease.epoch,
                 direct: false,
                 terms: options.lease,
                 until: Moment::ZERO,
@@ -103,7 +98,7 @@ impl Nursery {
         }
     }
 
-    /// From now on, the lease is certain until then.
+    /// Notes until when the lease is certain.
     pub(crate) fn lease_until(&self, until: Moment) {
         self.until.set(until);
     }
@@ -122,7 +117,7 @@ impl Nursery {
         }))
     }
 
-    fn bear(&self, created: Created, domain: &str) -> Result<Newborn, LaunchError> {
+    fn bear(&self, created: Created, domain: &str) -> Result<StartedWorker, LaunchError> {
         let system = LaunchError::System;
         let (control, stdin) = Frames::pair().map_err(system)?;
         let (page, theirs) = Page::new().map_err(system)?;
@@ -139,22 +134,21 @@ impl Nursery {
             stderr,
             fds: vec![(theirs, PAGE)],
         })?;
-        let remains = Remains::of_ours(created.mark, self.containment.clone());
-        Ok(Newborn { worker: created.id, child, control, output, page, remains })
+        let leftovers = Leftovers::of_ours(created.mark, self.containment.clone());
+        Ok(StartedWorker { worker: created.id, child, control, output, page, leftovers })
     }
 }
 
-/// Starts workers of a domain; tells the monitor what came of it.
+/// Starts workers of a domain, and reports to the inbox what came of it.
 pub(crate) async fn spawn(
     nursery: Rc<Nursery>,
     link: Link,
     domain: String,
     count: u32,
-    inbox: UnboundedSender<Message>,
+    inbox: Inbox,
 ) {
     let unborn = |count, refused| {
-        let event = Event::Unborn { domain: domain.clone(), count, refused };
-        let _ = inbox.send(Message::Event(event));
+        inbox.send(Event::Unborn { domain: domain.clone(), count, refused });
     };
     let Some(db) = link.now() else { return unborn(count, false) };
     let created = match worker::create(&db, &nursery.kin, &domain, count).await {
@@ -164,33 +158,32 @@ pub(crate) async fn spawn(
             return unborn(count, !error.is_connection());
         }
     };
-    let mut newborns = Vec::new();
+    let mut launched = Vec::new();
     for one in created {
         match nursery.bear(one, &domain) {
-            Ok(newborn) => newborns.push((one, newborn)),
+            Ok(started) => launched.push((one, started)),
             Err(error) => {
                 unborn(1, true);
                 spawn_local(record_unborn(link.clone(), one.id, error));
             }
         }
     }
-    let places: Vec<(i64, i32, i64)> = newborns.iter().map(|(_, newborn)| place(newborn)).collect();
+    let places: Vec<(i64, i32, i64)> = launched.iter().map(|(_, started)| place(started)).collect();
     let noted =
         link.persist("record new workers", async |db| worker::place(db, &places).await).await;
-    for (created, mut newborn) in newborns {
+    for (created, mut started) in launched {
         if !noted.contains(&created.id) {
             // It never hears what it needs to begin, and ends.
             unborn(1, false);
             continue;
         }
-        tell(created.id, &mut newborn.control, &nursery.start(created, &domain, link.is_direct()));
-        let pid = newborn.child.pid();
+        tell(created.id, &mut started.control, &nursery.start(created, &domain, link.is_direct()));
+        let pid = started.child.pid();
         tracing::info!("worker {} of domain {domain} started, pid {pid}", created.id);
-        let (orders, ordered) = unbounded_channel();
-        let hand = Hand { orders, pid: Some(pid) };
+        let (handle, commands) = WorkerHandle::new(Some(pid));
         let domain = domain.clone();
-        let _ = inbox.send(Message::Born { worker: created.id, domain, hand });
-        spawn_local(attend(newborn, ordered, inbox.clone()));
+        inbox.send(Message::Born { worker: created.id, domain, handle });
+        spawn_local(worker_io::serve(started, commands, inbox.clone()));
     }
 }
 
@@ -200,13 +193,13 @@ async fn record_unborn(link: Link, worker: i64, error: LaunchError) {
     link.persist("record it", async |db| worker::leave(db, worker, &reason).await).await;
 }
 
-fn place(newborn: &Newborn) -> (i64, i32, i64) {
-    let identity = newborn.child.identity();
-    (newborn.worker, identity.pid, identity.start)
+fn place(started: &StartedWorker) -> (i64, i32, i64) {
+    let identity = started.child.identity();
+    (started.worker, identity.pid, identity.start)
 }
 
-/// Ourselves: by name where that still names this very file, so that `ps` shows it; else as the
-/// kernel holds it, since a worker is to be of its monitor's version.
+/// The program of a worker, which is this one: by its name, which `ps` shows, if the name still leads to
+/// this very file; else by `/proc/self/exe`, since a worker must have the version of its monitor.
 fn program() -> OsString {
     const RUNNING: &str = "/proc/self/exe";
     let file = |path: &PathBuf| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
@@ -216,14 +209,14 @@ fn program() -> OsString {
         .map_or_else(|| RUNNING.into(), OsString::from)
 }
 
-/// Without what names the database or reaches our service manager; what only completes a DSN stays, since the worker completes
-/// it in the same way.
+/// The environment of a worker: ours without the variables that name the database or reach our service
+/// manager. Variables that only complete a DSN stay, since the worker completes it in the same way.
 fn environment(
     all: impl Iterator<Item = (OsString, OsString)>,
     dsn: &str,
 ) -> Vec<(OsString, OsString)> {
     let names_it = |name: &OsString, value: &OsString| {
-        ["REWORK_DSN", "REWORK_LISTEN_DSN", "DATABASE_URL", service::VARIABLE]
+        ["REWORK_DSN", "REWORK_LISTEN_DSN", "DATABASE_URL", systemd::VARIABLE]
             .iter()
             .any(|known| name == known)
             || value == dsn

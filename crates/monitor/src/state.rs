@@ -1,67 +1,67 @@
-//! What a monitor knows of its workers, and what it makes of what happens. Nothing here waits,
-//! and nothing here touches a process or the database: events come in, actions go out.
+//! The state of a monitor: what it knows of its workers, and what it decides. Nothing here waits, and
+//! nothing here touches a process or the database: events come in, actions go out.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
-use rework_core::wire::worker::FromWorker;
-use rework_process::Exit;
+use rework_wire::worker::{FromWorker, ToWorker};
 
 use crate::{
-    by_domain::ByDomain,
-    closing::{Closing, Sentence},
-    drain::Drain,
+    cleanup_plan::Sentence,
     event::{Action, Event},
-    pool::{Bounds, Damper},
-    tenure::Tenure,
-    wants::{Domains, Wants},
+    per_domain::PerDomain,
+};
+
+mod database_away;
+pub(crate) mod drain;
+mod lost_hosts;
+pub(crate) mod own_lease;
+pub(crate) mod poll;
+pub(crate) mod pool;
+mod restart_backoff;
+mod subscriptions;
+mod wake;
+mod worker;
+mod worker_died;
+mod worker_start;
+
+use self::{
+    drain::Drain,
+    lost_hosts::LostHosts,
+    own_lease::OwnLease,
+    pool::{Bounds, Pool},
+    subscriptions::{Domains, Subscriptions},
     worker::{Doing, Origin, Worker},
 };
 
-/// A claim that a worker sent before it died is committed within this time, or never.
-const LATE_CLAIM: Duration = Duration::from_secs(60);
-
-/// All that is known.
+/// Everything that a monitor knows.
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) bounds: ByDomain<Bounds>,
+    pub(crate) bounds: PerDomain<Bounds>,
     pub(crate) start_timeout: Duration,
     pub(crate) grace: Option<Duration>,
     pub(crate) pools: BTreeMap<String, Pool>,
     pub(crate) workers: BTreeMap<i64, Worker>,
-    pub(crate) wants: Wants,
+    pub(crate) subscriptions: Subscriptions,
     pub(crate) drain: Option<Drain>,
-    pub(crate) tenure: Tenure,
-    /// Dead workers whose end is not recorded yet.
-    pub(crate) closing: BTreeSet<i64>,
-    /// Dead workers, and since when.
+    pub(crate) own_lease: OwnLease,
+    pub(crate) lost_hosts: LostHosts,
+    /// Dead workers after which the cleanup is not finished.
+    pub(crate) being_cleaned: BTreeSet<i64>,
+    /// Workers that died lately, and when.
     pub(crate) dead: BTreeMap<i64, Instant>,
     pub(crate) actions: Vec<Action>,
 }
 
-/// The workers of one domain.
-#[derive(Debug, Default)]
-pub(crate) struct Pool {
-    /// A task may be ready, and no idle worker was there to be told.
-    pub(crate) hint: bool,
-    /// Workers that are being started.
-    pub(crate) spawning: u32,
-    /// What waits is counted by the look that is under way.
-    pub(crate) counted: bool,
-    pub(crate) damper: Damper,
-    /// Work waits, a slot is free, and nothing has been claimed since then.
-    pub(crate) waits_since: Option<Instant>,
-}
-
 impl State {
     pub(crate) fn new(
-        bounds: ByDomain<Bounds>,
+        bounds: PerDomain<Bounds>,
         start_timeout: Duration,
         grace: Option<Duration>,
         domains: Vec<String>,
-        tenure: Tenure,
+        own_lease: OwnLease,
     ) -> State {
         State {
             bounds,
@@ -69,16 +69,17 @@ impl State {
             grace,
             pools: domains.into_iter().map(|domain| (domain, Pool::default())).collect(),
             workers: BTreeMap::new(),
-            wants: Wants::default(),
+            subscriptions: Subscriptions::default(),
             drain: None,
-            tenure,
-            closing: BTreeSet::new(),
+            lost_hosts: LostHosts::new(own_lease.terms()),
+            own_lease,
+            being_cleaned: BTreeSet::new(),
             dead: BTreeMap::new(),
             actions: Vec::new(),
         }
     }
 
-    /// Takes note of what happened. What is to be done is in `actions` afterwards.
+    /// Takes note of an event. The actions that follow are in `actions` afterwards.
     pub(crate) fn apply(&mut self, event: Event, now: Instant) {
         match event {
             Event::Born { worker, domain } => self.born(worker, domain, now),
@@ -88,13 +89,13 @@ impl State {
             }
             Event::Said(worker, message) => self.said(worker, message),
             Event::Ended { worker, exit, last_words } => {
-                self.ended(worker, exit, &last_words, now);
+                self.worker_died(worker, exit, &last_words, now);
             }
-            Event::Closed(worker) => {
-                self.closing.remove(&worker);
+            Event::CleanedUp(worker) => {
+                self.being_cleaned.remove(&worker);
             }
             Event::Hint(hint) => self.hinted(hint),
-            Event::Seen(look) => self.seen(look, now),
+            Event::Polled(poll) => self.polled(poll, now),
             Event::Published(committed) => self.published(committed),
             Event::Serves(domains) => self.serves(domains),
             Event::Back => self.back(),
@@ -105,19 +106,31 @@ impl State {
 
     /// Takes note of the time.
     pub(crate) fn on_time(&mut self, now: Instant) {
-        let late: Vec<i64> = self.late_starters(now).map(|(worker, _)| worker).collect();
-        for worker in late {
-            tracing::warn!("worker {worker} did not come up within {:?}", self.start_timeout);
-            self.kill(worker, Sentence::StartTimeout);
-        }
-        self.dead.retain(|_, since| now.duration_since(*since) < LATE_CLAIM);
+        self.kill_late_starters(now);
+        self.forget_dead(now);
         self.drain_on_time(now);
     }
 
     /// When [`State::on_time`] has something to do next, if ever.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let starting = self.starting().map(|(_, worker)| worker.born + self.start_timeout);
-        starting.chain(self.drain_deadline()).min()
+        self.start_deadlines().chain(self.drain_deadline()).min()
+    }
+
+    /// Sends a message to every worker that can receive it.
+    pub(crate) fn tell_all(&mut self, message: &ToWorker) {
+        let hearing = self.workers.iter().filter(|(_, worker)| !worker.is_orphan());
+        let tell = hearing.map(|(id, _)| Action::Tell(*id, message.clone()));
+        self.actions.extend(tell);
+    }
+
+    /// Asks a worker to leave, once.
+    pub(crate) fn retire(&mut self, id: i64, reason: &str) {
+        let Some(worker) = self.workers.get_mut(&id).filter(|worker| !worker.retired) else {
+            return;
+        };
+        worker.retired = true;
+        let reason = reason.to_owned();
+        self.actions.push(Action::Tell(id, ToWorker::Retire { reason }));
     }
 
     /// Kills a worker, once.
@@ -134,70 +147,7 @@ impl State {
         idle.map(|worker| worker.domain.clone()).collect()
     }
 
-    fn born(&mut self, id: i64, domain: String, now: Instant) {
-        if let Some(pool) = self.pools.get_mut(&domain) {
-            pool.spawning = pool.spawning.saturating_sub(1);
-        }
-        self.workers.insert(id, Worker::new(domain, now, Origin::Ours));
-        self.drain_newborn(id);
-    }
-
-    fn unborn(&mut self, domain: &str, count: u32, refused: bool, now: Instant) {
-        if let Some(pool) = self.pools.get_mut(domain) {
-            pool.spawning = pool.spawning.saturating_sub(count);
-            if refused {
-                pool.damper.died(Duration::ZERO, now);
-            }
-        }
-    }
-
-    fn ended(&mut self, id: i64, exit: Option<Exit>, last_words: &str, now: Instant) {
-        let Some(worker) = self.workers.remove(&id) else { return };
-        let left = match &worker.doing {
-            Doing::Leaving(reason) => Some(reason.as_str()),
-            _ => None,
-        };
-        let mut closing = Closing::of(worker.sentence, left, exit, last_words);
-        if let (Some(Sentence::Drained), Some(drain)) = (worker.sentence, &self.drain) {
-            closing.reason = drain.why();
-        }
-        let failed = closing.sweep && !worker.is_orphan();
-        let unasked = failed && matches!(worker.sentence, None | Some(Sentence::StartTimeout));
-        if unasked {
-            tracing::warn!("worker {id} died: {}", closing.reason);
-        } else {
-            tracing::info!("worker {id} ended: {}", closing.reason);
-        }
-        if let Some(pool) = self.pools.get_mut(&worker.domain).filter(|_| unasked) {
-            pool.damper.died(now.duration_since(worker.born), now);
-        }
-        self.closing.insert(id);
-        self.dead.insert(id, now);
-        self.actions.push(Action::Close { worker: id, closing });
-        self.actions.push(Action::Look);
-    }
-
-    fn serves(&mut self, domains: Vec<String>) {
-        for domain in domains {
-            if let Entry::Vacant(place) = self.pools.entry(domain) {
-                tracing::info!("domain {} is served from now on", place.key());
-                place.insert(Pool::default());
-                self.actions.push(Action::Look);
-            }
-        }
-    }
-
-    fn starting(&self) -> impl Iterator<Item = (i64, &Worker)> {
-        let all = self.workers.iter().map(|(id, worker)| (*id, worker));
-        all.filter(|(_, worker)| worker.doing == Doing::Starting && worker.sentence.is_none())
-    }
-
-    fn late_starters(&self, now: Instant) -> impl Iterator<Item = (i64, &Worker)> {
-        let timeout = self.start_timeout;
-        self.starting().filter(move |(_, worker)| now.duration_since(worker.born) >= timeout)
-    }
-
-    /// What a worker says of itself.
+    /// A worker has said what it does.
     fn said(&mut self, id: i64, message: FromWorker) {
         match message {
             FromWorker::Up => {

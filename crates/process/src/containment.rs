@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use rework_core::wire::worker::MemoryRung;
+use rework_wire::worker::MemoryRung;
 
 /// The rungs that the trees of a host stand on.
 #[derive(Debug, Clone, PartialEq, Eq)]

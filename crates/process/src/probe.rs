@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rework_core::wire::worker::MemoryRung;
+use rework_wire::worker::MemoryRung;
 
 use crate::cgroup::Group;
 use crate::containment::Containment;

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::unistd::{SysconfVar, sysconf};
-use rework_core::wire::worker::MARK_VAR;
+use rework_wire::worker::MARK_VAR;
 
 /// The folder of a tree's cgroup is `rework-MARK-NUMBER`.
 pub(crate) const FOLDER_PREFIX: &str = "rework-";

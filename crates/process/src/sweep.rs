@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rework_core::wire::worker::MemoryRung;
+use rework_wire::worker::MemoryRung;
 
 use crate::cgroup::{folders_of, kill_folder, pids_below};
 use crate::containment::Containment;

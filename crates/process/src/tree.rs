@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rework_core::wire::worker::{MARK_VAR, MemoryRung};
+use rework_wire::worker::{MARK_VAR, MemoryRung};
 
 use crate::cgroup::Group;
 use crate::child::Child;

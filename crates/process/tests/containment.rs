@@ -9,8 +9,8 @@ mod support;
 
 use std::fs;
 
-use rework_core::wire::worker::MemoryRung;
 use rework_process::{Containment, ContainmentWish, MemoryWish, Tree, Wish};
+use rework_wire::worker::MemoryRung;
 use support::{again_as_nobody, alone, is_root, mark, rungs};
 
 const MEMORY_REFUSED: &str = "memory cannot be limited by a cgroup here";

@@ -149,7 +149,7 @@ fn a_child_of_before_is_taken_up_again() {
 #[test]
 fn what_is_spared_is_not_taken_for_an_orphan() {
     alone(async {
-        let rung = Containment::from_parts(None, rework_core::wire::worker::MemoryRung::Sampled);
+        let rung = Containment::from_parts(None, rework_wire::worker::MemoryRung::Sampled);
         let mut spared = process::Command::new("sleep").arg("1000").spawn().unwrap();
         spare(spared.id() as i32);
         let mut tree = Tree::new(&rung, &mark(), 1).unwrap();

@@ -135,7 +135,7 @@ fn mark_of(dir: &Path) -> String {
 fn folders_left(rung: &Containment, mark: &str) -> usize {
     let (cgroup, memory) = rung.parts();
     let v1 = match memory {
-        rework_core::wire::worker::MemoryRung::CgroupV1(place) => Some(place),
+        rework_wire::worker::MemoryRung::CgroupV1(place) => Some(place),
         _ => None,
     };
     let entries = cgroup.into_iter().chain(v1).flat_map(|place| fs::read_dir(place).unwrap());

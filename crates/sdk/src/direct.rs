@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rework_core::wire::runner::Failure;
+use rework_wire::runner::Failure;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::words::{Asked, Usage};
@@ -22,7 +22,7 @@ use crate::leave::{self, INTERRUPTED, Leave, USAGE};
 use crate::operation::Operation;
 use crate::output::{Outcome, Output};
 use crate::task::State;
-use crate::{Task, current, say};
+use crate::{Task, current, stderr};
 
 /// Does what the command line asks for.
 pub(crate) fn run(
@@ -38,8 +38,8 @@ pub(crate) fn run(
         Ok(Asked::Help(operation)) => print(help::of(operation, &program).as_bytes()),
         Ok(Asked::Run(operation, input)) => run_one(executor, state, operation, input, &program),
         Err(Usage { error, hint }) => {
-            let code = say::refuse(&error);
-            say::hint(&hint);
+            let code = stderr::refuse(&error);
+            stderr::hint(&hint);
             code
         }
     }
@@ -73,7 +73,7 @@ async fn heed(mut interrupts: Signal, task: Task) {
         if again || task.abort().request("interrupted") == Listener::Absent {
             leave::now(Leave::Aborted);
         }
-        say::line("the operation is asked to end; Ctrl-C again ends it at once");
+        stderr::line("the operation is asked to end; Ctrl-C again ends it at once");
     }
 }
 
@@ -82,13 +82,13 @@ fn finish(task: &Task, outcome: Outcome, program: &str) -> ExitCode {
     let (output, code) = match outcome {
         Ok(output) => (output, 0),
         Err(error) => {
-            say::error(error.message());
+            stderr::error(error.message());
             if let Some(traceback) = error.traceback() {
-                say::line(traceback);
+                stderr::line(traceback);
             }
             let unfit = error.kind() == Failure::INPUT;
             if unfit {
-                say::hint(&format!("`{program} {} --help` shows its input", task.operation()));
+                stderr::hint(&format!("`{program} {} --help` shows its input", task.operation()));
             }
             (None, if unfit { USAGE } else { 1 })
         }

@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use rework_core::wire::runner::{Failure, Retry};
+use rework_wire::runner::{Failure, Retry};
 
 /// The longest message that is recorded, in bytes.
 const MESSAGE_BYTES: usize = 64 << 10;
@@ -63,6 +63,12 @@ impl Error {
         Error { retry: Retry::GiveUp, ..cause.into() }
     }
 
+    /// Sets what is recorded beside the message: causes, advice, or where it was made.
+    #[must_use]
+    pub fn with_traceback(self, traceback: impl Into<String>) -> Error {
+        Error { traceback: Some(traceback.into()), ..self }
+    }
+
     /// What kind of failure it is: a word.
     pub fn kind(&self) -> &str {
         &self.kind
@@ -80,10 +86,6 @@ impl Error {
 
     pub(crate) fn of(kind: Cow<'static, str>, message: String) -> Error {
         Error { kind, message, traceback: None, retry: Retry::Usual }
-    }
-
-    pub(crate) fn with_traceback(self, traceback: Option<String>) -> Error {
-        Error { traceback, ..self }
     }
 
     /// The same, as a worker is told. Frames are bounded, so texts are cut.
@@ -150,25 +152,6 @@ impl From<std::io::Error> for Error {
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Error {
         Error::caused("json", &error)
-    }
-}
-
-impl From<tokio_postgres::Error> for Error {
-    /// In the server's own words where they are its.
-    fn from(error: tokio_postgres::Error) -> Error {
-        let Some(said) = error.as_db_error() else { return Error::caused("postgres", &error) };
-        let more = [said.detail(), said.hint()].into_iter().flatten();
-        let more: String = more.flat_map(|line| ["\n    ", line]).collect();
-        let traceback = format!("SQLSTATE {}{more}", said.code().code());
-        Error::of("postgres".into(), said.message().to_owned()).with_traceback(Some(traceback))
-    }
-}
-
-impl From<rework_core::db::error::Error> for Error {
-    /// What the queue refused, or the way to it, with its advice where there would be causes.
-    fn from(error: rework_core::db::error::Error) -> Error {
-        let hint = error.hint().map(|hint| format!("hint: {hint}"));
-        Error::of("queue".into(), error.to_string()).with_traceback(hint)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::io::Write;
 
-use rework_core::wire::runner::Failure;
+use rework_wire::runner::Failure;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::operation::{Call, Operation, Operations};
@@ -40,10 +40,6 @@ impl Executor {
     }
 
     fn find(&self, task: &Task) -> Result<&'static Operation, Error> {
-        if task.phase() != "execute" {
-            let message = format!("`{}` has no phase `{}`", task.operation(), task.phase());
-            return Err(Error::of(Failure::LOAD.into(), message));
-        }
         self.operations.find(task.domain(), task.operation())
     }
 

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, io};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use rework_core::wire::runner::{OUTBOX_FD_VAR, PAGE_FD_VAR, SOCKET_FD_VAR};
+use rework_wire::runner::{OUTBOX_FD_VAR, PAGE_FD_VAR, SOCKET_FD_VAR};
 
 /// What was inherited.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What an operation takes: a type read from JSON, or the bytes as they are.
 
-use rework_core::wire::runner::Failure;
+use rework_wire::runner::Failure;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

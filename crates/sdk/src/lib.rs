@@ -39,17 +39,11 @@
 
 #![warn(missing_docs)]
 
-/// The examples of the guide are compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/rust.md")]
-mod guide {}
-
 mod abort;
-mod client;
 mod clock;
 mod current;
 mod direct;
-mod ears;
+mod listener;
 mod error;
 mod execution;
 mod inbox;
@@ -65,21 +59,17 @@ mod panics;
 mod progress;
 mod reader;
 mod runner;
-mod say;
+mod stderr;
 mod schedule;
 mod serve;
 mod streams;
 mod task;
 mod watch;
 
-pub use rework_core::task::state::State;
 pub use rework_macros::operation;
 pub use tracing::Level;
 pub use {schemars, serde};
 
-pub use self::client::{
-    Client, End, Line, ManyRequest, Request, schedule_many_within, schedule_within,
-};
 pub use self::error::{Error, Result};
 pub use self::input::{Bytes, FromInput};
 pub use self::logging::{TaskLog, layer};
@@ -93,7 +83,7 @@ pub use self::task::Task;
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
-    pub use rework_core::operation::definition::{DEFAULT_DOMAIN, Limits};
+    pub use rework_wire::operation::{DEFAULT_DOMAIN, Limits};
 
     pub use crate::input::FromInput;
     pub use crate::operation::{Call, Operation};

@@ -10,9 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rework_core::wire::frame::{FrameError, encode};
-use rework_core::wire::outbox::Outbox;
-use rework_core::wire::runner::FromRunner;
+use rework_wire::frame::{FrameError, encode};
+use rework_wire::outbox::Outbox;
+use rework_wire::runner::FromRunner;
 
 use crate::leave::{self, Leave};
 use crate::watch::Watch;

@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Write};
 
-use rework_core::wire::runner::FromRunner;
+use rework_wire::runner::FromRunner;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::error::bounded;
-use crate::{current, say};
+use crate::{current, stderr};
 
 /// The longest line that is sent, in bytes.
 const LINE_BYTES: usize = 1 << 20;
@@ -47,7 +47,7 @@ pub(crate) fn install(default: Level) {
         .with_default_directive(default.into())
         .from_env()
         .unwrap_or_else(|error| {
-            say::line(&format!("warning: RUST_LOG is not understood: {error}"));
+            stderr::line(&format!("warning: RUST_LOG is not understood: {error}"));
             EnvFilter::default().add_directive(default.into())
         });
     // The program's own subscriber stays.
@@ -98,7 +98,7 @@ fn write(level: &str, logger: &str, text: String) {
         running.send(&frame, text.as_bytes()).unwrap_or(false)
     });
     if !sent {
-        say::line(&format!("{level:7} {logger}: {text}"));
+        stderr::line(&format!("{level:7} {logger}: {text}"));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 
-use rework_core::operation::definition::{Definition, Form, Limits};
+use rework_wire::operation::{Definition, Form, Limits};
 use serde_json::Value;
 
 use crate::output::Outcome;
@@ -109,7 +109,7 @@ impl Operations {
         self.by_name.get(&(domain, name)).copied().ok_or_else(|| {
             let message =
                 format!("this program has no operation `{name}` in domain `{domain}` any more");
-            Error::of(rework_core::wire::runner::Failure::LOAD.into(), message)
+            Error::of(rework_wire::runner::Failure::LOAD.into(), message)
         })
     }
 }

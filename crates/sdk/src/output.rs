@@ -2,8 +2,8 @@
 
 use std::marker::PhantomData;
 
-use rework_core::operation::definition::Form;
-use rework_core::wire::runner::Failure;
+use rework_wire::operation::Form;
+use rework_wire::runner::Failure;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,9 +14,9 @@ use crate::{Bytes, Error};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// JSON text, or any bytes where `raw`.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// It is no JSON.
-    pub(crate) raw: bool,
+    pub raw: bool,
 }
 
 /// What can be the output of an operation: whatever is [`Serialize`] and [`JsonSchema`], and

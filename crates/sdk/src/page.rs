@@ -12,7 +12,7 @@ use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use memmap2::MmapRaw;
-use rework_core::wire::worker::SLOT_BYTES;
+use rework_wire::worker::SLOT_BYTES;
 
 const SLOT: usize = SLOT_BYTES as usize;
 

@@ -53,6 +53,10 @@ pub(crate) fn caught<T>(act: impl FnOnce() -> Result<T, Error>) -> Result<T, Err
             "" => message,
             place => format!("{message} (at {place})"),
         };
-        Err(Error::of(KIND.into(), message).with_traceback(seen.backtrace))
+        let error = Error::of(KIND.into(), message);
+        Err(match seen.backtrace {
+            Some(backtrace) => error.with_traceback(backtrace),
+            None => error,
+        })
     })
 }

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 
-use crate::say;
+use crate::stderr;
 
 /// Any number: what [`Task::progress`](crate::Task::progress) counts in.
 pub trait Amount: Copy {
@@ -28,6 +28,6 @@ amounts!(|number| number as f64 => u64 usize i64 isize);
 pub(crate) fn show(done: f64, total: Option<f64>, message: Option<&str>) {
     if stderr().is_terminal() {
         let total = total.map(|total| format!("/{total}")).unwrap_or_default();
-        say::line(&format!("progress: {done}{total} {}", message.unwrap_or_default()));
+        stderr::line(&format!("progress: {done}{total} {}", message.unwrap_or_default()));
     }
 }

@@ -6,14 +6,14 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use nix::sys::socket::{MsgFlags, recv};
-use rework_core::wire::frame::{Decoder, Frame, FrameError};
-use rework_core::wire::runner::{FromRunner, RunRequest, ToRunner, VERSION};
+use rework_wire::frame::{Decoder, Frame, FrameError};
+use rework_wire::runner::{FromRunner, RunRequest, ToRunner, VERSION};
 
 use crate::inbox::Inbox;
 use crate::leave::{self, Leave};
 use crate::link::Link;
 use crate::task::{Outlet, State, Task};
-use crate::{current, say};
+use crate::{current, stderr};
 
 /// How much is read at once; small frames come many at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -65,7 +65,7 @@ impl Reader {
             },
         }
         if let Err(error) = self.take_frames() {
-            say::error(&format!("the worker sent {error}"));
+            stderr::error(&format!("the worker sent {error}"));
             leave::now(Leave::NotOurs);
         }
     }
@@ -85,7 +85,7 @@ impl Reader {
         match frame.message()? {
             ToRunner::Hello { version: VERSION } => {}
             ToRunner::Hello { version } => {
-                say::error(&format!(
+                stderr::error(&format!(
                     "the worker speaks version {version} of the runner protocol, and this program \
                      version {VERSION}: build both with versions of rework that fit"
                 ));

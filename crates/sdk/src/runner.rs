@@ -9,7 +9,7 @@ use tracing::Level;
 use crate::execution::Executor;
 use crate::operation::Operations;
 use crate::task::State;
-use crate::{direct, inherited, logging, panics, say, serve};
+use crate::{direct, inherited, logging, panics, serve, stderr};
 
 /// What a program's operations share, before it [runs](Runner::run).
 #[derive(Debug)]
@@ -51,10 +51,10 @@ impl Runner {
         // First of all: nobody else may have started a thread yet.
         let inherited = match inherited::take() {
             Ok(inherited) => inherited,
-            Err(error) => return say::refuse(&error.to_string()),
+            Err(error) => return stderr::refuse(&error.to_string()),
         };
         if tokio::runtime::Handle::try_current().is_ok() {
-            return say::refuse(
+            return stderr::refuse(
                 "`rework::run()` starts its own runtime: call it from a plain `main`",
             );
         }
@@ -62,12 +62,12 @@ impl Runner {
         panics::watch();
         let operations = match Operations::of_this_program() {
             Ok(operations) => operations,
-            Err(error) => return say::refuse(&error),
+            Err(error) => return stderr::refuse(&error),
         };
         let (executor, state) = (Executor::new(operations), Arc::new(self.state));
         match inherited {
             Some(inherited) => serve::serve(inherited, &executor, state)
-                .unwrap_or_else(|error| say::refuse(&error.to_string())),
+                .unwrap_or_else(|error| stderr::refuse(&error.to_string())),
             None => direct::run(&executor, state, std::env::args_os()),
         }
     }

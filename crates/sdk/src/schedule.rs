@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use rework_core::wire::runner::FromRunner;
+use rework_wire::runner::{FromRunner, ScheduleRequest};
 use tokio::sync::oneshot;
 
 use crate::output::{IntoOutput, Output};
@@ -63,7 +63,7 @@ impl<'a> Schedule<'a> {
 
     fn request(self, number: u32) -> Result<(FromRunner, Vec<u8>), Error> {
         let input = self.input?;
-        let frame = FromRunner::Schedule {
+        let frame = FromRunner::Schedule(ScheduleRequest {
             task: self.task.id(),
             run: self.task.run(),
             number,
@@ -73,7 +73,7 @@ impl<'a> Schedule<'a> {
             delay_ms: self.delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
             has_input: input.is_some(),
             raw: input.as_ref().is_some_and(|input| input.raw),
-        };
+        });
         Ok((frame, input.map(|input| input.bytes).unwrap_or_default()))
     }
 }

@@ -5,25 +5,25 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::{io, thread};
 
-use rework_core::operation::definition::Form;
-use rework_core::wire::frame::{FrameError, encode};
-use rework_core::wire::outbox::Outbox;
-use rework_core::wire::runner::{Done, Failure, FromRunner, Span, VERSION};
+use rework_wire::frame::{FrameError, encode};
+use rework_wire::operation::Form;
+use rework_wire::outbox::Outbox;
+use rework_wire::runner::{Done, Failure, FromRunner, Span, VERSION};
 
 use crate::clock::now_us;
-use crate::ears::Ears;
 use crate::execution::Executor;
 use crate::inbox::Inbox;
 use crate::inherited::Inherited;
 use crate::leave::{self, Leave};
 use crate::link::Link;
+use crate::listener::WorkerListener;
 use crate::operation::Operation;
 use crate::output::Outcome;
 use crate::page::Page;
 use crate::reader::Reader;
 use crate::task::State;
 use crate::watch::Watch;
-use crate::{Error, Task, current, say, streams};
+use crate::{Error, Task, current, stderr, streams};
 
 /// Who we are, in `hello`.
 const SDK: &str = concat!("rework-rust ", env!("CARGO_PKG_VERSION"));
@@ -59,11 +59,12 @@ pub(crate) fn serve(
     let page = inherited.page.as_ref().map(Page::of).transpose()?;
     let inbox = Arc::new(Inbox::default());
     let reader = Reader::new(inherited.socket, inbox.clone(), link.clone(), state);
-    let ears = Arc::new(Ears::new(reader, inbox.clone(), link.clone(), watch.clone()));
-    let second = ears.clone();
+    let listener =
+        Arc::new(WorkerListener::new(reader, inbox.clone(), link.clone(), watch.clone()));
+    let second = listener.clone();
     thread::Builder::new().name("rework-watch".to_owned()).spawn(move || second.stand_by())?;
     let mut now = now_us();
-    while let Some(task) = ears.next(now) {
+    while let Some(task) = listener.next(now) {
         note_begun(page.as_ref(), &task);
         let began_us = now_us();
         watch.begin(began_us);
@@ -76,7 +77,7 @@ pub(crate) fn serve(
         if let Some(mark) = task.mark() {
             streams::part(mark);
             if streams::has_children() {
-                let waiting = ears.take_back();
+                let waiting = listener.take_back();
                 waiting
                     .into_iter()
                     .try_for_each(|(task, run)| link.send(&FromRunner::Revoked { task, run }))?;
@@ -91,7 +92,10 @@ pub(crate) fn serve(
 /// Whoever finds this process dead reads there whether the run had begun.
 fn note_begun(page: Option<&Page>, task: &Task) {
     if page.is_some_and(|page| !page.note(task.slot(), task.key())) {
-        say::error(&format!("the worker names slot {}, which its page does not have", task.slot()));
+        stderr::error(&format!(
+            "the worker names slot {}, which its page does not have",
+            task.slot()
+        ));
         leave::now(Leave::NotOurs);
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use rework_core::wire::runner::mark_bytes;
+use rework_wire::runner::mark_bytes;
 
 /// Writes the mark of a run on both streams. What the run printed was flushed before.
 pub(crate) fn part(mark: &str) {

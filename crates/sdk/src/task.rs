@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rework_core::operation::definition::DEFAULT_DOMAIN;
-use rework_core::wire::runner::{Failure, FromRunner};
+use rework_wire::operation::DEFAULT_DOMAIN;
+use rework_wire::runner::{Failure, FromRunner};
 use serde_json::Value;
 
 pub(crate) use self::run::Outlet;

@@ -3,18 +3,20 @@
 use std::{collections::VecDeque, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
-use rework_core::{
-    operation::definition::{Limits, MAX_PAYLOAD_BYTES},
-    task::{fence::Fence, payload::Payload, progress::Line},
-    wire::runner::Span,
+use rework_core::task::{fence::Fence, payload::Payload, progress::Line};
+use rework_wire::{
+    operation::{Limits, MAX_PAYLOAD_BYTES},
+    runner::Span,
 };
 use tokio::time::Instant;
 
 use crate::{
     batch_size::LONG,
+    claimed_run::{ClaimedRun, Key},
     ending::StopReason,
-    lines::{Budget, Key},
-    recorder::{Answer, ClaimedRun, Recorder},
+    log_budget::Budget,
+    recorder::Recorder,
+    writer::entry::Answer,
 };
 
 /// Lines and progress wait no longer than this to be written.

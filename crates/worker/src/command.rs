@@ -18,10 +18,10 @@ use nix::{
 };
 use rework_core::{
     module::manifest::{self, CommandOperation},
-    operation::definition::{Form, MAX_PAYLOAD_BYTES},
     task::{claim::Claimed, payload::Payload},
     values::quantity,
 };
+use rework_wire::operation::{Form, MAX_PAYLOAD_BYTES};
 use serde_json::Value;
 
 use crate::{

@@ -6,8 +6,9 @@ use std::time::Duration;
 use rework_core::task::fence::Fence;
 
 use crate::{
+    abort::Abort,
     alarm::Alarm,
-    life::{Abort, Event, LeaseLost, Life},
+    life::{Event, LeaseLost, Life},
     local_queue::LocalQueue,
     recorder::Recorder,
     runner::Nursery,

@@ -3,19 +3,19 @@
 use std::time::{Duration, Instant};
 
 use rework_core::{
-    operation::definition::MAX_PAYLOAD_BYTES,
     task::{
         complete::{Completion, Outcome},
         fence::Fence,
         payload::Payload,
     },
     values::quantity,
-    wire::{
-        runner::{Failure, Retry},
-        worker::AbortCause,
-    },
 };
 use rework_process::Exit;
+use rework_wire::{
+    operation::MAX_PAYLOAD_BYTES,
+    runner::{Failure, Retry},
+    worker::AbortCause,
+};
 use serde_json::json;
 
 /// Why a worker stops a run before its code has ended by itself.

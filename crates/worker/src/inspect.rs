@@ -4,17 +4,14 @@
 
 use std::{fs::File, io, path::Path, time::Duration};
 
-use rework_core::{
-    operation::definition::Definition,
-    values::validate::Schema,
-    wire::{
-        self,
-        connection::{Frames, FramesError},
-        runner::{FromRunner, ToRunner},
-        worker::MemoryRung,
-    },
-};
+use rework_core::values::validate::Schema;
 use rework_process::{Child, Containment, Launch, LaunchError, Tree};
+use rework_wire::{
+    connection::{Frames, FramesError},
+    operation::Definition,
+    runner::{FromRunner, ToRunner},
+    worker::MemoryRung,
+};
 use tokio::{
     io::AsyncReadExt,
     net::unix::pipe::{self, Receiver},
@@ -86,7 +83,10 @@ impl Probe {
         let (err, stderr) = pipe::pipe()?;
         let nothing = File::options().read(true).write(true).open("/dev/null")?;
         let mut env = cleaned(std::env::vars_os(), &Secrets::new("", None), |_| false);
-        env.push((wire::runner::SOCKET_FD_VAR.into(), wire::runner::SOCKET_FD.to_string().into()));
+        env.push((
+            rework_wire::runner::SOCKET_FD_VAR.into(),
+            rework_wire::runner::SOCKET_FD.to_string().into(),
+        ));
         let child = tree.launch(Launch {
             program,
             args,
@@ -95,14 +95,14 @@ impl Probe {
             stdin: nothing.try_clone()?.into(),
             stdout: nothing.into(),
             stderr: err.into_blocking_fd()?,
-            fds: vec![(theirs, wire::runner::SOCKET_FD)],
+            fds: vec![(theirs, rework_wire::runner::SOCKET_FD)],
         })?;
         Ok(Probe { tree, child, frames, stderr, tail: Vec::new() })
     }
 
     /// Waits for its `hello`, or for its end.
     async fn hello(&mut self) -> Result<Vec<Definition>, Why> {
-        let version = ToRunner::Hello { version: wire::runner::VERSION };
+        let version = ToRunner::Hello { version: rework_wire::runner::VERSION };
         self.frames.send(&version, &[]).map_err(FramesError::from)?;
         let mut said = [0; TAIL_BYTES];
         let mut listening = true;
@@ -155,10 +155,12 @@ impl Probe {
 }
 
 fn greeted(
-    hello: Result<FromRunner, rework_core::wire::frame::FrameError>,
+    hello: Result<FromRunner, rework_wire::frame::FrameError>,
 ) -> Result<Vec<Definition>, Why> {
     match hello {
-        Ok(FromRunner::Hello { version: wire::runner::VERSION, operations, .. }) => Ok(operations),
+        Ok(FromRunner::Hello { version: rework_wire::runner::VERSION, operations, .. }) => {
+            Ok(operations)
+        }
         Ok(FromRunner::Hello { version, sdk, .. }) => Err(Why::Version { version, sdk }),
         Ok(_) => Err(Why::NotHello),
         Err(error) => Err(Why::Protocol(error.into())),
@@ -239,7 +241,7 @@ enum Why {
     Late { timeout: Duration, said: String },
     #[error(
         "speaks version {version} of the runner protocol ({sdk}), this `rework` version {}",
-        wire::runner::VERSION
+        rework_wire::runner::VERSION
     )]
     Version { version: u32, sdk: String },
     #[error("did not begin with `hello`")]

@@ -4,12 +4,15 @@ use rework_core::{
     db::error::Error,
     lease::{
         self,
-        row::{Asked, Lease, Moment, Terms},
+        row::{Asked, Lease},
     },
     task::fence::Fence,
-    wire::worker::Start,
 };
 use rework_process::boot_time;
+use rework_wire::{
+    lease::{Moment, Terms},
+    worker::Start,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_local,

@@ -8,26 +8,26 @@
 pub mod code;
 pub mod inspect;
 
+mod abort;
 mod active_run;
 mod alarm;
 mod batch_size;
-mod books;
+mod claimed_run;
 mod command;
 mod context;
 mod database;
 mod ending;
 mod environment;
-mod floors;
-mod holding;
 mod keeper;
 mod life;
 mod lines;
+mod log_budget;
 mod local_queue;
 mod operations;
 mod recorder;
 mod revision;
-mod run_task;
 mod run_loop;
+mod run_task;
 mod runner;
 mod runner_message;
 mod runners;
@@ -35,5 +35,6 @@ mod start_run;
 mod started_page;
 mod stream;
 mod work;
+mod writer;
 
 pub use work::{WorkerError, run};

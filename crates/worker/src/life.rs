@@ -10,16 +10,16 @@ use rework_core::{
         row::Asked,
     },
     task::fence::Fence,
-    wire::{
-        connection::Frames,
-        worker::{AbortCause, FromWorker, Start, ToWorker},
-    },
 };
 use rework_process::{SelfKill, boot_time};
+use rework_wire::{
+    connection::Frames,
+    worker::{AbortCause, FromWorker, Start, ToWorker},
+};
 use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
-    ending::{StopReason, Verdict},
+    abort::Abort,
     keeper::{Keeper, Said, What},
     recorder::Recorder,
 };
@@ -41,32 +41,6 @@ pub(crate) enum Event {
 #[derive(Debug, thiserror::Error)]
 #[error("the lease was taken away")]
 pub(crate) struct LeaseLost;
-
-/// Which run is to end, and why.
-#[derive(Debug)]
-pub(crate) struct Abort {
-    pub task: i64,
-    pub run: i64,
-    pub cause: AbortCause,
-    pub reason: String,
-}
-
-impl Abort {
-    /// Whether this run is meant.
-    pub(crate) fn names(&self, fence: Fence) -> bool {
-        (self.task, self.run) == (fence.task, fence.run)
-    }
-
-    /// Why an open run is stopped.
-    pub(crate) fn stop_reason(&self) -> StopReason {
-        StopReason::Abort(self.cause, self.reason.clone())
-    }
-
-    /// What is recorded of a run whose code has not started.
-    pub(crate) fn verdict(&self) -> Verdict {
-        self.stop_reason().verdict_if_not_started()
-    }
-}
 
 /// A worker's life line, and what it hangs on.
 pub(crate) struct Life {
@@ -146,7 +120,7 @@ impl Life {
     /// not recorded yet, is a lease made. Losing the wait loses nothing.
     pub(crate) async fn next(&mut self, held: Option<Fence>) -> Event {
         loop {
-            let busy = held.is_some() || self.recorder.owes();
+            let busy = held.is_some() || self.recorder.has_unsaved();
             let wake_at = self.line.next_at(busy, self.asked.is_some());
             let wait = wake_at.saturating_sub(boot_time());
             let happened = tokio::select! {
@@ -190,7 +164,7 @@ impl Life {
 
     /// True: it is to die.
     fn step(&mut self, happened: lease::lifeline::Event, held: Option<Fence>) -> bool {
-        let busy = held.is_some() || self.recorder.owes();
+        let busy = held.is_some() || self.recorder.has_unsaved();
         for action in self.line.step(happened, boot_time(), busy, self.asked.is_some()) {
             match action {
                 Action::Arm(until) => {
@@ -264,7 +238,7 @@ async fn hear(control: &mut Option<Frames>) -> Option<ToWorker> {
     match frames.next().await {
         Ok(Some(frame)) => frame
             .message()
-            .inspect_err(|error| tracing::error!("the monitor said what we do not know: {error}"))
+            .inspect_err(|error| tracing::error!("the monitor sent an unknown message: {error}"))
             .ok(),
         Ok(None) => None,
         Err(error) => {

@@ -5,16 +5,13 @@ use std::{collections::VecDeque, future::pending, time::Duration};
 
 use rework_core::task::{
     claim::{Batches, OperationVersion},
-    complete::{Completion, Outcome},
-    fence::Fence,
+    complete::Completion,
 };
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::{
-    batch_size::BatchSizes,
-    ending::Verdict,
-    life::Abort,
-    recorder::{Answer, ClaimedRun, Recorder},
+    abort::Abort, batch_size::BatchSizes, claimed_run::ClaimedRun, recorder::Recorder,
+    writer::entry::Answer,
 };
 
 /// The tasks at hand.
@@ -169,7 +166,7 @@ impl LocalQueue {
         let named = |held: &ClaimedRun| abort.names(held.claimed.fence);
         let Some(at) = self.waiting.iter().position(named) else { return };
         let Some(ClaimedRun { claimed, .. }) = self.waiting.remove(at) else { return };
-        recorder.complete(aborted(claimed.fence, abort));
+        recorder.complete(abort.completion(claimed.fence));
     }
 
     /// Nobody waits for this answer any more: what it brings later goes back by itself, and what it
@@ -188,18 +185,7 @@ impl LocalQueue {
         }
         self.full = 0;
         for ClaimedRun { claimed, .. } in self.waiting.drain(..) {
-            recorder.complete(unbegun(claimed.fence, why));
+            recorder.complete(Completion::unbegun(claimed.fence, why));
         }
     }
-}
-
-/// The end of a run that somebody wants to end, and whose code never began.
-pub(crate) fn aborted(fence: Fence, abort: &Abort) -> Completion {
-    let Verdict { outcome, reason } = abort.verdict();
-    Completion::new(fence, outcome, reason)
-}
-
-/// What was claimed goes back to the queue.
-pub(crate) fn unbegun(fence: Fence, why: &str) -> Completion {
-    Completion::new(fence, Outcome::Unbegun, Some(why.to_owned()))
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::PathBuf, rc::Rc};
 
 use rework_core::{
     db::error::Error,
-    operation::{definition::Definition, kind::Kind},
+    operation::kind::Kind,
     task::{
         claim::{OperationVersion, Placed},
         complete::Outcome,
@@ -12,6 +12,7 @@ use rework_core::{
     },
     values::validate::Schema,
 };
+use rework_wire::operation::Definition;
 
 use crate::{code::Code, ending::Verdict, recorder::Recorder};
 

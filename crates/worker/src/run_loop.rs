@@ -23,22 +23,20 @@ mod timers;
 
 use std::io;
 
-use rework_core::{
-    task::{claim::OperationVersion, progress::Line},
-    wire::{connection::FramesError, frame::Frame},
-};
+use rework_core::task::{claim::OperationVersion, progress::Line};
 use rework_process::Exit;
+use rework_wire::{connection::FramesError, frame::Frame};
 use tokio::time::Instant;
 
 use self::{polling::Polling, sent_ahead::SentAhead};
 use crate::{
     active_run::ActiveRun,
+    claimed_run::ClaimedRun,
     command::OutputFile,
     context::Context,
     ending::{End, RunnerEnd},
     life::{Event, LeaseLost},
     operations::Operation,
-    recorder::ClaimedRun,
     runner::Runner,
     runner_message::{Scheduled, next_scheduled},
     start_run::Started,

@@ -4,11 +4,11 @@
 use rework_core::task::complete::Completion;
 
 use crate::{
+    claimed_run::ClaimedRun,
     context::Context,
     ending::Verdict,
     life::LeaseLost,
     operations::Operation,
-    recorder::ClaimedRun,
     run_loop::RunLoop,
     start_run::{NotStarted, start},
 };

@@ -14,18 +14,15 @@ use nix::{
     fcntl::{FcntlArg, SealFlag, fcntl},
     sys::memfd::{MFdFlags, memfd_create},
 };
-use rework_core::{
-    operation::definition::Limits,
-    task::progress::Line,
-    wire::{
-        self,
-        connection::{Frames, FramesError},
-        outbox::{OUTBOX_BYTES, Outbox},
-        runner::{FromRunner, ToRunner},
-        worker::{MemoryRung, Start},
-    },
-};
+use rework_core::task::progress::Line;
 use rework_process::{Child, Containment, Exit, Launch, Tree};
+use rework_wire::{
+    connection::{Frames, FramesError},
+    operation::Limits,
+    outbox::{OUTBOX_BYTES, Outbox},
+    runner::{FromRunner, ToRunner},
+    worker::{MemoryRung, Start},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -185,9 +182,13 @@ impl Nursery {
             ours.share(Outbox::of(&outbox)?);
             frames = Some(ours);
             for (fd, number, variable) in [
-                (theirs, wire::runner::SOCKET_FD, wire::runner::SOCKET_FD_VAR),
-                (self.page.try_clone()?.into(), wire::runner::PAGE_FD, wire::runner::PAGE_FD_VAR),
-                (outbox.into(), wire::runner::OUTBOX_FD, wire::runner::OUTBOX_FD_VAR),
+                (theirs, rework_wire::runner::SOCKET_FD, rework_wire::runner::SOCKET_FD_VAR),
+                (
+                    self.page.try_clone()?.into(),
+                    rework_wire::runner::PAGE_FD,
+                    rework_wire::runner::PAGE_FD_VAR,
+                ),
+                (outbox.into(), rework_wire::runner::OUTBOX_FD, rework_wire::runner::OUTBOX_FD_VAR),
             ] {
                 fds.push((fd, number));
                 env.push((variable.into(), number.to_string().into()));
@@ -219,7 +220,7 @@ impl Runner {
         lines: &mut Vec<Line>,
     ) -> Result<(), StartError> {
         let Some(frames) = &mut self.frames else { return Ok(()) };
-        let version = ToRunner::Hello { version: wire::runner::VERSION };
+        let version = ToRunner::Hello { version: rework_wire::runner::VERSION };
         frames.send(&version, &[]).map_err(|error| StartError::Protocol(error.to_string()))?;
         let late = tokio::time::sleep(within);
         tokio::pin!(late);
@@ -257,7 +258,7 @@ impl Runner {
     /// Its next message; none for ever for a command.
     pub(crate) async fn next(
         frames: &mut Option<Frames>,
-    ) -> Result<Option<rework_core::wire::frame::Frame>, FramesError> {
+    ) -> Result<Option<rework_wire::frame::Frame>, FramesError> {
         match frames {
             Some(frames) => frames.next().await,
             None => std::future::pending().await,
@@ -323,14 +324,12 @@ fn outbox() -> io::Result<File> {
 }
 
 /// Whether runs may be sent ahead.
-fn greeted(
-    hello: Result<FromRunner, rework_core::wire::frame::FrameError>,
-) -> Result<bool, StartError> {
+fn greeted(hello: Result<FromRunner, rework_wire::frame::FrameError>) -> Result<bool, StartError> {
     match hello {
-        Ok(FromRunner::Hello { version: wire::runner::VERSION, ahead, .. }) => Ok(ahead),
+        Ok(FromRunner::Hello { version: rework_wire::runner::VERSION, ahead, .. }) => Ok(ahead),
         Ok(FromRunner::Hello { version, .. }) => Err(StartError::Protocol(format!(
             "it speaks version {version}, this `rework` version {}",
-            wire::runner::VERSION
+            rework_wire::runner::VERSION
         ))),
         Ok(_) => Err(StartError::Protocol("its first frame is not `hello`".to_owned())),
         Err(error) => Err(StartError::Protocol(error.to_string())),

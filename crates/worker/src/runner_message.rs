@@ -8,24 +8,21 @@ use std::{
 
 use rework_core::{
     db::error::Result,
-    operation::definition::Form,
     task::{
         payload::Payload,
         progress::{Child, Line},
     },
-    wire::{
-        frame::{Frame, FrameError},
-        runner::{Done, FromRunner, ToRunner},
-    },
+};
+use rework_wire::{
+    frame::{Frame, FrameError},
+    operation::Form,
+    runner::{Done, FromRunner, ScheduleRequest, ToRunner},
 };
 use serde_json::json;
 use tokio::sync::oneshot::error::RecvError;
 
 use crate::{
-    active_run::ActiveRun,
-    ending::End,
-    lines::{Key, MAX_LINE_BYTES},
-    recorder::Recorder,
+    active_run::ActiveRun, claimed_run::Key, ending::End, lines::MAX_LINE_BYTES, recorder::Recorder,
 };
 
 /// Longest name of a logger that is kept: it is stored with every line.
@@ -80,40 +77,32 @@ impl ActiveRun {
                 self.progress = Some(progress.to_string());
             }
             FromRunner::Output { raw, .. } => return self.on_output(raw, body),
-            asked @ FromRunner::Schedule { .. } => return self.on_schedule(asked, body, recorder),
-            FromRunner::Store { .. } | FromRunner::Revoked { .. } | FromRunner::Hello { .. } => {
+            FromRunner::Schedule(request) => return self.on_schedule(request, body, recorder),
+            FromRunner::Revoked { .. } | FromRunner::Hello { .. } => {
                 return Handled::Broken("a frame that has no place in this run".to_owned());
             }
         }
         Handled::GoesOn
     }
 
-    fn on_schedule(&mut self, asked: FromRunner, body: Vec<u8>, recorder: &Recorder) -> Handled {
-        let FromRunner::Schedule {
-            number,
-            operation,
-            domain,
-            priority,
-            delay_ms,
-            has_input,
-            raw,
-            ..
-        } = asked
-        else {
-            return Handled::GoesOn;
-        };
-        match payload(raw, has_input, body) {
+    fn on_schedule(
+        &mut self,
+        request: ScheduleRequest,
+        body: Vec<u8>,
+        recorder: &Recorder,
+    ) -> Handled {
+        match payload(request.raw, request.has_input, body) {
             Ok(input) => {
                 let child = Child {
-                    number: number as i32,
-                    operation,
-                    domain,
-                    priority: priority.map(i32::from),
-                    delay_ms: delay_ms.map(|ms| ms as i64),
+                    number: request.number as i32,
+                    operation: request.operation,
+                    domain: request.domain,
+                    priority: request.priority.map(i32::from),
+                    delay_ms: request.delay_ms.map(|ms| ms as i64),
                     input,
                 };
                 let answer = recorder.child(self.fence(), child);
-                self.scheduling.push_back((number, answer));
+                self.scheduling.push_back((request.number, answer));
                 Handled::GoesOn
             }
             Err(why) => Handled::Broken(format!("an input that is {why}")),
@@ -180,8 +169,7 @@ pub(crate) fn run_of(message: &FromRunner) -> Option<Key> {
         FromRunner::Log { task, run, .. }
         | FromRunner::Progress { task, run, .. }
         | FromRunner::Output { task, run, .. }
-        | FromRunner::Store { task, run }
-        | FromRunner::Schedule { task, run, .. }
+        | FromRunner::Schedule(ScheduleRequest { task, run, .. })
         | FromRunner::Revoked { task, run }
         | FromRunner::Done(Done { task, run, .. }) => Some((*task, *run)),
         FromRunner::Failed(failure) => Some((failure.task, failure.run)),
@@ -198,10 +186,7 @@ fn stream_of(logger: &str) -> String {
 pub(crate) fn is_late(message: &FromRunner) -> bool {
     matches!(
         message,
-        FromRunner::Log { .. }
-            | FromRunner::Progress { .. }
-            | FromRunner::Output { .. }
-            | FromRunner::Store { .. }
+        FromRunner::Log { .. } | FromRunner::Progress { .. } | FromRunner::Output { .. }
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rework_core::wire::worker::Start;
+use rework_wire::worker::Start;
 use tokio::time::Instant;
 
 use crate::{revision::Revision, runner::Runner};

@@ -5,22 +5,22 @@ use std::rc::Rc;
 use rework_core::{
     operation::kind::Kind,
     task::{complete::Outcome, fence::Fence, payload::Payload, progress::Line},
-    wire::{
-        frame::FrameError,
-        runner::{RunRequest, ToRunner, mark_bytes},
-    },
 };
 use rework_process::LaunchError;
+use rework_wire::{
+    frame::FrameError,
+    runner::{RunRequest, ToRunner, mark_bytes},
+};
 use tokio::time::timeout;
 
 use crate::{
     batch_size::LONG,
+    claimed_run::ClaimedRun,
     command::{self, OutputFile},
     context::{Context, Waited},
     ending::Verdict,
     life::LeaseLost,
     operations::Operation,
-    recorder::ClaimedRun,
     revision::Revision,
     runner::{Runner, StartError},
     runners,
@@ -202,12 +202,10 @@ fn request(operation: &Operation, ClaimedRun { claimed, slot }: &ClaimedRun) -> 
         attempt: claimed.attempt,
         domain: definition.domain.clone(),
         operation: definition.name.clone(),
-        phase: "execute".to_owned(),
         deadline_ms: definition.limits.timeout_ms.map(i64::unsigned_abs),
         raw: matches!(claimed.input, Payload::Bytes(_)),
         has_input: claimed.input != Payload::None,
         metadata: claimed.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
-        store: None,
         mark: None,
     }
 }

@@ -4,7 +4,8 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
-use rework_core::{task::fence::Fence, wire::worker::SLOT_BYTES};
+use rework_core::task::fence::Fence;
+use rework_wire::worker::SLOT_BYTES;
 
 /// Writes that a run has started.
 pub(crate) fn note_started(page: &File, slot: u32, fence: Fence) -> io::Result<()> {

@@ -9,15 +9,16 @@ use rework_core::{
         complete::Completion,
         fence::Fence,
     },
-    wire::{
-        connection::Frames,
-        worker::{FromWorker, PAGE_FD, Start, ToWorker},
-    },
+};
+use rework_wire::{
+    connection::Frames,
+    worker::{FromWorker, PAGE_FD, Start, ToWorker},
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
     alarm::Alarm,
+    claimed_run::ClaimedRun,
     context::{Context, Waited},
     database::Database,
     ending::Verdict,
@@ -26,10 +27,11 @@ use crate::{
     life::{Event, LeaseLost, Life},
     local_queue::LocalQueue,
     operations::{Operation, Operations},
-    recorder::{ClaimedRun, Recorder},
+    recorder::Recorder,
     run_task::run_task,
     runner::Nursery,
     runners::Runners,
+    writer::DbWriter,
 };
 
 /// After a claim that was refused for a reason that may pass.
@@ -74,7 +76,9 @@ async fn live() -> Result<ExitCode, WorkerError> {
     let who = format!("rework worker {}", start.worker);
     let keeper = Keeper::start(Database::new(dsn.clone(), format!("{who} (lease)")), &start);
     let database = Database::new(dsn, who);
-    let recorder = Recorder::start(database, claimant(&start));
+    let (recorder, entries, backlog) = Recorder::new();
+    let writer = DbWriter::new(database, claimant(&start), backlog).run(entries);
+    let writer = tokio::task::spawn_local(writer);
     let mut worker = Worker {
         context: Context {
             life: Life::new(control, &start, recorder.clone(), keeper)?,
@@ -88,7 +92,11 @@ async fn live() -> Result<ExitCode, WorkerError> {
         operations: Operations::default(),
     };
     worker.context.life.tell(&FromWorker::Up);
-    let ended = worker.work().await;
+    let ended = tokio::select! {
+        ended = worker.work() => ended,
+        // Only a panic ends it. Without a writer nothing that runs would ever be recorded.
+        _ = writer => return Ok(ExitCode::FAILURE),
+    };
     worker.context.runners.end_all().await;
     drop(std::fs::remove_dir_all(worker.context.nursery.folder()));
     if let Err(lost) = ended {
@@ -201,8 +209,8 @@ impl Worker {
     /// Until something may be ready, or it is time to leave.
     async fn wait(&mut self) {
         let Context { life, runners, recorder, .. } = &mut self.context;
-        let doubt = recorder.is_in_doubt().then(|| Instant::now() + LOOK_AGAIN);
-        let again = [doubt, recorder.look_again_at()].into_iter().flatten().min();
+        let doubt = recorder.has_unconfirmed_claim().then(|| Instant::now() + LOOK_AGAIN);
+        let again = [doubt, recorder.take_rescan_at()].into_iter().flatten().min();
         life.rest();
         loop {
             let too_long = until(runners.expires());
@@ -223,7 +231,7 @@ impl Worker {
         let Context { life, recorder, queue, .. } = &mut self.context;
         queue.give_back(&format!("its worker was leaving: {reason}"), recorder);
         // What ran exists only here: there is no hurry that could be worth it.
-        if recorder.owes() {
+        if recorder.has_unsaved() {
             settle(life, recorder).await;
         }
         life.tell(&FromWorker::Leaving { reason: reason.clone() });

@@ -72,8 +72,6 @@ class Executor:
         if operation is None:
             message = f'operation `{head["operation"]}` of domain `{head["domain"]}` is not in this module'
             return {'kind': 'load', 'message': message}
-        if head.get('phase', 'execute') != 'execute':
-            return {'kind': 'load', 'message': f'this SDK has no phase `{head["phase"]}`'}
         try:
             self._function(operation, RunningTask(running, operation))
         except BaseException as error:

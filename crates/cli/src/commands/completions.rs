@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{args, context::Context, exit::Exit};
+use crate::{context::Context, exit::Exit};
 
 /// Print what a shell needs to complete commands and options
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub struct Args {
 #[expect(clippy::unused_async, reason = "every command is asynchronous")]
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut args::parser(), "rework", &mut script);
+    clap_complete::generate(args.shell, &mut (context.parser)(), "rework", &mut script);
     context.write(&script)?;
     Ok(Exit::Done.into())
 }

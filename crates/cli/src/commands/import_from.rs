@@ -9,15 +9,11 @@ use std::{
 use rework_core::{
     cron::{error::CronError, rule::Rule},
     db::{connect::Db, dsn::Dsn},
-    import::{Carried, ImportError, Imported, Kind, Left, Wanted, import_from},
 };
+use rework_import::{Carried, ImportError, Imported, Kind, Left, Wanted, import_from};
 
 use crate::{
-    context::{Context, Format},
-    escape,
-    exit::Exit,
-    json_list::on_one_line,
-    report::hinted,
+    context::Context, escape, exit::Exit, json_list::on_one_line, options::Format, report::hinted,
 };
 
 /// Take over operations, schedules and queued tasks from a database of the Python rework 0.17

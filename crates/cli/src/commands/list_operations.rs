@@ -60,10 +60,8 @@ fn cells(operation: &Listed) -> Vec<Cell> {
 
 #[cfg(test)]
 mod tests {
-    use rework_core::operation::{
-        definition::{Definition, Form, Limits},
-        list::Placement,
-    };
+    use rework_core::operation::list::Placement;
+    use rework_wire::operation::{Definition, Form, Limits};
 
     use super::*;
 

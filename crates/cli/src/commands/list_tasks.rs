@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anstyle::{AnsiColor, Style};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rework_core::{
     db::connect::Db,
@@ -13,13 +12,13 @@ use rework_core::{
     },
     values::quantity,
 };
-use serde_json::Value;
 
 use crate::{
-    context::{Context, Format},
-    escape,
+    context::Context,
     exit::Exit,
+    options::Format,
     table::{Cell, Table},
+    task_text::{style_of, traceback},
     time_text,
 };
 
@@ -151,24 +150,6 @@ fn why(task: &Listed) -> String {
     }
 }
 
-/// The colour of a state.
-pub(crate) fn style_of(state: State) -> Style {
-    match state {
-        State::Done => AnsiColor::Green.on_default(),
-        State::Failed | State::Lost => AnsiColor::Red.on_default(),
-        State::Aborting | State::Aborted => AnsiColor::Magenta.on_default(),
-        State::Running => AnsiColor::Cyan.on_default(),
-        State::Delayed | State::Waiting | State::Queued => AnsiColor::Yellow.on_default(),
-    }
-}
-
-/// The traceback of an error, as lines of their own.
-pub(crate) fn traceback(error: &str) -> Option<String> {
-    let error: Value = serde_json::from_str(error).ok()?;
-    let text = error.get("traceback")?.as_str()?.trim_end();
-    (!text.is_empty()).then(|| format!("{}\n", escape::lines(text)))
-}
-
 /// In JSON a task is always whole. Inputs may be large: only a few are held at a time.
 async fn print_whole(context: &Context, db: &Db, tasks: &[Listed]) -> anyhow::Result<()> {
     let mut list = context.json_list()?;
@@ -230,13 +211,5 @@ mod tests {
     fn a_good_end_needs_no_reason() {
         let done = Listed { reason: Some("exit code 0".into()), ..task(State::Done) };
         assert!(line(&done, false).ends_with("]\n"));
-    }
-
-    #[test]
-    fn tracebacks_are_found_in_errors() {
-        let error = r#"{"kind": "error", "message": "oops", "traceback": "a\n  b\u001b[m\n"}"#;
-        assert_eq!(traceback(error).as_deref(), Some("a\n  b\\x1b[m\n"));
-        assert_eq!(traceback(r#"{"kind": "error", "traceback": null}"#), None);
-        assert_eq!(traceback(r#"{"kind": "error", "traceback": ""}"#), None);
     }
 }

@@ -9,13 +9,14 @@ use rework_core::{
     values::quantity,
 };
 
-use super::list_tasks::traceback;
 use crate::{
-    context::{Context, Format, is_away},
+    context::{Context, is_away},
     exit::Exit,
     json_list::JsonList,
     log_text::{self, JsonLine},
+    options::Format,
     report::hinted,
+    task_text::traceback,
 };
 
 /// Show what a task wrote
@@ -180,7 +181,7 @@ async fn print_traceback(context: &Context, task: i64) -> anyhow::Result<()> {
 enum Printer<'a> {
     Text(&'a Context),
     Raw(&'a Context),
-    Json(JsonList<'a>),
+    Json(JsonList),
 }
 
 impl<'a> Printer<'a> {

@@ -4,18 +4,18 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use rework_core::{
     db::{connect::Db, dsn::Dsn},
-    lease::row::Terms,
     values::quantity::{self, QuantityError},
 };
 use rework_monitor::{Keep, Options};
 use rework_process::{ContainmentWish, MemoryWish, Wish};
+use rework_wire::lease::Terms;
 
 use super::register_operations::{registered, summary};
 use crate::{
-    args, argv,
+    argv,
     context::{Context, is_away},
     exit::Exit,
-    host, modules, secret,
+    host, modules, reexec,
 };
 
 const AWAY_PAUSE: Duration = Duration::from_millis(500);
@@ -105,8 +105,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let dsn = context.dsn()?;
     let options = options(args, context, dsn.clone(), host)?;
     let ended = rework_monitor::run(options).await?;
-    if ended.again {
-        return Err(execute_again(&dsn));
+    if ended.reexec {
+        return Err(reexec(&dsn, context));
     }
     Ok(Exit::Done.into())
 }
@@ -121,10 +121,11 @@ async fn open_patiently(context: &Context) -> anyhow::Result<Db> {
     }
 }
 
-/// A DSN that was typed goes along out of sight; one from a file or a variable is read anew.
-fn execute_again(dsn: &Dsn) -> anyhow::Error {
+/// Executes this program anew, with the same options, as the next monitor. A DSN that was typed is
+/// passed on out of sight; one from a file or a variable is read anew.
+fn reexec(dsn: &Dsn, context: &Context) -> anyhow::Error {
     const AGAIN: &str = "--again";
-    let typed = argv::rewrite(&args::parser(), std::env::args_os().collect());
+    let typed = argv::rewrite(&(context.parser)(), std::env::args_os().collect());
     let names_database = typed.iter().any(|arg| {
         let arg = arg.to_string_lossy();
         arg.starts_with("--dsn-fd=")
@@ -136,7 +137,7 @@ fn execute_again(dsn: &Dsn) -> anyhow::Error {
     if !rest.iter().any(|arg| arg == AGAIN) {
         rest.push(AGAIN.into());
     }
-    if names_database { secret::reexecute(dsn.text(), rest) } else { secret::execute_again(rest) }
+    if names_database { reexec::reexec_with_dsn(dsn.text(), rest) } else { reexec::reexec(rest) }
 }
 
 fn options(args: Args, context: &Context, dsn: Dsn, host: String) -> anyhow::Result<Options> {

@@ -8,12 +8,7 @@ use rework_core::{
 };
 use serde::Serialize;
 
-use crate::{
-    context::{Context, Format},
-    exit::Exit,
-    host, modules,
-    table::Table,
-};
+use crate::{context::Context, exit::Exit, host, modules, options::Format, table::Table};
 
 /// Register the operations of manifests, Python modules and programs on this host
 ///
@@ -93,7 +88,7 @@ fn print_check(context: &Context, modules: &[Module]) -> anyhow::Result<()> {
     #[derive(Serialize)]
     struct Checked<'a> {
         #[serde(flatten)]
-        definition: &'a rework_core::operation::definition::Definition,
+        definition: &'a rework_wire::operation::Definition,
         kind: &'a str,
         path: &'a str,
     }

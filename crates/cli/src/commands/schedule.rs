@@ -18,7 +18,7 @@ use rework_core::{
 use serde_json::value::RawValue;
 
 use super::{log_task, wait_task};
-use crate::{args, context::Context, exit::Exit, input::Typed, operation_help};
+use crate::{context::Context, exit::Exit, input::Typed, operation_help};
 
 /// Put a task in the queue, and print its id
 #[derive(Debug, clap::Args)]
@@ -180,7 +180,7 @@ async fn follow(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
 
 /// The help of an operation's inputs; of the command, where none is named or cannot be asked for.
 async fn help(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let mut parser = args::parser();
+    let mut parser = (context.parser)();
     parser.build();
     let Some(command) = parser.find_subcommand_mut("schedule") else {
         return Ok(Exit::Error.into());

@@ -8,12 +8,9 @@ use rework_core::{
     task::{self, payload::Payload, show::Task},
 };
 
-use super::{list_tasks::traceback, log_task};
+use super::log_task;
 use crate::{
-    context::{Context, Format},
-    exit::Exit,
-    json_list::on_one_line,
-    report::hinted,
+    context::Context, exit::Exit, json_list::on_one_line, options::Format, report::hinted,
     runs_table, task_text,
 };
 
@@ -96,7 +93,7 @@ async fn tell(context: &Context, db: &Db, task: &Task) -> anyhow::Result<()> {
         let table = runs_table::of_task(task, &runs);
         context.write(format!("runs\n{}", table.render(context.colour)).as_bytes())?;
     }
-    if let Some(text) = task.error.as_deref().and_then(|error| traceback(error.get())) {
+    if let Some(text) = task.error.as_deref().and_then(|error| task_text::traceback(error.get())) {
         context.write(format!("traceback\n{text}").as_bytes())?;
     }
     if task.state.is_end() && Exit::of_state(task.state) != Some(Exit::Done) {

@@ -2,7 +2,8 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use rework_core::{admin::vacuum, operation::definition::DEFAULT_DOMAIN};
+use rework_core::admin::vacuum;
+use rework_wire::operation::DEFAULT_DOMAIN;
 
 use crate::{context::Context, exit::Exit, report::usage};
 

@@ -17,9 +17,10 @@ use tokio::{
 
 use super::log_task::unknown;
 use crate::{
-    context::{Context, Format, is_away},
+    context::{Context, is_away},
     exit::Exit,
     json_list::on_one_line,
+    options::Format,
 };
 
 /// Wait until tasks have ended; the exit code tells how

@@ -10,10 +10,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{error::DevError, place::ServerUser};
-
-/// The oldest major version that rework works with.
-pub(crate) const OLDEST: u32 = 14;
+use super::{
+    error::{DevError, OLDEST},
+    layout::ServerUser,
+};
 
 /// Directories with one `bin` of a version in each entry that matches: (directory, prefix of the
 /// entry, what follows it).

@@ -14,7 +14,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use super::{
     binaries::Binaries,
     error::DevError,
-    place::{Place, ServerUser, directory},
+    layout::{Layout, ServerUser, directory},
     server_log::last_lines,
 };
 
@@ -31,39 +31,39 @@ pub(crate) fn version(data: &Path) -> Option<(u32, &Path)> {
 }
 
 /// Makes the data directory.
-pub(crate) async fn create(binaries: &Binaries, place: &Place) -> Result<(), DevError> {
-    let unfinished = Unfinished(place.base.join("postgres.unfinished"));
+pub(crate) async fn create(binaries: &Binaries, layout: &Layout) -> Result<(), DevError> {
+    let unfinished = Unfinished(layout.base.join("postgres.unfinished"));
     unfinished.clear()?;
-    directory(&unfinished.0, 0o700, place.user.as_ref())?;
-    initdb(binaries, place, &unfinished.0).await?;
-    create_database(binaries, place, &unfinished.0).await?;
+    directory(&unfinished.0, 0o700, layout.user.as_ref())?;
+    initdb(binaries, layout, &unfinished.0).await?;
+    create_database(binaries, layout, &unfinished.0).await?;
     // An empty directory may be replaced, anything else is not ours to touch.
-    fs::rename(&unfinished.0, &place.data).map_err(DevError::system("create", &place.data))?;
-    let base = fs::File::open(&place.base).and_then(|base| base.sync_all());
-    base.map_err(DevError::system("store", &place.base))
+    fs::rename(&unfinished.0, &layout.data).map_err(DevError::system("create", &layout.data))?;
+    let base = fs::File::open(&layout.base).and_then(|base| base.sync_all());
+    base.map_err(DevError::system("store", &layout.base))
 }
 
 /// A program of Postgres as the server's user, in its own process group: Ctrl-C in the terminal is
 /// for us, and we stop it in order.
-pub(crate) fn program(binaries: &Binaries, name: &str, place: &Place) -> Command {
+pub(crate) fn program(binaries: &Binaries, name: &str, layout: &Layout) -> Command {
     let mut command = Command::new(binaries.program(name));
-    command.env_clear().env("LC_ALL", "C").current_dir(&place.base).process_group(0);
+    command.env_clear().env("LC_ALL", "C").current_dir(&layout.base).process_group(0);
     for name in KEPT_ENVIRONMENT {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
     }
-    if let Some(ServerUser { uid, gid }) = place.user {
+    if let Some(ServerUser { uid, gid }) = layout.user {
         command.uid(uid).gid(gid);
     }
     command
 }
 
-async fn initdb(binaries: &Binaries, place: &Place, data: &Path) -> Result<(), DevError> {
+async fn initdb(binaries: &Binaries, layout: &Layout, data: &Path) -> Result<(), DevError> {
     // Not every system has C.UTF-8, and there is no way to ask but to try.
-    match initdb_with("C.UTF-8", binaries, place, data).await {
+    match initdb_with("C.UTF-8", binaries, layout, data).await {
         Err(DevError::Program { output, .. }) if output.contains("locale") => {
-            initdb_with("C", binaries, place, data).await
+            initdb_with("C", binaries, layout, data).await
         }
         done => done,
     }
@@ -72,10 +72,10 @@ async fn initdb(binaries: &Binaries, place: &Place, data: &Path) -> Result<(), D
 async fn initdb_with(
     locale: &str,
     binaries: &Binaries,
-    place: &Place,
+    layout: &Layout,
     data: &Path,
 ) -> Result<(), DevError> {
-    let mut command = program(binaries, "initdb", place);
+    let mut command = program(binaries, "initdb", layout);
     // Whoever reaches the socket is let in: its directory is closed to everybody else.
     command.arg("--pgdata").arg(data).args(["--username", NAME, "--encoding", "UTF8"]);
     command.args(["--locale", locale, "--auth-local", "trust", "--auth-host", "reject"]);
@@ -83,8 +83,12 @@ async fn initdb_with(
 }
 
 /// In single-user mode, so that the data is complete before any server runs on it.
-async fn create_database(binaries: &Binaries, place: &Place, data: &Path) -> Result<(), DevError> {
-    let mut command = program(binaries, "postgres", place);
+async fn create_database(
+    binaries: &Binaries,
+    layout: &Layout,
+    data: &Path,
+) -> Result<(), DevError> {
+    let mut command = program(binaries, "postgres", layout);
     command.args(["--single", "-c", "exit_on_error=on", "-D"]).arg(data).arg("postgres");
     finish("postgres --single", command, &format!("create database {NAME}\n")).await
 }

@@ -2,7 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use super::binaries::OLDEST;
+/// The oldest major version of Postgres that rework works with.
+pub(crate) const OLDEST: u32 = 14;
 
 /// Why a private installation did not come up, or did not stop.
 #[derive(Debug, thiserror::Error)]

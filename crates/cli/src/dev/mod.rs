@@ -2,18 +2,18 @@
 //!
 //! A Postgres, unless it is given one; the schema; the modules, registered again whenever they
 //! change; a monitor; the logs of all tasks on the screen. Other commands find it by the file that
-//! it writes (`discover`). Whatever a killed `rework dev` left behind, the next one of the same
+//! it writes (`claim`). Whatever a killed `rework dev` left behind, the next one of the same
 //! project adopts or stops.
 
 mod announce;
 mod binaries;
+mod claim;
 mod cluster;
-pub mod discover;
 mod error;
+mod layout;
 mod logs;
 mod modules;
 mod monitor;
-mod place;
 mod postgres;
 mod postmaster;
 mod server;
@@ -35,14 +35,12 @@ use tokio::time::{MissedTickBehavior, interval};
 pub use error::DevError;
 pub use postgres::Installation;
 
-use self::{
-    discover::{Claim, Process, Running},
-    logs::Logs,
-    modules::Modules,
-    monitor::Monitor,
-    stopping::Stopping,
+use self::{claim::Claim, logs::Logs, modules::Modules, monitor::Monitor, stopping::Stopping};
+use crate::{
+    context::Context,
+    discover::{Process, Running},
+    report::with_hint,
 };
-use crate::context::Context;
 
 /// Between two looks at the logs and at the files.
 const LOOK: Duration = Duration::from_millis(300);
@@ -62,6 +60,14 @@ pub struct DevOptions {
 
 /// Runs until Ctrl-C or SIGTERM, and stops everything that it has started.
 pub async fn run(options: DevOptions, context: &Context) -> anyhow::Result<()> {
+    let ended = bring_up(options, context).await;
+    ended.map_err(|error| match error.downcast_ref::<DevError>().and_then(DevError::hint) {
+        Some(hint) => with_hint(error, hint),
+        None => error,
+    })
+}
+
+async fn bring_up(options: DevOptions, context: &Context) -> anyhow::Result<()> {
     let mut stopping = Stopping::listen()?;
     let project = fs::canonicalize(&options.project)
         .with_context(|| format!("cannot find `{}`", options.project.display()))?;

@@ -15,7 +15,7 @@ use rework_core::operation::kind::{self, Kind};
 use tokio::process::Command;
 
 use super::{
-    place::state_directory,
+    layout::state_directory,
     watch::{Stamp, Watch},
 };
 

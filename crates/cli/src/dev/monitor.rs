@@ -12,7 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::discover::Process;
+use crate::discover::Process;
 
 /// How a monitor is stopped when nobody is there to say it a second time: asked, told, killed. Its
 /// running tasks may take their grace first.

@@ -24,7 +24,7 @@ use super::{
     binaries::Binaries,
     cluster::{self, NAME},
     error::DevError,
-    place::Place,
+    layout::Layout,
     postmaster::Postmaster,
     server::{self, PORT},
     server_log,
@@ -63,22 +63,22 @@ impl Installation {
     /// Brings up the Postgres of a project: makes its data if there is none, and starts a server
     /// unless one runs on it. `project` is absolute, and nobody else brings it up meanwhile.
     pub async fn bring_up(project: &Path) -> Result<Installation, DevError> {
-        let place = Place::of(project)?;
-        let existing = cluster::version(&place.data);
-        let binaries = Binaries::find(existing, place.user.as_ref())?;
+        let layout = Layout::of(project)?;
+        let existing = cluster::version(&layout.data);
+        let binaries = Binaries::find(existing, layout.user.as_ref())?;
         if existing.is_none() {
-            cluster::create(&binaries, &place).await?;
+            cluster::create(&binaries, &layout).await?;
         }
-        let (server, dsn) = if let Some(found) = Postmaster::running(&place.data) {
-            let found = server::adopt(found, &place).await?;
+        let (server, dsn) = if let Some(found) = Postmaster::running(&layout.data) {
+            let found = server::adopt(found, &layout).await?;
             let dsn = dsn(&found.socket, found.port);
             (Server::Adopted(found), dsn)
         } else {
-            let child = server::start(&binaries, &place).await?;
-            (Server::Child(child), dsn(&place.socket, PORT))
+            let child = server::start(&binaries, &layout).await?;
+            (Server::Child(child), dsn(&layout.socket, PORT))
         };
         let started_by_us = matches!(server, Server::Child(_));
-        Ok(Installation { dsn, data: place.data, log: place.log, started_by_us, server })
+        Ok(Installation { dsn, data: layout.data, log: layout.log, started_by_us, server })
     }
 
     /// Waits for the server to end by itself, which it should not: the error quotes its log.
@@ -147,7 +147,7 @@ mod tests {
 
     use tokio_postgres::{NoTls, config::Host};
 
-    use super::{super::place::ServerUser, *};
+    use super::{super::layout::ServerUser, *};
 
     #[test]
     fn a_dsn_needs_no_quotes() {
@@ -166,10 +166,10 @@ mod tests {
 
     impl Drop for Project {
         fn drop(&mut self) {
-            if let Ok(place) = Place::of(self.0.path())
-                && place.user.is_some()
+            if let Ok(layout) = Layout::of(self.0.path())
+                && layout.user.is_some()
             {
-                let _ = fs::remove_dir_all(place.base);
+                let _ = fs::remove_dir_all(layout.base);
             }
         }
     }
@@ -216,7 +216,7 @@ mod tests {
 
         kill(pid, Signal::SIGKILL).unwrap();
         second.ended().await;
-        let mut other = sleep_as(Place::of(path).unwrap().user);
+        let mut other = sleep_as(Layout::of(path).unwrap().user);
         let lock = second.data.join("postmaster.pid");
         let text = fs::read_to_string(&lock).unwrap();
         let text = text.replacen(&pid.to_string(), &other.id().to_string(), 1);
@@ -235,7 +235,7 @@ mod tests {
     #[tokio::test]
     async fn what_an_interrupted_first_start_left_is_no_obstacle() {
         let project = Project(tempfile::tempdir().unwrap());
-        let unfinished = Place::of(project.0.path()).unwrap().base.join("postgres.unfinished");
+        let unfinished = Layout::of(project.0.path()).unwrap().base.join("postgres.unfinished");
         fs::create_dir(&unfinished).unwrap();
         fs::write(unfinished.join("PG_VERSION"), "1").unwrap();
         let up = Installation::bring_up(project.0.path()).await.unwrap();

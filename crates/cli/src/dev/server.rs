@@ -18,7 +18,7 @@ use super::{
     binaries::Binaries,
     cluster,
     error::DevError,
-    place::Place,
+    layout::Layout,
     postmaster::{self, Postmaster},
     server_log,
 };
@@ -33,10 +33,10 @@ const ORPHANS_LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Starts a server as our child; nobody may be running on the data directory.
-pub(crate) async fn start(binaries: &Binaries, place: &Place) -> Result<Child, DevError> {
+pub(crate) async fn start(binaries: &Binaries, layout: &Layout) -> Result<Child, DevError> {
     let began = Instant::now();
     loop {
-        match start_once(binaries, place).await {
+        match start_once(binaries, layout).await {
             Err(DevError::Server { tail, .. })
                 if tail.contains("shared memory block") && began.elapsed() < ORPHANS_LIMIT =>
             {
@@ -48,13 +48,13 @@ pub(crate) async fn start(binaries: &Binaries, place: &Place) -> Result<Child, D
 }
 
 /// Waits until a server that somebody else started takes connections.
-pub(crate) async fn adopt(found: Postmaster, place: &Place) -> Result<Postmaster, DevError> {
+pub(crate) async fn adopt(found: Postmaster, layout: &Layout) -> Result<Postmaster, DevError> {
     let failed = |why: &str| DevError::Server {
         what: "cannot be used",
         tail: format!("process {} {why}", found.pid),
-        log: place.log.clone(),
+        log: layout.log.clone(),
     };
-    match timeout(START_LIMIT, ready(&place.data)).await {
+    match timeout(START_LIMIT, ready(&layout.data)).await {
         Ok(Some(running)) if running.socket.as_os_str().is_empty() => {
             Err(failed("has no unix socket"))
         }
@@ -64,14 +64,14 @@ pub(crate) async fn adopt(found: Postmaster, place: &Place) -> Result<Postmaster
     }
 }
 
-async fn start_once(binaries: &Binaries, place: &Place) -> Result<Child, DevError> {
-    postmaster::disarm(&place.data)?;
-    remove_left(&place.socket.join(format!(".s.PGSQL.{PORT}.lock")))?;
-    let (log, from) = server_log::open(&place.log)?;
-    let errors = log.try_clone().map_err(DevError::system("open", &place.log))?;
-    let mut command = cluster::program(binaries, "postgres", place);
-    command.arg("-D").arg(&place.data);
-    for setting in settings(&place.socket) {
+async fn start_once(binaries: &Binaries, layout: &Layout) -> Result<Child, DevError> {
+    postmaster::disarm(&layout.data)?;
+    remove_left(&layout.socket.join(format!(".s.PGSQL.{PORT}.lock")))?;
+    let (log, from) = server_log::open(&layout.log)?;
+    let errors = log.try_clone().map_err(DevError::system("open", &layout.log))?;
+    let mut command = cluster::program(binaries, "postgres", layout);
+    command.arg("-D").arg(&layout.data);
+    for setting in settings(&layout.socket) {
         command.arg("-c").arg(setting);
     }
     command.stdin(Stdio::null()).stdout(log).stderr(errors);
@@ -80,15 +80,15 @@ async fn start_once(binaries: &Binaries, place: &Place) -> Result<Child, DevErro
     let what = tokio::select! {
         _ = child.wait() => "did not start",
         // Until its lock file is there, it says of itself that it does not run.
-        () = async { while ready(&place.data).await.is_none() { sleep(POLL).await; } } => {
+        () = async { while ready(&layout.data).await.is_none() { sleep(POLL).await; } } => {
             return Ok(child);
         }
         () = sleep(START_LIMIT) => "did not become ready in time",
     };
     // It may have ended already; then there is nothing to kill.
     let _ = child.kill().await;
-    let tail = server_log::tail(&place.log, from);
-    Err(DevError::Server { what, tail, log: place.log.clone() })
+    let tail = server_log::tail(&layout.log, from);
+    Err(DevError::Server { what, tail, log: layout.log.clone() })
 }
 
 /// The server that runs on this data directory, as soon as it takes connections; none: none runs.
@@ -102,7 +102,7 @@ async fn ready(data: &Path) -> Option<Postmaster> {
     }
 }
 
-/// On the command line, since they depend on the place, or are promises. All others are left to
+/// On the command line, since they depend on the layout, or are promises. All others are left to
 /// `postgresql.conf` in the data directory.
 fn settings(socket: &Path) -> Vec<OsString> {
     let mut directory = OsString::from("unix_socket_directories=");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::db::{
     connect::{Db, Param},
     error::Result,
@@ -54,9 +55,10 @@ pub async fn tasks(db: &Db, which: Which, domain: Option<&str>, age: Duration) -
         let sql = include_str!("sql/vacuum_tasks.sql");
         let rows = db.within(DEADLINE, db.client().query_typed(sql, &params)).await?;
         let Some(row) = rows.first() else { break };
-        deleted += row.get::<_, i64>("deleted");
+        let row = Columns::new(row);
+        deleted += row.get::<i64>("deleted")?;
         // Nothing was looked at: this was the end of the table.
-        let Some(last) = row.get("last") else { break };
+        let Some(last) = row.get("last")? else { break };
         from = last;
     }
     if deleted > 0 {
@@ -74,7 +76,7 @@ pub async fn workers(db: &Db, domain: Option<&str>, age: Duration) -> Result<i64
     let params: [Param<'_>; 2] = [(&domain, Type::TEXT), (&age_ms, Type::INT8)];
     let sql = include_str!("sql/vacuum_workers.sql");
     let rows = db.within(DEADLINE, db.client().query_typed(sql, &params)).await?;
-    let deleted = rows.first().map_or(0, |row| row.get("deleted"));
+    let deleted = rows.first().map_or(Ok(0), |row| Columns::new(row).get("deleted"))?;
     // In statements of their own: each sees what the one before it left.
     db.query(include_str!("sql/vacuum_monitors.sql"), &params).await?;
     db.query(include_str!("sql/vacuum_leases.sql"), &[]).await?;
@@ -101,7 +103,8 @@ pub async fn ticks(db: &Db) -> Result<()> {
 pub async fn placements(db: &Db) -> Result<Vec<String>> {
     let asking = db.client().query_typed(include_str!("sql/vacuum_placements.sql"), &[]);
     let rows = db.within(DEADLINE, asking).await?;
-    let mut hosts: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let hosts = rows.iter().map(|row| Columns::of("placement", "id", row).get("host"));
+    let mut hosts = hosts.collect::<Result<Vec<String>>>()?;
     hosts.sort_unstable();
     hosts.dedup();
     Ok(hosts)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use tokio_postgres::{GenericClient, types::Type};
 
+use crate::db::row::Columns;
 use crate::{
     cron::{
         error::CronError,
@@ -97,7 +98,7 @@ pub async fn prepare(
     input: &Payload,
 ) -> Result<Prepared, CronError> {
     let asking = client.query_typed_one(include_str!("sql/schedule_clock.sql"), &[]);
-    let now: DateTime<Utc> = within_deadline(asking).await?.get(0);
+    let now: DateTime<Utc> = Columns::new(&within_deadline(asking).await?).get("now")?;
     let next = rule.after(now).ok_or_else(|| RuleError::Never(schedule.rule.clone()))?;
     let (json, bytes) = input.columns();
     let (text, priority) = (in_words(&schedule.rule), schedule.priority.map(i32::from));
@@ -122,7 +123,8 @@ pub async fn prepare(
     ];
     let asking = client.query_typed_one(include_str!("sql/prepare.sql"), &params);
     let row = within_deadline(asking).await?;
-    Ok(Prepared { id: row.get(0), next_at: row.get(1) })
+    let row = Columns::of("schedule", "id", &row);
+    Ok(Prepared { id: row.get("id")?, next_at: row.get("next_at")? })
 }
 
 /// The zone of the schedule that this one would replace; UTC where there is none.
@@ -142,7 +144,8 @@ pub async fn standing_zone(
         (&bytes, Type::BYTEA),
     ];
     let asking = client.query_typed(include_str!("sql/standing_zone.sql"), &params);
-    Ok(within_deadline(asking).await?.first().map_or_else(utc, |row| row.get(0)))
+    let rows = within_deadline(asking).await?;
+    rows.first().map_or_else(|| Ok(utc()), |row| Columns::new(row).get("zone"))
 }
 
 /// A rule as it is kept: one space between two fields.

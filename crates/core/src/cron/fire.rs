@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     cron::{
         error::CronError,
@@ -45,22 +46,31 @@ pub async fn fire(
 ) -> Result<()> {
     let params: [Param<'_>; 1] = [(&domains, Type::TEXT_ARRAY)];
     for row in db.query(include_str!("sql/due_schedules.sql"), &params).await? {
-        let missed: &str = row.get(3);
-        let due = Due {
-            schedule: row.get(0),
-            rule: row.get(1),
-            zone: row.get(2),
-            missed: missed.parse().unwrap_or_default(),
-            next_at: row.get(4),
-            now: row.get(5),
+        let row = Columns::of("schedule", "id", &row);
+        let schedule = row.get("id")?;
+        // A row that cannot be read keeps no other schedule from being fired.
+        let fired = match due(schedule, row) {
+            Ok(due) => fire_one(db, &due).await,
+            Err(error) => Err(error.into()),
         };
-        match fire_one(db, &due).await {
-            Ok(ticks) => ticks.into_iter().for_each(|tick| note(due.schedule, Ok(tick))),
+        match fired {
+            Ok(ticks) => ticks.into_iter().for_each(|tick| note(schedule, Ok(tick))),
             Err(CronError::Database(error)) if error.is_connection() => return Err(error),
-            Err(error) => note(due.schedule, Err(error)),
+            Err(error) => note(schedule, Err(error)),
         }
     }
     Ok(())
+}
+
+fn due(schedule: i64, row: Columns<'_>) -> Result<Due> {
+    Ok(Due {
+        schedule,
+        rule: row.get("rule")?,
+        zone: row.get("zone")?,
+        missed: row.word("missed")?,
+        next_at: row.get("next_at")?,
+        now: row.get("now")?,
+    })
 }
 
 async fn fire_one(db: &Db, due: &Due) -> Result<Vec<Tick>, CronError> {
@@ -74,11 +84,14 @@ async fn fire_one(db: &Db, due: &Due) -> Result<Vec<Tick>, CronError> {
         (&next, Type::TIMESTAMPTZ),
     ];
     let rows = db.query(include_str!("sql/fire.sql"), &params).await?;
-    let tick = |row: &tokio_postgres::Row| Tick {
-        schedule: row.get(0),
-        due_at: row.get(1),
-        task: row.get(2),
-        reason: row.get(3),
-    };
-    Ok(rows.iter().map(tick).collect())
+    rows.iter().map(|row| Ok(tick(Columns::of("tick", "schedule", row))?)).collect()
+}
+
+fn tick(row: Columns<'_>) -> Result<Tick> {
+    Ok(Tick {
+        schedule: row.get("schedule")?,
+        due_at: row.get("due_at")?,
+        task: row.get("task")?,
+        reason: row.get("reason")?,
+    })
 }

@@ -3,9 +3,9 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::value::RawValue;
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     cron::add::Schedule,
     db::{connect::Db, error::Result},
@@ -40,38 +40,43 @@ pub struct Last {
 /// The schedules of a domain (none: of all), in the order of their operations.
 pub async fn list_scheduled(db: &Db, domain: Option<&str>) -> Result<Vec<Listed>> {
     let rows = db.query(include_str!("sql/list_scheduled.sql"), &[(&domain, Type::TEXT)]).await?;
-    Ok(rows.iter().map(listed).collect())
+    rows.iter().map(|row| listed(Columns::of("schedule", "id", row))).collect()
 }
 
-fn listed(row: &Row) -> Listed {
-    let raw = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
-    let word = |column: &str| row.get::<_, String>(column);
-    let paused = row.get::<_, Option<DateTime<Utc>>>("paused_at").is_some();
-    let bytes: Option<Vec<u8>> = row.get("input_bytes");
-    Listed {
-        id: row.get("id"),
-        schedule: Schedule {
-            operation: row.get("operation"),
-            domain: row.get("domain"),
-            rule: row.get("rule"),
-            zone: row.get("zone"),
-            host: row.get("host"),
-            priority: Some(row.get("priority")),
-            capabilities: row.get("capabilities"),
-            input: raw(row.get("input")),
-            input_base64: bytes.map(|bytes| BASE64_STANDARD.encode(bytes)),
-            metadata: raw(row.get("metadata")),
-            missed: word("missed").parse().unwrap_or_default(),
-            overlap: word("overlap").parse().unwrap_or_default(),
-            paused,
+fn listed(row: Columns<'_>) -> Result<Listed> {
+    let paused = row.get::<Option<DateTime<Utc>>>("paused_at")?.is_some();
+    let next_at: Option<DateTime<Utc>> = row.get("next_at")?;
+    let last: Option<DateTime<Utc>> = row.get("due_at")?;
+    Ok(Listed {
+        id: row.get("id")?,
+        schedule: schedule(row, paused)?,
+        next_at: next_at.filter(|_| !paused),
+        prepared_at: row.get("prepared_at")?,
+        last: match last {
+            Some(due_at) => {
+                Some(Last { due_at, task: row.get("task")?, reason: row.get("reason")? })
+            }
+            None => None,
         },
-        next_at: row.get::<_, Option<_>>("next_at").filter(|_| !paused),
-        prepared_at: row.get("prepared_at"),
-        last: row.get::<_, Option<_>>("due_at").map(|due_at| Last {
-            due_at,
-            task: row.get("task"),
-            reason: row.get("reason"),
-        }),
-        unregistered: row.get("unregistered"),
-    }
+        unregistered: row.get("unregistered")?,
+    })
+}
+
+fn schedule(row: Columns<'_>, paused: bool) -> Result<Schedule> {
+    let bytes: Option<Vec<u8>> = row.get("input_bytes")?;
+    Ok(Schedule {
+        operation: row.get("operation")?,
+        domain: row.get("domain")?,
+        rule: row.get("rule")?,
+        zone: row.get("zone")?,
+        host: row.get("host")?,
+        priority: Some(row.get("priority")?),
+        capabilities: row.get("capabilities")?,
+        input: row.json("input")?,
+        input_base64: bytes.map(|bytes| BASE64_STANDARD.encode(bytes)),
+        metadata: row.json("metadata")?,
+        missed: row.word("missed")?,
+        overlap: row.word("overlap")?,
+        paused,
+    })
 }

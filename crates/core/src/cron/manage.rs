@@ -1,8 +1,9 @@
 //! What is prepared: taking it away, pausing it, letting it go on, and running it now.
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::types::Type;
+use tokio_postgres::{Row, types::Type};
 
+use crate::db::row::Columns;
 use crate::{
     cron::{error::CronError, rule::Rule},
     db::{
@@ -32,7 +33,7 @@ pub enum Held {
 pub async fn pause(db: &Db, schedule: i64) -> Result<Held> {
     let params: [Param<'_>; 1] = [(&schedule, Type::INT8)];
     let row = db.query_opt(include_str!("sql/pause_scheduled.sql"), &params).await?;
-    Ok(held(row.map(|row| row.get(0))))
+    held(row.as_ref())
 }
 
 /// Lets a schedule go on. The instants of its pause are past: none of them was missed.
@@ -41,24 +42,22 @@ pub async fn resume(db: &Db, schedule: i64) -> Result<Held, CronError> {
     let Some(row) = db.query_opt(include_str!("sql/scheduled_rule.sql"), &params).await? else {
         return Ok(Held::Unknown);
     };
-    let now: DateTime<Utc> = row.get(2);
-    let next = Rule::parse(row.get(0), row.get(1))?.after(now);
+    let row = Columns::of("schedule", "id", &row);
+    let now: DateTime<Utc> = row.get("now")?;
+    let next = Rule::parse(row.get("rule")?, row.get("zone")?)?.after(now);
     let params: [Param<'_>; 2] = [(&schedule, Type::INT8), (&next, Type::TIMESTAMPTZ)];
     let row = db.query_opt(include_str!("sql/resume_scheduled.sql"), &params).await?;
-    Ok(held(row.map(|row| row.get(0))))
+    Ok(held(row.as_ref())?)
 }
 
-fn held(changed: Option<bool>) -> Held {
-    match changed {
-        Some(true) => Held::Now,
-        Some(false) => Held::Already,
-        None => Held::Unknown,
-    }
+fn held(row: Option<&Row>) -> Result<Held> {
+    let Some(row) = row else { return Ok(Held::Unknown) };
+    Ok(if Columns::new(row).get("changed")? { Held::Now } else { Held::Already })
 }
 
 /// Makes a task of a schedule now, paused or not; none: there is no such schedule.
 pub async fn run_now(db: &Db, schedule: i64) -> Result<Option<i64>> {
     let params: [Param<'_>; 1] = [(&schedule, Type::INT8)];
     let row = db.query_one(include_str!("sql/run_scheduled.sql"), &params).await?;
-    Ok(row.get(0))
+    Columns::new(&row).get("task")
 }

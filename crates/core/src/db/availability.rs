@@ -10,6 +10,7 @@ use tokio::{
 };
 use tokio_postgres::config::Host;
 
+use crate::db::row::Columns;
 use crate::db::{
     connect::Db,
     dsn::Dsn,
@@ -63,7 +64,9 @@ impl Db {
     /// it is elsewhere. None: it was reached by a socket, which may be a pooler's.
     pub(crate) async fn leads_to(&self, dsn: &Dsn) -> Result<Option<bool>> {
         let row = self.query_one(include_str!("sql/server_address.sql"), &[]).await?;
-        let (address, port): (Option<std::net::IpAddr>, Option<i32>) = (row.get(0), row.get(1));
+        let row = Columns::new(&row);
+        let address: Option<std::net::IpAddr> = row.get("address")?;
+        let port: Option<i32> = row.get("port")?;
         let (Some(address), Some(port)) = (address, port) else { return Ok(None) };
         let went = dsn.addresses().await.unwrap_or_default();
         let met = |went: &SocketAddr| went.ip() == address && i32::from(went.port()) == port;

@@ -11,14 +11,14 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Waits for an answer on a connection that is somebody else's.
-pub(crate) async fn within_deadline<T>(
+pub async fn within_deadline<T>(
     answer: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
 ) -> Result<T> {
     answer_within(DEADLINE, answer).await
 }
 
 /// The same, for what may take longer.
-pub(crate) async fn answer_within<T>(
+pub async fn answer_within<T>(
     deadline: Duration,
     answer: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
 ) -> Result<T> {

@@ -11,7 +11,7 @@ use tokio_postgres::{Config, config::Host};
 
 use crate::db::{
     deadline::{CONNECT_TIMEOUT, DEADLINE},
-    error::{Error, Result},
+    error::{Error, Result, words},
     tls::Tls,
 };
 use options::Settings;
@@ -30,10 +30,11 @@ impl Dsn {
     /// Reads one; what it leaves out comes from its service, from `PGHOST`, `PGPORT`, `PGUSER`,
     /// `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE` and their like, and from the file of passwords.
     pub fn parse(text: &str) -> Result<Dsn> {
-        let bad = |what: String| Error::BadOption { dsn: redact(text), what };
+        let bad = |what: String| Error::BadDsn { dsn: redact(text), what };
         let (rest, mut ours) = options::take(text).map_err(bad)?;
-        let mut config: Config =
-            rest.parse().map_err(|source| Error::BadDsn { dsn: redact(text), source })?;
+        let mut config: Config = rest
+            .parse()
+            .map_err(|error| Error::BadDsn { dsn: redact(text), what: words(&error) })?;
         let service = ours.remove("service").or_else(|| from("PGSERVICE"));
         let mut defaults = match service {
             Some(name) => {

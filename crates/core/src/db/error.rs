@@ -1,4 +1,7 @@
 //! What can go wrong between us and Postgres, each with what to do about it.
+//!
+//! The messages contain the words of the server or of the system. The errors of the libraries below are
+//! therefore not returned as sources: nothing would be said twice.
 
 use tokio_postgres::error::SqlState;
 
@@ -8,13 +11,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The DSN cannot be read.
-    #[error("`{dsn}` does not name a database: {source}")]
-    BadDsn {
-        /// Without its password.
-        dsn: String,
-        source: tokio_postgres::Error,
-    },
     /// No server, or it refused.
     #[error("cannot connect to Postgres at {place}: {why}")]
     Connect {
@@ -48,9 +44,9 @@ pub enum Error {
         /// `localhost:5432`.
         place: String,
     },
-    /// An option of the DSN.
+    /// The DSN cannot be read, or one of its options.
     #[error("`{dsn}` does not name a database: {what}")]
-    BadOption {
+    BadDsn {
         /// Without its password.
         dsn: String,
         /// What is wrong.
@@ -107,17 +103,29 @@ pub enum Error {
         binary: &'static str,
     },
     /// A migration failed.
-    #[error("the schema could not be brought up to date: {0}")]
-    Migration(#[source] Box<refinery::Error>),
+    #[error("the schema could not be brought up to date: {}", migration_words(.0))]
+    Migration(Box<refinery::Error>),
     /// A lease is not ours any more.
     #[error("the lease was taken away")]
     LeaseLost,
+    /// A column holds a value that no `rework` writes.
+    #[error("the column `{column}`{of} cannot be read: {why}")]
+    Unreadable {
+        /// Its name.
+        column: &'static str,
+        /// ` of schedule 7`, or nothing.
+        of: String,
+        /// Why.
+        why: String,
+        /// A statement that shows the row, if it is one of a table.
+        query: Option<String>,
+    },
     /// A statement that always answers with a row did not.
     #[error("Postgres answered without a row")]
     NoRow,
     /// Anything else that Postgres says.
     #[error("{}", words(.0))]
-    Database(#[source] tokio_postgres::Error),
+    Database(tokio_postgres::Error),
 }
 
 impl From<tokio_postgres::Error> for Error {
@@ -189,7 +197,7 @@ impl Error {
     /// What to do about it, as a sentence with a command to type.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::BadDsn { .. } | Error::BadOption { .. } => Some(
+            Error::BadDsn { .. } => Some(
                 "give it as `postgres://user:password@host:5432/database`, or as `host=… dbname=…`"
                     .into(),
             ),
@@ -208,6 +216,9 @@ impl Error {
                 Some("run `rework init-db DSN`; it adds what is missing and drops nothing".into())
             }
             Error::SchemaNew { .. } => Some("use a newer `rework`".into()),
+            Error::Unreadable { query: Some(query), .. } => Some(format!(
+                "`rework` writes no such value: see it by `psql DSN -c \"{query}\"`, and correct it"
+            )),
             Error::Refused { hint, .. } => hint.clone(),
             Error::Database(e) if e.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Some(
                 "connect as a role that has this right, or have the owner of the schema grant it"
@@ -239,7 +250,7 @@ fn is_starting_or_stopping(code: &SqlState) -> bool {
 }
 
 /// The server's own sentence, or else the system's, without the number that follows it.
-fn words(error: &tokio_postgres::Error) -> String {
+pub(crate) fn words(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(db), _) => db.message().to_owned(),
         (None, Some(source)) => {
@@ -247,5 +258,14 @@ fn words(error: &tokio_postgres::Error) -> String {
             said.split_once(" (os error ").map_or(said.as_str(), |(words, _)| words).to_owned()
         }
         (None, None) => error.to_string(),
+    }
+}
+
+/// What the migration runner says, with the words of Postgres if a statement failed.
+fn migration_words(error: &refinery::Error) -> String {
+    let failed = std::error::Error::source(error);
+    match failed.and_then(|source| source.downcast_ref::<tokio_postgres::Error>()) {
+        Some(failed) => words(failed),
+        None => error.to_string(),
     }
 }

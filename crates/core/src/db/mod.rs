@@ -2,6 +2,7 @@
 //! ours.
 
 pub mod error;
+pub mod row;
 pub mod dsn;
 mod tls;
 pub mod deadline;

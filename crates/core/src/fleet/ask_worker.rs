@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::db::{
     connect::{Db, Param},
     error::Result,
@@ -42,5 +43,7 @@ pub async fn ask(db: &Db, worker: i64, what: Ask) -> Result<Answer> {
         return Ok(Answer::Asked);
     }
     let end = db.query_opt(include_str!("sql/worker_end.sql"), &params[..1]).await?;
-    Ok(end.map_or(Answer::Unknown, |row| Answer::Ended { at: row.get(0), reason: row.get(1) }))
+    let Some(end) = &end else { return Ok(Answer::Unknown) };
+    let end = Columns::of("worker", "id", end);
+    Ok(Answer::Ended { at: end.get("finished_at")?, reason: end.get("reason")? })
 }

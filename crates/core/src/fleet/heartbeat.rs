@@ -4,18 +4,17 @@
 use std::time::Duration;
 
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio_postgres::{
-    Row,
-    types::{Json, Type},
-};
+use tokio_postgres::types::{Json, Type};
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
         error::{Error, Result},
     },
-    lease::row::{Lease, Seen, Terms},
+    lease::row::{Lease, Seen},
 };
+use rework_wire::lease::Terms;
 
 /// What a monitor tells and asks.
 #[derive(Debug, Clone)]
@@ -153,18 +152,19 @@ pub async fn tick(db: &Db, ask: &Ask) -> Result<Answer> {
         (&ask.watches, Type::BOOL),
     ];
     let rows = db.query_soon(ask.terms.deadline(), include_str!("sql/tick.sql"), &params).await?;
-    let row = rows.first().ok_or(Error::NoRow)?;
+    let row = Columns::new(rows.first().ok_or(Error::NoRow)?);
+    let leases: Vec<LeaseRow> = list(row, "leases")?;
     Ok(Answer {
-        held: row.get(0),
-        promoted: row.get(1),
-        aborts: list(row, 3)?,
-        asked: list(row, 4)?,
-        waiting: list(row, 5)?,
-        stray: row.get(6),
-        found: row.get(7),
-        fires: row.get(8),
-        leases: list::<LeaseRow>(row, 9)?.into_iter().map(LeaseRow::read).collect(),
-        swept: row.get(10),
+        held: row.get("held")?,
+        promoted: row.get("promoted")?,
+        aborts: list(row, "aborts")?,
+        asked: list(row, "asked")?,
+        waiting: list(row, "waiting")?,
+        stray: row.get("stray")?,
+        found: row.get("found")?,
+        fires: row.get("fires")?,
+        leases: leases.into_iter().map(LeaseRow::read).collect(),
+        swept: row.get("swept")?,
     })
 }
 
@@ -184,6 +184,6 @@ impl LeaseRow {
     }
 }
 
-fn list<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Vec<T>> {
-    Ok(row.try_get::<_, Json<Vec<T>>>(column)?.0)
+fn list<T: DeserializeOwned>(row: Columns<'_>, column: &'static str) -> Result<Vec<T>> {
+    Ok(row.get::<Json<Vec<T>>>(column)?.0)
 }

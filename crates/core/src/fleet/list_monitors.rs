@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::db::{connect::Db, error::Result};
 
 /// A monitor. Its JSON has exactly these keys, in this order.
@@ -43,21 +44,24 @@ pub struct Monitor {
 /// The monitors that live or, with `ended` too, all, first one first.
 pub async fn list(db: &Db, ended: bool) -> Result<Vec<Monitor>> {
     let rows = db.query(include_str!("sql/list_monitors.sql"), &[(&ended, Type::BOOL)]).await?;
-    let monitor = |row: &tokio_postgres::Row| Monitor {
-        id: row.get(0),
-        host: row.get(1),
-        pid: row.get(2),
-        domains: row.get(3),
-        capabilities: row.get(4),
-        options: serde_json::from_str(row.get(5)).unwrap_or_default(),
-        containment: row.get(6),
-        memory: row.get(7),
-        version: row.get(8),
-        started_at: row.get(9),
-        renewed_at: row.get(10),
-        finished_at: row.get(11),
-        reason: row.get(12),
-        unseen_seconds: row.get(13),
-    };
-    Ok(rows.iter().map(monitor).collect())
+    rows.iter().map(|row| monitor(Columns::of("monitor", "id", row))).collect()
+}
+
+fn monitor(row: Columns<'_>) -> Result<Monitor> {
+    Ok(Monitor {
+        id: row.get("id")?,
+        host: row.get("host")?,
+        pid: row.get("pid")?,
+        domains: row.get("domains")?,
+        capabilities: row.get("capabilities")?,
+        options: row.json("options")?.unwrap_or_default(),
+        containment: row.get("containment")?,
+        memory: row.get("memory")?,
+        version: row.get("version")?,
+        started_at: row.get("started_at")?,
+        renewed_at: row.get("renewed_at")?,
+        finished_at: row.get("finished_at")?,
+        reason: row.get("reason")?,
+        unseen_seconds: row.get("unseen_seconds")?,
+    })
 }

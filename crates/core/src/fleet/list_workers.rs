@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::db::{connect::Db, error::Result};
 
 /// A worker. Its JSON has exactly these keys, in this order.
@@ -58,27 +59,29 @@ pub enum WorkerState {
 /// all), first one first.
 pub async fn list(db: &Db, ended_ms: Option<i64>) -> Result<Vec<Worker>> {
     let rows = db.query(include_str!("sql/list_workers.sql"), &[(&ended_ms, Type::INT8)]).await?;
-    let worker = |row: &tokio_postgres::Row| {
-        let (started_at, finished_at, task) = (row.get(10), row.get(11), row.get(5));
-        Worker {
-            id: row.get(0),
-            pid: row.get(1),
-            host: row.get(2),
-            domain: row.get(3),
-            monitor: row.get(4),
-            state: state(started_at, finished_at, task),
-            task,
-            memory_bytes: row.get(6),
-            cpu_percent: row.get(7),
-            asked: row.get(8),
-            created_at: row.get(9),
-            started_at,
-            finished_at,
-            reason: row.get(12),
-            orphan: row.get(13),
-        }
-    };
-    Ok(rows.iter().map(worker).collect())
+    rows.iter().map(|row| worker(Columns::of("worker", "id", row))).collect()
+}
+
+fn worker(row: Columns<'_>) -> Result<Worker> {
+    let (started_at, finished_at) = (row.get("started_at")?, row.get("finished_at")?);
+    let task = row.get("task")?;
+    Ok(Worker {
+        id: row.get("id")?,
+        pid: row.get("pid")?,
+        host: row.get("host")?,
+        domain: row.get("domain")?,
+        monitor: row.get("monitor")?,
+        state: state(started_at, finished_at, task),
+        task,
+        memory_bytes: row.get("memory_bytes")?,
+        cpu_percent: row.get("cpu_percent")?,
+        asked: row.get("asked")?,
+        created_at: row.get("created_at")?,
+        started_at,
+        finished_at,
+        reason: row.get("reason")?,
+        orphan: row.get("orphan")?,
+    })
 }
 
 fn state(

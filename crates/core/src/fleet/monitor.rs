@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tokio_postgres::{Row, Transaction, types::Type};
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
@@ -11,9 +12,10 @@ use crate::{
     },
     lease::{
         self,
-        row::{Lease, Seen, Terms},
+        row::{Lease, Seen},
     },
 };
+use rework_wire::lease::Terms;
 
 /// Who a process is, as the rows of monitors and workers say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,13 +100,14 @@ pub const GONE: &str = "monitor gone";
 /// The monitors of a host that have not ended, as far as their rows say.
 pub async fn standing(db: &Db, host: &str) -> Result<Vec<Standing>> {
     let rows = db.query(include_str!("sql/standing_monitors.sql"), &[(&host, Type::TEXT)]).await?;
-    Ok(rows.iter().map(read).collect())
+    rows.iter().map(read).collect()
 }
 
 /// The domains of which a host runs an operation.
 pub async fn placed_domains(db: &Db, host: &str) -> Result<Vec<String>> {
     let sql = include_str!("sql/placed_domains.sql");
-    Ok(db.query_one(sql, &[(&host, Type::TEXT)]).await?.get(0))
+    let row = db.query_one(sql, &[(&host, Type::TEXT)]).await?;
+    Columns::new(&row).get("domains")
 }
 
 /// Ends the rows of those that are gone and makes the new one, unless another monitor of the host
@@ -124,12 +127,12 @@ async fn try_begin(db: &mut Db, new: &Beginning, gone: &[Gone]) -> Result<Begun>
     let every_domain = new.domains.is_empty();
     let domains = if every_domain {
         let sql = include_str!("sql/placed_domains.sql");
-        transaction.query_typed_one(sql, &host).await?.get(0)
+        Columns::new(&transaction.query_typed_one(sql, &host).await?).get("domains")?
     } else {
         new.domains.clone()
     };
     let rows = transaction.query_typed(include_str!("sql/standing_monitors.sql"), &host).await?;
-    let mut others: Vec<Standing> = rows.iter().map(read).collect();
+    let mut others = rows.iter().map(read).collect::<Result<Vec<Standing>>>()?;
     others.retain(|other| other.stands_in_the_way(&domains, every_domain));
     if !others.is_empty() {
         // What was taken away above comes back with the rollback, and is looked at again.
@@ -184,8 +187,9 @@ async fn insert(
         (&length, Type::INT8),
     ];
     let row = transaction.query_typed_one(include_str!("sql/begin_monitor.sql"), &params).await?;
-    let lease = Lease { id: row.get(1), epoch: row.get(2) };
-    Ok(Begun::Ours { id: row.get(0), lease, domains: row.get(3) })
+    let row = Columns::of("monitor", "id", &row);
+    let lease = Lease { id: row.get("lease")?, epoch: row.get("epoch")? };
+    Ok(Begun::Ours { id: row.get("id")?, lease, domains: row.get("domains")? })
 }
 
 /// Serves those of these domains too that no other monitor of the host serves; answers all that it
@@ -204,7 +208,7 @@ pub async fn take_domains(
         let sql = include_str!("sql/take_domains.sql");
         let row = transaction.query_typed_opt(sql, &params).await?.ok_or(Error::NoRow)?;
         transaction.commit().await?;
-        Ok(row.get(0))
+        Columns::new(&row).get("domains")
     };
     let within = tokio::time::timeout(DEADLINE, taking);
     within.await.unwrap_or(Err(Error::Deadline { seconds: DEADLINE.as_secs() }))
@@ -221,25 +225,27 @@ pub async fn publish_wants(db: &Db, monitor: i64, domains: &[String]) -> Result<
 pub async fn finish(db: &Db, monitor: i64, reason: &str) -> Result<()> {
     let params: [Param<'_>; 2] = [(&monitor, Type::INT8), (&reason, Type::TEXT)];
     match db.query_opt(include_str!("sql/finish_monitor.sql"), &params).await? {
-        Some(row) => lease::row::close(db, row.get(0)).await,
+        Some(row) => lease::row::close(db, Columns::new(&row).get("lease")?).await,
         None => Ok(()),
     }
 }
 
-fn read(row: &Row) -> Standing {
-    Standing {
-        id: row.get(0),
+fn read(row: &Row) -> Result<Standing> {
+    let row = Columns::of("monitor", "id", row);
+    let lease = Lease { id: row.get("lease")?, epoch: row.get("epoch")? };
+    Ok(Standing {
+        id: row.get("id")?,
         process: Process {
-            boot_id: row.get(1),
-            pid_ns: row.get(2),
-            pid: row.get(3),
-            pid_start: row.get(4),
+            boot_id: row.get("boot_id")?,
+            pid_ns: row.get("pid_ns")?,
+            pid: row.get("pid")?,
+            pid_start: row.get("pid_start")?,
         },
-        domains: row.get(5),
-        every_domain: row.get(6),
-        seen: Seen { lease: Lease { id: row.get(7), epoch: row.get(8) }, renewals: row.get(9) },
-        taken: row.get(10),
-    }
+        domains: row.get("domains")?,
+        every_domain: row.get("every_domain")?,
+        seen: Seen { lease, renewals: row.get("renewals")? },
+        taken: row.get("taken")?,
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::Db,
@@ -29,7 +30,7 @@ pub struct Swept {
 pub async fn sweep(db: &Db) -> Result<Swept> {
     let mut swept = Swept::default();
     for row in db.query(include_str!("sql/taken_workers.sql"), &[]).await? {
-        let worker: i64 = row.get(0);
+        let worker: i64 = Columns::new(&row).get("id")?;
         match sweep_worker(db, worker, &mut swept).await {
             Ok(()) => {}
             Err(error) if error.is_connection() => return Err(error),
@@ -40,7 +41,10 @@ pub async fn sweep(db: &Db) -> Result<Swept> {
     let params = [(&HOST_LOST as _, Type::TEXT)];
     let rows = db.query(include_str!("sql/finish_taken_monitors.sql"), &params).await?;
     db.query(include_str!("sql/close_taken_leases.sql"), &[]).await?;
-    swept.monitors = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    for row in &rows {
+        let row = Columns::of("monitor", "id", row);
+        swept.monitors.push((row.get("id")?, row.get("host")?));
+    }
     Ok(swept)
 }
 

@@ -4,6 +4,7 @@
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
@@ -14,7 +15,7 @@ use crate::{
         self,
         row::{Lease, Seen},
     },
-    task::fence::Fence,
+    task::{fence::Fence, state::State},
 };
 
 /// What the rows of new workers have in common.
@@ -57,7 +58,11 @@ pub async fn create(db: &Db, kin: &Kin, domain: &str, count: u32) -> Result<Vec<
         (&count, Type::INT8),
     ];
     let rows = db.query(include_str!("sql/create_workers.sql"), &params).await?;
-    Ok(rows.iter().map(|row| Created { id: row.get(0), mark: row.get(1) }).collect())
+    let created = |row| {
+        let row = Columns::of("worker", "id", row);
+        Ok(Created { id: row.get("id")?, mark: row.get("mark")? })
+    };
+    rows.iter().map(created).collect()
 }
 
 /// Notes the processes of workers: (worker, pid, start). Gives the workers that it was noted of: a
@@ -69,7 +74,7 @@ pub async fn place(db: &Db, born: &[(i64, i32, i64)]) -> Result<Vec<i64>> {
     let params: [Param<'_>; 3] =
         [(&workers, Type::INT8_ARRAY), (&pids, Type::INT4_ARRAY), (&starts, Type::INT8_ARRAY)];
     let rows = db.query(include_str!("sql/place_workers.sql"), &params).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    rows.iter().map(|row| Columns::new(row).get("id")).collect()
 }
 
 /// Notes that a worker is about to claim.
@@ -102,30 +107,32 @@ pub struct Left {
 /// The workers that earlier monitors have left behind on a host.
 pub async fn left(db: &Db, host: &str) -> Result<Vec<Left>> {
     let rows = db.query(include_str!("sql/left_workers.sql"), &[(&host, Type::TEXT)]).await?;
-    let read = |row: &tokio_postgres::Row| {
-        let place: (String, String) = (row.get(2), row.get(3));
-        let process = row.get::<_, Option<i32>>(4).map(|pid| Process {
+    rows.iter().map(|row| read_left(Columns::of("worker", "id", row))).collect()
+}
+
+fn read_left(row: Columns<'_>) -> Result<Left> {
+    let place: (String, String) = (row.get("boot_id")?, row.get("pid_ns")?);
+    let process = match row.get("pid")? {
+        Some(pid) => Some(Process {
             boot_id: place.0.clone(),
             pid_ns: place.1.clone(),
             pid,
-            pid_start: row.get::<_, Option<i64>>(5).unwrap_or_default(),
-        });
-        Left {
-            id: row.get(0),
-            domain: row.get(1),
-            process,
-            place,
-            mark: row.get(6),
-            cgroup: row.get(7),
-            memory_cgroup: row.get(8),
-            seen: Seen {
-                lease: Lease { id: row.get(9), epoch: row.get(10) },
-                renewals: row.get(11),
-            },
-            alone: row.get(12),
-        }
+            pid_start: row.get::<Option<i64>>("pid_start")?.unwrap_or_default(),
+        }),
+        None => None,
     };
-    Ok(rows.iter().map(read).collect())
+    let lease = Lease { id: row.get("lease")?, epoch: row.get("epoch")? };
+    Ok(Left {
+        id: row.get("id")?,
+        domain: row.get("domain")?,
+        process,
+        place,
+        mark: row.get("mark")?,
+        cgroup: row.get("cgroup")?,
+        memory_cgroup: row.get("memory_cgroup")?,
+        seen: Seen { lease, renewals: row.get("renewals")? },
+        alone: row.get("alone")?,
+    })
 }
 
 /// A run that a worker has claimed and nobody has ended.
@@ -140,19 +147,23 @@ pub struct OpenRun {
 
 pub async fn open_runs(db: &Db, worker: i64) -> Result<Vec<OpenRun>> {
     let rows = db.query(include_str!("sql/open_runs.sql"), &[(&worker, Type::INT8)]).await?;
-    let read = |row: &tokio_postgres::Row| OpenRun {
-        fence: Fence { task: row.get(0), run: row.get(1), token: row.get(2) },
-        asked: (row.get::<_, &str>(3) == "aborting").then(|| row.get(4)).flatten(),
-        revision: row.get(5),
-    };
-    Ok(rows.iter().map(read).collect())
+    rows.iter().map(|row| read_open(Columns::of("task", "id", row))).collect()
+}
+
+fn read_open(row: Columns<'_>) -> Result<OpenRun> {
+    let aborting = row.word::<State>("state")? == State::Aborting;
+    Ok(OpenRun {
+        fence: Fence { task: row.get("id")?, run: row.get("run")?, token: row.get("token")? },
+        asked: if aborting { row.get("reason")? } else { None },
+        revision: row.get("revision")?,
+    })
 }
 
 /// A worker's own last word: it leaves, and why.
 pub async fn leave(db: &Db, worker: i64, reason: &str) -> Result<()> {
     let params: [Param<'_>; 2] = [(&worker, Type::INT8), (&reason, Type::TEXT)];
     match db.query_opt(include_str!("sql/leave.sql"), &params).await? {
-        Some(row) => lease::row::close(db, row.get(0)).await,
+        Some(row) => lease::row::close(db, Columns::new(&row).get("lease")?).await,
         None => Ok(()),
     }
 }

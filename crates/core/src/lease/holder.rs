@@ -1,6 +1,6 @@
 //! Holding a lease: who renews it lives for as long as it is certain that nobody took it away.
 
-use super::row::{Moment, Terms};
+use rework_wire::lease::{Moment, Terms};
 
 /// What happens to a holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A worker's life line: its monitor's lease, and, when that monitor is silent or gone and a task is
 //! in hand, a lease of its own.
 
-use super::row::{Moment, Terms};
+use rework_wire::lease::{Moment, Terms};
 
 /// What happens to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

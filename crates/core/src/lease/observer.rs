@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::row::{Moment, Seen, Terms};
+use rework_wire::lease::{Moment, Terms};
+
+use super::row::Seen;
 
 /// What happens to an observer.
 #[derive(Debug, Clone, PartialEq, Eq)]

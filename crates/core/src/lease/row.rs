@@ -10,9 +10,10 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use rework_wire::lease::Terms;
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
@@ -20,61 +21,6 @@ use crate::{
     },
     task::fence::Fence,
 };
-
-/// A moment of this machine: since its boot, the time of sleep included.
-pub type Moment = Duration;
-
-/// The length of leases where nobody says otherwise.
-pub const LENGTH: Duration = Duration::from_secs(20);
-
-/// How long a lease is, and what follows from that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
-    pub length: Duration,
-}
-
-impl Default for Terms {
-    fn default() -> Terms {
-        Terms { length: LENGTH }
-    }
-}
-
-impl Terms {
-    /// How often it is renewed.
-    pub fn renew_every(self) -> Duration {
-        self.length / 5
-    }
-
-    /// From the sending of the last renewal that was answered to the death of who lives by it.
-    pub fn self_kill(self) -> Duration {
-        self.length * 4 / 5
-    }
-
-    /// Without a renewal for so long, a busy worker makes a lease of its own.
-    pub fn silence(self) -> Duration {
-        self.length * 2 / 5
-    }
-
-    /// A lease that has not moved for so long is dead.
-    pub fn dead_after(self) -> Duration {
-        self.length * 11 / 10
-    }
-
-    /// The longest that a statement may take on which a lease depends: another attempt must come in time.
-    pub fn deadline(self) -> Duration {
-        self.length / 4
-    }
-
-    /// How often leases are looked at.
-    pub fn look_every(self) -> Duration {
-        (self.length / 20).min(Duration::from_secs(1))
-    }
-
-    /// When two looks lie farther apart than this, the time between them is no evidence.
-    pub fn longest_gap(self) -> Duration {
-        self.length * 3 / 20
-    }
-}
 
 /// A lease, as long as nobody takes it away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,10 +42,11 @@ pub struct Seen {
 /// Looks at a lease, and at its length. None: there is no such row, or it was taken away.
 pub async fn see(db: &Db, id: i64) -> Result<Option<(Seen, Terms)>> {
     let row = db.query_opt(include_str!("sql/see_lease.sql"), &[(&id, Type::INT8)]).await?;
-    Ok(row.map(|row| {
-        let seen = Seen { lease: Lease { id, epoch: row.get(0) }, renewals: row.get(1) };
-        (seen, Terms { length: Duration::from_millis(row.get::<_, i64>(2) as u64) })
-    }))
+    let Some(row) = &row else { return Ok(None) };
+    let row = Columns::new(row);
+    let lease = Lease { id, epoch: row.get("epoch")? };
+    let length = Duration::from_millis(row.get::<i64>("length_ms")? as u64);
+    Ok(Some((Seen { lease, renewals: row.get("renewals")? }, Terms { length })))
 }
 
 /// Takes a lease away, if it has not moved since it was seen. False: it has.
@@ -120,7 +67,8 @@ pub async fn adopt(db: &Db, worker: i64, lease: Lease, terms: Terms) -> Result<O
         [(&worker, Type::INT8), (&lease.id, Type::INT8), (&lease.epoch, Type::INT8)];
     let sql = include_str!("sql/adopt_lease.sql");
     let rows = db.query_soon(terms.deadline(), sql, &params).await?;
-    Ok(rows.first().map(|row| Lease { id: row.get(0), epoch: row.get(1) }))
+    let Some(row) = rows.first().map(Columns::new) else { return Ok(None) };
+    Ok(Some(Lease { id: row.get("id")?, epoch: row.get("epoch")? }))
 }
 
 /// A run that is to end, and why.
@@ -147,7 +95,8 @@ pub async fn renew_own(
     ];
     let sql = include_str!("sql/renew_own.sql");
     let rows = db.query_soon(terms.deadline(), sql, &params).await?;
-    let reason: Option<String> = rows.first().ok_or(Error::LeaseLost)?.get(0);
+    let row = Columns::new(rows.first().ok_or(Error::LeaseLost)?);
+    let reason: Option<String> = row.get("asked")?;
     Ok(fence.zip(reason).map(|(fence, reason)| Asked { fence, reason }))
 }
 

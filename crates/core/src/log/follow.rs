@@ -3,8 +3,9 @@
 //! Lines are numbered when they are written and seen when they are committed, so a line may appear
 //! after one with a higher number: whoever follows names the numbers that it is missing.
 
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::db::{
     connect::{Db, Param},
     error::Result,
@@ -28,7 +29,8 @@ pub struct Line {
 
 /// The number of the last line that anybody has begun to write.
 pub async fn last(db: &Db) -> Result<i64> {
-    Ok(db.query_one(include_str!("sql/last_log.sql"), &[]).await?.get(0))
+    let row = db.query_one(include_str!("sql/last_log.sql"), &[]).await?;
+    Columns::new(&row).get("last")
 }
 
 /// The lines after line `after` and those among `late`, at most `limit`, in their order.
@@ -36,16 +38,16 @@ pub async fn since(db: &Db, after: i64, late: &[i64], limit: i64) -> Result<Vec<
     let params: [Param<'_>; 3] =
         [(&after, Type::INT8), (&late, Type::INT8_ARRAY), (&limit, Type::INT8)];
     let rows = db.query(include_str!("sql/follow_logs.sql"), &params).await?;
-    Ok(rows.iter().map(read).collect())
+    rows.iter().map(|row| read(Columns::of("log", "id", row))).collect()
 }
 
-fn read(row: &Row) -> Line {
-    Line {
-        id: row.get("id"),
-        task: row.get("task"),
-        operation: row.get("operation"),
-        stream: row.get("stream"),
-        level: row.get("level"),
-        bytes: row.get("line"),
-    }
+fn read(row: Columns<'_>) -> Result<Line> {
+    Ok(Line {
+        id: row.get("id")?,
+        task: row.get("task")?,
+        operation: row.get("operation")?,
+        stream: row.get("stream")?,
+        level: row.get("level")?,
+        bytes: row.get("line")?,
+    })
 }

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::db::{
     connect::{Db, Param},
     error::Result,
@@ -81,7 +82,7 @@ impl Reader {
         ];
         let row = db.query_one(include_str!("sql/log_start.sql"), &params).await?;
         // No such line: what was read until now is all skipped.
-        let first: Option<i64> = row.get(0);
+        let first: Option<i64> = Columns::new(&row).get("first")?;
         let start = match first {
             Some(first) => first - 1,
             None => last_line(db, self.selection.task).await?,
@@ -103,16 +104,8 @@ impl Reader {
             (&levels, Type::TEXT_ARRAY),
         ];
         let rows = db.query(include_str!("sql/read_log.sql"), &params).await?;
-        let line = |row: tokio_postgres::Row| Line {
-            id: row.get(0),
-            run: row.get(1),
-            at: row.get(2),
-            stream: row.get(3),
-            level: row.get(4),
-            bytes: row.get(5),
-            whole: row.get(6),
-        };
-        let lines: Vec<Line> = rows.into_iter().map(line).collect();
+        let lines = rows.iter().map(|row| line(Columns::of("log", "id", row)));
+        let lines = lines.collect::<Result<Vec<Line>>>()?;
         self.last = lines.last().map_or(self.last, |line| line.id);
         Ok(lines)
     }
@@ -128,5 +121,17 @@ impl Selection {
 
 async fn last_line(db: &Db, task: i64) -> Result<i64> {
     let row = db.query_one(include_str!("sql/last_line.sql"), &[(&task, Type::INT8)]).await?;
-    Ok(row.get(0))
+    Columns::new(&row).get("last")
+}
+
+fn line(row: Columns<'_>) -> Result<Line> {
+    Ok(Line {
+        id: row.get("id")?,
+        run: row.get("run")?,
+        at: row.get("at")?,
+        stream: row.get("stream")?,
+        level: row.get("level")?,
+        bytes: row.get("line")?,
+        whole: row.get("whole")?,
+    })
 }

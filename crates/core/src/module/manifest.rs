@@ -19,10 +19,8 @@ pub use self::{
     fault::{Fault, ManifestError},
     program::Program,
 };
-use crate::{
-    operation::definition::{DEFAULT_DOMAIN, Definition, Form, Limits},
-    values::{quantity, short_schema, validate::Schema},
-};
+use crate::values::{quantity, short_schema, validate::Schema};
+use rework_wire::operation::{DEFAULT_DOMAIN, Definition, Form, Limits};
 
 const KEYS: [&str; 2] = ["domain", "operation"];
 

@@ -1,13 +1,11 @@
 //! One operation by its name: its schemas and limits, for whoever fills in or checks an input
 //! before scheduling.
 
-use serde_json::Value;
-use tokio_postgres::{GenericClient, Row, types::Type};
+use tokio_postgres::{GenericClient, types::Type};
 
-use crate::{
-    db::error::Result,
-    operation::definition::{Definition, Form, Limits},
-};
+use crate::db::error::Result;
+use crate::db::row::Columns;
+use rework_wire::operation::{Definition, Limits};
 
 /// An operation as it is registered.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,28 +30,27 @@ pub async fn find(
             &[(&name, Type::TEXT), (&domain, Type::TEXT)],
         )
         .await?;
-    Ok(Operation { id: row.get("id"), version: row.get("version"), definition: definition(&row) })
+    let row = Columns::of("operation", "id", &row);
+    let definition = definition(row)?;
+    Ok(Operation { id: row.get("id")?, version: row.get("version")?, definition })
 }
 
 /// The definition in a row that has the columns of an operation.
-pub(crate) fn definition(row: &Row) -> Definition {
-    Definition {
-        domain: row.get("domain"),
-        name: row.get("name"),
-        input: row.get::<_, Option<Value>>("input_schema"),
-        output: row.get::<_, Option<Value>>("output_schema"),
-        output_form: match row.get("output_form") {
-            "bytes" => Form::Bytes,
-            _ => Form::Json,
-        },
+pub(crate) fn definition(row: Columns<'_>) -> Result<Definition> {
+    Ok(Definition {
+        domain: row.get("domain")?,
+        name: row.get("name")?,
+        input: row.get("input_schema")?,
+        output: row.get("output_schema")?,
+        output_form: row.word("output_form")?,
         limits: Limits {
-            timeout_ms: row.get("timeout_ms"),
-            memory_bytes: row.get("memory_bytes"),
-            attempts: row.get("attempts"),
-            grace_ms: row.get("grace_ms"),
-            retry_lost: row.get("retry_lost"),
-            priority: row.get("priority"),
-            concurrency: row.get("concurrency"),
+            timeout_ms: row.get("timeout_ms")?,
+            memory_bytes: row.get("memory_bytes")?,
+            attempts: row.get("attempts")?,
+            grace_ms: row.get("grace_ms")?,
+            retry_lost: row.get("retry_lost")?,
+            priority: row.get("priority")?,
+            concurrency: row.get("concurrency")?,
         },
-    }
+    })
 }

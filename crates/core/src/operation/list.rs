@@ -1,13 +1,15 @@
 //! List operations: one row for each placement, and one for an operation that has none.
 
 use serde::Serialize;
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     db::{connect::Db, error::Result},
-    operation::{definition::Definition, find::definition},
+    operation::find::definition,
 };
 use chrono::{DateTime, Utc};
+use rework_wire::operation::Definition;
 
 /// An operation, on a host where it has one.
 #[derive(Debug, Clone, Serialize)]
@@ -46,21 +48,24 @@ pub async fn list_operations(db: &Db, domain: Option<&str>, all: bool) -> Result
             &[(&domain, Type::TEXT), (&all, Type::BOOL)],
         )
         .await?;
-    Ok(rows.iter().map(listed).collect())
+    rows.iter().map(|row| listed(Columns::of("operation", "id", row))).collect()
 }
 
-fn listed(row: &Row) -> Listed {
-    Listed {
-        id: row.get("id"),
-        definition: definition(row),
-        version: row.get("version"),
-        registered_at: row.get("registered_at"),
-        unregistered_at: row.get("unregistered_at"),
-        placement: row.get::<_, Option<String>>("host").map(|host| Placement {
-            host,
-            kind: row.get("kind"),
-            path: row.get("path"),
-            revision: row.get("revision"),
-        }),
-    }
+fn listed(row: Columns<'_>) -> Result<Listed> {
+    Ok(Listed {
+        id: row.get("id")?,
+        definition: definition(row)?,
+        version: row.get("version")?,
+        registered_at: row.get("registered_at")?,
+        unregistered_at: row.get("unregistered_at")?,
+        placement: match row.get("host")? {
+            Some(host) => Some(Placement {
+                host,
+                kind: row.get("kind")?,
+                path: row.get("path")?,
+                revision: row.get("revision")?,
+            }),
+            None => None,
+        },
+    })
 }

@@ -1,6 +1,5 @@
-//! Operations: what one is, and the statements that register, find, list and remove them.
+//! Operations: the statements that register, find, list and remove them.
 
-pub mod definition;
 pub mod kind;
 pub mod register;
 pub mod unregister;

@@ -11,13 +11,15 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::{Row, types::Type};
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::Db,
         error::{Error, Result},
     },
-    operation::{definition::Definition, kind::Kind},
+    operation::kind::Kind,
 };
+use rework_wire::operation::Definition;
 
 /// Another registration may be under way, and a large one takes its time.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -97,7 +99,7 @@ pub async fn register(db: &mut Db, host: &str, modules: &[Module]) -> Result<Vec
             )
             .await?;
         transaction.commit().await?;
-        Ok(rows.iter().map(registered).collect())
+        rows.iter().map(registered).collect()
     };
     match tokio::time::timeout(DEADLINE, writing).await {
         Ok(written) => written,
@@ -105,14 +107,15 @@ pub async fn register(db: &mut Db, host: &str, modules: &[Module]) -> Result<Vec
     }
 }
 
-fn registered(row: &Row) -> Registered {
-    Registered {
-        domain: row.get("domain"),
-        name: row.get("name"),
-        new: row.get("new"),
-        revision: row.get("revision"),
-        version: row.get("version"),
-    }
+fn registered(row: &Row) -> Result<Registered> {
+    let row = Columns::of("operation", "name", row);
+    Ok(Registered {
+        domain: row.get("domain")?,
+        name: row.get("name")?,
+        new: row.get("new")?,
+        revision: row.get("revision")?,
+        version: row.get("version")?,
+    })
 }
 
 /// The statement's parameter: one object for each operation, keyed by the columns.
@@ -146,7 +149,7 @@ fn given(modules: &[Module]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::definition::{Form, Limits};
+    use rework_wire::operation::{Form, Limits};
 
     fn module(path: &str, names: &[&str]) -> Module {
         let define = |name: &&str| Definition {

@@ -1,8 +1,9 @@
 //! Unregister: takes placements of an operation away. An operation without any left is not to be
 //! scheduled any more; its tasks, their logs and what is queued stay.
 
-use tokio_postgres::types::Type;
+use tokio_postgres::{Row, types::Type};
 
+use crate::db::row::Columns;
 use crate::db::{connect::Db, error::Result};
 
 /// Which placements are meant: all that fit everything given.
@@ -58,15 +59,19 @@ pub async fn candidates(db: &Db, selection: &Selection<'_>) -> Result<Vec<Placed
             ],
         )
         .await?;
-    let placed = |row: &tokio_postgres::Row| Placed {
-        operation: row.get("operation"),
-        placement: row.get("placement"),
-        domain: row.get("domain"),
-        name: row.get("name"),
-        path: row.get("path"),
-        host: row.get("host"),
-    };
-    Ok(rows.iter().map(placed).collect())
+    rows.iter().map(placed).collect()
+}
+
+fn placed(row: &Row) -> Result<Placed> {
+    let row = Columns::of("operation", "name", row);
+    Ok(Placed {
+        operation: row.get("operation")?,
+        placement: row.get("placement")?,
+        domain: row.get("domain")?,
+        name: row.get("name")?,
+        path: row.get("path")?,
+        host: row.get("host")?,
+    })
 }
 
 /// Takes exactly these away, as far as they are still there.
@@ -79,9 +84,10 @@ pub async fn unregister(db: &Db, placed: &[Placed]) -> Result<Unregistered> {
             &[(&placements, Type::INT8_ARRAY), (&operations, Type::INT8_ARRAY)],
         )
         .await?;
+    let row = Columns::new(&row);
     Ok(Unregistered {
-        placements: row.get("placements"),
-        operations: row.get("operations"),
-        waiting: row.get("waiting"),
+        placements: row.get("placements")?,
+        operations: row.get("operations")?,
+        waiting: row.get("waiting")?,
     })
 }

@@ -3,6 +3,7 @@
 
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
@@ -24,9 +25,10 @@ pub enum Asked {
 pub async fn abort(db: &Db, task: i64, reason: &str) -> Result<Asked> {
     let params: [Param<'_>; 2] = [(&task, Type::INT8), (&reason, Type::TEXT)];
     let row = db.query_one(include_str!("sql/abort_task.sql"), &params).await?;
-    let before: Option<&str> = row.get(0);
-    let after = State::stored(row.get(1));
-    let ended_before = before.is_some_and(|state| State::stored(state).is_end());
+    let row = Columns::new(&row);
+    let after: State = row.word("after")?;
+    let before: Option<&str> = row.get("before")?;
+    let ended_before = before.is_some() && row.word::<State>("before")?.is_end();
     let aborts = matches!(after, State::Aborted | State::Aborting);
     Ok(if ended_before || !aborts { Asked::Ended(after) } else { Asked::Now(after) })
 }

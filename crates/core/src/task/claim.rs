@@ -11,9 +11,9 @@ use crate::{
         deadline::DEADLINE,
         error::{Error, Result},
     },
-    operation::definition::{Definition, Form, Limits},
-    task::{fence::Fence, payload::Payload, row_location::Ctid},
+    task::{fence::Fence, payload::Payload},
 };
+use rework_wire::operation::{Definition, Form, Limits};
 
 /// Who claims: what the worker lives by, and what it can serve.
 #[derive(Debug, Clone)]
@@ -45,8 +45,6 @@ pub struct Claimed {
     pub metadata: Option<String>,
     /// Where it stood in the queue.
     pub place: Place,
-    /// Where its row lies.
-    pub ctid: Ctid,
 }
 
 /// Where a task stands in the queue.
@@ -60,16 +58,17 @@ pub struct Place {
     pub position: i64,
 }
 
-/// What to look at, of the lanes that it names, all else being taken for empty: priorities between a
-/// low and a high one, positions from a floor. Everything of any other lane.
+/// Parts of the queue to scan. Each index describes one range of a lane: its priorities and its first position; the rest of that lane
+/// is skipped. Lanes without a range are scanned whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Regions {
+pub struct ScanRanges {
+    /// The lane.
     pub lanes: Vec<i32>,
-    /// Its least urgent priority.
+    /// The least urgent priority.
     pub lows: Vec<i32>,
-    /// Its most urgent one.
+    /// The most urgent priority.
     pub highs: Vec<i32>,
-    /// Its first position.
+    /// The first position.
     pub floors: Vec<i64>,
 }
 
@@ -99,15 +98,15 @@ pub struct Batches {
     pub sole: Option<i64>,
 }
 
-/// Claims tasks; none where nothing is ready, as far as one looks, that this claimant can serve.
+/// Claims ready tasks that this claimant can run. Returns none if nothing within `ranges` is ready.
 pub async fn claim(
     db: &Db,
     who: &Claimant,
     batches: &Batches,
-    regions: &Regions,
+    ranges: &ScanRanges,
 ) -> Result<Vec<Claimed>> {
     let token = Uuid::new_v4();
-    let params = who.params(batches, regions, &token);
+    let params = who.params(batches, ranges, &token);
     let rows = db.within(DEADLINE, db.repeat(STATEMENT, &params)).await?;
     Ok(in_order(rows.iter()))
 }
@@ -119,7 +118,7 @@ impl Claimant {
     pub(crate) fn params<'a>(
         &'a self,
         batches: &'a Batches,
-        regions: &'a Regions,
+        ranges: &'a ScanRanges,
         token: &'a Uuid,
     ) -> [Param<'a>; 14] {
         [
@@ -131,10 +130,10 @@ impl Claimant {
             (&self.capabilities, Type::TEXT_ARRAY),
             (&batches.short, Type::INT8_ARRAY),
             (&batches.most, Type::INT4_ARRAY),
-            (&regions.lanes, Type::INT4_ARRAY),
-            (&regions.lows, Type::INT4_ARRAY),
-            (&regions.highs, Type::INT4_ARRAY),
-            (&regions.floors, Type::INT8_ARRAY),
+            (&ranges.lanes, Type::INT4_ARRAY),
+            (&ranges.lows, Type::INT4_ARRAY),
+            (&ranges.highs, Type::INT4_ARRAY),
+            (&ranges.floors, Type::INT8_ARRAY),
             (&batches.sole, Type::INT8),
             (token, Type::UUID),
         ]
@@ -147,7 +146,7 @@ pub async fn held(db: &Db, who: &Claimant) -> Result<Vec<Claimed>> {
     Ok(in_order(db.query(include_str!("sql/held.sql"), &params).await?.iter()))
 }
 
-/// From rows of `claim.sql`, `held.sql` or `turn.sql`, in the order of the queue.
+/// From rows of `claim.sql`, `held.sql` or `exchange.sql`, in the order of the queue.
 pub(crate) fn in_order<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Claimed> {
     let mut all: Vec<Claimed> = rows.map(claimed).collect();
     all.sort_by_key(|Claimed { place, .. }| (Reverse(place.priority), place.position));
@@ -167,7 +166,6 @@ fn claimed(row: &Row) -> Claimed {
         input: Payload::from_columns(row.get(8), row.get(9)),
         metadata: row.get(10),
         place: Place { lane: row.get(11), priority: row.get(12), position: row.get(13) },
-        ctid: row.get(14),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         deadline::DEADLINE,
         error::Result,
     },
-    task::{fence::Fence, payload::Payload, row_location::Ctid, state::State},
+    task::{fence::Fence, payload::Payload, state::State},
 };
 
 /// What happened to a run. What becomes of its task follows from it and from the operation's
@@ -74,11 +74,14 @@ pub struct Completion {
     pub retry_in_ms: Option<i64>,
     /// The revision of the code that ran.
     pub revision: Option<String>,
-    /// Where its task's row lies, where that is known: it is found sooner there.
-    pub ctid: Option<Ctid>,
 }
 
 impl Completion {
+    /// The end of a run whose code has not started: its task goes back to the queue.
+    pub fn unbegun(fence: Fence, why: &str) -> Completion {
+        Completion::new(fence, Outcome::Unbegun, Some(why.to_owned()))
+    }
+
     /// The end of a run, just now, of which nothing more is known than what happened and why.
     pub fn new(fence: Fence, outcome: Outcome, reason: Option<String>) -> Completion {
         Completion {
@@ -92,7 +95,6 @@ impl Completion {
             memory_peak: None,
             retry_in_ms: None,
             revision: None,
-            ctid: None,
         }
     }
 }
@@ -192,7 +194,6 @@ pub(crate) struct Values<'a> {
     retries: Vec<Option<i64>>,
     revisions: Vec<Option<&'a str>>,
     after: Option<DateTime<Utc>>,
-    rows: Vec<Option<Ctid>>,
 }
 
 impl<'a> Values<'a> {
@@ -230,7 +231,6 @@ impl<'a> Values<'a> {
         nulls(&mut self.bytes);
         nulls(&mut self.peaks);
         nulls(&mut self.retries);
-        nulls(&mut self.rows);
         repeated(&mut self.tokens);
         repeated(&mut self.outcomes);
         repeated(&mut self.revisions);
@@ -252,10 +252,9 @@ impl<'a> Values<'a> {
         self.peaks.push(end.memory_peak);
         self.retries.push(end.retry_in_ms);
         self.revisions.push(end.revision.as_deref());
-        self.rows.push(end.ctid);
     }
 
-    pub(crate) fn params(&self) -> [Param<'_>; 15] {
+    pub(crate) fn params(&self) -> [Param<'_>; 14] {
         [
             (&self.tasks, Type::INT8_ARRAY),
             (&self.runs, Type::INT8_ARRAY),
@@ -271,7 +270,6 @@ impl<'a> Values<'a> {
             (&self.retries, Type::INT8_ARRAY),
             (&self.revisions, Type::TEXT_ARRAY),
             (&self.after, Type::TIMESTAMPTZ),
-            (&self.rows, Type::TID_ARRAY),
         ]
     }
 }

@@ -1,4 +1,4 @@
-//! Turn: what runs wrote, their ends, and the claim of the next ones, in one transaction and one
+//! Exchange: what runs wrote, their ends, and the claim of the next ones, in one transaction and one
 //! round trip. A busy worker pays one commit for all of it.
 
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use crate::{
     },
     task::{
         self,
-        claim::{self, Batches, Claimant, Claimed, Regions, in_order},
+        claim::{self, Batches, Claimant, Claimed, ScanRanges, in_order},
         complete::{self, Answers, Completion, Recorded, Values, became},
         fence::Fence,
         progress::{Line, Lines},
@@ -21,7 +21,7 @@ use crate::{
 
 /// What there is to tell and to ask.
 #[derive(Debug, Clone, Copy)]
-pub struct Turn<'a> {
+pub struct Exchange<'a> {
     /// What runs wrote.
     pub lines: &'a [(Fence, Line)],
     /// How runs ended.
@@ -29,42 +29,42 @@ pub struct Turn<'a> {
     /// None of them began before this.
     pub after: Option<DateTime<Utc>>,
     /// Who claims how much next, and where, if anybody does.
-    pub claim: Option<(&'a Claimant, &'a Batches, &'a Regions)>,
+    pub claim: Option<(&'a Claimant, &'a Batches, &'a ScanRanges)>,
 }
 
 /// What came of it: of each end, and the tasks that were claimed.
-pub type Turned = (Vec<Recorded>, Vec<Claimed>);
+pub type Exchanged = (Vec<Recorded>, Vec<Claimed>);
 
 /// What the server says: of ends, and of claims.
 type Said = std::result::Result<(Answers, Vec<Claimed>), tokio_postgres::Error>;
 
-/// Takes a turn. After an error nothing of it was done, unless the connection was lost, when all of
+/// Sends all of it. After an error nothing of it was done, unless the connection was lost, when all of
 /// it may have been.
-pub async fn turn(db: &Db, turn: Turn<'_>) -> Result<Turned> {
-    let lines = Lines::of(turn.lines);
-    let values = Values::of(turn.ends, turn.after);
+pub async fn exchange(db: &Db, exchange: Exchange<'_>) -> Result<Exchanged> {
+    let lines = Lines::of(exchange.lines);
+    let values = Values::of(exchange.ends, exchange.after);
     let token = Uuid::new_v4();
-    let claiming = turn.claim.map(|(who, batches, regions)| who.params(batches, regions, &token));
+    let claiming = exchange.claim.map(|(who, batches, ranges)| who.params(batches, ranges, &token));
     let said = async {
-        match (turn.lines, &claiming) {
+        match (exchange.lines, &claiming) {
             ([], Some(claiming)) => together(db, &values, claiming).await,
             _ => one_by_one(db, &lines, &values, claiming.as_ref()).await,
         }
     };
     let (answers, claimed) = db.within(DEADLINE, said).await?;
-    Ok((became(db, turn.ends, &answers).await?, claimed))
+    Ok((became(db, exchange.ends, &answers).await?, claimed))
 }
 
 /// Ends and a claim are one statement, which the server plans, commits and answers once.
 async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 14]) -> Said {
     let params = [values.params().as_slice(), claiming].concat();
-    let rows = db.repeat(include_str!("sql/turn.sql"), &params).await?;
+    let rows = db.repeat(include_str!("sql/exchange.sql"), &params).await?;
     let claims = rows.iter().filter(|row| row.get::<_, Option<&str>>(STATE).is_none());
     Ok((Answers::read(&rows, STATE), in_order(claims)))
 }
 
-/// Where a row of `turn.sql` has the state of a task that was ended.
-const STATE: usize = 15;
+/// Where a row of `exchange.sql` has the state of a task that was ended.
+const STATE: usize = 14;
 
 /// Sent one behind the other without waiting: the server answers them in this order.
 async fn one_by_one(

@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
@@ -80,22 +81,25 @@ pub async fn list(db: &Db, filter: &Filter, extras: Extras, limit: i64) -> Resul
         (&extras.line_counts, Type::BOOL),
     ];
     let rows = db.query(include_str!("sql/list_tasks.sql"), &params).await?;
-    let listed = rows.into_iter().rev().map(|row| Listed {
-        id: row.get(0),
-        operation: row.get(1),
-        domain: row.get(2),
-        state: State::stored(row.get(3)),
-        queued_at: row.get(4),
-        delayed_until: row.get(5),
-        started_at: row.get(6),
-        finished_at: row.get(7),
-        reason: row.get(8),
-        worker: row.get(9),
-        host: row.get(10),
-        error: row.get(11),
-        lines: row.get(12),
-    });
-    Ok(listed.collect())
+    rows.iter().rev().map(|row| listed(Columns::of("task", "id", row))).collect()
+}
+
+fn listed(row: Columns<'_>) -> Result<Listed> {
+    Ok(Listed {
+        id: row.get("id")?,
+        operation: row.get("operation")?,
+        domain: row.get("domain")?,
+        state: row.word("state")?,
+        queued_at: row.get("queued_at")?,
+        delayed_until: row.get("delayed_until")?,
+        started_at: row.get("started_at")?,
+        finished_at: row.get("finished_at")?,
+        reason: row.get("reason")?,
+        worker: row.get("worker")?,
+        host: row.get("host")?,
+        error: row.get("error")?,
+        lines: row.get("lines")?,
+    })
 }
 
 /// How many older tasks than `before` pass the filter too; counts to `most`.
@@ -109,7 +113,8 @@ pub async fn count_older(db: &Db, filter: &Filter, before: i64, most: i64) -> Re
         (&before, Type::INT8),
         (&most, Type::INT8),
     ];
-    Ok(db.query_one(include_str!("sql/count_tasks.sql"), &params).await?.get(0))
+    let row = db.query_one(include_str!("sql/count_tasks.sql"), &params).await?;
+    Columns::new(&row).get("count")
 }
 
 impl Filter {

@@ -7,7 +7,6 @@ pub mod schedule;
 pub mod schedule_many;
 pub mod pool;
 pub mod claim;
-pub mod row_location;
 pub mod exchange;
 pub mod progress;
 pub mod complete;

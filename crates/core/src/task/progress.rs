@@ -8,6 +8,7 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
@@ -43,7 +44,7 @@ pub async fn begin(
     let more: [Param<'_>; 3] =
         [(&elapsed_ms, Type::INT8), (&revision, Type::TEXT), (&after, Type::TIMESTAMPTZ)];
     let row = fenced(db, include_str!("sql/begin.sql"), fence, &more).await?;
-    Ok(row.map(|row| row.get(0)))
+    row.map(|row| Columns::new(&row).get("started_at")).transpose()
 }
 
 /// Saves progress (JSON text) and output. False: the run is not current.
@@ -125,7 +126,8 @@ impl<'a> Lines<'a> {
 /// How many lines of a run are in the log.
 pub async fn stored_lines(db: &Db, fence: Fence) -> Result<i64> {
     let params: [Param<'_>; 2] = [(&fence.task, Type::INT8), (&fence.run, Type::INT8)];
-    Ok(db.query_one(include_str!("sql/stored_lines.sql"), &params).await?.get(0))
+    let row = db.query_one(include_str!("sql/stored_lines.sql"), &params).await?;
+    Columns::new(&row).get("count")
 }
 
 /// A task that a run schedules.
@@ -161,5 +163,5 @@ pub async fn schedule_child(db: &Db, fence: Fence, child: &Child) -> Result<Opti
         (&child.delay_ms, Type::INT8),
     ];
     let row = db.query_opt(include_str!("sql/schedule_child.sql"), &params).await?;
-    Ok(row.map(|row| row.get(0)))
+    row.map(|row| Columns::new(&row).get("id")).transpose()
 }

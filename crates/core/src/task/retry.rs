@@ -3,6 +3,7 @@
 
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
@@ -34,12 +35,13 @@ pub async fn retry(db: &Db, task: i64) -> Result<Retried> {
         let Some(row) = db.query_opt(include_str!("sql/retriable.sql"), &params).await? else {
             return Ok(Retried::Unknown);
         };
-        let (state, registered): (_, bool) = (State::stored(row.get(0)), row.get(2));
+        let row = Columns::of("task", "id", &row);
+        let (state, registered): (State, bool) = (row.word("state")?, row.get("registered")?);
         if !state.may_become(State::Queued) || !state.is_end() {
             return Ok(Retried::NotFrom(state));
         }
         if !registered {
-            return Ok(Retried::Unregistered(row.get(1)));
+            return Ok(Retried::Unregistered(row.get("operation")?));
         }
         // It ended between the two statements: now it can be retried.
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_postgres::{GenericClient, types::Type};
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::Param,
@@ -71,7 +72,8 @@ pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Res
         (&bytes, Type::BYTEA),
     ];
     let asking = client.query_typed_one(include_str!("sql/schedule.sql"), &params);
-    Ok(answer_within(deadline_of(request.input.bytes()), asking).await?.get(0))
+    let row = answer_within(deadline_of(request.input.bytes()), asking).await?;
+    Columns::new(&row).get("task")
 }
 
 /// The longest that scheduling inputs of so many bytes may take.

@@ -6,6 +6,7 @@
 
 use tokio_postgres::{Client, GenericClient, Transaction, types::Type};
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::Param,
@@ -107,7 +108,8 @@ pub async fn schedule_chunk(
     ];
     let asking = client.query_typed_one(include_str!("sql/schedule_many.sql"), &params);
     let size = chunk.iter().map(Payload::bytes).sum();
-    Ok(answer_within(deadline_of(size), asking).await?.get(0))
+    let row = answer_within(deadline_of(size), asking).await?;
+    Columns::new(&row).get("tasks")
 }
 
 /// Inputs by the statement, as many as one takes.

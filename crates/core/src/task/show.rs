@@ -5,8 +5,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
@@ -27,11 +28,6 @@ pub struct Task {
     pub host: Option<String>,
     /// Where it is in its life.
     pub state: State,
-    /// Of a flow or a step.
-    pub phase: Option<String>,
-    /// The flow that it is a step of.
-    pub flow: Option<i64>,
-    pub step: Option<String>,
     /// Higher first.
     pub priority: i16,
     /// Runs that count against its attempts.
@@ -121,65 +117,65 @@ pub struct Run {
 pub async fn show(db: &Db, tasks: &[i64]) -> Result<Vec<Task>> {
     let params: [Param<'_>; 1] = [(&tasks, Type::INT8_ARRAY)];
     let rows = db.query(include_str!("sql/show_tasks.sql"), &params).await?;
-    Ok(rows.iter().map(task).collect())
+    rows.iter().map(|row| task(Columns::of("task", "id", row))).collect()
 }
 
 /// The runs of a task that ended without ending it, first one first.
 pub async fn runs(db: &Db, task: i64) -> Result<Vec<Run>> {
     let rows = db.query(include_str!("sql/list_runs.sql"), &[(&task, Type::INT8)]).await?;
-    let run = |row: Row| Run {
-        run: row.get(0),
-        attempt: row.get(1),
-        outcome: row.get(2),
-        reason: row.get(3),
-        error: json(row.get(4)),
-        worker: row.get(5),
-        host: row.get(6),
-        revision: row.get(7),
-        memory_peak: row.get(8),
-        started_at: row.get(9),
-        finished_at: row.get(10),
-    };
-    Ok(rows.into_iter().map(run).collect())
+    rows.iter().map(|row| run(Columns::of("run", "run", row))).collect()
 }
 
-fn task(row: &Row) -> Task {
-    Task {
-        id: row.get(0),
-        operation: row.get(1),
-        domain: row.get(2),
-        host: row.get(3),
-        state: State::stored(row.get(4)),
-        phase: row.get(5),
-        flow: None,
-        step: None,
-        priority: row.get(6),
-        attempt: row.get(7),
-        attempts: row.get(8),
-        run: row.get(9),
-        worker: row.get(10),
-        queued_at: row.get(11),
-        delayed_until: row.get(12),
-        started_at: row.get(13),
-        finished_at: row.get(14),
-        input: Payload::from_columns(row.get(15), row.get(16)),
-        output: Payload::from_columns(row.get(17), row.get(18)),
-        error: json(row.get(19)),
-        reason: row.get(20),
-        progress: json(row.get(21)),
-        unique_key: row.get(22),
-        metadata: json(row.get(23)),
-        revision: row.get(24),
+fn run(row: Columns<'_>) -> Result<Run> {
+    Ok(Run {
+        run: row.get("run")?,
+        attempt: row.get("attempt")?,
+        outcome: row.get("outcome")?,
+        reason: row.get("reason")?,
+        error: row.json("error")?,
+        worker: row.get("worker")?,
+        host: row.get("host")?,
+        revision: row.get("revision")?,
+        memory_peak: row.get("memory_peak")?,
+        started_at: row.get("started_at")?,
+        finished_at: row.get("finished_at")?,
+    })
+}
+
+fn task(row: Columns<'_>) -> Result<Task> {
+    Ok(Task {
+        id: row.get("id")?,
+        operation: row.get("operation")?,
+        domain: row.get("domain")?,
+        host: row.get("host")?,
+        state: row.word("state")?,
+        priority: row.get("priority")?,
+        attempt: row.get("attempt")?,
+        attempts: row.get("attempts")?,
+        run: row.get("run")?,
+        worker: row.get("worker")?,
+        queued_at: row.get("queued_at")?,
+        delayed_until: row.get("delayed_until")?,
+        started_at: row.get("started_at")?,
+        finished_at: row.get("finished_at")?,
+        input: Payload::from_columns(row.get("input")?, row.get("input_bytes")?),
+        output: Payload::from_columns(row.get("output")?, row.get("output_bytes")?),
+        error: row.json("error")?,
+        reason: row.get("reason")?,
+        progress: row.json("progress")?,
+        unique_key: row.get("unique_key")?,
+        metadata: row.json("metadata")?,
+        revision: row.get("revision")?,
         beside: Beside {
-            capabilities: row.get(25),
-            pinned: row.get(26),
-            memory_peak: row.get(27),
-            memory_limit: row.get(28),
-            timeout_ms: row.get(29),
-            registered: row.get(30),
-            now: row.get(31),
+            capabilities: row.get("capabilities")?,
+            pinned: row.get("pinned")?,
+            memory_peak: row.get("memory_peak")?,
+            memory_limit: row.get("memory_limit")?,
+            timeout_ms: row.get("timeout_ms")?,
+            registered: row.get("registered")?,
+            now: row.get("now")?,
         },
-    }
+    })
 }
 
 fn payload<S: Serializer>(payload: &Payload, serializer: S) -> Result<S::Ok, S::Error> {
@@ -200,8 +196,4 @@ fn as_given<S: Serializer>(json: Option<&str>, serializer: S) -> Result<S::Ok, S
     let raw: Option<&RawValue> =
         json.map(serde_json::from_str).transpose().map_err(serde::ser::Error::custom)?;
     raw.serialize(serializer)
-}
-
-fn json(text: Option<String>) -> Option<Box<RawValue>> {
-    text.and_then(|text| serde_json::from_str(&text).ok())
 }

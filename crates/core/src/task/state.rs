@@ -1,4 +1,4 @@
-//! The nine states of a task and the moves between them, written once here and once in the
+//! The eight states of a task and the moves between them, written once here and once in the
 //! schema's check; a test compares the two.
 
 use std::{fmt, str::FromStr};
@@ -11,8 +11,6 @@ use serde::{Deserialize, Serialize};
 pub enum State {
     /// Not before a moment: scheduled for later, or between two attempts.
     Delayed,
-    /// For something else: earlier steps, a full limit.
-    Waiting,
     /// Ready: any worker that can run it may claim it.
     Queued,
     /// Claimed.
@@ -31,9 +29,8 @@ pub enum State {
 
 impl State {
     /// All of them, in the order of a life.
-    pub const ALL: [State; 9] = [
+    pub const ALL: [State; 8] = [
         State::Delayed,
-        State::Waiting,
         State::Queued,
         State::Running,
         State::Aborting,
@@ -47,7 +44,6 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             State::Delayed => "delayed",
-            State::Waiting => "waiting",
             State::Queued => "queued",
             State::Running => "running",
             State::Aborting => "aborting",
@@ -76,9 +72,9 @@ impl State {
     /// Whether a task may go from here to there.
     pub fn may_become(self, next: State) -> bool {
         match self {
-            State::Delayed | State::Waiting => matches!(next, State::Queued | State::Aborted),
+            State::Delayed => matches!(next, State::Queued | State::Aborted),
             State::Queued => matches!(next, State::Running | State::Aborted),
-            State::Running => next != State::Running && next != State::Waiting,
+            State::Running => next != State::Running,
             State::Aborting => next == State::Aborted,
             State::Failed | State::Aborted | State::Lost => next == State::Queued,
             State::Done => false,

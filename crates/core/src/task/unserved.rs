@@ -3,6 +3,7 @@
 
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::db::{connect::Db, error::Result};
 
 /// What a task needs that no live monitor offers.
@@ -23,17 +24,19 @@ pub struct Unserved {
 /// What is missing for a task to run; none where a live monitor serves it.
 pub async fn unserved(db: &Db, task: i64) -> Result<Option<Unserved>> {
     let row = db.query_opt(include_str!("sql/unserved.sql"), &[(&task, Type::INT8)]).await?;
-    Ok(row.map(|row| Unserved {
-        domain: row.get("domain"),
-        operation: row.get("operation"),
-        host: row.get("host"),
-        capabilities: row.get("capabilities"),
-        placed_on: row.get("placed_on"),
+    let Some(row) = &row else { return Ok(None) };
+    let row = Columns::of("task", "id", row);
+    Ok(Some(Unserved {
+        domain: row.get("domain")?,
+        operation: row.get("operation")?,
+        host: row.get("host")?,
+        capabilities: row.get("capabilities")?,
+        placed_on: row.get("placed_on")?,
     }))
 }
 
 /// Whether a live monitor serves a domain.
 pub async fn domain(db: &Db, domain: &str) -> Result<bool> {
     let row = db.query_one(include_str!("sql/domain_served.sql"), &[(&domain, Type::TEXT)]).await?;
-    Ok(row.get(0))
+    Columns::new(&row).get("served")
 }

@@ -3,6 +3,7 @@
 
 use tokio_postgres::types::Type;
 
+use crate::db::row::Columns;
 use crate::{
     db::{connect::Db, error::Result},
     task::state::State,
@@ -26,16 +27,15 @@ pub struct Status {
 /// Listen first, then watch, then look.
 pub async fn watch(db: &Db, tasks: &[i64]) -> Result<Vec<i64>> {
     let rows = db.query(include_str!("sql/watch_tasks.sql"), &[(&tasks, Type::INT8_ARRAY)]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    rows.iter().map(|row| Columns::new(row).get("id")).collect()
 }
 
 /// Where these tasks are; those that do not exist are left out.
 pub async fn status(db: &Db, tasks: &[i64]) -> Result<Vec<Status>> {
     let rows = db.query(include_str!("sql/task_ends.sql"), &[(&tasks, Type::INT8_ARRAY)]).await?;
-    let status = |row: &tokio_postgres::Row| Status {
-        id: row.get(0),
-        state: State::stored(row.get(1)),
-        reason: row.get(2),
-    };
-    Ok(rows.iter().map(status).collect())
+    rows.iter().map(|row| status_of(Columns::of("task", "id", row))).collect()
+}
+
+fn status_of(row: Columns<'_>) -> Result<Status> {
+    Ok(Status { id: row.get("id")?, state: row.word("state")?, reason: row.get("reason")? })
 }

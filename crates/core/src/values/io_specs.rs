@@ -15,21 +15,29 @@ const SPECS_KEY: &str = "x-rework-io";
 
 /// One named input or output.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Spec {
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
+pub struct Spec {
+    /// Unique in its operation.
+    pub name: String,
+    /// The type of its value.
+    pub kind: Kind,
     required: bool,
     choices: Option<Vec<Value>>,
     default: Option<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A text.
     String,
+    /// An integer or a floating point number.
     Number,
+    /// True or false.
     Boolean,
+    /// A date and a time of day, without a zone.
     Datetime,
+    /// A moment expression, such as `(shifted (today) #:days -1)`.
     Moment,
+    /// The content of a file.
     File,
 }
 
@@ -82,7 +90,7 @@ impl Kind {
 
 impl Spec {
     /// Reads a declaration; an error says what it is instead.
-    pub(crate) fn all(declared: &Value) -> Result<Vec<Spec>, String> {
+    pub fn all(declared: &Value) -> Result<Vec<Spec>, String> {
         let list = declared.as_array().ok_or_else(|| format!("not a list, but {declared}"))?;
         list.iter().map(Spec::read).collect()
     }
@@ -104,7 +112,7 @@ impl Spec {
     }
 
     /// The JSON Schema of an object of them all.
-    pub(crate) fn schema(specs: &[Spec]) -> Value {
+    pub fn schema(specs: &[Spec]) -> Value {
         let properties: Map<String, Value> =
             specs.iter().map(|spec| (spec.name.clone(), spec.property())).collect();
         // One with a default may be left out: it is filled in when it is read.

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::values::suggest::nearest;
+use rework_arguments::suggest::nearest;
 
 const TYPES: [&str; 6] = ["string", "integer", "number", "boolean", "array", "object"];
 

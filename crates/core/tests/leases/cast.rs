@@ -1,6 +1,6 @@
 //! Who and what appears in the simulated world.
 
-use rework_core::lease::row::Moment;
+use rework_wire::lease::Moment;
 
 use crate::{
     database::{Answer, Ask},

@@ -1,6 +1,7 @@
 //! The database of the simulated world: what the statements do, and nothing else.
 
-use rework_core::lease::row::{Lease, Seen, Terms};
+use rework_core::lease::row::{Lease, Seen};
+use rework_wire::lease::Terms;
 
 /// Each monitor watches up to so many next leases of monitors: fewer than there are.
 const WATCHED: usize = 2;

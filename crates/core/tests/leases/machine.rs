@@ -1,7 +1,7 @@
 //! A machine of the simulated world: its clock, its wire, and when it stands still.
 
 use fastrand::Rng;
-use rework_core::lease::row::Moment;
+use rework_wire::lease::Moment;
 
 /// True time, in milliseconds.
 pub(crate) type Time = u64;

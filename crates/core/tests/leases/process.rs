@@ -1,12 +1,7 @@
 //! The processes of the simulated world: what a monitor and a worker do with their decisions.
 
-use rework_core::lease::{
-    self,
-    holder::Hold,
-    lifeline::Line,
-    observer::Watch,
-    row::{Lease, Moment, Terms},
-};
+use rework_core::lease::{self, holder::Hold, lifeline::Line, observer::Watch, row::Lease};
+use rework_wire::lease::{Moment, Terms};
 
 use crate::database::{Answer, Ask};
 

@@ -5,7 +5,8 @@ mod messages;
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use rework_core::lease::{self, row::Moment};
+use rework_core::lease;
+use rework_wire::lease::Moment;
 
 use crate::{
     cast::{Event, Process, What},

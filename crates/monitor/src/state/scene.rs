@@ -2,19 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use rework_core::{
-    fleet::heartbeat::{Answer, Waiting},
-    lease::row::{Moment, Terms},
-    wire::worker::{AbortCause, FromWorker, ToWorker},
-};
+use rework_core::fleet::heartbeat::{Answer, Waiting};
 use rework_process::Exit;
+use rework_wire::{
+    lease::{Moment, Terms},
+    worker::{AbortCause, FromWorker, ToWorker},
+};
 
-use super::State;
+use super::{State, own_lease::OwnLease, pool::Bounds};
 use crate::{
-    by_domain::ByDomain,
-    event::{Action, Event, Hint, Look},
-    pool::Bounds,
-    tenure::Tenure,
+    event::{Action, Event, Hint, Poll},
+    per_domain::PerDomain,
 };
 
 /// How a worker ends that is killed.
@@ -30,10 +28,10 @@ impl Scene {
     pub(crate) fn new(min: u32, max: u32) -> Scene {
         let (timeout, grace) = (Duration::from_secs(10), Some(Duration::from_secs(25)));
         let domains = vec!["default".to_owned()];
-        let tenure = Tenure::new(Terms::default(), Moment::from_secs(1 << 30));
+        let own_lease = OwnLease::new(Terms::default(), Moment::from_secs(1 << 30));
         let bounds =
-            ByDomain { usual: Bounds { min, max }, own: std::collections::BTreeMap::new() };
-        let state = State::new(bounds, timeout, grace, domains, tenure);
+            PerDomain { usual: Bounds { min, max }, own: std::collections::BTreeMap::new() };
+        let state = State::new(bounds, timeout, grace, domains, own_lease);
         Scene { state, now: Instant::now() }
     }
 
@@ -84,16 +82,21 @@ impl Scene {
         self.apply(Event::Ended { worker, exit, last_words })
     }
 
-    pub(crate) fn looks(&mut self, tasks: i64) -> Vec<String> {
+    pub(crate) fn polls(&mut self, tasks: i64) -> Vec<String> {
         self.sees(Answer { waiting: waiting(tasks), ..Answer::default() })
     }
 
-    /// A look of its second, and its answer.
+    /// A regular poll, and its answer.
     pub(crate) fn sees(&mut self, answer: Answer) -> Vec<String> {
         self.now += Duration::from_secs(1);
-        let told_wants = self.state.question(true).wants.is_some();
+        let told_subscriptions = self.state.poll_request(true).subscriptions.is_some();
         let answer = Some(Answer { held: true, ..answer });
-        self.apply(Event::Seen(Look { standing: true, told_wants, answer, ..Look::default() }))
+        self.apply(Event::Polled(Poll {
+            regular: true,
+            told_subscriptions,
+            answer,
+            ..Poll::default()
+        }))
     }
 
     /// What is to be done, in brief.
@@ -121,14 +124,14 @@ fn brief(action: &Action) -> String {
         Action::Kill(id) => format!("kill {id}"),
         Action::NoteUp(id) => format!("up {id}"),
         Action::Spawn { count, .. } => format!("spawn {count}"),
-        Action::Close { worker, closing } => format!("close {worker}: {}", closing.reason),
-        Action::CloseAgain(worker) => format!("close {worker} again"),
+        Action::CleanUp { worker, plan } => format!("clean up {worker}: {}", plan.reason),
+        Action::RecordLateClaim(worker) => format!("record late claim of {worker}"),
         Action::Publish(domains) => format!("publish {}", domains.join(" ")),
-        Action::Look => "look".to_owned(),
+        Action::Poll => "poll".to_owned(),
         Action::Arm(None) => "disarm".to_owned(),
         Action::Arm(Some(_)) => "arm".to_owned(),
-        Action::TakeLeases(dead) => format!("take {} leases", dead.len()),
-        Action::Sweep => "sweep".to_owned(),
+        Action::TakeDeadLeases(dead) => format!("take {} leases", dead.len()),
+        Action::SweepLostHosts => "sweep".to_owned(),
         Action::Fire(domains) => format!("fire {}", domains.join(" ")),
         Action::Take(domains) => format!("take {}", domains.join(" ")),
         Action::Finish(finish) => format!("finish {finish:?}"),

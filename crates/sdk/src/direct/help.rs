@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use rework_core::values::arguments::{Argument, describe, type_name};
+use rework_arguments::{Argument, describe, type_name};
 use serde_json::Value;
 
 use crate::operation::{Operation, Operations};

@@ -2,8 +2,7 @@
 
 use std::io::Read;
 
-use rework_core::values::arguments;
-use rework_core::values::suggest::nearest;
+use rework_arguments::suggest::nearest;
 use serde_json::Value;
 
 use crate::operation::{Operation, Operations};
@@ -140,7 +139,7 @@ fn parse(schema: &Value, words: &[String]) -> Result<Option<Value>, String> {
     if words.is_empty() && schema.get("type").and_then(Value::as_str) != Some("object") {
         return Ok(None);
     }
-    arguments::parse(schema, words).map(Some).map_err(|error| error.to_string())
+    rework_arguments::parse(schema, words).map(Some).map_err(|error| error.to_string())
 }
 
 fn merged(schema: &Value, whole: Option<Vec<u8>>, parts: Value) -> Result<Vec<u8>, String> {
@@ -155,7 +154,7 @@ fn merged(schema: &Value, whole: Option<Vec<u8>>, parts: Value) -> Result<Vec<u8
         None => serde_json::Map::new(),
     };
     input.extend(parts);
-    let arguments = arguments::describe(schema);
+    let arguments = rework_arguments::describe(schema);
     let missing = arguments.iter().filter(|a| a.required && !input.contains_key(&a.name));
     let missing: Vec<_> = missing.map(|a| format!("`{} {}`", a.flag(), a.type_name)).collect();
     if !missing.is_empty() {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use rework_core::wire::frame::{FrameError, encode};
-use rework_core::wire::runner::{Failure, FromRunner, RunRequest};
+use rework_wire::frame::{FrameError, encode};
+use rework_wire::runner::{Failure, FromRunner, RunRequest};
 
 use super::{State, Task};
 use crate::Error;
@@ -60,12 +60,10 @@ impl Task {
             attempt: 1,
             domain: domain.to_owned(),
             operation: operation.to_owned(),
-            phase: "execute".to_owned(),
             deadline_ms: None,
             raw,
             has_input: input.is_some(),
             metadata: None,
-            store: None,
             mark: None,
         };
         Task::new(request, input.unwrap_or_default(), Outlet::Person(Mutex::new(None)), state)
@@ -89,10 +87,6 @@ impl Task {
     /// What parts its output from that of the next run.
     pub(crate) fn mark(&self) -> Option<&str> {
         self.0.request.mark.as_deref()
-    }
-
-    pub(crate) fn phase(&self) -> &str {
-        &self.0.request.phase
     }
 
     pub(crate) fn abort(&self) -> &Abort {

@@ -1,6 +1,6 @@
 //! What a worker does to a run besides handing it over: it revokes, aborts, answers, hangs up.
 
-use rework_core::wire::runner::{Done, FromRunner, RunRequest, ToRunner};
+use rework_wire::runner::{Done, FromRunner, RunRequest, ScheduleRequest, ToRunner};
 use serde_json::{Value, json};
 
 use crate::support::{Runner, request};
@@ -17,7 +17,7 @@ fn begin(runner: &mut Runner, task: i64, operation: &str) {
 }
 
 fn schedule_number(frame: &FromRunner) -> u32 {
-    let FromRunner::Schedule { number, .. } = frame else { panic!("{frame:?}") };
+    let FromRunner::Schedule(ScheduleRequest { number, .. }) = frame else { panic!("{frame:?}") };
     *number
 }
 
@@ -182,7 +182,7 @@ fn a_thread_that_is_left_behind_disturbs_no_other_run() {
     let mut first = Vec::new();
     while !matches!(first.last(), Some(FromRunner::Done(Done { .. }))) {
         let (frame, _) = runner.hear();
-        if let FromRunner::Schedule { number, .. } = frame {
+        if let FromRunner::Schedule(ScheduleRequest { number, .. }) = frame {
             runner.say(&scheduled(1, number, Some(9)), b"");
         }
         first.push(frame);

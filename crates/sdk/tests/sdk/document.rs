@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rework_core::wire::runner::{FromRunner, ToRunner};
+use rework_wire::runner::{FromRunner, ToRunner};
 use serde_json::Value;
 
 const DOCUMENT: &str = include_str!("../../../../docs/runner-protocol.md");
@@ -49,7 +49,6 @@ fn every_message_from_the_runner_has_an_example() {
         let message: FromRunner = serde_json::from_value(example.clone()).unwrap();
         assert_within(example, &serde_json::to_value(message).unwrap());
     }
-    let known =
-        ["done", "failed", "hello", "log", "output", "progress", "revoked", "schedule", "store"];
+    let known = ["done", "failed", "hello", "log", "output", "progress", "revoked", "schedule"];
     assert_eq!(types(&examples), BTreeSet::from(known));
 }

@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rework_core::operation::definition::Definition;
-use rework_core::wire::frame::{Decoder, encode};
-use rework_core::wire::outbox::{OUTBOX_BYTES, Outbox, Unsent};
-use rework_core::wire::runner::{
+use rework_wire::frame::{Decoder, encode};
+use rework_wire::operation::Definition;
+use rework_wire::outbox::{OUTBOX_BYTES, Outbox, Unsent};
+use rework_wire::runner::{
     Done, FromRunner, OUTBOX_FD_VAR, PAGE_FD_VAR, RunRequest, SOCKET_FD_VAR, ToRunner, VERSION,
 };
-use rework_core::wire::worker::{PAGE_SLOTS, SLOT_BYTES};
+use rework_wire::worker::{PAGE_SLOTS, SLOT_BYTES};
 use serde_json::Value;
 
 /// The longest wait for anything.
@@ -219,12 +219,10 @@ pub(crate) fn request(task: i64, operation: &str) -> RunRequest {
         attempt: 1,
         domain: "default".to_owned(),
         operation: operation.to_owned(),
-        phase: "execute".to_owned(),
         deadline_ms: None,
         raw: false,
         has_input: false,
         metadata: None,
-        store: None,
         mark: None,
     }
 }

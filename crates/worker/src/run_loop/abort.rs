@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rework_core::wire::runner::ToRunner;
+use rework_wire::runner::ToRunner;
 use tokio::time::Instant;
 
 use super::RunLoop;
 use crate::{
+    abort::Abort,
+    claimed_run::Key,
     ending::{RunnerEnd, StopReason},
-    life::Abort,
-    lines::Key,
 };
 
 impl RunLoop<'_> {

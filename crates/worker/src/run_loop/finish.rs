@@ -5,10 +5,10 @@ use rework_core::task::complete::{Completion, Outcome};
 use super::RunLoop;
 use crate::{
     active_run::ActiveRun,
+    claimed_run::ClaimedRun,
     context::Waited,
     ending::{End, RunnerEnd, Seen, completion, end_with_runner},
     life::LeaseLost,
-    recorder::ClaimedRun,
     runner::PATIENCE,
     started_page::is_started,
 };

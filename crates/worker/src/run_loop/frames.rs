@@ -1,6 +1,6 @@
 //! Frames of the runner: which run each is about, and what the end of a run brings about.
 
-use rework_core::wire::{connection::FramesError, frame::Frame, runner::FromRunner};
+use rework_wire::{connection::FramesError, frame::Frame, runner::FromRunner};
 use tokio::time::Instant;
 
 use super::RunLoop;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rework_core::task::complete::Completion;
 
 use super::RunLoop;
-use crate::{active_run::ActiveRun, recorder::ClaimedRun, revision::Revision, start_run};
+use crate::{active_run::ActiveRun, claimed_run::ClaimedRun, revision::Revision, start_run};
 
 /// The pause between two claims of a runner that has room and found no task: a monitor wakes only workers
 /// that have nothing to do.

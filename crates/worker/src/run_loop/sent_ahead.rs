@@ -3,15 +3,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use rework_core::wire::runner::ToRunner;
+use rework_core::task::complete::Completion;
+use rework_wire::runner::ToRunner;
 
 use super::RunLoop;
-use crate::{
-    life::Abort,
-    lines::Key,
-    local_queue::{aborted, unbegun},
-    recorder::ClaimedRun,
-};
+use crate::{abort::Abort, claimed_run::ClaimedRun, claimed_run::Key};
 
 /// The most runs that are sent ahead. Large enough for 1 ms of runs that do nothing.
 pub(super) const MOST: usize = 512;
@@ -80,7 +76,7 @@ impl RunLoop<'_> {
     pub(super) fn give_back(&mut self, why: &str) {
         self.context.queue.give_back(why, &self.context.recorder);
         for run in self.ahead.returned.drain(..) {
-            self.context.recorder.complete(unbegun(run.claimed.fence, why));
+            self.context.recorder.complete(Completion::unbegun(run.claimed.fence, why));
         }
         self.revoke(why);
     }
@@ -106,7 +102,7 @@ impl RunLoop<'_> {
         let is_meant = |run: &ClaimedRun| abort.names(run.claimed.fence);
         if let Some(at) = self.ahead.returned.iter().position(is_meant) {
             let run = self.ahead.returned.remove(at);
-            return recorder.complete(aborted(run.claimed.fence, &abort));
+            return recorder.complete(abort.completion(run.claimed.fence));
         }
         if !self.ahead.waiting.iter().any(is_meant) {
             return self.context.queue.abort(&abort, recorder);
@@ -129,9 +125,9 @@ impl RunLoop<'_> {
         self.runner.stderr.splitter.forget(run);
         let fence = waiting.claimed.fence;
         if let Some(abort) = ahead.aborts.remove(&run) {
-            self.context.recorder.complete(aborted(fence, &abort));
+            self.context.recorder.complete(abort.completion(fence));
         } else if let Some(why) = &ahead.revoked {
-            self.context.recorder.complete(unbegun(fence, why));
+            self.context.recorder.complete(Completion::unbegun(fence, why));
         } else {
             // It found processes of the run before.
             self.leaves_processes = true;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use rework_core::operation::definition::Limits;
+use rework_wire::operation::Limits;
 use tokio::time::Instant;
 
 use super::RunLoop;
 use crate::{
     batch_size::LONG,
+    claimed_run::Key,
     ending::{RunnerEnd, StopReason},
-    lines::Key,
 };
 
 /// The pause between two measurements of memory where it is limited.

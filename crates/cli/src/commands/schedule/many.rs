@@ -8,24 +8,21 @@ use std::{io::BufRead, ops::RangeInclusive, process::ExitCode};
 
 use rework_core::{
     db::error::Error,
-    operation::{self, definition::Definition},
+    operation,
     task::{
         payload::Payload,
         schedule_many::{Chunks, Common, make_ready, schedule_chunk},
     },
     values::validate::Schema,
 };
+use rework_wire::operation::Definition;
 use tokio::sync::mpsc;
 use tokio_postgres::Transaction;
 
 use super::{Args, ready, unserved};
 use crate::{
-    bar::Bar,
-    context::{Context, Format},
-    exit::Exit,
-    input,
-    json_lines::JsonLines,
-    report::usage,
+    context::Context, exit::Exit, input, json_lines::JsonLines, options::Format,
+    progress_bar::ProgressBar, report::usage,
 };
 
 /// Chunks that are ready before the server takes them.
@@ -61,7 +58,7 @@ pub(super) async fn run(args: &Args, path: &str, context: &Context) -> anyhow::R
     };
     let (lines, size) = JsonLines::open(path)?;
     let source = lines.name().to_owned();
-    let bar = Bar::of_bytes(context, size);
+    let bar = ProgressBar::of_bytes(context, size);
     let (sender, chunks) = mpsc::channel(AHEAD);
     let schema = input::compile(operation.definition.input.as_ref())?;
     let definition = operation.definition.clone();
@@ -141,7 +138,7 @@ async fn send(
     transaction: &Transaction<'_>,
     common: &Common<'_>,
     mut chunks: mpsc::Receiver<Chunk>,
-    bar: &Bar,
+    bar: &ProgressBar,
 ) -> anyhow::Result<Ids> {
     let mut tasks = Ids::default();
     while let Some(chunk) = chunks.recv().await {

@@ -1,5 +1,5 @@
 -- due_schedules: schedules of the domains $1 that are due, first due first
-select s.id, s.rule, s.zone, s.missed, s.next_at, rework.schedule_clock()
+select s.id, s.rule, s.zone, s.missed, s.next_at, rework.schedule_clock() as now
   from rework.schedule s
   join rework.operation o on o.id = s.operation and o.domain = any ($1)
  where s.next_at <= rework.schedule_clock() and s.paused_at is null

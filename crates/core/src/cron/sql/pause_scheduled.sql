@@ -6,4 +6,4 @@ with paused as (
 noted as (
     insert into rework.audit (action, subject) select 'pause', 'schedule ' || id from paused
 )
-select exists (select from paused) from rework.schedule where id = $1
+select exists (select from paused) as changed from rework.schedule where id = $1

@@ -6,4 +6,4 @@ with resumed as (
 noted as (
     insert into rework.audit (action, subject) select 'resume', 'schedule ' || id from resumed
 )
-select exists (select from resumed) from rework.schedule where id = $1
+select exists (select from resumed) as changed from rework.schedule where id = $1

@@ -1,2 +1,2 @@
 -- schedule_clock: the time by which schedules come due
-select rework.schedule_clock()
+select rework.schedule_clock() as now

@@ -1,2 +1,2 @@
 -- scheduled_rule: when schedule $1 comes due, and the time by which it does
-select rule, zone, rework.schedule_clock() from rework.schedule where id = $1
+select id, rule, zone, rework.schedule_clock() as now from rework.schedule where id = $1

@@ -2,8 +2,8 @@
 //! server itself. Only calls of functions, whose own plans are safe on a table that grows: a prepared
 //! statement that reads a table may have been planned when it was empty.
 //!
-//! Behind a pooler a prepared statement may be somebody else's. Each of ours has a number of parameters of
-//! its own, so that the server refuses one that it takes for another.
+//! Behind a pooler a statement name may belong to another client's statement. No two of ours agree in the number of parameters and in
+//! the type of the first, so that the server refuses the parameters of one for the other.
 
 use std::{
     collections::HashMap,
@@ -106,7 +106,11 @@ impl Plans {
 
     fn remember(&self, sql: &'static str, statement: Statement) {
         if let Some(kept) = self.lock().as_mut() {
-            let alike = |other: &Statement| other.params().len() == statement.params().len();
+            // The server then refuses the parameters of one for the other.
+            let key = |statement: &Statement| {
+                (statement.params().len(), statement.params().first().cloned())
+            };
+            let alike = |other: &Statement| key(other) == key(&statement);
             debug_assert!(!kept.values().any(alike), "it could be taken for another one: {sql}");
             kept.insert(sql, statement);
         }
@@ -129,6 +133,8 @@ fn is_outdated(error: &tokio_postgres::Error) -> bool {
         SqlState::INVALID_SQL_STATEMENT_NAME,
         SqlState::DUPLICATE_PSTATEMENT,
         SqlState::PROTOCOL_VIOLATION,
+        SqlState::INVALID_BINARY_REPRESENTATION,
+        SqlState::DATATYPE_MISMATCH,
     ];
     error.code().is_some_and(|code| outdated.contains(code))
 }

@@ -1,2 +1,2 @@
 -- server_address: where the server listens to which this line leads; null: on a socket
-select inet_server_addr(), inet_server_port()
+select inet_server_addr() as address, inet_server_port() as port

@@ -17,4 +17,4 @@ monitor as (
       from drawn, lease
     returning id, domains
 )
-select monitor.id, lease.id, lease.epoch, monitor.domains from monitor, lease
+select monitor.id, lease.id as lease, lease.epoch, monitor.domains from monitor, lease

@@ -1,7 +1,7 @@
 -- left_workers: the workers on host $1 that have not ended, though their monitor has
 select worker.id, worker.domain, worker.boot_id, worker.pid_ns, worker.pid, worker.pid_start,
        worker.mark, worker.cgroup, worker.memory_cgroup,
-       lease.id, lease.epoch, lease.renewals, worker.lease <> monitor.lease as alone
+       lease.id as lease, lease.epoch, lease.renewals, worker.lease <> monitor.lease as alone
   from rework.worker
   join rework.monitor on monitor.id = worker.monitor
   join rework.lease on lease.id = worker.lease

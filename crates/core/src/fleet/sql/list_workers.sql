@@ -1,8 +1,8 @@
 -- list_workers: those that live, and those that ended within the last $1 milliseconds (all where
--- null), first one first, each with the task in hand. The last column: its monitor's lease is not its own.
-select worker.id, worker.pid, worker.host, worker.domain, worker.monitor, held.id,
+-- null), first one first, each with the task in hand. `orphan`: its monitor's lease is not its own.
+select worker.id, worker.pid, worker.host, worker.domain, worker.monitor, held.id as task,
        worker.memory_bytes, worker.cpu_percent, worker.asked, worker.created_at,
-       worker.started_at, worker.finished_at, worker.reason, worker.lease <> monitor.lease
+       worker.started_at, worker.finished_at, worker.reason, worker.lease <> monitor.lease as orphan
   from rework.worker
   join rework.monitor on monitor.id = worker.monitor
   left join lateral (

@@ -1,6 +1,6 @@
 -- log_start: the id of the first line of task $1 among the last $2 (all where null), of those not
 -- older than $3 milliseconds (any where null), of run $4, stream $5 and levels $6 (any where null)
-select min(line.id)
+select min(line.id) as first
   from (select log.id
           from rework.log
          where log.task = $1

@@ -9,7 +9,7 @@ use toml::{
 };
 
 use super::fault::{At, Fault};
-use crate::values::suggest::did_you_mean;
+use rework_arguments::suggest::did_you_mean;
 
 /// One table, and what it is, for messages: `` operation `thumbnail` ``.
 pub(super) struct Table<'a, 'i> {

@@ -3,4 +3,4 @@
 with before as materialized (
     select rework.state_of($1) as state
 )
-select (select state from before), rework.abort($1, $2)
+select (select state from before) as before, rework.abort($1, $2) as after

@@ -4,4 +4,4 @@ select exists (
       join rework.lease l on l.id = m.lease
      where m.finished_at is null
        and l.renewed_at > clock_timestamp() - interval '1 minute'
-       and $1 = any (m.domains))
+       and $1 = any (m.domains)) as served

@@ -5,10 +5,10 @@ with wanted as materialized (
     select id from rework.operation
      where ($1::text is null or domain = $1) and ($3::text is null or name = $3)
 )
-select last.id, operation.name, operation.domain, last.state, last.queued_at, last.delayed_until,
-       last.started_at, last.finished_at, last.reason, last.worker, coalesce(last.ran_on, last.host),
-       case when $6 then last.error::text end,
-       case when $7 then (select count(*) from rework.log where log.task = last.id) end
+select last.id, operation.name as operation, operation.domain, last.state, last.queued_at, last.delayed_until,
+       last.started_at, last.finished_at, last.reason, last.worker, coalesce(last.ran_on, last.host) as host,
+       case when $6 then last.error::text end as error,
+       case when $7 then (select count(*) from rework.log where log.task = last.id) end as lines
   from (select id, operation, state, queued_at, delayed_until, started_at, finished_at, reason,
                worker, ran_on, host, error
           from rework.task

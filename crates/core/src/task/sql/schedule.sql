@@ -5,4 +5,4 @@
 select rework.schedule(
            operation => $1, input => $2::json, domain => $3, host => $4, priority => $5,
            delayed_until => coalesce($6, clock_timestamp() + $7 * interval '1 millisecond'),
-           unique_key => $8, metadata => $9::json, capabilities => $10, input_bytes => $11)
+           unique_key => $8, metadata => $9::json, capabilities => $10, input_bytes => $11) as task

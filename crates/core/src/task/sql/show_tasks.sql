@@ -1,11 +1,11 @@
 -- show_tasks: everything about tasks $1
-select task.id, operation.name, operation.domain, coalesce(task.ran_on, task.host), task.state,
-       task.phase, task.priority, task.attempt, operation.attempts, task.run, task.worker,
+select task.id, operation.name as operation, operation.domain, coalesce(task.ran_on, task.host) as host, task.state,
+       task.priority, task.attempt, operation.attempts, task.run, task.worker,
        task.queued_at, task.delayed_until, task.started_at, task.finished_at,
        task.input::text, task.input_bytes, task.output::text, task.output_bytes,
        task.error::text, task.reason, task.progress::text, task.unique_key, task.metadata::text,
-       task.revision, task.capabilities, task.host, task.memory_peak, operation.memory_bytes,
-       operation.timeout_ms, operation.unregistered_at is null, clock_timestamp()
+       task.revision, task.capabilities, task.host as pinned, task.memory_peak, operation.memory_bytes as memory_limit,
+       operation.timeout_ms, operation.unregistered_at is null as registered, clock_timestamp() as now
   from rework.task
   join rework.operation on operation.id = task.operation
  where task.id = any ($1)

@@ -1,12 +1,12 @@
 -- unserved: what task $1 needs, if no live monitor offers it. A monitor whose lease was renewed
 -- within a minute counts as live: this is told to people and decides nothing.
-select o.domain, o.name as operation, t.host, t.capabilities,
+select t.id, o.domain, o.name as operation, t.host, t.capabilities,
        array(select p.host from rework.placement p
               where p.operation = o.id order by p.host) as placed_on
   from rework.task t
   join rework.operation o on o.id = t.operation
  where t.id = $1
-   and t.state in ('delayed', 'waiting', 'queued')
+   and t.state in ('delayed', 'queued')
    and not exists (
            select from rework.monitor m
              join rework.lease l on l.id = m.lease

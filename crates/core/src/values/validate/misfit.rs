@@ -7,7 +7,7 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use crate::values::suggest::did_you_mean;
+use rework_arguments::suggest::did_you_mean;
 
 /// Characters of a value that are shown.
 const SHOWN_CHARS: usize = 60;

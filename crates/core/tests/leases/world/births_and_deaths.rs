@@ -1,6 +1,6 @@
 //! How processes of the simulated world start and die.
 
-use rework_core::lease::row::{Moment, Terms};
+use rework_wire::lease::{Moment, Terms};
 
 use super::{FOREVER, World};
 use crate::{

@@ -1,0 +1,174 @@
+//! The client against a real Postgres, `$REWORK_TEST_DSN`; where tasks have to run, against a real
+//! `rework monitor` that runs the operations of `crates/sdk/examples/fixture.rs`.
+
+#![expect(clippy::unwrap_used, reason = "these are tests, and what they call")]
+
+mod database;
+mod monitor;
+mod wait;
+
+use std::time::Duration;
+
+use rework_client::{Bytes, Client, End, State, schedule_many_within, schedule_within};
+use serde_json::{Value, json};
+
+use crate::database::Database;
+use crate::monitor::Monitor;
+use crate::wait::until;
+
+fn done() -> End {
+    End { state: State::Done, reason: None }
+}
+
+#[tokio::test]
+async fn tasks_run_and_leave_what_they_wrote() {
+    let database = Database::new().await;
+    let client = Client::connect(&database.dsn()).await.unwrap();
+    let _monitor = Monitor::start(&database.dsn());
+    until("registered", async || client.schedule("nothing", &()).await.is_ok()).await;
+
+    let task = client.schedule("echo", &json!({"a": 1})).domain("other").await.unwrap();
+    assert_eq!(client.join(task).await.unwrap(), done());
+    assert_eq!(client.output::<Value>(task).await.unwrap(), json!({"a": 1}));
+
+    let task = client.schedule("reversed", &Bytes(b"\x00\xffa".to_vec())).await.unwrap();
+    assert_eq!(client.join(task).await.unwrap(), done());
+    assert_eq!(client.output_bytes(task).await.unwrap(), Some(Bytes(b"a\xff\x00".to_vec())));
+    assert_eq!(client.output::<Value>(task).await.unwrap_err().kind(), "output");
+
+    let task = client.schedule("fails_on_purpose", &"never").await.unwrap();
+    let end = client.join(task).await.unwrap();
+    assert_eq!(end.state, State::Failed);
+    assert!(end.reason.as_ref().unwrap().contains("no use"), "{end:?}");
+    assert_eq!(client.output::<String>(task).await.unwrap(), "half of it");
+
+    let task = client.schedule("number", &()).await.unwrap();
+    assert_eq!(client.join(task).await.unwrap(), done());
+    let lines = client.logs(task).await.unwrap();
+    let texts: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(&line.bytes)).collect();
+    assert_eq!(texts, [format!("{task}"), format!("child {task}"), format!("rest {task}")]);
+    assert_eq!(client.output::<Option<u32>>(task).await.unwrap(), None);
+
+    let task = client.schedule("listens", &()).await.unwrap();
+    until("it runs", async || !client.logs(task).await.unwrap().is_empty()).await;
+    client.abort(task, "by its test").await.unwrap();
+    let end = client.join(task).await.unwrap();
+    assert_eq!((end.state, end.reason.as_deref()), (State::Aborted, Some("aborted by its test")));
+    assert_eq!(client.output::<String>(task).await.unwrap(), "aborted by its test");
+}
+
+#[tokio::test]
+async fn a_task_is_there_when_its_transaction_is_committed() {
+    let database = Database::new().await;
+    database.register("idle").await;
+    let client = Client::connect(&database.dsn()).await.unwrap();
+    let mut own = database.connect().await;
+
+    let transaction = own.transaction().await.unwrap();
+    let task = schedule_within(&transaction, "idle", &json!({"a": 1})).priority(3).await.unwrap();
+    assert!(client.output::<Value>(task).await.unwrap_err().message().contains("no task"));
+    transaction.rollback().await.unwrap();
+    assert_eq!(client.join(task).await.unwrap_err().message(), format!("there is no task {task}"));
+
+    let transaction = own.transaction().await.unwrap();
+    let task = schedule_within(&transaction, "idle", &()).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(client.output::<Option<Value>>(task).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn many_are_scheduled_in_their_order_all_or_none() {
+    let database = Database::new().await;
+    database.register("idle").await;
+    let client = Client::connect(&database.dsn()).await.unwrap();
+    let tasks = client.schedule_many("idle", 1..=12_000).priority(4).await.unwrap();
+    assert!(tasks.len() == 12_000 && tasks.is_sorted());
+    for (index, input) in [(0, 1), (4_999, 5_000), (5_000, 5_001), (11_999, 12_000)] {
+        let shown = database.show(tasks[index]).await;
+        assert_eq!((&shown["input"], &shown["priority"]), (&json!(input), &json!(4)), "{index}");
+    }
+    assert!(client.schedule_many("idle", [(); 0]).await.unwrap().is_empty());
+    let mixed = client.schedule_many("idle", [Bytes(b"\xff".to_vec())]).await.unwrap();
+    assert_eq!(database.show(mixed[0]).await["input"], json!({"base64": "/w=="}));
+
+    // The keys of a JSON object are texts.
+    let unwritable = std::collections::BTreeMap::from([((1, 2), 3)]);
+    let error = client.schedule_many("idle", [unwritable]).await.unwrap_err();
+    assert_eq!(error.kind(), "output", "{error}");
+    let error = client.schedule_many("unknown", [1]).await.unwrap_err();
+    assert_eq!(error.message(), "operation `unknown` is not registered");
+
+    let mut own = database.connect().await;
+    let transaction = own.transaction().await.unwrap();
+    let tasks = schedule_many_within(&transaction, "idle", ["a", "b"]).await.unwrap();
+    assert_eq!(tasks.len(), 2);
+    transaction.rollback().await.unwrap();
+    assert!(client.join(tasks[0]).await.unwrap_err().message().contains("no task"));
+}
+
+#[tokio::test]
+async fn what_a_request_says_is_kept() {
+    let database = Database::new().await;
+    database.register("idle").await;
+    let client = Client::connect(&database.dsn()).await.unwrap();
+    let request = || {
+        client
+            .schedule("idle", &json!([1, 2]))
+            .domain("default")
+            .host("elsewhere")
+            .priority(-7)
+            .delay(Duration::from_secs(3600))
+            .unique_key("k")
+            .metadata(&json!({"who": "me"}))
+    };
+    let task = request().await.unwrap();
+    assert_eq!(request().await.unwrap(), task, "a unique key makes one task");
+    let shown = database.show(task).await;
+    for (key, value) in [
+        ("state", json!("delayed")),
+        ("host", json!("elsewhere")),
+        ("priority", json!(-7)),
+        ("unique_key", json!("k")),
+        ("metadata", json!({"who": "me"})),
+        ("input", json!([1, 2])),
+    ] {
+        assert_eq!(shown[key], value, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_of_the_end() {
+    let database = Database::new().await;
+    database.register("idle").await;
+    let client = Client::connect(&database.dsn()).await.unwrap();
+    let task = client.schedule("idle", &()).await.unwrap();
+    let other = client.schedule("idle", &()).await.unwrap();
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.join(task).await.unwrap() }
+    });
+    until("somebody watches", async || database.is_watched(task).await).await;
+    // The client's connection is lost: it makes a new one, asks again, and waits on.
+    database.end_connections_of("rework client").await;
+    client.abort(other, "by its test").await.unwrap();
+    client.abort(task, "by its test").await.unwrap();
+    assert_eq!(waiting.await.unwrap().reason.as_deref(), Some("aborted by its test"));
+}
+
+#[tokio::test]
+async fn faults_say_what_to_do() {
+    let database = Database::new().await;
+    let client = Client::connect(&database.dsn()).await.unwrap();
+    let error = client.schedule("unknown", &()).await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), ("queue", "operation `unknown` is not registered"));
+    assert_eq!(error.traceback(), Some("hint: see `rework list-operations`"));
+    let error = client.abort(7, "by its test").await.unwrap_err();
+    assert!(error.message().contains('7'), "{error}");
+    let error = Client::connect("postgres://127.0.0.1:1/none").await.unwrap_err();
+    assert!(error.message().starts_with("cannot connect to Postgres"), "{error}");
+    let error = Client::connect("nonsense").await.unwrap_err();
+    assert!(error.message().contains("does not name a database"), "{error}");
+    let empty = Database::without_schema().await;
+    let error = Client::connect(&empty.dsn()).await.unwrap_err();
+    assert!(error.traceback().unwrap().contains("rework init-db"), "{error:?}");
+}
