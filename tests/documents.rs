@@ -144,7 +144,8 @@ fn is_path(text: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
     let file = ["rs", "sql", "py", "md"].iter().any(|end| text.ends_with(&format!(".{end}")));
     let folder = text.contains('/') && !text.starts_with('/');
-    text.chars().all(plain) && (file || folder)
+    let is_built = text.starts_with("target/");
+    text.chars().all(plain) && (file || folder) && !is_built
 }
 
 /// Every path of the repository, and what is left of it without its first folders.
