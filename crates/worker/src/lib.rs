@@ -29,6 +29,7 @@ mod revision;
 mod run_loop;
 mod run_task;
 mod runner;
+mod runner_launcher;
 mod runner_message;
 mod runners;
 mod start_run;

@@ -150,7 +150,7 @@ impl RunLoop<'_> {
     }
 
     fn is_started(&self, run: &ClaimedRun) -> bool {
-        is_started(self.context.nursery.page(), run.slot, run.claimed.fence)
+        is_started(self.context.launcher.page(), run.slot, run.claimed.fence)
     }
 
     /// Records what is over by now: runs that ended by themselves, and those that the end of their runner ended.
