@@ -7,10 +7,13 @@ use crate::bad_input::refused;
 use crate::support::Installation;
 
 /// More nested arrays than our JSON parser follows.
-const DEEP: &str = "(repeat('[', 500) || repeat(']', 500))::json";
+const DEEP_SCHEMA: &str = "input_schema = (repeat('[', 500) || repeat(']', 500))::json";
+const DEEP_OPTIONS: &str = "options = (repeat('[', 500) || repeat(']', 500))::json";
+
+const TOO_LARGE: &str = "cannot be read: value too large to decode";
 
 /// A table, the values that are written into a row of it, the command that reads the row, and what it says.
-type Case<'a> = (&'a str, &'a str, &'a [&'a str], &'a [&'a str]);
+type Case = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
 /// An installation that has a row of every kind: task 1 ran on worker 1 of monitor 1, and schedule 1 is prepared.
 fn lived_in() -> Installation {
@@ -30,7 +33,7 @@ fn lived_in() -> Installation {
 }
 
 /// Tries each case by itself.
-fn each_refused(place: &Installation, cases: &[Case<'_>]) {
+fn each_refused(place: &Installation, cases: &[Case]) {
     for (table, values, command, words) in cases {
         let keep = format!("create table kept as select * from rework.{table}");
         place.session().run(&keep);
@@ -54,77 +57,135 @@ fn mend(place: &Installation, table: &str, values: &str) {
     ));
 }
 
+const TIMES: [Case; 11] = [
+    (
+        "task",
+        "queued_at = 'infinity'",
+        &["list-tasks"],
+        &["the column `queued_at` of task 1", TOO_LARGE, "where id = 1"],
+    ),
+    (
+        "task",
+        "finished_at = '-infinity'",
+        &["show-task", "1"],
+        &["the column `finished_at` of task 1", TOO_LARGE],
+    ),
+    (
+        "task",
+        "started_at = '294276-12-31 23:59:59Z'",
+        &["list-tasks"],
+        &["the column `started_at` of task 1"],
+    ),
+    (
+        "run",
+        "finished_at = 'infinity'",
+        &["show-task", "1"],
+        &["the column `finished_at` of run 0", "rework.run where run = 0"],
+    ),
+    ("log", "at = 'infinity'", &["log-task", "1"], &["the column `at` of log "]),
+    (
+        "worker",
+        "created_at = 'infinity'",
+        &["list-workers", "--all"],
+        &["the column `created_at` of worker 1"],
+    ),
+    (
+        "monitor",
+        "started_at = '-infinity'",
+        &["list-monitors", "--all"],
+        &["the column `started_at` of monitor 1"],
+    ),
+    (
+        "lease",
+        "renewed_at = 'infinity'",
+        &["list-monitors", "--all"],
+        &["the column `renewed_at` of monitor 1"],
+    ),
+    (
+        "schedule",
+        "next_at = 'infinity'",
+        &["list-scheduled"],
+        &["the column `next_at` of schedule 1", TOO_LARGE],
+    ),
+    ("tick", "due_at = '-infinity'", &["list-scheduled"], &["the column `due_at` of schedule 1"]),
+    (
+        "operation",
+        "registered_at = 'infinity'",
+        &["list-operations"],
+        &["the column `registered_at` of operation "],
+    ),
+];
+
 #[test]
 fn a_time_that_is_no_date_is_named() {
     let place = lived_in();
-    let too_large = "cannot be read: value too large to decode";
-    each_refused(
-        &place,
-        &[
-            (
-                "task",
-                "queued_at = 'infinity'",
-                &["list-tasks"],
-                &["the column `queued_at` of task 1", too_large, "where id = 1"],
-            ),
-            (
-                "task",
-                "finished_at = '-infinity'",
-                &["show-task", "1"],
-                &["the column `finished_at` of task 1", too_large],
-            ),
-            (
-                "task",
-                "started_at = '294276-12-31 23:59:59Z'",
-                &["list-tasks"],
-                &["the column `started_at` of task 1"],
-            ),
-            (
-                "run",
-                "finished_at = 'infinity'",
-                &["show-task", "1"],
-                &["the column `finished_at` of run 0", "rework.run where run = 0"],
-            ),
-            ("log", "at = 'infinity'", &["log-task", "1"], &["the column `at` of log "]),
-            (
-                "worker",
-                "created_at = 'infinity'",
-                &["list-workers", "--all"],
-                &["the column `created_at` of worker 1"],
-            ),
-            (
-                "monitor",
-                "started_at = '-infinity'",
-                &["list-monitors", "--all"],
-                &["the column `started_at` of monitor 1"],
-            ),
-            (
-                "lease",
-                "renewed_at = 'infinity'",
-                &["list-monitors", "--all"],
-                &["the column `renewed_at` of monitor 1"],
-            ),
-            (
-                "schedule",
-                "next_at = 'infinity'",
-                &["list-scheduled"],
-                &["the column `next_at` of schedule 1", too_large],
-            ),
-            (
-                "tick",
-                "due_at = '-infinity'",
-                &["list-scheduled"],
-                &["the column `due_at` of schedule 1"],
-            ),
-            (
-                "operation",
-                "registered_at = 'infinity'",
-                &["list-operations"],
-                &["the column `registered_at` of operation "],
-            ),
-        ],
-    );
+    each_refused(&place, &TIMES);
 }
+
+const OTHER_VALUES: [Case; 12] = [
+    (
+        "task",
+        "capabilities = array[null]::text[]",
+        &["show-task", "1"],
+        &["the column `capabilities` of task 1"],
+    ),
+    (
+        "task",
+        "capabilities = '{{a},{b}}'",
+        &["show-task", "1"],
+        &["the column `capabilities` of task 1", "dimensions"],
+    ),
+    (
+        "schedule",
+        "capabilities = array[null]::text[]",
+        &["list-scheduled"],
+        &["the column `capabilities` of schedule 1"],
+    ),
+    (
+        "monitor",
+        "domains = array['default', null]",
+        &["list-monitors", "--all"],
+        &["the column `domains` of monitor 1"],
+    ),
+    (
+        "monitor",
+        DEEP_OPTIONS,
+        &["list-monitors", "--all"],
+        &["the column `options` of monitor 1", "recursion limit"],
+    ),
+    (
+        "task",
+        "state = 'odd'",
+        &["list-tasks"],
+        &["the column `state` of task 1", "`odd`: a task has no such state"],
+    ),
+    ("task", "state = 'odd'", &["wait-task", "1"], &["the column `state` of task 1"]),
+    ("task", "state = 'odd'", &["retry-task", "1"], &["the column `state` of task 1"]),
+    (
+        "operation",
+        DEEP_SCHEMA,
+        &["list-operations"],
+        &["the column `input_schema` of operation ", "recursion limit"],
+    ),
+    (
+        "operation",
+        DEEP_SCHEMA,
+        &["schedule", "double", "--input", "1"],
+        &["the column `input_schema` of operation "],
+    ),
+    (
+        "operation",
+        "output_form = 'odd'",
+        &["list-operations"],
+        &["the column `output_form` of operation ", "`odd`: it is `json` or `bytes`"],
+    ),
+    (
+        "schedule",
+        "missed = 'odd'",
+        &["list-scheduled"],
+        &["the column `missed` of schedule 1", "`odd`: it is `none`, `last` or `all`"],
+    ),
+];
 
 #[test]
 fn arrays_words_and_json_that_cannot_be_read_are_named() {
@@ -137,75 +198,7 @@ fn arrays_words_and_json_that_cannot_be_read_are_named() {
          alter table rework.operation drop constraint operation_output_form_check;
          alter table rework.schedule drop constraint schedule_missed_check",
     );
-    let deep = |column: &str| format!("{column} = {DEEP}");
-    let (schema, options) = (deep("input_schema"), deep("options"));
-    each_refused(
-        &place,
-        &[
-            (
-                "task",
-                "capabilities = array[null]::text[]",
-                &["show-task", "1"],
-                &["the column `capabilities` of task 1"],
-            ),
-            (
-                "task",
-                "capabilities = '{{a},{b}}'",
-                &["show-task", "1"],
-                &["the column `capabilities` of task 1", "dimensions"],
-            ),
-            (
-                "schedule",
-                "capabilities = array[null]::text[]",
-                &["list-scheduled"],
-                &["the column `capabilities` of schedule 1"],
-            ),
-            (
-                "monitor",
-                "domains = array['default', null]",
-                &["list-monitors", "--all"],
-                &["the column `domains` of monitor 1"],
-            ),
-            (
-                "monitor",
-                &options,
-                &["list-monitors", "--all"],
-                &["the column `options` of monitor 1", "recursion limit"],
-            ),
-            (
-                "task",
-                "state = 'odd'",
-                &["list-tasks"],
-                &["the column `state` of task 1", "`odd`: a task has no such state"],
-            ),
-            ("task", "state = 'odd'", &["wait-task", "1"], &["the column `state` of task 1"]),
-            ("task", "state = 'odd'", &["retry-task", "1"], &["the column `state` of task 1"]),
-            (
-                "operation",
-                &schema,
-                &["list-operations"],
-                &["the column `input_schema` of operation ", "recursion limit"],
-            ),
-            (
-                "operation",
-                &schema,
-                &["schedule", "double", "--input", "1"],
-                &["the column `input_schema` of operation "],
-            ),
-            (
-                "operation",
-                "output_form = 'odd'",
-                &["list-operations"],
-                &["the column `output_form` of operation ", "`odd`: it is `json` or `bytes`"],
-            ),
-            (
-                "schedule",
-                "missed = 'odd'",
-                &["list-scheduled"],
-                &["the column `missed` of schedule 1", "`odd`: it is `none`, `last` or `all`"],
-            ),
-        ],
-    );
+    each_refused(&place, &OTHER_VALUES);
 }
 
 #[test]
@@ -231,7 +224,7 @@ fn a_monitor_and_its_worker_live_on() {
     let task = place.schedule("flood", 1);
     place.done(task);
     place.session().run(&format!(
-        "update rework.operation set input_schema = {DEEP}, version = version + 1 where name = 'flood'"
+        "update rework.operation set {DEEP_SCHEMA}, version = version + 1 where name = 'flood'"
     ));
     let refused: i64 = place.session().one("select rework.schedule('flood', '1')", &[]);
     let refused = place.ended(refused);

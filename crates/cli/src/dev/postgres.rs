@@ -177,7 +177,7 @@ mod tests {
     async fn answer(dsn: &str, sql: &str) -> String {
         let (client, connection) = tokio_postgres::connect(dsn, NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
-        let answer = client.query_one(sql, &[]).await.unwrap().get(0);
+        let answer = client.query_one(sql, &[]).await.unwrap().try_get(0).unwrap();
         drop(client);
         connection.await.unwrap().unwrap();
         answer

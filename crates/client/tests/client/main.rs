@@ -1,7 +1,11 @@
 //! The client against a real Postgres, `$REWORK_TEST_DSN`; where tasks have to run, against a real
 //! `rework monitor` that runs the operations of `crates/sdk/examples/fixture.rs`.
 
-#![expect(clippy::unwrap_used, reason = "these are tests, and what they call")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "these are tests, and what they call"
+)]
 
 mod database;
 mod monitor;

@@ -130,8 +130,7 @@ fn compare(applied: &[(i32, String)], dsn: &Dsn) -> Result<()> {
     ours.sort();
     let other = ours.iter().find(|chapter| {
         applied.iter().any(|(number, checksum)| {
-            i64::from(*number) == chapter.version() as i64
-                && *checksum != chapter.checksum().to_string()
+            *number == chapter.version() && *checksum != chapter.checksum().to_string()
         })
     });
     match other {
