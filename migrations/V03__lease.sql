@@ -6,7 +6,7 @@ create table rework.lease (
     holder        text not null,         -- who renews it, in words: `monitor 3 on alpha`
     epoch         bigint not null default 1,
     renewals      bigint not null default 0,
-    length_ms     bigint not null default 20000 check (length_ms > 0),  -- what follows from it: wire/src/lease.rs
+    length_ms     bigint not null default 20000 check (length_ms between 1 and 3600000),  -- what follows from it: wire/src/lease.rs
     renewed_at    timestamptz not null default now(),  -- for people, never for a verdict
     taken_at      timestamptz,           -- when it was taken away
     swept_at      timestamptz            -- nobody lives by it any more, and nothing of who did can come to light

@@ -57,7 +57,7 @@ declare
 begin
     statements := case rights
         when 'schedule' then array[
-            'grant select on version to %1$I',
+            'grant select on version, migration to %1$I',
             'grant execute on function schedule, schedule_many, abort, state_of, operation_named to %1$I']
         when 'read' then array[
             'grant select on all tables in schema rework to %1$I',

@@ -37,7 +37,7 @@ impl Task {
         let json = |column| row.get::<_, Option<Value>>(column).unwrap_or_default();
         Task {
             id,
-            state: State::stored(row.get(0)),
+            state: row.get::<_, String>(0).parse().unwrap(),
             reason: row.get(1),
             run: row.get(2),
             attempt: row.get(3),

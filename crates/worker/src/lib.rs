@@ -15,7 +15,7 @@ mod batch_size;
 mod claimed_run;
 mod command;
 mod context;
-mod database;
+mod database_away;
 mod ending;
 mod environment;
 mod keeper;
@@ -34,6 +34,7 @@ mod runners;
 mod start_run;
 mod started_page;
 mod stream;
+mod verdict;
 mod work;
 mod writer;
 

@@ -18,13 +18,13 @@ use crate::{
     claimed_run::ClaimedRun,
     command::{self, OutputFile},
     context::{Context, Waited},
-    ending::Verdict,
     life::LeaseLost,
     operations::Operation,
     revision::Revision,
     runner::{Runner, StartError},
     runners,
     started_page::note_started,
+    verdict::Verdict,
 };
 
 /// A runner that was given a run.

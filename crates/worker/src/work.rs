@@ -20,8 +20,7 @@ use crate::{
     alarm::Alarm,
     claimed_run::ClaimedRun,
     context::{Context, Waited},
-    database::Database,
-    ending::Verdict,
+    database_away::Database,
     environment::Secrets,
     keeper::Keeper,
     life::{Event, LeaseLost, Life},
@@ -31,6 +30,7 @@ use crate::{
     run_task::run_task,
     runner::Nursery,
     runners::Runners,
+    verdict::Verdict,
     writer::DbWriter,
 };
 

@@ -8,6 +8,7 @@ use crate::db::{
     connect::{Db, Param},
     dsn::Dsn,
     error::{Error, Result},
+    row::Columns,
 };
 
 mod embedded {
@@ -25,8 +26,12 @@ pub async fn migrate(dsn: &Dsn) -> Result<Migrated> {
     let mut db = Db::connect(dsn, "rework init-db").await?;
     // A lock of the session: the migrations are several transactions. It ends with the connection.
     db.execute_script(&format!("select pg_advisory_lock({LOCK})")).await?;
-    if let Err(newer @ Error::SchemaNew { .. }) = check(&db, dsn).await {
-        return Err(newer);
+    match inspect(&db, dsn).await {
+        Ok(version) if version > VERSION => return Ok(Migrated { applied: 0, version }),
+        Ok(_) | Err(Error::SchemaOld { .. }) => {}
+        // The number comes with the last chapter: others may be there of an attempt that was cut off.
+        Err(Error::SchemaAbsent { .. }) => compare(&applied(&db).await?, dsn)?,
+        Err(error) => return Err(error),
     }
     db.execute_script("create schema if not exists rework").await?;
     let report = embedded::migrations::runner()
@@ -77,14 +82,24 @@ pub struct Migrated {
     pub version: i32,
 }
 
-/// Refuses a schema that is absent, too old or too new, with what to do about it.
+/// Refuses a schema that is absent, too old, too new or of another build, with what to do about it.
 pub async fn check(db: &Db, dsn: &Dsn) -> Result<()> {
-    let present = db.query_one(include_str!("sql/schema_present.sql"), &[]).await?;
-    if !present.get::<_, bool>(0) {
-        return Err(Error::SchemaAbsent { database: dsn.database().to_owned() });
-    }
-    let row = db.query_one(include_str!("sql/schema_version.sql"), &[]).await?;
-    let (has, serves): (i32, i32) = (row.get(0), row.get(1));
+    inspect(db, dsn).await.map(drop)
+}
+
+/// The version of a schema that this binary can work with.
+async fn inspect(db: &Db, dsn: &Dsn) -> Result<i32> {
+    let row = match db.query_one(include_str!("sql/schema_version.sql"), &[]).await {
+        Err(error) if error.is_undefined_table() => {
+            return Err(Error::SchemaAbsent { database: dsn.database().to_owned() });
+        }
+        found => found?,
+    };
+    let row = Columns::new(&row);
+    let chapters: Vec<i32> = row.get("chapters")?;
+    let checksums: Vec<String> = row.get("checksums")?;
+    compare(&chapters.into_iter().zip(checksums).collect::<Vec<_>>(), dsn)?;
+    let (has, serves): (i32, i32) = (row.get("schema")?, row.get("serves")?);
     if has < VERSION {
         return Err(Error::SchemaOld { has, needs: VERSION });
     }
@@ -92,7 +107,40 @@ pub async fn check(db: &Db, dsn: &Dsn) -> Result<()> {
         let binary = env!("CARGO_PKG_VERSION");
         return Err(Error::SchemaNew { has, serves, ours: VERSION, binary });
     }
-    Ok(())
+    Ok(has)
+}
+
+/// The chapters that are there, with their checksums.
+async fn applied(db: &Db) -> Result<Vec<(i32, String)>> {
+    let rows = match db.query(include_str!("sql/schema_chapters.sql"), &[]).await {
+        Err(error) if error.is_undefined_table() => return Ok(Vec::new()),
+        found => found?,
+    };
+    let chapter = |row| {
+        let row = Columns::of("migration", "version", row);
+        Ok((row.get("version")?, row.get("checksum")?))
+    };
+    rows.iter().map(chapter).collect()
+}
+
+/// Until a version is released its chapters are edited in place, so a number alone says too little: of each
+/// chapter that this binary has, the text must be the one that was applied.
+fn compare(applied: &[(i32, String)], dsn: &Dsn) -> Result<()> {
+    let mut ours = embedded::migrations::runner().get_migrations().clone();
+    ours.sort();
+    let other = ours.iter().find(|chapter| {
+        applied.iter().any(|(number, checksum)| {
+            i64::from(*number) == chapter.version() as i64
+                && *checksum != chapter.checksum().to_string()
+        })
+    });
+    match other {
+        None => Ok(()),
+        Some(chapter) => Err(Error::SchemaForeign {
+            database: dsn.database().to_owned(),
+            chapter: format!("{} ({})", chapter.version(), chapter.name()),
+        }),
+    }
 }
 
 /// Connects and checks the schema: what every command but `init-db` begins with.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::db::{
     connect::{Db, Param},
     error::Result,
+    row::Columns,
 };
 
 /// One statement looks at few rows, but a busy server may be slow.

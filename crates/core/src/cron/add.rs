@@ -7,13 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use tokio_postgres::{GenericClient, types::Type};
 
-use crate::db::row::Columns;
 use crate::{
     cron::{
         error::CronError,
         rule::{Missed, Overlap, Rule, RuleError},
     },
-    db::{connect::Param, deadline::within_deadline, error::Result},
+    db::{connect::Param, deadline::within_deadline, error::Result, row::Columns},
     task::payload::Payload,
 };
 

@@ -4,7 +4,6 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::{
     cron::{
         error::CronError,
@@ -13,6 +12,7 @@ use crate::{
     db::{
         connect::{Db, Param},
         error::Result,
+        row::Columns,
     },
 };
 

@@ -5,10 +5,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::{
     cron::add::Schedule,
-    db::{connect::Db, error::Result},
+    db::{connect::Db, error::Result, row::Columns},
 };
 
 /// A schedule as it stands.

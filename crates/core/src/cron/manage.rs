@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::{Row, types::Type};
 
-use crate::db::row::Columns;
 use crate::{
     cron::{error::CronError, rule::Rule},
     db::{
         connect::{Db, Param},
         error::Result,
+        row::Columns,
     },
 };
 

@@ -10,11 +10,11 @@ use tokio::{
 };
 use tokio_postgres::config::Host;
 
-use crate::db::row::Columns;
 use crate::db::{
     connect::Db,
     dsn::Dsn,
     error::{Error, Result, starts_or_recovers},
+    row::Columns,
 };
 
 /// An address that is quiet for so long may be there for others.

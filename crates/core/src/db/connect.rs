@@ -112,11 +112,14 @@ impl Db {
     }
 
     /// Waits for an answer; without one in time the connection is closed.
-    pub async fn within<T>(
+    pub async fn within<T, E>(
         &self,
         deadline: Duration,
-        answer: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
-    ) -> Result<T> {
+        answer: impl Future<Output = std::result::Result<T, E>>,
+    ) -> Result<T>
+    where
+        Error: From<E>,
+    {
         if let Ok(answered) = tokio::time::timeout(deadline, answer).await {
             return Ok(answered?);
         }

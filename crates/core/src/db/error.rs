@@ -1,7 +1,7 @@
 //! What can go wrong between us and Postgres, each with what to do about it.
 //!
-//! The messages contain the words of the server or of the system. The errors of the libraries below are
-//! therefore not returned as sources: nothing would be said twice.
+//! The messages contain the words of the server or of the system. The errors that hold these words are not
+//! returned as sources, so that whoever prints an error with its causes prints them once.
 
 use tokio_postgres::error::SqlState;
 
@@ -102,6 +102,17 @@ pub enum Error {
         /// Our version.
         binary: &'static str,
     },
+    /// Chapters of the schema are not those of this binary, though their numbers are.
+    #[error(
+        "the schema `rework` of database `{database}` was made by another, unreleased build of \
+         rework: chapter {chapter} differs"
+    )]
+    SchemaForeign {
+        /// The database's name.
+        database: String,
+        /// The first one that differs: `13 (claim)`.
+        chapter: String,
+    },
     /// A migration failed.
     #[error("the schema could not be brought up to date: {}", migration_words(.0))]
     Migration(Box<refinery::Error>),
@@ -120,6 +131,9 @@ pub enum Error {
         /// A statement that shows the row, if it is one of a table.
         query: Option<String>,
     },
+    /// More columns are read than a statement has.
+    #[error("Postgres answered without a column that is read")]
+    NoColumn,
     /// A statement that always answers with a row did not.
     #[error("Postgres answered without a row")]
     NoRow,
@@ -189,6 +203,11 @@ impl Error {
         e.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
     }
 
+    /// A table that the statement names is not there.
+    pub(crate) fn is_undefined_table(&self) -> bool {
+        matches!(self, Error::Database(e) if e.code() == Some(&SqlState::UNDEFINED_TABLE))
+    }
+
     /// Somebody else's transaction holds a row for too long.
     pub fn is_locked(&self) -> bool {
         matches!(self, Error::Database(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
@@ -216,6 +235,11 @@ impl Error {
                 Some("run `rework init-db DSN`; it adds what is missing and drops nothing".into())
             }
             Error::SchemaNew { .. } => Some("use a newer `rework`".into()),
+            Error::SchemaForeign { .. } => Some(
+                "use the `rework` that made it; or make it anew: `drop schema rework cascade` in \
+                 `psql DSN`, which loses its tasks, then `rework init-db DSN`"
+                    .into(),
+            ),
             Error::Unreadable { query: Some(query), .. } => Some(format!(
                 "`rework` writes no such value: see it by `psql DSN -c \"{query}\"`, and correct it"
             )),

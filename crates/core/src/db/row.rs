@@ -1,7 +1,7 @@
 //! Reading rows: each column by its name, and never with a panic. Postgres allows more values than Rust's types
 //! hold (the timestamp `infinity`, an array with a null in it), and anybody with the right to may have written one.
 
-use std::{fmt::Display, str::FromStr};
+use std::{fmt::Display, iter::Enumerate, slice::Iter, str::FromStr};
 
 use serde::de::DeserializeOwned;
 use tokio_postgres::{Row, types::FromSql};
@@ -12,8 +12,15 @@ use crate::db::error::{Error, Result};
 #[derive(Debug, Clone, Copy)]
 pub struct Columns<'a> {
     row: &'a Row,
-    /// The table, and the column by which a person finds the row in it.
-    source: Option<(&'static str, &'static str)>,
+    source: Option<Source>,
+}
+
+/// Where a person finds a row: the one of `table` whose column `key` has the value that is read here as `column`.
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    table: &'static str,
+    key: &'static str,
+    column: &'static str,
 }
 
 impl<'a> Columns<'a> {
@@ -24,21 +31,48 @@ impl<'a> Columns<'a> {
 
     /// The columns of a row of `table`, which is found there again by the column `key`.
     pub fn of(table: &'static str, key: &'static str, row: &'a Row) -> Columns<'a> {
-        Columns { row, source: Some((table, key)) }
+        Columns::found_by(table, key, key, row)
+    }
+
+    /// The same, where the key has another name here.
+    pub fn found_by(
+        table: &'static str,
+        key: &'static str,
+        column: &'static str,
+        row: &'a Row,
+    ) -> Columns<'a> {
+        Columns { row, source: Some(Source { table, key, column }) }
     }
 
     /// Reads a column.
     pub fn get<T: FromSql<'a>>(&self, column: &'static str) -> Result<T> {
-        self.row.try_get(column).map_err(|error| {
-            let why = std::error::Error::source(&error).map(ToString::to_string);
-            self.unreadable(column, why.unwrap_or_else(|| error.to_string()))
-        })
+        self.row.try_get(column).map_err(|error| self.failed(column, &error))
+    }
+
+    /// Reads a column whose place is known. For statements that a worker sends all the time: to find each
+    /// of fourteen columns by its name takes a third of a microsecond for each task.
+    pub(crate) fn at<T: FromSql<'a>>(&self, place: usize, column: &'static str) -> Result<T> {
+        debug_assert_eq!(self.row.columns()[place].name(), column);
+        self.row.try_get(place).map_err(|error| self.failed(column, &error))
+    }
+
+    /// Reads the columns one after the other, as the statement lists them.
+    pub(crate) fn in_order(self, names: &'static [&'static str]) -> InOrder<'a> {
+        InOrder { columns: self, names: names.iter().enumerate() }
     }
 
     /// Reads a column that holds one word of several.
     pub fn word<T: FromStr<Err: Display>>(&self, column: &'static str) -> Result<T> {
-        let word: &str = self.get(column)?;
-        word.parse().map_err(|error| self.unreadable(column, format!("`{word}`: {error}")))
+        self.parse(column, self.get(column)?)
+    }
+
+    /// The same of a column whose place is known.
+    pub(crate) fn word_at<T: FromStr<Err: Display>>(
+        &self,
+        place: usize,
+        column: &'static str,
+    ) -> Result<T> {
+        self.parse(column, self.at(place, column)?)
     }
 
     /// Reads a column of JSON text; `None` if it is null.
@@ -48,12 +82,21 @@ impl<'a> Columns<'a> {
         read.map_err(|error| self.unreadable(column, error.to_string()))
     }
 
+    fn parse<T: FromStr<Err: Display>>(&self, column: &'static str, word: &str) -> Result<T> {
+        word.parse().map_err(|error| self.unreadable(column, format!("`{word}`: {error}")))
+    }
+
+    fn failed(&self, column: &'static str, error: &tokio_postgres::Error) -> Error {
+        let why = std::error::Error::source(error).map(ToString::to_string);
+        self.unreadable(column, why.unwrap_or_else(|| error.to_string()))
+    }
+
     fn unreadable(&self, column: &'static str, why: String) -> Error {
-        let place = self.source.map(|(table, key)| (table, key, self.key(key)));
-        let (of, query) = match place {
+        let found = self.source.map(|source| (source, self.key(source.column)));
+        let (of, query) = match found {
             None => (String::new(), None),
-            Some((table, _, None)) => (format!(" of a {table}"), None),
-            Some((table, key, Some((value, literal)))) => (
+            Some((Source { table, .. }, None)) => (format!(" of a {table}"), None),
+            Some((Source { table, key, .. }, Some((value, literal)))) => (
                 format!(" of {table} {value}"),
                 Some(format!("select * from rework.{table} where {key} = {literal}")),
             ),
@@ -69,5 +112,20 @@ impl<'a> Columns<'a> {
             let text: &str = self.row.try_get(key).ok()?;
             Some((format!("`{text}`"), format!("'{}'", text.replace('\'', "''"))))
         })
+    }
+}
+
+/// Columns that are read one after the other.
+#[derive(Debug)]
+pub(crate) struct InOrder<'a> {
+    columns: Columns<'a>,
+    names: Enumerate<Iter<'static, &'static str>>,
+}
+
+impl<'a> InOrder<'a> {
+    /// Reads the next one.
+    pub(crate) fn next<T: FromSql<'a>>(&mut self) -> Result<T> {
+        let (place, name) = self.names.next().ok_or(Error::NoColumn)?;
+        self.columns.at(place, name)
     }
 }

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::db::{
     connect::{Db, Param},
     error::Result,
+    row::Columns,
 };
 
 /// What is asked of a worker.

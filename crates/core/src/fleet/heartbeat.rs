@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio_postgres::types::{Json, Type};
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
         error::{Error, Result},
+        row::Columns,
     },
     lease::row::{Lease, Seen},
 };

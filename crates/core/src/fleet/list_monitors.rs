@@ -5,8 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
-use crate::db::{connect::Db, error::Result};
+use crate::db::{connect::Db, error::Result, row::Columns};
 
 /// A monitor. Its JSON has exactly these keys, in this order.
 #[derive(Debug, Clone, Serialize)]

@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
-use crate::db::{connect::Db, error::Result};
+use crate::db::{connect::Db, error::Result, row::Columns};
 
 /// A worker. Its JSON has exactly these keys, in this order.
 #[derive(Debug, Clone, Serialize)]

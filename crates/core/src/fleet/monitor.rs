@@ -3,12 +3,12 @@
 use serde_json::Value;
 use tokio_postgres::{Row, Transaction, types::Type};
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
         deadline::DEADLINE,
         error::{Error, Result},
+        row::Columns,
     },
     lease::{
         self,

@@ -3,11 +3,11 @@
 
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::Db,
         error::{Error, Result},
+        row::Columns,
     },
     fleet::worker,
     task::complete::{Completion, Outcome, Recorded, complete},

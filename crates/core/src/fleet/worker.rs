@@ -4,11 +4,11 @@
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
         error::Result,
+        row::Columns,
     },
     fleet::monitor::Process,
     lease::{

@@ -13,11 +13,11 @@ use std::time::Duration;
 use rework_wire::lease::Terms;
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
         error::{Error, Result},
+        row::Columns,
     },
     task::fence::Fence,
 };

@@ -5,10 +5,10 @@
 
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::db::{
     connect::{Db, Param},
     error::Result,
+    row::Columns,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::db::{
     connect::{Db, Param},
     error::Result,
+    row::Columns,
 };
 
 /// The levels, worst first.

@@ -3,8 +3,7 @@
 
 use tokio_postgres::{GenericClient, types::Type};
 
-use crate::db::error::Result;
-use crate::db::row::Columns;
+use crate::db::{error::Result, row::Columns};
 use rework_wire::operation::{Definition, Limits};
 
 /// An operation as it is registered.

@@ -3,9 +3,8 @@
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::{
-    db::{connect::Db, error::Result},
+    db::{connect::Db, error::Result, row::Columns},
     operation::find::definition,
 };
 use chrono::{DateTime, Utc};

@@ -11,11 +11,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::{Row, types::Type};
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::Db,
         error::{Error, Result},
+        row::Columns,
     },
     operation::kind::Kind,
 };

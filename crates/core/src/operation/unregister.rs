@@ -3,8 +3,7 @@
 
 use tokio_postgres::{Row, types::Type};
 
-use crate::db::row::Columns;
-use crate::db::{connect::Db, error::Result};
+use crate::db::{connect::Db, error::Result, row::Columns};
 
 /// Which placements are meant: all that fit everything given.
 #[derive(Debug, Clone, Default)]

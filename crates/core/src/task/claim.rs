@@ -10,10 +10,12 @@ use crate::{
         connect::{Db, Param},
         deadline::DEADLINE,
         error::{Error, Result},
+        row::Columns,
     },
+    operation::find::definition,
     task::{fence::Fence, payload::Payload},
 };
-use rework_wire::operation::{Definition, Form, Limits};
+use rework_wire::operation::Definition;
 
 /// Who claims: what the worker lives by, and what it can serve.
 #[derive(Debug, Clone)]
@@ -108,7 +110,7 @@ pub async fn claim(
     let token = Uuid::new_v4();
     let params = who.params(batches, ranges, &token);
     let rows = db.within(DEADLINE, db.repeat(STATEMENT, &params)).await?;
-    Ok(in_order(rows.iter()))
+    in_order(rows.iter())
 }
 
 /// The statement; its parameters are [`Claimant::params`], its rows are read by [`in_order`].
@@ -143,30 +145,49 @@ impl Claimant {
 /// What this claimant holds already, claims of it whose answers were lost on the way among it.
 pub async fn held(db: &Db, who: &Claimant) -> Result<Vec<Claimed>> {
     let params: [Param<'_>; 2] = [(&who.worker, Type::INT8), (&who.host, Type::TEXT)];
-    Ok(in_order(db.query(include_str!("sql/held.sql"), &params).await?.iter()))
+    in_order(db.query(include_str!("sql/held.sql"), &params).await?.iter())
 }
 
-/// From rows of `claim.sql`, `held.sql` or `exchange.sql`, in the order of the queue.
-pub(crate) fn in_order<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Claimed> {
-    let mut all: Vec<Claimed> = rows.map(claimed).collect();
+/// The columns of `claim.sql` and `held.sql`, and the first ones of `exchange.sql`, in their order.
+const COLUMNS: [&str; 14] = [
+    "task",
+    "run",
+    "token",
+    "attempt",
+    "operation",
+    "version",
+    "placement",
+    "revision",
+    "input",
+    "input_bytes",
+    "metadata",
+    "lane",
+    "priority",
+    "position",
+];
+
+/// From rows with these columns, in the order of the queue.
+pub(crate) fn in_order<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<Vec<Claimed>> {
+    let mut all = rows.map(claimed).collect::<Result<Vec<Claimed>>>()?;
     all.sort_by_key(|Claimed { place, .. }| (Reverse(place.priority), place.position));
-    all
+    Ok(all)
 }
 
-fn claimed(row: &Row) -> Claimed {
-    Claimed {
-        fence: Fence { task: row.get(0), run: row.get(1), token: row.get(2) },
-        attempt: row.get(3),
+fn claimed(row: &Row) -> Result<Claimed> {
+    let mut row = Columns::found_by("task", "id", "task", row).in_order(&COLUMNS);
+    Ok(Claimed {
+        fence: Fence { task: row.next()?, run: row.next()?, token: row.next()? },
+        attempt: row.next()?,
         version: OperationVersion {
-            operation: row.get(4),
-            version: row.get(5),
-            placement: row.get(6),
-            revision: row.get(7),
+            operation: row.next()?,
+            version: row.next()?,
+            placement: row.next()?,
+            revision: row.next()?,
         },
-        input: Payload::from_columns(row.get(8), row.get(9)),
-        metadata: row.get(10),
-        place: Place { lane: row.get(11), priority: row.get(12), position: row.get(13) },
-    }
+        input: Payload::from_columns(row.next()?, row.next()?),
+        metadata: row.next()?,
+        place: Place { lane: row.next()?, priority: row.next()?, position: row.next()? },
+    })
 }
 
 /// An operation as a host runs it.
@@ -188,26 +209,11 @@ pub async fn placed(db: &Db, version: OperationVersion) -> Result<Placed> {
         [(&version.operation, Type::INT8), (&version.placement, Type::INT8)];
     let row = db.query_opt(include_str!("sql/placed.sql"), &params).await?;
     let row = row.ok_or(Error::NoRow)?;
-    let schema = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+    let row = Columns::found_by("operation", "id", "operation", &row);
     Ok(Placed {
-        definition: Definition {
-            domain: row.get(0),
-            name: row.get(1),
-            input: schema(row.get(2)),
-            output: schema(row.get(3)),
-            output_form: if row.get::<_, &str>(4) == "bytes" { Form::Bytes } else { Form::Json },
-            limits: Limits {
-                timeout_ms: row.get(5),
-                memory_bytes: row.get(6),
-                attempts: row.get(7),
-                grace_ms: row.get(8),
-                retry_lost: row.get(9),
-                priority: row.get(10),
-                concurrency: row.get(11),
-            },
-        },
-        kind: row.get(12),
-        path: row.get(13),
-        interpreter: row.get(14),
+        definition: definition(row)?,
+        kind: row.get("kind")?,
+        path: row.get("path")?,
+        interpreter: row.get("interpreter")?,
     })
 }

@@ -13,6 +13,7 @@ use crate::{
         connect::{Db, Param},
         deadline::DEADLINE,
         error::Result,
+        row::Columns,
     },
     task::{fence::Fence, payload::Payload, state::State},
 };
@@ -123,7 +124,7 @@ pub async fn complete(
 ) -> Result<Vec<Recorded>> {
     let values = Values::of(ends, after);
     let rows = db.within(DEADLINE, db.repeat(STATEMENT, &values.params())).await?;
-    became(db, ends, &Answers::read(&rows, STATE)).await
+    became(db, ends, &Answers::read(&rows, STATE)?).await
 }
 
 /// The statement; its parameters are [`Values::params`], its rows are read as [`Answers`].
@@ -144,17 +145,22 @@ pub(crate) struct Answers {
 impl Answers {
     /// From rows that begin with task and run, and have the state at a place and, after it, when the run
     /// began. What has no state is no answer.
-    pub(crate) fn read(rows: &[Row], place: usize) -> Answers {
+    pub(crate) fn read(rows: &[Row], place: usize) -> Result<Answers> {
         let mut answers = Answers::default();
         for row in rows {
-            let Some(state) = row.get::<_, Option<&str>>(place) else { continue };
-            let now = Recorded::Now { state: State::stored(state), started_at: row.get(place + 1) };
-            match row.get::<_, Option<i64>>(0) {
-                Some(task) => drop(answers.each.insert((task, row.get(1)), now)),
+            let row = Columns::found_by("task", "id", "task", row);
+            if row.at::<Option<&str>>(place, "state")?.is_none() {
+                continue;
+            }
+            // The end is recorded by now: a beginning that cannot be read is no reason to fail.
+            let started_at = row.at(place + 1, "started_at").unwrap_or_default();
+            let now = Recorded::Now { state: row.word_at(place, "state")?, started_at };
+            match row.at::<Option<i64>>(0, "task")? {
+                Some(task) => drop(answers.each.insert((task, row.at(1, "run")?), now)),
                 None => answers.all = Some(now),
             }
         }
-        answers
+        Ok(answers)
     }
 }
 
@@ -279,7 +285,7 @@ async fn recorded(db: &Db, fence: Fence) -> Result<Recorded> {
     let params: [Param<'_>; 3] =
         [(&fence.task, Type::INT8), (&fence.run, Type::INT8), (&fence.token, Type::UUID)];
     let row = db.query_one(include_str!("sql/recorded.sql"), &params).await?;
-    let before: Option<&str> = row.get(0);
+    let before: Option<&str> = Columns::new(&row).get("state")?;
     Ok(if before.is_some() { Recorded::Already } else { Recorded::Stale })
 }
 

@@ -2,6 +2,7 @@
 //! round trip. A busy worker pays one commit for all of it.
 
 use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::{
@@ -36,10 +37,10 @@ pub struct Exchange<'a> {
 pub type Exchanged = (Vec<Recorded>, Vec<Claimed>);
 
 /// What the server says: of ends, and of claims.
-type Said = std::result::Result<(Answers, Vec<Claimed>), tokio_postgres::Error>;
+type Said = Result<(Answers, Vec<Claimed>)>;
 
 /// Sends all of it. After an error nothing of it was done, unless the connection was lost, when all of
-/// it may have been.
+/// it may have been, or a row of the answer cannot be read, when all of it was.
 pub async fn exchange(db: &Db, exchange: Exchange<'_>) -> Result<Exchanged> {
     let lines = Lines::of(exchange.lines);
     let values = Values::of(exchange.ends, exchange.after);
@@ -59,8 +60,8 @@ pub async fn exchange(db: &Db, exchange: Exchange<'_>) -> Result<Exchanged> {
 async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 14]) -> Said {
     let params = [values.params().as_slice(), claiming].concat();
     let rows = db.repeat(include_str!("sql/exchange.sql"), &params).await?;
-    let claims = rows.iter().filter(|row| row.get::<_, Option<&str>>(STATE).is_none());
-    Ok((Answers::read(&rows, STATE), in_order(claims)))
+    let is_claim = |row: &&Row| matches!(row.try_get::<_, Option<&str>>(STATE), Ok(None));
+    Ok((Answers::read(&rows, STATE)?, in_order(rows.iter().filter(is_claim))?))
 }
 
 /// Where a row of `exchange.sql` has the state of a task that was ended.
@@ -101,7 +102,7 @@ async fn one_by_one(
     );
     began?;
     written?;
-    let answers = (Answers::read(&ended?, complete::STATE), in_order(next?.iter()));
+    let (ended, next) = (ended?, next?);
     committed?;
-    Ok(answers)
+    Ok((Answers::read(&ended, complete::STATE)?, in_order(next.iter())?))
 }

@@ -6,11 +6,11 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
         error::Result,
+        row::Columns,
     },
     task::state::State,
 };

@@ -8,11 +8,11 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
         error::Result,
+        row::Columns,
     },
     task::{fence::Fence, payload::Payload},
 };

@@ -3,11 +3,11 @@
 
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
         error::Result,
+        row::Columns,
     },
     task::state::State,
 };

@@ -1,17 +1,17 @@
-//! Schedule: one task in the queue, by `rework.schedule`, in the caller's own transaction if it
-//! has one. The input is not held against its schema here: whoever takes it from a person does.
+//! Schedule: one task in the queue, by `rework.schedule` (`migrations/V11__schedule.sql`, which also decides what a
+//! unique key does), in the caller's own transaction if it has one. The input is not held against its schema here: whoever takes it from a person does.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::{GenericClient, types::Type};
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::Param,
         deadline::{DEADLINE, answer_within},
         error::Result,
+        row::Columns,
     },
     task::payload::Payload,
 };

@@ -6,12 +6,12 @@
 
 use tokio_postgres::{Client, GenericClient, Transaction, types::Type};
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::Param,
         deadline::{answer_within, within_deadline},
         error::Result,
+        row::Columns,
     },
     task::{
         payload::Payload,

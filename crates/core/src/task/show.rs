@@ -7,11 +7,11 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::{
     db::{
         connect::{Db, Param},
         error::Result,
+        row::Columns,
     },
     task::{payload::Payload, state::State},
 };

@@ -54,11 +54,6 @@ impl State {
         }
     }
 
-    /// A word from the schema, whose check lets only these through.
-    pub fn stored(word: &str) -> State {
-        word.parse().unwrap_or(State::Lost)
-    }
-
     /// Whether the task has ended: only `retry-task` leads back from here.
     pub fn is_end(self) -> bool {
         matches!(self, State::Done | State::Failed | State::Aborted | State::Lost)
@@ -90,15 +85,15 @@ impl fmt::Display for State {
 
 /// A word that is no state.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a state of a task")]
-pub struct UnknownState(String);
+#[error("a task has no such state")]
+pub struct UnknownState;
 
 impl FromStr for State {
     type Err = UnknownState;
 
     fn from_str(word: &str) -> Result<State, UnknownState> {
         let found = State::ALL.into_iter().find(|state| state.as_str() == word);
-        found.ok_or_else(|| UnknownState(word.to_owned()))
+        found.ok_or(UnknownState)
     }
 }
 

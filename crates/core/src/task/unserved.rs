@@ -3,8 +3,7 @@
 
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
-use crate::db::{connect::Db, error::Result};
+use crate::db::{connect::Db, error::Result, row::Columns};
 
 /// What a task needs that no live monitor offers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,8 @@
 
 use tokio_postgres::types::Type;
 
-use crate::db::row::Columns;
 use crate::{
-    db::{connect::Db, error::Result},
+    db::{connect::Db, error::Result, row::Columns},
     task::state::State,
 };
 

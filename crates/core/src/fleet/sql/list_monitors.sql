@@ -2,7 +2,7 @@
 select monitor.id, monitor.host, monitor.pid, monitor.domains, monitor.capabilities,
        monitor.options::text, monitor.containment, monitor.memory, monitor.version,
        monitor.started_at, lease.renewed_at, monitor.finished_at, monitor.reason,
-       extract(epoch from clock_timestamp() - lease.renewed_at)::float8 as unseen_seconds
+       extract(epoch from clock_timestamp() - case when isfinite(lease.renewed_at) then lease.renewed_at end)::float8 as unseen_seconds
   from rework.monitor
   join rework.lease on lease.id = monitor.lease
  where monitor.finished_at is null or $1
