@@ -1,7 +1,8 @@
 -- schedule, schedule_many: put tasks in the queue, from any language, in the caller's own
 -- transaction. A role that may call them needs no right on any table.
 --
--- A unique_key that a task of the operation already has: that task's id, and nothing is scheduled.
+-- If a task of the operation already has this unique_key, its id is returned and nothing is scheduled. A task keeps its key after its
+-- end, until it is deleted.
 -- parent, parent_run and parent_number are of the task that schedules, where one does.
 --
 -- SQLSTATEs of their own: RW404 operation not registered, RW300 ambiguous domain, RW413 input too

@@ -1,6 +1,9 @@
 -- abort: ask for the end of a task. What has not begun is `aborted` at once; what runs is
 -- `aborting` until no process of it is left. `reason` completes the phrase `aborted …`.
--- Answers the state that the task is in afterwards; what has ended stays as it is.
+-- Returns the state that the task is in afterwards; a task that has ended stays as it is.
+--
+-- A running task is reached like this: the monitor finds it by `rework.tick` (monitor/src/state/poll.rs) and tells its worker
+-- (worker/src/life.rs), which stops the run (worker/src/run_loop/abort.rs) and records its end (worker/src/verdict.rs).
 
 create function rework.abort(task bigint, reason text default 'from SQL') returns text
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use rework_core::db::dsn::Dsn;
 use rework_core::log::read::{Reader, Selection};
+use rework_core::task::connection_pool::Pool;
 use rework_core::task::payload::Payload;
-use rework_core::task::pool::Pool;
 use rework_core::{db::error::Result, task};
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;

@@ -7,7 +7,7 @@ use rework_process::Wish;
 use rework_wire::lease::Terms;
 use serde_json::{Value, json};
 
-use crate::{per_domain::PerDomain, state::pool::Bounds};
+use crate::{per_domain::PerDomain, state::pool_size::Bounds};
 
 /// How the workers of a domain are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! A value for each domain: the same for all, except for those that have one of their own.
+//! A value for each domain: the same for all, except for those that have one of their own. How many workers a domain gets is
+//! decided in `state/pool_size.rs`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! The signals by which a monitor is asked to end (SIGTERM, SIGINT) or to execute itself anew (SIGHUP).
+//! The signals by which a monitor is asked to end (SIGTERM, SIGINT) or to execute itself anew (SIGHUP, see
+//! `state/drain/reload.rs`).
 
 use std::io;
 

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     options::Options,
     registration::{Registration, register},
-    state::pool::Bounds,
+    state::pool_size::Bounds,
     systemd,
 };
 

@@ -14,12 +14,12 @@ use crate::{
     per_domain::PerDomain,
 };
 
-mod database_away;
+mod leases_while_away;
 pub(crate) mod drain;
 mod lost_hosts;
 pub(crate) mod own_lease;
 pub(crate) mod poll;
-pub(crate) mod pool;
+pub(crate) mod pool_size;
 mod restart_backoff;
 mod subscriptions;
 mod wake;
@@ -31,7 +31,7 @@ use self::{
     drain::Drain,
     lost_hosts::LostHosts,
     own_lease::OwnLease,
-    pool::{Bounds, Pool},
+    pool_size::{Bounds, Pool},
     subscriptions::{Domains, Subscriptions},
     worker::{Doing, Origin, Worker},
 };

@@ -1,5 +1,7 @@
 //! Sweeping after lost hosts: leases that were judged dead (by `state/lost_hosts.rs`) are taken away,
-//! and the ends of the monitors, workers and runs that lived by them are recorded as `host lost`.
+//! and the ends of the monitors, workers and runs that lived by them are recorded as `host lost`
+//! (`core/src/fleet/sweep.rs`). What becomes of their tasks is decided in `migrations/V15__complete.sql`: a `lost`
+//! run is repeated if its operation allows it (`retry_lost`).
 
 use rework_core::{
     db::{connect::Db, error::Result},

@@ -5,23 +5,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Error, Task};
-
-/// An input or output that is no JSON: its bytes, as they are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Bytes(pub Vec<u8>);
-
-impl From<Vec<u8>> for Bytes {
-    fn from(bytes: Vec<u8>) -> Bytes {
-        Bytes(bytes)
-    }
-}
-
-impl AsRef<[u8]> for Bytes {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
+use crate::{Bytes, Error, Task};
 
 /// What can be the input of an operation: whatever is [`DeserializeOwned`] and [`JsonSchema`], and
 /// [`Bytes`].
@@ -35,6 +19,13 @@ pub trait FromInput: Sized {
 
     /// The JSON Schema that an input has to fit; none for any bytes.
     fn schema() -> Option<Value>;
+}
+
+impl Task {
+    /// The input. The error's kind is `input`: passed on, it ends the task.
+    pub fn input<T: FromInput>(&self) -> Result<T, Error> {
+        T::from_task(self)
+    }
 }
 
 impl<T: DeserializeOwned + JsonSchema> FromInput for T {

@@ -40,6 +40,7 @@
 #![warn(missing_docs)]
 
 mod abort;
+mod bytes;
 mod clock;
 mod current;
 mod direct;
@@ -61,6 +62,7 @@ mod reader;
 mod runner;
 mod stderr;
 mod schedule;
+mod schedule_requests;
 mod serve;
 mod streams;
 mod task;
@@ -70,8 +72,9 @@ pub use rework_macros::operation;
 pub use tracing::Level;
 pub use {schemars, serde};
 
+pub use self::bytes::Bytes;
 pub use self::error::{Error, Result};
-pub use self::input::{Bytes, FromInput};
+pub use self::input::FromInput;
 pub use self::logging::{TaskLog, layer};
 pub use self::output::{IntoOutput, Output};
 pub use self::progress::Amount;

@@ -2,18 +2,16 @@
 //!
 //! Each request has a number within its run, so that the worker, asked twice, makes one task.
 
-use std::collections::HashMap;
 use std::future::IntoFuture;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use rework_wire::runner::{FromRunner, ScheduleRequest};
-use tokio::sync::oneshot;
 
 use crate::output::{IntoOutput, Output};
+use crate::schedule_requests::failed;
 use crate::{Error, Task};
 
 /// A task to be scheduled by [`Task::schedule`]. `.await` it in an `async` function, [`wait`] for
@@ -31,8 +29,16 @@ pub struct Schedule<'a> {
     delay: Option<Duration>,
 }
 
+impl Task {
+    /// Schedules another task: `task.schedule("resize", &input).await?`, or `.wait()?` in a plain
+    /// function. An input of `&()` is none.
+    pub fn schedule<'a>(&'a self, operation: &str, input: &impl IntoOutput) -> Schedule<'a> {
+        Schedule::new(self, operation, input)
+    }
+}
+
 impl<'a> Schedule<'a> {
-    pub(crate) fn new(task: &'a Task, operation: &str, input: &impl IntoOutput) -> Schedule<'a> {
+    fn new(task: &'a Task, operation: &str, input: &impl IntoOutput) -> Schedule<'a> {
         let input = input.to_output();
         let operation = operation.to_owned();
         Schedule { task, operation, input, domain: None, priority: None, delay: None }
@@ -101,57 +107,6 @@ impl<'a> IntoFuture for Schedule<'a> {
             answer.await.unwrap_or_else(|_| Err("the run ended".into())).map_err(failed)
         })
     }
-}
-
-/// The requests of one run, and who waits for their answers.
-#[derive(Debug, Default)]
-pub(crate) struct Requests {
-    last: AtomicU32,
-    open: Mutex<Open>,
-    answered: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    closed: bool,
-    waiting: HashMap<u32, oneshot::Sender<Result<i64, String>>>,
-}
-
-impl Requests {
-    fn open(&self) -> Result<(u32, oneshot::Receiver<Result<i64, String>>), Error> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.closed {
-            return Err(failed("the run has ended: it schedules nothing any more"));
-        }
-        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let (sender, receiver) = oneshot::channel();
-        open.waiting.insert(number, sender);
-        Ok((number, receiver))
-    }
-
-    /// Takes an answer to whoever waits for it.
-    pub(crate) fn answer(&self, number: u32, answer: Result<i64, String>) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiting) = open.waiting.remove(&number) {
-            // Nobody waits where the future was dropped; the task is scheduled all the same.
-            let _ = waiting.send(answer);
-        }
-        self.answered.notify_all();
-    }
-
-    /// Waits for the answers that are outstanding, and takes no more requests: whoever asked is to hear
-    /// what became of it.
-    pub(crate) fn close(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.closed = true;
-        while !open.waiting.is_empty() {
-            open = self.answered.wait(open).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-fn failed(why: impl Into<String>) -> Error {
-    Error::new("schedule", why)
 }
 
 /// Waits for a future on this thread, in a runtime or not. Ours needs nothing of a runtime.

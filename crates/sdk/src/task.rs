@@ -16,10 +16,8 @@ pub(crate) use self::run::Outlet;
 use self::run::Run;
 use crate::Error;
 use crate::error::bounded;
-use crate::input::FromInput;
 use crate::output::IntoOutput;
 use crate::progress::{self, Amount};
-use crate::schedule::Schedule;
 
 /// The longest message of a progress, in bytes.
 const PROGRESS_BYTES: usize = 4 << 10;
@@ -72,11 +70,6 @@ impl Task {
     pub fn deadline(&self) -> Option<Instant> {
         let limit = Duration::from_millis(self.0.request.deadline_ms?);
         self.0.began.get()?.checked_add(limit)
-    }
-
-    /// The input. The error's kind is `input`: passed on, it ends the task.
-    pub fn input<T: FromInput>(&self) -> Result<T, Error> {
-        T::from_task(self)
     }
 
     /// The input as it came: JSON text, or any bytes. Empty, if there is none.
@@ -146,12 +139,6 @@ impl Task {
     /// Why the run should end, where it should: `aborted from the command line`.
     pub fn abort_reason(&self) -> Option<&str> {
         self.0.abort.reason()
-    }
-
-    /// Schedules another task: `task.schedule("resize", &input).await?`, or `.wait()?` in a plain
-    /// function. An input of `&()` is none.
-    pub fn schedule<'a>(&'a self, operation: &str, input: &impl IntoOutput) -> Schedule<'a> {
-        Schedule::new(self, operation, input)
     }
 }
 

@@ -3,7 +3,7 @@
 use rework_core::task::{complete::Completion, fence::Fence};
 use rework_wire::worker::AbortCause;
 
-use crate::ending::{StopReason, Verdict};
+use crate::verdict::{StopReason, Verdict};
 
 /// Which run is to end, and why.
 #[derive(Debug)]

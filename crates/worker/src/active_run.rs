@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use crate::{
     batch_size::LONG,
     claimed_run::{ClaimedRun, Key},
-    ending::StopReason,
     log_budget::Budget,
     recorder::Recorder,
+    verdict::StopReason,
     writer::entry::Answer,
 };
 

@@ -1,4 +1,5 @@
-//! How many tasks of an operation are claimed at once: more, the shorter they have proved. Pure.
+//! How many tasks of an operation are claimed at once: more, the shorter they have proved. Pure. Two more limits hold: the free
+//! slots of the worker (`writer/claim.rs`), and 128 KiB of inputs (`migrations/V13__claim.sql`).
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ pub(crate) const LONG: Duration = Duration::from_millis(100);
 /// What is claimed at once should take no longer than this.
 const BATCH: Duration = Duration::from_millis(25);
 
-/// Runs after which an operation's pace is believed.
+/// Runs after which the mean duration of an operation is believed.
 const PROVED: u32 = 3;
 
 /// How much larger a claim may be than the one before it.
@@ -82,7 +83,7 @@ impl BatchSizes {
         }
     }
 
-    /// Whether that is so.
+    /// Whether runs of this operation leave processes behind, so that they run one at a time.
     pub(crate) fn is_alone(&self, operation: i64) -> bool {
         self.operations.get(&operation).is_some_and(|measured| measured.alone)
     }
@@ -126,76 +127,76 @@ mod tests {
 
     const MOST: u32 = 1000;
 
-    fn most(pace: &BatchSizes, operation: i64) -> i32 {
-        let batches = pace.batches();
+    fn most(sizes: &BatchSizes, operation: i64) -> i32 {
+        let batches = sizes.batches();
         let at = batches.short.iter().position(|short| *short == operation);
         at.map_or(1, |at| batches.most[at])
     }
 
     #[test]
     fn what_has_proved_short_is_claimed_in_growing_batches() {
-        let mut pace = BatchSizes::new(MOST);
-        assert_eq!(pace.batches(), Batches::default());
+        let mut sizes = BatchSizes::new(MOST);
+        assert_eq!(sizes.batches(), Batches::default());
         for _ in 0..PROVED {
-            assert_eq!(most(&pace, 7), 1);
-            pace.ran(7, Duration::from_micros(20));
-            assert!(!pace.claimed(7, 1), "one is no batch");
+            assert_eq!(most(&sizes, 7), 1);
+            sizes.ran(7, Duration::from_micros(20));
+            assert!(!sizes.claimed(7, 1), "one is no batch");
         }
-        let mut sizes = Vec::new();
+        let mut asked = Vec::new();
         for _ in 0..12 {
-            sizes.push(most(&pace, 7));
-            pace.claimed(7, most(&pace, 7) as usize);
+            asked.push(most(&sizes, 7));
+            sizes.claimed(7, most(&sizes, 7) as usize);
         }
-        assert_eq!(sizes[..4], [4, 16, 64, 256]);
-        assert_eq!(sizes.last(), Some(&(MOST as i32)));
-        assert!(!pace.claimed(7, 3), "fewer than asked for: there is no more");
+        assert_eq!(asked[..4], [4, 16, 64, 256]);
+        assert_eq!(asked.last(), Some(&(MOST as i32)));
+        assert!(!sizes.claimed(7, 3), "fewer than asked for: there is no more");
     }
 
     #[test]
     fn a_batch_takes_no_longer_than_it_should() {
-        let mut pace = BatchSizes::new(MOST);
+        let mut sizes = BatchSizes::new(MOST);
         for _ in 0..20 {
-            pace.ran(7, Duration::from_millis(5));
-            pace.ran(8, Duration::from_millis(30));
+            sizes.ran(7, Duration::from_millis(5));
+            sizes.ran(8, Duration::from_millis(30));
             for operation in [7, 8] {
-                pace.claimed(operation, most(&pace, operation) as usize);
+                sizes.claimed(operation, most(&sizes, operation) as usize);
             }
         }
-        assert_eq!((most(&pace, 7), most(&pace, 8)), (5, 1));
+        assert_eq!((most(&sizes, 7), most(&sizes, 8)), (5, 1));
     }
 
     #[test]
     fn no_batch_is_larger_than_allowed() {
-        let mut pace = BatchSizes::new(1);
+        let mut sizes = BatchSizes::new(1);
         for _ in 0..20 {
-            pace.ran(7, Duration::from_micros(20));
-            pace.claimed(7, 1);
+            sizes.ran(7, Duration::from_micros(20));
+            sizes.claimed(7, 1);
         }
-        assert_eq!(pace.batches(), Batches::default());
+        assert_eq!(sizes.batches(), Batches::default());
     }
 
     #[test]
     fn one_by_one_only_what_is_short_is_claimed_ahead() {
-        let mut pace = BatchSizes::new(1);
+        let mut sizes = BatchSizes::new(1);
         for run in 1..=10 {
-            pace.ran(7, Duration::from_millis(5));
-            pace.ran(8, Duration::from_millis(15));
-            assert_eq!(pace.claimed(7, 1), run >= PROVED);
-            assert!(!pace.claimed(8, 1));
+            sizes.ran(7, Duration::from_millis(5));
+            sizes.ran(8, Duration::from_millis(15));
+            assert_eq!(sizes.claimed(7, 1), run >= PROVED);
+            assert!(!sizes.claimed(8, 1));
         }
-        pace.ran(7, LONG);
-        assert!(!pace.claimed(7, 1));
+        sizes.ran(7, LONG);
+        assert!(!sizes.claimed(7, 1));
     }
 
     #[test]
     fn one_long_task_ends_the_batches_of_its_operation() {
-        let mut pace = BatchSizes::new(MOST);
+        let mut sizes = BatchSizes::new(MOST);
         for _ in 0..10 {
-            pace.ran(7, Duration::from_micros(20));
-            pace.claimed(7, most(&pace, 7) as usize);
+            sizes.ran(7, Duration::from_micros(20));
+            sizes.claimed(7, most(&sizes, 7) as usize);
         }
-        assert!(most(&pace, 7) > 1);
-        pace.ran(7, LONG);
-        assert_eq!(most(&pace, 7), 1);
+        assert!(most(&sizes, 7) > 1);
+        sizes.ran(7, LONG);
+        assert_eq!(most(&sizes, 7), 1);
     }
 }

@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use crate::{
     environment::Variable,
-    runner::{Nursery, Program},
+    runner_launcher::{Program, RunnerLauncher},
 };
 
 /// Longest scalar of an input that becomes a variable: Linux takes 128 KiB for one in all.
@@ -110,14 +110,14 @@ fn show(bytes: u64) -> String {
 
 /// What to start for a run, and where its output will be.
 pub(crate) fn prepare(
-    nursery: &Nursery,
+    launcher: &RunnerLauncher,
     operation: &CommandOperation,
     claimed: &Claimed,
 ) -> io::Result<(Program, OutputFile)> {
     let fence = claimed.fence;
-    let folder = nursery.folder().join(format!("{}.{}", fence.task, fence.run));
+    let folder = launcher.folder().join(format!("{}.{}", fence.task, fence.run));
     let output = OutputFile::new(folder, operation.definition.output_form)?;
-    let mut env = nursery.environment(|name| operation.lets_through(name));
+    let mut env = launcher.environment(|name| operation.lets_through(name));
     env.extend(operation.env.iter().map(|(name, value)| (name.into(), value.into())));
     env.extend(scalars(&claimed.input));
     env.push(("REWORK_OUTPUT".into(), output.path().into()));

@@ -11,7 +11,7 @@ use crate::{
     life::{Event, LeaseLost, Life},
     local_queue::LocalQueue,
     recorder::Recorder,
-    runner::Nursery,
+    runner_launcher::RunnerLauncher,
     runners::Runners,
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct Context {
     /// The only way to the database.
     pub recorder: Recorder,
     /// Starts runners.
-    pub nursery: Nursery,
+    pub launcher: RunnerLauncher,
     /// Runners that are warm and have no run.
     pub runners: Runners,
     /// Claimed runs that no runner was given yet.

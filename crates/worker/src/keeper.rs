@@ -18,7 +18,7 @@ use tokio::{
     task::spawn_local,
 };
 
-use crate::database::Database;
+use crate::database_away::Database;
 
 /// Who asks it.
 #[derive(Clone)]

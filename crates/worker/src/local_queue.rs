@@ -23,7 +23,7 @@ pub(crate) struct LocalQueue {
     asked_for_one: bool,
     /// As many as the last claim brought; 0 where it brought less than was asked for.
     full: usize,
-    pace: BatchSizes,
+    batch_sizes: BatchSizes,
 }
 
 impl LocalQueue {
@@ -34,7 +34,7 @@ impl LocalQueue {
             asked: None,
             asked_for_one: false,
             full: 0,
-            pace: BatchSizes::new(most),
+            batch_sizes: BatchSizes::new(most),
         }
     }
 
@@ -118,7 +118,7 @@ impl LocalQueue {
 
     /// The answer to the claim on its way, or to a new one.
     pub(crate) fn claim(&mut self, recorder: &Recorder) -> Answer<Vec<ClaimedRun>> {
-        self.asked.take().unwrap_or_else(|| recorder.claim(self.pace.batches()))
+        self.asked.take().unwrap_or_else(|| recorder.claim(self.batch_sizes.batches()))
     }
 
     /// Takes what was claimed.
@@ -126,7 +126,8 @@ impl LocalQueue {
         self.asked = None;
         self.asked_for_one = false;
         let operation = more.first().map(|held| held.claimed.version.operation);
-        let full = operation.is_some_and(|operation| self.pace.claimed(operation, more.len()));
+        let full =
+            operation.is_some_and(|operation| self.batch_sizes.claimed(operation, more.len()));
         self.full = if full { more.len() } else { 0 };
         self.waiting.extend(more);
     }
@@ -134,8 +135,8 @@ impl LocalQueue {
     /// Asks for more where half of a full batch is gone, so that it is there in time; where tasks are claimed
     /// one by one, when none waits, neither here nor in the runner (`handed`).
     pub(crate) fn look_ahead(&mut self, handed: usize, recorder: &Recorder) {
-        let batches = self.pace.batches();
-        let wanted = if self.pace.is_one_by_one() {
+        let batches = self.batch_sizes.batches();
+        let wanted = if self.batch_sizes.is_one_by_one() {
             handed == 0 && self.waiting.is_empty()
         } else {
             self.waiting.len() <= self.full / 2 && batches != Batches::default()
@@ -148,17 +149,17 @@ impl LocalQueue {
 
     /// A run of this operation is over, and took so long.
     pub(crate) fn ran(&mut self, operation: i64, took: Duration) {
-        self.pace.ran(operation, took);
+        self.batch_sizes.ran(operation, took);
     }
 
-    /// Whether that is so.
+    /// Whether runs of this operation leave processes behind, so that they run one at a time.
     pub(crate) fn is_alone(&self, operation: i64) -> bool {
-        self.pace.is_alone(operation)
+        self.batch_sizes.is_alone(operation)
     }
 
     /// The runs of this operation leave processes: they are claimed, and run, one by one.
     pub(crate) fn runs_alone(&mut self, operation: i64) {
-        self.pace.runs_alone(operation);
+        self.batch_sizes.runs_alone(operation);
     }
 
     /// Ends a task that somebody wants to end, if it waits here.

@@ -14,7 +14,7 @@ use rework_core::{
 };
 use rework_wire::operation::Definition;
 
-use crate::{code::Code, ending::Verdict, recorder::Recorder};
+use crate::{code::Code, recorder::Recorder, verdict::Verdict};
 
 /// Operations that a worker remembers; past it, it forgets all and asks again.
 const MAX_REMEMBERED: usize = 256;

@@ -19,6 +19,7 @@ mod hand_over;
 mod out_of_memory;
 mod polling;
 mod sent_ahead;
+mod timeout;
 mod timers;
 
 use std::io;
@@ -240,6 +241,8 @@ fn log_lines(concurrency: usize, open: &mut [ActiveRun], write: impl FnOnce(&mut
     write(&mut lines);
     for mut line in lines {
         SHARED_STREAM.clone_into(&mut line.stream);
-        open.iter_mut().for_each(|run| run.lines.push(line.clone()));
+        for run in &mut *open {
+            run.lines.push(line.clone());
+        }
     }
 }

@@ -6,11 +6,11 @@ use rework_core::task::complete::Completion;
 use crate::{
     claimed_run::ClaimedRun,
     context::Context,
-    ending::Verdict,
     life::LeaseLost,
     operations::Operation,
     run_loop::RunLoop,
     start_run::{NotStarted, start},
+    verdict::Verdict,
 };
 
 /// Runs a task and whatever joins it in the same runner. The end of each run is recorded when no process of it

@@ -18,13 +18,13 @@ use crate::{
     claimed_run::ClaimedRun,
     command::{self, OutputFile},
     context::{Context, Waited},
-    ending::Verdict,
     life::LeaseLost,
     operations::Operation,
     revision::Revision,
     runner::{Runner, StartError},
     runners,
     started_page::note_started,
+    verdict::Verdict,
 };
 
 /// A runner that was given a run.
@@ -68,15 +68,15 @@ pub(crate) async fn start(
             let definition = &operation.definition;
             let found = command::find(path, &definition.domain, &definition.name)
                 .map_err(|why| cannot(&why))?;
-            let (program, output) = command::prepare(&context.nursery, &found, claimed)
+            let (program, output) = command::prepare(&context.launcher, &found, claimed)
                 .map_err(|error| cannot(&error))?;
             // A command cannot note it by itself.
-            if let Err(error) = note_started(context.nursery.page(), *slot, claimed.fence) {
+            if let Err(error) = note_started(context.launcher.page(), *slot, claimed.fence) {
                 tracing::warn!("the page of started runs cannot be written: {error}");
             }
             context.life.set_to_work();
             let mut runner = context
-                .nursery
+                .launcher
                 .start(program, revision, false, operation.definition.limits.memory_bytes)
                 .map_err(|error| not_started(&error))?;
             runner.tree.memory_peak_reset();
@@ -148,10 +148,10 @@ async fn warm(
         runners::end(runner).await;
     }
     context.life.set_to_work();
-    let nursery = &mut context.nursery;
-    let program = nursery.program(&operation.code).map_err(|error| not_started(&error.into()))?;
+    let launcher = &mut context.launcher;
+    let program = launcher.program(&operation.code).map_err(|error| not_started(&error.into()))?;
     let mut runner =
-        nursery.start(program, revision, true, memory).map_err(|error| not_started(&error))?;
+        launcher.start(program, revision, true, memory).map_err(|error| not_started(&error))?;
     let hello = greet(context, &mut runner, fence, lines).await;
     if let Err(not_started) = hello {
         runners::end(runner).await;

@@ -20,8 +20,7 @@ use crate::{
     alarm::Alarm,
     claimed_run::ClaimedRun,
     context::{Context, Waited},
-    database::Database,
-    ending::Verdict,
+    database_away::Database,
     environment::Secrets,
     keeper::Keeper,
     life::{Event, LeaseLost, Life},
@@ -29,8 +28,9 @@ use crate::{
     operations::{Operation, Operations},
     recorder::Recorder,
     run_task::run_task,
-    runner::Nursery,
+    runner_launcher::RunnerLauncher,
     runners::Runners,
+    verdict::Verdict,
     writer::DbWriter,
 };
 
@@ -83,7 +83,7 @@ async fn live() -> Result<ExitCode, WorkerError> {
         context: Context {
             life: Life::new(control, &start, recorder.clone(), keeper)?,
             recorder,
-            nursery: Nursery::new(&start, page, secrets)?,
+            launcher: RunnerLauncher::new(&start, page, secrets)?,
             runners: Runners::new(&start),
             queue: LocalQueue::new(start.batch),
             start_timeout: Duration::from_millis(start.start_timeout_ms),
@@ -98,7 +98,7 @@ async fn live() -> Result<ExitCode, WorkerError> {
         _ = writer => return Ok(ExitCode::FAILURE),
     };
     worker.context.runners.end_all().await;
-    drop(std::fs::remove_dir_all(worker.context.nursery.folder()));
+    drop(std::fs::remove_dir_all(worker.context.launcher.folder()));
     if let Err(lost) = ended {
         tracing::error!("{lost}: its run is somebody else's now");
         return Ok(ExitCode::FAILURE);

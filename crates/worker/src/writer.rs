@@ -2,7 +2,7 @@
 //! away, or lose an answer. Lines, ends and a claim that come together are one transaction.
 
 pub(crate) mod backlog;
-mod batch;
+mod pending;
 mod claim;
 pub(crate) mod entry;
 mod scan_start;
@@ -30,13 +30,13 @@ use tokio::{sync::mpsc, time::sleep};
 
 use self::{
     backlog::Backlog,
-    batch::Batch,
     claim::note_unconfirmed_claim,
     entry::{Batched, Entry, Immediate},
+    pending::Batch,
     scan_start::ScanStart,
     slots::Slots,
 };
-use crate::database::Database;
+use crate::database_away::Database;
 
 /// Until what the database refused is told again.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -174,7 +174,7 @@ impl DbWriter {
         }
     }
 
-    /// Writes what is batch: in one transaction where all goes well; else one after the other,
+    /// Writes the batch: in one transaction if all goes well, otherwise one statement after the other,
     /// each until it is answered.
     async fn flush(&mut self) {
         let batch = std::mem::take(&mut self.batch);
@@ -209,7 +209,7 @@ impl DbWriter {
         self.backlog.unsaved.set(self.backlog.unsaved.get() - unsaved + self.locked.len() - locked);
     }
 
-    /// All that is batch in one go, where it is more than one statement; and whether it was by
+    /// Writes the batch in one transaction, if it is more than one statement. Also returns whether it was by
     /// hints that one looked for more.
     async fn exchange(
         &mut self,

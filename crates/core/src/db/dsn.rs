@@ -1,9 +1,10 @@
 //! DSNs: where a database is, who asks, and how the way to it is encrypted. What `psql` understands
 //! is understood here: options, `PG*` variables, services and the file of passwords.
 
-pub(super) mod options;
+mod options;
 mod passfile;
 mod service;
+mod tls;
 
 use std::{fmt, path::PathBuf};
 
@@ -12,9 +13,9 @@ use tokio_postgres::{Config, config::Host};
 use crate::db::{
     deadline::{CONNECT_TIMEOUT, DEADLINE},
     error::{Error, Result, words},
-    tls::Tls,
 };
 use options::Settings;
+use tls::Tls;
 
 pub(crate) const DEFAULT_PORT: u16 = 5432;
 

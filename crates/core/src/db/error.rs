@@ -1,7 +1,7 @@
 //! What can go wrong between us and Postgres, each with what to do about it.
 //!
-//! The messages contain the words of the server or of the system. The errors of the libraries below are
-//! therefore not returned as sources: nothing would be said twice.
+//! The messages contain the words of the server or of the system. The errors that hold these words are not
+//! returned as sources, so that whoever prints an error with its causes prints them once.
 
 use tokio_postgres::error::SqlState;
 

@@ -4,7 +4,6 @@
 pub mod error;
 pub mod row;
 pub mod dsn;
-mod tls;
 pub mod deadline;
 pub mod connect;
 mod availability;

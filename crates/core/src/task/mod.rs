@@ -5,7 +5,7 @@ pub mod payload;
 pub mod fence;
 pub mod schedule;
 pub mod schedule_many;
-pub mod pool;
+pub mod connection_pool;
 pub mod claim;
 pub mod exchange;
 pub mod progress;

@@ -1,5 +1,5 @@
-//! Schedule: one task in the queue, by `rework.schedule`, in the caller's own transaction if it
-//! has one. The input is not held against its schema here: whoever takes it from a person does.
+//! Schedule: one task in the queue, by `rework.schedule` (`migrations/V11__schedule.sql`, which also decides what a
+//! unique key does), in the caller's own transaction if it has one. The input is not held against its schema here: whoever takes it from a person does.
 
 use std::time::Duration;
 

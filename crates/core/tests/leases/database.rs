@@ -118,14 +118,7 @@ impl Database {
                 Answer::Looked { held, leases: self.next_leases(lease) }
             }
             Ask::Take(seen) => {
-                let row = &mut self.leases[seen.lease.id as usize];
-                let same = (row.epoch, row.renewals) == (seen.lease.epoch, seen.renewals);
-                if !row.taken && (same || flaw == Some(Flaw::Compare)) {
-                    row.taken = true;
-                    row.epoch += 1;
-                    self.taken.push((seen.lease, !same));
-                    self.sweep(seen.lease.id as usize);
-                }
+                self.take(seen, flaw);
                 Answer::Done
             }
             Ask::Close { row } => {
@@ -162,6 +155,17 @@ impl Database {
                 }
                 Answer::Renewed(held)
             }
+        }
+    }
+
+    fn take(&mut self, seen: Seen, flaw: Option<Flaw>) {
+        let row = &mut self.leases[seen.lease.id as usize];
+        let same = (row.epoch, row.renewals) == (seen.lease.epoch, seen.renewals);
+        if !row.taken && (same || flaw == Some(Flaw::Compare)) {
+            row.taken = true;
+            row.epoch += 1;
+            self.taken.push((seen.lease, !same));
+            self.sweep(seen.lease.id as usize);
         }
     }
 

@@ -1,15 +1,18 @@
 //! The simulated world: time, machines, the network, and what goes wrong with them.
 
+mod births_and_deaths;
+mod messages;
+
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use rework_core::lease::{self, row::Lease};
-use rework_wire::lease::{Moment, Terms};
+use rework_core::lease;
+use rework_wire::lease::Moment;
 
 use crate::{
     cast::{Event, Process, What},
-    database::{Answer, Ask, Database, Flaw},
+    database::{Database, Flaw},
     machine::{Machine, Time},
-    process::{Monitor, Wish, Worker},
+    process::Wish,
 };
 
 const MACHINES: usize = 3;
@@ -156,26 +159,6 @@ impl World {
         self.machine(whom).thaws_at().saturating_sub(self.now)
     }
 
-    /// A worker's row is made by its monitor; here, as if that took no time.
-    fn bear(&mut self, whom: usize, monitor: usize) {
-        let now = self.clock(whom);
-        let What::Monitor(mother) = &self.processes[monitor].what else { return };
-        if !self.processes[monitor].alive {
-            return self.kill(whom);
-        }
-        let (terms, Some(lease)) = (mother.terms, mother.lease) else { return };
-        let until = if self.flaw == Some(Flaw::SelfKill) { FOREVER } else { mother.until() };
-        if until <= now {
-            return;
-        }
-        let Answer::Created(row) = self.database.answer(Ask::Create { lease }, None) else {
-            return;
-        };
-        self.processes[whom].what =
-            What::Worker(Worker::new(row, lease, terms, until, now), monitor);
-        self.grant(whom, vec![Wish::Arm(until)]);
-    }
-
     fn grant(&mut self, whom: usize, wishes: Vec<Wish>) {
         for wish in wishes {
             match wish {
@@ -215,136 +198,11 @@ impl World {
         }
     }
 
-    fn ask(&mut self, from: usize, ask: Ask) {
-        self.drawn += 1;
-        let (id, now) = (self.drawn, self.clock(from));
-        match &mut self.processes[from].what {
-            What::Monitor(monitor) => monitor.asked.sent(id, now),
-            What::Worker(worker, _) => match ask {
-                Ask::Adopt { .. } | Ask::Renew { .. } => worker.own.sent(id, now),
-                _ => worker.work.sent(id, now),
-            },
-            What::Unborn(_) => return,
-        }
-        if let Some(delay) = self.travel(self.processes[from].machine) {
-            self.later(delay, Event::Arrive { from, id, ask, sent: self.now });
-        }
-    }
-
-    fn arrive(&mut self, from: usize, id: u64, ask: Ask, sent: Time) {
-        let (left_at, back_at) = self.away;
-        let is_away = self.now < back_at;
-        // What was on its way when the server went is lost with the connection.
-        if sent < left_at && self.now >= left_at {
-            return;
-        }
-        let answer = if is_away { Answer::Away } else { self.database.answer(ask, self.flaw) };
-        if let (Ask::Adopt { row, .. }, Answer::Adopted(Some(_))) = (ask, &answer)
-            && self.database.has_ended(row)
-            && self.processes[from].alive
-        {
-            let fault = format!("worker {from}, whose runs were taken away, lives on");
-            self.database.fault = Some(fault);
-        }
-        for (lease, moved) in std::mem::take(&mut self.database.taken) {
-            if moved || self.kind == Kind::Usual {
-                self.check_taken(lease);
-            }
-        }
-        if let Some(delay) = self.travel(self.processes[from].machine) {
-            self.later(delay, Event::Answered { to: from, id, ask, answer });
-        }
-    }
-
-    fn answered(&mut self, to: usize, id: u64, ask: Ask, answer: Answer) {
-        let now = self.clock(to);
-        let wishes = match &mut self.processes[to].what {
-            What::Monitor(monitor) => {
-                let began = matches!(answer, Answer::Begun(_));
-                let wishes = monitor.on_answer(id, ask, answer, now);
-                if began {
-                    for _ in 0..WORKERS {
-                        self.start_worker(to);
-                    }
-                }
-                wishes
-            }
-            What::Worker(worker, _) => worker.on_answer(id, ask, answer, now),
-            What::Unborn(_) => Vec::new(),
-        };
-        self.grant(to, wishes);
-    }
-
-    fn check_taken(&mut self, lease: Lease) {
-        let lives_by_it = |process: &&Process| {
-            process.alive
-                && match &process.what {
-                    What::Monitor(monitor) => monitor.lease == Some(lease),
-                    What::Worker(worker, _) => worker.lease == lease,
-                    What::Unborn(_) => false,
-                }
-        };
-        if let Some(process) = self.processes.iter().find(lives_by_it) {
-            self.database.fault =
-                Some(format!("lease {} is taken and {:?} lives by it", lease.id, process.what));
-        }
-    }
-
     fn led_by(&self, monitor: usize) -> Vec<usize> {
         let led = self.processes.iter().enumerate().filter(|(_, process)| {
             process.alive && matches!(process.what, What::Worker(_, of) if of == monitor)
         });
         led.map(|(number, _)| number).collect()
-    }
-
-    fn kill_soon(&mut self, whom: usize) {
-        // Up to a tenth of a lease.
-        let length = length_at(self.processes[whom].machine).as_millis() as u64;
-        let delay = self.random.u64(0..length * 19 / 200);
-        self.later(delay, Event::Kill(whom));
-    }
-
-    fn kill(&mut self, whom: usize) {
-        if !std::mem::take(&mut self.processes[whom].alive) {
-            return;
-        }
-        match &self.processes[whom].what {
-            What::Monitor(_) => {
-                let (wait, machine) = (self.random.u64(500..5_000), self.processes[whom].machine);
-                self.later(wait, Event::Replace(machine));
-            }
-            What::Worker(worker, monitor) => {
-                let (row, monitor) = (worker.row, *monitor);
-                if let What::Monitor(mother) = &mut self.processes[monitor].what {
-                    mother.dead.push(row);
-                }
-                if self.processes[monitor].alive {
-                    self.start_worker(monitor);
-                }
-            }
-            What::Unborn(_) => {}
-        }
-    }
-
-    fn start_monitor(&mut self, machine: usize) {
-        let lives_forever = self.flaw == Some(Flaw::SelfKill);
-        let mut monitor = Monitor::new(Terms { length: length_at(machine) });
-        monitor.lives_forever = lives_forever;
-        self.start(machine, What::Monitor(monitor));
-    }
-
-    fn start_worker(&mut self, monitor: usize) {
-        self.start(self.processes[monitor].machine, What::Unborn(monitor));
-    }
-
-    fn start(&mut self, machine: usize, what: What) {
-        let process = Process { machine, alive: true, stopped_until: 0, armed: Moment::ZERO, what };
-        self.processes.push(process);
-        self.later(1, Event::Wake(self.processes.len() - 1));
-    }
-
-    fn travel(&mut self, machine: usize) -> Option<Time> {
-        self.machines[machine].travel(self.now, &mut self.random)
     }
 
     fn go_wrong(&mut self) {
@@ -380,9 +238,4 @@ impl World {
         self.queue.push(Reverse((self.now + wait, self.drawn)));
         self.events.insert(self.drawn, event);
     }
-}
-
-/// Some hosts have shorter leases than others.
-fn length_at(machine: usize) -> Moment {
-    Moment::from_secs([20, 20, 8][machine % 3])
 }

@@ -1,5 +1,5 @@
 //! Noticing lost hosts: each monitor watches the leases of some others. A lease that has not moved for
-//! its length means that its host is lost; [`Watch::step`] decides that. `sweep_lost_hosts.rs` then
+//! its length means that its host is lost; [`Watch::step`] (`core/src/lease/observer.rs`) decides that. `sweep_lost_hosts.rs` then
 //! takes the lease away and records what lived by it. Which leases are watched is decided by the SQL
 //! function `tick`.
 

@@ -9,7 +9,7 @@ use rework_wire::worker::{AbortCause, ToWorker};
 use crate::{
     cleanup_plan::{DRAINED, Sentence},
     event::{Action, Poll},
-    state::{State, drain::Drain, pool::SHUTDOWN, subscriptions::Domains, worker::Worker},
+    state::{State, drain::Drain, pool_size::SHUTDOWN, subscriptions::Domains, worker::Worker},
 };
 
 /// The part of a poll that the state decides.

@@ -9,7 +9,7 @@ use rework_wire::{
     worker::{AbortCause, FromWorker, ToWorker},
 };
 
-use super::{State, own_lease::OwnLease, pool::Bounds};
+use super::{State, own_lease::OwnLease, pool_size::Bounds};
 use crate::{
     event::{Action, Event, Hint, Poll},
     per_domain::PerDomain,

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::abort::Abort;
 use crate::link::{Link, Over};
 use crate::output::Output;
-use crate::schedule::Requests;
+use crate::schedule_requests::Requests;
 
 /// One run.
 pub(super) struct Run {

@@ -7,11 +7,7 @@ use rework_wire::runner::ToRunner;
 use tokio::time::Instant;
 
 use super::RunLoop;
-use crate::{
-    abort::Abort,
-    claimed_run::Key,
-    ending::{RunnerEnd, StopReason},
-};
+use crate::{abort::Abort, claimed_run::Key, ending::RunnerEnd, verdict::StopReason};
 
 impl RunLoop<'_> {
     /// Somebody wants a run to end. It may be open, wait in the runner, wait in the worker, or be over.

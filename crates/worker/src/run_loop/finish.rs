@@ -6,6 +6,7 @@ use super::RunLoop;
 use crate::{
     active_run::ActiveRun,
     claimed_run::ClaimedRun,
+    command::OutputFile,
     context::Waited,
     ending::{End, RunnerEnd, Seen, completion, end_with_runner},
     life::LeaseLost,
@@ -39,17 +40,14 @@ impl RunLoop<'_> {
         mut self,
         ended: Result<Option<RunnerEnd>, LeaseLost>,
     ) -> Result<(), LeaseLost> {
-        // After an exit, only its cgroup knows whether the kernel killed it for its memory.
-        let runner_end = ended.as_ref().ok().and_then(Option::as_ref);
-        let over_memory = matches!(runner_end, Some(RunnerEnd::Exited(_)))
-            .then(|| self.over_memory().map(RunnerEnd::OutOfMemory));
+        let out_of_memory = self.killed_for_memory(ended.as_ref().ok().and_then(Option::as_ref));
         let reusable = matches!(ended, Ok(None)) && !self.worn;
         // The cgroup that knows the peak is removed together with the processes.
         let memory_peak = self.memory_peak();
         let cleared = self.clear(reusable).await;
         let ended = ended?;
         cleared?;
-        let ended = over_memory.flatten().map_or(ended, Some);
+        let ended = out_of_memory.map_or(ended, Some);
         self.drain_last();
         self.take_back_waiting();
         if self.leaves_processes {
@@ -152,7 +150,7 @@ impl RunLoop<'_> {
     }
 
     fn is_started(&self, run: &ClaimedRun) -> bool {
-        is_started(self.context.nursery.page(), run.slot, run.claimed.fence)
+        is_started(self.context.launcher.page(), run.slot, run.claimed.fence)
     }
 
     /// Records what is over by now: runs that ended by themselves, and those that the end of their runner ended.
@@ -198,7 +196,7 @@ impl RunLoop<'_> {
             blamed,
             span,
             output: std::mem::take(&mut run.output),
-            output_file: self.output_file.as_ref().map(|file| file.read()),
+            output_file: self.output_file.as_ref().map(OutputFile::read),
             memory_peak,
             revision: self.revision.clone(),
         };

@@ -1,4 +1,5 @@
-//! What is due at a certain time: the timeout of a run, the end of its grace, a flush of its log, a look at memory.
+//! What is due at a certain time: the timeout of a run and the end of its grace (`timeout.rs`), a flush of its log, a
+//! measurement of memory (`out_of_memory.rs`).
 
 use std::time::Duration;
 
@@ -6,11 +7,7 @@ use rework_wire::operation::Limits;
 use tokio::time::Instant;
 
 use super::RunLoop;
-use crate::{
-    batch_size::LONG,
-    claimed_run::Key,
-    ending::{RunnerEnd, StopReason},
-};
+use crate::{batch_size::LONG, ending::RunnerEnd};
 
 /// The pause between two measurements of memory where it is limited.
 const SAMPLE: Duration = Duration::from_millis(100);
@@ -69,7 +66,7 @@ impl Timers {
     }
 }
 
-fn is_due(at: Option<Instant>, now: Instant) -> bool {
+pub(super) fn is_due(at: Option<Instant>, now: Instant) -> bool {
     at.is_some_and(|at| at <= now)
 }
 
@@ -121,39 +118,6 @@ impl RunLoop<'_> {
             return self.watch_memory();
         }
         None
-    }
-
-    /// Times runs out, and kills the runner if one that was told to stop has used up its grace.
-    fn stop_what_is_late(&mut self, now: Instant) -> Option<RunnerEnd> {
-        let limits = &self.operation.definition.limits;
-        let late: Vec<Key> = self
-            .open
-            .iter()
-            .filter(|run| is_due(run.kill_at, now) || is_due(run.timeout_at(limits), now))
-            .map(crate::active_run::ActiveRun::key)
-            .collect();
-        if late.is_empty() {
-            return None;
-        }
-        // They may have ended in the meantime.
-        let end = self.read_frames_now();
-        if end.is_some() {
-            return end;
-        }
-        for run in late {
-            let Some(place) = self.place_of(run) else { continue };
-            if is_due(self.open[place].kill_at, now) {
-                return Some(RunnerEnd::GraceOver { task: run.0 });
-            }
-            self.time_out(place);
-        }
-        None
-    }
-
-    /// A run has used up the timeout of its operation.
-    fn time_out(&mut self, place: usize) {
-        let limit = self.operation.definition.limits.timeout_ms.unwrap_or_default();
-        self.stop(place, StopReason::Timeout(Duration::from_millis(limit.unsigned_abs())));
     }
 
     /// A runner that has grown past `--maxmem` is given no more runs.

@@ -1,6 +1,7 @@
 //! Reload, which SIGHUP asks for: the monitor leaves without draining, and its process executes the
 //! program anew, perhaps in a newer version. The workers go on with their tasks and are adopted by the
-//! next monitor.
+//! next monitor. The execution itself is in `cli/src/reexec.rs`, the adoption in `monitor/src/adopt.rs`, and what workers do
+//! meanwhile in `worker/src/life.rs`.
 
 use std::time::{Duration, Instant};
 

@@ -31,7 +31,7 @@ pub(super) struct Batch {
     pub ends: Vec<Completion>,
     /// A claim, and who waits for it.
     pub claim: Option<(Batches, Answering<Vec<ClaimedRun>>)>,
-    /// What all of it takes, as the gauge counts it.
+    /// What all of it takes, as the backlog counts it.
     pub bytes: usize,
     /// How many entries of it exist only here.
     pub unsaved: usize,

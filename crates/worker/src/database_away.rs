@@ -1,5 +1,9 @@
-//! The worker's one connection: made when there is work, given back after a minute without, made
-//! again when it breaks.
+//! The worker's one connection, which comes and goes with the database: made when there is work, given back after a minute
+//! without, made again when it breaks.
+//!
+//! While the database is away, statements are repeated until they are answered (here), claims wait (`work.rs`), ends and
+//! lines are kept in memory (`writer.rs`), the runner blocks when too much waits (`recorder.rs`), and the
+//! lease decides how long the worker may go on (`keeper.rs`, `core/src/lease/lifeline.rs`).
 
 use std::time::Duration;
 
