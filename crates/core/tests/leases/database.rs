@@ -131,13 +131,7 @@ impl Database {
             }
             Ask::Claim { row, lease } => Answer::Claimed(self.claim(row, lease)),
             Ask::Complete { row, task, run } => {
-                let current = (self.tasks[task].run, self.tasks[task].worker) == (run, Some(row));
-                if current || flaw == Some(Flaw::Fence) {
-                    if !current && self.tasks[task].run != run {
-                        self.fault = Some(format!("run {run} of task {task} is not current"));
-                    }
-                    self.tasks[task].worker = None;
-                }
+                self.complete(row, task, run, flaw);
                 Answer::Done
             }
             Ask::Adopt { row, lease } => {
@@ -155,6 +149,16 @@ impl Database {
                 }
                 Answer::Renewed(held)
             }
+        }
+    }
+
+    fn complete(&mut self, row: usize, task: usize, run: u64, flaw: Option<Flaw>) {
+        let current = (self.tasks[task].run, self.tasks[task].worker) == (run, Some(row));
+        if current || flaw == Some(Flaw::Fence) {
+            if !current && self.tasks[task].run != run {
+                self.fault = Some(format!("run {run} of task {task} is not current"));
+            }
+            self.tasks[task].worker = None;
         }
     }
 
