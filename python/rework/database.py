@@ -21,7 +21,7 @@ from rework import connections, telling
 from rework.errors import NO_SCHEMA, ReworkError, translating
 
 #: The schema that this package was written for: the number of its last migration.
-SCHEMA_VERSION = 18
+SCHEMA_VERSION = 19
 
 Row = Tuple[Any, ...]
 Opened = Iterator['Session']
