@@ -17,7 +17,7 @@ export RUST_TEST_THREADS ?= 4
 help:
 	@echo 'make demo      build, bring up a private Postgres, and run the quick start for real'
 	@echo 'make test      all tests, on a private Postgres that comes and goes with them'
-	@echo 'make soak      the same tests, with every count in full'
+	@echo 'make soak      the same tests, with every count in full, and then on a bare Debian'
 	@echo 'make bench     the measurements in bench/'
 	@echo 'make build     the program, optimised: $(target)/release/rework'
 	@echo 'make install   put it into $$(PREFIX)/bin: $(PREFIX)/bin'
@@ -38,6 +38,7 @@ soak: have-cargo have-postgres have-python
 	cargo build --workspace --all-targets
 	REWORK_SOAK=1 scripts/with-postgres cargo test --workspace $(ARGS)
 	REWORK_SOAK=1 scripts/with-postgres scripts/test-python
+	scripts/fresh-machine --or-skip
 
 bench: have-cargo
 	cargo build --release --workspace --bins
