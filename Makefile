@@ -53,9 +53,10 @@ install:
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 $(target)/release/rework '$(DESTDIR)$(PREFIX)/bin/rework'
 
-lint: have-cargo
+lint: have-cargo have-python
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	scripts/lint-python
 
 docs: have-cargo
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --workspace

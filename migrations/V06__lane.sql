@@ -1,35 +1,39 @@
--- lane: what a task needs of a host (operation, pinned host, capabilities), as one small integer.
--- It stands first in the index of what is ready, so that a worker looks only into the lanes that
--- it can serve and skips no row that it cannot.
+-- lane: a set of tasks that need the same of a host (same operation, same pinned host, same capabilities), as one
+-- small integer. The index of ready tasks (`task_ready`, V07) starts with the lane, so a claim (V13) reads only
+-- tasks that its host can run.
 --
--- served: the lanes that a host can serve, as ranges of their numbers in which there is no other. A worker asks the
--- index of what is ready for the first lane of a range in which there is something, so that it costs
--- nothing how many others there are. A range may come to hold a lane that its host does not serve, where both
--- were made at the same moment: whoever finds a task by it looks whether the host may run it.
+-- host_lanes: for each host and domain, the lanes that the host can run, as ranges of lane numbers. All lanes
+-- of a range need the same capabilities. A claim searches the index once for each range, not once for each lane.
+-- The ranges are kept up to date:
+--   a new lane                     add_lane_to_hosts adds it to each host that has its operation
+--   a new or deleted placement     rebuild_changed_host_lanes computes the ranges of that host and domain again
+--   once a minute                  repair_host_lanes corrects what two concurrent transactions got wrong
 
 create table rework.lane (
     id              integer primary key,
     domain          text not null,
     operation       bigint not null references rework.operation,
-    host            text,
-    capabilities    text[] not null default '{}'
+    host            text,                          -- the only host that may run its tasks; null: any
+    capabilities    text[] not null default '{}'   -- capabilities that the host must have, sorted
 );
 
 create unique index lane_needs on rework.lane (operation, coalesce(host, ''), capabilities);
 
-create table rework.served (
+create table rework.host_lanes (
     host            text not null,
     domain          text not null,
-    capabilities    text[] not null,    -- what the host must have
-    low             integer not null,
-    high            integer not null
+    capabilities    text[] not null,    -- capabilities that the lanes of this range need
+    low             integer not null,   -- first lane number
+    high            integer not null    -- last lane number
 );
 
-create index served_by on rework.served (host, domain, low);
+create index host_lanes_host_domain on rework.host_lanes (host, domain, low);
 
 create sequence rework.lane_number;
 
--- Lanes that the same hosts are likely to serve get numbers that follow one another.
+-- number_lane: chooses the number of a new lane. The upper 17 bits are a hash of its domain, host and capabilities,
+-- the lower 14 bits count up. So lanes that the same hosts can run get adjacent numbers and share one range. A number
+-- can be taken already: `rework.lane_for` (V11) then tries again.
 create function rework.number_lane() returns trigger
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
@@ -38,63 +42,67 @@ begin
     return new;
 end $$;
 
--- One that has a number is put back by whoever restores a backup.
+-- A restored backup inserts lanes that have their numbers already.
 create trigger number_lane before insert on rework.lane
     for each row when (new.id is null) execute function rework.number_lane();
 
--- Whoever makes a lane adds it to what hosts serve, and waits for nobody.
-create function rework.serve_lanes() returns trigger
+-- add_lane_to_hosts: adds new lanes to the ranges of each host that has the operation. Each lane becomes a range of
+-- its own, unless a range contains it already. It takes no lock, so that tasks can be scheduled concurrently.
+create function rework.add_lane_to_hosts() returns trigger
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
-    insert into rework.served (host, domain, capabilities, low, high)
-    select p.host, made.domain, made.capabilities, made.id, made.id
-      from made
-      join rework.placement p on p.operation = made.operation
-     where (made.host is null or made.host = p.host)
-       and not exists (select from rework.served s
-                        where s.host = p.host and s.domain = made.domain and s.capabilities = made.capabilities
-                          and made.id between s.low and s.high);
+    insert into rework.host_lanes (host, domain, capabilities, low, high)
+    select p.host, new_lane.domain, new_lane.capabilities, new_lane.id, new_lane.id
+      from new_lane
+      join rework.placement p on p.operation = new_lane.operation
+     where (new_lane.host is null or new_lane.host = p.host)
+       and not exists (select from rework.host_lanes r
+                        where r.host = p.host and r.domain = new_lane.domain and r.capabilities = new_lane.capabilities
+                          and new_lane.id between r.low and r.high);
     return null;
 end $$;
 
-create trigger serve_lanes after insert on rework.lane
-    referencing new table as made for each statement execute function rework.serve_lanes();
+create trigger add_lane_to_hosts after insert on rework.lane
+    referencing new table as new_lane for each statement execute function rework.add_lane_to_hosts();
 
--- What hosts serve in domains, anew: a pair of each at the same place.
-create function rework.serve(hosts text[], domains text[]) returns void
+-- rebuild_host_lanes: computes the ranges of hosts[n] in domains[n] again, for each n.
+create function rework.rebuild_host_lanes(hosts text[], domains text[]) returns void
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
-    -- One after the other, so that each sees what it takes away.
-    perform pg_advisory_xact_lock(hashtext('rework.served'));
-    delete from rework.served s
-     using unnest(hosts, domains) as changed (host, domain)
-     where s.host = changed.host and s.domain = changed.domain;
-    insert into rework.served (host, domain, capabilities, low, high)
-    with own as (
-        select changed.host, lane.domain, lane.capabilities, lane.id,
-               lag(lane.id) over (partition by changed.host, lane.domain, lane.capabilities order by lane.id) as before
-          from unnest(hosts, domains) as changed (host, domain)
-          join rework.placement p on p.host = changed.host
-          join rework.lane on lane.operation = p.operation and lane.domain = changed.domain
-         where lane.host is null or lane.host = changed.host
+    -- One rebuild at a time. Two concurrent ones would not see each other's rows, and insert the ranges twice.
+    perform pg_advisory_xact_lock(hashtext('rework.host_lanes'));
+    delete from rework.host_lanes r
+     using unnest(hosts, domains) as pair (host, domain)
+     where r.host = pair.host and r.domain = pair.domain;
+    insert into rework.host_lanes (host, domain, capabilities, low, high)
+    with host_lane as (
+        select pair.host, lane.domain, lane.capabilities, lane.id,
+               lag(lane.id) over (partition by pair.host, lane.domain, lane.capabilities order by lane.id)
+                   as previous_id
+          from unnest(hosts, domains) as pair (host, domain)
+          join rework.placement p on p.host = pair.host
+          join rework.lane on lane.operation = p.operation and lane.domain = pair.domain
+         where lane.host is null or lane.host = pair.host
     ),
+    -- A range ends where the hash in the upper bits changes, and where a lane that is not in this set lies between.
     numbered as (
-        select own.*,
-               count(*) filter (where before is null
-                                   or before >> 14 <> id >> 14
-                                   or exists (select from rework.lane other where other.id > before and other.id < own.id))
+        select host_lane.*,
+               count(*) filter (where previous_id is null
+                                   or previous_id >> 14 <> id >> 14
+                                   or exists (select from rework.lane other
+                                               where other.id > previous_id and other.id < host_lane.id))
                    over (partition by host, domain, capabilities order by id) as range
-          from own
+          from host_lane
     )
     select host, domain, capabilities, min(id), max(id)
       from numbered
      group by host, domain, capabilities, range;
 end $$;
 
-create function rework.serve_placements() returns trigger
+create function rework.rebuild_changed_host_lanes() returns trigger
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
-    perform rework.serve(array_agg(pair.host), array_agg(pair.domain))
+    perform rework.rebuild_host_lanes(array_agg(pair.host), array_agg(pair.domain))
        from (select distinct changed.host, o.domain
                from changed
                join rework.operation o on o.id = changed.operation) as pair
@@ -102,42 +110,42 @@ begin
     return null;
 end $$;
 
-create trigger serve_added after insert on rework.placement
-    referencing new table as changed for each statement execute function rework.serve_placements();
-create trigger serve_removed after delete on rework.placement
-    referencing old table as changed for each statement execute function rework.serve_placements();
+create trigger placement_added after insert on rework.placement
+    referencing new table as changed for each statement execute function rework.rebuild_changed_host_lanes();
+create trigger placement_removed after delete on rework.placement
+    referencing old table as changed for each statement execute function rework.rebuild_changed_host_lanes();
 
--- mend_served: a lane and a placement that are made or removed at the same moment do not see each other, so the ranges of a host may
--- come to hold a lane that it does not serve, or to lack one that it does. The first is harmless, since a claim checks each lane that it
--- finds; the second delays the tasks of that lane. So each monitor compares the ranges of its host with its lanes once a minute, and has
--- the ranges of every domain in which they differ computed anew.
-create function rework.mend_served(host text) returns void
+-- repair_host_lanes: compares the ranges of a host with its lanes, and rebuilds the ranges of each domain in which
+-- they differ. They can differ because a transaction that makes a lane and a concurrent one that adds or deletes a
+-- placement do not see each other's rows. A lane too many is harmless: a claim checks each lane that it finds. A
+-- missing lane delays its tasks. Each monitor calls this function about once a minute (V17__monitor_poll.sql).
+create function rework.repair_host_lanes(host text) returns void
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 begin
-    -- Somebody else is changing ranges: the next minute is soon enough.
-    if not pg_try_advisory_xact_lock(hashtext('rework.served')) then
+    -- Another transaction is changing ranges. Checking again in a minute is soon enough.
+    if not pg_try_advisory_xact_lock(hashtext('rework.host_lanes')) then
         return;
     end if;
-    perform rework.serve(array_agg(mend_served.host), array_agg(differs.domain))
-       from (with held as (
-                select s.domain, s.capabilities, lane.id
-                  from rework.served s
-                  join rework.lane on lane.id between s.low and s.high
-                 where s.host = mend_served.host
+    perform rework.rebuild_host_lanes(array_agg(repair_host_lanes.host), array_agg(differs.domain))
+       from (with in_ranges as (
+                select r.domain, r.capabilities, lane.id
+                  from rework.host_lanes r
+                  join rework.lane on lane.id between r.low and r.high
+                 where r.host = repair_host_lanes.host
              ),
-             served as (
+             expected as (
                 select lane.domain, lane.capabilities, lane.id
                   from rework.placement p
                   join rework.lane on lane.operation = p.operation
-                 where p.host = mend_served.host and (lane.host is null or lane.host = mend_served.host)
+                 where p.host = repair_host_lanes.host and (lane.host is null or lane.host = repair_host_lanes.host)
              )
              select distinct domain
-               from ((select * from held except select * from served)
+               from ((select * from in_ranges except select * from expected)
                      union all
-                     (select * from served except select * from held)) as lanes) as differs
+                     (select * from expected except select * from in_ranges)) as lanes) as differs
      having count(*) > 0;
 end $$;
 
-revoke all on function rework.number_lane, rework.serve_lanes, rework.serve, rework.serve_placements,
-    rework.mend_served from public;
+revoke all on function rework.number_lane, rework.add_lane_to_hosts, rework.rebuild_host_lanes,
+    rework.rebuild_changed_host_lanes, rework.repair_host_lanes from public;

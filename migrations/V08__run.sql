@@ -1,18 +1,19 @@
--- run: each claim of a task that ended without ending the task. The last one is on the task itself.
+-- run: the ends of earlier runs of tasks. Each row is a claim after whose end the task was queued or delayed again.
+-- The last run of a task has no row here: it is described by the columns of the task itself.
 
 create table rework.run (
     task           bigint not null references rework.task on delete cascade,
     run            bigint not null,
     attempt        integer not null,
-    token          uuid not null,        -- so that its end, told again, is `already recorded`
+    token          uuid not null,        -- recognises an end that is sent again: the answer is `already recorded`
     worker         bigint,
     host           text,
-    revision       text,
-    outcome        text not null,        -- what happened: `failed`, `lost`, `drained`, `unbegun`, …
-    reason         text,
-    error          json,
-    memory_peak    bigint,
-    started_at     timestamptz,          -- null: its code never began
+    revision       text,                 -- revision of the code that ran
+    outcome        text not null,        -- `failed`, `lost`, `drained`, `not_started`, …: V15__complete.sql
+    reason         text,                 -- why it ended, for people
+    error          json,                 -- {kind, message, traceback}
+    memory_peak    bigint,               -- bytes
+    started_at     timestamptz,          -- null if its code did not start
     finished_at    timestamptz not null,
     primary key (task, run)
 );

@@ -1,48 +1,51 @@
--- abort: ask for the end of a task. What has not begun is `aborted` at once; what runs is
--- `aborting` until no process of it is left. `reason` completes the phrase `aborted …`.
--- Returns the state that the task is in afterwards; a task that has ended stays as it is.
+-- abort: requests the end of a task, and returns the state that the task has afterwards.
+--   delayed, queued    becomes `aborted` at once
+--   running            becomes `aborting`; `rework.complete` makes it `aborted` when none of its processes is left
+--   any other state    stays as it is
+-- Raises RW404 if there is no such task. `reason` completes the phrase `aborted …`.
 --
--- A running task is reached like this: the monitor finds it by `rework.tick` (monitor/src/state/poll.rs) and tells its worker
--- (worker/src/life.rs), which stops the run (worker/src/run_loop/abort.rs) and records its end (worker/src/verdict.rs).
+-- The steps after `aborting`: the monitor reads the request by `rework.monitor_poll` (monitor/src/state/poll.rs) and
+-- sends it to the worker. The worker stops the run (worker/src/run_loop/abort.rs) and records its end.
 
 create function rework.abort(task bigint, reason text default 'from SQL') returns text
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
-    words   text := 'aborted ' || coalesce(abort.reason, 'from SQL');
-    found   text;
-    seen    boolean;
+    full_reason    text := 'aborted ' || coalesce(abort.reason, 'from SQL');
+    current_state  text;
+    client_waits   boolean;
 begin
+    -- Each update changes the task only if it is in an expected state. If neither does, the task has ended, or its
+    -- state changed between the statements. In the second case, try again.
     loop
-        update rework.task t set state = 'aborted', finished_at = clock_timestamp(), reason = words
+        update rework.task t set state = 'aborted', finished_at = clock_timestamp(), reason = full_reason
          where t.id = abort.task and t.state in ('delayed', 'queued')
-        returning t.state, t.watched into found, seen;
-        exit when found is not null;
-        update rework.task t set state = 'aborting', reason = words
+        returning t.state, t.notify_end into current_state, client_waits;
+        exit when current_state is not null;
+        update rework.task t set state = 'aborting', reason = full_reason
          where t.id = abort.task and t.state = 'running'
-        returning t.state into found;
-        exit when found is not null;
-        select t.state into found from rework.task t where t.id = abort.task;
-        if found is null then
+        returning t.state into current_state;
+        exit when current_state is not null;
+        select t.state into current_state from rework.task t where t.id = abort.task;
+        if current_state is null then
             raise exception 'there is no task %', abort.task
                 using errcode = 'RW404', hint = 'see `rework list-tasks`';
-        elsif found not in ('delayed', 'queued', 'running') then
-            return found;
+        elsif current_state not in ('delayed', 'queued', 'running') then
+            return current_state;
         end if;
-        -- It moved between the statements: look again.
-        found := null;
+        current_state := null;
     end loop;
     insert into rework.audit (action, subject, detail)
-    values ('abort', 'task ' || abort.task, json_build_object('state', found, 'reason', words));
-    if found = 'aborting' then
+    values ('abort', 'task ' || abort.task, json_build_object('state', current_state, 'reason', full_reason));
+    if current_state = 'aborting' then
         perform pg_notify('rework', 'abort');
-    elsif seen then
+    elsif client_waits then
         perform pg_notify('rework_end', abort.task::text);
     end if;
-    return found;
+    return current_state;
 end $$;
 
--- The state of a task; null: there is none.
+-- state_of: returns the state of a task; null if there is no such task.
 create function rework.state_of(task bigint) returns text
 language sql stable security definer set search_path = pg_catalog, rework, pg_temp as $$
     select t.state from rework.task t where t.id = state_of.task

@@ -1,51 +1,68 @@
--- complete: runs end, and what happened to them decides what becomes of their tasks. The only way in which a run ends.
+-- complete: records the ends of runs. From the outcome of a run and the limits of its operation, it decides the next
+-- state of the task. Workers, monitors and the sweep of lost hosts (the step in which a monitor records the runs of a
+-- lost host) call this function. Nothing else ends a run.
 --
--- Each array has an element for each run; the elements at one index belong together. An array that would hold nothing
--- but nulls may be empty; of tokens, outcomes and revisions one element may stand for all.
---   tasks, runs, tokens      the fence
---   outcomes                 done | failed | refused | lost | aborted | drained | unbegun
---   reasons, errors          the cause in words; {kind, message, traceback} as JSON
---   outputs, outputs_bytes   its output, as JSON or as bytes; if both are null, the output that it saved before stays
---   began_us, ended_us       microseconds since its code started, null if it never did; microseconds since its end
---   peaks                    memory peak in bytes
---   retries_ms               milliseconds until the next attempt, if the error asks for that
---   revisions                of the code that ran
+-- Inputs: arrays with one element for each run; the elements at one index belong together. An array of nulls only may
+-- be passed empty. `tokens`, `outcomes` and `revisions` may have one element that is valid for all runs.
+--   tasks, runs, tokens       the fence: the task, the number of its claim, and the token of that claim. A run that has
+--                             ended, or is not the current one of its task, is left out
+--   outcomes                  what happened to the run:
+--                               done         it returned, or exited with code 0
+--                               failed       an error, exit code, signal or timeout: another attempt may succeed
+--                               refused      another attempt cannot succeed: invalid input, output or code
+--                               lost         nothing observed its end: its worker or its host died
+--                               aborted      a user requested its end
+--                               drained      its monitor was stopped, and the grace period ended
+--                               not_started  it was claimed, but its code did not start
+--   reasons                   why it ended, for people
+--   errors                    {kind, message, traceback} as JSON
+--   outputs, outputs_bytes    its output, as JSON or as bytes; if both are null, an output that it saved earlier stays
+--   started_us_ago            microseconds since its code started; null if it did not start
+--   ended_us_ago              microseconds since its end
+--   memory_peaks              bytes
+--   retries_ms                milliseconds until the next attempt, if the error asks for that
+--   revisions                 the revision of the code that ran
+-- and for all runs together:
+--   not_before                no run started before this moment. A worker passes the latest start that it recorded
 --
--- `began_us` and `ended_us` are counted back from the server's clock, which is later than the moment from which the worker
--- counted. `after` keeps the runs of one worker in order all the same: no run of `tasks` started before it.
+-- Result: one row for each run that was recorded, with the new state of its task. If all runs of the call are done,
+-- which is the usual case, a single row with a null task stands for all of them, with the latest start.
 --
--- The answer has a row for each run, and none for a run that is no longer current. If all runs are done, as most are, one row
--- without a task stands for all of them, with the start of the latest. If somebody's transaction holds a row for longer
--- than `lock_timeout`, the whole call fails: before a deadlock could come of it, and before the client gives up the
--- connection without knowing what became of the other runs.
+-- Steps
+--   1. Convert microseconds to times of the server. The call arrives later than the worker measured, so all times are
+--      a little too late. `not_before` keeps the runs of one worker in order all the same.
+--   2. Record the runs that are done and whose tasks are not `aborting`, by one update. Most calls end here.
+--   3. For each other run: decide the next state of the task, keep the run in `rework.run` if the task goes back to
+--      the queue, update the task, and notify clients and monitors.
 --
--- Runs that are done, of tasks that nobody wants to abort, are recorded by the first statement; all others by the second. Both
--- find tasks by primary key: `state || ''` hides the column from the planner, which would otherwise scan the
--- index of all live tasks.
+-- Locks. If another transaction holds one of the rows for longer than `lock_timeout`, the whole call fails and can be
+-- repeated. 500 ms is less than `deadlock_timeout` (1 s by default), and less than the client waits for an answer
+-- before it closes the connection.
 --
--- A function, so that a session keeps its plans. They may date from when the table was empty, so those that are
--- slow on a full table are disabled.
+-- Plans. This is a function so that a session keeps its plans (see V13__claim.sql), and plans that are slow on a full
+-- table are disabled. Tasks must be found by primary key: `state || ''` hides the column from the planner, which would
+-- otherwise scan `task_live`, the index of all live tasks.
 
 create function rework.complete(
-    tasks          bigint[],
-    runs           bigint[],
-    tokens         uuid[],
-    outcomes       text[],
-    reasons        text[],
-    errors         text[],
-    outputs        text[],
-    outputs_bytes  bytea[],
-    began_us       bigint[],
-    ended_us       bigint[],
-    peaks          bigint[],
-    retries_ms     bigint[],
-    revisions      text[],
-    after          timestamptz default null
+    tasks           bigint[],
+    runs            bigint[],
+    tokens          uuid[],
+    outcomes        text[],
+    reasons         text[],
+    errors          text[],
+    outputs         text[],
+    outputs_bytes   bytea[],
+    started_us_ago  bigint[],
+    ended_us_ago    bigint[],
+    memory_peaks    bigint[],
+    retries_ms      bigint[],
+    revisions       text[],
+    not_before      timestamptz default null
 ) returns table (
-    task           bigint,
-    run            bigint,
-    state          text,
-    started_at     timestamptz
+    task            bigint,
+    run             bigint,
+    state           text,
+    started_at      timestamptz
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_seqscan = off set enable_bitmapscan = off set enable_memoize = off
@@ -53,9 +70,9 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp
     set plan_cache_mode = force_generic_plan set lock_timeout = '500ms' as $$
 #variable_conflict use_column
 declare
-    clock            timestamptz := clock_timestamp();
-    counted_from     timestamptz := clock;
-    longest_us       bigint := began_us[1];
+    called_at        timestamptz := clock_timestamp();
+    counted_from     timestamptz := called_at;         -- the moment that the microseconds are subtracted from
+    longest_us       bigint := started_us_ago[1];
     token_of_all     uuid := case when cardinality(tokens) = 1 then tokens[1] end;
     outcome_of_all   text := case when cardinality(outcomes) = 1 then outcomes[1] end;
     revision_of_all  text := case when cardinality(revisions) = 1 then revisions[1] end;
@@ -64,28 +81,32 @@ declare
     domain           text;
     notified         text[] := '{}';
 begin
-    if cardinality(began_us) > 1 then
-        select max(began) into longest_us from unnest(began_us) as began;
+    -- 1. Times. The earliest start must be later than `not_before`: if it is not, move all times forward. If that would
+    -- take more than 2 seconds, the server's clock was set back, and its present time is used.
+    if cardinality(started_us_ago) > 1 then
+        select max(us_ago) into longest_us from unnest(started_us_ago) as us_ago;
     end if;
-    -- The earliest start must lie behind `after`. If that would take more than 2 seconds, the server's clock was put back, and is believed.
-    if after + (1 + longest_us) * interval '1 microsecond' between clock and clock + interval '2 seconds' then
-        counted_from := after + (1 + longest_us) * interval '1 microsecond';
+    if not_before + (1 + longest_us) * interval '1 microsecond'
+       between called_at and called_at + interval '2 seconds' then
+        counted_from := not_before + (1 + longest_us) * interval '1 microsecond';
     end if;
 
+    -- 2. Runs that are done. The notification is sent within `returning`, so that no further statement is needed.
     with ended as (
         update rework.task t
            set state = 'done', losses = 0, reason = null, error = null, memory_peak = g.peak,
-               started_at = coalesce(t.started_at, counted_from - g.began * interval '1 microsecond'),
-               finished_at = greatest(counted_from - g.ended * interval '1 microsecond', t.started_at),
+               started_at = coalesce(t.started_at, counted_from - g.started_ago * interval '1 microsecond'),
+               finished_at = greatest(counted_from - g.ended_ago * interval '1 microsecond', t.started_at),
                output = case when g.output is null and g.bytes is null then t.output else g.output::json end,
                output_bytes = case when g.output is null and g.bytes is null then t.output_bytes else g.bytes end,
                revision = coalesce(g.revision, revision_of_all, t.revision)
-          from unnest(tasks, runs, tokens, outcomes, outputs, outputs_bytes, began_us, ended_us, peaks, revisions)
-               as g (task, run, token, outcome, output, bytes, began, ended, peak, revision)
+          from unnest(tasks, runs, tokens, outcomes, outputs, outputs_bytes, started_us_ago, ended_us_ago,
+                      memory_peaks, revisions)
+               as g (task, run, token, outcome, output, bytes, started_ago, ended_ago, peak, revision)
          where t.id = g.task and t.run = g.run and t.token = coalesce(g.token, token_of_all)
            and coalesce(g.outcome, outcome_of_all) = 'done' and t.state || '' = 'running'
         returning t.id, t.started_at,
-                  case when t.watched then pg_notify('rework_end', t.id::text)::text end
+                  case when t.notify_end then pg_notify('rework_end', t.id::text)::text end
     )
     select array_agg(ended.id), max(ended.started_at) into done_tasks, latest_start from ended;
     if cardinality(done_tasks) = cardinality(tasks) then
@@ -97,24 +118,28 @@ begin
           from rework.task t
          where t.id = any (done_tasks);
 
+    -- 3. All other runs. They are locked in the order of their ids, so that two calls do not deadlock.
     for task, run, state, domain, started_at in
-        with held as materialized (
-            select t.id, t.state, t.attempt, t.losses, t.watched, t.reason as asked,
-                   o.domain, o.attempts, o.retry_lost, g.words, g.error, g.output, g.bytes, g.began, g.ended, g.peak, g.retry,
+        with current_run as materialized (
+            select t.id, t.state, t.attempt, t.losses, t.notify_end, t.reason as abort_reason,
+                   o.domain, o.attempts, o.retry_lost, g.reason, g.error, g.output, g.bytes,
+                   g.started_ago, g.ended_ago, g.peak, g.retry_ms,
                    coalesce(g.outcome, outcome_of_all) as outcome,
                    coalesce(g.revision, revision_of_all) as revision,
-                   coalesce(t.started_at, counted_from - g.began * interval '1 microsecond') as started_at
+                   coalesce(t.started_at, counted_from - g.started_ago * interval '1 microsecond') as started_at
               from unnest(tasks, runs, tokens, outcomes, reasons, errors, outputs, outputs_bytes,
-                          began_us, ended_us, peaks, retries_ms, revisions)
-                   as g (task, run, token, outcome, words, error, output, bytes, began, ended, peak, retry, revision)
+                          started_us_ago, ended_us_ago, memory_peaks, retries_ms, revisions)
+                   as g (task, run, token, outcome, reason, error, output, bytes, started_ago, ended_ago, peak,
+                         retry_ms, revision)
               join rework.task t on t.id = g.task and t.run = g.run and t.token = coalesce(g.token, token_of_all)
               join rework.operation o on o.id = t.operation
              where t.state || '' in ('running', 'aborting')
              order by t.id
                for no key update of t
         ),
-        verdict as materialized (
-            select held.*,
+        -- The next state of each task. docs/tasks.md explains these rules to users.
+        decided as materialized (
+            select current_run.*,
                    case
                        when state = 'aborting' then 'aborted'
                        when outcome = 'done' then 'done'
@@ -124,53 +149,60 @@ begin
                        when outcome = 'lost' then 'lost'
                        when outcome = 'drained' and retry_lost then 'queued'
                        when outcome in ('aborted', 'drained') then 'aborted'
-                       when outcome = 'unbegun' then 'queued'
-                   end as next
-              from held
+                       when outcome = 'not_started' then 'queued'
+                   end as next_state
+              from current_run
         ),
-        kept as (
+        kept_run as (
             insert into rework.run (task, run, attempt, token, worker, host, revision, outcome, reason,
                                     error, memory_peak, started_at, finished_at)
-            select t.id, t.run, t.attempt, t.token, t.worker, t.ran_on, v.revision, v.outcome, v.words,
-                   v.error::json, v.peak, v.started_at,
-                   greatest(counted_from - v.ended * interval '1 microsecond', v.started_at)
-              from verdict v
-              join rework.task t on t.id = v.id
-             where v.next in ('queued', 'delayed')
+            select t.id, t.run, t.attempt, t.token, t.worker, t.ran_on, d.revision, d.outcome, d.reason,
+                   d.error::json, d.peak, d.started_at,
+                   greatest(counted_from - d.ended_ago * interval '1 microsecond', d.started_at)
+              from decided d
+              join rework.task t on t.id = d.id
+             where d.next_state in ('queued', 'delayed')
         )
         update rework.task t
-           set state = v.next,
-               attempt = case when v.next = 'queued' then t.attempt - 1 else t.attempt end,
-               losses = case when v.outcome = 'lost' then t.losses + 1
-                             when v.outcome = 'unbegun' then t.losses
+           set state = d.next_state,
+               -- A run that was lost, drained or not started does not count as an attempt if it is repeated.
+               attempt = case when d.next_state = 'queued' then t.attempt - 1 else t.attempt end,
+               losses = case when d.outcome = 'lost' then t.losses + 1
+                             when d.outcome = 'not_started' then t.losses
                              else 0 end,
-               -- A task whose code has started goes behind those that wait; one whose code has not keeps its place.
-               position = case when v.next = 'queued' and v.outcome <> 'unbegun'
+               -- A task whose code started is queued last. One whose code did not start keeps its position.
+               position = case when d.next_state = 'queued' and d.outcome <> 'not_started'
                                then nextval('rework.position') else t.position end,
-               delayed_until = case when v.next = 'delayed' then clock + rework.retry_backoff(t.attempt, v.retry)
+               delayed_until = case when d.next_state = 'delayed'
+                                    then called_at + rework.retry_backoff(t.attempt, d.retry_ms)
                                     else t.delayed_until end,
-               started_at = case when v.next in ('queued', 'delayed') then null else v.started_at end,
-               finished_at = case when v.next in ('queued', 'delayed') then null
-                                  else greatest(counted_from - v.ended * interval '1 microsecond', v.started_at) end,
-               reason = case when v.state = 'aborting' and v.asked not like 'unkillable:%' then v.asked else v.words end,
-               error = v.error::json,
-               output = case when v.next in ('queued', 'delayed') then null
-                             when v.output is null and v.bytes is null then t.output
-                             else v.output::json end,
-               output_bytes = case when v.next in ('queued', 'delayed') then null
-                                   when v.output is null and v.bytes is null then t.output_bytes
-                                   else v.bytes end,
-               memory_peak = v.peak,
-               revision = coalesce(v.revision, t.revision)
-          from verdict v
-         where t.id = v.id
+               started_at = case when d.next_state in ('queued', 'delayed') then null else d.started_at end,
+               finished_at = case when d.next_state in ('queued', 'delayed') then null
+                                  else greatest(counted_from - d.ended_ago * interval '1 microsecond', d.started_at)
+                             end,
+               -- An aborted task keeps the reason of the abort request, unless `unkillable: …` has replaced it.
+               reason = case when d.state = 'aborting' and d.abort_reason not like 'unkillable:%' then d.abort_reason
+                             else d.reason end,
+               error = d.error::json,
+               output = case when d.next_state in ('queued', 'delayed') then null
+                             when d.output is null and d.bytes is null then t.output
+                             else d.output::json end,
+               output_bytes = case when d.next_state in ('queued', 'delayed') then null
+                                   when d.output is null and d.bytes is null then t.output_bytes
+                                   else d.bytes end,
+               memory_peak = d.peak,
+               revision = coalesce(d.revision, t.revision)
+          from decided d
+         where t.id = d.id
+        -- The notification to clients is a side effect of the column `state`, to whose text it adds nothing.
         returning t.id, t.run,
-                  case when v.watched and t.state not in ('queued', 'delayed')
+                  case when d.notify_end and t.state not in ('queued', 'delayed')
                        then t.state || pg_notify('rework_end', t.id::text)::text else t.state end,
-                  case when t.state = 'queued' then v.domain end, v.started_at
+                  case when t.state = 'queued' then d.domain end, d.started_at
     loop
+        -- `domain` is null unless the task is ready again. Each domain is notified once.
         if domain <> all (notified) then
-            perform rework.hint_ready(domain);
+            perform rework.notify_ready(domain);
             notified := notified || domain;
         end if;
         return next;

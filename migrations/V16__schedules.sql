@@ -1,44 +1,47 @@
--- schedules: an operation with a cron rule. Every instant at which it comes due makes one task,
--- whoever sees it first and however many look.
+-- schedules: operations with a cron rule, and the tasks that the rules made. Every monitor may fire every schedule
+-- that is due. The rules are evaluated in core/src/cron/rule.rs, `rework.fire` is called by core/src/cron/fire.rs.
 --
--- tick: such an instant. Its primary key decides who makes the task; there is no leader.
+-- firing: one instant at which a schedule was due. Its primary key ensures that one instant makes at most one task,
+-- however many monitors fire it at the same time. There is no leader.
 
 create table rework.schedule (
     id              bigint generated always as identity primary key,
     operation       bigint not null references rework.operation,
-    rule            text not null,
-    zone            text not null default 'UTC',
-    host            text,                                 -- the only host that may run its tasks
-    priority        smallint not null default 0,
-    capabilities    text[] not null default '{}',
+    rule            text not null,                        -- cron rule: docs/schedules.md
+    zone            text not null default 'UTC',          -- IANA name of the time zone of the rule
+    host            text,                                 -- the only host that may run its tasks; null: any
+    priority        smallint not null default 0,          -- of its tasks; higher first
+    capabilities    text[] not null default '{}',         -- capabilities that the host must have
     input           json,
-    input_bytes     bytea,
-    metadata        json,
-    fingerprint     text not null,                        -- of the input: what is equal is one schedule
-    missed          text not null default 'none' check (missed in ('none', 'last', 'all')),
-    overlap         text not null default 'allow' check (overlap in ('allow', 'skip')),
-    next_at         timestamptz,                          -- null: never again
-    paused_at       timestamptz,
-    prepared_at     timestamptz not null default now(),
+    input_bytes     bytea,                                -- an input that is not JSON
+    metadata        json,                                 -- of its tasks
+    fingerprint     text not null,                        -- hash of the input, equal for equal inputs
+    missed          text not null default 'none' check (missed in ('none', 'last', 'all')),   -- instants to catch up
+    overlap         text not null default 'allow' check (overlap in ('allow', 'skip')),   -- if a task has not ended
+    next_at         timestamptz,                          -- when it is due next; null: never again
+    paused_at       timestamptz,                          -- null if it is not paused
+    declared_at     timestamptz not null default now(),
     check (input is null or input_bytes is null)
 );
 
 create unique index schedule_same on rework.schedule (operation, rule, coalesce(host, ''), fingerprint);
 create index schedule_due on rework.schedule (next_at) where paused_at is null;
 
-create table rework.tick (
+create table rework.firing (
     schedule        bigint not null references rework.schedule on update cascade on delete cascade,
     due_at          timestamptz not null,
-    task            bigint,                               -- null: none was made
-    reason          text,                                 -- why not
+    task            bigint,                               -- null if no task was made
+    reason          text,                                 -- why no task was made
     primary key (schedule, due_at)
 );
 
--- The time by which schedules come due. `stable`, so that an index can be searched for it.
+-- schedule_clock: returns the time that decides whether a schedule is due. A function, so that tests can replace it;
+-- `stable`, so that an index can be searched for its value.
 create function rework.schedule_clock() returns timestamptz
 language sql stable set search_path = pg_catalog, rework, pg_temp as 'select now()';
 
--- A task of a schedule, now.
+-- run_scheduled: makes a task of a schedule now, and returns the id of the task; null if there is no such schedule.
+-- Raises the errors of `rework.schedule` (V11).
 create function rework.run_scheduled(schedule bigint) returns bigint
 language sql set search_path = pg_catalog, rework, pg_temp as $$
     select rework.schedule(o.name, s.input, domain => o.domain, host => s.host,
@@ -49,16 +52,18 @@ language sql set search_path = pg_catalog, rework, pg_temp as $$
      where s.id = run_scheduled.schedule
 $$;
 
--- Makes the tasks of instants at which a schedule came due, and moves it on from `was` to `next`.
--- Whoever comes second finds it moved, and does nothing. Nobody waits for long for a row that somebody
--- holds: monitors have other things to do, and come again.
+-- fire: makes a task for each of `instants`, and moves the schedule on from `was` to `next`, all in one transaction.
+-- Returns the firings that were recorded. An error of rework itself (SQLSTATE `RW…`) becomes the reason why a firing
+-- has no task. If the schedule is paused, or is not due at `was` any more, because another monitor has fired it or a
+-- user has changed it, it does nothing and returns no row. `lock_timeout` limits how long a monitor waits for a locked
+-- row; it tries again a second later.
 create function rework.fire(schedule bigint, was timestamptz, instants timestamptz[], next timestamptz)
-returns setof rework.tick
+returns setof rework.firing
 language plpgsql set search_path = pg_catalog, rework, pg_temp set lock_timeout = '500ms' as $$
 #variable_conflict use_column
 declare
     overlap  text;
-    fired    rework.tick;
+    fired    rework.firing;
 begin
     update rework.schedule s set next_at = fire.next
      where s.id = fire.schedule and s.next_at = fire.was and s.paused_at is null
@@ -70,16 +75,18 @@ begin
         fired.schedule := fire.schedule;
         fired.task := null;
         fired.reason := null;
-        insert into rework.tick (schedule, due_at) values (fired.schedule, fired.due_at)
+        insert into rework.firing (schedule, due_at) values (fired.schedule, fired.due_at)
         on conflict do nothing;
         continue when not found;
+        -- With `skip`, no task is made while the last one of this schedule has not ended.
         if overlap = 'skip' then
             select format('task %s had not ended', t.id) into fired.reason
-              from (select k.task from rework.tick k
-                     where k.schedule = fired.schedule and k.task is not null
-                     order by k.due_at desc limit 1) as latest
+              from (select f.task from rework.firing f
+                     where f.schedule = fired.schedule and f.task is not null
+                     order by f.due_at desc limit 1) as latest
               join rework.task t on t.id = latest.task and t.finished_at is null;
         end if;
+        -- An error of rework itself, such as an unregistered operation, becomes the reason. The schedule moves on.
         if fired.reason is null then
             begin
                 fired.task := rework.run_scheduled(fired.schedule);
@@ -90,8 +97,8 @@ begin
                 fired.reason := sqlerrm;
             end;
         end if;
-        update rework.tick k set task = fired.task, reason = fired.reason
-         where k.schedule = fired.schedule and k.due_at = fired.due_at;
+        update rework.firing f set task = fired.task, reason = fired.reason
+         where f.schedule = fired.schedule and f.due_at = fired.due_at;
         return next fired;
     end loop;
 end $$;

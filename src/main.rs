@@ -1,4 +1,4 @@
-//! The binary `rework`: everything is in `crates/cli`.
+//! The binary `rework`. All of its code is in the crate `rework-commands` (`crates/cli`).
 
 use std::process::ExitCode;
 

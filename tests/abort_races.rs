@@ -1,5 +1,6 @@
-//! Aborts at the moment at which their task ends: whoever wins, the next task of the same worker
-//! is not touched.
+//! Aborts that are requested at about the moment at which the task ends by itself.
+//!
+//! The task may then be aborted or done. In both cases the next task of the same worker must not be affected.
 
 use std::time::{Duration, Instant};
 
@@ -9,87 +10,108 @@ use serde_json::{Value, json};
 use crate::support::scale;
 use crate::support::{Installation, installation, wait};
 
-/// Aims at an end: earlier after an abort that came too late, later after one that came in time, in
-/// steps that become finer whenever the winner changes.
-struct Aim {
+/// Finds the delay after which an abort and the end of its task are about equally fast.
+///
+/// An abort that came too late makes the delay shorter, and one that came in time makes it longer. The step is halved
+/// whenever the result changes.
+struct AbortTimer {
+    /// Time from scheduling the task to the request of the abort.
     delay: Duration,
     step: Duration,
-    was_won: Option<bool>,
-    won: u32,
-    lost: u32,
+    was_aborted: Option<bool>,
+    /// How many tasks were aborted.
+    aborted: u32,
+    /// How many tasks were done before the abort.
+    done: u32,
 }
 
-const FINEST: Duration = Duration::from_micros(200);
+/// The smallest step. Steps that become ever smaller could not follow tasks that become slower or faster.
+const MIN_STEP: Duration = Duration::from_micros(200);
 
-impl Aim {
-    fn at(milliseconds: u64) -> Aim {
+impl AbortTimer {
+    /// Starts with a delay that is near the usual duration of the task.
+    fn starting_at(milliseconds: u64) -> AbortTimer {
         let (delay, step) = (Duration::from_millis(milliseconds), Duration::from_millis(4));
-        Aim { delay, step, was_won: None, won: 0, lost: 0 }
+        AbortTimer { delay, step, was_aborted: None, aborted: 0, done: 0 }
     }
 
-    /// Whether the abort won.
-    fn learn(&mut self, won: bool) {
-        if self.was_won.replace(won) == Some(!won) {
-            self.step = FINEST.max(self.step / 2);
+    /// Adjusts the delay after a race whose task was aborted, or was done.
+    fn adjust(&mut self, aborted: bool) {
+        if self.was_aborted.replace(aborted) == Some(!aborted) {
+            self.step = MIN_STEP.max(self.step / 2);
         }
-        if won {
-            self.won += 1;
+        if aborted {
+            self.aborted += 1;
             self.delay += self.step;
         } else {
-            self.lost += 1;
+            self.done += 1;
             self.delay = self.delay.saturating_sub(self.step);
         }
     }
 }
 
 #[test]
-fn an_abort_that_races_with_the_end_of_a_function() {
-    let place = Installation::with_fixture();
+fn an_abort_races_with_the_end_of_a_function() {
+    let setup = Installation::with_fixture();
     let schedule = || {
-        let raced = place.schedule_many("sleep", &[json!(0.01)])[0];
-        (raced, place.schedule_many("double", &[json!(7)])[0])
+        let raced = setup.schedule_many("sleep", &[json!(0.01)])[0];
+        (raced, setup.schedule_many("double", &[json!(7)])[0])
     };
-    race(&place, schedule, Aim::at(15), scale::count(40, 700));
+    race(&setup, schedule, AbortTimer::starting_at(15), scale::count(40, 700));
 }
 
 #[test]
-fn an_abort_that_races_with_the_end_of_a_command() {
-    let place = Installation::new();
-    place.register([installation::manifest("stubborn.toml")]);
+fn an_abort_races_with_the_end_of_a_command() {
+    let setup = Installation::new();
+    setup.register([installation::manifest_path("hard_to_kill.toml")]);
     let schedule = || {
-        let raced = place.schedule_many("brief", &[Value::Null])[0];
-        (raced, place.schedule_many("brief", &[Value::Null])[0])
+        let raced = setup.schedule_many("sleeps_10_ms", &[Value::Null])[0];
+        (raced, setup.schedule_many("sleeps_10_ms", &[Value::Null])[0])
     };
-    race(&place, schedule, Aim::at(30), scale::count(20, 300));
+    race(&setup, schedule, AbortTimer::starting_at(30), scale::count(20, 300));
 }
 
-/// Two tasks for one worker, again and again; the first one is aborted at about its end.
-fn race(place: &Installation, schedule: impl Fn() -> (i64, i64), mut aim: Aim, times: usize) {
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    let worker = place.done(schedule().1).worker;
-    let mut close = 0;
-    while close < times {
-        let (raced, next) = schedule();
-        wait::pass(aim.delay);
+/// Schedules pairs of tasks for a single worker, and aborts the first of each pair at about its end.
+///
+/// Repeats this until `rounds` aborts came after the claim. An abort of a task that was still queued does not count,
+/// because it does not race with an end.
+fn race(
+    setup: &Installation,
+    schedule: impl Fn() -> (i64, i64),
+    mut timer: AbortTimer,
+    rounds: usize,
+) {
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let worker = setup.wait_until_done(schedule().1).worker;
+    let mut races = 0;
+    while races < rounds {
+        let (task, next) = schedule();
+        wait::let_time_pass(timer.delay);
         let sql = "select rework.abort($1, 'in a race')";
-        let answer: String = place.session().one(sql, &[&raced]);
-        let begun = Instant::now();
-        let ended = place.ended(raced);
-        match answer.as_str() {
+        let state_after_abort: String = setup.session().query_value(sql, &[&task]);
+        let requested = Instant::now();
+        let ended = setup.wait_until_ended(task);
+        match state_after_abort.as_str() {
             "aborting" => assert_eq!(ended.state, State::Aborted, "{}", ended.reason()),
-            "aborted" => assert_eq!(ended.run, 0, "it had not been claimed"),
+            "aborted" => {
+                assert_eq!(ended.run, 0, "the task was aborted in the queue, but had been claimed");
+            }
             "done" => assert_eq!(ended.state, State::Done, "{}", ended.reason()),
-            other => panic!("the abort was answered with `{other}`"),
+            other => panic!("`rework.abort` returned `{other}`"),
         }
-        let next = place.done(next);
-        assert_eq!((next.run, next.attempt), (1, 1), "not touched\n{}", place.scene());
-        assert_eq!(next.worker, worker, "nobody died");
-        // Its grace is 3 s: whoever waited for that did not see that the task had ended.
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-        // Too early is no race.
-        close += usize::from(answer != "aborted");
-        aim.learn(ended.state == State::Aborted);
+        let next = setup.wait_until_done(next);
+        assert_eq!(
+            (next.run, next.attempt),
+            (1, 1),
+            "the next task was disturbed\n{}",
+            setup.diagnostics()
+        );
+        assert_eq!(next.worker, worker, "the worker was replaced");
+        // The grace is 3 s. A worker that takes longer than 2 s waited for it, although the task had ended.
+        assert!(requested.elapsed() < Duration::from_secs(2), "{:?}", requested.elapsed());
+        races += usize::from(state_after_abort != "aborted");
+        timer.adjust(ended.state == State::Aborted);
     }
-    eprintln!("{times} races: {} aborted, {} done", aim.won, aim.lost);
-    assert!(aim.won > 0 && aim.lost > 0, "they did not race: {} and {}", aim.won, aim.lost);
+    eprintln!("{rounds} races: {} aborted, {} done", timer.aborted, timer.done);
+    assert!(timer.aborted > 0 && timer.done > 0, "all races had the same result");
 }

@@ -1,83 +1,94 @@
-//! What is typed wrongly, and what is not there: an error that says what to do, the documented exit
-//! code, soon, without a change in the database and without a word of the password.
+//! Commands with wrong arguments or with names that do not exist.
+//!
+//! Each must print an error and a hint, exit with the documented code within a few seconds, change nothing in the
+//! database, and not print a password.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::command::{Call, Said};
+use crate::support::command::{CommandOutput, TestCommand};
 use crate::support::session::Session;
 use crate::support::{Installation, installation, server};
 
-/// The longest that anybody waits to be told that it cannot be.
-const SOON: Duration = Duration::from_secs(5);
+/// How long a command may take until it prints its error. Most take milliseconds.
+const MAX_ERROR_DELAY: Duration = Duration::from_secs(5);
 
-/// Runs a command that has to be refused.
+/// Runs a command and asserts that it is refused: it prints an error and a hint, and exits with `code`.
+///
+/// Also asserts that stderr contains each of `texts` and no password, that stdout is empty, and that the database did
+/// not change.
 #[track_caller]
-pub(crate) fn refused(place: &Installation, call: Call, code: i32, words: &[&str]) -> Said {
-    refused_within(place, call, code, words, SOON)
+pub(crate) fn assert_refused(
+    setup: &Installation,
+    command: TestCommand,
+    code: i32,
+    texts: &[&str],
+) -> CommandOutput {
+    assert_refused_within(setup, command, code, texts, MAX_ERROR_DELAY)
 }
 
-/// As `refused`, where something has to be waited for.
+/// Asserts the same as `assert_refused`, for a command that may take up to `max_delay`.
 #[track_caller]
-pub(crate) fn refused_within(
-    place: &Installation,
-    call: Call,
+pub(crate) fn assert_refused_within(
+    setup: &Installation,
+    command: TestCommand,
     code: i32,
-    words: &[&str],
-    soon: Duration,
-) -> Said {
-    let before = all_rows(place.session());
-    let begun = Instant::now();
-    let said = call.run();
-    let took = begun.elapsed();
-    assert_eq!(said.code(), Some(code), "the exit code of {said}");
-    let text = said.stderr();
-    assert!(text.contains("error: ") && text.contains("hint: "), "{said}");
-    for word in words {
-        assert!(text.contains(word), "no `{word}` in {said}");
+    texts: &[&str],
+    max_delay: Duration,
+) -> CommandOutput {
+    let before = all_rows(setup.session());
+    let started = Instant::now();
+    let output = command.run();
+    let took = started.elapsed();
+    assert_eq!(output.code(), Some(code), "wrong exit code of {output}");
+    let stderr = output.stderr();
+    assert!(stderr.contains("error: ") && stderr.contains("hint: "), "{output}");
+    for text in texts {
+        assert!(stderr.contains(text), "no `{text}` in {output}");
     }
-    assert!(said.stdout().is_empty(), "{said}");
+    assert!(output.stdout().is_empty(), "{output}");
     let password = String::from_utf8(server::config().get_password().unwrap().to_vec()).unwrap();
     let secrets = [password.as_str(), WRONG_PASSWORD];
-    assert!(!secrets.iter().any(|secret| text.contains(secret)), "a password is in {said}");
-    assert!(took < soon, "after {took:?}: {said}");
-    assert_eq!(all_rows(place.session()), before, "something was written by {said}");
-    said
+    assert!(!secrets.iter().any(|secret| stderr.contains(secret)), "a password is in {output}");
+    assert!(took < max_delay, "took {took:?}: {output}");
+    assert_eq!(all_rows(setup.session()), before, "the database was changed by {output}");
+    output
 }
 
-/// A password that opens nothing.
+/// A password that no server accepts.
 pub(crate) const WRONG_PASSWORD: &str = "s3cret-and-wrong";
 
-/// Every row of every table, as one text.
+/// Returns each table of rework by name, with all its rows as one text.
 fn all_rows(session: &Session) -> Vec<(String, Option<String>)> {
     let sql = "select tablename::text from pg_tables where schemaname = 'rework' order by 1";
-    let tables: Vec<String> = session.all(sql, &[]);
+    let tables: Vec<String> = session.query_values(sql, &[]);
     let rows = |table: String| {
         let sql =
             format!("select string_agg(t::text, chr(10) order by t::text) from rework.{table} t");
-        let rows = session.one(&sql, &[]);
+        let rows = session.query_value(&sql, &[]);
         (table, rows)
     };
     tables.into_iter().map(rows).collect()
 }
 
-/// The fixture, manifests, and one name in two domains.
-fn place() -> Installation {
-    let place = Installation::new();
-    let twins = place.folder().join("twins.toml");
+/// Registers operations, and a second operation `double` in another domain.
+fn setup_with_two_domains() -> Installation {
+    let setup = Installation::new();
+    let second_double = setup.folder().join("second_double.toml");
     let text = "domain = \"other\"\n[[operation]]\nname = \"double\"\nshell = \"true\"\n";
-    std::fs::write(&twins, text).unwrap();
-    place.register([installation::fixture(), installation::manifest("falls.toml"), twins]);
-    place
+    std::fs::write(&second_double, text).unwrap();
+    let manifest = installation::manifest_path("ends_on_demand.toml");
+    setup.register([installation::fixture_program(), manifest, second_double]);
+    setup
 }
 
 #[test]
-fn operations_that_are_not_there() {
-    let place = place();
-    for (args, words) in [
+fn schedule_refuses_an_unknown_or_ambiguous_operation() {
+    let setup = setup_with_two_domains();
+    for (args, texts) in [
         (vec!["schedule", "doubel"], vec!["`doubel` is not registered", "list-operations"]),
-        (vec!["schedule", "number", "--domain", "nope"], vec!["in domain `nope`"]),
+        (vec!["schedule", "noinput", "--domain", "nope"], vec!["in domain `nope`"]),
         (
             vec!["schedule", "double"],
             vec!["`double`", "several domains: default, other", "--domain"],
@@ -85,77 +96,88 @@ fn operations_that_are_not_there() {
         (vec!["schedule", "doubel", "--help"], vec!["`doubel` is not registered"]),
         (vec!["schedule", "doubel", "--wait"], vec!["`doubel` is not registered"]),
     ] {
-        refused(&place, place.rework(args), 1, &words);
+        assert_refused(&setup, setup.rework(args), 1, &texts);
     }
 }
 
 #[test]
-fn input_that_does_not_fit() {
-    let place = place();
-    for (args, words) in [
+fn schedule_refuses_input_that_does_not_match_the_schema() {
+    let setup = setup_with_two_domains();
+    for (args, texts) in [
         (vec!["flood", "--input", "\"x\""], vec!["`flood`: it is \"x\", not an integer", "--help"]),
         (vec!["flood", "--input", "{oops"], vec!["not JSON"]),
         (vec!["flood", "--input", "@no-such"], vec!["cannot read `no-such`"]),
         (vec!["flood", "--raw", "abc"], vec!["takes JSON"]),
         (vec!["flood"], vec!["`flood`"]),
-        (vec!["c_takes_a_number"], vec!["missing `number`"]),
-        (vec!["c_takes_a_number", "--number", "x"], vec!["`--number` takes integer, not `x`"]),
-        (vec!["c_takes_a_number", "--nubmer", "1"], vec!["did you mean `--number`?"]),
-        (vec!["c_takes_a_number", "--input", "{\"number\": 1.5}"], vec!["1.5, not an integer"]),
-        (vec!["c_takes_a_number", "--input", "[]"], vec!["not an object"]),
+        (vec!["shell_takes_number"], vec!["missing `number`"]),
+        (vec!["shell_takes_number", "--number", "x"], vec!["`--number` takes integer, not `x`"]),
+        (vec!["shell_takes_number", "--nubmer", "1"], vec!["did you mean `--number`?"]),
+        (vec!["shell_takes_number", "--input", "{\"number\": 1.5}"], vec!["1.5, not an integer"]),
+        (vec!["shell_takes_number", "--input", "[]"], vec!["not an object"]),
     ] {
         let args = [vec!["schedule"], args].concat();
-        let code = place.rework(&args).run().code();
+        let code = setup.rework(&args).run().code();
         assert!(matches!(code, Some(1 | 2)), "{args:?}: {code:?}");
-        refused(&place, place.rework(&args), code.unwrap(), &words);
+        assert_refused(&setup, setup.rework(&args), code.unwrap(), &texts);
     }
-    let piped = place.rework(["schedule", "flood", "--input", "-"]).stdin("{\"a\":");
-    refused(&place, piped, 1, &["not JSON"]);
+    let from_stdin = setup.rework(["schedule", "flood", "--input", "-"]).stdin("{\"a\":");
+    assert_refused(&setup, from_stdin, 1, &["not JSON"]);
 }
 
 #[test]
-fn input_that_is_too_large() {
-    let place = place();
-    let large = place.folder().join("large.json");
+fn schedule_refuses_input_above_100_mib() {
+    let setup = setup_with_two_domains();
+    let large = setup.folder().join("large.json");
     std::fs::write(&large, json!("x".repeat(100 << 20)).to_string()).unwrap();
-    let given = format!("@{}", large.display());
-    let call = place.rework(["schedule", "introduces_itself", "--input", &given]);
-    refused_within(&place, call, 1, &["larger than 100 MiB"], SOON * 6);
+    let input = format!("@{}", large.display());
+    let command = setup.rework(["schedule", "describes_run", "--input", &input]);
+    // The command reads the whole file, which takes long on a slow machine.
+    assert_refused_within(&setup, command, 1, &["larger than 100 MiB"], MAX_ERROR_DELAY * 6);
 }
 
 #[test]
-fn tasks_and_workers_that_are_not_there() {
-    let place = place();
+fn commands_refuse_unknown_tasks_and_workers() {
+    let setup = setup_with_two_domains();
     for command in ["show-task", "log-task", "abort-task", "retry-task", "wait-task"] {
-        let call = place.rework([command, "4711"]);
-        refused(&place, call, 1, &["there is no task 4711", "rework list-tasks"]);
-        refused(&place, place.rework([command, "nonsense"]), 2, &["nonsense", command]);
-        refused(&place, place.rework([command]), 2, &["<TASK>", command]);
+        let unknown_id = setup.rework([command, "4711"]);
+        assert_refused(&setup, unknown_id, 1, &["there is no task 4711", "rework list-tasks"]);
+        assert_refused(&setup, setup.rework([command, "nonsense"]), 2, &["nonsense", command]);
+        assert_refused(&setup, setup.rework([command]), 2, &["<TASK>", command]);
     }
-    refused(&place, place.rework(["log-task", "4711", "--follow"]), 1, &["there is no task 4711"]);
-    refused(&place, place.rework(["abort-task", "4711", "--wait"]), 1, &["there is no task 4711"]);
+    assert_refused(
+        &setup,
+        setup.rework(["log-task", "4711", "--follow"]),
+        1,
+        &["there is no task 4711"],
+    );
+    assert_refused(
+        &setup,
+        setup.rework(["abort-task", "4711", "--wait"]),
+        1,
+        &["there is no task 4711"],
+    );
     for command in ["kill-worker", "shutdown-worker"] {
-        let call = place.rework([command, "4711"]);
-        refused(&place, call, 1, &["there is no worker 4711", "rework list-workers"]);
+        let unknown_id = setup.rework([command, "4711"]);
+        assert_refused(&setup, unknown_id, 1, &["there is no worker 4711", "rework list-workers"]);
     }
 }
 
 #[test]
-fn what_has_ended_is_told() {
-    let place = place();
-    let task = place.rework(["schedule", "noinput"]).ok().id().to_string();
-    place.rework(["abort-task", &task]).ok();
-    let said = place.rework(["abort-task", &task]).exits(1);
-    assert!(said.stderr().contains("it is aborted"), "{said}");
-    place.rework(["retry-task", &task]).ok();
-    let said = place.rework(["retry-task", &task]).exits(1);
-    assert!(said.stderr().contains("queued"), "{said}");
+fn abort_and_retry_print_the_state_of_a_task_that_they_refuse() {
+    let setup = setup_with_two_domains();
+    let task = setup.rework(["schedule", "noinput"]).run_ok().id().to_string();
+    setup.rework(["abort-task", &task]).run_ok();
+    let output = setup.rework(["abort-task", &task]).run_expecting(1);
+    assert!(output.stderr().contains("it is aborted"), "{output}");
+    setup.rework(["retry-task", &task]).run_ok();
+    let output = setup.rework(["retry-task", &task]).run_expecting(1);
+    assert!(output.stderr().contains("queued"), "{output}");
 }
 
 #[test]
-fn what_is_typed_wrongly() {
-    let place = place();
-    for (line, words) in [
+fn wrong_arguments_exit_with_code_2() {
+    let setup = setup_with_two_domains();
+    for (arguments, text) in [
         ("nonsense", "unrecognized subcommand 'nonsense'"),
         ("list-task", "list-tasks"),
         ("list-tasks --nope", "--nope"),
@@ -192,12 +214,12 @@ fn what_is_typed_wrongly() {
         ("scheduled-plan --hours 0", "--hours"),
         ("unprepare", "SCHEDULE"),
     ] {
-        refused(&place, place.rework(line.split(' ')), 2, &[words]);
+        assert_refused(&setup, setup.rework(arguments.split(' ')), 2, &[text]);
     }
 }
 
 #[test]
-fn a_worker_is_not_started_by_hand() {
-    let place = place();
-    refused(&place, place.rework(["worker", "default"]), 1, &["started by a monitor"]);
+fn a_user_cannot_start_a_worker() {
+    let setup = setup_with_two_domains();
+    assert_refused(&setup, setup.rework(["worker", "default"]), 1, &["started by a monitor"]);
 }

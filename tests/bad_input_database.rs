@@ -1,15 +1,16 @@
-//! Databases that cannot be used: unnamed, unknown, closed, absent, silent, or with another schema.
+//! Commands whose database cannot be used: it is not named, does not exist, does not answer, refuses the login, or has
+//! another version of the schema.
 
 use std::net::TcpListener;
 use std::time::Duration;
 
 use rework_core::task::state::State;
 
-use crate::bad_input::{WRONG_PASSWORD, refused, refused_within};
+use crate::bad_input::{WRONG_PASSWORD, assert_refused, assert_refused_within};
 use crate::support::database::Database;
 use crate::support::{Installation, installation, server};
 
-/// Commands of every sort, and one that would run long.
+/// One command of each kind: it lists, schedules, shows, registers, or runs until it is stopped.
 const COMMANDS: [&[&str]; 5] = [
     &["list-tasks"],
     &["schedule", "hello"],
@@ -18,38 +19,41 @@ const COMMANDS: [&[&str]; 5] = [
     &["monitor", "--domain", "default"],
 ];
 
-/// A place whose folder has what the commands name.
-fn place(database: Database) -> Installation {
-    let place = Installation::on(database);
-    std::fs::copy(installation::manifest("hello.toml"), place.folder().join("hello.toml")).unwrap();
-    place
+/// Makes an installation whose folder has the manifest that `COMMANDS` names.
+fn setup_with_manifest(database: Database) -> Installation {
+    let setup = Installation::with_database(database);
+    std::fs::copy(installation::manifest_path("hello.toml"), setup.folder().join("hello.toml"))
+        .unwrap();
+    setup
 }
 
+/// Asserts that each of `COMMANDS` is refused with `texts` if `dsn` names the database.
 #[track_caller]
-fn each_refused(place: &Installation, dsn: &str, words: &[&str]) {
+fn assert_all_refused(setup: &Installation, dsn: &str, texts: &[&str]) {
     for command in COMMANDS {
-        let call = place.rework(command).env("REWORK_DSN", dsn);
-        refused(place, call, 1, words);
-        // As it was typed by users of the first `rework`; a monitor hides it, and warns.
-        let call = place.rework([command[0], dsn]).args(&command[1..]).without_env("REWORK_DSN");
-        refused(place, call, 1, words);
+        let by_variable = setup.rework(command).env("REWORK_DSN", dsn);
+        assert_refused(setup, by_variable, 1, texts);
+        // The first argument may be the DSN, as in the original rework in Python.
+        let by_argument =
+            setup.rework([command[0], dsn]).args(&command[1..]).without_env("REWORK_DSN");
+        assert_refused(setup, by_argument, 1, texts);
     }
 }
 
 #[test]
-fn no_database_is_named() {
-    let place = place(Database::new());
+fn a_command_without_a_dsn_is_refused() {
+    let setup = setup_with_manifest(Database::new());
     for command in COMMANDS {
-        let call = place.rework(command).without_env("REWORK_DSN");
-        refused(&place, call, 1, &["no database is named", "--db", "rework dev"]);
+        let command = setup.rework(command).without_env("REWORK_DSN");
+        assert_refused(&setup, command, 1, &["no database is given", "--db", "rework dev"]);
     }
-    let call = place.rework(["list-tasks", "--dsn-file", "no-such"]);
-    refused(&place, call, 1, &["cannot read `no-such`"]);
+    let command = setup.rework(["list-tasks", "--dsn-file", "no-such"]);
+    assert_refused(&setup, command, 1, &["cannot read `no-such`"]);
 }
 
 #[test]
-fn what_names_no_database() {
-    let place = place(Database::new());
+fn an_invalid_dsn_is_refused_without_its_password() {
+    let setup = setup_with_manifest(Database::new());
     let secret = WRONG_PASSWORD;
     for dsn in [
         format!("postgres://me:{secret}@db:port/jobs"),
@@ -57,86 +61,108 @@ fn what_names_no_database() {
         format!("host=db password = '{secret}' nonsense=1"),
         format!("postgres://me:{secret}@db/jobs?password={secret}&nonsense=1"),
     ] {
-        each_refused(&place, &dsn, &["does not name a database", "postgres://user:password@"]);
+        assert_all_refused(
+            &setup,
+            &dsn,
+            &["does not name a database", "postgres://user:password@"],
+        );
     }
-    let call = place.rework(["list-tasks", "--db", "nonsense"]);
-    refused(&place, call, 1, &["`nonsense` is no database", "give a DSN, `postgres://…`"]);
+    let command = setup.rework(["list-tasks", "--db", "nonsense"]);
+    assert_refused(
+        &setup,
+        command,
+        1,
+        &["no database named `nonsense` in rework.toml", "`--db postgres://…`"],
+    );
 }
 
 #[test]
-fn a_wrong_password() {
-    let place = place(Database::new());
-    let dsn = server::dsn("rework", WRONG_PASSWORD, place.database_name());
-    each_refused(&place, &dsn, &["does not let us in", "password authentication failed"]);
-    refused(&place, place.rework(["init-db"]).env("REWORK_DSN", &dsn), 1, &["does not let us in"]);
+fn a_wrong_password_is_refused() {
+    let setup = setup_with_manifest(Database::new());
+    let dsn = server::dsn("rework", WRONG_PASSWORD, setup.database_name());
+    assert_all_refused(&setup, &dsn, &["refused the login", "password authentication failed"]);
+    assert_refused(
+        &setup,
+        setup.rework(["init-db"]).env("REWORK_DSN", &dsn),
+        1,
+        &["refused the login"],
+    );
 }
 
 #[test]
-fn nobody_listens() {
-    let place = place(Database::new());
-    // A port that is ours, and is closed again.
+fn a_server_that_cannot_be_reached_is_named() {
+    let setup = setup_with_manifest(Database::new());
+    // The listener is dropped at once, so nothing listens on this port.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let dsn = format!("postgres://me:{WRONG_PASSWORD}@127.0.0.1:{port}/jobs");
-    let place_of_it = format!("127.0.0.1:{port}");
-    each_refused(&place, &dsn, &["cannot connect to Postgres at", &place_of_it, "rework dev"]);
+    let address = format!("127.0.0.1:{port}");
+    assert_all_refused(&setup, &dsn, &["cannot connect to Postgres at", &address, "rework dev"]);
     let dsn = format!("host=/no/such/folder password={WRONG_PASSWORD} user=me dbname=jobs");
-    each_refused(&place, &dsn, &["cannot connect to Postgres at /no/such/folder"]);
+    assert_all_refused(&setup, &dsn, &["cannot connect to Postgres at /no/such/folder"]);
 }
 
 #[test]
-fn somebody_listens_and_says_nothing() {
-    let place = place(Database::new());
+fn a_server_that_does_not_answer_is_given_up() {
+    let setup = setup_with_manifest(Database::new());
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let dsn = format!("postgres://me:{WRONG_PASSWORD}@{}/jobs", silent.local_addr().unwrap());
-    let call = place.rework(["list-tasks"]).env("REWORK_DSN", &dsn);
-    refused_within(&place, call, 1, &["did not answer in time"], Duration::from_secs(15));
+    let command = setup.rework(["list-tasks"]).env("REWORK_DSN", &dsn);
+    assert_refused_within(&setup, command, 1, &["did not answer in time"], Duration::from_secs(15));
 }
 
 #[test]
-fn no_such_database() {
-    let place = place(Database::new());
-    let dsn = server::own_dsn("no_such_database");
-    each_refused(&place, &dsn, &["there is no database `no_such_database`", "createdb"]);
+fn a_database_that_does_not_exist_is_refused() {
+    let setup = setup_with_manifest(Database::new());
+    let dsn = server::superuser_dsn("no_such_database");
+    assert_all_refused(&setup, &dsn, &["there is no database `no_such_database`", "createdb"]);
 }
 
 #[test]
-fn no_schema() {
-    let place = place(Database::empty());
-    each_refused(&place, place.dsn(), &["there is no rework schema in database", "rework init-db"]);
+fn a_database_without_the_schema_is_refused() {
+    let setup = setup_with_manifest(Database::empty());
+    assert_all_refused(
+        &setup,
+        setup.dsn(),
+        &["there is no rework schema in database", "rework init-db"],
+    );
     let sql = "select count(*) from pg_namespace where nspname = 'rework'";
-    assert_eq!(place.session().one::<i64>(sql, &[]), 0, "and none was made");
+    assert_eq!(setup.session().query_value::<i64>(sql, &[]), 0, "a command created the schema");
 }
 
 #[test]
-fn an_old_schema() {
-    let place = place(Database::new());
-    place.session().run("update rework.version set schema = 1, serves = 1");
-    each_refused(&place, place.dsn(), &["at version 1, this `rework` needs", "rework init-db"]);
+fn an_old_schema_is_refused() {
+    let setup = setup_with_manifest(Database::new());
+    setup.session().execute("update rework.version set schema = 1, serves = 1");
+    assert_all_refused(
+        &setup,
+        setup.dsn(),
+        &["at version 1, this `rework` needs", "rework init-db"],
+    );
 }
 
 #[test]
-fn a_new_schema() {
-    let place = place(Database::new());
-    place.session().run("update rework.version set schema = 999, serves = 998");
-    let words = ["at version 999 and serves binaries from 998 on", "use a newer `rework`"];
-    each_refused(&place, place.dsn(), &words);
-    refused(&place, place.rework(["init-db"]), 1, &words);
+fn a_newer_schema_is_used_only_if_it_serves_this_binary() {
+    let setup = setup_with_manifest(Database::new());
+    setup.session().execute("update rework.version set schema = 999, serves = 998");
+    let texts = ["at version 999 and serves binaries from 998 on", "use a newer `rework`"];
+    assert_all_refused(&setup, setup.dsn(), &texts);
+    assert_refused(&setup, setup.rework(["init-db"]), 1, &texts);
 
-    place.session().run("update rework.version set serves = 1");
-    place.rework(["register-operations", "hello.toml"]).ok();
-    let task = place.schedule_plain("hello");
-    assert_eq!(place.task(task).state, State::Queued, "one that still serves us is used");
+    setup.session().execute("update rework.version set serves = 1");
+    setup.rework(["register-operations", "hello.toml"]).run_ok();
+    let task = setup.schedule_without_input("hello");
+    assert_eq!(setup.task(task).state, State::Queued, "the newer schema was not used");
 }
 
 #[test]
-fn a_role_that_may_not() {
-    let place = place(Database::new());
-    let role = format!("nobody_of_{}", place.database_name());
-    place.session().run(&format!("create role {role} login password '{WRONG_PASSWORD}'"));
-    let dsn = server::dsn(&role, WRONG_PASSWORD, place.database_name());
+fn a_role_without_privileges_is_refused() {
+    let setup = setup_with_manifest(Database::new());
+    let role = format!("nobody_of_{}", setup.database_name());
+    setup.session().execute(&format!("create role {role} login password '{WRONG_PASSWORD}'"));
+    let dsn = server::dsn(&role, WRONG_PASSWORD, setup.database_name());
     for command in COMMANDS {
-        let call = place.rework(command).env("REWORK_DSN", &dsn);
-        refused(&place, call, 1, &["permission denied"]);
+        let command = setup.rework(command).env("REWORK_DSN", &dsn);
+        assert_refused(&setup, command, 1, &["permission denied"]);
     }
-    place.session().run(&format!("drop role {role}"));
+    setup.session().execute(&format!("drop role {role}"));
 }

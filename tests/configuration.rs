@@ -1,136 +1,148 @@
-//! The configuration file: databases by name, one of production, and how monitors are started.
+//! The configuration file `rework.toml`: named databases, production databases, and options of monitors.
 
 use std::fs;
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::Installation;
-use crate::support::command::Call;
+use crate::support::command::TestCommand;
 
-fn configured(text: &str) -> Installation {
-    let place = Installation::with_fixture();
-    let text = text.replace("DSN", place.dsn());
-    fs::write(place.folder().join("rework.toml"), text).unwrap();
-    place
+/// Makes an installation with this `rework.toml`. `DSN` in the text is replaced by the DSN of the database.
+fn setup_with_config(text: &str) -> Installation {
+    let setup = Installation::with_fixture();
+    let text = text.replace("DSN", setup.dsn());
+    fs::write(setup.folder().join("rework.toml"), text).unwrap();
+    setup
 }
 
-/// A command that no variable tells of a database.
-fn typed(place: &Installation, words: &[&str]) -> Call {
-    place.rework(words).without_env("REWORK_DSN")
+/// Returns a command without the variable `REWORK_DSN`, so that only arguments and the file name the database.
+fn command(setup: &Installation, args: &[&str]) -> TestCommand {
+    setup.rework(args).without_env("REWORK_DSN")
 }
 
 #[test]
-fn databases_have_names() {
-    let place = configured(
-        "database = 'jobs'\n[databases.jobs]\ndsn = 'DSN'\n[databases.filed]\ndsn_file = 'where'\n",
+fn a_database_is_selected_by_its_name() {
+    let setup = setup_with_config(
+        "database = 'jobs'\n[databases.jobs]\ndsn = 'DSN'\n[databases.from_file]\ndsn_file = 'dsn'\n",
     );
-    let task = place.schedule("double", 1).to_string();
-    fs::write(place.folder().join("where"), place.dsn()).unwrap();
-    for words in [
+    let task = setup.schedule("double", 1).to_string();
+    fs::write(setup.folder().join("dsn"), setup.dsn()).unwrap();
+    for args in [
         vec!["list-tasks", "-q"],
         vec!["list-tasks", "-q", "--db", "jobs"],
-        vec!["--db", "filed", "list-tasks", "-q"],
+        vec!["--db", "from_file", "list-tasks", "-q"],
     ] {
-        assert_eq!(typed(&place, &words).ok().stdout().trim(), task, "{words:?}");
+        assert_eq!(command(&setup, &args).run_ok().stdout().trim(), task, "{args:?}");
     }
-    let said = typed(&place, &["list-tasks", "--db", "jbos"]).exits(1).stderr();
-    assert!(said.contains("`jbos` is no database") && said.contains("`filed`, `jobs`"), "{said}");
-    // What is named by a variable wins over what the file prefers.
-    let elsewhere = place.rework(["list-tasks"]).env("REWORK_DSN", "postgres://127.0.0.1:1/x");
-    assert!(elsewhere.exits(1).stderr().contains("cannot connect"));
+    let stderr = command(&setup, &["list-tasks", "--db", "jbos"]).run_expecting(1).stderr();
+    assert!(stderr.contains("no database named `jbos` in rework.toml"), "{stderr}");
+    assert!(stderr.contains("`from_file`, `jobs`"), "{stderr}");
+    // The variable has priority over the key `database` of the file.
+    let unreachable = setup.rework(["list-tasks"]).env("REWORK_DSN", "postgres://127.0.0.1:1/x");
+    assert!(unreachable.run_expecting(1).stderr().contains("cannot connect"));
 }
 
 #[test]
-fn what_the_file_does_not_know_is_an_error() {
-    for (text, words) in [
+fn an_invalid_file_is_refused() {
+    for (text, error) in [
         ("[monitor]\nmaxworker = 2\n", "unknown field `maxworker`"),
-        ("[database.jobs]\n", "is no configuration"),
+        ("[database.jobs]\n", "is not a valid configuration file"),
         ("[databases.jobs]\nproduction = true\n", "needs either `dsn` or `dsn_file`"),
         ("[databases.jobs]\ndsn = 'nonsense'\n", "does not name a database"),
     ] {
-        let place = configured(text);
-        let said = typed(&place, &["list-tasks", "--db", "jobs"]).exits(1).stderr();
-        assert!(said.contains(words) && said.contains("hint: "), "{text}: {said}");
+        let setup = setup_with_config(text);
+        let stderr = command(&setup, &["list-tasks", "--db", "jobs"]).run_expecting(1).stderr();
+        assert!(stderr.contains(error) && stderr.contains("hint: "), "{text}: {stderr}");
     }
-    let place = Installation::new();
-    let said = place.rework(["list-tasks"]).env("REWORK_CONFIG", "/no/such").exits(1).stderr();
-    assert!(said.contains("cannot read `/no/such`"), "{said}");
+    let setup = Installation::new();
+    let stderr =
+        setup.rework(["list-tasks"]).env("REWORK_CONFIG", "/no/such").run_expecting(1).stderr();
+    assert!(stderr.contains("cannot read `/no/such`"), "{stderr}");
 }
 
 #[test]
-fn production_asks_before_it_destroys() {
-    let place = configured("[databases.prod]\ndsn = 'DSN'\nproduction = true\n");
-    let id = place.rework(["prepare", "double", "--input", "1", "--rule", "0 8 * * *"]).ok().id();
+fn destructive_commands_on_a_production_database_need_yes() {
+    let setup = setup_with_config("[databases.prod]\ndsn = 'DSN'\nproduction = true\n");
+    let id =
+        setup.rework(["prepare", "double", "--input", "1", "--rule", "0 8 * * *"]).run_ok().id();
     let id = id.to_string();
-    let destroys = [
+    let destructive = [
         vec!["vacuum", "--tasks", "--queued"],
         vec!["vacuum", "--workers"],
         vec!["unprepare", &id],
         vec!["kill-worker", "1"],
     ];
-    place.schedule("double", 1);
-    for words in &destroys {
-        let said = typed(&place, &[words.as_slice(), &["--db", "prod"]].concat()).exits(1).stderr();
+    setup.schedule("double", 1);
+    for args in &destructive {
+        let stderr = command(&setup, &[args.as_slice(), &["--db", "prod"]].concat())
+            .run_expecting(1)
+            .stderr();
         assert!(
-            said.contains("`prod` is a database of production") && said.contains("--yes"),
-            "{said}"
+            stderr.contains("`prod` is marked as production") && stderr.contains("--yes"),
+            "{stderr}"
         );
     }
-    assert_eq!(place.session().one::<i64>("select count(*) from rework.task", &[]), 1);
-    assert_eq!(place.session().one::<i64>("select count(*) from rework.schedule", &[]), 1);
-    typed(&place, &["list-tasks", "--db", "prod"]).ok();
-    typed(&place, &["vacuum", "--tasks", "--queued", "--db", "prod", "--yes"]).ok();
-    assert_eq!(place.session().one::<i64>("select count(*) from rework.task", &[]), 0);
+    assert_eq!(setup.session().query_value::<i64>("select count(*) from rework.task", &[]), 1);
+    assert_eq!(setup.session().query_value::<i64>("select count(*) from rework.schedule", &[]), 1);
+    command(&setup, &["list-tasks", "--db", "prod"]).run_ok();
+    command(&setup, &["vacuum", "--tasks", "--queued", "--db", "prod", "--yes"]).run_ok();
+    assert_eq!(setup.session().query_value::<i64>("select count(*) from rework.task", &[]), 0);
 }
 
 #[test]
-fn a_monitor_is_started_as_the_file_says_and_read_anew_by_a_reload() {
+fn a_monitor_takes_its_options_from_the_file_and_reloads_them() {
     let text = |maxworkers: u32| {
         format!(
             "[monitor]\ndomain = ['default']\nmaxworkers = {maxworkers}\nminworkers = 0\nlease = '30s'\n"
         )
     };
-    let place = configured(&text(3));
-    let monitor = place.unawaited_monitor(&["--minworkers", "1"]);
+    let setup = setup_with_config(&text(3));
+    let monitor = setup.spawn_monitor(&["--minworkers", "1"]);
     let options = |count: i64| {
-        place.until("the monitor is there", || {
+        setup.wait_until("the new monitor is registered and the earlier ones have ended", || {
             let sql = "select count(*) = $1 and count(*) filter (where finished_at is null) = 1
                          from rework.monitor";
-            place.session().one(sql, &[&count])
+            setup.session().query_value(sql, &[&count])
         });
         let sql = "select options from rework.monitor where finished_at is null";
-        let options: serde_json::Value = place.session().one(sql, &[]);
+        let options: Value = setup.session().query_value(sql, &[]);
         (options["minworkers"].clone(), options["maxworkers"].clone(), options["lease_ms"].clone())
     };
-    assert_eq!(options(1), (json!(1), json!(3), json!(30_000)), "what is typed wins");
-    fs::write(place.folder().join("rework.toml"), text(5)).unwrap();
+    assert_eq!(
+        options(1),
+        (json!(1), json!(3), json!(30_000)),
+        "the arguments or the file were not used"
+    );
+    fs::write(setup.folder().join("rework.toml"), text(5)).unwrap();
     monitor.signal(Signal::SIGHUP);
     assert_eq!(options(2), (json!(1), json!(5), json!(30_000)));
 }
 
 #[test]
-fn a_domain_may_be_kept_in_its_own_way() {
-    let place = configured("[domains.default]\nmaxworkers = 3\nminworkers = 0\n");
-    let _monitor = place.unawaited_monitor(&["--maxworkers", "1"]);
+fn a_domain_can_have_its_own_limits() {
+    let setup = setup_with_config("[domains.default]\nmaxworkers = 3\nminworkers = 0\n");
+    let _monitor = setup.spawn_monitor(&["--maxworkers", "1"]);
     let workers = |domain: &str| {
         let sql = "select count(*) from rework.worker where domain = $1";
-        place.session().one::<i64>(sql, &[&domain])
+        setup.session().query_value::<i64>(sql, &[&domain])
     };
-    place.until("the usual one is there", || workers("nondefault") == 1);
+    setup.wait_until("the domain with the usual options has its worker", || {
+        workers("nondefault") == 1
+    });
     assert_eq!(workers("default"), 0);
-    let shown: serde_json::Value = place.session().one("select options from rework.monitor", &[]);
-    assert_eq!(shown["maxworkers"], json!(1));
-    assert_eq!(shown["domains.default"]["maxworkers"], json!(3));
-    let gate = place.folder().join("gate");
-    let tasks = place.schedule_many("hold", &vec![json!(gate); 4]);
-    place.until("as many run as may", || {
+    let options: Value = setup.session().query_value("select options from rework.monitor", &[]);
+    assert_eq!(options["maxworkers"], json!(1));
+    assert_eq!(options["domains.default"]["maxworkers"], json!(3));
+    let gate = setup.folder().join("gate");
+    let tasks = setup.schedule_many("hold", &vec![json!(gate); 4]);
+    setup.wait_until("as many tasks run as the domain permits", || {
         let running = "select count(*) from rework.task where state = 'running'";
-        place.session().one::<i64>(running, &[]) == 3
+        setup.session().query_value::<i64>(running, &[]) == 3
     });
     fs::write(&gate, "").unwrap();
     for task in tasks {
-        place.done(task);
+        setup.wait_until_done(task);
     }
     assert_eq!(workers("default"), 3);
 }

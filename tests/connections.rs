@@ -1,105 +1,113 @@
-//! The main scenarios by every way to Postgres: encrypted and verified, through a pooler.
+//! Kinds of connections to Postgres: TLS with and without verification, client certificates, a transaction pooler, and
+//! a password file. The main scenarios run with TLS and through the pooler.
 
 use rework_core::task::state::State;
 use serde_json::json;
 
-use crate::support::certificates::Authority;
+use crate::support::certificates::CertificateAuthority;
 use crate::support::cluster::Cluster;
 use crate::support::database::Database;
-use crate::support::installation::{Installation, fixture};
+use crate::support::installation::{Installation, fixture_program};
 use crate::support::pooler::Pooler;
 use crate::support::{processes, scale};
 
-/// RW-1, 3, 5 and 9, however the database is reached.
-pub(crate) fn main_scenarios(place: &Installation) {
-    place.register([fixture()]);
-    let mut monitor = place.monitor(&["--maxworkers", "2"]);
-    quick_start(place);
-    each_task_once(place);
-    abort(place);
-    let gate = place.folder().join("gate");
-    let busy = place.schedule("hold", json!(gate));
-    place.writes(busy, "holding");
+/// Runs the scenarios RW-1, 3, 5 and 9 of the original rework in Python: log output, exactly one run per task, abort,
+/// and a monitor that is killed.
+pub(crate) fn assert_main_scenarios(setup: &Installation) {
+    setup.register([fixture_program()]);
+    let mut monitor = setup.start_monitor(&["--maxworkers", "2"]);
+    assert_output_and_log(setup);
+    assert_each_task_runs_once(setup);
+    assert_abort_ends_all_processes(setup);
+    let gate = setup.folder().join("gate");
+    let busy = setup.schedule("hold", json!(gate));
+    setup.wait_until_logged(busy, "holding");
     monitor.kill();
     std::fs::write(&gate, "").unwrap();
-    assert_eq!(place.done(busy).run, 1, "RW-9: it finished though its monitor was killed");
-    place.until("RW-9: its worker has left", || {
+    assert_eq!(setup.wait_until_done(busy).run, 1, "RW-9: the run did not survive its monitor");
+    setup.wait_until("RW-9: all workers have exited", || {
         let sql = "select count(*) = 0 from rework.worker where finished_at is null";
-        place.session().one(sql, &[])
+        setup.session().query_value(sql, &[])
     });
-    let _next = place.monitor(&["--maxworkers", "1"]);
-    place.done(place.schedule("double", 1));
+    let _next = setup.start_monitor(&["--maxworkers", "1"]);
+    setup.wait_until_done(setup.schedule("double", 1));
 }
 
-/// Scenario RW-1.
-fn quick_start(place: &Installation) {
-    let hello = place.schedule("double", "hello");
-    let number = place.schedule("double", 100);
-    assert_eq!(place.done(hello).output, json!("hellohello"));
-    assert_eq!(place.done(number).output, json!(200));
-    let lines = place.rework(["log-task", &hello.to_string()]).ok().lines();
+/// Scenario RW-1: runs two tasks and checks their outputs and the output of `log-task`.
+fn assert_output_and_log(setup: &Installation) {
+    let hello = setup.schedule("double", "hello");
+    let number = setup.schedule("double", 100);
+    assert_eq!(setup.wait_until_done(hello).output, json!("hellohello"));
+    assert_eq!(setup.wait_until_done(number).output, json!(200));
+    let lines = setup.rework(["log-task", &hello.to_string()]).run_ok().lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
     for (line, end) in lines.iter().zip(["I am running", "I am done"]) {
         assert!(line.starts_with("stdout:INFO: ") && line.ends_with(end), "{line}");
     }
 }
 
-/// Scenario RW-3.
-fn each_task_once(place: &Installation) {
+/// Scenario RW-3: schedules many tasks by one command and checks that each runs once.
+fn assert_each_task_runs_once(setup: &Installation) {
     let numbers = 1..=scale::count(100, 1000);
     let lines: Vec<String> = numbers.clone().map(|number| number.to_string()).collect();
-    let call = place.rework(["schedule", "double", "--many", "-"]).stdin(lines.join("\n"));
-    let scheduled = call.ok().lines();
+    let command = setup.rework(["schedule", "double", "--many", "-"]).stdin(lines.join("\n"));
+    let scheduled = command.run_ok().lines();
     assert_eq!(scheduled.len(), numbers.clone().count());
     for (task, number) in scheduled.iter().zip(numbers) {
-        let task = place.done(task.parse().unwrap());
+        let task = setup.wait_until_done(task.parse().unwrap());
         assert_eq!((task.run, task.output), (1, json!(number * 2)));
-        assert_eq!(place.log(task.id), ["I am running", "I am done"], "executed once");
+        assert_eq!(
+            setup.log_lines(task.id),
+            ["I am running", "I am done"],
+            "the code did not run exactly once"
+        );
     }
 }
 
-/// Scenario RW-5.
-fn abort(place: &Installation) {
-    let task = place.schedule_plain("family");
-    place.writes(task, "all there");
-    place.until("its output is saved", || place.task(task).output.is_object());
-    let family = place.task(task).output;
-    place.rework(["abort-task", "--wait", &task.to_string()]).ok();
-    let ended = place.ended(task);
+/// Scenario RW-5: aborts a task with several processes and checks that all of them have ended.
+fn assert_abort_ends_all_processes(setup: &Installation) {
+    let task = setup.schedule_without_input("family");
+    setup.wait_until_logged(task, "all there");
+    setup.wait_until("the operation has saved its output", || setup.task(task).output.is_object());
+    let family = setup.task(task).output;
+    setup.rework(["abort-task", "--wait", &task.to_string()]).run_ok();
+    let ended = setup.wait_until_ended(task);
     assert_eq!((ended.state, ended.reason()), (State::Aborted, "aborted from the command line"));
-    for who in ["parent", "child", "grandchild"] {
-        let pid = i32::try_from(family[who].as_i64().unwrap()).unwrap();
-        assert!(!processes::is_alive(pid), "{who} is gone");
+    for member in ["parent", "child", "grandchild"] {
+        let pid = i32::try_from(family[member].as_i64().unwrap()).unwrap();
+        assert!(!processes::is_alive(pid), "process {pid}, the {member}, is still running");
     }
-    place.done(place.schedule("double", 1));
+    setup.wait_until_done(setup.schedule("double", 1));
 }
 
-/// A server that can encrypt, with the files of its authority.
-struct Encrypted {
+/// A Postgres server with TLS, and a folder with certificates.
+struct TlsServer {
+    /// Has two certificate authorities: `authority`, which signed the certificate of the server, and `stranger`.
     folder: tempfile::TempDir,
     cluster: Cluster,
 }
 
-impl Encrypted {
-    fn new() -> Encrypted {
+impl TlsServer {
+    fn new() -> TlsServer {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::new(folder.path(), "authority");
-        Authority::new(folder.path(), "stranger");
+        let authority = CertificateAuthority::new(folder.path(), "authority");
+        CertificateAuthority::new(folder.path(), "stranger");
         authority.issue("server", &["localhost", "127.0.0.1"], "the server");
         authority.issue("elsewhere", &["elsewhere.example"], "another server");
         authority.issue("certified", &[], "certified");
-        let cluster = Encrypted::server(folder.path(), "server");
-        Encrypted { folder, cluster }
+        let cluster = TlsServer::start(folder.path(), "server");
+        TlsServer { folder, cluster }
     }
 
-    fn server(folder: &std::path::Path, certificate: &str) -> Cluster {
+    /// Starts a server with this certificate of the folder. Role `certified` must log in with a client certificate.
+    fn start(folder: &std::path::Path, certificate: &str) -> Cluster {
         let options = [
             "ssl=on",
             "ssl_cert_file=server.crt",
             "ssl_key_file=server.key",
             "ssl_ca_file=authority.crt",
         ];
-        Cluster::with(&options, |data| {
+        Cluster::with_settings(&options, |data| {
             for (from, to) in [
                 (format!("{certificate}.crt"), "server.crt"),
                 (format!("{certificate}.key"), "server.key"),
@@ -113,119 +121,124 @@ impl Encrypted {
         })
     }
 
-    fn options(&self, mode: &str, root: &str) -> String {
+    /// Returns the parameters of a DSN that set the TLS mode and the file of the root certificate.
+    fn dsn_parameters(&self, mode: &str, root: &str) -> String {
         let root = self.folder.path().join(root);
         format!("sslmode={mode}&sslrootcert={}", root.display())
     }
 }
 
 #[test]
-fn the_main_scenarios_over_tls_with_verify_full() {
-    let encrypted = Encrypted::new();
-    let mut place = Installation::on(Database::on(&encrypted.cluster));
-    let dsn = format!("{}?{}", place.dsn(), encrypted.options("verify-full", "authority.crt"));
-    place.use_dsn(&dsn);
-    main_scenarios(&place);
+fn the_main_scenarios_work_over_tls_with_verify_full() {
+    let server = TlsServer::new();
+    let mut setup = Installation::with_database(Database::on_cluster(&server.cluster));
+    let dsn = format!("{}?{}", setup.dsn(), server.dsn_parameters("verify-full", "authority.crt"));
+    setup.use_dsn(&dsn);
+    assert_main_scenarios(&setup);
     let sql = "select bool_and(ssl) from pg_stat_ssl join pg_stat_activity using (pid)
                 where application_name ~ '^rework '";
-    assert_eq!(place.session().one::<Option<bool>>(sql, &[]), Some(true), "all of it is encrypted");
+    assert_eq!(
+        setup.session().query_value::<Option<bool>>(sql, &[]),
+        Some(true),
+        "a connection is not encrypted"
+    );
 }
 
 #[test]
-fn what_cannot_be_verified_is_refused() {
-    let encrypted = Encrypted::new();
-    let mut place = Installation::on(Database::on(&encrypted.cluster));
-    let plain = place.dsn().to_owned();
-    let elsewhere = Encrypted::server(encrypted.folder.path(), "elsewhere");
-    let other = Database::on(&elsewhere);
-    let bare = Cluster::new();
-    let unable = Database::on(&bare);
-    let (own, stranger) = ("authority.crt", "stranger.crt");
-    for (dsn, mode, root, refused) in [
-        (plain.as_str(), "verify-full", own, None),
-        (&plain, "verify-ca", own, None),
+fn a_server_that_cannot_be_verified_is_refused() {
+    let server = TlsServer::new();
+    let mut setup = Installation::with_database(Database::on_cluster(&server.cluster));
+    let plain = setup.dsn().to_owned();
+    let server_elsewhere = TlsServer::start(server.folder.path(), "elsewhere");
+    let with_other_name = Database::on_cluster(&server_elsewhere);
+    let server_without_tls = Cluster::new();
+    let without_tls = Database::on_cluster(&server_without_tls);
+    let (authority, stranger) = ("authority.crt", "stranger.crt");
+    for (dsn, mode, root, error) in [
+        (plain.as_str(), "verify-full", authority, None),
+        (&plain, "verify-ca", authority, None),
         (&plain, "verify-full", stranger, Some("UnknownIssuer")),
         (&plain, "verify-ca", stranger, Some("UnknownIssuer")),
         (&plain, "require", stranger, Some("UnknownIssuer")),
-        (&plain, "require", own, None),
+        (&plain, "require", authority, None),
         (&plain, "verify-full", "no-such.crt", Some("No such file")),
-        (&other.dsn(), "verify-full", own, Some("not valid for name")),
-        (&other.dsn(), "verify-ca", own, None),
-        (&unable.dsn(), "require", own, Some("server does not support TLS")),
-        (&unable.dsn(), "prefer", own, None),
-        (&plain, "sometimes", own, Some("`sslmode=sometimes` is none of")),
+        (&with_other_name.dsn(), "verify-full", authority, Some("not valid for name")),
+        (&with_other_name.dsn(), "verify-ca", authority, None),
+        (&without_tls.dsn(), "require", authority, Some("server does not support TLS")),
+        (&without_tls.dsn(), "prefer", authority, None),
+        (&plain, "sometimes", authority, Some("`sslmode=sometimes` is not valid")),
     ] {
-        place.use_dsn(&format!("{dsn}?{}", encrypted.options(mode, root)));
-        let said = place.rework(["list-tasks"]).run();
-        match refused {
-            None => assert_eq!(said.code(), Some(0), "{mode} {root}: {said}"),
-            Some(words) => {
-                assert_eq!(said.code(), Some(1), "{mode} {root}: {said}");
-                assert!(said.stderr().contains(words), "{mode} {root}: {said}");
-                assert!(said.stderr().contains("hint: "), "{said}");
+        setup.use_dsn(&format!("{dsn}?{}", server.dsn_parameters(mode, root)));
+        let output = setup.rework(["list-tasks"]).run();
+        match error {
+            None => assert_eq!(output.code(), Some(0), "{mode} {root}: {output}"),
+            Some(text) => {
+                assert_eq!(output.code(), Some(1), "{mode} {root}: {output}");
+                assert!(output.stderr().contains(text), "{mode} {root}: {output}");
+                assert!(output.stderr().contains("hint: "), "{output}");
             }
         }
     }
 }
 
 #[test]
-fn a_client_may_have_a_certificate() {
-    let encrypted = Encrypted::new();
-    let mut place = Installation::on(Database::on(&encrypted.cluster));
-    place.session().run("create role certified login superuser");
-    let plain = place.dsn().replace("rework@", "certified@");
-    let options = encrypted.options("verify-full", "authority.crt");
-    let file = |name: &str| encrypted.folder.path().join(name).display().to_string();
+fn a_client_can_log_in_with_a_certificate() {
+    let server = TlsServer::new();
+    let mut setup = Installation::with_database(Database::on_cluster(&server.cluster));
+    setup.session().execute("create role certified login superuser");
+    let plain = setup.dsn().replace("rework@", "certified@");
+    let parameters = server.dsn_parameters("verify-full", "authority.crt");
+    let file = |name: &str| server.folder.path().join(name).display().to_string();
     let (certificate, key) = (file("certified.crt"), file("certified.key"));
-    place.use_dsn(&format!("{plain}?{options}&sslcert={certificate}&sslkey={key}"));
-    place.rework(["list-tasks"]).ok();
-    place.use_dsn(&format!("{plain}?{options}"));
-    let said = place.rework(["list-tasks"]).exits(1).stderr();
-    assert!(said.contains("certificate"), "{said}");
-    // As variables, and as a service.
-    place.use_dsn(&plain);
+    setup.use_dsn(&format!("{plain}?{parameters}&sslcert={certificate}&sslkey={key}"));
+    setup.rework(["list-tasks"]).run_ok();
+    setup.use_dsn(&format!("{plain}?{parameters}"));
+    let stderr = setup.rework(["list-tasks"]).run_expecting(1).stderr();
+    assert!(stderr.contains("certificate"), "{stderr}");
+    // The same options can come from environment variables, or from a service file.
+    setup.use_dsn(&plain);
     let root = file("authority.crt");
-    place
+    setup
         .rework(["list-tasks"])
         .env("PGSSLMODE", "verify-full")
         .env("PGSSLROOTCERT", &root)
         .env("PGSSLCERT", &certificate)
         .env("PGSSLKEY", &key)
-        .ok();
-    let services = place.folder().join("services");
+        .run_ok();
+    let services = setup.folder().join("services");
     let text = format!(
         "[jobs]\nhost=127.0.0.1\nport={}\ndbname=jobs\nuser=certified\nsslmode=verify-full\n\
          sslrootcert={root}\nsslcert={certificate}\nsslkey={key}\n",
-        encrypted.cluster.port()
+        server.cluster.port()
     );
     std::fs::write(&services, text).unwrap();
-    place.use_dsn("service=jobs");
-    place.rework(["list-tasks"]).env("PGSERVICEFILE", services.to_str().unwrap()).ok();
+    setup.use_dsn("service=jobs");
+    setup.rework(["list-tasks"]).env("PGSERVICEFILE", services.to_str().unwrap()).run_ok();
 }
 
 #[test]
-fn the_main_scenarios_through_a_pooler() {
-    let mut place = Installation::new();
+fn the_main_scenarios_work_through_a_pooler() {
+    let mut setup = Installation::new();
     let folder = tempfile::tempdir().unwrap();
     let pooler = Pooler::start(folder.path());
-    let dsn = pooler.dsn(place.dsn());
-    assert_ne!(dsn, place.dsn());
-    place.use_dsn(&dsn);
-    main_scenarios(&place);
+    let dsn = pooler.dsn(setup.dsn());
+    assert_ne!(dsn, setup.dsn());
+    setup.use_dsn(&dsn);
+    assert_main_scenarios(&setup);
 }
 
 #[test]
-fn a_password_may_stand_in_a_file_of_its_owner_alone() {
+fn a_password_file_is_used_only_if_no_other_user_can_read_it() {
     use std::os::unix::fs::PermissionsExt as _;
-    let mut place = Installation::new();
-    let (password, file) = (crate::support::server::password(), place.folder().join("passwords"));
-    let dsn = place.dsn().replace(&format!(":{password}@"), "@");
-    place.use_dsn(&dsn);
+    let mut setup = Installation::new();
+    let (password, file) = (crate::support::server::password(), setup.folder().join("passwords"));
+    let dsn = setup.dsn().replace(&format!(":{password}@"), "@");
+    setup.use_dsn(&dsn);
     std::fs::write(&file, format!("127.0.0.1:*:*:*:{password}\n")).unwrap();
-    let list = || place.rework(["list-tasks"]).env("PGPASSFILE", file.to_str().unwrap());
+    let list = || setup.rework(["list-tasks"]).env("PGPASSFILE", file.to_str().unwrap());
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    list().ok();
+    list().run_ok();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let said = list().exits(1).stderr();
-    assert!(said.contains("does not let us in"), "{said}");
+    let stderr = list().run_expecting(1).stderr();
+    assert!(stderr.contains("refused the login"), "{stderr}");
 }

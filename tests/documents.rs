@@ -1,87 +1,97 @@
-//! What the documents say agrees with the files and the schema, and they can be read in a terminal.
+//! Checks the Markdown documents: line width, paired markers, paths that exist, and parameters as in the schema.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::support::database::Database;
-use crate::support::repository::{assert_none, files, has_extension, read, root, shown};
+use crate::support::repository::{
+    assert_no_violations, display_path, files, has_extension, read, root,
+};
 
-/// The longest line outside of tables and blocks of code, in characters.
+/// The maximum length of a line outside of tables and code blocks, in characters. Such a line fits into a terminal.
 const WIDTH: usize = 125;
 
-/// Documents whose paths are of this repository.
-const OF_THE_CODE: [&str; 3] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "bench/README.md"];
+/// Documents in which every path is a path of this repository. Other documents have paths of users' files.
+const DOCUMENTS_WITH_PATHS: [&str; 3] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "bench/README.md"];
 
 #[test]
 fn lines_fit_into_a_terminal() {
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for path in documents() {
         for (number, line) in prose(&read(&path)) {
             let width = line.chars().count();
-            if width > WIDTH && !line.starts_with('|') && !is_one_piece(line) {
-                faults.push(format!("{}:{number} has {width} characters", shown(&path)));
+            if width > WIDTH && !line.starts_with('|') && !is_single_code(line) {
+                violations.push(format!("{}:{number} has {width} characters", display_path(&path)));
             }
         }
     }
-    assert_none(&faults);
+    assert_no_violations(&violations);
 }
 
 #[test]
-fn code_and_strong_words_end_in_the_paragraph_in_which_they_begin() {
-    let mut faults = Vec::new();
+fn markers_of_code_and_strong_text_are_paired_in_each_paragraph() {
+    let mut violations = Vec::new();
     for path in documents() {
         for (number, paragraph) in paragraphs(&read(&path)) {
             let outside: Vec<&str> = paragraph.split('`').step_by(2).collect();
             let outside = outside.join(" ");
             if paragraph.matches('`').count() % 2 == 1 || outside.matches("**").count() % 2 == 1 {
-                faults.push(format!("{}:{number}: a marker has no partner", shown(&path)));
+                violations.push(format!(
+                    "{}:{number}: a backquote or `**` is not closed",
+                    display_path(&path)
+                ));
             }
         }
     }
-    assert_none(&faults);
+    assert_no_violations(&violations);
 }
 
 #[test]
 fn paths_in_documents_exist() {
-    let known = ends_of_paths();
-    let mut faults = Vec::new();
-    for path in OF_THE_CODE.map(|name| root().join(name)) {
+    let known = path_parts();
+    let mut violations = Vec::new();
+    for path in DOCUMENTS_WITH_PATHS.map(|name| root().join(name)) {
         for (number, paragraph) in paragraphs(&read(&path)) {
             let quoted = paragraph.split('`').skip(1).step_by(2);
-            for named in quoted.filter(|text| is_path(text)) {
-                if !known.contains(named.trim_end_matches('/')) {
-                    faults.push(format!("{}:{number}: there is no `{named}`", shown(&path)));
+            for mentioned in quoted.filter(|text| is_path(text)) {
+                if !known.contains(mentioned.trim_end_matches('/')) {
+                    violations.push(format!(
+                        "{}:{number}: `{mentioned}` does not exist",
+                        display_path(&path)
+                    ));
                 }
             }
         }
     }
-    assert_none(&faults);
+    assert_no_violations(&violations);
 }
 
-/// `docs/sql.md` has a table of the parameters of a function below its name.
+/// Compares the parameters of each function in `docs/sql.md`, which has a table of them below the name, with the
+/// schema.
 #[test]
-fn parameters_of_functions_are_those_of_the_schema() {
+fn documented_parameters_of_functions_are_those_of_the_schema() {
     let database = Database::new();
     let text = read(&root().join("docs/sql.md"));
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     let sections = text.split("\n## rework.").skip(1).filter_map(|part| part.split_once('\n'));
     for (function, section) in sections {
         let sql = "select pg_get_function_arguments(($1::text)::regproc)";
         let arguments: String =
-            database.session().one(sql, &[&format!("rework.{function}").as_str()]);
-        let real: Vec<String> = arguments.split(", ").map(parameter_of_schema).collect();
+            database.session().query_value(sql, &[&format!("rework.{function}").as_str()]);
+        let in_schema: Vec<String> = arguments.split(", ").map(parameter_of_schema).collect();
         let rows = section.lines().take_while(|line| !line.starts_with("## "));
-        for (place, told) in rows.filter_map(parameter_of_table).enumerate() {
-            let real = real.get(place).map_or("nothing", |real| real);
-            if told != real {
-                faults.push(format!("docs/sql.md: {function} has `{real}`, not `{told}`"));
+        for (position, documented) in rows.filter_map(parameter_of_table).enumerate() {
+            let actual = in_schema.get(position).map_or("nothing", |parameter| parameter);
+            if documented != actual {
+                violations
+                    .push(format!("docs/sql.md: {function} has `{actual}`, not `{documented}`"));
             }
         }
     }
-    assert_none(&faults);
+    assert_no_violations(&violations);
 }
 
-/// "priority integer default null" of `priority integer DEFAULT NULL::integer`.
+/// Converts `priority integer DEFAULT NULL::integer` to `priority integer default null`.
 fn parameter_of_schema(argument: &str) -> String {
     let (declared, default) = argument.split_once(" DEFAULT ").unwrap_or((argument, "–"));
     let declared = declared.replace("timestamp with time zone", "timestamptz");
@@ -89,7 +99,7 @@ fn parameter_of_schema(argument: &str) -> String {
     format!("{declared} default {value}")
 }
 
-/// The same of a row of a table: name, type, default; `None` if a line is none.
+/// Converts a row of a table with name, type and default to the same form. `None` if the line is not such a row.
 fn parameter_of_table(line: &str) -> Option<String> {
     let cells: Vec<&str> = line.strip_prefix("| `")?.split('|').collect();
     let [name, kind, default, ..] = cells[..] else { return None };
@@ -97,8 +107,8 @@ fn parameter_of_table(line: &str) -> Option<String> {
     Some(format!("{} {} default {}", plain(name), plain(kind), plain(default)))
 }
 
-/// A piece of code that fills a line of its own cannot be divided.
-fn is_one_piece(line: &str) -> bool {
+/// Whether a line has only one piece of code in backquotes, which cannot be split into two lines.
+fn is_single_code(line: &str) -> bool {
     let line = line.trim();
     line.starts_with('`') && line.ends_with('`') && line.matches('`').count() == 2
 }
@@ -106,11 +116,11 @@ fn is_one_piece(line: &str) -> bool {
 fn documents() -> Vec<PathBuf> {
     let top = root().read_dir().unwrap().map(|entry| entry.unwrap().path());
     let below = files(&["bench", "crates", "docs", "examples", "python/rework", "scripts"]);
-    let found = top.chain(below).chain([root().join("python/README.md")]);
-    found.filter(|path| has_extension(path, "md")).collect()
+    let paths = top.chain(below).chain([root().join("python/README.md")]);
+    paths.filter(|path| has_extension(path, "md")).collect()
 }
 
-/// The lines outside of blocks of code, with their numbers.
+/// Returns the lines outside of code blocks, with their line numbers.
 fn prose(text: &str) -> Vec<(usize, &str)> {
     let mut in_code = false;
     let mut lines = Vec::new();
@@ -124,54 +134,54 @@ fn prose(text: &str) -> Vec<(usize, &str)> {
     lines
 }
 
-/// The paragraphs outside of blocks of code, with the numbers of their first lines. Each item of a list
-/// and each row of a table is one.
+/// Returns the paragraphs outside of code blocks, with the numbers of their first lines. Each item of a list, each row
+/// of a table and each heading is a paragraph.
 fn paragraphs(text: &str) -> Vec<(usize, String)> {
     let mut paragraphs: Vec<(usize, String)> = Vec::new();
-    let mut goes_on_at = 0;
+    let mut next_line = 0;
     for (number, line) in prose(text) {
         let line = line.trim();
-        let starts = ["|", "- ", "#"].iter().any(|mark| line.starts_with(mark));
+        let starts = ["|", "- ", "#"].iter().any(|prefix| line.starts_with(prefix));
         match paragraphs.last_mut() {
             _ if line.is_empty() => continue,
-            Some((_, paragraph)) if number == goes_on_at && !starts => {
+            Some((_, paragraph)) if number == next_line && !starts => {
                 paragraph.push('\n');
                 paragraph.push_str(line);
             }
             _ => paragraphs.push((number, line.to_owned())),
         }
-        goes_on_at = number + 1;
+        next_line = number + 1;
     }
     paragraphs
 }
 
-/// `x/y.rs`, `x/`, `y.rs`: what a path of the repository looks like.
+/// Returns whether a text has the form of a path in this repository: `x/y.rs`, `x/` or `y.rs`.
 fn is_path(text: &str) -> bool {
-    let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
-    let file = ["rs", "sql", "py", "md"].iter().any(|end| text.ends_with(&format!(".{end}")));
-    let folder = text.contains('/') && !text.starts_with('/');
+    let is_path_character = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    let is_file = ["rs", "sql", "py", "md"].iter().any(|end| text.ends_with(&format!(".{end}")));
+    let has_folder = text.contains('/') && !text.starts_with('/');
     let is_built = text.starts_with("target/");
-    text.chars().all(plain) && (file || folder) && !is_built
+    text.chars().all(is_path_character) && (is_file || has_folder) && !is_built
 }
 
-/// Every path of the repository, and what is left of it without its first folders.
-fn ends_of_paths() -> BTreeSet<String> {
-    let mut ends = BTreeSet::new();
+/// Returns every path of the repository and every part of it: documents name `core/src/db` and `claim.rs` for short.
+fn path_parts() -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
     let folders = ["crates", "src", "migrations", "tests", "examples", "bench", "scripts", "docs"];
     for path in files(&[&folders[..], &["python", ".ci"]].concat()) {
-        let shown = shown(path);
-        let parts: Vec<&str> = shown.split('/').collect();
+        let path = display_path(path);
+        let parts: Vec<&str> = path.split('/').collect();
         for first in 0..parts.len() {
-            ends.extend((first..parts.len()).map(|last| parts[first..=last].join("/")));
+            paths.extend((first..parts.len()).map(|last| parts[first..=last].join("/")));
         }
     }
-    ends
+    paths
 }
 
 #[test]
 fn a_paragraph_ends_at_a_blank_line_or_an_item() {
     let text = "# a\nb\nc\n\nd `x\ny`\n- e\n  f\n```\n`\n```\ng";
-    let found = paragraphs(text);
-    let texts: Vec<&str> = found.iter().map(|(_, text)| text.as_str()).collect();
+    let result = paragraphs(text);
+    let texts: Vec<&str> = result.iter().map(|(_, text)| text.as_str()).collect();
     assert_eq!(texts, ["# a\nb\nc", "d `x\ny`", "- e\nf", "g"]);
 }

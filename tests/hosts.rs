@@ -1,5 +1,6 @@
-//! Two hosts on one database: what one of them had is closed by the other when it is lost, and nothing
-//! is taken from one that lives.
+//! Two hosts with one database. When a host is lost, a monitor of the other host ends its runs. Runs of a live host
+//! must not be touched. Further tests are about the distribution of tasks over hosts. The second host is simulated: its
+//! monitor runs on the same machine with another host name.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -8,77 +9,81 @@ use nix::sys::signal::Signal;
 use rework_core::task::state::State;
 use serde_json::json;
 
-use crate::support::installation::{Installation, fixture};
+use crate::support::installation::{Installation, fixture_program};
 use crate::support::monitor::Monitor;
 use crate::support::session::Session;
 use crate::support::{processes, scale, wait};
 
-/// Leases of the defaults in full, shorter ones in the sample.
-fn lease() -> Duration {
-    Duration::from_secs(if scale::soak() { 20 } else { 4 })
+/// Returns the length of the leases: the default of 20 s in `make soak`, and 4 s in `make test`.
+fn lease_time() -> Duration {
+    Duration::from_secs(if scale::is_soak() { 20 } else { 4 })
 }
 
-/// A host that is gone is noticed in 25 s at the defaults, and the rest in proportion; a machine with other
-/// work needs a moment more.
-fn noticed() -> Duration {
-    lease() * 5 / 4 + Duration::from_secs(if scale::soak() { 0 } else { 2 })
+/// Returns the longest time until the loss of a host is recorded: 1.25 leases. With short leases, 2 s are added,
+/// because a busy machine may delay each step.
+fn max_detection_time() -> Duration {
+    lease_time() * 5 / 4 + Duration::from_secs(if scale::is_soak() { 0 } else { 2 })
 }
 
-/// A monitor here, and one on another host.
+/// A monitor on the host of the test, and one on a second host.
 struct Hosts {
-    place: Installation,
-    here: Monitor,
-    there: Monitor,
-    /// Its name.
-    other: String,
+    setup: Installation,
+    first: Monitor,
+    second: Monitor,
+    /// The name of the second host.
+    second_name: String,
+    /// The file that ends the tasks of `hold`.
     gate: PathBuf,
 }
 
 impl Hosts {
     fn new() -> Hosts {
-        let lease = format!("{}s", lease().as_secs());
+        let lease = format!("{}s", lease_time().as_secs());
         Hosts::with_leases(&lease, &lease)
     }
 
-    fn with_leases(here: &str, there: &str) -> Hosts {
-        let place = Installation::with_fixture();
-        let other = format!("{}-b", place.host());
-        place
-            .rework(["register-operations", "--host", &other])
-            .args([fixture().to_str().unwrap()])
-            .ok();
+    /// Starts both monitors with these lengths of their leases.
+    fn with_leases(first_lease: &str, second_lease: &str) -> Hosts {
+        let setup = Installation::with_fixture();
+        let second_name = format!("{}-b", setup.host());
+        setup
+            .rework(["register-operations", "--host", &second_name])
+            .args([fixture_program()])
+            .run_ok();
         let options = |lease| ["--domain", "default", "--lease", lease, "--maxworkers", "2"];
-        let here = place.awaited_monitor(&options(here));
-        let there = place.unawaited_monitor_on(&other, &options(there));
-        place.until("both monitors are there", || {
+        let first = setup.start_monitor_with_args(&options(first_lease));
+        let second = setup.spawn_monitor_on(&second_name, &options(second_lease));
+        setup.wait_until("both monitors are registered", || {
             let sql = "select count(*) = 2 from rework.monitor where finished_at is null";
-            place.session().one(sql, &[])
+            setup.session().query_value(sql, &[])
         });
-        let gate = place.folder().join("gate");
-        Hosts { place, here, there, other, gate }
+        let gate = setup.folder().join("gate");
+        Hosts { setup, first, second, second_name, gate }
     }
 
-    /// A task that runs on the other host until the gate is open.
-    fn holds_there(&self, operation: &str) -> i64 {
+    /// Schedules a task for the second host that runs until `open_gate`, and waits until it is running.
+    fn hold_on_second(&self, operation: &str) -> i64 {
         let input = json!(self.gate).to_string();
-        let place = ["--host", &self.other];
-        let task = self.place.rework(["schedule", operation, "--input", &input]).args(place);
-        let task = task.ok().id();
-        self.place.writes(task, "holding");
+        let pin = ["--host", &self.second_name];
+        let command = self.setup.rework(["schedule", operation, "--input", &input]).args(pin);
+        let task = command.run_ok().id();
+        self.setup.wait_until_logged(task, "holding");
         task
     }
 
+    /// Lets the tasks of `hold` end.
     fn open_gate(&self) {
         std::fs::write(&self.gate, "").unwrap();
     }
 
+    /// Returns the pid of the worker that runs a task.
     fn worker_pid(&self, task: i64) -> i32 {
         let sql = "select worker.pid from rework.task
                      join rework.worker on worker.id = task.worker where task.id = $1";
-        self.place.session().one(sql, &[&task])
+        self.setup.session().query_value(sql, &[&task])
     }
 
-    /// The processes whose parent is this one.
+    /// Returns the pids of the child processes of a process.
     fn children(pid: i32) -> Vec<i32> {
         let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         list.unwrap_or_default().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
@@ -86,213 +91,204 @@ impl Hosts {
 }
 
 #[test]
-fn the_runs_of_a_host_that_is_lost_are_closed_by_another() {
+fn runs_of_a_lost_host_are_ended_by_the_other_host() {
     let mut hosts = Hosts::new();
-    let lost = hosts.holds_there("hold");
-    let again = hosts.holds_there("hold_again");
-    let workers = [lost, again].map(|task| hosts.worker_pid(task));
+    let lost = hosts.hold_on_second("hold");
+    let repeatable = hosts.hold_on_second("hold_retry_lost");
+    let workers = [lost, repeatable].map(|task| hosts.worker_pid(task));
     let runners: Vec<i32> = workers.iter().flat_map(|pid| Hosts::children(*pid)).collect();
-    let begun = Instant::now();
-    for pid in workers.iter().chain([&hosts.there.pid()]) {
+    let killed = Instant::now();
+    for pid in workers.iter().chain([&hosts.second.pid()]) {
         processes::signal(*pid, Signal::SIGKILL);
     }
-    hosts.there.exit_code();
-    let ended = hosts.place.ended_within(lost, noticed());
-    // 1.1 leases after it was renewed last, which it was within the second before.
-    let soonest = (lease() * 11 / 10).saturating_sub(Duration::from_secs(1));
-    assert!(begun.elapsed() >= soonest, "not before its lease was over: {:?}", begun.elapsed());
+    hosts.second.wait_for_exit_code();
+    let ended = hosts.setup.wait_until_ended_within(lost, max_detection_time());
+    // A lease is taken away 1.1 leases after its last renewal, which was at most 1 s before the kill.
+    let earliest = (lease_time() * 11 / 10).saturating_sub(Duration::from_secs(1));
+    assert!(
+        killed.elapsed() >= earliest,
+        "before the lease could have ended: {:?}",
+        killed.elapsed()
+    );
     assert_eq!((ended.state, ended.reason()), (State::Lost, "host lost"));
     for runner in runners {
-        assert!(!processes::is_alive(runner), "runner {runner} died with its worker");
+        assert!(!processes::is_alive(runner), "runner {runner} outlived its worker");
     }
-    hosts.place.until("the other one is queued again: it is pinned to the lost host", || {
-        let retried = hosts.place.task(again);
-        (retried.state, retried.run) == (State::Queued, 1)
-    });
-    hosts.place.until("the books say so", || {
+    hosts.setup.wait_until(
+        "the task with retry_lost is queued again and waits for its host",
+        || {
+            let retried = hosts.setup.task(repeatable);
+            (retried.state, retried.run) == (State::Queued, 1)
+        },
+    );
+    hosts.setup.wait_until("the ends of the monitor and of its workers are recorded", || {
         let sql = "select exists (select from rework.monitor
                                    where host = $1 and finished_at is not null and reason = 'host lost')
                       and not exists (select from rework.worker where host = $1 and finished_at is null)";
-        hosts.place.session().one(sql, &[&hosts.other])
+        hosts.setup.session().query_value(sql, &[&hosts.second_name])
     });
 }
 
 #[test]
-fn a_lost_run_with_retry_lost_goes_on_elsewhere() {
+fn a_lost_run_with_retry_lost_is_repeated_on_another_host() {
     let mut hosts = Hosts::new();
-    // Until one of them was taken by the other host.
+    // Schedules tasks until one of them runs on the second host.
     let task = loop {
         let input = json!(hosts.gate).to_string();
-        let task = hosts.place.rework(["schedule", "hold_again", "--input", &input]).ok().id();
-        let ran_on = {
-            hosts.place.writes(task, "holding");
-            let sql = "select ran_on from rework.task where id = $1";
-            hosts.place.session().one::<String>(sql, &[&task])
-        };
-        if ran_on == hosts.other {
+        let task =
+            hosts.setup.rework(["schedule", "hold_retry_lost", "--input", &input]).run_ok().id();
+        hosts.setup.wait_until_logged(task, "holding");
+        let sql = "select ran_on from rework.task where id = $1";
+        let ran_on: String = hosts.setup.session().query_value(sql, &[&task]);
+        if ran_on == hosts.second_name {
             break task;
         }
     };
     let worker = hosts.worker_pid(task);
-    processes::signal(hosts.there.pid(), Signal::SIGKILL);
+    processes::signal(hosts.second.pid(), Signal::SIGKILL);
     processes::signal(worker, Signal::SIGKILL);
-    hosts.there.exit_code();
+    hosts.second.wait_for_exit_code();
     hosts.open_gate();
-    let ended = hosts.place.ended_within(task, noticed() + wait::PATIENCE);
+    let ended = hosts.setup.wait_until_ended_within(task, max_detection_time() + wait::TIMEOUT);
     assert_eq!((ended.state, ended.run, ended.attempt), (State::Done, 2, 1), "{}", ended.reason());
     let sql = "select outcome || ': ' || reason from rework.run where task = $1";
-    assert_eq!(hosts.place.session().one::<String>(sql, &[&task]), "lost: host lost");
+    assert_eq!(hosts.setup.session().query_value::<String>(sql, &[&task]), "lost: host lost");
 }
 
 #[test]
-fn a_worker_that_is_stopped_dies_while_it_is_stopped() {
+fn a_stopped_worker_is_killed_before_its_lease_ends() {
     let hosts = Hosts::new();
-    let task = hosts.holds_there("hold");
+    let task = hosts.hold_on_second("hold");
     let worker = hosts.worker_pid(task);
     let runners = Hosts::children(worker);
     assert_eq!(runners.len(), 1);
     processes::signal(worker, Signal::SIGSTOP);
-    let begun = Instant::now();
-    hosts.place.until("the worker is dead", || !processes::is_alive(worker));
-    let long = begun.elapsed();
-    assert!(long < lease(), "before anybody takes its runs: {long:?}");
+    let stopped = Instant::now();
+    // A timer of the kernel kills the worker, because a stopped process cannot renew its lease.
+    hosts.setup.wait_until("the worker has ended", || !processes::is_alive(worker));
+    let took = stopped.elapsed();
+    assert!(took < lease_time(), "other monitors may take its runs before it is killed: {took:?}");
     hosts.open_gate();
-    let ended = hosts.place.ended(task);
+    let ended = hosts.setup.wait_until_ended(task);
     assert_eq!((ended.state, ended.reason()), (State::Lost, "worker died: signal 9 (killed)"));
-    assert!(!processes::is_alive(runners[0]), "its runner died with it");
-    assert_eq!(hosts.place.log(task), ["holding"], "nothing of it was accepted");
-    assert!(begun.elapsed() < noticed());
+    assert!(!processes::is_alive(runners[0]), "the runner outlived its worker");
+    assert_eq!(hosts.setup.log_lines(task), ["holding"], "a later line was stored");
+    assert!(stopped.elapsed() < max_detection_time());
 }
 
-/// What befalls a monitor whose task goes on: it is killed, or stopped and then killed by its own timer.
-fn a_task_outlives_its_monitor(signal: Signal) {
+/// Ends the monitor of the second host by a signal, and asserts that its running tasks continue and can be aborted.
+///
+/// SIGSTOP ends the monitor too: a timer of the kernel kills a monitor that does not renew its lease.
+fn assert_task_outlives_its_monitor(signal: Signal) {
     let mut hosts = Hosts::new();
-    let task = hosts.holds_there("hold");
-    let aborted = hosts.holds_there("hold");
-    hosts.there.signal(signal);
-    assert_eq!(hosts.there.exit_code(), None, "it is dead, by a signal");
-    let alone = "select count(*) from rework.worker join rework.lease on lease.id = worker.lease
-                  where worker.finished_at is null and lease.holder like 'worker %'";
-    hosts.place.until("both workers live by leases of their own", || {
-        hosts.place.session().one::<i64>(alone, &[]) == 2
+    let task = hosts.hold_on_second("hold");
+    let aborted = hosts.hold_on_second("hold");
+    hosts.second.signal(signal);
+    assert_eq!(hosts.second.wait_for_exit_code(), None, "the monitor was not ended by a signal");
+    let count_own_leases =
+        "select count(*) from rework.worker join rework.lease on lease.id = worker.lease
+                             where worker.finished_at is null and lease.holder like 'worker %'";
+    hosts.setup.wait_until("both workers have leases of their own", || {
+        hosts.setup.session().query_value::<i64>(count_own_leases, &[]) == 2
     });
-    hosts.place.until("the monitor's lease was taken away", || {
+    hosts.setup.wait_until("the monitor's lease was taken away", || {
         let sql = "select count(*) from rework.monitor where reason = 'host lost'";
-        hosts.place.session().one::<i64>(sql, &[]) == 1
+        hosts.setup.session().query_value::<i64>(sql, &[]) == 1
     });
-    hosts.place.rework(["abort-task", &aborted.to_string()]).ok();
-    let ended = hosts.place.ended(aborted);
+    hosts.setup.rework(["abort-task", &aborted.to_string()]).run_ok();
+    let ended = hosts.setup.wait_until_ended(aborted);
     assert_eq!((ended.state, ended.reason()), (State::Aborted, "aborted from the command line"));
-    // Longer than any lease; its owner renews.
-    wait::stays("nobody takes what lives", lease() * 2, || {
-        hosts.place.task(task).state == State::Running
+    // Without renewals the lease of the worker would end within this time.
+    wait::assert_stays_true("the task is running", lease_time() * 2, || {
+        hosts.setup.task(task).state == State::Running
     });
     hosts.open_gate();
-    let ended = hosts.place.done(task);
+    let ended = hosts.setup.wait_until_done(task);
     assert_eq!((ended.run, ended.attempt), (1, 1));
-    // In full, a minute at the defaults.
-    assert!(ended.seconds() >= (lease() * 3).as_secs_f64(), "{}", ended.seconds());
-    assert_eq!(hosts.place.log(task), ["holding", "released"]);
-    assert!(hosts.here.has_ended().is_none());
+    // At least three leases, which is one minute in `make soak`.
+    assert!(
+        ended.running_seconds() >= (lease_time() * 3).as_secs_f64(),
+        "{}",
+        ended.running_seconds()
+    );
+    assert_eq!(hosts.setup.log_lines(task), ["holding", "released"]);
+    assert!(hosts.first.exit_status().is_none());
 }
 
 #[test]
-fn a_task_outlives_its_monitor_that_was_killed() {
-    a_task_outlives_its_monitor(Signal::SIGKILL);
+fn a_task_outlives_a_monitor_that_is_killed() {
+    assert_task_outlives_its_monitor(Signal::SIGKILL);
 }
 
 #[test]
-fn a_task_outlives_its_monitor_that_was_stopped() {
-    a_task_outlives_its_monitor(Signal::SIGSTOP);
+fn a_task_outlives_a_monitor_that_is_stopped() {
+    assert_task_outlives_its_monitor(Signal::SIGSTOP);
 }
 
 #[test]
-fn placements_of_a_host_that_has_been_gone_for_a_day_are_swept() {
-    let place = Installation::with_fixture();
-    for host in ["gone", "new", "stopped-lately"] {
+fn placements_of_a_host_without_monitor_for_a_day_are_deleted() {
+    let setup = Installation::with_fixture();
+    for host in ["unused", "new", "stopped-lately"] {
         let register = ["register-operations", "--host", host];
-        place.rework(register).args([fixture().to_str().unwrap()]).ok();
+        setup.rework(register).args([fixture_program().to_str().unwrap()]).run_ok();
     }
-    let monitor = place.monitor(&["--maxworkers", "1"]);
-    let mut other = place.unawaited_monitor_on("stopped-lately", &["--domain", "default"]);
-    place.until("both are there", || {
-        place.session().one("select count(*) = 2 from rework.monitor", &[])
+    let monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let mut other = setup.spawn_monitor_on("stopped-lately", &["--domain", "default"]);
+    setup.wait_until("both monitors are registered", || {
+        setup.session().query_value("select count(*) = 2 from rework.monitor", &[])
     });
     other.signal(Signal::SIGTERM);
-    other.exit_code();
-    place.session().run(
+    other.wait_for_exit_code();
+    setup.session().execute(
         "update rework.placement set registered_at = now() - interval '2 days' where host <> 'new'",
     );
-    let dsn = rework_core::db::dsn::Dsn::parse(place.dsn()).unwrap();
+    let dsn = rework_core::db::dsn::Dsn::parse(setup.dsn()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let swept = runtime.block_on(async {
+    let hosts_without_placements = runtime.block_on(async {
         let db = rework_core::db::connect::Db::connect(&dsn, "test").await.unwrap();
-        rework_core::admin::vacuum::placements(&db).await.unwrap()
+        rework_core::admin::vacuum::delete_placements(&db).await.unwrap()
     });
-    assert_eq!(swept, ["gone"]);
+    assert_eq!(hosts_without_placements, ["unused"]);
     drop(monitor);
 }
 
 #[test]
-fn hosts_with_shorter_leases_are_noticed_sooner() {
+fn the_lease_of_the_lost_host_decides_when_it_is_lost() {
     let mut hosts = Hosts::with_leases("20s", "2s");
-    let task = hosts.holds_there("hold");
+    let task = hosts.hold_on_second("hold");
     let worker = hosts.worker_pid(task);
-    for pid in [worker, hosts.there.pid()] {
+    for pid in [worker, hosts.second.pid()] {
         processes::signal(pid, Signal::SIGKILL);
     }
-    hosts.there.exit_code();
-    let ended = hosts.place.ended_within(task, Duration::from_secs(10));
+    hosts.second.wait_for_exit_code();
+    let ended = hosts.setup.wait_until_ended_within(task, Duration::from_secs(10));
     assert_eq!((ended.state, ended.reason()), (State::Lost, "host lost"));
 }
 
 #[test]
-fn a_row_that_somebody_holds_keeps_no_other_from_being_closed() {
+fn a_locked_row_does_not_delay_the_end_of_other_runs() {
     let mut hosts = Hosts::with_leases("2s", "2s");
-    let (held, task) = (hosts.holds_there("hold"), hosts.holds_there("hold"));
-    let session = Session::open(hosts.place.dsn());
-    session.run(&format!("begin; select from rework.task where id = {held} for update"));
-    for pid in [hosts.worker_pid(held), hosts.worker_pid(task), hosts.there.pid()] {
+    let (locked, task) = (hosts.hold_on_second("hold"), hosts.hold_on_second("hold"));
+    let session = Session::open(hosts.setup.dsn());
+    session.execute(&format!("begin; select from rework.task where id = {locked} for update"));
+    for pid in [hosts.worker_pid(locked), hosts.worker_pid(task), hosts.second.pid()] {
         processes::signal(pid, Signal::SIGKILL);
     }
-    hosts.there.exit_code();
-    assert_eq!(hosts.place.ended(task).reason(), "host lost");
-    assert_eq!(hosts.place.task(held).state, State::Running);
-    session.run("rollback");
-    assert_eq!(hosts.place.ended(held).reason(), "host lost");
+    hosts.second.wait_for_exit_code();
+    assert_eq!(hosts.setup.wait_until_ended(task).reason(), "host lost");
+    assert_eq!(hosts.setup.task(locked).state, State::Running);
+    session.execute("rollback");
+    assert_eq!(hosts.setup.wait_until_ended(locked).reason(), "host lost");
 }
 
 #[test]
-fn tasks_spread_over_the_hosts() {
+fn tasks_are_distributed_over_the_hosts() {
     let hosts = Hosts::new();
     let inputs = vec![json!(0.2); 12];
-    let tasks = hosts.place.schedule_many("sleep", &inputs);
+    let tasks = hosts.setup.schedule_many("sleep", &inputs);
     for task in tasks {
-        assert_eq!(hosts.place.done(task).run, 1);
+        assert_eq!(hosts.setup.wait_until_done(task).run, 1);
     }
-    let ran_on: i64 =
-        hosts.place.session().one("select count(distinct ran_on) from rework.task", &[]);
-    assert_eq!(ran_on, 2, "both took some");
-}
-
-#[test]
-fn a_task_that_needs_a_capability_goes_where_it_is() {
-    let place = Installation::with_fixture();
-    let other = format!("{}-b", place.host());
-    place
-        .rework(["register-operations", "--host", &other])
-        .args([fixture().to_str().unwrap()])
-        .ok();
-    let _plain = place.monitor(&["--maxworkers", "1"]);
-    let needs = ["schedule", "double", "--input", "1", "--capability", "gpu"];
-    let said = place.rework(needs).ok();
-    let (task, warned) = (said.id(), said.stderr());
-    assert!(warned.contains("no monitor serves domain `default` on a host with `gpu`"), "{warned}");
-    place.done(place.schedule("double", 2));
-    assert_eq!(place.task(task).state, State::Queued, "nobody here has one");
-    let gifted = ["--domain", "default", "--maxworkers", "1", "--capability", "gpu"];
-    let _gifted = place.unawaited_monitor_on(&other, &gifted);
-    place.done(task);
-    let sql = "select ran_on from rework.task where id = $1";
-    assert_eq!(place.session().one::<String>(sql, &[&task]), other);
+    let sql = "select count(distinct ran_on) from rework.task";
+    assert_eq!(hosts.setup.session().query_value::<i64>(sql, &[]), 2, "one host ran all tasks");
 }

@@ -1,4 +1,5 @@
-//! What a run leaves: every line that it wrote, in order, its own, to the byte, up to a limit.
+//! Logs of tasks: each line that a run writes is stored once, in order, for the right task and without changes, up to a
+//! limit. Further tests are about structured events, parts of a log, and progress.
 
 use rework_core::task::state::State;
 use serde_json::{Value, json};
@@ -7,122 +8,130 @@ use crate::support::scale::count;
 use crate::support::{Installation, wait};
 
 #[test]
-fn a_flood_is_all_there_and_in_order() {
-    let place = Installation::with_fixture();
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
+fn all_lines_of_a_long_output_are_stored_in_order() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
     let lines = count(20_000, 100_000);
-    let task = place.schedule("flood", lines);
-    assert_eq!(place.ended_within(task, wait::PATIENCE * 4).state, State::Done);
-    let raw = place.rework(["log-task", &task.to_string(), "--raw"]).ok();
+    let task = setup.schedule("flood", lines);
+    assert_eq!(setup.wait_until_ended_within(task, wait::TIMEOUT * 4).state, State::Done);
+    let raw = setup.rework(["log-task", &task.to_string(), "--raw"]).run_ok();
     let expected = (1..=lines).map(|line| format!("line {line}"));
-    // Not `assert_eq`: nobody wants to read all of it.
+    // Not `assert_eq!`, which would print all lines.
     assert!(expected.eq(raw.lines()), "{} lines of {lines}", raw.lines().len());
 }
 
 #[test]
-fn bytes_that_are_no_text_come_back() {
-    let place = Installation::with_fixture();
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    let task = place.done(place.schedule_plain("odd_bytes")).id.to_string();
+fn bytes_that_are_not_text_are_stored_unchanged() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let task = setup.wait_until_done(setup.schedule_without_input("odd_bytes")).id.to_string();
     let raw = |stream: &str| {
-        let said = place.rework(["log-task", &task, "--raw", "--stream", stream]).ok();
-        said.bytes().to_vec()
+        let output = setup.rework(["log-task", &task, "--raw", "--stream", stream]).run_ok();
+        output.bytes().to_vec()
     };
     assert_eq!(raw("stdout"), b"nul \0 and \xff\n\xfe tail");
     assert_eq!(raw("stderr"), b"\0\n");
-    let json = place.rework(["log-task", &task, "-o", "json", "--stream", "stdout"]).ok().json();
+    let json =
+        setup.rework(["log-task", &task, "-o", "json", "--stream", "stdout"]).run_ok().json();
     assert_eq!(json[0]["base64"], "bnVsIAAgYW5kIP8=");
 }
 
 #[test]
-fn every_line_is_under_its_own_task() {
-    let place = Installation::with_fixture();
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    let tasks = place.schedule_many("number", &vec![Value::Null; count(100, 1000)]);
+fn each_line_is_stored_for_the_task_that_wrote_it() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let tasks = setup.schedule_many("writes_own_id", &vec![Value::Null; count(100, 1000)]);
     for task in &tasks {
-        place.done(*task);
+        setup.wait_until_done(*task);
         let sql = "select convert_from(line, 'UTF8') from rework.log where task = $1 and stream = $2 order by id";
-        let written = |stream: &str| place.session().all::<String>(sql, &[task, &stream]);
-        let expected = ["own", "child", "rest"].map(|who| format!("{who} {task}"));
-        assert_eq!(written("stdout"), expected);
-        assert_eq!(written("stderr"), [format!("beside {task}")]);
+        let lines = |stream: &str| setup.session().query_values::<String>(sql, &[task, &stream]);
+        let expected = ["own", "child", "last"].map(|source| format!("{source} {task}"));
+        assert_eq!(lines("stdout"), expected);
+        assert_eq!(lines("stderr"), [format!("stderr {task}")]);
     }
+    // A single worker ran all tasks, so it had to separate their lines.
     let sql = "select count(distinct worker) from rework.task";
-    assert_eq!(place.session().one::<i64>(sql, &[]), 1);
+    assert_eq!(setup.session().query_value::<i64>(sql, &[]), 1);
 }
 
 #[test]
-fn what_was_written_before_a_kill_is_kept() {
-    let place = Installation::with_fixture();
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    let task = place.schedule_plain("half_a_line");
-    place.writes(task, "a whole line");
+fn output_before_a_kill_is_stored() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let task = setup.schedule_without_input("half_a_line");
+    setup.wait_until_logged(task, "a whole line");
     let id = task.to_string();
-    place.rework(["abort-task", &id, "--wait"]).ok();
-    assert_eq!(place.task(task).state, State::Aborted);
-    let raw = place.rework(["log-task", &id, "--raw"]).ok();
+    setup.rework(["abort-task", &id, "--wait"]).run_ok();
+    assert_eq!(setup.task(task).state, State::Aborted);
+    let raw = setup.rework(["log-task", &id, "--raw"]).run_ok();
     assert_eq!(raw.stdout(), "a whole line\nhalf a line");
 }
 
 #[test]
-fn a_log_is_limited_with_one_mark() {
-    let place = Installation::with_fixture();
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    let task = place.done(place.schedule("megabytes", 53)).id;
+fn the_log_of_a_run_is_limited_to_50_mib() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let task = setup.wait_until_done(setup.schedule("megabytes", 53)).id;
     let sql =
         "select convert_from(line, 'UTF8') from rework.log where task = $1 and stream = 'rework'";
-    let marks: Vec<String> = place.session().all(sql, &[&task]);
-    assert_eq!(marks.len(), 1, "{marks:?}");
-    assert!(marks[0].starts_with("the log of a run is limited to 50 MiB: "), "{marks:?}");
+    let messages: Vec<String> = setup.session().query_values(sql, &[&task]);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].starts_with("the log of a run is limited to 50 MiB: "), "{messages:?}");
     let sql = "select sum(octet_length(line)) from rework.log where task = $1";
-    let kept: i64 = place.session().one(sql, &[&task]);
+    let stored_bytes: i64 = setup.session().query_value(sql, &[&task]);
     assert!(
-        (48 << 20..=50 << 20).contains(&(kept - i64::try_from(marks[0].len()).unwrap())),
-        "{kept}"
+        (48 << 20..=50 << 20).contains(&(stored_bytes - i64::try_from(messages[0].len()).unwrap())),
+        "{stored_bytes} bytes"
     );
 }
 
 #[test]
 fn structured_logs_have_a_logger_and_a_level() {
-    let place = Installation::with_fixture();
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    let task = place.done(place.schedule_plain("logs")).id.to_string();
-    let lines = place.rework(["log-task", &task, "-o", "json"]).ok().json();
-    let seen: Vec<(&str, &str)> = lines
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let task = setup.wait_until_done(setup.schedule_without_input("logs")).id.to_string();
+    let lines = setup.rework(["log-task", &task, "-o", "json"]).run_ok().json();
+    let events: Vec<(&str, &str)> = lines
         .as_array()
         .unwrap()
         .iter()
         .map(|line| (line["level"].as_str().unwrap(), line["text"].as_str().unwrap()))
         .collect();
-    let levels: Vec<&str> = seen.iter().map(|(level, _)| *level).collect();
-    assert_eq!(levels, ["ERROR", "WARNING", "INFO"], "and no detail: {seen:?}");
-    assert!(seen[1].1.contains("a warning") && seen[1].1.contains("rows=3"), "{seen:?}");
-    assert_eq!(lines[0]["stream"], "fixture_operations::writes");
-    let bad = place.rework(["log-task", &task, "--level", "warning"]).ok().lines();
-    assert_eq!(bad.len(), 2);
+    let levels: Vec<&str> = events.iter().map(|(level, _)| *level).collect();
+    assert_eq!(
+        levels,
+        ["ERROR", "WARNING", "INFO"],
+        "not the events of the default level INFO: {events:?}"
+    );
+    assert!(events[1].1.contains("a warning") && events[1].1.contains("rows=3"), "{events:?}");
+    assert_eq!(lines[0]["stream"], "fixture_operations::log_output");
+    let warnings_and_errors =
+        setup.rework(["log-task", &task, "--level", "warning"]).run_ok().lines();
+    assert_eq!(warnings_and_errors.len(), 2);
 }
 
 #[test]
-fn a_part_of_a_log() {
-    let place = Installation::with_fixture();
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    let task = place.done(place.schedule("flood", 20)).id.to_string();
-    let raw = |args: &[&str]| place.rework(["log-task", &task, "--raw"]).args(args).ok().lines();
+fn log_task_can_print_a_part_of_a_log() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let task = setup.wait_until_done(setup.schedule("flood", 20)).id.to_string();
+    let raw =
+        |args: &[&str]| setup.rework(["log-task", &task, "--raw"]).args(args).run_ok().lines();
     assert_eq!(raw(&["--tail", "2"]), ["line 19", "line 20"]);
-    let lines = place.rework(["log-task", &task, "-o", "json"]).ok().json();
+    let lines = setup.rework(["log-task", &task, "-o", "json"]).run_ok().json();
     let fifth = lines[4]["id"].to_string();
     assert_eq!(raw(&["--fromid", &fifth])[0], "line 6");
     assert_eq!(raw(&["--stream", "stderr"]), Vec::<String>::new());
     assert_eq!(raw(&["--since", "1h"]).len(), 20);
-    let said = place.rework(["log-task", "4711"]).exits(1);
-    assert!(said.stderr().contains("there is no task 4711"), "{said}");
+    let output = setup.rework(["log-task", "4711"]).run_expecting(1);
+    assert!(output.stderr().contains("there is no task 4711"), "{output}");
 }
 
 #[test]
-fn progress_is_kept() {
-    let place = Installation::with_fixture();
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    let task = place.done(place.schedule("steps", 3));
+fn the_last_progress_of_a_run_is_stored() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let task = setup.wait_until_done(setup.schedule("steps", 3));
     let expected = json!({"done": 3.0, "total": 3.0, "message": "stepping"});
     assert_eq!(task.progress, expected);
 }

@@ -1,15 +1,17 @@
-//! The tests of the whole: real commands, real processes, a real Postgres, each test in a database
-//! and on a host of its own. `scripts/with-postgres cargo test` gives them a server.
+//! End-to-end tests: they run real `rework` commands and monitors against a real Postgres server.
 //!
-//! "Scenario RW-n" above a test is the number of a scenario of the original rework in Python. `support/`
-//! holds what all tests use; `operations/` is the program whose operations they schedule.
+//! Each test has its own database and host name. `scripts/with-postgres cargo test` starts the Postgres server.
+//! `support/` has the helpers that all tests use, `operations/` is the program whose operations they schedule, and
+//! `manifests/` has operations that are commands.
+//!
+//! "Scenario RW-n" above a test is the number of a scenario of the original rework in Python.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "a test that cannot go on says so"
+    reason = "a panic fails the test, and some tests print figures"
 )]
 
 mod support;
@@ -20,53 +22,56 @@ mod attempts;
 mod backup;
 mod bad_input;
 mod bad_input_database;
-mod bad_input_modules;
+mod bad_input_files;
 mod batches;
 mod bytes;
+mod capabilities;
 mod claims;
-mod completing;
+mod complete_many;
 mod configuration;
 mod connections;
+mod consecutive_runs;
 mod containment;
 mod deploys;
 mod dev;
 mod documents;
-mod endings;
-mod endings_of_monitors;
-mod endings_of_workers;
-mod following;
-mod full_queues;
+mod follow_and_wait;
 mod hosts;
 mod imports;
 mod lanes;
-mod late_commits;
-mod lists;
+mod list_commands;
 mod logs;
 mod many_hosts;
-mod memory;
+mod memory_limits;
+mod messages;
+mod monitor_ends;
+mod monitor_poll_cost;
 mod monitors;
 mod network;
+mod passwords;
 mod permissions;
 mod pool_size;
-mod postgres_away;
+mod postgres_outages;
 mod quick_start;
 mod random_kills;
 mod readme;
-mod registering;
-mod renewal_of_runners;
+mod register_operations;
 mod revisions;
+mod run_ends;
+mod runner_renewal;
+mod scan_start;
 mod schedule_races;
 mod schedules;
 mod schedules_in_files;
-mod schema_builds;
 mod scheduling;
 mod scheduling_many;
-mod secrets;
-mod series;
-mod states;
-mod statements;
+mod schema_builds;
+mod sql_statements;
+mod task_states;
 mod tidy;
 mod timeouts;
 mod unreadable_rows;
 mod vacuum;
 mod wakeups;
+mod words;
+mod worker_ends;

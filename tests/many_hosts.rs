@@ -9,8 +9,8 @@ use crate::support::installation::Installation;
 const MANY: i64 = 150;
 
 /// Monitors on hosts that are not there, each by a lease of two seconds.
-fn dead_monitors(place: &Installation, count: i64) {
-    place.session().run(&format!(
+fn dead_monitors(setup: &Installation, count: i64) {
+    setup.session().execute(&format!(
         "with lease as (
             insert into rework.lease (holder, length_ms)
             select 'host-' || n, 2000 from generate_series(1, {count}) n
@@ -22,26 +22,26 @@ fn dead_monitors(place: &Installation, count: i64) {
     ));
 }
 
-fn count(place: &Installation, what: &str) -> i64 {
-    place.session().one(&format!("select count(*) from {what}"), &[])
+fn count(setup: &Installation, what: &str) -> i64 {
+    setup.session().query_value(&format!("select count(*) from {what}"), &[])
 }
 
 #[test]
 fn hosts_that_died_together_are_closed_by_the_one_that_is_left() {
-    let place = Installation::new();
-    dead_monitors(&place, MANY);
-    let _monitor = place.monitor(&["--minworkers", "0"]);
-    place.until("all of them are closed", || {
-        count(&place, "rework.monitor where reason = 'host lost'") == MANY
+    let setup = Installation::new();
+    dead_monitors(&setup, MANY);
+    let _monitor = setup.start_monitor(&["--minworkers", "0"]);
+    setup.wait_until("all of them are closed", || {
+        count(&setup, "rework.monitor where reason = 'host lost'") == MANY
     });
-    assert_eq!(count(&place, "rework.lease where taken_at is null"), 1, "it holds its own");
+    assert_eq!(count(&setup, "rework.lease where taken_at is null"), 1, "it holds its own");
 }
 
 #[test]
 fn workers_that_live_by_leases_of_their_own_hide_no_dead_one() {
-    let place = Installation::new();
-    dead_monitors(&place, 1);
-    place.session().run(&format!(
+    let setup = Installation::new();
+    dead_monitors(&setup, 1);
+    setup.session().execute(&format!(
         "with lease as (
             insert into rework.lease (holder, length_ms)
             select 'worker ' || n, 2000 from generate_series(1, {MANY}) n
@@ -51,49 +51,51 @@ fn workers_that_live_by_leases_of_their_own_hide_no_dead_one() {
          select monitor.id, lease.id, monitor.host, 'default', 'boot', 'pid:[1]', 1, 1, now()
            from lease, rework.monitor"
     ));
-    let _monitor = place.monitor(&["--minworkers", "0"]);
+    let _monitor = setup.start_monitor(&["--minworkers", "0"]);
     let renew = "update rework.lease set renewals = renewals + 1, renewed_at = clock_timestamp()
                   where holder like 'worker %'";
-    place.until("the dead one is closed", || {
-        place.session().run(renew);
-        count(&place, "rework.monitor where reason = 'host lost'") == 1
+    setup.wait_until("the dead one is closed", || {
+        setup.session().execute(renew);
+        count(&setup, "rework.monitor where reason = 'host lost'") == 1
     });
     assert_eq!(
-        count(&place, "rework.lease where taken_at is not null"),
+        count(&setup, "rework.lease where taken_at is not null"),
         1,
         "nobody else was robbed"
     );
 }
 
 /// What monitors do once an hour.
-fn chores(place: &Installation) {
-    let dsn = Dsn::parse(place.dsn()).unwrap();
+fn chores(setup: &Installation) {
+    let dsn = Dsn::parse(setup.dsn()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let db = Db::connect(&dsn, "test").await.unwrap();
-        rework_core::admin::vacuum::leases(&db).await.unwrap();
+        rework_core::admin::vacuum::close_unused_leases(&db).await.unwrap();
     });
 }
 
 #[test]
 fn leases_that_ended_in_peace_are_not_watched_unless_somebody_lives_by_them() {
-    let place = Installation::new();
-    let mut monitor = place.monitor(&["--minworkers", "2"]);
-    place.until("its workers are up", || count(&place, "rework.worker where pid is not null") == 2);
+    let setup = Installation::new();
+    let mut monitor = setup.start_monitor(&["--minworkers", "2"]);
+    setup.wait_until("its workers are up", || {
+        count(&setup, "rework.worker where pid is not null") == 2
+    });
     monitor.signal(Signal::SIGTERM);
-    place.until("it has ended", || monitor.has_ended().is_some());
+    setup.wait_until("it has ended", || monitor.exit_status().is_some());
     let watched = "rework.lease where taken_at is null and swept_at is null";
-    assert_eq!(count(&place, watched), 0, "its lease was closed behind it and its workers");
-    place.session().run(
+    assert_eq!(count(&setup, watched), 0, "its lease was closed behind it and its workers");
+    setup.session().execute(
         "insert into rework.worker (monitor, lease, host, domain, boot_id, pid_ns)
          select id, lease, host, 'default', 'boot', 'pid:[1]' from rework.monitor",
     );
-    chores(&place);
-    assert_eq!(count(&place, watched), 1, "somebody was written into the books late");
-    place.session().run(
+    chores(&setup);
+    assert_eq!(count(&setup, watched), 1, "somebody was written into the books late");
+    setup.session().execute(
         "update rework.worker set finished_at = now(), reason = 'test' where finished_at is null;
          update rework.lease set renewed_at = now() - interval '1 hour'",
     );
-    chores(&place);
-    assert_eq!(count(&place, watched), 0, "nobody is left");
+    chores(&setup);
+    assert_eq!(count(&setup, watched), 0, "nobody is left");
 }

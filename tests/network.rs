@@ -1,4 +1,5 @@
-//! Faults of the network between the product and Postgres.
+//! Network faults between `rework` and Postgres: lost replies, resets, delays and a network that loses all packets.
+//! Each test reaches the server through `support/proxy.rs`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,231 +11,251 @@ use serde_json::{Value, json};
 
 use crate::support::installation::Installation;
 use crate::support::monitor::Monitor;
-use crate::support::proxy::{Mode, Proxy};
+use crate::support::proxy::{Proxy, ProxyMode};
 use crate::support::{processes, scale, server, wait};
 
-/// An installation that reaches its database by a wire.
-fn wired() -> (Installation, Proxy) {
-    let mut place = Installation::with_fixture();
-    let proxy = Proxy::to(server::port());
-    let dsn = proxy.dsn(place.dsn());
-    place.use_dsn(&dsn);
-    (place, proxy)
+/// Makes an installation whose commands and monitors reach the database through a proxy.
+fn with_proxy() -> (Installation, Proxy) {
+    let mut setup = Installation::with_fixture();
+    let proxy = Proxy::to_port(server::port());
+    let dsn = proxy.dsn(setup.dsn());
+    setup.use_dsn(&dsn);
+    (setup, proxy)
 }
 
-/// How often each has run.
-fn times(path: &Path) -> BTreeMap<usize, usize> {
-    let mut times = BTreeMap::new();
+/// Returns how often each task has run. `path` is the file to which operation `appends_number` appends the number of
+/// its task.
+fn runs_by_number(path: &Path) -> BTreeMap<usize, usize> {
+    let mut runs = BTreeMap::new();
     for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
-        *times.entry(line.parse().unwrap()).or_default() += 1;
+        *runs.entry(line.parse().unwrap()).or_default() += 1;
     }
-    times
+    runs
 }
 
-/// Tasks run while replies to these statements are lost.
-fn replies_are_lost_to(words: &'static str) {
-    let (place, proxy) = wired();
-    let _monitor = place.monitor(&["--maxworkers", "2"]);
-    let notes = place.folder().join("notes");
+/// Runs tasks while replies to statements that contain `statement` are lost. Asserts that each task runs exactly once.
+fn assert_lost_replies_do_no_harm(statement: &'static str) {
+    let (setup, proxy) = with_proxy();
+    let _monitor = setup.start_monitor(&["--maxworkers", "2"]);
+    let number_file = setup.folder().join("numbers");
     let count = scale::count(15, 200);
-    proxy.set(Mode::LoseReplies(words, count));
+    proxy.set_mode(ProxyMode::LoseReplies(statement, count));
     let mut tasks = Vec::new();
-    place.until("so many replies were lost", || {
+    setup.wait_until("all replies that should be lost were lost", || {
         let inputs: Vec<Value> =
-            (0..5).map(|n| json!({"path": notes, "number": tasks.len() + n})).collect();
-        let some = place.schedule_many("notes", &inputs);
-        for task in &some {
-            place.done(*task);
+            (0..5).map(|n| json!({"path": number_file, "number": tasks.len() + n})).collect();
+        let scheduled = setup.schedule_many("appends_number", &inputs);
+        for task in &scheduled {
+            setup.wait_until_done(*task);
         }
-        tasks.extend(some);
-        proxy.to_lose() == 0
+        tasks.extend(scheduled);
+        proxy.replies_to_lose() == 0
     });
     for task in &tasks {
-        let ended = place.done(*task);
+        let ended = setup.wait_until_done(*task);
         assert_eq!((ended.run, ended.attempt), (1, 1), "task {task}");
     }
-    let ran = times(&notes);
+    let ran = runs_by_number(&number_file);
     assert_eq!(ran.len(), tasks.len());
-    assert!(ran.values().all(|times| *times == 1), "each ran once: {ran:?}");
-    let runs: i64 = place.session().one("select count(*) from rework.run", &[]);
-    assert_eq!(runs, 0, "no run was lost or given back");
+    assert!(ran.values().all(|runs| *runs == 1), "each ran once: {ran:?}");
+    let runs: i64 = setup.session().query_value("select count(*) from rework.run", &[]);
+    assert_eq!(runs, 0, "no run was lost or requeued");
 }
 
 #[test]
 fn lost_replies_to_claims_do_no_harm() {
-    replies_are_lost_to("rework.claim(");
+    assert_lost_replies_do_no_harm("rework.claim(");
 }
 
 #[test]
 fn lost_replies_to_completions_do_no_harm() {
-    replies_are_lost_to("rework.complete(");
+    assert_lost_replies_do_no_harm("rework.complete(");
 }
 
 #[test]
-fn a_lost_reply_to_schedule_is_asked_again_with_its_key() {
-    let (place, proxy) = wired();
+fn schedule_can_be_repeated_with_the_same_key_after_a_lost_reply() {
+    let (setup, proxy) = with_proxy();
     let count = scale::count(10, 200);
-    proxy.set(Mode::LoseReplies("rework.schedule(", count));
+    proxy.set_mode(ProxyMode::LoseReplies("rework.schedule(", count));
     let mut scheduled = 0;
-    while proxy.to_lose() > 0 {
+    while proxy.replies_to_lose() > 0 {
         scheduled += 1;
         let key = format!("key {scheduled}");
         let schedule =
-            || place.rework(["schedule", "double", "--input", "1", "--unique-key", &key]).run();
+            || setup.rework(["schedule", "double", "--input", "1", "--unique-key", &key]).run();
         let first = schedule();
         let second = schedule();
-        let said = if first.code() == Some(0) { first } else { second };
-        assert_eq!(said.code(), Some(0), "one of the two was answered: {said}");
+        let output = if first.code() == Some(0) { first } else { second };
+        assert_eq!(output.code(), Some(0), "one of the two commands succeeds: {output}");
     }
-    let tasks: i64 = place.session().one("select count(*) from rework.task", &[]);
-    assert_eq!(tasks, scheduled, "none twice");
+    let tasks: i64 = setup.session().query_value("select count(*) from rework.task", &[]);
+    assert_eq!(tasks, scheduled, "one task for each key");
 }
 
 #[test]
-fn a_wire_that_resets_and_cuts_only_delays() {
-    let (place, proxy) = wired();
-    let _monitor = place.monitor(&["--maxworkers", "2"]);
-    let notes = place.folder().join("notes");
+fn connection_resets_and_delays_only_delay_tasks() {
+    let (setup, proxy) = with_proxy();
+    let _monitor = setup.start_monitor(&["--maxworkers", "2"]);
+    let number_file = setup.folder().join("numbers");
     let mut number = 0;
     for mode in [
-        Mode::Reset,
-        Mode::Delay(Duration::from_millis(20)),
-        Mode::CutAfter(700),
-        Mode::CutAfter(3_000),
-        Mode::Reset,
+        ProxyMode::Reset,
+        ProxyMode::Delay(Duration::from_millis(20)),
+        ProxyMode::CutAfter(700),
+        ProxyMode::CutAfter(3_000),
+        ProxyMode::Reset,
     ] {
         let inputs: Vec<Value> =
-            (0..20).map(|n| json!({"path": notes, "number": number + n})).collect();
+            (0..20).map(|n| json!({"path": number_file, "number": number + n})).collect();
         number += 20;
-        let tasks = place.schedule_many("notes", &inputs);
-        proxy.set(mode);
-        // Long enough for every process to meet it.
-        wait::stays("it lasts", wait::A_WHILE, || true);
-        proxy.set(Mode::Pass);
-        let back = Instant::now();
+        let tasks = setup.schedule_many("appends_number", &inputs);
+        proxy.set_mode(mode);
+        // Long enough for each process to use its connection in this mode.
+        wait::let_time_pass(wait::OBSERVATION_TIME);
+        proxy.set_mode(ProxyMode::Pass);
+        let repaired = Instant::now();
         for task in tasks {
-            assert_eq!(place.done(task).attempt, 1);
+            assert_eq!(setup.wait_until_done(task).attempt, 1);
         }
-        assert!(back.elapsed() < Duration::from_secs(12), "{:?}", back.elapsed());
+        assert!(repaired.elapsed() < Duration::from_secs(12), "{:?}", repaired.elapsed());
     }
-    let ran = times(&notes);
+    let ran = runs_by_number(&number_file);
     assert_eq!(ran.len(), number);
-    assert!(ran.values().all(|times| *times == 1), "each ran once: {ran:?}");
+    assert!(ran.values().all(|runs| *runs == 1), "each ran once: {ran:?}");
 }
 
 #[test]
-fn a_monitor_that_is_cut_off_kills_its_runs_in_time_and_comes_back() {
-    let place = Installation::with_fixture();
-    let proxy = Proxy::to(server::port());
-    let lease = Duration::from_secs(if scale::soak() { 20 } else { 4 });
-    let options = format!("{}s", lease.as_secs());
-    let options = ["--domain", "default", "--maxworkers", "1", "--lease", &options];
-    let other = format!("{}-b", place.host());
-    place
-        .rework(["register-operations", "--host", &other])
-        .args([crate::support::installation::fixture().to_str().unwrap()])
-        .ok();
-    let mut process = place.process();
-    process.env("REWORK_DSN", proxy.dsn(place.dsn())).args(["monitor", "--host", &other]);
+fn a_monitor_without_network_kills_its_runs_before_its_lease_expires_and_reconnects() {
+    let setup = Installation::with_fixture();
+    let proxy = Proxy::to_port(server::port());
+    let lease = Duration::from_secs(if scale::is_soak() { 20 } else { 4 });
+    let lease_option = format!("{}s", lease.as_secs());
+    let options = ["--domain", "default", "--maxworkers", "1", "--lease", &lease_option];
+    let remote_host = format!("{}-b", setup.host());
+    setup
+        .rework(["register-operations", "--host", &remote_host])
+        .args([crate::support::installation::fixture_program().to_str().unwrap()])
+        .run_ok();
+    let mut process = setup.bare_command();
+    process.env("REWORK_DSN", proxy.dsn(setup.dsn())).args(["monitor", "--host", &remote_host]);
     process.args(options);
-    let mut there = Monitor::start(process, &place.folder().join("there.stderr"));
-    let pid = there.pid();
-    let _here = place.awaited_monitor(&options);
-    let gate = place.folder().join("gate");
+    let mut remote = Monitor::start(process, &setup.folder().join("remote.stderr"));
+    let _local = setup.start_monitor_with_args(&options);
+    let gate = setup.folder().join("gate");
     let input = json!(gate).to_string();
-    let task = place.rework(["schedule", "hold", "--host", &other, "--input", &input]).ok().id();
-    place.writes(task, "holding");
-    let worker: i32 = place.session().one(
+    let task =
+        setup.rework(["schedule", "hold", "--host", &remote_host, "--input", &input]).run_ok().id();
+    setup.wait_until_logged(task, "holding");
+    let worker_pid: i32 = setup.session().query_value(
         "select worker.pid from rework.task join rework.worker on worker.id = task.worker",
         &[],
     );
-    proxy.set(Mode::BlackHole);
-    let cut = Instant::now();
-    place.until("its worker is dead", || !processes::is_alive(worker));
-    assert!(cut.elapsed() < lease, "before others may take its runs: {:?}", cut.elapsed());
-    let ended = place.ended_within(task, lease * 5 / 4 + Duration::from_secs(3));
+    proxy.set_mode(ProxyMode::BlackHole);
+    let disconnected = Instant::now();
+    setup.wait_until("the worker has ended", || !processes::is_alive(worker_pid));
+    // When the lease has expired, another monitor records the run as lost. The run must have ended by then.
+    assert!(
+        disconnected.elapsed() < lease,
+        "the worker ended too late: {:?}",
+        disconnected.elapsed()
+    );
+    let ended = setup.wait_until_ended_within(task, lease * 5 / 4 + Duration::from_secs(3));
     assert_eq!((ended.state, ended.reason()), (State::Lost, "host lost"));
-    wait::stays("it is still cut off", lease * 2, || there.has_ended().is_none());
-    proxy.set(Mode::Pass);
+    wait::assert_stays_true("the monitor waits for the network", lease * 2, || {
+        remote.exit_status().is_none()
+    });
+    proxy.set_mode(ProxyMode::Pass);
     std::fs::write(&gate, "").unwrap();
-    let next = place.rework(["schedule", "double", "--host", &other, "--input", "2"]).ok().id();
-    place.done(next);
-    assert_eq!(there.pid(), pid, "it came back by itself:\n{}", there.said());
-    assert!(there.has_ended().is_none());
-    assert_eq!(place.task(task).state, State::Lost, "nothing of the old run was accepted");
+    let next =
+        setup.rework(["schedule", "double", "--host", &remote_host, "--input", "2"]).run_ok().id();
+    setup.wait_until_done(next);
+    assert!(
+        remote.exit_status().is_none(),
+        "the same monitor process works again:\n{}",
+        remote.output()
+    );
+    assert_eq!(setup.task(task).state, State::Lost, "the result of the lost run is ignored");
 }
 
 #[test]
-fn a_backend_that_hangs_delays_nobody_for_longer_than_the_deadline() {
-    let place = Installation::with_fixture();
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    place.done(place.schedule("double", 1));
-    let backend = |who: &str| -> i32 {
+fn a_stopped_postgres_backend_delays_tasks_no_longer_than_the_deadline() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    setup.wait_until_done(setup.schedule("double", 1));
+    let backend_pid = |application: &str| -> i32 {
         let sql = "select pid from pg_stat_activity where datname = current_database()
                       and application_name ~ $1";
-        place.session().one(sql, &[&who])
+        setup.session().query_value(sql, &[&application])
     };
-    for who in ["^rework worker \\d+$", "^rework monitor \\d+$"] {
-        let stopped = backend(who);
+    for application in ["^rework worker \\d+$", "^rework monitor \\d+$"] {
+        let stopped = backend_pid(application);
         processes::signal(stopped, Signal::SIGSTOP);
-        let begun = Instant::now();
-        let task = place.schedule("double", 2);
-        place.done(task);
-        let long = begun.elapsed();
+        let started = Instant::now();
+        let task = setup.schedule("double", 2);
+        setup.wait_until_done(task);
+        let delay = started.elapsed();
         processes::signal(stopped, Signal::SIGCONT);
-        assert!(long < Duration::from_secs(13), "{who}: {long:?}");
-        // What the backend still carries out is found again.
+        assert!(delay < Duration::from_secs(13), "{application}: {delay:?}");
+        // The continued backend executes its statement late. This must not disturb later tasks.
         for _ in 0..3 {
-            place.done(place.schedule("double", 3));
+            setup.wait_until_done(setup.schedule("double", 3));
         }
     }
-    let runs: i64 = place.session().one("select max(run) from rework.task", &[]);
-    assert_eq!(runs, 1);
+    let runs: i64 = setup.session().query_value("select max(run) from rework.task", &[]);
+    assert_eq!(runs, 1, "no task ran a second time");
 }
 
-/// A monitor of this host that reaches its database by a wire, with a task in hand.
-struct OnTheWire {
-    place: Installation,
+/// A monitor that reaches the database through a proxy, and one running task. The test itself connects directly.
+struct ProxiedMonitor {
+    setup: Installation,
     monitor: Monitor,
-    worker: i32,
+    worker_pid: i32,
     task: i64,
 }
 
-impl OnTheWire {
-    fn new(proxy: &Proxy) -> OnTheWire {
-        let place = Installation::with_fixture();
-        let mut process = place.process();
-        process.env("REWORK_DSN", proxy.dsn(place.dsn()));
+impl ProxiedMonitor {
+    fn new(proxy: &Proxy) -> ProxiedMonitor {
+        let setup = Installation::with_fixture();
+        let mut process = setup.bare_command();
+        process.env("REWORK_DSN", proxy.dsn(setup.dsn()));
         process.args(["monitor", "--domain", "default", "--maxworkers", "1", "--lease", "2s"]);
-        let monitor = Monitor::start(process, &place.folder().join("wired.stderr"));
-        let task = place.schedule("hold", json!(place.folder().join("gate")));
-        place.writes(task, "holding");
-        let worker: i32 = place.session().one(
+        let monitor = Monitor::start(process, &setup.folder().join("proxied.stderr"));
+        let task = setup.schedule("hold", json!(setup.folder().join("gate")));
+        setup.wait_until_logged(task, "holding");
+        let worker_pid: i32 = setup.session().query_value(
             "select worker.pid from rework.task join rework.worker on worker.id = task.worker",
             &[],
         );
-        OnTheWire { place, monitor, worker, task }
+        ProxiedMonitor { setup, monitor, worker_pid, task }
     }
 }
 
 #[test]
-fn who_is_asked_to_end_while_the_database_is_silent_ends() {
-    let proxy = Proxy::to(server::port());
-    let mut wired = OnTheWire::new(&proxy);
-    proxy.set(Mode::BlackHole);
-    wired.place.until("its worker is dead", || !processes::is_alive(wired.worker));
-    wired.monitor.signal(Signal::SIGTERM);
-    assert_eq!(wired.monitor.exit_code(), Some(0), "{}", wired.monitor.said());
+fn a_monitor_exits_on_sigterm_while_the_database_does_not_answer() {
+    let proxy = Proxy::to_port(server::port());
+    let mut proxied = ProxiedMonitor::new(&proxy);
+    proxy.set_mode(ProxyMode::BlackHole);
+    proxied.setup.wait_until("the worker has ended", || !processes::is_alive(proxied.worker_pid));
+    proxied.monitor.signal(Signal::SIGTERM);
+    assert_eq!(proxied.monitor.wait_for_exit_code(), Some(0), "{}", proxied.monitor.output());
 }
 
 #[test]
-fn a_refusal_by_what_stands_between_is_no_word_of_the_server() {
-    let proxy = Proxy::to(server::port());
-    let wired = OnTheWire::new(&proxy);
-    // Nobody listens at its port any more, as when a pooler was stopped.
+fn a_worker_ends_when_connections_are_refused_by_something_other_than_the_server() {
+    let proxy = Proxy::to_port(server::port());
+    let proxied = ProxiedMonitor::new(&proxy);
+    // Now nobody listens on the proxy's port, as if a pooler had been stopped.
     drop(proxy);
     let refused = Instant::now();
-    wired.place.until("its worker is dead", || !processes::is_alive(wired.worker));
-    assert!(refused.elapsed() < Duration::from_secs(2), "in time: {:?}", refused.elapsed());
-    assert_eq!(wired.place.task(wired.task).state, State::Running, "nobody else is there");
+    proxied.setup.wait_until("the worker has ended", || !processes::is_alive(proxied.worker_pid));
+    assert!(
+        refused.elapsed() < Duration::from_secs(2),
+        "before the lease expires: {:?}",
+        refused.elapsed()
+    );
+    assert_eq!(
+        proxied.setup.task(proxied.task).state,
+        State::Running,
+        "no other monitor recorded it as lost"
+    );
 }

@@ -1,5 +1,5 @@
-//! New code while old code runs: what runs ends on the old one, what comes next runs the new one,
-//! and both are named.
+//! Deployments of a new program or manifest while tasks run: running tasks end with the old code, the next task runs
+//! the new code, and each task records the revision of its code.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,60 +8,62 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::support::Installation;
-use crate::support::installation::fixture;
+use crate::support::installation::fixture_program;
 
-/// Puts a copy of the program in place, with a mark at its end that it can read.
+/// Replaces the file at `path` by a copy of the program of `tests/operations`. Its last bytes are `edition`, which the
+/// program reads from its own file and returns.
 fn deploy(path: &Path, edition: &str) {
-    let next = path.with_extension("next");
-    let mut program = fs::read(fixture()).unwrap();
+    let new = path.with_extension("next");
+    let mut program = fs::read(fixture_program()).unwrap();
     program.extend_from_slice(format!("#{edition}").as_bytes());
-    fs::write(&next, program).unwrap();
-    fs::set_permissions(&next, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::rename(&next, path).unwrap();
+    fs::write(&new, program).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+    // Linux does not permit writing to a program that runs, so the new file gets the name of the old one.
+    fs::rename(&new, path).unwrap();
 }
 
 #[test]
-fn a_new_executable_is_run_by_the_next_task() {
-    let place = Installation::new();
-    let program = place.folder().join("operations");
+fn the_next_task_runs_the_new_program() {
+    let setup = Installation::new();
+    let program = setup.folder().join("operations");
     deploy(&program, "one");
-    place.register([&program]);
-    let _monitor = place.monitor(&["--maxworkers", "3"]);
-    let gate = place.folder().join("gate");
-    let old = place.schedule("hold", json!(gate));
-    place.writes(old, "holding");
-    let counting = place.schedule("counts", json!(gate));
-    place.writes(counting, "20");
-    let warm = place.done(place.schedule_plain("edition"));
-    assert_eq!(warm.output, "one");
+    setup.register([&program]);
+    let _monitor = setup.start_monitor(&["--maxworkers", "3"]);
+    let gate = setup.folder().join("gate");
+    let old = setup.schedule("hold", json!(gate));
+    setup.wait_until_logged(old, "holding");
+    let counting = setup.schedule("counts_until_file", json!(gate));
+    setup.wait_until_logged(counting, "20");
+    let before = setup.wait_until_done(setup.schedule_without_input("edition"));
+    assert_eq!(before.output, "one");
 
     deploy(&program, "two");
-    let unregistered = place.done(place.schedule_plain("edition"));
-    assert_eq!(unregistered.output, "two", "nobody has to register it again");
-    place.register([&program]);
-    let new = place.done(place.schedule_plain("edition"));
+    let unregistered = setup.wait_until_done(setup.schedule_without_input("edition"));
+    assert_eq!(unregistered.output, "two", "the new program need not be registered");
+    setup.register([&program]);
+    let new = setup.wait_until_done(setup.schedule_without_input("edition"));
     assert_eq!(new.output, "two");
-    place.writes(counting, "100");
-    place.goes_on(counting);
+    setup.wait_until_logged(counting, "100");
+    setup.assert_keeps_running(counting);
     fs::write(&gate, "").unwrap();
-    let old = place.done(old);
-    assert_eq!(old.output, "one", "what ran ended on the old code");
+    let old = setup.wait_until_done(old);
+    assert_eq!(old.output, "one", "a running task ends with the old code");
     assert_eq!((old.run, old.attempt), (1, 1));
-    assert_eq!(place.log(old.id), ["holding", "released"]);
-    assert_eq!(place.counted(counting).revision, old.revision);
+    assert_eq!(setup.log_lines(old.id), ["holding", "released"]);
+    assert_eq!(setup.wait_until_count_complete(counting).revision, old.revision);
     assert_ne!(old.revision, new.revision);
     for task in [&old, &new] {
-        let revision = task.revision.as_deref().expect("it is recorded");
-        let shown = place.rework(["show-task", &task.id.to_string()]).ok().stdout();
-        assert!(shown.contains(revision), "no `{revision}` in\n{shown}");
+        let revision = task.revision.as_deref().expect("the revision is recorded");
+        let stdout = setup.rework(["show-task", &task.id.to_string()]).run_ok().stdout();
+        assert!(stdout.contains(revision), "no `{revision}` in\n{stdout}");
     }
 }
 
 #[test]
-fn a_new_manifest_is_run_by_the_next_task() {
-    let place = Installation::new();
-    let manifest = place.folder().join("operations.toml");
-    let gate = place.folder().join("gate");
+fn the_next_task_runs_the_command_of_the_new_manifest() {
+    let setup = Installation::new();
+    let manifest = setup.folder().join("operations.toml");
+    let gate = setup.folder().join("gate");
     let write = |edition: &str| {
         let shell = format!(
             "echo waiting; while [ -n \"$INPUT_GATE\" ] && [ ! -e \"$INPUT_GATE\" ]; do sleep 0.02; \
@@ -72,50 +74,50 @@ fn a_new_manifest_is_run_by_the_next_task() {
         fs::rename(manifest.with_extension("next"), &manifest).unwrap();
     };
     write("one");
-    place.register([&manifest]);
-    let _monitor = place.monitor(&["--maxworkers", "2"]);
-    let old = place.schedule("speak", json!({"gate": gate}));
-    place.writes(old, "waiting");
+    setup.register([&manifest]);
+    let _monitor = setup.start_monitor(&["--maxworkers", "2"]);
+    let old = setup.schedule("speak", json!({"gate": gate}));
+    setup.wait_until_logged(old, "waiting");
     write("two");
-    place.register([&manifest]);
-    let new = place.done(place.schedule("speak", json!({})));
+    setup.register([&manifest]);
+    let new = setup.wait_until_done(setup.schedule("speak", json!({})));
     assert_eq!(new.output, "two");
     fs::write(&gate, "").unwrap();
-    let old = place.done(old);
+    let old = setup.wait_until_done(old);
     assert_eq!(old.output, "one");
     assert_ne!(old.revision, new.revision);
     assert!(old.revision.unwrap().starts_with("1.") && new.revision.unwrap().starts_with("2."));
 }
 
 #[test]
-fn a_path_through_a_symlink_follows_the_release() {
-    let place = Installation::new();
+fn a_registered_path_through_a_symlink_follows_the_symlink() {
+    let setup = Installation::new();
     for edition in ["one", "two"] {
-        fs::create_dir(place.folder().join(edition)).unwrap();
-        deploy(&place.folder().join(edition).join("operations"), edition);
+        fs::create_dir(setup.folder().join(edition)).unwrap();
+        deploy(&setup.folder().join(edition).join("operations"), edition);
     }
-    let current = place.folder().join("current");
+    let current = setup.folder().join("current");
     std::os::unix::fs::symlink("one", &current).unwrap();
-    place.register([current.join("operations")]);
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
-    assert_eq!(place.done(place.schedule_plain("edition")).output, "one");
-    std::os::unix::fs::symlink("two", place.folder().join("next")).unwrap();
-    fs::rename(place.folder().join("next"), &current).unwrap();
-    assert_eq!(place.done(place.schedule_plain("edition")).output, "two");
+    setup.register([current.join("operations")]);
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    assert_eq!(setup.wait_until_done(setup.schedule_without_input("edition")).output, "one");
+    std::os::unix::fs::symlink("two", setup.folder().join("next")).unwrap();
+    fs::rename(setup.folder().join("next"), &current).unwrap();
+    assert_eq!(setup.wait_until_done(setup.schedule_without_input("edition")).output, "two");
 }
 
 #[test]
-fn registering_again_loses_no_history() {
-    let place = Installation::with_fixture();
-    let monitor = place.monitor(&["--maxworkers", "1"]);
-    let task = place.done(place.schedule("double", 1));
-    let again = place.rework(["register-operations"]).args([fixture()]).ok().stdout();
+fn registering_and_unregistering_keeps_tasks_and_logs() {
+    let setup = Installation::with_fixture();
+    let monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let task = setup.wait_until_done(setup.schedule("double", 1));
+    let again = setup.rework(["register-operations"]).args([fixture_program()]).run_ok().stdout();
     assert!(again.starts_with("registered 0 new operation ("), "{again}");
-    assert_eq!(place.task(task.id).output, 2);
+    assert_eq!(setup.task(task.id).output, 2);
     drop(monitor);
-    place.rework(["unregister-operation", "double", "--no-confirm"]).ok();
-    assert_eq!(place.task(task.id).output, 2);
-    assert_eq!(place.rework(["log-task", &task.id.to_string()]).ok().lines().len(), 2);
-    let said = place.rework(["schedule", "double", "--input", "1"]).exits(1);
-    assert!(said.stderr().contains("operation `double` is not registered"), "{said}");
+    setup.rework(["unregister-operation", "double", "--no-confirm"]).run_ok();
+    assert_eq!(setup.task(task.id).output, 2);
+    assert_eq!(setup.rework(["log-task", &task.id.to_string()]).run_ok().lines().len(), 2);
+    let output = setup.rework(["schedule", "double", "--input", "1"]).run_expecting(1);
+    assert!(output.stderr().contains("operation `double` is not registered"), "{output}");
 }

@@ -1,4 +1,5 @@
-//! Scheduling in bulk, `schedule --many`: a task for each line, in their order, all of them or none.
+//! `schedule --many` and `rework.schedule_many`: one task for each line, in the order of the lines, and either all
+//! tasks are scheduled or none.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin};
@@ -6,142 +7,164 @@ use std::process::{Child, ChildStdin};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::bad_input::{refused, refused_within};
-use crate::support::command::Call;
+use crate::bad_input::{assert_refused, assert_refused_within};
+use crate::support::command::TestCommand;
 use crate::support::{Installation, processes, wait};
 
-/// An operation whose inputs have a schema: an object with a whole `number`.
-const CHECKED: &str = "c_takes_a_number";
+/// An operation with an input schema: its input is an object with an integer `number`.
+const OPERATION_WITH_SCHEMA: &str = "shell_takes_number";
 
 fn lines(texts: impl Iterator<Item = String>) -> String {
     texts.flat_map(|text| [text, "\n".to_owned()]).collect()
 }
 
-/// Numbers, one a line.
+/// Returns the numbers from 1 to `count`, one in each line.
 fn numbers(count: usize) -> String {
     lines((1..=count).map(|number| number.to_string()))
 }
 
-/// Objects that `CHECKED` takes, but those that are named.
-fn checked(count: usize, other: &[(usize, &str)]) -> String {
-    lines((1..=count).map(|number| match other.iter().find(|(at, _)| *at == number) {
+/// Returns `count` lines with valid inputs of `OPERATION_WITH_SCHEMA`, in which these lines are replaced.
+fn inputs_with_schema(count: usize, replaced: &[(usize, &str)]) -> String {
+    lines((1..=count).map(|number| match replaced.iter().find(|(line, _)| *line == number) {
         Some((_, text)) => (*text).to_owned(),
         None => format!("{{\"number\": {number}}}"),
     }))
 }
 
-fn place() -> Installation {
-    let place = Installation::with_fixture();
-    place.register([crate::support::installation::manifest("falls.toml")]);
-    place
+fn setup() -> Installation {
+    let setup = Installation::with_fixture();
+    setup.register([crate::support::installation::manifest_path("ends_on_demand.toml")]);
+    setup
 }
 
-fn many(place: &Installation, operation: &str, lines: impl Into<Vec<u8>>) -> Call {
-    place.rework(["schedule", operation, "--many", "-"]).stdin(lines)
+/// Prepares `schedule --many` with these lines on standard input.
+fn many(setup: &Installation, operation: &str, lines: impl Into<Vec<u8>>) -> TestCommand {
+    setup.rework(["schedule", operation, "--many", "-"]).stdin(lines)
 }
 
-fn count(place: &Installation) -> i64 {
-    place.session().one("select count(*) from rework.task", &[])
+fn count_tasks(setup: &Installation) -> i64 {
+    setup.session().query_value("select count(*) from rework.task", &[])
 }
 
 #[test]
-fn ten_thousand_lines_in_their_order() {
-    let place = place();
-    let file = place.folder().join("numbers.jsonl");
+fn tasks_have_the_order_of_their_lines() {
+    let setup = setup();
+    let file = setup.folder().join("numbers.jsonl");
     std::fs::write(&file, numbers(10_000)).unwrap();
-    let said = place.rework(["schedule", "double", "--many"]).args([&file]).ok();
-    let ids: Vec<i64> = said.lines().iter().map(|line| line.parse().unwrap()).collect();
+    let output = setup.rework(["schedule", "double", "--many"]).args([&file]).run_ok();
+    let ids: Vec<i64> = output.lines().iter().map(|line| line.parse().unwrap()).collect();
     assert!(ids.len() == 10_000 && ids.is_sorted(), "{} ids", ids.len());
     let sql = "select id from rework.task order by input::text::integer";
-    assert_eq!(place.session().all::<i64>(sql, &[]), ids, "printed in the order of the lines");
+    assert_eq!(
+        setup.session().query_values::<i64>(sql, &[]),
+        ids,
+        "ids are printed in the order of the lines"
+    );
     let sql = "select id from rework.task order by position";
-    assert_eq!(place.session().all::<i64>(sql, &[]), ids, "ready in the order of the lines");
-    assert!(!said.stderr().contains('\r'), "no bar where nobody looks: {said}");
-    let _monitor = place.monitor(&["--maxworkers", "2"]);
-    assert_eq!(place.done(ids[0]).output, 2);
-    assert_eq!(place.done(ids[6_999]).output, 14_000);
+    assert_eq!(
+        setup.session().query_values::<i64>(sql, &[]),
+        ids,
+        "tasks are queued in the order of the lines"
+    );
+    assert!(
+        !output.stderr().contains('\r'),
+        "no progress bar if standard error is not a terminal: {output}"
+    );
+    let _monitor = setup.start_monitor(&["--maxworkers", "2"]);
+    assert_eq!(setup.wait_until_done(ids[0]).output, 2);
+    assert_eq!(setup.wait_until_done(ids[6_999]).output, 14_000);
 }
 
 #[test]
-fn nothing_is_scheduled_where_one_line_does_not_fit() {
-    let place = place();
-    let hint = "nothing was scheduled";
-    let lines = |bad| checked(10_000, &[(7_000, bad)]);
-    for (bad, fault) in [
+fn one_invalid_line_prevents_all_tasks() {
+    let setup = setup();
+    let result = "nothing was scheduled";
+    let lines = |invalid| inputs_with_schema(10_000, &[(7_000, invalid)]);
+    for (invalid, error) in [
         ("{\"number\": \"x\"}", "`number` is \"x\", not an integer"),
         ("{\"nubmer\": 1}", "missing `number`"),
         ("{\"number\": 1", "it is not JSON: EOF while parsing an object at column 12"),
         ("{\"number\": 1} {\"number\": 2}", "trailing characters at column 15"),
         ("null", "null"),
     ] {
-        let call = many(&place, CHECKED, lines(bad));
-        refused(&place, call, 1, &["line 7000 of the standard input", fault, hint]);
+        let call = many(&setup, OPERATION_WITH_SCHEMA, lines(invalid));
+        assert_refused(&setup, call, 1, &["line 7000 of standard input", error, result]);
     }
-    let file = place.folder().join("lines");
+    let file = setup.folder().join("lines");
     std::fs::write(&file, lines("{}")).unwrap();
     let path = file.display().to_string();
-    let call = place.rework(["schedule", CHECKED, "--many", &path]);
-    refused(&place, call, 1, &[&format!("line 7000 of `{path}`"), "missing `number`", hint]);
-    let call = many(&place, "double", "1\n{oops\n");
-    refused(&place, call, 1, &["line 2 of", "it is not JSON"]);
+    let call = setup.rework(["schedule", OPERATION_WITH_SCHEMA, "--many", &path]);
+    assert_refused(
+        &setup,
+        call,
+        1,
+        &[&format!("line 7000 of `{path}`"), "missing `number`", result],
+    );
+    let call = many(&setup, "double", "1\n{oops\n");
+    assert_refused(&setup, call, 1, &["line 2 of", "it is not JSON"]);
 }
 
 #[test]
-fn files_that_hold_no_lines_of_json() {
-    let place = place();
-    for (path, words) in [
+fn unreadable_files_and_lines_that_are_not_json_are_refused() {
+    let setup = setup();
+    for (path, message_parts) in [
         ("no-such", vec!["cannot read `no-such`", "No such file"]),
         (".", vec!["cannot read `.`", "directory"]),
     ] {
-        refused(&place, place.rework(["schedule", "double", "--many", path]), 1, &words);
+        assert_refused(
+            &setup,
+            setup.rework(["schedule", "double", "--many", path]),
+            1,
+            &message_parts,
+        );
     }
-    let call = many(&place, "double", b"1\n2\n\xff\n".as_slice());
-    refused(&place, call, 1, &["line 3 of", "it is not UTF-8"]);
-    let call = many(&place, "double", "1\0");
-    refused(&place, call, 1, &["line 1 of", "it is not JSON"]);
-    let call = many(&place, "doubel", "1\n");
-    refused(&place, call, 1, &["`doubel` is not registered"]);
+    let call = many(&setup, "double", b"1\n2\n\xff\n".as_slice());
+    assert_refused(&setup, call, 1, &["line 3 of", "the line is not UTF-8"]);
+    let call = many(&setup, "double", "1\0");
+    assert_refused(&setup, call, 1, &["line 1 of", "it is not JSON"]);
+    let call = many(&setup, "doubel", "1\n");
+    assert_refused(&setup, call, 1, &["`doubel` is not registered"]);
 }
 
 #[test]
-fn blank_lines_are_left_out_and_counted() {
-    let place = place();
-    let said = many(&place, "double", "1\n\n  \t\n \"two\" \r\n3").ok();
-    assert_eq!(said.lines().len(), 3, "{said}");
+fn blank_lines_are_skipped_but_counted_in_line_numbers() {
+    let setup = setup();
+    let output = many(&setup, "double", "1\n\n  \t\n \"two\" \r\n3").run_ok();
+    assert_eq!(output.lines().len(), 3, "{output}");
     let sql = "select input::text from rework.task order by id";
-    assert_eq!(place.session().all::<String>(sql, &[]), ["1", "\"two\"", "3"]);
-    let call = many(&place, "double", "1\n\n\n{oops\n");
-    refused(&place, call, 1, &["line 4 of"]);
-    for nothing in ["", "\n\n"] {
-        let said = many(&place, "double", nothing).ok();
-        assert!(said.stdout().is_empty() && said.stderr().contains("no lines"), "{said}");
-        assert!(many(&place, "double", nothing).args(["-q"]).ok().stderr().is_empty());
-        assert_eq!(many(&place, "double", nothing).args(["-o", "json"]).ok().json(), json!([]));
+    assert_eq!(setup.session().query_values::<String>(sql, &[]), ["1", "\"two\"", "3"]);
+    let call = many(&setup, "double", "1\n\n\n{oops\n");
+    assert_refused(&setup, call, 1, &["line 4 of"]);
+    for empty in ["", "\n\n"] {
+        let output = many(&setup, "double", empty).run_ok();
+        assert!(output.stdout().is_empty() && output.stderr().contains("no lines"), "{output}");
+        assert!(many(&setup, "double", empty).args(["-q"]).run_ok().stderr().is_empty());
+        assert_eq!(many(&setup, "double", empty).args(["-o", "json"]).run_ok().json(), json!([]));
     }
-    assert_eq!(count(&place), 3);
+    assert_eq!(count_tasks(&setup), 3);
 }
 
 #[test]
-fn large_lines() {
-    let place = place();
+fn a_line_may_have_up_to_100_mebibytes() {
+    let setup = setup();
     let lines = |mebibytes: usize| format!("1\n\"{}\"\n3\n", "x".repeat(mebibytes << 20));
-    assert_eq!(many(&place, "double", lines(9)).ok().lines().len(), 3);
+    assert_eq!(many(&setup, "double", lines(9)).run_ok().lines().len(), 3);
     let sql = "select octet_length(input::text) from rework.task order by id";
-    assert_eq!(place.session().all::<i32>(sql, &[]), [1, (9 << 20) + 2, 1]);
-    place.session().run("delete from rework.task");
-    let call = many(&place, "double", lines(100));
-    let words = ["line 2 of", "larger than 100 MiB"];
-    refused_within(&place, call, 1, &words, wait::PATIENCE);
+    assert_eq!(setup.session().query_values::<i32>(sql, &[]), [1, (9 << 20) + 2, 1]);
+    setup.session().execute("delete from rework.task");
+    let call = many(&setup, "double", lines(100));
+    let message_parts = ["line 2 of", "larger than 100 MiB"];
+    assert_refused_within(&setup, call, 1, &message_parts, wait::TIMEOUT);
 }
 
 #[test]
-fn ids_in_the_form_that_is_asked_for() {
-    let place = place();
-    let _monitor = place.monitor(&["--maxworkers", "1"]);
+fn ids_are_printed_in_the_requested_format() {
+    let setup = setup();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
     let ids = |options: &[&str]| {
-        let said = many(&place, "double", numbers(3)).args(options).ok();
-        assert!(said.stderr().is_empty(), "it is served: {said}");
-        said
+        let output = many(&setup, "double", numbers(3)).args(options).run_ok();
+        assert!(output.stderr().is_empty(), "no warning: a monitor serves the operation: {output}");
+        output
     };
     let first: i64 = ids(&[]).lines()[0].parse().unwrap();
     assert_eq!(ids(&["-q"]).stdout(), format!("{}\n{}\n{}\n", first + 3, first + 4, first + 5));
@@ -150,23 +173,23 @@ fn ids_in_the_form_that_is_asked_for() {
 }
 
 #[test]
-fn a_reader_may_leave() {
-    let place = place();
-    let file = place.folder().join("numbers.jsonl");
+fn all_lines_are_scheduled_if_the_reader_of_the_ids_exits() {
+    let setup = setup();
+    let file = setup.folder().join("numbers.jsonl");
     std::fs::write(&file, numbers(20_000)).unwrap();
-    let mut child = place.rework(["schedule", "double", "-q", "--many"]).args([&file]).spawn();
+    let mut child = setup.rework(["schedule", "double", "-q", "--many"]).args([&file]).spawn();
     let mut first = String::new();
     BufReader::with_capacity(16, child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert!(first.trim().parse::<i64>().is_ok(), "{first}");
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && !said.contains("error"), "{said}");
-    assert_eq!(count(&place), 20_000);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && !stderr.contains("error"), "{stderr}");
+    assert_eq!(count_tasks(&setup), 20_000);
 }
 
 #[test]
-fn options_hold_for_all_of_them() {
-    let place = place();
+fn options_apply_to_all_tasks() {
+    let setup = setup();
     let options = [
         ["--priority", "-3"],
         ["--host", "alpha"],
@@ -175,105 +198,81 @@ fn options_hold_for_all_of_them() {
         ["--delay", "1h"],
         ["--domain", "default"],
     ];
-    let said = many(&place, "double", numbers(6_000)).args(options.concat()).ok();
+    let output = many(&setup, "double", numbers(6_000)).args(options.concat()).run_ok();
     let warning = "they stay queued until one does";
-    assert!(said.stderr().contains(warning) && said.stderr().contains("`alpha`"), "{said}");
+    assert!(output.stderr().contains(warning) && output.stderr().contains("`alpha`"), "{output}");
     let sql = "select distinct json_build_object('priority', priority, 'host', host,
                  'capabilities', capabilities, 'metadata', metadata, 'state', state,
                  'late', delayed_until - queued_at between '59 minutes' and '61 minutes')::text
                  from rework.task";
-    let kept: Vec<String> = place.session().all(sql, &[]);
-    let [kept] = &kept[..] else { panic!("all are alike: {kept:?}") };
+    let properties: Vec<String> = setup.session().query_values(sql, &[]);
+    let [properties] = &properties[..] else { panic!("the tasks differ: {properties:?}") };
     let expected = json!({
         "priority": -3, "host": "alpha", "capabilities": ["gpu"], "metadata": {"by": "babar"},
         "state": "delayed", "late": true,
     });
-    assert_eq!(serde_json::from_str::<Value>(kept).unwrap(), expected);
+    assert_eq!(serde_json::from_str::<Value>(properties).unwrap(), expected);
     let at = ["--at", "2096-11-22T16:30:00Z"];
-    many(&place, "double", numbers(2)).args(at).ok();
+    many(&setup, "double", numbers(2)).args(at).run_ok();
     let sql = "select count(*) from rework.task where delayed_until = '2096-11-22 16:30:00Z'";
-    assert_eq!(place.session().one::<i64>(sql, &[]), 2);
+    assert_eq!(setup.session().query_value::<i64>(sql, &[]), 2);
 }
 
 #[test]
-fn options_that_are_of_one_task() {
-    let place = place();
-    for (options, word) in [
+fn options_of_a_single_task_cannot_be_combined_with_many() {
+    let setup = setup();
+    for (options, message) in [
         (vec!["--input", "1"], "--input"),
         (vec!["--raw", "1"], "--raw"),
         (vec!["--unique-key", "k"], "--unique-key"),
         (vec!["--wait"], "--wait"),
         (vec!["--follow"], "--follow"),
-        (vec!["--number", "1"], "`--number` belongs to one input"),
+        (vec!["--number", "1"], "`--number` cannot be combined with `--many`"),
     ] {
-        let call = many(&place, CHECKED, "{\"number\": 1}\n").args(options);
-        refused(&place, call, 2, &[word, "--many"]);
+        let call = many(&setup, OPERATION_WITH_SCHEMA, "{\"number\": 1}\n").args(options);
+        assert_refused(&setup, call, 2, &[message, "--many"]);
     }
 }
 
-/// A command that was given so many lines and waits for more.
-fn waiting(place: &Installation, lines: usize) -> (Child, ChildStdin) {
+/// Starts a command, writes `lines` lines to its standard input, and waits until it has sent a part of them to the
+/// server. The command then waits for more lines.
+fn start_with_open_input(setup: &Installation, lines: usize) -> (Child, ChildStdin) {
     let options = ["schedule", "double", "--capability", "rare", "--many", "-"];
-    let mut child = place.rework(options).spawn();
+    let mut child = setup.rework(options).spawn();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(numbers(lines).as_bytes()).unwrap();
-    place.until("it has sent some of them", || {
+    setup.wait_until("the command has sent some lines", || {
         let sql = "select exists (select from pg_stat_activity where datname = current_database()
                      and state = 'idle in transaction' and query ~ 'schedule_many')";
-        place.session().one(sql, &[])
+        setup.session().query_value(sql, &[])
     });
     (child, stdin)
 }
 
 #[test]
-fn nobody_waits_for_a_file_that_has_no_end_yet() {
-    let place = place();
-    let (child, mut stdin) = waiting(&place, 6_000);
-    assert_eq!(count(&place), 0, "all of them or none");
-    place.rework(["schedule", "double", "--input", "1", "--capability", "rare"]).ok();
+fn other_commands_do_not_wait_for_a_command_with_open_input() {
+    let setup = setup();
+    let (child, mut stdin) = start_with_open_input(&setup, 6_000);
+    assert_eq!(count_tasks(&setup), 0, "no task is visible before the end of the input");
+    setup.rework(["schedule", "double", "--input", "1", "--capability", "rare"]).run_ok();
     stdin.write_all(b"6001\n").unwrap();
     drop(stdin);
     assert!(child.wait_with_output().unwrap().status.success());
-    assert_eq!(count(&place), 6_002);
+    assert_eq!(count_tasks(&setup), 6_002);
 }
 
 #[test]
-fn what_is_interrupted_schedules_nothing() {
-    let place = place();
-    let (child, stdin) = waiting(&place, 6_000);
+fn an_interrupted_command_schedules_no_task() {
+    let setup = setup();
+    let (child, stdin) = start_with_open_input(&setup, 6_000);
     processes::signal(i32::try_from(child.id()).unwrap(), Signal::SIGINT);
     let output = child.wait_with_output().unwrap();
     assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
     drop(stdin);
-    place.until("its connection is gone", || {
+    setup.wait_until("the connection of the command is closed", || {
         let sql = "select count(*) = 0 from pg_stat_activity where datname = current_database()
                      and application_name = 'rework schedule'";
-        place.session().one(sql, &[])
+        setup.session().query_value(sql, &[])
     });
-    assert_eq!(count(&place), 0);
-}
-
-#[test]
-fn many_in_sql() {
-    let place = place();
-    let session = place.session();
-    let ids: Vec<i64> = session.all(
-        "select rework.schedule_many('raw', array['1', null, null]::json[],
-                                     inputs_bytes => array[null, 'two']::bytea[])",
-        &[],
-    );
-    assert!(ids.len() == 3 && ids.is_sorted(), "{ids:?}");
-    let sql = "select coalesce(input::text, convert_from(input_bytes, 'UTF8'), 'none')
-                 from rework.task order by id";
-    assert_eq!(session.all::<String>(sql, &[]), ["1", "two", "none"]);
-    let bytes =
-        "select rework.schedule_many('raw', null, inputs_bytes => array['a', 'b']::bytea[])";
-    assert_eq!(session.all::<i64>(bytes, &[]).len(), 2);
-    assert_eq!(session.all::<i64>("select rework.schedule_many('raw', '{}')", &[]).len(), 0);
-    let code = |sql: &str| session.try_one::<i64>(sql, &[]).unwrap_err();
-    let both = "select rework.schedule_many('raw', '{1}', inputs_bytes => '{x}')";
-    assert_eq!(code(both), "RW400");
-    assert_eq!(code("select rework.schedule_many('nosuch', '{1}')"), "RW404");
-    assert_eq!(code("select rework.schedule_many('raw', '{1}', priority => 40000)"), "RW400");
-    assert_eq!(count(&place), 5);
+    assert_eq!(count_tasks(&setup), 0);
 }

@@ -1,88 +1,96 @@
-//! A schema that another build of rework made: until a version is released its chapters are edited in place, so that
-//! the same number may stand for another text.
+//! A schema that another build of rework has created is refused.
+//!
+//! Until a release, the migrations are edited instead of extended. Two unreleased builds can therefore have different
+//! migrations with the same number. The checksums in `rework.migration` show this. Messages call a migration a chapter.
 
-use crate::bad_input::refused;
+use crate::bad_input::assert_refused;
 use crate::support::Installation;
 use crate::support::database::Database;
 
-const WORDS: [&str; 4] = [
+/// Parts of the error message.
+const MESSAGE_PARTS: [&str; 4] = [
     "was made by another, unreleased build of rework",
     "chapter 13 (claim) differs",
     "drop schema rework cascade",
     "rework init-db DSN",
 ];
 
-/// Commands of every sort.
+/// Commands of each kind: reading, writing, a monitor, and `init-db`.
 const COMMANDS: [&[&str]; 4] =
     [&["list-tasks"], &["schedule", "hello"], &["monitor", "--domain", "default"], &["init-db"]];
 
-/// As if chapter 13 had been edited since it was applied.
-const EDITED: &str = "update rework.migration set checksum = '1' where version = 13";
+/// Changes the recorded checksum of migration 13, as if the migration had been edited since.
+const EDIT_MIGRATION: &str = "update rework.migration set checksum = '1' where version = 13";
 
-/// All that a change of the schema would touch.
-const SHAPE: &str = "select string_agg(version || checksum, ' ' order by version)
+/// A text that changes if a command changes the schema.
+const SCHEMA_SUMMARY: &str = "select string_agg(version || checksum, ' ' order by version)
          || (select count(*) from pg_proc) || (select count(*) from pg_class) from rework.migration";
 
+/// Asserts that each command fails with the error message and changes nothing.
 #[track_caller]
-fn each_refused(place: &Installation) {
-    let shape: String = place.session().one(SHAPE, &[]);
+fn assert_all_refused(setup: &Installation) {
+    let summary: String = setup.session().query_value(SCHEMA_SUMMARY, &[]);
     for command in COMMANDS {
-        refused(place, place.rework(command), 1, &WORDS);
-        assert_eq!(place.session().one::<String>(SHAPE, &[]), shape, "{command:?}");
+        assert_refused(setup, setup.rework(command), 1, &MESSAGE_PARTS);
+        assert_eq!(
+            setup.session().query_value::<String>(SCHEMA_SUMMARY, &[]),
+            summary,
+            "{command:?}"
+        );
     }
 }
 
 #[test]
-fn an_edited_chapter_is_refused() {
-    let place = Installation::new();
-    place.session().run(EDITED);
-    each_refused(&place);
+fn a_schema_with_an_edited_migration_is_refused() {
+    let setup = Installation::new();
+    setup.session().execute(EDIT_MIGRATION);
+    assert_all_refused(&setup);
 }
 
 #[test]
-fn another_build_with_fewer_chapters_is_refused() {
-    let place = Installation::new();
-    place.session().run(EDITED);
-    place.session().run(
+fn a_schema_of_another_build_with_fewer_migrations_is_refused() {
+    let setup = Installation::new();
+    setup.session().execute(EDIT_MIGRATION);
+    setup.session().execute(
         "delete from rework.migration where version > 14;
          update rework.version set schema = 14, serves = 14",
     );
-    each_refused(&place);
+    assert_all_refused(&setup);
 }
 
 #[test]
-fn another_build_with_more_chapters_is_refused() {
-    let place = Installation::new();
-    place.session().run(EDITED);
-    place.session().run(
+fn a_schema_of_another_build_with_more_migrations_is_refused() {
+    let setup = Installation::new();
+    setup.session().execute(EDIT_MIGRATION);
+    setup.session().execute(
         "insert into rework.migration values (999, 'later', '', '1');
          update rework.version set schema = 999, serves = 999",
     );
-    each_refused(&place);
+    assert_all_refused(&setup);
 }
 
 #[test]
-fn init_db_goes_on_where_it_was_cut_off_unless_another_build_was() {
-    let place = Installation::on(Database::empty());
-    place.rework(["init-db"]).ok();
-    place.session().run(
+fn init_db_completes_an_interrupted_init_db_of_the_same_build_only() {
+    let setup = Installation::with_database(Database::empty());
+    setup.rework(["init-db"]).run_ok();
+    setup.session().execute(
         "drop table rework.version;
          delete from rework.migration where version = (select max(version) from rework.migration)",
     );
-    place.rework(["init-db"]).ok();
-    place.rework(["list-tasks"]).ok();
-    place.session().run(EDITED);
-    place.session().run("drop table rework.version");
-    refused(&place, place.rework(["init-db"]), 1, &WORDS);
+    setup.rework(["init-db"]).run_ok();
+    setup.rework(["list-tasks"]).run_ok();
+    setup.session().execute(EDIT_MIGRATION);
+    setup.session().execute("drop table rework.version");
+    assert_refused(&setup, setup.rework(["init-db"]), 1, &MESSAGE_PARTS);
 }
 
 #[test]
-fn a_newer_schema_that_serves_this_binary_is_left_as_it_is() {
-    let place = Installation::new();
-    place.session().run(
+fn a_newer_schema_that_supports_this_program_is_not_changed() {
+    let setup = Installation::new();
+    setup.session().execute(
         "insert into rework.migration values (999, 'later', '', '1');
          update rework.version set schema = 999",
     );
-    place.rework(["list-tasks"]).ok();
-    assert_eq!(place.rework(["init-db"]).ok().stdout(), "already at version 999\n");
+    setup.rework(["list-tasks"]).run_ok();
+    assert_eq!(setup.rework(["init-db"]).run_ok().stdout(), "already at version 999\n");
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::Installation;
-use crate::support::repository::{assert_none, files, has_extension, read, root, shown};
+use crate::support::repository::{
+    assert_no_violations, display_path, files, has_extension, read, root,
+};
 
 /// Names that say nothing.
 const NAMELESS: [&str; 6] = ["util", "helpers", "common", "types", "imp", "manager"];
@@ -16,9 +18,9 @@ fn files_are_short() {
     let limit = limit("its code is under ", " lines");
     let long = |path: &PathBuf| {
         let lines = without_tests(&read(path)).lines().count();
-        (lines >= limit).then(|| format!("{} has {lines} lines", shown(path)))
+        (lines >= limit).then(|| format!("{} has {lines} lines", display_path(path)))
     };
-    assert_none(&sources().iter().filter_map(long).collect::<Vec<_>>());
+    assert_no_violations(&sources().iter().filter_map(long).collect::<Vec<_>>());
 }
 
 #[test]
@@ -47,10 +49,13 @@ fn files_say_what_they_are_for() {
     for path in sources() {
         let head = if has_extension(&path, "sql") { "-- " } else { "//! " };
         if !read(&path).starts_with(head) {
-            faults.push(format!("{} does not begin with `{head}`, what it is for", shown(&path)));
+            faults.push(format!(
+                "{} does not begin with `{head}`, what it is for",
+                display_path(&path)
+            ));
         }
     }
-    assert_none(&faults);
+    assert_no_violations(&faults);
 }
 
 #[test]
@@ -60,8 +65,9 @@ fn names_say_something() {
         let folder = path.parent().and_then(Path::file_name).and_then(|f| f.to_str());
         NAMELESS.contains(&stem) || folder.is_some_and(|folder| NAMELESS.contains(&folder))
     };
-    let faults: Vec<String> = sources().iter().filter(|path| nameless(path)).map(shown).collect();
-    assert_none(&faults);
+    let faults: Vec<String> =
+        sources().iter().filter(|path| nameless(path)).map(display_path).collect();
+    assert_no_violations(&faults);
 }
 
 #[test]
@@ -93,11 +99,11 @@ fn the_core_is_used_by_worker_and_monitor_which_do_not_know_each_other() {
         let text = read(path);
         for word in ["process::Command", "http://", "TcpListener", "libc::"] {
             if text.contains(word) {
-                faults.push(format!("{}: `{word}` in the core", shown(path)));
+                faults.push(format!("{}: `{word}` in the core", display_path(path)));
             }
         }
     }
-    assert_none(&faults);
+    assert_no_violations(&faults);
 }
 
 #[test]
@@ -113,7 +119,7 @@ fn every_statement_is_used() {
         let name = path.file_name().unwrap().to_string_lossy();
         !texts.contains(&format!("sql/{name}\")"))
     });
-    assert_none(&unused.map(shown).collect::<Vec<_>>());
+    assert_no_violations(&unused.map(display_path).collect::<Vec<_>>());
 }
 
 #[test]
@@ -128,7 +134,7 @@ fn tests_wait_for_facts() {
             && !here.contains(path)
             && read(path).contains("sleep(")
     };
-    assert_none(&sources().iter().filter(sleepy).map(shown).collect::<Vec<_>>());
+    assert_no_violations(&sources().iter().filter(sleepy).map(display_path).collect::<Vec<_>>());
 }
 
 #[test]
@@ -139,13 +145,13 @@ fn lints_are_not_silenced_without_a_reason() {
         let text = read(path);
         text.contains(&outer) || text.contains(&inner)
     };
-    assert_none(&sources().iter().filter(silent).map(shown).collect::<Vec<_>>());
+    assert_no_violations(&sources().iter().filter(silent).map(display_path).collect::<Vec<_>>());
 }
 
 #[test]
 fn every_file_of_a_command_is_a_listed_command() {
-    let place = Installation::on(crate::support::database::Database::empty());
-    let help = place.rework(["--help"]).ok().stdout();
+    let setup = Installation::with_database(crate::support::database::Database::empty());
+    let help = setup.rework(["--help"]).run_ok().stdout();
     let listed = |name: &str| help.lines().any(|line| line.split_whitespace().next() == Some(name));
     let folder = root().join("crates/cli/src/commands");
     let mut faults = Vec::new();
@@ -156,7 +162,7 @@ fn every_file_of_a_command_is_a_listed_command() {
             faults.push(format!("`{name}` is in no group of `rework --help`"));
         }
     }
-    assert_none(&faults);
+    assert_no_violations(&faults);
 }
 
 /// Our Rust and SQL files.

@@ -1,63 +1,70 @@
-//! Values that Postgres allows and Rust's types do not hold: a command that meets one ends with an error that
-//! names row and column, and monitors and workers live on.
+//! Values that Postgres permits but that the Rust types of `rework` cannot represent, such as the timestamp `infinity`.
+//!
+//! A command that reads such a value fails with an error that names the row and the column. Monitors and workers
+//! continue.
 
 use rework_core::task::state::State;
 
-use crate::bad_input::refused;
+use crate::bad_input::assert_refused;
 use crate::support::Installation;
 
-/// More nested arrays than our JSON parser follows.
+/// Assigns a JSON value with 500 nested arrays. The JSON parser refuses more than 128.
 const DEEP_SCHEMA: &str = "input_schema = (repeat('[', 500) || repeat(']', 500))::json";
 const DEEP_OPTIONS: &str = "options = (repeat('[', 500) || repeat(']', 500))::json";
 
+/// Part of the error for a timestamp outside of the range of the Rust type.
 const TOO_LARGE: &str = "cannot be read: value too large to decode";
 
-/// A table, the values that are written into a row of it, the command that reads the row, and what it says.
+/// A table, an assignment to one of its columns, a command that reads the column, and parts of the error message.
 type Case = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-/// An installation that has a row of every kind: task 1 ran on worker 1 of monitor 1, and schedule 1 is prepared.
-fn lived_in() -> Installation {
-    let place = Installation::with_fixture();
-    let mut monitor = place.monitor(&["--maxworkers", "1"]);
-    let task = place.schedule("flood", 1);
-    place.done(task);
+/// Makes an installation with at least one row in each table: task 1, worker 1, monitor 1 and schedule 1. The monitor
+/// has exited.
+fn with_rows_in_all_tables() -> Installation {
+    let setup = Installation::with_fixture();
+    let mut monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let task = setup.schedule("flood", 1);
+    setup.wait_until_done(task);
     monitor.signal(nix::sys::signal::Signal::SIGTERM);
-    assert_eq!(monitor.exit_code(), Some(0));
-    place.rework(["prepare", "double", "--input", "1", "--rule", "0 0 1 1 *"]).ok();
-    place.session().run(
+    assert_eq!(monitor.wait_for_exit_code(), Some(0));
+    setup.rework(["prepare", "double", "--input", "1", "--rule", "0 0 1 1 *"]).run_ok();
+    setup.session().execute(
         "insert into rework.run (task, run, attempt, outcome, token, finished_at)
          values (1, 0, 1, 'failed', gen_random_uuid(), now());
-         insert into rework.tick (schedule, due_at) values (1, now())",
+         insert into rework.firing (schedule, due_at) values (1, now())",
     );
-    place
+    setup
 }
 
-/// Tries each case by itself.
-fn each_refused(place: &Installation, cases: &[Case]) {
-    for (table, values, command, words) in cases {
-        let keep = format!("create table kept as select * from rework.{table}");
-        place.session().run(&keep);
-        let updated = place.session().try_run(&format!("update rework.{table} set {values}"));
-        updated.unwrap_or_else(|error| panic!("{table} {values}: {error:?}"));
-        let said = place.rework(*command).exits(1).stderr();
-        for word in words.iter().chain(&["error: ", "hint: "]) {
-            assert!(said.contains(word), "no `{word}` in {said}");
+/// For each case, changes the column in all rows, asserts that the command fails with the error, and restores the
+/// column.
+fn assert_all_refused(setup: &Installation, cases: &[Case]) {
+    for (table, assignment, command, message_parts) in cases {
+        let copy = format!("create table kept as select * from rework.{table}");
+        setup.session().execute(&copy);
+        let updated =
+            setup.session().try_execute(&format!("update rework.{table} set {assignment}"));
+        updated.unwrap_or_else(|error| panic!("{table} {assignment}: {error:?}"));
+        let stderr = setup.rework(*command).run_expecting(1).stderr();
+        for part in message_parts.iter().chain(&["error: ", "hint: "]) {
+            assert!(stderr.contains(part), "no `{part}` in {stderr}");
         }
-        mend(place, table, values);
+        restore_column(setup, table, assignment);
     }
 }
 
-/// Puts back what was there.
-fn mend(place: &Installation, table: &str, values: &str) {
-    let (column, _) = values.split_once(" =").unwrap();
-    let key = if *table == *"tick" || *table == *"run" { "true" } else { "kept.id = broken.id" };
-    place.session().run(&format!(
+/// Restores the column that `assignment` has changed from table `kept`, and drops this table.
+fn restore_column(setup: &Installation, table: &str, assignment: &str) {
+    // Tables `firing` and `run` have a single row and no column `id`.
+    let (column, _) = assignment.split_once(" =").unwrap();
+    let key = if *table == *"firing" || *table == *"run" { "true" } else { "kept.id = broken.id" };
+    setup.session().execute(&format!(
         "update rework.{table} broken set {column} = kept.{column} from kept where {key};
          drop table kept"
     ));
 }
 
-const TIMES: [Case; 11] = [
+const TIMESTAMPS: [Case; 11] = [
     (
         "task",
         "queued_at = 'infinity'",
@@ -107,7 +114,7 @@ const TIMES: [Case; 11] = [
         &["list-scheduled"],
         &["the column `next_at` of schedule 1", TOO_LARGE],
     ),
-    ("tick", "due_at = '-infinity'", &["list-scheduled"], &["the column `due_at` of schedule 1"]),
+    ("firing", "due_at = '-infinity'", &["list-scheduled"], &["the column `due_at` of schedule 1"]),
     (
         "operation",
         "registered_at = 'infinity'",
@@ -117,9 +124,9 @@ const TIMES: [Case; 11] = [
 ];
 
 #[test]
-fn a_time_that_is_no_date_is_named() {
-    let place = lived_in();
-    each_refused(&place, &TIMES);
+fn an_unreadable_timestamp_is_named_in_the_error() {
+    let setup = with_rows_in_all_tables();
+    assert_all_refused(&setup, &TIMESTAMPS);
 }
 
 const OTHER_VALUES: [Case; 12] = [
@@ -157,7 +164,7 @@ const OTHER_VALUES: [Case; 12] = [
         "task",
         "state = 'odd'",
         &["list-tasks"],
-        &["the column `state` of task 1", "`odd`: a task has no such state"],
+        &["the column `state` of task 1", "`odd`: not a state of a task"],
     ),
     ("task", "state = 'odd'", &["wait-task", "1"], &["the column `state` of task 1"]),
     ("task", "state = 'odd'", &["retry-task", "1"], &["the column `state` of task 1"]),
@@ -183,14 +190,14 @@ const OTHER_VALUES: [Case; 12] = [
         "schedule",
         "missed = 'odd'",
         &["list-scheduled"],
-        &["the column `missed` of schedule 1", "`odd`: it is `none`, `last` or `all`"],
+        &["the column `missed` of schedule 1", "`odd`: must be `none`, `last` or `all`"],
     ),
 ];
 
 #[test]
-fn arrays_words_and_json_that_cannot_be_read_are_named() {
-    let place = lived_in();
-    place.session().run(
+fn an_unreadable_array_word_or_json_value_is_named_in_the_error() {
+    let setup = with_rows_in_all_tables();
+    setup.session().execute(
         "do $$ begin
             execute (select format('alter domain rework.state drop constraint %I', conname)
                        from pg_constraint where contypid = 'rework.state'::regtype and contype = 'c');
@@ -198,44 +205,44 @@ fn arrays_words_and_json_that_cannot_be_read_are_named() {
          alter table rework.operation drop constraint operation_output_form_check;
          alter table rework.schedule drop constraint schedule_missed_check",
     );
-    each_refused(&place, &OTHER_VALUES);
+    assert_all_refused(&setup, &OTHER_VALUES);
 }
 
 #[test]
-fn a_monitor_does_not_start_beside_one_whose_row_it_cannot_read() {
-    let place = lived_in();
-    place.session().run(
+fn a_monitor_does_not_start_if_it_cannot_read_the_row_of_another_monitor() {
+    let setup = with_rows_in_all_tables();
+    setup.session().execute(
         "update rework.monitor set finished_at = null, domains = array[array['default'], array['other']]",
     );
-    let call = place.rework(["monitor", "--domain", "default"]);
-    refused(&place, call, 1, &["the column `domains` of monitor 1"]);
+    let call = setup.rework(["monitor", "--domain", "default"]);
+    assert_refused(&setup, call, 1, &["the column `domains` of monitor 1"]);
 }
 
 #[test]
-fn a_monitor_and_its_worker_live_on() {
-    let place = lived_in();
-    let mut monitor = place.monitor(&["--maxworkers", "1"]);
-    let first = place.done(place.schedule("double", 1)).worker;
+fn a_monitor_and_its_worker_continue_after_unreadable_rows() {
+    let setup = with_rows_in_all_tables();
+    let mut monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let first_worker = setup.wait_until_done(setup.schedule("double", 1)).worker;
 
-    place.session().run("update rework.schedule set next_at = '-infinity'");
-    let said = "schedule 1 cannot be fired: the column `next_at` of schedule 1 cannot be read";
-    place.until(said, || monitor.said().contains(said));
+    setup.session().execute("update rework.schedule set next_at = '-infinity'");
+    let message = "cannot fire schedule 1: the column `next_at` of schedule 1 cannot be read";
+    setup.wait_until(message, || monitor.output().contains(message));
 
-    let task = place.schedule("flood", 1);
-    place.done(task);
-    place.session().run(&format!(
+    let task = setup.schedule("flood", 1);
+    setup.wait_until_done(task);
+    setup.session().execute(&format!(
         "update rework.operation set {DEEP_SCHEMA}, version = version + 1 where name = 'flood'"
     ));
-    let refused: i64 = place.session().one("select rework.schedule('flood', '1')", &[]);
-    let refused = place.ended(refused);
-    assert_eq!(refused.state, State::Failed, "{refused:?}");
-    assert!(refused.reason().contains("the column `input_schema` of operation"), "{refused:?}");
+    let failed: i64 = setup.session().query_value("select rework.schedule('flood', '1')", &[]);
+    let failed = setup.wait_until_ended(failed);
+    assert_eq!(failed.state, State::Failed, "{failed:?}");
+    assert!(failed.reason().contains("the column `input_schema` of operation"), "{failed:?}");
 
-    place
+    setup
         .session()
-        .run("update rework.task set started_at = 'infinity' where finished_at is not null");
-    let last = place.done(place.schedule("double", 1)).worker;
-    assert_eq!(first, last, "{}", place.scene());
-    assert!(monitor.has_ended().is_none());
-    assert!(!monitor.said().contains("panicked"), "{}", monitor.said());
+        .execute("update rework.task set started_at = 'infinity' where finished_at is not null");
+    let last_worker = setup.wait_until_done(setup.schedule("double", 1)).worker;
+    assert_eq!(first_worker, last_worker, "{}", setup.diagnostics());
+    assert!(monitor.exit_status().is_none());
+    assert!(!monitor.output().contains("panicked"), "{}", monitor.output());
 }

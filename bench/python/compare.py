@@ -1,4 +1,8 @@
-"""Runs measure.py with two interpreters in turn, and says how they compare: `compare.py ORIGINAL OURS [--repeat K]`."""
+"""Compares the original `rework` with this package: `compare.py ORIGINAL OURS [--repeat K]`.
+
+ORIGINAL and OURS are Python interpreters whose environments have the one or the other installed. Runs measure.py with
+both alternately, and prints the medians.
+"""
 
 import argparse
 import json
@@ -12,7 +16,7 @@ from psycopg2 import extensions
 
 MEASURE = Path(__file__).resolve().with_name('measure.py')
 
-#: Workers and tasks of each: those of the original are slow.
+#: Number of workers and of tasks. The original gets fewer tasks, because it is slow.
 ORIGINAL = (8, 2000)
 OURS = (2, 20000)
 
@@ -23,28 +27,29 @@ def main():
     parser.add_argument('ours')
     parser.add_argument('--repeat', type=int, default=3)
     args = parser.parse_args()
-    seen = {'original': [], 'ours': []}
+    results = {'original': [], 'ours': []}
     for number in range(args.repeat):
         for name, python, size in (
             ('original', args.original, ORIGINAL),
             ('ours', args.ours, OURS),
         ):
-            seen[name].append(measured(f'bench_{name}_{number}', python, size))
+            results[name].append(measure(f'bench_{name}_{number}', python, size))
     original, ours = (
-        {key: statistics.median(one[key] for one in found) for key in found[0]}
-        for found in seen.values()
+        {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        for runs in results.values()
     )
-    say('no-op tasks/s', 'tasks_per_s', original, ours)
-    say('from schedule to start, median, ms', 'start_ms', original, ours)
-    say('idle worker with its interpreter, MiB resident', 'worker_rss_mib', original, ours)
+    print_figure('no-op tasks/s', 'tasks_per_s', original, ours)
+    print_figure('from schedule to start, median, ms', 'start_ms', original, ours)
+    print_figure('idle worker with its interpreter, MiB resident', 'worker_rss_mib', original, ours)
     ratio = ours['tasks_per_s'] / original['tasks_per_s']
-    print(f'  {ratio:.1f} times as many, target ≥ 15: {verdict(ratio >= 15)}')
-    print(f'  start, target ≤ 5 ms: {verdict(ours["start_ms"] <= 5)}')
-    print(f'  memory, target < its: {verdict(ours["worker_rss_mib"] < original["worker_rss_mib"])}')
+    print(f'  {ratio:.1f} times as many, target ≥ 15: {met_or_missed(ratio >= 15)}')
+    print(f'  start, target ≤ 5 ms: {met_or_missed(ours["start_ms"] <= 5)}')
+    less_memory = ours['worker_rss_mib'] < original['worker_rss_mib']
+    print(f'  memory, target < original: {met_or_missed(less_memory)}')
 
 
-def measured(database, python, size):
-    """In a database of its own."""
+def measure(database, python, size):
+    """Run measure.py in a fresh database of this name, and return its figures."""
     server = os.environ['REWORK_TEST_DSN']
     db = psycopg2.connect(server)
     db.autocommit = True
@@ -53,17 +58,18 @@ def measured(database, python, size):
     dsn = 'postgresql://{user}:{password}@{host}:{port}/{database}'.format(
         **{'port': 5432, **parts}, database=database
     )
-    words = [python, str(MEASURE), dsn, *map(str, size)]
-    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, timeout=600)
+    command = [python, str(MEASURE), dsn, *map(str, size)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=600)
     db.cursor().execute(f'drop database {database} with (force)')
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def say(what, key, original, ours):
-    print(f'{what}: rework 0.17.2 {original[key]}, this one {ours[key]}')
+def print_figure(name, key, original, ours):
+    # bench/before-after reads this line.
+    print(f'{name}: rework 0.17.2 {original[key]}, this one {ours[key]}')
 
 
-def verdict(met):
+def met_or_missed(met):
     return 'met' if met else 'MISSED'
 
 

@@ -1,5 +1,6 @@
-"""Measures the Python `rework` that is installed where this runs, the original or this one: `measure.py DSN WORKERS
-TASKS`. Both tell the same facts in their tables; prints JSON.
+"""Measures the installed Python package `rework`, the original or this one: `measure.py DSN WORKERS TASKS`.
+
+The figures come from the tables in the database, which both packages have. Prints them as JSON.
 """
 
 import json
@@ -18,19 +19,19 @@ from rework import api
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
 
-#: One at a time, with idle workers.
-SINGLE = 30
+#: Number of tasks that are scheduled one at a time, while all workers are idle, to measure the delay of their start.
+SINGLE_TASKS = 30
 
 ORIGINAL = {
     'span': "select extract(epoch from max(finished) - min(started)) from rework.task where status = 'done'",
-    'left': "select count(*) from rework.task where status <> 'done'",
+    'unfinished': "select count(*) from rework.task where status <> 'done'",
     'delay': 'select extract(epoch from started - queued) from rework.task where id = %s',
     'ready': 'select count(*) from rework.worker where running and started is not null',
     'pids': 'select pid from rework.worker where running',
 }
 OURS = {
     'span': "select extract(epoch from max(finished_at) - min(started_at)) from rework.task where state = 'done'",
-    'left': "select count(*) from rework.task where state <> 'done'",
+    'unfinished': "select count(*) from rework.task where state <> 'done'",
     'delay': 'select extract(epoch from started_at - queued_at) from rework.task where id = %s',
     'ready': 'select count(*) from rework.worker where finished_at is null and started_at is not null',
     'pids': 'select pid from rework.worker where finished_at is null',
@@ -41,8 +42,8 @@ def main(dsn, workers, tasks):
     sql = OURS if (Path(api.__file__).parent / 'runner').is_dir() else ORIGINAL
     program = str(BIN / 'rework')
     subprocess.run([program, 'init-db', dsn], check=True, stdout=subprocess.DEVNULL)
-    words = [program, 'register-operations', dsn, str(HERE / 'operations.py')]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    command = [program, 'register-operations', dsn, str(HERE / 'operations.py')]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     engine = create_engine(dsn)
     for _ in range(tasks):
         api.schedule(engine, 'noop')
@@ -50,7 +51,7 @@ def main(dsn, workers, tasks):
     db.autocommit = True
     cursor = db.cursor()
 
-    def ask(name, *values):
+    def query(name, *values):
         cursor.execute(sql[name], values)
         return [row[0] for row in cursor.fetchall()]
 
@@ -58,17 +59,17 @@ def main(dsn, workers, tasks):
         [program, 'monitor', dsn, '--maxworkers', str(workers), '--minworkers', str(workers)],
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        # The original looks for itself there.
+        # The original starts its workers by the name `rework`, which the system searches in PATH.
         env={**os.environ, 'PATH': f'{BIN}:{os.environ["PATH"]}'},
     )
     try:
-        while ask('left')[0]:
+        while query('unfinished')[0]:
             time.sleep(0.2)
-        rate = tasks / float(ask('span')[0])
-        while ask('ready')[0] < workers:
+        rate = tasks / float(query('span')[0])
+        while query('ready')[0] < workers:
             time.sleep(0.2)
-        delays = sorted(delay(engine, ask) for _ in range(SINGLE))
-        memory = max(tree_memory(pid) for pid in ask('pids'))
+        delays = sorted(start_delay(engine, query) for _ in range(SINGLE_TASKS))
+        memory = max(tree_memory(pid) for pid in query('pids'))
     finally:
         monitor.send_signal(signal.SIGTERM)
         monitor.wait()
@@ -83,16 +84,17 @@ def main(dsn, workers, tasks):
     )
 
 
-def delay(engine, ask):
+def start_delay(engine, query):
+    """Schedule a task, and return the time from then until its start, in seconds."""
     time.sleep(0.3)
     task = api.schedule(engine, 'noop')
-    while ask('left')[0]:
+    while query('unfinished')[0]:
         time.sleep(0.02)
-    return float(ask('delay', task.tid)[0])
+    return float(query('delay', task.tid)[0])
 
 
 def tree_memory(pid):
-    """Resident bytes of a process and all that descend from it."""
+    """Return the resident memory of a process and all its descendants, in bytes."""
     own = int(Path(f'/proc/{pid}/statm').read_text().split()[1]) * os.sysconf('SC_PAGESIZE')
     children = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
     return own + sum(map(tree_memory, children))

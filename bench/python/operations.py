@@ -1,4 +1,4 @@
-"""What both systems run: nothing."""
+"""The operation that both systems run. It does nothing."""
 
 from rework import api
 

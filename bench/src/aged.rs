@@ -1,43 +1,45 @@
-//! Aged: whether the rate holds while another session keeps an old snapshot, so that nothing of what was
-//! ready once can be cleared away, and in a table that is full of what is done and of what is not for us.
+//! The measurement `aged`: whether the rate stays the same in two bad situations. In one, another session keeps an old
+//! snapshot, so that vacuum cannot remove the index entries of claimed tasks. In the other, the table is full of tasks
+//! that are done, and of ready tasks for other hosts.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use tokio::time::sleep;
+use tokio_postgres::Row;
 
 use crate::{
     database::{Database, Server, connect},
     installation::{Installation, Programs},
-    spread::{Spread, verdict},
+    spread::{Spread, met_or_missed},
 };
 
-/// The least share of the rate without it, in the last window.
-const TARGET: f64 = 0.8;
+/// The target: the least ratio of the rate in the last window to that of a clean table.
+const TARGET_RATIO: f64 = 0.8;
 
-/// The longest that one claim in a hundred may take.
-const CLAIM_MS: f64 = 20.0;
+/// The target for the 99th percentile of the duration of a claim, in milliseconds.
+const TARGET_CLAIM_MS: f64 = 20.0;
 
-/// Seconds of a window.
-const WINDOW: i32 = 5;
+/// The length of a window, in seconds. The rate is measured in each window.
+const WINDOW_SECONDS: i32 = 5;
 
-/// How much.
+/// The options of `aged`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
-    /// Tasks that are queued
+    /// Number of tasks that are queued
     #[arg(long, default_value_t = 6_000_000)]
     tasks: i64,
-    /// How long it is looked on
+    /// How long the rate is measured, in seconds
     #[arg(long, default_value_t = 60)]
     seconds: i32,
-    /// Tasks that are done before
+    /// Number of done tasks in the full table
     #[arg(long, default_value_t = 5_000_000)]
     done: i64,
-    /// Tasks that are ready before, and not for this host
+    /// Number of ready tasks for other hosts in the full table
     #[arg(long, default_value_t = 1_000_000)]
     elsewhere: i64,
-    /// How many workers
+    /// Number of workers
     #[arg(long, default_value_t = 2)]
     workers: usize,
 }
@@ -48,17 +50,22 @@ impl Default for Args {
     }
 }
 
-/// What is in the way.
+/// The situation in which rework is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Burden {
-    Nothing,
-    Snapshot,
-    Full,
+enum Situation {
+    /// Only the queued tasks are in the table.
+    Clean,
+    /// Another session keeps a snapshot from before the first claim.
+    OldSnapshot,
+    /// Many done tasks, and many ready tasks of other hosts, are in the table.
+    FullTable,
 }
 
-/// What was seen.
-struct Seen {
+/// The result of one measurement.
+struct AgedResult {
+    /// Tasks per second in each window.
     rates: Vec<f64>,
+    /// Durations of the claims, in milliseconds.
     claims: Spread,
 }
 
@@ -72,31 +79,37 @@ pub(crate) async fn run(
     if quick {
         (args.tasks, args.seconds, args.done, args.elsewhere) = (500_000, 10, 50_000, 10_000);
     }
-    println!("\naged: tasks/s in windows of {WINDOW} s, of {} queued no-op tasks", args.tasks);
-    let clean = measure(server, programs, &args, Burden::Nothing).await?;
-    show("nothing in the way", &clean);
-    for (what, burden) in
-        [("an old snapshot", Burden::Snapshot), ("many done, and many for others", Burden::Full)]
-    {
-        let seen = measure(server, programs, &args, burden).await?;
-        show(what, &seen);
-        let last = |seen: &Seen| seen.rates.last().copied().unwrap_or_default();
-        let ratio = last(&seen) / last(&clean);
+    println!(
+        "\naged: tasks/s in windows of {WINDOW_SECONDS} s, of {} queued no-op tasks",
+        args.tasks
+    );
+    let clean = measure(server, programs, &args, Situation::Clean).await?;
+    print_rates("nothing in the way", &clean);
+    for (name, situation) in [
+        ("an old snapshot", Situation::OldSnapshot),
+        ("many done, and many for others", Situation::FullTable),
+    ] {
+        let measured = measure(server, programs, &args, situation).await?;
+        print_rates(name, &measured);
+        let last = |measured: &AgedResult| measured.rates.last().copied().unwrap_or_default();
+        let ratio = last(&measured) / last(&clean);
         println!(
-            "    last window {ratio:.2} of clean, target ≥ {TARGET}: {}",
-            verdict(ratio >= TARGET)
+            "    last window {ratio:.2} of clean, target ≥ {TARGET_RATIO}: {}",
+            met_or_missed(ratio >= TARGET_RATIO)
         );
-        let p99 = seen.claims.quantile(0.99);
-        println!("    claim p99 {p99:.1} ms, target ≤ {CLAIM_MS}: {}", verdict(p99 <= CLAIM_MS));
+        let p99 = measured.claims.quantile(0.99);
+        let met = met_or_missed(p99 <= TARGET_CLAIM_MS);
+        println!("    claim p99 {p99:.1} ms, target ≤ {TARGET_CLAIM_MS}: {met}");
     }
     Ok(())
 }
 
-fn show(what: &str, seen: &Seen) {
-    let rates: Vec<String> = seen.rates.iter().map(|rate| format!("{:.1}", rate / 1e3)).collect();
-    let (median, p99) = (seen.claims.median(), seen.claims.quantile(0.99));
+fn print_rates(name: &str, measured: &AgedResult) {
+    let rates: Vec<String> =
+        measured.rates.iter().map(|rate| format!("{:.1}", rate / 1e3)).collect();
+    let (median, p99) = (measured.claims.median(), measured.claims.quantile(0.99));
     println!(
-        "  {what}: thousands/s {}; claim median {median:.1} ms, p99 {p99:.1}",
+        "  {name}: thousands/s {}; claim median {median:.1} ms, p99 {p99:.1}",
         rates.join(" ")
     );
 }
@@ -105,49 +118,55 @@ async fn measure(
     server: &Server,
     programs: &Programs,
     args: &Args,
-    burden: Burden,
-) -> anyhow::Result<Seen> {
+    situation: Situation,
+) -> anyhow::Result<AgedResult> {
     let database = server.create().await?;
+    // The durations of claims are read from the log of the server.
     for (name, value) in [("log_min_duration_statement", "0"), ("log_parameter_max_length", "0")] {
         server.set(&database, name, value).await?;
     }
     let rework = Installation::start(&database, programs, args.workers, &[]).await?;
-    if burden == Burden::Full {
-        let before = include_str!("sql/aged_before.sql");
-        rework.client.execute(before, &[&args.done, &args.elsewhere]).await?;
+    if situation == Situation::FullTable {
+        let fill = include_str!("sql/aged_fill.sql");
+        rework.client.execute(fill, &[&args.done, &args.elsewhere]).await?;
     }
-    let old = connect(&database.dsn).await?;
-    let read = "begin isolation level repeatable read; select count(*) from rework.operation";
+    let observer = connect(&database.dsn).await?;
+    let take_snapshot =
+        "begin isolation level repeatable read; select count(*) from rework.operation";
     let queued: i32 = i32::try_from(args.tasks)?;
     rework.client.query(include_str!("sql/rework_schedule.sql"), &[&queued]).await?;
-    if burden == Burden::Snapshot {
-        old.batch_execute(read).await?;
+    if situation == Situation::OldSnapshot {
+        observer.batch_execute(take_snapshot).await?;
     }
     let since: DateTime<Utc> =
         rework.client.query_one("select clock_timestamp()", &[]).await?.get(0);
-    let from = server_log_bytes()?;
+    let log_start = server_log_bytes()?;
     sleep(Duration::from_secs(args.seconds.unsigned_abs().into())).await;
-    let claims = claims(from)?;
-    let rates = windows(&database, since, args.seconds).await?;
-    drop(old);
+    let claims = claim_durations(log_start)?;
+    let rates = rates_by_window(&database, since, args.seconds).await?;
+    drop(observer);
     rework.stop().await?;
     server.drop(database).await?;
-    Ok(Seen { rates, claims })
+    Ok(AgedResult { rates, claims })
 }
 
-async fn windows(
+/// Returns the tasks per second in each window after `since`.
+async fn rates_by_window(
     database: &Database,
     since: DateTime<Utc>,
     seconds: i32,
 ) -> anyhow::Result<Vec<f64>> {
     let client = connect(&database.dsn).await?;
     let sql = include_str!("sql/aged_windows.sql");
-    let rows = client.query(sql, &[&since, &WINDOW, &(seconds / WINDOW)]).await?;
-    Ok(rows.iter().map(|row| row.get::<_, i64>(1) as f64 / f64::from(WINDOW)).collect())
+    let rows = client.query(sql, &[&since, &WINDOW_SECONDS, &(seconds / WINDOW_SECONDS)]).await?;
+    let rate = |row: &Row| row.get::<_, i64>(1) as f64 / f64::from(WINDOW_SECONDS);
+    Ok(rows.iter().map(rate).collect())
 }
 
+/// Returns the path of the server's log, as `scripts/with-postgres` lays it out.
 fn server_log() -> anyhow::Result<String> {
-    let folder = std::env::var("REWORK_TEST_SOCKET_DIR").context("run bench/figures")?;
+    let folder = std::env::var("REWORK_TEST_SOCKET_DIR")
+        .context("REWORK_TEST_SOCKET_DIR is not set: run bench/figures")?;
     Ok(format!("{folder}/../log"))
 }
 
@@ -155,14 +174,14 @@ fn server_log_bytes() -> anyhow::Result<usize> {
     Ok(usize::try_from(std::fs::metadata(server_log()?)?.len())?)
 }
 
-/// How long claims took, in milliseconds, by what the server has logged since.
-fn claims(from: usize) -> anyhow::Result<Spread> {
+/// Returns the durations of claims, in milliseconds, that the server has logged after its first `start` bytes.
+fn claim_durations(start: usize) -> anyhow::Result<Spread> {
     let log = std::fs::read(server_log()?)?;
-    let log = String::from_utf8_lossy(log.get(from..).unwrap_or_default()).into_owned();
-    let claimed = |line: &str| -> Option<f64> {
-        let (_, rest) = line.split_once("duration: ")?;
-        let (took, what) = rest.split_once(" ms  execute")?;
-        what.contains("-- claim:").then(|| took.parse().ok())?
+    let log = String::from_utf8_lossy(log.get(start..).unwrap_or_default()).into_owned();
+    let duration_of_claim = |line: &str| -> Option<f64> {
+        let (_, duration) = line.split_once("duration: ")?;
+        let (milliseconds, statement) = duration.split_once(" ms  execute")?;
+        statement.contains("-- claim:").then(|| milliseconds.parse().ok())?
     };
-    Ok(Spread::new(log.lines().filter_map(claimed).collect()))
+    Ok(Spread::new(log.lines().filter_map(duration_of_claim).collect()))
 }

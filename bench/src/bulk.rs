@@ -1,5 +1,5 @@
-//! Bulk: many tasks in one commit, by the command line and by the Rust client, beside bare `COPY` of
-//! the same rows into a table of the same shape.
+//! The measurement `bulk`: scheduling many tasks in one commit, by the command line and by the Rust client. Compares
+//! both with a bare `COPY` of the same rows into a table of the same shape.
 
 use std::{
     fmt::Write as _,
@@ -18,22 +18,22 @@ use serde::Serialize;
 use crate::{
     database::{Database, Server, connect},
     installation::Programs,
-    spread::{Spread, verdict},
+    spread::{Spread, met_or_missed},
 };
 
-/// The least share of the rate of `COPY`.
-const TARGET: f64 = 0.6;
+/// The target: the least ratio of the rate to that of `COPY`.
+const TARGET_RATIO: f64 = 0.6;
 
-/// Bytes of rows that `COPY` is given at once.
-const PIECE: usize = 64 << 10;
+/// The size of the chunks in which `COPY` gets its rows, in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
 
-/// How much.
+/// The options of `bulk`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
-    /// Rows of one measurement
+    /// Number of rows of one measurement
     #[arg(long, default_value_t = 200_000)]
     rows: u32,
-    /// Measurements of each side
+    /// Number of measurements of each side
     #[arg(long, default_value_t = 3)]
     repeat: usize,
 }
@@ -44,7 +44,7 @@ impl Default for Args {
     }
 }
 
-/// Who puts rows into a table.
+/// The three ways to insert rows that are compared.
 #[derive(Debug, Clone, Copy)]
 enum Side {
     Copy,
@@ -52,9 +52,9 @@ enum Side {
     Client,
 }
 
-/// What `noop` takes.
+/// The input of `noop`.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Number {
+struct TaskInput {
     n: u32,
 }
 
@@ -74,18 +74,20 @@ pub(crate) async fn run(
                 rates.push(measure(server, programs, *side, commit, rows).await?);
             }
         }
-        let [copy, typed, called] = rates.map(Spread::new);
+        let [copy, command_line, client] = rates.map(Spread::new);
         println!("  synchronous_commit {commit}: bare COPY {copy}");
-        for (who, rate) in [("rework schedule --many", typed), ("Client::schedule_many", called)] {
+        for (side, rate) in
+            [("rework schedule --many", command_line), ("Client::schedule_many", client)]
+        {
             let ratio = rate.median() / copy.median();
-            let verdict = verdict(ratio >= TARGET);
-            println!("    {who} {rate}: ratio {ratio:.2}, target ≥ {TARGET}: {verdict}");
+            let met = met_or_missed(ratio >= TARGET_RATIO);
+            println!("    {side} {rate}: ratio {ratio:.2}, target ≥ {TARGET_RATIO}: {met}");
         }
     }
     Ok(())
 }
 
-/// Rows per second of one side, in a database of its own.
+/// Measures one side in a fresh database. Returns rows per second.
 async fn measure(
     server: &Server,
     programs: &Programs,
@@ -98,47 +100,55 @@ async fn measure(
     database.dsn = format!("{}?options=-c%20synchronous_commit%3D{commit}", database.dsn);
     let (took, table) = match side {
         Side::Copy => (copy(&database, rows).await?, "bare.task"),
-        Side::CommandLine => (schedule(&database, programs, rows).await?, "rework.task"),
-        Side::Client => (call(&database, rows).await?, "rework.task"),
+        Side::CommandLine => (run_command(&database, programs, rows).await?, "rework.task"),
+        Side::Client => (call_client(&database, rows).await?, "rework.task"),
     };
     let client = connect(&database.dsn).await?;
     let count = format!("select count(*), current_setting('synchronous_commit') from {table}");
     let row = client.query_one(&count, &[]).await?;
-    let (there, setting): (i64, String) = (row.get(0), row.get(1));
-    ensure!(there == i64::from(rows) && setting == commit, "{side:?}: {there} rows, {setting}");
+    let (count, setting): (i64, String) = (row.get(0), row.get(1));
+    ensure!(
+        count == i64::from(rows) && setting == commit,
+        "{side:?}: {count} rows with synchronous_commit {setting}"
+    );
     server.drop(database).await?;
     Ok(f64::from(rows) / took.as_secs_f64())
 }
 
-/// Over a connection that is there, from memory.
+/// Measures `COPY` from memory, over a connection that is open already.
 async fn copy(database: &Database, rows: u32) -> anyhow::Result<Duration> {
     let client = connect(&database.dsn).await?;
     client.batch_execute(include_str!("sql/bulk_table.sql")).await?;
-    let pieces = pieces(rows);
-    let began = Instant::now();
+    let chunks = chunks(rows);
+    let started = Instant::now();
     let sql = "copy bare.task (operation, lane, state, input) from stdin";
     let mut sink = Box::pin(client.copy_in(sql).await?);
-    for piece in pieces {
-        sink.feed(Cursor::new(piece)).await?;
+    for chunk in chunks {
+        sink.feed(Cursor::new(chunk)).await?;
     }
     sink.as_mut().finish().await?;
-    Ok(began.elapsed())
+    Ok(started.elapsed())
 }
 
-fn pieces(rows: u32) -> Vec<Vec<u8>> {
-    let mut pieces = vec![Vec::new()];
+/// Returns the rows as text for `COPY`, in chunks of at most [`CHUNK_BYTES`].
+fn chunks(rows: u32) -> Vec<Vec<u8>> {
+    let mut chunks = vec![Vec::new()];
     for n in 1..=rows {
         let row = format!("1\t1\tqueued\t{{\"n\": {n}}}\n");
-        match pieces.last_mut() {
-            Some(piece) if piece.len() + row.len() <= PIECE => piece.extend(row.bytes()),
-            _ => pieces.push(row.into_bytes()),
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() + row.len() <= CHUNK_BYTES => chunk.extend(row.bytes()),
+            _ => chunks.push(row.into_bytes()),
         }
     }
-    pieces
+    chunks
 }
 
-/// From the start of the program to its end, from a file.
-async fn schedule(database: &Database, programs: &Programs, rows: u32) -> anyhow::Result<Duration> {
+/// Measures `rework schedule --many FILE`, from the start of the program to its end.
+async fn run_command(
+    database: &Database,
+    programs: &Programs,
+    rows: u32,
+) -> anyhow::Result<Duration> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("inputs.jsonl");
     let mut lines = String::new();
@@ -150,21 +160,21 @@ async fn schedule(database: &Database, programs: &Programs, rows: u32) -> anyhow
     command.args(["schedule", "noop", "-q", "--many"]).arg(&file);
     let ids = fs::File::create(folder.path().join("ids"))?;
     command.stdout(ids).stderr(Stdio::null());
-    let began = Instant::now();
-    let ended = command.status().await?;
-    let took = began.elapsed();
-    ensure!(ended.success(), "`rework schedule --many` ended with {ended}");
+    let started = Instant::now();
+    let status = command.status().await?;
+    let took = started.elapsed();
+    ensure!(status.success(), "`rework schedule --many` failed: {status}");
     Ok(took)
 }
 
-/// Over a client that is connected, from values.
-async fn call(database: &Database, rows: u32) -> anyhow::Result<Duration> {
+/// Measures `Client::schedule_many` with values from memory, over a connection that is open already.
+async fn call_client(database: &Database, rows: u32) -> anyhow::Result<Duration> {
     let client = Client::connect(&database.dsn).await?;
-    // Its pool connects when it is first used.
-    client.schedule_many("noop", Vec::<Number>::new()).await?;
-    let began = Instant::now();
-    let tasks = client.schedule_many("noop", (1..=rows).map(|n| Number { n })).await?;
-    let took = began.elapsed();
-    ensure!(tasks.len() == rows as usize, "{} ids", tasks.len());
+    // The pool of the client connects at its first use, which must not be measured.
+    client.schedule_many("noop", Vec::<TaskInput>::new()).await?;
+    let started = Instant::now();
+    let tasks = client.schedule_many("noop", (1..=rows).map(|n| TaskInput { n })).await?;
+    let took = started.elapsed();
+    ensure!(tasks.len() == rows as usize, "{} ids for {rows} tasks", tasks.len());
     Ok(took)
 }

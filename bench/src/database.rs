@@ -1,4 +1,4 @@
-//! The server that is measured on, and a fresh database of it for each measurement.
+//! The Postgres server on which everything is measured, and a fresh database for each measurement.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,20 +7,20 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::cpu::Cpu;
 
-static NUMBER: AtomicU32 = AtomicU32::new(0);
+static CREATED: AtomicU32 = AtomicU32::new(0);
 
-/// A server on which we may do anything.
+/// A connection to the server, as a superuser.
 pub(crate) struct Server {
     dsn: String,
     admin: Client,
 }
 
-/// A database of our own. Dropped by [`Server::drop`], when nobody is connected any more.
+/// A database for one measurement. [`Server::drop`] drops it.
 pub(crate) struct Database {
     name: String,
     pub(crate) dsn: String,
-    /// By which way the monitor that is measured reaches it.
-    pub(crate) way: String,
+    /// The DSN with which the monitor connects, which may lead through a pooler or over TLS.
+    pub(crate) monitor_dsn: String,
 }
 
 impl Server {
@@ -29,7 +29,7 @@ impl Server {
         Ok(Server { dsn: dsn.to_owned(), admin })
     }
 
-    /// Which server, which machine, when. A server that does not commit durably is refused.
+    /// Returns a description of the server and the machine, with the date. `Err` if commits are not durable.
     pub(crate) async fn describe(&self) -> anyhow::Result<String> {
         let mut settings = Vec::new();
         for name in ["server_version", "fsync", "synchronous_commit", "shared_buffers"] {
@@ -37,7 +37,10 @@ impl Server {
             settings.push((name, row.get::<_, String>(0)));
         }
         for (name, value) in &settings[1..3] {
-            ensure!(value == "on", "`{name}` is {value}: what is not durable is not measured");
+            ensure!(
+                value == "on",
+                "`{name}` is {value}, so commits are not durable: set it to `on`"
+            );
         }
         let settings: Vec<String> = settings.iter().map(|(n, v)| format!("{n} {v}")).collect();
         let cpus = std::thread::available_parallelism()?;
@@ -53,21 +56,21 @@ impl Server {
         ))
     }
 
-    /// A new, empty database.
+    /// Creates an empty database.
     pub(crate) async fn create(&self) -> anyhow::Result<Database> {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let number = CREATED.fetch_add(1, Ordering::Relaxed);
         let name = format!("rework_bench_{}_{number}", std::process::id());
         self.admin.batch_execute(&format!("create database {name}")).await?;
         let Some((server, _)) = self.dsn.rsplit_once('/') else {
-            bail!("REWORK_TEST_DSN is not of the form postgres://…/DATABASE");
+            bail!("REWORK_TEST_DSN does not have the form postgres://…/DATABASE");
         };
         let dsn = format!("{server}/{name}");
         self.admin.batch_execute("checkpoint").await?;
-        let way = way(&dsn)?;
-        Ok(Database { name, dsn, way })
+        let monitor_dsn = monitor_dsn(&dsn)?;
+        Ok(Database { name, dsn, monitor_dsn })
     }
 
-    /// A setting of all who connect to a database from now on.
+    /// Changes a setting of a database, for connections that are opened from now on.
     pub(crate) async fn set(
         &self,
         database: &Database,
@@ -78,13 +81,16 @@ impl Server {
         Ok(self.admin.batch_execute(&set).await?)
     }
 
-    /// The CPU time of this server and of us; an error where it runs on another machine.
+    /// Returns the processes of this server and of this program, in order to measure their CPU
+    /// time. `Err` if the server runs on another machine.
     pub(crate) async fn cpu(&self) -> anyhow::Result<Cpu> {
-        Cpu::beside(self.backend().await?).context("the server does not run on this machine")
+        Cpu::of_server_and_self(self.backend().await?)
+            .context("the server does not run on this machine")
     }
 
-    /// The CPU time of this server alone.
-    pub(crate) async fn own_cpu(&self) -> anyhow::Result<Cpu> {
+    /// Returns the processes of this server, in order to measure their CPU time. `Err` if it runs
+    /// on another machine.
+    pub(crate) async fn server_cpu(&self) -> anyhow::Result<Cpu> {
         Cpu::of_server(self.backend().await?).context("the server does not run on this machine")
     }
 
@@ -92,14 +98,14 @@ impl Server {
         Ok(self.admin.query_one("select pg_backend_pid()", &[]).await?.get(0))
     }
 
-    /// Drops it, with whoever is still connected.
+    /// Drops a database, and closes the connections to it.
     pub(crate) async fn drop(&self, database: Database) -> anyhow::Result<()> {
         let drop = format!("drop database {} with (force)", database.name);
         Ok(self.admin.batch_execute(&drop).await?)
     }
 
-    /// Transactions that were committed or rolled back in a database so far, by others: we are
-    /// connected to another one.
+    /// Returns how many transactions have ended in a database so far. Those of this connection are not among them: it
+    /// is connected to another database.
     pub(crate) async fn transactions(&self, database: &Database) -> anyhow::Result<i64> {
         let sql = "select xact_commit + xact_rollback from pg_stat_database where datname = $1";
         let row = self.admin.query_one(sql, &[&database.name]).await?;
@@ -107,21 +113,22 @@ impl Server {
     }
 }
 
-/// The same, by another port (of a pooler), and with more options (of encryption).
-fn way(dsn: &str) -> anyhow::Result<String> {
-    let mut way = dsn.to_owned();
+/// Returns the DSN of the monitor: with the port of a pooler if `REWORK_BENCH_PORT` is set, and with more options (for
+/// TLS) if `REWORK_BENCH_OPTIONS` is set. `bench/through-pgbouncer` and `bench/over-tls` set them.
+fn monitor_dsn(dsn: &str) -> anyhow::Result<String> {
+    let mut result = dsn.to_owned();
     if let Ok(port) = std::env::var("REWORK_BENCH_PORT") {
-        let (server, database) = way.rsplit_once('/').context("a DSN has a database")?;
-        let (host, _) = server.rsplit_once(':').context("a DSN has a port")?;
-        way = format!("{host}:{port}/{database}");
+        let (server, database) = result.rsplit_once('/').context("the DSN names no database")?;
+        let (host, _) = server.rsplit_once(':').context("the DSN names no port")?;
+        result = format!("{host}:{port}/{database}");
     }
     if let Ok(options) = std::env::var("REWORK_BENCH_OPTIONS") {
-        way = format!("{way}?{options}");
+        result = format!("{result}?{options}");
     }
-    Ok(way)
+    Ok(result)
 }
 
-/// A connection with a driver of its own.
+/// Opens a connection, and spawns the task that drives it.
 pub(crate) async fn connect(dsn: &str) -> anyhow::Result<Client> {
     let (client, connection) =
         tokio_postgres::connect(dsn, NoTls).await.context("cannot connect")?;

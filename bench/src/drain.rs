@@ -1,41 +1,42 @@
-//! Drain: many no-op tasks that are queued before the clock starts, done by two warm workers, beside
-//! the floor on the same Postgres, with commits that wait for the disk and with such that do not.
+//! The measurement `drain`: two warm workers run many no-op tasks that were queued before. Compares the rate with bare
+//! SQL in batches (`baseline.rs`) on the same Postgres, with `synchronous_commit` on and off.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use crate::{
+    baseline,
     database::Server,
-    floor,
     installation::{Installation, Programs},
-    spread::{Drained, Spread, verdict},
+    spread::{Drained, Spread, met_or_missed},
 };
 
-/// The least share of the floor's throughput.
-const TARGET: f64 = 0.6;
+/// The target: the least ratio of the rate to that of bare SQL in batches.
+const TARGET_RATIO: f64 = 0.6;
 
-/// What `rework monitor` takes, if it is not told.
+/// The default of `rework monitor --batch`.
 const BATCH: usize = 1000;
 
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The longest time that draining may take.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How much.
+/// The options of `drain`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
-    /// How many workers
+    /// Number of workers
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Tasks of one measurement
+    /// Number of tasks of one measurement
     #[arg(long, default_value_t = 100_000)]
     tasks: i32,
-    /// Measurements of each side
+    /// Number of measurements of each side
     #[arg(long, default_value_t = 3)]
     repeat: usize,
-    /// Most tasks that a worker claims at once
+    /// Largest number of tasks that a worker claims at once
     #[arg(long, default_value_t = BATCH)]
     batch: usize,
-    /// Settings of `synchronous_commit`
+    /// Values of `synchronous_commit` to measure with
     #[arg(long, value_delimiter = ',', default_values = ["on", "off"])]
     sync: Vec<String>,
 }
@@ -61,34 +62,38 @@ pub(crate) async fn run(
     let (tasks, repeat) = if quick { (5_000, 1) } else { (args.tasks, args.repeat) };
     println!("\ndrain: tasks/s of {tasks} queued no-op tasks, median of {repeat} (least … most)");
     for sync in &args.sync {
-        let (mut floor, mut ours) = (Vec::new(), Vec::new());
+        let (mut bare, mut ours) = (Vec::new(), Vec::new());
         for _ in 0..repeat {
             let database = server.create().await?;
             server.set(&database, "synchronous_commit", sync).await?;
-            floor.push(floor::drain(&database, &server.cpu().await?, i64::from(tasks)).await?);
+            bare.push(baseline::drain(&database, &server.cpu().await?, i64::from(tasks)).await?);
             server.drop(database).await?;
             ours.push(drain(server, programs, args, tasks, sync).await?);
         }
-        report(args.workers, sync, &floor, &ours);
+        print_comparison(args.workers, sync, &bare, &ours);
     }
     Ok(())
 }
 
-fn report(workers: usize, sync: &str, floor: &[Drained], ours: &[Drained]) {
-    let spread =
-        |of: &[Drained], what: fn(&Drained) -> f64| Spread::new(of.iter().map(what).collect());
-    let rates = [floor, ours].map(|of| spread(of, |one| one.rate));
-    let costs = [floor, ours].map(|of| spread(of, |one| one.cpu_us));
+fn print_comparison(workers: usize, sync: &str, bare: &[Drained], ours: &[Drained]) {
+    let spread = |runs: &[Drained], figure: fn(&Drained) -> f64| {
+        Spread::new(runs.iter().map(figure).collect())
+    };
+    let rates = [bare, ours].map(|runs| spread(runs, |run| run.rate));
+    let costs = [bare, ours].map(|runs| spread(runs, |run| run.cpu_us));
     let ratio = rates[1].median() / rates[0].median();
     println!(
-        "  synchronous_commit {sync}: floor {}, rework with {workers} workers {}",
+        "  synchronous_commit {sync}: bare SQL in batches {}, rework with {workers} workers {}",
         rates[0], rates[1]
     );
-    println!("    ratio {ratio:.2}, target ≥ {TARGET}: {}", verdict(ratio >= TARGET));
-    println!("    CPU of a task, µs: floor {}, rework {}", costs[0], costs[1]);
+    println!(
+        "    ratio {ratio:.2}, target ≥ {TARGET_RATIO}: {}",
+        met_or_missed(ratio >= TARGET_RATIO)
+    );
+    println!("    CPU of a task, µs: bare SQL in batches {}, rework {}", costs[0], costs[1]);
 }
 
-/// The tasks appear in one commit, in front of workers that have nothing to do.
+/// Measures rework once. The tasks become visible with one commit, while all workers are idle.
 async fn drain(
     server: &Server,
     programs: &Programs,
@@ -108,12 +113,13 @@ async fn drain(
     let stopwatch = cpu.start();
     rework.client.batch_execute("commit").await?;
     let since: DateTime<Utc> = rework.client.query_one(now, &[]).await?.get(0);
-    rework.drained(PATIENCE).await?;
+    rework.wait_until_drained(TIMEOUT).await?;
     let used = stopwatch.stop();
     let row = rework.client.query_one(include_str!("sql/rework_span.sql"), &[&since]).await?;
     let (done, seconds): (i64, f64) = (row.get(0), row.get(1));
-    let early = i64::from(tasks) - done;
-    anyhow::ensure!(early <= i64::from(tasks) / 50, "{done} of {tasks} tasks are done");
+    // `rework_span` counts the tasks that ended after `since`. Workers may end a few between the commit and `since`.
+    let ended_before = i64::from(tasks) - done;
+    anyhow::ensure!(ended_before <= i64::from(tasks) / 50, "only {done} of {tasks} tasks are done");
     rework.stop().await?;
     server.drop(database).await?;
     Ok(Drained::new(done, seconds, used))

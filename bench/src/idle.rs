@@ -1,5 +1,5 @@
-//! Idle: what a monitor and two workers cost that have run a few tasks and have nothing to do:
-//! resident memory, and transactions that reach Postgres.
+//! The measurement `idle`: the memory, and the transactions in Postgres, of a monitor and two workers that have run a
+//! few tasks and are idle now.
 
 use std::{fs, time::Duration};
 
@@ -9,65 +9,72 @@ use crate::{
     database::Server,
     installation::{Installation, Programs},
     latency,
-    spread::verdict,
+    spread::met_or_missed,
 };
 
 const WORKERS: usize = 2;
 
-/// Monitor and workers together, in MB of 1,000,000 bytes.
+/// The target for the resident memory of monitor and workers together, in MB of 1,000,000 bytes.
 const TARGET_MB: f64 = 40.0;
 
-/// Transactions per second.
+/// The target for the transactions per second.
 const TARGET_PER_SECOND: f64 = 2.0;
 
-/// Over which transactions are counted.
+/// How long transactions are counted.
 const WINDOW: Duration = Duration::from_secs(20);
 
-/// After which Postgres knows of every transaction of a connection that rests.
-const SETTLE: Duration = Duration::from_secs(11);
+/// After this time the statistics of Postgres include every transaction of an idle connection. An idle backend reports
+/// its statistics after 10 s at the latest.
+const STATISTICS_DELAY: Duration = Duration::from_secs(11);
 
-/// A worker gives its connection back after a minute.
-const REST: Duration = Duration::from_secs(65);
+/// After this time idle workers have closed their connections: they do so after a minute.
+const IDLE_TIME: Duration = Duration::from_secs(65);
 
 pub(crate) async fn run(server: &Server, programs: &Programs, quick: bool) -> anyhow::Result<()> {
-    let (rest, window) = if quick { (Duration::from_secs(2), WINDOW / 4) } else { (REST, WINDOW) };
+    let (idle_time, window) =
+        if quick { (Duration::from_secs(2), WINDOW / 4) } else { (IDLE_TIME, WINDOW) };
     println!("\nidle: a monitor and {WORKERS} workers that have run a few tasks");
     let database = server.create().await?;
     let mut rework = Installation::start(&database, programs, WORKERS, &[]).await?;
     for _ in 0..10 {
-        latency::start(&mut rework).await?;
+        latency::start_latency(&mut rework).await?;
     }
-    // A connection may count its last transactions so late: ours must not be among those counted.
-    sleep(SETTLE).await;
-    say_memory(&rework, "at once")?;
-    say_transactions(server, &database, "at once", window).await?;
-    sleep(rest).await;
-    say_memory(&rework, &format!("after {} s", rest.as_secs()))?;
-    say_transactions(server, &database, &format!("after {} s", rest.as_secs()), window).await?;
-    let first = latency::start(&mut rework).await?;
+    // Otherwise the transactions of this program could be counted too.
+    sleep(STATISTICS_DELAY).await;
+    print_memory(&rework, "at once")?;
+    print_transactions(server, &database, "at once", window).await?;
+    sleep(idle_time).await;
+    let when = format!("after {} s", idle_time.as_secs());
+    print_memory(&rework, &when)?;
+    print_transactions(server, &database, &when, window).await?;
+    let first = latency::start_latency(&mut rework).await?;
     println!("  the first task after that starts in {first:.2} ms");
     rework.stop().await?;
     server.drop(database).await
 }
 
-fn say_memory(rework: &Installation, when: &str) -> anyhow::Result<()> {
+fn print_memory(rework: &Installation, when: &str) -> anyhow::Result<()> {
     let monitor = rework.pid()?;
     let workers = children(monitor)?;
-    anyhow::ensure!(workers.len() == WORKERS, "the monitor has {} children", workers.len());
-    let mut ours = Memory::of(monitor)?;
+    anyhow::ensure!(
+        workers.len() == WORKERS,
+        "the monitor has {} child processes instead of {WORKERS}",
+        workers.len()
+    );
+    let mut total = Memory::of(monitor)?;
     let mut runners = Memory::default();
     for worker in workers {
-        ours.add(Memory::of(worker)?);
+        total.add(Memory::of(worker)?);
         for runner in children(worker)? {
             runners.add(Memory::of(runner)?);
         }
     }
-    println!("  memory {when}: monitor and workers {ours}; their runners besides {runners}");
-    println!("    target < {TARGET_MB} MB resident: {}", verdict(ours.resident < TARGET_MB));
+    println!("  memory {when}: monitor and workers {total}; additionally their runners {runners}");
+    println!("    target < {TARGET_MB} MB resident: {}", met_or_missed(total.resident < TARGET_MB));
     Ok(())
 }
 
-async fn say_transactions(
+async fn print_transactions(
     server: &Server,
     database: &crate::database::Database,
     when: &str,
@@ -78,26 +85,28 @@ async fn say_transactions(
     let counted = server.transactions(database).await? - before;
     let rate = counted as f64 / window.as_secs_f64();
     println!("  transactions {when}: {rate:.2}/s over {} s", window.as_secs());
-    println!("    target ≤ {TARGET_PER_SECOND}/s: {}", verdict(rate <= TARGET_PER_SECOND));
+    println!("    target ≤ {TARGET_PER_SECOND}/s: {}", met_or_missed(rate <= TARGET_PER_SECOND));
     Ok(())
 }
 
+/// Returns the child processes of a process.
 fn children(pid: i32) -> anyhow::Result<Vec<i32>> {
-    let mut found = Vec::new();
+    let mut children = Vec::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         let list = fs::read_to_string(thread?.path().join("children"))?;
         for child in list.split_whitespace() {
-            found.push(child.parse()?);
+            children.push(child.parse()?);
         }
     }
-    Ok(found)
+    Ok(children)
 }
 
-/// Of one or more processes, in MB.
+/// The memory of one or more processes, in MB of 1,000,000 bytes.
 #[derive(Debug, Default, Clone, Copy)]
 struct Memory {
+    /// All pages in memory (RSS). Pages that several processes share are counted for each of them.
     resident: f64,
-    /// What is shared with others counted in parts.
+    /// Pages in memory, where a page that n processes share counts as 1/n (PSS).
     proportional: f64,
 }
 
@@ -109,7 +118,10 @@ impl Memory {
             let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
             Some(kib * 1024.0 / 1e6)
         };
-        let value = |name| megabytes(name).ok_or_else(|| anyhow::anyhow!("no {name} of {pid}"));
+        let value = |name| {
+            megabytes(name)
+                .ok_or_else(|| anyhow::anyhow!("no `{name}` in /proc/{pid}/smaps_rollup"))
+        };
         Ok(Memory { resident: value("Rss:")?, proportional: value("Pss:")? })
     }
 

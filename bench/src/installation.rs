@@ -1,5 +1,5 @@
-//! rework as its users have it: its own program, told nothing but the database, and a monitor whose
-//! workers are up and have run something.
+//! Starts rework as users do: the program `rework` with nothing but a DSN, and a monitor. Its workers are warm: each
+//! has run a task, so that its runner has started.
 
 use std::{
     fs::File,
@@ -22,41 +22,43 @@ use tokio_postgres::Client;
 
 use crate::database::{Database, connect};
 
-/// How long things may take that take a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest time that starting and stopping may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often it is asked whether they are there.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often the state in the database is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Long enough that no worker gets a second task before every other one has its first.
-const HOLD_MS: i64 = 300;
+/// The duration of the tasks that warm the workers, in milliseconds. It is long enough that each worker claims one
+/// before another worker claims a second one.
+const WARM_UP_MS: i64 = 300;
 
-/// The programs that are measured.
+/// The paths of the programs that are measured.
 pub(crate) struct Programs {
     rework: PathBuf,
     operations: PathBuf,
 }
 
 impl Programs {
-    /// In a folder, or beside this program.
+    /// Finds the programs in a folder; `None` for the folder of this program.
     pub(crate) fn find(folder: Option<PathBuf>) -> anyhow::Result<Programs> {
         let here = std::env::current_exe()?;
         let folder = folder.or_else(|| here.parent().map(Path::to_owned)).unwrap_or_default();
-        let found = |name: &str| {
+        let find = |name: &str| {
             let path = folder.join(name);
-            ensure!(path.is_file(), "`{}` is not there: `make build` makes it", path.display());
+            ensure!(path.is_file(), "`{}` does not exist: `make bench` builds it", path.display());
             Ok(path)
         };
-        Ok(Programs { rework: found("rework")?, operations: found("bench-operations")? })
+        Ok(Programs { rework: find("rework")?, operations: find("bench-operations")? })
     }
 
+    /// Returns a command that runs `rework` with a database.
     pub(crate) fn command(&self, database: &Database) -> Command {
         let mut command = Command::new(&self.rework);
         command.env("REWORK_DSN", &database.dsn).stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 
-    /// Makes the schema, with the operations.
+    /// Creates the schema and registers the operations.
     pub(crate) async fn set_up(&self, database: &Database) -> anyhow::Result<()> {
         self.run(database, &["init-db"]).await?;
         let operations = self.operations.to_string_lossy().into_owned();
@@ -65,22 +67,23 @@ impl Programs {
 
     async fn run(&self, database: &Database, args: &[&str]) -> anyhow::Result<()> {
         let output = self.command(database).args(args).output().await?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "`rework {}` failed: {said}", args.join(" "));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "`rework {}` failed: {stderr}", args.join(" "));
         Ok(())
     }
 }
 
-/// A monitor with a fixed number of workers, all warm.
+/// A running monitor with a fixed number of warm workers.
 pub(crate) struct Installation {
     monitor: Child,
-    said: TempDir,
-    /// For scheduling and for looking on.
+    /// The folder of the monitor's log.
+    log_folder: TempDir,
+    /// A connection for scheduling tasks and for reading their state.
     pub(crate) client: Client,
 }
 
 impl Installation {
-    /// Sets the database up and waits until each worker has done a task and all are idle.
+    /// Sets up the database, starts a monitor, and waits until each worker has done a task and all are idle.
     pub(crate) async fn start(
         database: &Database,
         programs: &Programs,
@@ -88,90 +91,98 @@ impl Installation {
         options: &[&str],
     ) -> anyhow::Result<Installation> {
         programs.set_up(database).await?;
-        let said = tempfile::tempdir()?;
-        let log = File::create(said.path().join("monitor"))?;
-        let workers_word = workers.to_string();
+        let log_folder = tempfile::tempdir()?;
+        let log = File::create(log_folder.path().join("monitor"))?;
+        let count = workers.to_string();
         let monitor = programs
             .command(database)
-            .env("REWORK_DSN", &database.way)
-            .args(["monitor", "--minworkers", &workers_word, "--maxworkers", &workers_word])
+            .env("REWORK_DSN", &database.monitor_dsn)
+            .args(["monitor", "--minworkers", &count, "--maxworkers", &count])
             .args(options)
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
         let client = connect(&database.dsn).await?;
-        let mut installation = Installation { monitor, said, client };
-        if let Err(error) = installation.warm(workers as i64).await {
-            return Err(error.context(installation.words()));
+        let mut installation = Installation { monitor, log_folder, client };
+        if let Err(error) = installation.warm_up(workers as i64).await {
+            return Err(error.context(installation.log_tail()));
         }
         Ok(installation)
     }
 
-    /// The process of the monitor.
+    /// Returns the process id of the monitor.
     pub(crate) fn pid(&self) -> anyhow::Result<i32> {
-        Ok(i32::try_from(self.monitor.id().context("the monitor has ended")?)?)
+        Ok(i32::try_from(self.monitor.id().context("the monitor has exited")?)?)
     }
 
-    /// Waits until no task is ready or running. Looking costs something, too.
-    pub(crate) async fn drained(&mut self, patience: Duration) -> anyhow::Result<()> {
-        let deadline = Instant::now() + patience;
-        let left = include_str!("sql/rework_left.sql");
-        while self.client.query_one(left, &[]).await?.get(0) {
-            self.still_there()?;
-            ensure!(Instant::now() < deadline, "tasks are left after {patience:?}");
-            sleep(LOOK * 5).await;
+    /// Waits until no task is ready or running. `Err` after `timeout`, or if the monitor has exited.
+    pub(crate) async fn wait_until_drained(&mut self, timeout: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + timeout;
+        let unfinished = include_str!("sql/rework_unfinished.sql");
+        while self.client.query_one(unfinished, &[]).await?.get(0) {
+            self.ensure_monitor_runs()?;
+            ensure!(Instant::now() < deadline, "tasks are not done after {timeout:?}");
+            // Rarely, because each poll takes CPU time from what is measured.
+            sleep(POLL_INTERVAL * 5).await;
         }
         Ok(())
     }
 
-    /// Drains it as its users do.
+    /// Stops the monitor with SIGTERM, as users do, and waits for its exit.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         kill(Pid::from_raw(self.pid()?), Signal::SIGTERM)?;
-        match timeout(PATIENCE, self.monitor.wait()).await {
-            Ok(ended) => ensure!(ended?.success(), "the monitor ended badly: {}", self.words()),
-            Err(_) => bail!("the monitor does not end: {}", self.words()),
+        match timeout(TIMEOUT, self.monitor.wait()).await {
+            Ok(status) => ensure!(status?.success(), "the monitor failed: {}", self.log_tail()),
+            Err(_) => bail!("the monitor does not exit: {}", self.log_tail()),
         }
         Ok(())
     }
 
-    async fn warm(&mut self, workers: i64) -> anyhow::Result<()> {
-        self.until(|up, _| up == workers).await?;
+    /// Schedules tasks until each worker has run one.
+    async fn warm_up(&mut self, workers: i64) -> anyhow::Result<()> {
+        self.wait_for_workers(|started, _| started == workers).await?;
         let hold = "select rework.schedule_many('hold', array_fill(to_json($1::bigint), array[$2::integer]))";
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
-            self.client.query(hold, &[&HOLD_MS, &i32::try_from(workers)?]).await?;
-            self.drained(PATIENCE).await?;
-            if self.until(|up, warm| up == workers && warm == workers).await.is_ok() {
+            self.client.query(hold, &[&WARM_UP_MS, &i32::try_from(workers)?]).await?;
+            self.wait_until_drained(TIMEOUT).await?;
+            let all_warm = |started: i64, warm: i64| started == workers && warm == workers;
+            if self.wait_for_workers(all_warm).await.is_ok() {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "not every worker took a task");
+            ensure!(Instant::now() < deadline, "not every worker has run a task");
         }
     }
 
-    async fn until(&mut self, enough: impl Fn(i64, i64) -> bool) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE / 10;
+    /// Waits until a condition holds for the numbers of started and of warm workers.
+    async fn wait_for_workers(
+        &mut self,
+        is_enough: impl Fn(i64, i64) -> bool,
+    ) -> anyhow::Result<()> {
+        let deadline = Instant::now() + TIMEOUT / 10;
         loop {
             let row = self.client.query_one(include_str!("sql/rework_warm.sql"), &[]).await?;
-            let (up, warm) = (row.get(0), row.get(1));
-            if enough(up, warm) {
+            let (started, warm) = (row.get(0), row.get(1));
+            if is_enough(started, warm) {
                 return Ok(());
             }
-            self.still_there()?;
-            ensure!(Instant::now() < deadline, "{up} workers are up, {warm} are warm");
-            sleep(LOOK).await;
+            self.ensure_monitor_runs()?;
+            ensure!(Instant::now() < deadline, "{started} workers have started, {warm} are warm");
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    fn still_there(&mut self) -> anyhow::Result<()> {
-        let ended = self.monitor.try_wait()?;
-        ensure!(ended.is_none(), "the monitor has ended");
+    fn ensure_monitor_runs(&mut self) -> anyhow::Result<()> {
+        let status = self.monitor.try_wait()?;
+        ensure!(status.is_none(), "the monitor has exited");
         Ok(())
     }
 
-    /// The last that the monitor said.
-    fn words(&self) -> String {
-        let said = std::fs::read_to_string(self.said.path().join("monitor")).unwrap_or_default();
-        let lines: Vec<&str> = said.lines().rev().take(10).collect();
+    /// Returns the last lines of the monitor's log.
+    fn log_tail(&self) -> String {
+        let path = self.log_folder.path().join("monitor");
+        let log = std::fs::read_to_string(path).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(10).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 }

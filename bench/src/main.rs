@@ -1,21 +1,24 @@
-//! Measures rework beside bare SQL: throughput, the latency of a start, scheduling in bulk, the cost of being idle.
+//! The benchmark program: measures rework, and compares it with bare SQL on the same machine in the same run.
 //!
-//! `bench/figures` runs it on a Postgres of its own. Every measurement has a fresh database, and
-//! what is compared alternates (bare, rework, bare, …), so that a machine that slows down slows
-//! both. A figure is the median.
+//! `bench/figures` runs it with a private Postgres server. Every measurement has a fresh database. Two sides that are
+//! compared alternate (bare SQL, rework, bare SQL, …), so that a machine that becomes slower affects both. A figure is
+//! the median of the repetitions. Each measurement is one file; `bench/README.md` shows the results.
 
-#![expect(clippy::print_stdout, reason = "figures are what it is for")]
-#![expect(clippy::disallowed_methods, reason = "it reads what it has written itself")]
+#![expect(clippy::print_stdout, reason = "it prints the figures")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "`Row::get` may panic, but it reads only rows of its own statements"
+)]
 
 mod aged;
-mod bare;
+mod bare_sql;
+mod baseline;
 mod bulk;
+mod clients;
 mod cpu;
-mod crowd;
 mod database;
 mod drain;
 mod fleet;
-mod floor;
 mod idle;
 mod installation;
 mod latency;
@@ -35,38 +38,38 @@ use crate::{database::Server, installation::Programs};
 
 #[derive(Debug, Parser)]
 struct Args {
-    /// Fewer tasks and repetitions: enough to see that everything works, not to quote
+    /// Use fewer tasks and repetitions: enough to check that everything works, but not for figures
     #[arg(long, global = true)]
     quick: bool,
-    /// Where `rework` and `bench-operations` are; left out: beside this program
+    /// Folder of `rework` and `bench-operations`; the default is the folder of this program
     #[arg(long, global = true, value_name = "DIR")]
     programs: Option<PathBuf>,
-    /// What to measure; left out: everything
+    /// The measurement to run; the default is all of them
     #[command(subcommand)]
     measure: Option<Measure>,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 enum Measure {
-    /// Tasks per second, beside bare SQL with as many clients
+    /// Measure tasks per second, compared with as many clients of bare SQL
     Throughput(throughput::Args),
-    /// Tasks per second of a full queue, beside the floor: a thin client that works in batches
+    /// Measure tasks per second from a full queue, compared with bare SQL in batches
     Drain(drain::Args),
-    /// Tasks per second where each has a commit of its own, beside bare SQL with as many clients
+    /// Measure tasks per second with a commit for each task, compared with as many clients of bare SQL
     Single(single::Args),
-    /// How long a short task waits behind a long one
+    /// Measure how long a short task waits behind a long one
     Mixed,
-    /// From the commit of a task to the first instruction of its code
+    /// Measure the time from the commit of a task to the first instruction of its code
     Latency(latency::Args),
-    /// Many tasks scheduled at once, beside `COPY` of the same rows
+    /// Measure scheduling many tasks at once, compared with `COPY` of the same rows
     Bulk(bulk::Args),
-    /// Tasks per second under an old snapshot, and in a full table
+    /// Measure tasks per second with an old snapshot, and in a full table
     Aged(aged::Args),
-    /// Lines per second of a task that prints, and what they cost other tasks
+    /// Measure the lines per second of a task that prints, and how much that slows down other tasks
     Logs,
-    /// What one Postgres carries of a thousand hosts, by their statements alone
+    /// Measure how many statements of a thousand hosts one Postgres server executes, without processes behind them
     Scale(scale::Args),
-    /// Memory and statements of a monitor whose workers have nothing to do
+    /// Measure memory and transactions of a monitor whose workers are idle
     Idle,
 }
 
@@ -78,21 +81,21 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure(args: Args) -> anyhow::Result<()> {
     let dsn = std::env::var("REWORK_TEST_DSN")
-        .context("REWORK_TEST_DSN is not set: run bench/figures, which brings a Postgres up")?;
+        .context("REWORK_TEST_DSN is not set: run bench/figures, which starts a Postgres server")?;
     let server = Server::connect(&dsn).await?;
     let programs = Programs::find(args.programs)?;
     println!("{}", server.describe().await?);
     let quick = args.quick;
     match args.measure {
-        Some(Measure::Throughput(of)) => throughput::run(&server, &programs, &of, quick).await,
-        Some(Measure::Drain(of)) => drain::run(&server, &programs, &of, quick).await,
-        Some(Measure::Single(of)) => single::run(&server, &programs, &of, quick).await,
+        Some(Measure::Throughput(args)) => throughput::run(&server, &programs, &args, quick).await,
+        Some(Measure::Drain(args)) => drain::run(&server, &programs, &args, quick).await,
+        Some(Measure::Single(args)) => single::run(&server, &programs, &args, quick).await,
         Some(Measure::Mixed) => mixed::run(&server, &programs, quick).await,
-        Some(Measure::Latency(of)) => latency::run(&server, &programs, &of, quick).await,
-        Some(Measure::Bulk(of)) => bulk::run(&server, &programs, &of, quick).await,
-        Some(Measure::Aged(of)) => aged::run(&server, &programs, &of, quick).await,
+        Some(Measure::Latency(args)) => latency::run(&server, &programs, &args, quick).await,
+        Some(Measure::Bulk(args)) => bulk::run(&server, &programs, &args, quick).await,
+        Some(Measure::Aged(args)) => aged::run(&server, &programs, &args, quick).await,
         Some(Measure::Logs) => logs::run(&server, &programs, quick).await,
-        Some(Measure::Scale(of)) => scale::run(&server, &of, quick).await,
+        Some(Measure::Scale(args)) => scale::run(&server, &args, quick).await,
         Some(Measure::Idle) => idle::run(&server, &programs, quick).await,
         None => {
             throughput::run(&server, &programs, &throughput::Args::default(), quick).await?;

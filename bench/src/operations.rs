@@ -1,4 +1,4 @@
-//! The operations that are measured: nothing of their own to do, so that what is left is rework.
+//! The operations that are measured. They do almost nothing, so that what is measured is rework itself.
 
 use std::process::ExitCode;
 use std::thread::sleep;
@@ -12,35 +12,35 @@ fn main() -> ExitCode {
     rework::run()
 }
 
-/// What `noop` takes.
+/// The input of `noop`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Number {
-    /// Any number.
+    /// Any number. It is returned as the output.
     n: i64,
 }
 
-/// Gives back what it was given.
+/// Returns its input.
 #[operation(domain = "bench")]
 fn noop(Number { n }: Number) -> i64 {
     n
 }
 
-/// Gives back the time of its first instruction, in microseconds since 1970.
+/// Returns the time at which it started, in microseconds since 1970.
 #[operation(domain = "bench")]
 fn stamp() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_micros()).unwrap_or_default()
 }
 
-/// Holds its worker for so many milliseconds: several at once reach several workers.
+/// Sleeps, and so keeps its worker busy.
 #[operation(domain = "bench")]
 fn hold(milliseconds: u64) {
     sleep(Duration::from_millis(milliseconds));
 }
 
-/// Prints so many lines.
+/// Prints this number of lines.
 #[operation(domain = "bench")]
-#[expect(clippy::print_stdout, reason = "that is what it is for")]
+#[expect(clippy::print_stdout, reason = "the printed lines are measured")]
 fn print(lines: u64) {
     for line in 1..=lines {
         println!("line {line}");

@@ -1,35 +1,37 @@
-//! Single: tasks that take 5 ms, each claimed and recorded in a commit of its own, beside as many
-//! clients of bare SQL that sleep between claim and completion.
+//! The measurement `single`: tasks that take 5 ms, each claimed and recorded in a separate commit (`--batch 1`).
+//! Compares the rate with as many clients of bare SQL (`bare_sql.rs`), which sleep for 5 ms between claim and
+//! completion.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use crate::{
-    bare,
+    bare_sql,
     database::Server,
     installation::{Installation, Programs},
-    spread::{Drained, Spread, verdict},
+    spread::{Drained, Spread, met_or_missed},
 };
 
-/// The least share of bare SQL's throughput.
-const TARGET: f64 = 0.8;
+/// The target: the least ratio of the rate to that of bare SQL.
+const TARGET_RATIO: f64 = 0.8;
 
 /// How long a task takes.
-const NAP: Duration = Duration::from_millis(5);
+const TASK_DURATION: Duration = Duration::from_millis(5);
 
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The longest time that draining may take.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How much.
+/// The options of `single`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
-    /// How many workers, and how many clients of bare SQL
+    /// Number of workers, and of clients of bare SQL
     #[arg(long, default_value_t = 16)]
     workers: usize,
-    /// Tasks of one measurement
+    /// Number of tasks of one measurement
     #[arg(long, default_value_t = 20_000)]
     tasks: i32,
-    /// Measurements of each side
+    /// Number of measurements of each side
     #[arg(long, default_value_t = 3)]
     repeat: usize,
 }
@@ -54,7 +56,9 @@ pub(crate) async fn run(
             let database = server.create().await?;
             server.set(&database, "synchronous_commit", sync).await?;
             let cpu = server.cpu().await?;
-            let drained = bare::drain(&database, &cpu, args.workers, i64::from(tasks), NAP).await?;
+            let drained =
+                bare_sql::drain(&database, &cpu, args.workers, i64::from(tasks), TASK_DURATION)
+                    .await?;
             bare.push(drained.rate);
             server.drop(database).await?;
             ours.push(drain(server, programs, args.workers, tasks, sync).await?.rate);
@@ -65,11 +69,15 @@ pub(crate) async fn run(
         println!(
             "  synchronous_commit {sync}: {workers} clients of bare SQL {bare}, rework {ours}"
         );
-        println!("    ratio {ratio:.2}, target ≥ {TARGET}: {}", verdict(ratio >= TARGET));
+        println!(
+            "    ratio {ratio:.2}, target ≥ {TARGET_RATIO}: {}",
+            met_or_missed(ratio >= TARGET_RATIO)
+        );
     }
     Ok(())
 }
 
+/// Measures rework once.
 async fn drain(
     server: &Server,
     programs: &Programs,
@@ -86,7 +94,7 @@ async fn drain(
     let now = "select clock_timestamp()";
     let since: DateTime<Utc> = rework.client.query_one(now, &[]).await?.get(0);
     let stopwatch = cpu.start();
-    rework.drained(PATIENCE).await?;
+    rework.wait_until_drained(TIMEOUT).await?;
     let used = stopwatch.stop();
     let row = rework.client.query_one(include_str!("sql/rework_span.sql"), &[&since]).await?;
     let (done, seconds): (i64, f64) = (row.get(0), row.get(1));

@@ -1,10 +1,10 @@
-//! What a series of measurements says: its median, its tail, and all of it for who doubts.
+//! Statistics of repeated measurements: median, quantiles, least and greatest value.
 
 use std::fmt;
 
 use crate::cpu::Used;
 
-/// Measured values, in ascending order.
+/// The values of repeated measurements, in ascending order.
 #[derive(Debug, Clone)]
 pub(crate) struct Spread(Vec<f64>);
 
@@ -14,6 +14,7 @@ impl Spread {
         Spread(values)
     }
 
+    /// Returns the median. NaN if there are no values.
     pub(crate) fn median(&self) -> f64 {
         let Spread(values) = self;
         let middle = values.len() / 2;
@@ -24,30 +25,31 @@ impl Spread {
         }
     }
 
-    /// The smallest value that this share of them does not exceed.
+    /// Returns the smallest value that at least this share of the values, from 0 to 1, does not exceed. NaN if there
+    /// are no values.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let rank = (share * self.0.len() as f64).ceil() as usize;
         self.0.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
     }
 }
 
-/// Its median and its ends: `4071 (3902 … 4188)`.
+/// Shows the median, and the least and the greatest value: `4071 (3902 … 4188)`.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (least, most) = (self.quantile(0.0), self.quantile(1.0));
-        write!(f, "{:.0} ({least:.0} … {most:.0})", self.median())
+        let (least, greatest) = (self.quantile(0.0), self.quantile(1.0));
+        write!(f, "{:.0} ({least:.0} … {greatest:.0})", self.median())
     }
 }
 
-/// What draining a queue took.
+/// The result of draining a queue.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Drained {
     /// Tasks per second.
     pub(crate) rate: f64,
-    /// Microseconds of CPU for each task, of everybody together.
+    /// CPU time for each task, of all measured processes together, in microseconds.
     pub(crate) cpu_us: f64,
-    /// What others took of the machine, in percent.
-    pub(crate) others: f64,
+    /// The share of the machine that other processes used, in percent.
+    pub(crate) others_percent: f64,
 }
 
 impl Drained {
@@ -56,13 +58,13 @@ impl Drained {
         Drained {
             rate: tasks / seconds,
             cpu_us: used.seconds * 1e6 / tasks,
-            others: used.others * 100.0,
+            others_percent: used.others * 100.0,
         }
     }
 }
 
-/// Whether a target is met, in words.
-pub(crate) fn verdict(met: bool) -> &'static str {
+/// Returns the word to print for a target that is met, or is not.
+pub(crate) fn met_or_missed(met: bool) -> &'static str {
     if met { "met" } else { "MISSED" }
 }
 
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_and_quantiles() {
+    fn median_and_quantiles_of_odd_and_even_counts() {
         let odd = Spread::new(vec![3.0, 1.0, 2.0]);
         assert!((odd.median() - 2.0).abs() < 1e-9);
         let hundred = Spread::new((1..=100).map(f64::from).collect());

@@ -1,7 +1,7 @@
 """rework: long-running tasks on Postgres and nothing else.
 
-`from rework import api` declares operations and schedules tasks; `rework.io` types their inputs;
-`rework.testing` tests them.
+`from rework import api` declares operations and schedules tasks. `rework.io` declares the types of
+inputs and outputs. `rework.testing` helps to test operations.
 """
 
 from rework.retry import GiveUp, RetryIn

@@ -1,4 +1,4 @@
-"""What programs use: operations are declared, tasks are scheduled, schedules prepared.
+"""The functions that programs call: declare operations, schedule tasks, and declare schedules.
 
     from rework import api
 
@@ -9,8 +9,8 @@
     task = api.schedule('postgres://localhost/jobs', 'double', 21)
     task.join()
 
-`engine` is a DSN, or whatever the program has of the database already: see `rework.database`. What
-is scheduled on a connection within a transaction is there if, and only if, that is committed.
+An `engine` is a DSN, or a connection or pool that the program has already: see `rework.database`. A task that is
+scheduled on a connection with an open transaction exists if and only if that transaction is committed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ import datetime
 import json
 import os
 import sys
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Any
 
-from rework.database import session
+from rework import binary
+from rework.compat import ignore_reset
+from rework.database import require_dsn, session
 from rework.errors import ReworkError
 from rework.monitor import workers
 from rework.operation import registry, task
-from rework.schedules import encoded, find, noted, place, prepare, unprepare
+from rework.schedules import prepare, unprepare
+from rework.target import encode_input, find_operation, metadata_json
 from rework.task import Task
 
 __all__ = ['Task', 'freeze_operations', 'prepare', 'schedule', 'task', 'unprepare', 'workers']
@@ -35,42 +39,43 @@ def schedule(
     engine: object,
     opname: str,
     inputdata: Any = None,
-    rawinputdata: Optional[bytes] = None,
-    hostid: Optional[str] = None,
-    module: Optional[str] = None,
-    domain: Optional[str] = None,
-    metadata: Optional[Dict[str, Any]] = None,
+    rawinputdata: bytes | None = None,
+    hostid: str | None = None,
+    module: str | None = None,
+    domain: str | None = None,
+    metadata: dict[str, Any] | None = None,
     *,
-    priority: Optional[int] = None,
-    delayed_until: Union[None, datetime.datetime, datetime.timedelta] = None,
-    unique_key: Optional[str] = None,
+    priority: int | None = None,
+    delayed_until: None | datetime.datetime | datetime.timedelta = None,
+    unique_key: str | None = None,
     capabilities: Sequence[str] = (),
 ) -> Task:
-    """Puts a task in the queue, and gives it.
+    """Put a task in the queue and return it.
 
-    * `inputdata`: a dict of the declared inputs, else whatever JSON can carry, bytes and dates
-    * `rawinputdata`: bytes in its place, held against nothing; the operation reads `task.raw_input`
-    * `hostid`: the only host that may run it
-    * `module`: the file that the operation is registered from, where it is in several domains
-    * `domain`: the operation's, where several have one of this name
-    * `metadata`: a dict of anything that is to be kept with it
-    * `priority`: higher goes first; as the operation says, if left out
-    * `delayed_until`: not before this moment, local time if it has no zone; or so long from now
-    * `unique_key`: where a task of the operation has it, that one is given, and none scheduled
-    * `capabilities`: what its host must offer
+    * `inputdata`: a dict of the declared inputs; if none are declared, anything that JSON can carry, bytes and dates
+    * `rawinputdata`: bytes instead, which are not validated; the operation reads them from `task.raw_input`
+    * `hostid`: the only host that may run the task
+    * `module`: the file that the operation was registered from, if several domains have an operation of this name
+    * `domain`: the domain of the operation, if several domains have one of this name
+    * `metadata`: a dict that is stored with the task and passed to the operation
+    * `priority`: tasks with a higher priority are claimed first; by default that of the operation
+    * `delayed_until`: a datetime before which the task does not start, in local time if it has no zone; or a timedelta
+      from now
+    * `unique_key`: if a task of the operation already has this key, return that one and create none
+    * `capabilities`: labels that the host must offer
 
-    Raises UnknownOperation, Ambiguous, or another ReworkError; BadInputType or BadInput, which are a
-    TypeError and a ValueError, where the input does not fit; TypeError where JSON cannot carry it.
-    Then nothing is queued.
+    Raise UnknownOperation, Ambiguous or another ReworkError if the database refuses the task. Raise BadInput (a
+    ValueError) or BadInputType (a TypeError) if the input does not satisfy the declaration. Raise TypeError if JSON
+    cannot carry the input. Nothing is queued then.
     """
     if isinstance(capabilities, str):
-        raise TypeError(f'`capabilities` is a list of texts: [{capabilities!r}]')
-    at, after_ms = _when(delayed_until)
+        raise TypeError(f'`capabilities` must be a list of texts: [{capabilities!r}]')
+    at, after_ms = _moment_or_delay(delayed_until)
     with session(engine) as db:
-        target = find(db, opname, domain, module)
-        text, data = encoded(target, inputdata, rawinputdata)
+        target = find_operation(db, opname, domain, module)
+        text, data = encode_input(target, inputdata, rawinputdata)
         ((tid,),) = db.rows(
-            'schedule',
+            'schedule_task',
             operation=target.name,
             domain=target.domain,
             input=text,
@@ -80,16 +85,14 @@ def schedule(
             at=at,
             after_ms=after_ms,
             unique_key=unique_key,
-            metadata=noted(metadata),
+            metadata=metadata_json(metadata),
             capabilities=json.dumps(list(capabilities)),
         )
     return Task(engine, tid, target.id)
 
 
-def _when(
-    until: Union[None, datetime.datetime, datetime.timedelta],
-) -> Tuple[Optional[str], Optional[int]]:
-    """A moment with its zone, or milliseconds from now by the server's clock."""
+def _moment_or_delay(until: None | datetime.datetime | datetime.timedelta) -> tuple[str | None, int | None]:
+    """Return a moment as ISO 8601 text, or a delay in milliseconds. The server adds the delay to its own clock."""
     if until is None:
         return None, None
     if isinstance(until, datetime.timedelta):
@@ -97,35 +100,36 @@ def _when(
         return None, milliseconds if milliseconds > 0 else None
     if isinstance(until, datetime.datetime):
         return until.astimezone(datetime.timezone.utc).isoformat(), None
-    raise TypeError(f'`delayed_until` is a datetime or a timedelta, not {until!r:.100}')
+    raise TypeError(f'`delayed_until` must be a datetime or a timedelta, not {until!r:.100}')
 
 
 def freeze_operations(
-    engine: object, domain: Optional[str] = None, hostid: Optional[str] = None, reset: bool = True
-) -> Tuple[int, int]:
-    """Registers the operations that were declared in this process, to be run by this Python.
+    engine: object, domain: str | None = None, hostid: str | None = None, reset: bool = True
+) -> tuple[int, int]:
+    """Register the operations that this process has declared, to be run by this Python. Return `(new, known)`.
 
-    Of `domain` alone, and as those of the host `hostid`, where they are given. Gives how many are
-    new, and how many were known. `reset` is taken and means nothing: no history is ever lost. It is
-    committed at once, whatever transaction is open on `engine`.
+    `new` and `known` are the numbers of operations that were not, and that were already registered. With `domain`, only
+    operations of that domain are registered. `hostid` is the host for which they are registered, by default this one.
+    `reset` has no effect. The registration is committed at once, even if `engine` has an open transaction.
 
-    Raises ReworkError where a module cannot be loaded from its file.
+    Raise ReworkError if an operation is not in a file, or if a module cannot be imported from its file.
     """
-    from rework import binary
-
-    modules = _modules(domain)
+    ignore_reset(reset)
+    modules = _module_paths(domain)
     if not modules:
         return 0, 0
     options = {'domain': domain, 'host': hostid, 'python': sys.executable, 'output': 'json'}
-    words = [f'--{name}={value}' for name, value in options.items() if value is not None]
-    said = binary.run(place(engine), ['register-operations', *words, *modules])
-    found: List[Dict[str, Any]] = json.loads(said)
-    new = sum(1 for operation in found if operation['new'])
-    return new, len(found) - new
+    args = [f'--{name}={value}' for name, value in options.items() if value is not None]
+    printed = binary.run(require_dsn(engine), ['register-operations', *args, *modules])
+    registered: list[dict[str, Any]] = json.loads(printed)
+    new = sum(1 for operation in registered if operation['new'])
+    return new, len(registered) - new
 
 
-def _modules(domain: Optional[str]) -> List[str]:
-    modules: Dict[str, None] = {}
+def _module_paths(domain: str | None) -> list[str]:
+    """Return the files of the declared operations, each once, in the order of their declaration."""
+    # A dict keeps the order, a set does not.
+    modules: dict[str, None] = {}
     for operation in registry.values():
         if domain is not None and operation.domain != domain:
             continue
@@ -135,7 +139,7 @@ def _modules(domain: Optional[str]) -> List[str]:
             path = ''
         if not os.path.isfile(path):
             raise ReworkError(
-                f'operation `{operation.name}` is in no file that workers could load',
+                f'operation `{operation.name}` is not in a file that workers could load',
                 'put it into a module',
             )
         modules[path] = None

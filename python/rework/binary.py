@@ -1,6 +1,7 @@
-"""The program `rework`: where it is, and how it is asked.
+"""Find the program `rework` and run it.
 
-It is given the database by its environment: whoever can list processes can read their arguments.
+`api.prepare`, `api.freeze_operations` and `api.workers` use it. It gets the DSN by an environment variable, because
+other users of the machine can read the arguments of a process.
 """
 
 from __future__ import annotations
@@ -11,65 +12,62 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from typing import Dict, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from rework.errors import ReworkError
 
-#: Names the program, where it is not the installed one.
-VARIABLE = 'REWORK_BINARY'
+#: The environment variable that may contain the path of the program.
+PATH_VARIABLE = 'REWORK_BINARY'
 
 
 def path() -> str:
-    """Where it is: as `$REWORK_BINARY` says, else as installed with this package, else in PATH.
+    """Return the path of the program: from `$REWORK_BINARY`, else next to this Python, else in `PATH`.
 
-    Raises ReworkError where there is none.
+    Raise ReworkError if it is not found.
     """
-    named = os.environ.get(VARIABLE)
-    if named:
-        if _is_program(named):
-            return named
+    configured = os.environ.get(PATH_VARIABLE)
+    if configured:
+        if _is_program(configured):
+            return configured
         raise ReworkError(
-            f'`{named}` is no program', f'set {VARIABLE} to where `rework` is, or unset it'
+            f'`{configured}` is not a program', f'set {PATH_VARIABLE} to the path of `rework`, or unset it'
         )
-    found = next(filter(_is_program, _beside_python()), None) or shutil.which('rework')
+    found = next(filter(_is_program, _installed_paths()), None) or shutil.which('rework')
     if found is None:
-        raise ReworkError(
-            'there is no program `rework`', f'`{sys.executable} -m pip install rework-pg`'
-        )
+        raise ReworkError('the program `rework` is not installed', f'`{sys.executable} -m pip install rework-pg`')
     return found
 
 
-def _beside_python() -> Iterator[str]:
+def _installed_paths() -> Iterator[str]:
+    """Yield the paths at which pip installs the program."""
     yield os.path.join(os.path.dirname(sys.executable), 'rework')
     yield os.path.join(sysconfig.get_path('scripts'), 'rework')
 
 
-def _is_program(place: str) -> bool:
-    return os.path.isfile(place) and os.access(place, os.X_OK)
+def _is_program(candidate: str) -> bool:
+    return os.path.isfile(candidate) and os.access(candidate, os.X_OK)
 
 
-def environment(dsn: str) -> Dict[str, str]:
-    """Our own, and the database. What a `rework.toml` says of others does not count."""
+def environment(dsn: str) -> dict[str, str]:
+    """Return the environment of the program: that of this process, with the DSN. No `rework.toml` is read."""
     ours = {name: value for name, value in os.environ.items() if name != 'REWORK_LISTEN_DSN'}
     return {**ours, 'REWORK_DSN': dsn, 'REWORK_CONFIG': os.devnull, 'NO_COLOR': '1'}
 
 
 def run(dsn: str, args: Sequence[str], stdin: bytes = b'', accepted: Sequence[int] = (0,)) -> str:
-    """What it prints when it is run with these arguments on this database.
+    """Run the program with these arguments on this database, and return what it prints on stdout.
 
-    Raises ReworkError with its own words where it ends with another code than an accepted one, or
-    says that something failed.
+    Raise ReworkError with the program's own message if its exit code is not an accepted one, or if it prints an
+    error. Raise ReworkError if it cannot be found or executed.
     """
     program = path()
     try:
-        ended = subprocess.run(
-            [program, *args], input=stdin, capture_output=True, env=environment(dsn), check=False
-        )
+        ended = subprocess.run([program, *args], input=stdin, capture_output=True, env=environment(dsn), check=False)
     except OSError as error:
         raise ReworkError(f'`{program}` cannot be executed: {error.strerror}') from error
-    said = ended.stderr.decode('utf-8', 'replace')
-    if ended.returncode not in accepted or _ERROR.search(said):
-        raise refusal(said, f'`rework {args[0]}` ended with {_in_words(ended.returncode)}')
+    stderr = ended.stderr.decode('utf-8', 'replace')
+    if ended.returncode not in accepted or _ERROR.search(stderr):
+        raise error_from_stderr(stderr, f'`rework {args[0]}` ended with {_describe_end(ended.returncode)}')
     return ended.stdout.decode('utf-8', 'replace')
 
 
@@ -77,20 +75,21 @@ _ERROR = re.compile(r'^error: ', re.MULTILINE)
 _LABEL = re.compile(r'^(error|caused by|hint|warning): ', re.MULTILINE)
 
 
-def refusal(said: str, otherwise: str) -> ReworkError:
-    """The error in what the program has said; `otherwise` where it has said nothing."""
-    parts = _LABEL.split(said[_first(said) :])[1:]
-    told = list(zip(parts[::2], (words.strip() for words in parts[1::2])))
-    message = ': '.join(words for label, words in told if label in ('error', 'caused by'))
-    hint = next((words for label, words in told if label == 'hint'), None)
-    return ReworkError(message or said.strip() or otherwise, hint)
+def error_from_stderr(stderr: str, default: str) -> ReworkError:
+    """Return the error that the program printed on stderr, or one with the message `default` if it printed nothing."""
+    parts = _LABEL.split(stderr[_index_of_error(stderr) :])[1:]
+    labelled = list(zip(parts[::2], (text.strip() for text in parts[1::2])))
+    message = ': '.join(text for label, text in labelled if label in ('error', 'caused by'))
+    hint = next((text for label, text in labelled if label == 'hint'), None)
+    return ReworkError(message or stderr.strip() or default, hint)
 
 
-def _first(said: str) -> int:
-    """Warnings, with hints of their own, may stand before it."""
-    found = _ERROR.search(said)
-    return found.start() if found else len(said)
+def _index_of_error(stderr: str) -> int:
+    """Return the index of the error. Warnings may stand before it, and have hints of their own."""
+    match = _ERROR.search(stderr)
+    return match.start() if match else len(stderr)
 
 
-def _in_words(code: int) -> str:
+def _describe_end(code: int) -> str:
+    """Return an exit code as text. `subprocess` reports death by a signal as a negative number."""
     return f'exit code {code}' if code >= 0 else f'signal {-code}'

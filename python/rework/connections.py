@@ -1,8 +1,8 @@
-"""Connections of our own to a database that is named by a DSN: kept for the next statement, or
-listening for what is notified.
+"""Connections that this package opens itself, for an engine that is a DSN.
 
-They commit each statement, may be asked for in any thread, and stay with the process that made
-them: one that was forked off makes new ones.
+A connection is kept after use and reused for the next statement on the same DSN. Each statement is committed at
+once. Any thread may use them. A forked child process does not use the connections of its parent.
+`rework/database.py` handles the other kinds of engines.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import os
 import re
 import select
 import threading
-from typing import Any, Dict, Iterator, List, Tuple
+from collections.abc import Iterator
+from typing import Any
 
 from rework.errors import ReworkError
 
-#: Connections that are kept, of all databases together.
+#: The number of unused connections that are kept, for all databases together.
 _IDLE_MAX = 8
 
-#: A line that was cut is noticed within seconds, also where nobody says anything.
-_PATIENCE = {
+#: Connection parameters by which a broken network is noticed within about a minute, also when the server sends
+#: nothing. `tcp_user_timeout` is in milliseconds, the other times are in seconds.
+_TIMEOUTS = {
     'connect_timeout': 10,
     'tcp_user_timeout': 10_000,
     'keepalives_idle': 30,
@@ -30,28 +32,32 @@ _PATIENCE = {
     'keepalives_count': 3,
 }
 
-_AS_A_DSN = 'give it as `postgres://user:password@host:5432/database`, or as `host=… dbname=…`'
+_DSN_HINT = 'write it as `postgres://user:password@host:5432/database` or `host=… dbname=…`'
 
 _URL = re.compile(r'(postgres|postgresql)(\+\w+)?://')
 
 
-def plain(text: str) -> str:
-    """The DSN in a text: without the driver that SQLAlchemy's URLs may name.
+def libpq_dsn(text: str) -> str:
+    """Return a DSN that libpq reads: a URL of SQLAlchemy loses the name of its driver.
 
-    Raises ReworkError for what is none.
+    Raise ReworkError if the text is not a DSN.
     """
     if _URL.match(text):
         return _URL.sub(r'\1://', text, count=1)
     if '=' in text:
         return text
-    # It may hold a password all the same.
-    raise ReworkError('the text that was passed as `engine` does not name a database', _AS_A_DSN)
+    # The message does not show the text, because it may contain a password.
+    raise ReworkError('the text that was passed as `engine` does not name a database', _DSN_HINT)
 
 
 @contextlib.contextmanager
 def connection(dsn: str) -> Iterator[Any]:
-    """A connection for the block."""
-    dsn = plain(dsn)
+    """Give a psycopg connection for the block: an idle one, or a new one.
+
+    Raise ReworkError if the text is not a DSN or psycopg is not installed. Raise the error of psycopg if the
+    connection fails.
+    """
+    dsn = libpq_dsn(dsn)
     taken = _take(dsn)
     try:
         yield taken
@@ -59,53 +65,55 @@ def connection(dsn: str) -> Iterator[Any]:
         _give_back(dsn, taken)
 
 
-class Ears:
-    """Hears what is notified on a channel."""
+class Listener:
+    """Receives the notifications of one channel."""
 
     def __init__(self, connection: Any, channel: str) -> None:
-        self._line = connection.pgconn
+        self._pgconn = connection.pgconn
         connection.execute(f'listen {channel}')
 
-    def wait(self, seconds: float) -> List[str]:
-        """What was said, as soon as something was; nothing after so many seconds."""
-        if _is_readable(self._line, seconds):
-            self._line.consume_input()
-        return [said.extra.decode() for said in iter(self._line.notifies, None)]
+    def wait(self, seconds: float) -> list[str]:
+        """Wait for notifications. Return their payloads, or an empty list after this number of seconds."""
+        if _is_readable(self._pgconn, seconds):
+            self._pgconn.consume_input()
+        return [notification.extra.decode() for notification in iter(self._pgconn.notifies, None)]
 
 
 @contextlib.contextmanager
-def listening(dsn: str, channel: str) -> Iterator[Ears]:
-    """Ears for the block: nothing that is notified within it is missed."""
+def listening(dsn: str, channel: str) -> Iterator[Listener]:
+    """Give a listener for the block. It misses no notification that is sent while the block runs."""
     with connection(dsn) as taken:
         import psycopg
 
         try:
-            yield Ears(taken, channel)
+            yield Listener(taken, channel)
         finally:
-            # Where this fails it is not kept.
+            # If this fails, the connection is broken, and `_give_back` closes it.
             with contextlib.suppress(psycopg.Error):
                 taken.execute('unlisten *')
 
 
-_idle: List[Tuple[str, Any]] = []
+#: The unused connections with their DSNs, oldest first.
+_idle: list[tuple[str, Any]] = []
 _lock = threading.Lock()
 
 
 def _take(dsn: str) -> Any:
+    """Return the idle connection to this DSN that was used last, or a new one."""
     while True:
         with _lock:
-            at = next((i for i in reversed(range(len(_idle))) if _idle[i][0] == dsn), None)
-            if at is None:
+            index = next((i for i in reversed(range(len(_idle))) if _idle[i][0] == dsn), None)
+            if index is None:
                 break
-            _, kept = _idle.pop(at)
-        if _lives(kept):
-            return kept
-        kept.close()
+            _, idle = _idle.pop(index)
+        if _is_alive(idle):
+            return idle
+        idle.close()
     return _connect(dsn)
 
 
 def _give_back(dsn: str, taken: Any) -> None:
-    """It is kept where nothing is under way on it."""
+    """Keep a connection for reuse, or close it if a transaction or statement is still open on it."""
     from psycopg.pq import TransactionStatus
 
     if taken.info.transaction_status != TransactionStatus.IDLE:
@@ -118,19 +126,19 @@ def _give_back(dsn: str, taken: Any) -> None:
         oldest.close()
 
 
-def _lives(kept: Any) -> bool:
-    """Whether its server has said nothing: all that it would say is that it leaves."""
-    return not kept.closed and not _is_readable(kept.pgconn, 0)
+def _is_alive(idle: Any) -> bool:
+    """Return whether an idle connection can be used. The server sends data on it only to say that it closes it."""
+    return not idle.closed and not _is_readable(idle.pgconn, 0)
 
 
-def _is_readable(line: Any, seconds: float) -> bool:
+def _is_readable(pgconn: Any, seconds: float) -> bool:
     poll = select.poll()
-    poll.register(line.socket, select.POLLIN)
+    poll.register(pgconn.socket, select.POLLIN)
     return bool(poll.poll(math.ceil(seconds * 1000)))
 
 
 def _connect(dsn: str) -> Any:
-    """As the program `rework` understands a DSN: without a host it is `localhost`, not a socket."""
+    """Open a connection. A DSN without a host means `localhost`, as for the command line; libpq would use a socket."""
     try:
         import psycopg
         from psycopg import conninfo
@@ -139,34 +147,35 @@ def _connect(dsn: str) -> Any:
     try:
         given = conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
-        raise ReworkError(
-            'the DSN that was passed as `engine` cannot be read', _AS_A_DSN
-        ) from error
-    if not any(name in given for name in ('host', 'hostaddr', 'service')):
-        if not any(f'PG{name}' in os.environ for name in ('HOST', 'HOSTADDR', 'SERVICE')):
-            given['host'] = 'localhost'
+        raise ReworkError('the DSN that was passed as `engine` cannot be read', _DSN_HINT) from error
+    names_host = any(name in given for name in ('host', 'hostaddr', 'service'))
+    if not names_host and not any(f'PG{name}' in os.environ for name in ('HOST', 'HOSTADDR', 'SERVICE')):
+        given['host'] = 'localhost'
     given.setdefault('fallback_application_name', 'rework client')
-    params: Dict[str, Any] = {**_PATIENCE, **given}
+    params: dict[str, Any] = {**_TIMEOUTS, **given}
+    # Prepared statements fail behind a pooler in transaction mode.
     return psycopg.connect('', autocommit=True, prepare_threshold=None, **params)
 
 
 def _close_idle() -> None:
     with _lock:
-        kept, _idle[:] = list(_idle), []
-    for _, one in kept:
-        one.close()
+        idle, _idle[:] = list(_idle), []
+    for _, connection in idle:
+        connection.close()
 
 
-_of_the_parent: List[Any] = []
+#: In a forked child: the connections of the parent, which must never be closed or garbage-collected here.
+_of_the_parent: list[Any] = []
 
 
-def _forget() -> None:
-    """After a fork: to close them here would end them there, and so would their collection."""
+def _forget_after_fork() -> None:
+    """Leave the connections to the parent: to close one in the child would end the parent's session too."""
     global _lock
     _of_the_parent.extend(_idle)
     _idle.clear()
+    # Another thread of the parent may have owned the lock at the fork.
     _lock = threading.Lock()
 
 
 atexit.register(_close_idle)
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_forget_after_fork)

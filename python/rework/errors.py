@@ -1,26 +1,31 @@
-"""What can go wrong, in words for people: what failed, and what to type next.
+"""The exceptions of this package, and the translation of driver errors into them.
 
-Drivers tell the same trouble in many ways; `translated` makes one of it.
+Each exception says what failed, and where possible gives a hint with what to do next. `translated` turns the errors
+of psycopg, psycopg2 and SQLAlchemy into these exceptions, with the messages that the command line prints
+(`crates/core/src/db/error.rs`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING, Any, Iterator, Optional, Tuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rework.task import Task
 
 
 class ReworkError(Exception):
-    """What failed; as text it is what the command line prints, behind `error: `."""
+    """The base class of all errors of this package.
 
-    def __init__(self, message: str, hint: Optional[str] = None) -> None:
+    `message` says what failed. `hint` says what to do about it, or is None. `str()` gives both, as the command line
+    prints them after `error: `.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
-        #: What failed.
         self.message = message
-        #: What to do about it.
         self.hint = hint
 
     def __str__(self) -> str:
@@ -28,70 +33,83 @@ class ReworkError(Exception):
 
 
 class UnknownOperation(ReworkError):
-    """No such operation is registered."""
+    """The operation is not registered."""
 
 
 class Ambiguous(ReworkError, ValueError):
-    """Several domains have an operation of this name."""
+    """Several domains have an operation of this name, and the caller named none of them."""
 
 
 class BadInput(ReworkError, ValueError):
-    """An input that does not fit what its operation declares; nothing is queued."""
+    """The input does not satisfy what its operation declares. Nothing is queued."""
 
 
 class BadInputType(ReworkError, TypeError):
-    """As BadInput, where a value is of another type than is declared."""
+    """A value in the input has another type than its operation declares. Nothing is queued."""
 
 
 class Unreachable(ReworkError):
-    """The database is away, or this connection to it is lost: worth another try on a new one."""
+    """The database cannot be reached, or the connection to it is lost. A new connection may succeed."""
 
 
 class TimeOut(ReworkError, TimeoutError):
-    """A task was waited for too long. It goes on."""
+    """A task did not reach the awaited state in time. The task itself continues. `task` is that task."""
 
-    def __init__(self, task: Task, message: str, hint: Optional[str] = None) -> None:
+    def __init__(self, task: Task, message: str, hint: str | None = None) -> None:
         super().__init__(message, hint)
-        #: Which one.
         self.task = task
 
 
 NO_SCHEMA = 'run `rework init-db DSN`; it adds what is missing and drops nothing'
-_IS_IT_RUNNING = 'is Postgres running there? `rework dev` brings one of its own'
+_IS_IT_RUNNING = 'is Postgres running there? `rework dev` starts a server of its own'
 
+# Driver errors are recognised by the names of their modules and classes, and by the text of their messages. The
+# classes themselves cannot be used, because this package must not import a driver that the program does not have.
+# The texts are needed because libpq reports a failed connection by a message only, without an error code.
+# tests/test_engine_errors.py runs these rules with each driver that is installed.
+
+#: The top-level packages whose exceptions are translated.
 _DRIVERS = ('psycopg', 'psycopg2', 'psycopg_pool', 'sqlalchemy')
 
-#: That there is no connection is told by these where the server said nothing, else by those codes.
-_WITHOUT_ONE = ('OperationalError', 'InterfaceError', 'ResourceClosedError', 'TimeoutError')
-_CODES_WITHOUT_ONE = ('3D000', '53300', '57P01', '57P02', '57P03', '57P05', '25P03')
+#: Exception classes that mean "no connection", if the server sent no error code.
+_NO_CONNECTION_CLASSES = ('OperationalError', 'InterfaceError', 'ResourceClosedError', 'TimeoutError')
 
-#: Whoever runs a transaction of his own again after these knows them by the driver's classes.
-_TO_BE_RUN_AGAIN = ('40001', '40P01')
+#: Error codes (SQLSTATE) that mean "no connection". All codes of the classes 08 and 28 mean it too.
+_NO_CONNECTION_CODES = ('3D000', '53300', '57P01', '57P02', '57P03', '57P05', '25P03')
 
-_PLACE = r'(?:at|on socket) "(?P<host>[^"]+)"(?: \([^)]*\))?(?:, port (?P<port>\d+))?'
-_CONNECTING = re.compile(rf'connection to server {_PLACE} failed: (?P<why>.*)')
+#: Serialization failures and deadlocks. They are not translated: a program that repeats its own transaction after
+#: one of these recognises it by the class of its driver.
+_RETRYABLE_CODES = ('40001', '40P01')
+
+_SERVER = r'(?:at|on socket) "(?P<host>[^"]+)"(?: \([^)]*\))?(?:, port (?P<port>\d+))?'
+_CONNECTING = re.compile(rf'connection to server {_SERVER} failed: (?P<why>.*)')
 _NO_DATABASE = re.compile(r'database "(?P<name>.+)" does not exist')
 _DENIED = ('password', 'role "', 'pg_hba.conf', 'permission denied', 'authentication')
 
 
-def translated(error: Exception) -> Optional[ReworkError]:
-    """What a driver's error says, as ours; None: it is no driver's, or better known as it is."""
-    if isinstance(error, ReworkError) or not _is_of_a_driver(error):
+def translated(error: Exception) -> ReworkError | None:
+    """Return the error of this package that corresponds to a driver's error.
+
+    Return None if the error is not a driver's, or if its own class is more useful to the program.
+    """
+    if isinstance(error, ReworkError) or not _is_driver_error(error):
         return None
+    # SQLAlchemy wraps the driver's error, and keeps it in `orig`.
     cause: Any = getattr(error, 'orig', None) or error
-    code, message, hint = _said(cause)
-    if code in _TO_BE_RUN_AGAIN:
+    code, message, hint = _code_message_hint(cause)
+    if code in _RETRYABLE_CODES:
         return None
-    if _has_lost_it(error, code):
-        return _lost(cause, message)
+    if _is_connection_error(error, code):
+        return _connection_error(cause, message)
+    # The functions of the schema raise codes of their own, RW…
     if code == 'RW404' and message.startswith('operation '):
         return UnknownOperation(message, hint)
     if code == 'RW300':
         return Ambiguous(message, hint)
+    # An undefined schema, table, function or column.
     if code in ('3F000', '42P01', '42883', '42703'):
-        return ReworkError(
-            f'the rework schema is absent, or not what it should be: {message}', NO_SCHEMA
-        )
+        return ReworkError(f'the rework schema is absent, or not what it should be: {message}', NO_SCHEMA)
+    # Insufficient privilege.
     if code == '42501':
         hint = 'connect as a role that has this right: `rework init-db DSN --grant RIGHTS=ROLE`'
     return ReworkError(message, hint)
@@ -99,7 +117,7 @@ def translated(error: Exception) -> Optional[ReworkError]:
 
 @contextlib.contextmanager
 def translating() -> Iterator[None]:
-    """What a driver raises within the block becomes a ReworkError."""
+    """Raise the errors that a driver raises within the block as a ReworkError, with the original as its cause."""
     try:
         yield
     except Exception as error:
@@ -109,24 +127,26 @@ def translating() -> Iterator[None]:
         raise ours from error
 
 
-def _is_of_a_driver(error: Exception) -> bool:
+def _is_driver_error(error: Exception) -> bool:
     return any(kind.__module__.partition('.')[0] in _DRIVERS for kind in type(error).__mro__)
 
 
-def _has_lost_it(error: Exception, code: Optional[str]) -> bool:
+def _is_connection_error(error: Exception, code: str | None) -> bool:
     if code is None:
-        return any(kind.__name__ in _WITHOUT_ONE for kind in type(error).__mro__)
-    return code in _CODES_WITHOUT_ONE or code[:2] in ('08', '28')
+        return any(kind.__name__ in _NO_CONNECTION_CLASSES for kind in type(error).__mro__)
+    return code in _NO_CONNECTION_CODES or code[:2] in ('08', '28')
 
 
-def _said(cause: Any) -> Tuple[Optional[str], str, Optional[str]]:
-    """The server's own code, sentence and hint, else the driver's first line."""
+def _code_message_hint(cause: Any) -> tuple[str | None, str, str | None]:
+    """Return the error code, message and hint of the server, or the driver's first line if the server sent none."""
+    # psycopg has `sqlstate`, psycopg2 has `pgcode`.
     code = getattr(cause, 'sqlstate', None) or getattr(cause, 'pgcode', None)
     diag = getattr(cause, 'diag', None)
-    sentence = getattr(diag, 'message_primary', None)
-    if sentence is not None:
-        return code, sentence, getattr(diag, 'message_hint', None)
-    # What pg8000 raises holds the fields of the server's answer, by their letters.
+    message = getattr(diag, 'message_primary', None)
+    if message is not None:
+        return code, message, getattr(diag, 'message_hint', None)
+    # pg8000, which SQLAlchemy may use, passes a dict with the fields of the server's response. The keys are the letters
+    # by which the protocol of Postgres names the fields.
     fields = cause.args[0] if cause.args else None
     if isinstance(fields, dict) and 'M' in fields:
         return fields.get('C'), fields['M'], fields.get('H')
@@ -137,24 +157,23 @@ def _first_line(cause: Any) -> str:
     return next(iter(str(cause).strip().splitlines()), type(cause).__name__)
 
 
-def _lost(cause: Any, why: str) -> ReworkError:
-    """No connection, told apart by what can be done about it."""
+def _connection_error(cause: Any, why: str) -> ReworkError:
+    """Return the error for a missing connection. The hint depends on what the user can do about it."""
     text = str(cause)
-    found = _CONNECTING.search(text)
-    if found is None:
+    match = _CONNECTING.search(text)
+    if match is None:
         if 'closed' in text.lower() and 'unexpectedly' not in text:
             return Unreachable('the connection is closed', 'pass one that is open, or a DSN')
         return Unreachable(f'there is no connection to Postgres: {why}', _IS_IT_RUNNING)
-    place = ':'.join(filter(None, (found['host'], found['port'])))
-    why = re.sub(r'^FATAL:\s*', '', found['why']).strip()
-    absent = _NO_DATABASE.search(why)
-    if absent:
-        name = absent['name']
-        return ReworkError(
-            f'there is no database `{name}` at {place}', f'make it: `createdb {name}`'
-        )
-    if any(words in why for words in _DENIED) and 'Permission denied' not in why:
-        hint = 'check user and password; `psql DSN` must be let in too'
-        return ReworkError(f'Postgres at {place} does not let us in: {why}', hint)
-    hint = _IS_IT_RUNNING.replace('there', f'at {place}')
-    return Unreachable(f'cannot connect to Postgres at {place}: {why}', hint)
+    server = ':'.join(filter(None, (match['host'], match['port'])))
+    why = re.sub(r'^FATAL:\s*', '', match['why']).strip()
+    no_database = _NO_DATABASE.search(why)
+    if no_database:
+        name = no_database['name']
+        return ReworkError(f'there is no database `{name}` at {server}', f'create it: `createdb {name}`')
+    # `Permission denied` with a capital letter is the operating system's message about a socket file.
+    if any(phrase in why for phrase in _DENIED) and 'Permission denied' not in why:
+        hint = 'check user and password: `psql DSN` must be able to log in too'
+        return ReworkError(f'Postgres at {server} refused the login: {why}', hint)
+    hint = _IS_IT_RUNNING.replace('there', f'at {server}')
+    return Unreachable(f'cannot connect to Postgres at {server}: {why}', hint)

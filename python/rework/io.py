@@ -1,5 +1,8 @@
-"""Typed inputs and outputs of an operation, `inputs=(file("f", required=True), number("n"))`, and
-the way of their values: packed into JSON when they are given, unpacked when they are read.
+"""Declare the inputs and outputs of an operation, and convert their values.
+
+`inputs=(file("f", required=True), number("n"))` declares two inputs. `pack` validates the values that a program gives
+and turns them into JSON. `unpack` turns the JSON back into values when an operation or a program reads it.
+The command line reports the same errors with the same messages (`crates/core/src/values/io_specs.rs`).
 """
 
 from __future__ import annotations
@@ -7,22 +10,21 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from typing import Any, Optional, Union
+from typing import Any
 
 from rework import values
-from rework.io_schema import schema, specs_of
+from rework.describe import type_with_article
+from rework.io_schema import from_json, schema, specs_of
 from rework.io_types import (
     Io,
     Specs,
     boolean,
     datetime,
     file,
-    from_json,
     moment,
     number,
     string,
 )
-from rework.telling import kind_of
 
 __all__ = [
     'Io',
@@ -46,20 +48,21 @@ __all__ = [
 
 
 def check_specs(specs: object, what: str) -> Specs:
-    """The specs, if they are a tuple of inputs or outputs, each with a name of its own; `what` is
-    the argument's name.
+    """Return the declaration `specs`, after checking that it is a tuple of inputs or outputs with different names.
 
-    Raises TypeError or ValueError if they are not.
+    `what` is the name of the argument, for error messages.
+
+    Raise TypeError if it is not such a tuple. Raise ValueError if two of them have the same name.
     """
     if not isinstance(specs, tuple):
-        raise TypeError(f"`{what}` must be a tuple, such as `(number('n'),)`, not {kind_of(specs)}")
+        raise TypeError(f"`{what}` must be a tuple, such as `(number('n'),)`, not {type_with_article(specs)}")
     names: set[str] = set()
     for index, spec in enumerate(specs):
         if isinstance(spec, type) and issubclass(spec, Io):
             raise TypeError(f"`{what}[{index}]` has no name: write `{spec.__name__}('…')`")
         if not isinstance(spec, Io):
             raise TypeError(
-                f'`{what}[{index}]` is {kind_of(spec)}, '
+                f'`{what}[{index}]` is {type_with_article(spec)}, '
                 'not one of string, number, boolean, datetime, moment, file'
             )
         if spec.name in names:
@@ -68,18 +71,20 @@ def check_specs(specs: object, what: str) -> Specs:
     return specs
 
 
-def pack(specs: Specs, values: Optional[Mapping[str, object]]) -> dict[str, object]:
-    """The JSON to store for values: checked, defaults filled in, what has none left out. None is
-    a value that is not given.
+def pack(specs: Specs, values: Mapping[str, object] | None) -> dict[str, object]:
+    """Return the JSON object to store for the given values, by their names.
 
-    Raises ValueError or TypeError with the first fault: those of each field in turn, then the
-    unknown ones.
+    Defaults are filled in. A value of None counts as not given. A value that is not given and has no default is left
+    out.
+
+    Raise ValueError or TypeError for the first error. Declared values are checked first, in their order, then
+    unknown names.
     """
     if values is None:
         values = {}
     if not isinstance(values, Mapping):
-        named = ', '.join(spec.name for spec in specs) or 'nothing'
-        raise TypeError(f'the inputs are {kind_of(values)}: pass a dict of {named}')
+        names = ', '.join(spec.name for spec in specs) or 'nothing'
+        raise TypeError(f'the inputs are {type_with_article(values)}: pass a dict of {names}')
     packed = {}
     for spec in specs:
         value = values.get(spec.name)
@@ -89,61 +94,69 @@ def pack(specs: Specs, values: Optional[Mapping[str, object]]) -> dict[str, obje
             if spec.required:
                 raise ValueError(f'missing required input: `{spec.name}`')
             continue
-        if not spec.among_choices(value):
+        if not spec.is_among_choices(value):
             raise ValueError(f'{spec.name} -> value not in {list(spec.choices or ())}')
-        packed[spec.name] = spec.store(spec.hold(value))
-    names = {spec.name for spec in specs}
-    unknown = {str(name) for name in values if name not in names}
+        packed[spec.name] = spec.store(spec.validate(value))
+    declared = {spec.name for spec in specs}
+    unknown = {str(name) for name in values if name not in declared}
     if unknown:
         raise ValueError(f'unknown inputs: {",".join(sorted(unknown))}')
     return packed
 
 
-def unpack(
-    specs: Specs, stored: Mapping[str, object], now: Optional[dt.datetime] = None
-) -> dict[str, Any]:
-    """The typed values of a stored JSON, whoever stored it: defaults are filled in again, moments
-    evaluated. Names that the specs do not know stay as they are.
+def unpack(specs: Specs, stored: Mapping[str, object], now: dt.datetime | None = None) -> dict[str, Any]:
+    """Return the values of a stored JSON object, which a client of any language may have written.
 
-    Raises ValueError for what does not fit.
+    Defaults are filled in, and moments are evaluated at the time `now`, by default the present time. Names that are
+    not declared stay as they are.
+
+    Raise ValueError if a stored value is not of its declared type.
     """
     if not isinstance(stored, Mapping):
-        raise ValueError(f'what is stored is {kind_of(stored)}, not a dict of named values')
+        raise ValueError(f'what is stored is {type_with_article(stored)}, not a dict of named values')
     if now is None:
         now = dt.datetime.now()
     values = dict(stored)
     for spec in specs:
         value = values.pop(spec.name, None)
         try:
-            held = spec.default if value is None else spec.load(value)
-            if held is not None:
-                values[spec.name] = spec.read(held, now)
+            loaded = spec.default if value is None else spec.load(value)
+            if loaded is not None:
+                values[spec.name] = spec.read(loaded, now)
         except (TypeError, ValueError) as error:
             raise ValueError(f'`{spec.name}` cannot be read as it is stored: {error}') from error
     return values
 
 
-def encode(specs: Optional[Specs], value: Any, what: str) -> str:
-    """The text as which a value is kept: packed where there is a declaration, else whatever JSON carries.
+def encode(specs: Specs | None, value: Any, what: str) -> str:
+    """Return the JSON text in which a value is stored.
 
-    `what` names it in errors. Raises TypeError or ValueError, as `pack` and `values.dumps` do.
+    With a declaration the value is a dict, and is packed. Without one (None) it is anything that JSON can carry.
+    `what` names the value in error messages.
+
+    Raise TypeError or ValueError as `pack` and `rework.values.dumps` do.
     """
     if specs is None:
         return values.dumps(value, what)
     return json.dumps(pack(specs, value), ensure_ascii=False, separators=(',', ':'))
 
 
-def decode(specs: Optional[Specs], text: Union[str, bytes]) -> Any:
-    """The value of such a text, moments evaluated now. Raises ValueError."""
+def decode(specs: Specs | None, text: str | bytes) -> Any:
+    """Return the value that is stored in a JSON text. Moments are evaluated at the present time.
+
+    Raise ValueError if the text is not JSON, or does not satisfy the declaration.
+    """
     value = values.loads(text)
     return unpack(specs, value) if specs is not None and isinstance(value, dict) else value
 
 
-def convert_io(specs: Specs, args: Mapping[str, Optional[str]]) -> dict[str, Any]:
-    """The values to schedule with, from what people typed into a form. Names that the specs do
-    not know are left out, and so are fields left blank, but for texts and files.
+def convert_io(specs: Specs, args: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the values to schedule with, from the texts that a person typed into a form.
 
-    Raises ValueError with a sentence. Whether all that is required is there, `pack` tells.
+    Names that are not declared are left out. So are blank fields, except those of texts and files. Required values
+    may be missing: `pack` reports them later.
+
+    Raise ValueError if a text is not of its declared type. Raise TypeError if an argument is not a text.
     """
     values = {}
     for spec in specs:
@@ -151,7 +164,7 @@ def convert_io(specs: Specs, args: Mapping[str, Optional[str]]) -> dict[str, Any
         if text is None:
             continue
         if not isinstance(text, str):
-            raise TypeError(f'`{spec.name}` is {kind_of(text)}, not text')
+            raise TypeError(f'`{spec.name}` is {type_with_article(text)}, not text')
         if not text.strip() and not isinstance(spec, (string, file)):
             continue
         try:

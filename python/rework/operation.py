@@ -1,55 +1,57 @@
-"""Operations: functions that tasks run, with their schemas and limits, as a module declares them."""
+"""Declare operations by the decorator `@task`: functions that tasks run, with their schemas and limits."""
 
 from __future__ import annotations
 
 import datetime
 import inspect
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Tuple, Union
+from typing import Any, Callable, Optional, Union
 
 from rework import io, quantity
+from rework.compat import task_usage_error
 
-#: The domain of what names none.
+#: The domain of an operation that names none.
 DEFAULT_DOMAIN = 'default'
 
-#: What is registered: one argument, the task.
+#: The type of an operation's function. Its argument is the task (`rework.context.TaskContext`).
 Function = Callable[[Any], Any]
 
-Inputs = Optional[Tuple[io.Io, ...]]
+Inputs = Optional[tuple[io.Io, ...]]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A function, and how its tasks are run."""
+    """A function, with the schemas and limits of its tasks."""
 
     function: Function
     name: str
     domain: str = DEFAULT_DOMAIN
+    #: The declared inputs and outputs, or None if anything is allowed.
     inputs: Inputs = None
     outputs: Inputs = None
-    #: From a run's beginning; None is no limit.
-    timeout: Optional[datetime.timedelta] = None
-    #: Bytes of the whole process tree; None is no limit.
-    memory: Optional[int] = None
-    #: How often a failing task is tried in all.
+    #: The longest time that a run may take, or None for no limit.
+    timeout: datetime.timedelta | None = None
+    #: The largest memory of the whole process tree in bytes, or None for no limit.
+    memory: int | None = None
+    #: The number of attempts for a task that fails.
     attempts: int = 1
-    #: Between being asked to end and being killed.
-    grace: Optional[datetime.timedelta] = None
-    #: A lost run is queued again.
+    #: The time from the request to end until the kill, or None for the default of 3 s.
+    grace: datetime.timedelta | None = None
+    #: Whether a task is requeued if its worker or host is lost.
     retry_lost: bool = False
-    #: Of its tasks, where who schedules says none: higher first.
+    #: The priority of a task that is scheduled without one. Higher goes first.
     priority: int = 0
-    #: Runs that are open at once in one process.
+    #: The number of runs that one process has open at the same time.
     concurrency: int = 1
 
     @property
     def module(self) -> str:
-        """The absolute path of the file that defines it, symlinks kept."""
+        """Return the path of the file that defines the function. Symbolic links are not resolved."""
         return inspect.getfile(self.function)
 
-    def definition(self) -> Dict[str, Any]:
-        """It, as the runner protocol says it (docs/runner-protocol.md, `hello`)."""
-        limits: Dict[str, Any] = {'attempts': self.attempts, 'retry_lost': self.retry_lost}
+    def definition(self) -> dict[str, Any]:
+        """Return the operation as the runner protocol describes it (docs/runner-protocol.md, `hello`)."""
+        limits: dict[str, Any] = {'attempts': self.attempts, 'retry_lost': self.retry_lost}
         if self.priority != 0:
             limits['priority'] = self.priority
         if self.concurrency != 1:
@@ -60,7 +62,7 @@ class Operation:
             limits['memory_bytes'] = self.memory
         if self.grace is not None:
             limits['grace_ms'] = quantity.milliseconds(self.grace)
-        definition: Dict[str, Any] = {'domain': self.domain, 'name': self.name, 'limits': limits}
+        definition: dict[str, Any] = {'domain': self.domain, 'name': self.name, 'limits': limits}
         if self.inputs is not None:
             definition['input'] = io.schema(self.inputs)
         if self.outputs is not None:
@@ -68,48 +70,47 @@ class Operation:
         return definition
 
 
-#: What was declared in this process, by (domain, name), in the order of its declaration.
-registry: Dict[Tuple[str, str], Operation] = {}
-
-_USE = "Use either @task or @task(domain='domain', timeout=..., inputs=..., outputs=...)"
+#: The operations that were declared in this process, by domain and name, in the order of their declaration.
+registry: dict[tuple[str, str], Operation] = {}
 
 
 def task(*functions: Function, **options: Any) -> Any:
-    """Declares a function as an operation: `@task`, or `@task(domain='images', attempts=3)`.
+    """Declare a function as an operation: `@task`, or with options `@task(domain='images', attempts=3)`.
 
-    The function is given the task (`rework.running.RunningTask`) and may be `async`. Options:
+    The function is called with the task (`rework.context.TaskContext`). It may be `async`. Options:
 
-    * `domain`: which workers run it; `'default'` if left out
-    * `timeout`: a `timedelta`, or `'5m'`, `'1h30m'`
-    * `inputs`, `outputs`: tuples of `rework.io` types; `()` declares that there are none
-    * `attempts`: how often a failing task is tried in all, 1 if left out
-    * `memory`: bytes of all processes of a run, or `'2GiB'`
-    * `grace`: between being asked to end and being killed, 3 s if left out, `'0s'` for none
-    * `retry_lost`: queue a task again when its machine or its worker is lost, or a drain ends it: it can be
-      run twice without harm
-    * `priority`: of its tasks, where who schedules says none; higher goes first, 0 if left out
-    * `concurrency`: how many runs of an `async` function one process has open at once, 1 if left out
+    * `domain`: the domain, which chooses the workers that run it; by default `'default'`
+    * `timeout`: the longest time of a run, a `timedelta` or a text such as `'5m'` or `'1h30m'`; by default no limit
+    * `inputs`, `outputs`: tuples of `rework.io` types; `()` declares that there are none; by default anything
+    * `attempts`: the number of attempts for a task that fails; by default 1
+    * `memory`: the largest memory of all processes of a run, a number of bytes or `'2GiB'`; by default no limit
+    * `grace`: the time from the request to end until the kill; by default 3 s; `'0s'` kills at once
+    * `retry_lost`: whether a task is requeued if its worker or host is lost, or a drain ends it; by default False.
+      Set it only if a second run does no harm.
+    * `priority`: the priority of a task that is scheduled without one; higher goes first; by default 0
+    * `concurrency`: the number of runs of an `async` function that one process has open at the same time; by default 1
+
+    Raise TypeError for an unknown option or an option of the wrong type. Raise ValueError for a duration or size that
+    cannot be read, or for two inputs with the same name. Raise AssertionError for `@task()`.
     """
     if functions and not options:
         if len(functions) == 1 and callable(functions[0]):
             return _declare(functions[0], {})
-        raise AssertionError(_USE)
+        raise task_usage_error()
     if functions or not options:
-        raise AssertionError(_USE)
+        raise task_usage_error()
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
-        raise TypeError(
-            f'@task has no option `{unknown[0]}`: its options are {", ".join(_OPTIONS)}'
-        )
+        raise TypeError(f'@task has no option `{unknown[0]}`: its options are {", ".join(_OPTIONS)}')
     checked = {name: _OPTIONS[name](name, value) for name, value in options.items()}
     return lambda function: _declare(function, checked)
 
 
-def _declare(function: Function, options: Dict[str, Any]) -> Function:
+def _declare(function: Function, options: dict[str, Any]) -> Function:
     operation = Operation(function=function, name=function.__name__, **options)
     if operation.concurrency > 1 and not inspect.iscoroutinefunction(function):
         raise TypeError(
-            f'`concurrency` is for `async` functions, and `{operation.name}` is none: '
+            f'`concurrency` is for `async` functions, and `{operation.name}` is not one: '
             'run it in as many workers instead'
         )
     registry[operation.domain, operation.name] = operation
@@ -119,18 +120,18 @@ def _declare(function: Function, options: Dict[str, Any]) -> Function:
 def _domain(name: str, value: object) -> str:
     if isinstance(value, str) and value:
         return value
-    raise TypeError(f"`{name}` is a label such as 'images', not {value!r}")
+    raise TypeError(f"`{name}` must be a label such as 'images', not {value!r}")
 
 
-def _duration(name: str, value: object) -> Optional[datetime.timedelta]:
+def _duration(name: str, value: object) -> datetime.timedelta | None:
     return None if value is None else quantity.duration(name, value)
 
 
-def _grace(name: str, value: object) -> Optional[datetime.timedelta]:
+def _grace(name: str, value: object) -> datetime.timedelta | None:
     return None if value is None else quantity.duration(name, value, datetime.timedelta(0))
 
 
-def _size(name: str, value: object) -> Optional[int]:
+def _size(name: str, value: object) -> int | None:
     return None if value is None else quantity.size(name, value)
 
 
@@ -143,24 +144,25 @@ def _specs(name: str, value: object) -> Inputs:
 def _count(name: str, value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
-    raise TypeError(f'`{name}` is a number from 1 on, not {value!r}')
+    raise TypeError(f'`{name}` must be a number from 1 on, not {value!r}')
 
 
 def _priority(name: str, value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and -32768 <= value <= 32767:
         return value
-    raise TypeError(f'`{name}` is a number from -32768 to 32767, not {value!r}')
+    raise TypeError(f'`{name}` must be a number from -32768 to 32767, not {value!r}')
 
 
 def _flag(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
-    raise TypeError(f'`{name}` is True or False, not {value!r}')
+    raise TypeError(f'`{name}` must be True or False, not {value!r}')
 
 
 _Check = Callable[[str, object], Union[None, str, int, bool, datetime.timedelta, Inputs]]
 
-_OPTIONS: Dict[str, _Check] = {
+#: The options of `@task`, each with the function that checks and converts its value.
+_OPTIONS: dict[str, _Check] = {
     'domain': _domain,
     'timeout': _duration,
     'inputs': _specs,

@@ -1,26 +1,26 @@
-"""What an operation may raise to say itself what follows from its failure."""
+"""Exceptions by which an operation decides whether, and when, its task is retried after this failure."""
 
 from __future__ import annotations
 
 import datetime
-from typing import Union
 
 
 class GiveUp(Exception):
-    """No further attempt can mend it: the task fails, whatever attempts are left."""
+    """Raise this to fail the task now, although attempts are left: another attempt cannot succeed."""
 
 
 class RetryIn(Exception):
-    """The next attempt, while there are attempts left, comes after `delay`: seconds, or a timedelta.
+    """Raise this to choose the delay before the next attempt, if attempts are left.
 
-    `raise RetryIn(30, 'the camera is in use')`
+    `delay` is a number of seconds or a timedelta: `raise RetryIn(30, 'the camera is in use')`.
+    Raise ValueError if `delay` is negative.
     """
 
-    def __init__(self, delay: Union[float, datetime.timedelta], message: str = '') -> None:
+    def __init__(self, delay: float | datetime.timedelta, message: str = '') -> None:
         if isinstance(delay, datetime.timedelta):
             delay = delay.total_seconds()
         if delay < 0:
-            raise ValueError(f'`delay` is seconds from now on, not {delay!r}')
+            raise ValueError(f'`delay` must not be negative: {delay!r}')
         super().__init__(message or f'try again in {delay:g} s')
-        #: In milliseconds.
+        #: The delay before the next attempt, in milliseconds.
         self.delay_ms = round(delay * 1000)

@@ -1,168 +1,86 @@
-"""What tasks are made of before they are: the operation that is meant, its input as it travels; and
-schedules, operations with a cron rule.
+"""Declare schedules, and remove them. A schedule is an operation with a cron rule.
 
-What a rule means is decided in one place, the program `rework`.
+Rules are parsed by the program `rework` alone, so that all clients interpret them equally.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
-from rework import binary, io, values
-from rework.database import Session, dsn_of, session
-from rework.errors import Ambiguous, BadInput, BadInputType, ReworkError, UnknownOperation
-
-
-class Target(NamedTuple):
-    """The operation that is meant."""
-
-    id: int
-    name: str
-    domain: str
-    #: Its declared inputs; None: it declares none by `rework.io`.
-    specs: Optional[io.Specs]
-
-
-def find(db: Session, opname: str, domain: Optional[str], module: Optional[str] = None) -> Target:
-    """The operation of this name; of this domain, and from this module, where they are given.
-
-    Raises UnknownOperation or Ambiguous.
-    """
-    if module is not None:
-        domain = _domain_of_module(db, opname, domain, module)
-    row = db.row('operation', name=opname, domain=domain)
-    if row is None:
-        raise UnknownOperation(f'operation `{opname}` is not registered')
-    id_, found, schema = row
-    return Target(id_, opname, found, io.specs_of(json.loads(schema)) if schema else None)
-
-
-def _domain_of_module(db: Session, opname: str, domain: Optional[str], module: str) -> str:
-    found = [row[0] for row in db.rows('module_domains', name=opname, domain=domain, module=module)]
-    if not found:
-        raise UnknownOperation(
-            f'operation `{opname}` is not registered from `{module}`',
-            'see `rework list-operations`',
-        )
-    if len(found) > 1:
-        several = ', '.join(found)
-        raise Ambiguous(
-            f'operation `{opname}` is registered from `{module}` in several domains: {several}',
-            f'name one: `domain={found[0]!r}`',
-        )
-    return str(found[0])
-
-
-def encoded(
-    target: Target, inputdata: Any, rawinputdata: Optional[bytes]
-) -> Tuple[Optional[str], Optional[bytes]]:
-    """The input as JSON text or as bytes; neither where there is none.
-
-    Raises BadInput or BadInputType for what the declared inputs do not take, TypeError for what JSON
-    does not.
-    """
-    if rawinputdata is not None:
-        if inputdata is not None:
-            raise TypeError('`inputdata` and `rawinputdata`: give one of the two')
-        if not isinstance(rawinputdata, (bytes, bytearray, memoryview)):
-            raise TypeError(f'`rawinputdata` is bytes, not {rawinputdata!r:.100}')
-        return None, bytes(rawinputdata)
-    if inputdata is None and not target.specs:
-        return None, None
-    if target.specs is None:
-        return io.encode(None, inputdata, 'input'), None
-    hint = f'see `rework schedule {target.name} --help`'
-    try:
-        return io.encode(target.specs, inputdata, 'input'), None
-    except TypeError as error:
-        raise BadInputType(str(error), hint) from error.__cause__
-    except ValueError as error:
-        raise BadInput(str(error), hint) from error.__cause__
-
-
-def noted(metadata: Optional[Dict[str, Any]]) -> Optional[str]:
-    """Metadata as JSON text. Raises TypeError for what is no dict, or cannot travel."""
-    if not metadata:
-        return None
-    if not isinstance(metadata, dict):
-        raise TypeError(f'`metadata` is a dict, not {metadata!r:.100}')
-    return values.dumps(metadata, 'metadata')
+from rework import binary
+from rework.database import require_dsn, session
+from rework.target import encode_input, find_operation, metadata_json
 
 
 def prepare(
     engine: object,
     opname: str,
-    rule: Optional[str] = None,
-    domain: Optional[str] = 'default',
+    rule: str | None = None,
+    domain: str | None = 'default',
     inputdata: Any = None,
-    host: Optional[str] = None,
-    metadata: Optional[Dict[str, Any]] = None,
-    rawinputdata: Optional[bytes] = None,
+    host: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    rawinputdata: bytes | None = None,
     _anyrule: bool = False,
     *,
-    zone: Optional[str] = None,
-    priority: Optional[int] = None,
+    zone: str | None = None,
+    priority: int | None = None,
     capabilities: Sequence[str] = (),
     missed: str = 'none',
     overlap: str = 'allow',
 ) -> int:
-    """Gives an operation a cron rule, and gives the id of the schedule.
+    """Declare a schedule: an operation that is run again and again, by a cron rule. Return the id of the schedule.
 
-    It replaces one of the same operation, rule, input and host. `rule` has five fields, minute
-    first, or six, second first: `0 8 * * mon-fri`, `0 15 8,12 * * *`; `zone` is where it is that
-    time, `Europe/Vienna`: if left out, that of the schedule that it replaces, else UTC. `missed` is what becomes of instants at which no monitor was there
-    (`none`, `last`, `all`), `overlap` of those at which the task before has not ended (`allow`,
-    `skip`). It is committed at once, whatever transaction is open on `engine`.
+    A schedule with the same operation, rule, input and host is replaced. The schedule is committed at once, even if
+    `engine` has an open transaction.
 
-    Raises ReworkError where the operation is not known or the rule is none; BadInputType or BadInput,
-    which are a TypeError and a ValueError, where the input does not fit; TypeError where JSON cannot
-    carry it.
+    * `rule`: five fields, minute first, or six fields, second first: `0 8 * * mon-fri`, `0 15 8,12 * * *`
+    * `domain`: the domain of the operation; None finds it in any domain
+    * `inputdata`, `rawinputdata`, `metadata`, `priority`, `capabilities`: as in `schedule`, for each task
+    * `host`: the only host that may run the tasks
+    * `_anyrule`: allow a rule that fires every second
+    * `zone`: the time zone of the rule, such as `Europe/Vienna`; by default that of the replaced schedule, else UTC
+    * `missed`: which tasks are created for instants at which no monitor was running: `none`, `last` or `all`
+    * `overlap`: whether a task is created while the previous one has not ended: `allow` or `skip`
+
+    Raise ReworkError if the operation is not registered, or the rule or zone is wrong. Raise ValueError if the rule is
+    not a text. For inputs, raise the errors of `schedule`.
     """
     if not isinstance(rule, str):
-        raise ValueError(f"`rule` is a text such as '0 8 * * mon-fri', not {rule!r}")
+        raise ValueError(f"`rule` must be a text such as '0 8 * * mon-fri', not {rule!r}")
     with session(engine) as db:
-        target = find(db, opname, domain)
-    text, data = encoded(target, inputdata, rawinputdata)
+        target = find_operation(db, opname, domain)
+    text, data = encode_input(target, inputdata, rawinputdata)
     options = {
         'rule': rule,
         'domain': target.domain,
         'zone': zone,
         'host': host,
-        'metadata': noted(metadata),
+        'metadata': metadata_json(metadata),
         'priority': priority,
         'missed': missed,
         'overlap': overlap,
+        # `-` is stdin: other users of the machine can read the arguments of a process, but not its input.
         'input': None if text is None else '-',
         'raw': None if data is None else '-',
     }
-    words = [f'--{name}={value}' for name, value in options.items() if value is not None]
-    words += [f'--capability={name}' for name in capabilities]
-    words += ['--every-second'] * _anyrule
+    args = [f'--{name}={value}' for name, value in options.items() if value is not None]
+    args += [f'--capability={name}' for name in capabilities]
+    args += ['--every-second'] * _anyrule
     stdin = text.encode() if text is not None else data or b''
-    return int(binary.run(place(engine), ['prepare', '--quiet', *words, opname], stdin))
+    return int(binary.run(require_dsn(engine), ['prepare', '--quiet', *args, opname], stdin))
 
 
 def unprepare(engine: object, sid: int) -> int:
-    """Takes a schedule away; the tasks that it made stay. Gives how many it was, 0 or 1.
+    """Remove the schedule with the id `sid`. Return how many schedules were removed: 1, or 0 if it did not exist.
 
-    It is committed at once, whatever transaction is open on `engine`.
+    The tasks that it created stay. The removal is committed at once, even if `engine` has an open transaction.
+
+    Raise ReworkError if the database refuses it.
     """
-    # That there was none is told by the exit code too.
-    said = binary.run(place(engine), ['unprepare', '--yes', str(int(sid))], accepted=(0, 1))
-    removed = re.search(r'removed (\d+)', said)
+    # The exit code is 1 if the schedule did not exist. The output says `removed 0` then.
+    printed = binary.run(require_dsn(engine), ['unprepare', '--yes', str(int(sid))], accepted=(0, 1))
+    removed = re.search(r'removed (\d+)', printed)
     return int(removed[1]) if removed else 0
-
-
-def place(engine: object) -> str:
-    """The DSN by which the program `rework` finds the database of an engine.
-
-    Raises ReworkError where the driver does not tell.
-    """
-    dsn = dsn_of(engine)
-    if dsn is None:
-        raise ReworkError(
-            'the driver of this engine does not tell where its database is', 'pass a DSN'
-        )
-    return dsn

@@ -1,28 +1,36 @@
-"""A task as whoever has scheduled it sees it, from outside: where it is, what it gave, its log.
+"""A task as a program outside of its operation sees it.
 
-Each property is asked of the database when it is read.
+`rework/context.py` has the task that an operation is called with.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-from typing import Any, Dict, List, NoReturn, Optional, Tuple, Union
+from typing import Any
 
-from rework import io, values
+from rework.compat import TaskCompat, join_timeout
 from rework.database import Row, session
-from rework.errors import ReworkError, TimeOut
+from rework.errors import TimeOut
+from rework.snapshot import TaskSnapshot
+from rework.stored import (
+    decode_metadata,
+    decode_value,
+    specs_as_dicts,
+    specs_of_schema,
+    stored_bytes,
+    traceback_of,
+)
 from rework.waiting import Waiter
 
+# Programs written for rework 0.17 import `TimeOut` from here.
 __all__ = ['Task', 'TimeOut']
 
-#: Lines of a log that are fetched at once.
-_PAGE = 5000
+#: The number of log lines that one statement fetches: enough to make round trips rare, and few enough for memory.
+_LOG_PAGE = 5000
 
-_QUEUED = ('delayed', 'queued')
-_RUNNING = ('running', 'aborting')
-
-_FACTS = (
+#: The columns of `sql/task_details.sql`.
+_DETAILS = (
     'operation',
     'worker',
     'attempt',
@@ -35,240 +43,212 @@ _FACTS = (
 )
 
 
-class Task:
-    """One request to run an operation. Of one that does not exist every property is None."""
+class Task(TaskCompat):
+    """One request to run an operation.
 
-    def __init__(self, engine: object, tid: int, operation: Optional[int]) -> None:
+    `tid` is the id of the task, `operation` the id of its operation. To read these two does not query the database.
+    Each of the other attributes sends one query whenever it is read, and raises ReworkError if that fails. To read
+    several attributes, use `snapshot`. If the task does not exist, they are None.
+    """
+
+    def __init__(self, engine: object, tid: int, operation: int | None) -> None:
         self._engine = engine
-        #: Its id.
         self.tid = tid
-        #: The id of its operation.
         self.operation = operation
 
     @classmethod
     def byid(cls, engine: object, tid: int) -> Task:
-        """The task of this id."""
+        """Return the task with this id, after a query for its operation, which is None if there is no such task."""
         task = cls(engine, int(tid), None)
-        task.operation = task._fact('operation')
+        task.operation = task._detail('operation')
         return task
 
-    @classmethod
-    def fromqueue(cls, engine: object, wid: int, domain: str = 'default') -> Task:
-        """Raises NotImplementedError: a task is claimed by a worker, by whose lease it runs."""
-        raise NotImplementedError(
-            'only a worker claims a task, so that it runs once: start workers with `rework monitor` or '
-            '`api.workers`; to run an operation here and now, use `rework.testing.call`'
-        )
-
     def __repr__(self) -> str:
-        try:
-            state = self.state
-        except ReworkError:
-            state = 'in a state that nobody can tell'
-        return f'Task({self.operation}, {state})'
+        return f'Task({self.tid}, operation={self.operation})'
 
     @property
     def id(self) -> int:
-        """Its id."""
+        """Return the id of the task, as `tid` does. Does not query the database."""
         return self.tid
 
-    @property
-    def state(self) -> Optional[str]:
-        """Where it is in its life.
+    def snapshot(self) -> TaskSnapshot | None:
+        """Read all attributes of the task in one query. Return None if the task does not exist.
 
-        `delayed`, `queued`, `running`, `aborting`; or an end: `done`, `failed`,
-        `aborted`, `lost`.
+        Raise ReworkError if the database cannot be reached or refuses the query.
         """
-        with session(self._engine) as db:
-            row = db.row('task_state', task=self.tid)
+        row = self._row('task_snapshot')
+        return None if row is None else TaskSnapshot.from_row(self.tid, row)
+
+    @property
+    def state(self) -> str | None:
+        """Return the state of the task. Each read queries the database.
+
+        It is `delayed`, `queued`, `running` or `aborting`, or one of the ends `done`, `failed`, `aborted` and `lost`.
+        """
+        row = self._row('task_state')
         return None if row is None else row[0]
 
     @property
-    def status(self) -> Optional[str]:
-        """The state in fewer words: `queued`, `running` or `done`, however it ended."""
-        state = self.state
-        if state is None:
-            return None
-        if state in _QUEUED:
-            return 'queued'
-        return 'running' if state in _RUNNING else 'done'
+    def aborted(self) -> bool | None:
+        """Return whether the end of the task was requested. Each read queries the database.
 
-    @property
-    def aborted(self) -> Optional[bool]:
-        """Whether it is to end, or has ended, because somebody asked for it."""
+        The state is `aborting` or `aborted` then.
+        """
         state = self.state
         return None if state is None else state in ('aborting', 'aborted')
 
     @property
-    def worker(self) -> Optional[int]:
-        """The id of the worker that claimed it last."""
-        return self._fact('worker')  # type: ignore[no-any-return]
+    def worker(self) -> int | None:
+        """Return the id of the worker that claimed the task last, or None. Each read queries the database."""
+        return self._detail('worker')  # type: ignore[no-any-return]
 
     @property
-    def attempt(self) -> Optional[int]:
-        """How many of its operation's attempts it has used."""
-        return self._fact('attempt')  # type: ignore[no-any-return]
+    def attempt(self) -> int | None:
+        """Return the number of attempts that were used. Each read queries the database."""
+        return self._detail('attempt')  # type: ignore[no-any-return]
 
     @property
-    def deathinfo(self) -> Optional[str]:
-        """Why it ended as it did, in words: `exit code 3`, `timed out after 5m`."""
-        return self._fact('reason')  # type: ignore[no-any-return]
+    def deathinfo(self) -> str | None:
+        """Return why the task ended as it did, such as `exit code 3`, or None. Each read queries the database."""
+        return self._detail('reason')  # type: ignore[no-any-return]
 
     @property
-    def traceback(self) -> Optional[str]:
-        """Where its code failed, as it told; None where it did not, as one that was killed."""
-        error = self._json('error')
-        found = error.get('traceback') if isinstance(error, dict) else None
-        return found.rstrip() if found else None
+    def traceback(self) -> str | None:
+        """Return the traceback of the exception that the operation raised, or None. Each read queries the database."""
+        return traceback_of(self._detail('error'))
 
     @property
-    def progress(self) -> Optional[Dict[str, Any]]:
-        """How far it said that it is: `done`, `total`, `message`."""
-        return self._json('progress')  # type: ignore[no-any-return]
+    def progress(self) -> dict[str, Any] | None:
+        """Return the last progress report, or None. Each read queries the database.
 
-    @property
-    def metadata(self) -> Optional[Dict[str, Any]]:
-        """What was noted by whoever scheduled it; `{}` where nothing was."""
-        row = self._row('task_facts')
-        if row is None:
-            return None
-        noted = row[_FACTS.index('metadata')]
-        return {} if noted is None else values.loads(noted) or {}  # type: ignore[return-value]
-
-    @property
-    def inputspec(self) -> Optional[List[Dict[str, Any]]]:
-        """The declared inputs of its operation, each a dict; None where it declares none.
-
-        Their keys are `name`, `type`, `required`, `choices`, `default`.
+        The keys of the dict are `done`, `total` and `message`.
         """
-        return _declared(self._fact('input_schema'))
+        text = self._detail('progress')
+        return None if text is None else json.loads(text)
 
     @property
-    def outputspec(self) -> Optional[List[Dict[str, Any]]]:
-        """The declared outputs of its operation."""
-        return _declared(self._fact('output_schema'))
+    def metadata(self) -> dict[str, Any] | None:
+        """Return the metadata that the task was scheduled with, or an empty dict. Each read queries the database."""
+        row = self._row('task_details')
+        return None if row is None else decode_metadata(row[_DETAILS.index('metadata')])
+
+    @property
+    def inputspec(self) -> list[dict[str, Any]] | None:
+        """Return the declared inputs of the operation, or None if it declares none. Each read queries the database.
+
+        Each input is a dict with the keys `name`, `type`, `required`, `choices` and `default`.
+        """
+        return specs_as_dicts(specs_of_schema(self._detail('input_schema')))
+
+    @property
+    def outputspec(self) -> list[dict[str, Any]] | None:
+        """Return the declared outputs of the operation, or None if it declares none. Each read queries the database.
+
+        Each output is a dict with the keys of `inputspec`.
+        """
+        return specs_as_dicts(specs_of_schema(self._detail('output_schema')))
 
     @property
     def input(self) -> Any:
-        """What it is given, by the declared types where there are any; None where it is nothing.
+        """Return the input, or None if there is none. Each read queries the database, and evaluates moments anew.
 
-        Moments are evaluated anew at each read. Raises TypeError for bytes that were scheduled raw.
+        Raise TypeError if the task was scheduled with raw bytes. Raise ValueError if the input does not satisfy the
+        declaration of the operation.
         """
-        return _read(self._row('task_input'), 'input')
+        return _decode_row(self._row('task_input'), 'input')
 
     @property
-    def raw_input(self) -> Optional[bytes]:
-        """What it is given as it is kept: bytes, or the text of JSON."""
-        return _raw(self._row('task_input'))
+    def raw_input(self) -> bytes | None:
+        """Return the input as stored, or None: raw bytes, or the text of JSON. Each read queries the database."""
+        return _bytes_of_row(self._row('task_input'))
 
     @property
     def output(self) -> Any:
-        """What it has saved, also before it failed; None where it is nothing.
+        """Return the output that was saved, or None if there is none. Each read queries the database.
 
-        Raises TypeError for bytes that were saved raw.
+        Raise TypeError if the operation saved raw bytes. Raise ValueError if the output does not satisfy the
+        declaration of the operation.
         """
-        return _read(self._row('task_output'), 'output')
+        return _decode_row(self._row('task_output'), 'output')
 
     @property
-    def raw_output(self) -> Optional[bytes]:
-        """What it has saved as it is kept: bytes, or the text of JSON."""
-        return _raw(self._row('task_output'))
+    def raw_output(self) -> bytes | None:
+        """Return the output as stored, or None: raw bytes, or the text of JSON. Each read queries the database."""
+        return _bytes_of_row(self._row('task_output'))
 
-    def logs(self, fromid: Optional[int] = None) -> List[Tuple[int, str]]:
-        """All that it has written until now, in its order: (id, `stream:LEVEL: date time: text`).
+    def logs(self, fromid: int | None = None) -> list[tuple[int, str]]:
+        """Return the log of the task, in order, as pairs `(id, 'stream:LEVEL: date time: text')`.
 
-        With `fromid`, what came after the line of this id. Times are in the local zone.
+        With `fromid`, return only the lines after the one with this id. Times are in the local zone.
+
+        Raise ReworkError if the database cannot be reached or refuses a query.
         """
-        lines: List[Tuple[int, str]] = []
+        lines: list[tuple[int, str]] = []
         with session(self._engine) as db:
             while True:
                 after = lines[-1][0] if lines else fromid or 0
-                page = db.rows('read_log', task=self.tid, after=after, lines=_PAGE)
-                lines.extend((row[0], _line(row)) for row in page)
-                if len(page) < _PAGE:
+                page = db.rows('read_log', task=self.tid, after=after, lines=_LOG_PAGE)
+                lines.extend((row[0], _log_line(row)) for row in page)
+                if len(page) < _LOG_PAGE:
                     return lines
 
-    def join(
-        self, target: str = 'done', timeout: Union[None, float, datetime.timedelta] = 0
-    ) -> None:
-        """Waits until it has ended, however; or, with the target `running`, until it has begun.
+    def join(self, target: str = 'done', timeout: None | float | datetime.timedelta = 0) -> None:
+        """Wait until the task has ended, successfully or not, or with the target `running` until it has started.
 
-        `timeout` is in seconds, 0 is none. Raises TimeOut when they are over, and ReworkError when
-        the database is away for ten minutes, or the task does not exist, or is not committed; AssertionError for another target.
+        `timeout` is a number of seconds or a timedelta. None means no limit, and for compatibility so does 0.
+
+        Raise TimeOut after `timeout`. Raise ReworkError if the task does not exist or is not committed, or if
+        the database cannot be reached for ten minutes. Raise ValueError for another target.
         """
         if target not in ('running', 'done'):
-            raise AssertionError(f"`target` is 'running' or 'done', not {target!r}")
-        if isinstance(timeout, datetime.timedelta):
-            timeout = timeout.total_seconds()
+            raise ValueError(f"`target` must be 'running' or 'done', not {target!r}")
+        seconds = join_timeout(timeout)
         waiter = Waiter(self._engine, self.tid, target)
-        if not waiter.wait(timeout or None):
-            where = 'could not be looked at' if waiter.seen is None else f'is {waiter.seen}'
+        if not waiter.wait(seconds):
+            found = 'could not be read' if waiter.state is None else f'is {waiter.state}'
             raise TimeOut(
                 self,
-                f'task {self.tid} {where} after {timeout:g} s, and not {target}',
-                f'`rework show-task {self.tid}` tells where it is',
+                f'task {self.tid} {found} after {seconds:g} s, and not {target}',
+                f'see `rework show-task {self.tid}`',
             )
 
     def abort(self, msg: str = 'from Python') -> None:
-        """Asks for its end: what is queued never runs, what runs is killed, what has ended stays.
+        """Request the end of the task. A queued task never runs, and a running task is killed after its grace period.
 
-        `msg` says why; it completes the phrase `aborted …`: `by the web shop`.
+        `msg` is the reason. It completes the phrase `aborted …`: `by the web shop`. A task that has ended stays as
+        it is.
+
+        Raise ReworkError if the task does not exist or the database cannot be reached.
         """
         with session(self._engine) as db:
             db.rows('abort_task', task=self.tid, reason=msg)
 
-    def save_output(self, *_args: object, **_options: object) -> NoReturn:
-        """Of the running task only. Raises ReworkError."""
-        raise _inside('save_output')
-
-    def capturelogs(self, *_args: object, **_options: object) -> NoReturn:
-        """Of the running task only. Raises ReworkError."""
-        raise _inside('capturelogs')
-
-    def _row(self, statement: str) -> Optional[Row]:
+    def _row(self, statement: str) -> Row | None:
         with session(self._engine) as db:
             return db.row(statement, task=self.tid)
 
-    def _fact(self, name: str) -> Any:
-        row = self._row('task_facts')
-        return None if row is None else row[_FACTS.index(name)]
-
-    def _json(self, name: str) -> Any:
-        text = self._fact(name)
-        return None if text is None else json.loads(text)
+    def _detail(self, name: str) -> Any:
+        """Return one column of `sql/task_details.sql`, or None if the task does not exist."""
+        row = self._row('task_details')
+        return None if row is None else row[_DETAILS.index(name)]
 
 
-def _read(row: Optional[Row], what: str) -> Any:
+def _decode_row(row: Row | None, what: str) -> Any:
+    """Return the value of a row of `sql/task_input.sql` or `sql/task_output.sql`."""
     if row is None:
         return None
     text, data, schema = row
-    if data is not None:
-        raise TypeError(f'cannot decipher the raw bytes: read `.raw_{what}`')
-    if text is None:
-        return None
-    return io.decode(io.specs_of(json.loads(schema)) if schema else None, text)
+    return decode_value(text if data is None else data, data is not None, specs_of_schema(schema), what)
 
 
-def _raw(row: Optional[Row]) -> Optional[bytes]:
+def _bytes_of_row(row: Row | None) -> bytes | None:
     if row is None:
         return None
     text, data, _ = row
-    return data if text is None else bytes(text, 'utf-8')
+    return stored_bytes(text, data)
 
 
-def _declared(schema: Optional[str]) -> Optional[List[Dict[str, Any]]]:
-    specs = io.specs_of(json.loads(schema)) if schema else None
-    return None if specs is None else [spec.to_json() for spec in specs]
-
-
-def _line(row: Row) -> str:
+def _log_line(row: Row) -> str:
     _, seconds, stream, level, line = row
     time = datetime.datetime.fromtimestamp(seconds)
     return f'{stream}:{level}: {time:%Y-%m-%d %H:%M:%S}: {line.decode("utf-8", "replace")}'
-
-
-def _inside(name: str) -> ReworkError:
-    return ReworkError(
-        f'`{name}` works inside an operation only, on the task that it is called with',
-        'from outside, read `.output` and `.logs()`',
-    )

@@ -1,13 +1,13 @@
-"""Tests of operations: directly, in this process, or for real, with workers and a database.
+"""Test operations: in the process of the test, or with workers and a database.
 
-Directly:
+In the process of the test:
 
     from rework.testing import call
 
     def test_double():
         assert call(double, 21).output == 42
 
-For real, with the fixture `rework` that pytest finds by itself:
+With workers and a database, by the fixture `rework`, which pytest finds without an import:
 
     def test_double(rework):
         rework.register('operations.py')
@@ -21,90 +21,95 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from rework import io, values
+from rework.context import TaskContext
 from rework.operation import Function, Operation, registry
 from rework.runner.frames import Frame, Link, Splitter
-from rework.runner.running import Running
-from rework.running import RunningTask
+from rework.runner.run import Run
 
 if TYPE_CHECKING:
     from rework.monitor import Workers
 
 try:
     import pytest
-except ImportError:  # the in-process mode needs nothing
+except ImportError:
+    # `call` and `FakeTask` work without pytest.
     pytest = None  # type: ignore[assignment]
 
 __all__ = ['FakeTask', 'Installation', 'Scheduled', 'call']
 
 
 class Scheduled(NamedTuple):
-    """What an operation scheduled."""
+    """A task that an operation has scheduled."""
 
     operation: str
     input: Any
-    domain: Optional[str]
-    #: None: as the operation says.
-    priority: Optional[int]
+    domain: str | None
+    #: The priority, or None if the operation's own is used.
+    priority: int | None
 
 
-class _Recorder:
-    """Takes the place of the link to a worker."""
+class _RecordingLink:
+    """Replaces the socket to a worker: records the frames that are sent, and answers `schedule` frames."""
 
     is_forked = False
 
     def __init__(self) -> None:
         self._splitter = Splitter()
-        self.frames: List[Frame] = []
-        self.answer: Any = None
+        self.frames: list[Frame] = []
+        #: Called with the answer to a `schedule` frame.
+        self.on_answer: Any = None
 
     def send(self, *frames: bytes) -> None:
         for frame in self._splitter.push(b''.join(frames)):
             self.frames.append(frame)
             if frame.head['type'] == 'schedule':
-                self.answer({'number': frame.head['number'], 'task': len(self.frames)})
+                self.on_answer({'number': frame.head['number'], 'task': len(self.frames)})
 
 
-class FakeTask(RunningTask):
-    """A task that no worker knows of. What its operation says is in `scheduled`, `progressed`, `output`."""
+class FakeTask(TaskContext):
+    """A task that exists in the process of the test only. It records what the operation schedules and reports."""
 
     def __init__(
         self,
         operation: Operation,
         inputdata: Any = None,
-        rawinputdata: Optional[bytes] = None,
-        metadata: Optional[Dict[str, Any]] = None,
+        rawinputdata: bytes | None = None,
+        metadata: dict[str, Any] | None = None,
         attempt: int = 1,
     ) -> None:
-        raw = rawinputdata is not None
+        is_raw = rawinputdata is not None
         body = rawinputdata
-        if not raw and (operation.inputs is not None or inputdata is not None):
+        if not is_raw and (operation.inputs is not None or inputdata is not None):
             body = io.encode(operation.inputs, inputdata, 'input').encode()
         head = {
             'task': 1,
             'run': 1,
             'attempt': attempt,
             'metadata': metadata,
-            'raw': raw,
+            'raw': is_raw,
             'has_input': body is not None,
         }
-        self._recorder = _Recorder()
-        running = Running(Frame(head, body or b''), cast(Link, self._recorder), lambda until: None)
-        self._recorder.answer = running.answered
-        running.note_begun(None)
-        super().__init__(running, operation)
+        self._link = _RecordingLink()
+        # Nothing has to be read: `_RecordingLink` has answered before `Run` waits.
+        run = Run(Frame(head, body or b''), cast(Link, self._link), lambda until: None)
+        self._link.on_answer = run.handle_scheduled
+        run.note_started(None)
+        super().__init__(run, operation)
 
     def abort(self, reason: str = 'aborted by the test') -> None:
-        """From now on it is to end, as its operation can see."""
-        self._running.abort(reason)
+        """Request the end of the task, as the operation can read from `aborted`."""
+        self._run.abort(reason)
 
     @property
-    def scheduled(self) -> List[Scheduled]:
-        """What the operation has scheduled, in order."""
+    def scheduled(self) -> list[Scheduled]:
+        """Return the tasks that the operation has scheduled, in order."""
         return [
             Scheduled(
                 frame.head['operation'],
@@ -112,15 +117,15 @@ class FakeTask(RunningTask):
                 frame.head['domain'],
                 frame.head['priority'],
             )
-            for frame in self._recorder.frames
+            for frame in self._link.frames
             if frame.head['type'] == 'schedule'
         ]
 
     @property
-    def progressed(self) -> List[Dict[str, Any]]:
-        """Every progress that was told: `done`, `total`, `message`."""
-        told = [frame.head for frame in self._recorder.frames if frame.head['type'] == 'progress']
-        return [{key: head[key] for key in ('done', 'total', 'message')} for head in told]
+    def progressed(self) -> list[dict[str, Any]]:
+        """Return all progress reports of the operation, each a dict with the keys `done`, `total` and `message`."""
+        reports = [frame.head for frame in self._link.frames if frame.head['type'] == 'progress']
+        return [{key: report[key] for key in ('done', 'total', 'message')} for report in reports]
 
 
 def _input_of(frame: Frame) -> Any:
@@ -129,13 +134,14 @@ def _input_of(frame: Frame) -> Any:
     return frame.body if frame.head['raw'] else values.loads(frame.body)
 
 
-def call(
-    function: Function, inputdata: Any = None, aborted: Optional[str] = None, **options: Any
-) -> FakeTask:
-    """Runs an operation here and now, and gives its task. What it raises comes through.
+def call(function: Function, inputdata: Any = None, aborted: str | None = None, **options: Any) -> FakeTask:
+    """Run an operation in this process, and return its task. No database is needed.
 
-    With `aborted`, a reason, it is to end from the beginning. `options` are those of `FakeTask`:
-    `rawinputdata`, `metadata`, `attempt`.
+    With `aborted`, a reason, the task must end from its start on. `options` are those of `FakeTask`: `rawinputdata`,
+    `metadata` and `attempt`.
+
+    Raise whatever the operation raises. Raise TypeError if the function is not an operation. Raise TypeError or
+    ValueError if the input does not satisfy its declaration.
     """
     task = FakeTask(_operation(function), inputdata, **options)
     if aborted is not None:
@@ -154,16 +160,16 @@ def _operation(function: Function) -> Operation:
 
 
 class Installation:
-    """A database with the schema, for one test."""
+    """A database with the rework schema, for one test. `dsn` is its DSN, which can be passed as an engine."""
 
     def __init__(self, dsn: str) -> None:
-        #: Where it is; to be passed as an engine.
         self.dsn = dsn
 
-    def register(self, *modules: Union[str, Path], python: Optional[str] = None) -> None:
-        """Registers modules, manifests or programs on this host. A module is run by this Python."""
-        import sys
+    def register(self, *modules: str | Path, python: str | None = None) -> None:
+        """Register modules, manifests or programs on this host. `python` runs the modules, by default this Python.
 
+        Raise ReworkError if one of them cannot be registered.
+        """
         from rework import binary
 
         paths = [str(module) for module in modules]
@@ -171,7 +177,7 @@ class Installation:
 
     @contextmanager
     def workers(self, **options: Any) -> Iterator[Workers]:
-        """Workers, for as long as the block lasts: the options are those of `api.workers`."""
+        """Run workers for the duration of the block. `options` are those of `api.workers`."""
         from rework import api
 
         with api.workers(self.dsn, **options) as workers:
@@ -179,4 +185,5 @@ class Installation:
 
 
 if pytest is not None:
+    # pytest looks for fixtures in this module, because pyproject.toml registers it as a plugin.
     from rework.fixtures import rework, rework_server  # noqa: F401

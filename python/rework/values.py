@@ -1,7 +1,9 @@
-"""How a Python value travels as JSON: what JSON has as itself, bytes and times as an object with
-one key that tells them. A tuple becomes a list, an enum that is text or a number just that; an
-aware datetime keeps its offset, not the name of its zone. Anything else that would not come
-back as it went is refused, with the place it is at.
+"""Encode Python values as JSON text, and decode them.
+
+JSON has no bytes and no dates. They are written as an object with one key that names the type, such as
+`{"$bytes": "aGk="}`. A tuple becomes a list. An enum that is a text or a number becomes that text or number. A
+datetime with a zone keeps its offset, not the name of its zone. Any other value that would not be read back as it
+was is refused, and the error names its position.
 """
 
 from __future__ import annotations
@@ -10,33 +12,35 @@ import base64
 import datetime
 import json
 import math
-from typing import Callable, NoReturn, Union
+from typing import Callable, NoReturn
 
 from rework.dates import iso, parse
-from rework.telling import advice, kind_of, shown
+from rework.describe import advice, short_repr, type_with_article
 
-#: The keys of the objects that stand for what JSON lacks.
+#: The keys of the objects that stand for types that JSON does not have.
 BYTES, DATETIME, DATE = '$bytes', '$datetime', '$date'
 
-#: Lists and dicts within each other. Workers read JSON with a reader that stops at 128.
+#: The number of lists and dicts that may contain each other. The JSON reader of workers stops at 128.
 MAX_DEPTH = 100
 
-#: About 4200 digits: Python itself writes and reads no whole number beyond 4300.
+#: The largest integer, in bits: about 4200 digits. Python itself neither writes nor reads more than 4300 digits.
 MAX_INT_BITS = 14_000
 
 
 def dumps(value: object, what: str = 'input') -> str:
-    """Compact JSON text; `what` names the value in errors: `` `input['when'][2]` is … ``.
+    """Return a value as compact JSON text.
 
-    Raises TypeError, with what to pass instead, for what JSON cannot carry.
+    `what` names the value in error messages: `` `input['when'][2]` is … ``.
+
+    Raise TypeError if JSON cannot carry the value. The message says what to pass instead.
     """
     return _ENCODER.encode(_Carrier(what).carry(value))
 
 
-def loads(text: Union[str, bytes]) -> object:
-    """The value that `dumps` made this text of; any other JSON as Python's own.
+def loads(text: str | bytes) -> object:
+    """Return the value that `dumps` encoded in this text. Decode any other JSON as the module `json` does.
 
-    Raises ValueError for what is not JSON, or stands for bytes or a time but is none.
+    Raise ValueError if the text is not JSON, or if an object that stands for bytes or a date contains neither.
     """
     if isinstance(text, bytes):
         try:
@@ -47,17 +51,16 @@ def loads(text: Union[str, bytes]) -> object:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(
-            f'this is not JSON: {error.msg} at line {error.lineno}, column {error.colno} '
-            f'of {shown(text)}'
+            f'this is not JSON: {error.msg} at line {error.lineno}, column {error.colno} of {short_repr(text)}'
         ) from None
     except RecursionError:
         raise ValueError('this JSON is nested too deeply to be read') from None
 
 
 def from_base64(text: str) -> bytes:
-    """The bytes of a base64 text; blanks and line ends in it do not count.
+    """Return the bytes of a base64 text. Blanks and line ends in the text are ignored.
 
-    Raises ValueError if it is none.
+    Raise ValueError if the text is not base64.
     """
     try:
         return base64.b64decode(text, validate=True)
@@ -65,24 +68,26 @@ def from_base64(text: str) -> bytes:
         try:
             return base64.b64decode(''.join(text.split()), validate=True)
         except ValueError:
-            raise ValueError(f'{shown(text)} is not base64') from None
+            raise ValueError(f'{short_repr(text)} is not base64') from None
 
 
 def to_base64(data: bytes) -> str:
-    """The base64 text of bytes, on one line."""
+    """Return bytes as base64 text on one line."""
     return base64.b64encode(data).decode('ascii')
 
 
 class _Carrier:
-    """One walk through a value, knowing where it is."""
+    """Walks through one value and replaces what JSON does not have. Knows its position, for error messages."""
 
     def __init__(self, what: str) -> None:
         self.what = what
+        #: The keys and indexes that lead from the value to the part that is being encoded.
         self.path: list[object] = []
-        self.open: set[int] = set()
+        #: The ids of the lists and dicts around that part, by which a cycle is recognised.
+        self.enclosing: set[int] = set()
 
     def carry(self, value: object) -> object:
-        """The value in terms of what JSON has."""
+        """Return the value in types that JSON has."""
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
@@ -90,123 +95,123 @@ class _Carrier:
             return value
         if isinstance(value, int):
             if value.bit_length() > MAX_INT_BITS:
-                self._refuse('is a whole number of more than 4200 digits', 'pass `hex(...)`')
+                raise self._refusal('is a whole number of more than 4200 digits', 'pass `hex(...)`')
             return value
         if isinstance(value, float):
             if not math.isfinite(value):
-                self._refuse(f'is {float(value)}, which JSON cannot carry', 'pass None')
+                raise self._refusal(f'is {float(value)}, which JSON cannot carry', 'pass None')
             return value
         if isinstance(value, (list, tuple, dict)):
             return self._carry_container(value)
         if isinstance(value, bytes):
             return {BYTES: to_base64(value)}
+        # A datetime is also a date, so it is tested first.
         if isinstance(value, datetime.datetime):
             return {DATETIME: self._moment(value)}
         if isinstance(value, datetime.date):
             return {DATE: value.isoformat()}
-        self._refuse(f'is {kind_of(value)}, which JSON cannot carry', advice(value))
+        raise self._refusal(f'is {type_with_article(value)}, which JSON cannot carry', advice(value))
 
-    def _carry_container(
-        self, value: Union[list[object], tuple[object, ...], dict[object, object]]
-    ) -> object:
-        if id(value) in self.open:
-            self._refuse(
-                f'is {kind_of(value)} that contains itself, which JSON cannot carry',
+    def _carry_container(self, value: list[object] | tuple[object, ...] | dict[object, object]) -> object:
+        if id(value) in self.enclosing:
+            raise self._refusal(
+                f'is {type_with_article(value)} that contains itself, which JSON cannot carry',
                 'pass the parts that are needed',
             )
-        if len(self.open) >= MAX_DEPTH:
-            self._refuse(
+        if len(self.enclosing) >= MAX_DEPTH:
+            raise self._refusal(
                 f'is nested more than {MAX_DEPTH} deep, which JSON readers refuse',
                 'pass a flatter value, or bytes',
             )
-        self.open.add(id(value))
+        self.enclosing.add(id(value))
         carried: object
         if isinstance(value, dict):
             carried = self._carry_dict(value)
         else:
-            carried = [self._carry_at(index, item) for index, item in enumerate(value)]
-        self.open.remove(id(value))
+            carried = [self._carry_part(index, item) for index, item in enumerate(value)]
+        self.enclosing.remove(id(value))
         return carried
 
     def _carry_dict(self, value: dict[object, object]) -> dict[str, object]:
         if len(value) == 1:
             (key,) = value
-            if isinstance(key, str) and key in _RESTORED:
-                self._refuse(
-                    f"is a dict whose only key is '{key}', and would be read back as something "
-                    'else',
+            if isinstance(key, str) and key in _DECODERS:
+                raise self._refusal(
+                    f"is a dict whose only key is '{key}', and would be read back as something else",
                     'give it another key',
                 )
         carried: dict[str, object] = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                self._refuse(
-                    f'has the key {shown(key)}, {kind_of(key)}, and JSON has keys of text only',
+                raise self._refusal(
+                    f'has the key {short_repr(key)}, {type_with_article(key)}, and JSON has keys of text only',
                     'pass a list of pairs, or `str(...)` as the key',
                 )
             self._check_text(key, 'has a key that')
-            carried[key] = self._carry_at(key, item)
+            carried[key] = self._carry_part(key, item)
         return carried
 
-    def _carry_at(self, place: object, item: object) -> object:
-        self.path.append(place)
-        carried = self.carry(item)
-        # A refusal ends the walk, and its place with it.
+    def _carry_part(self, key: object, part: object) -> object:
+        self.path.append(key)
+        carried = self.carry(part)
+        # No `finally`: an error ends the whole walk, and its message needs the path.
         self.path.pop()
         return carried
 
     def _moment(self, value: datetime.datetime) -> str:
         try:
             return iso(value)
-        except ValueError:
-            self._refuse(
-                f'is {shown(value)}, {kind_of(value)} that is no datetime to the microsecond',
+        except ValueError as error:
+            raise self._refusal(
+                f'is {short_repr(value)}, {type_with_article(value)} that a plain datetime cannot represent',
                 advice(value),
-            )
+            ) from error
 
-    def _check_text(self, text: str, said: str = 'is text that') -> None:
+    def _check_text(self, text: str, subject: str = 'is text that') -> None:
         if text.isascii():
             return
         try:
             text.encode('utf-8')
         except UnicodeEncodeError as error:
             code = ord(text[error.start])
-            self._refuse(
-                f'{said} UTF-8 cannot encode (U+{code:04X} at character {error.start + 1})',
+            raise self._refusal(
+                f'{subject} UTF-8 cannot encode (U+{code:04X} at character {error.start + 1})',
                 'pass bytes, or text without it',
-            )
+            ) from error
 
-    def _refuse(self, fault: str, remedy: str) -> NoReturn:
-        where = self.what + ''.join(f'[{shown(place)}]' for place in self.path)
-        raise TypeError(f'`{where}` {fault}: {remedy}')
+    def _refusal(self, problem: str, remedy: str) -> TypeError:
+        position = self.what + ''.join(f'[{short_repr(key)}]' for key in self.path)
+        return TypeError(f'`{position}` {problem}: {remedy}')
 
 
-_RESTORED: dict[str, Callable[[str], object]] = {
+_DECODERS: dict[str, Callable[[str], object]] = {
     BYTES: from_base64,
     DATETIME: parse,
     DATE: datetime.date.fromisoformat,
 }
 
 
-def _restore(found: dict[str, object]) -> object:
+def _decode_object(found: dict[str, object]) -> object:
+    """Return the value that an object stands for, or the object itself if it stands for none."""
     if len(found) != 1:
         return found
     ((key, text),) = found.items()
-    restored = _RESTORED.get(key)
-    if restored is None:
+    decode = _DECODERS.get(key)
+    if decode is None:
         return found
     if not isinstance(text, str):
-        raise ValueError(f'`{key}` goes with text, not with {shown(text)}')
+        raise ValueError(f'`{key}` goes with text, not with {short_repr(text)}')
     try:
-        return restored(text)
+        return decode(text)
     except ValueError as error:
         raise ValueError(f'`{key}` goes with other text: {error}') from None
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuse `NaN` and `Infinity`, which the module `json` would read although JSON does not have them."""
     raise ValueError(f'this is not JSON: it has no {name}')
 
 
-# Made once: making them costs as much as a small value.
+# They are created once: to create them takes as long as to encode a small value.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(',', ':'))
-_DECODER = json.JSONDecoder(object_hook=_restore, parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(object_hook=_decode_object, parse_constant=_refuse_constant)

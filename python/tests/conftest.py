@@ -1,18 +1,20 @@
-"""A database with the schema for each test, and operations that are commands."""
+"""Fixtures of all tests: a database with registered commands, and a connection to it."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-# Here they are, also where the package is not installed and pytest knows of no plugin.
+from old_rework import old, old_python  # noqa: F401
+
+# The import is needed when the package is not installed, so that pytest does not know the plugin.
 from rework.testing import rework, rework_server  # noqa: F401
 
-_BUILT = Path(__file__).parents[2] / 'target/debug/rework'
+_BUILT_PROGRAM = Path(__file__).parents[2] / 'target/debug/rework'
 
-# The wheel brings its own.
-if _BUILT.is_file() and 'REWORK_TEST_WHEEL' not in os.environ:
-    os.environ.setdefault('REWORK_BINARY', str(_BUILT))
+# An installed wheel contains the program.
+if _BUILT_PROGRAM.is_file() and 'REWORK_TEST_WHEEL' not in os.environ:
+    os.environ.setdefault('REWORK_BINARY', str(_BUILT_PROGRAM))
 
 COMMANDS = """
 [[operation]]
@@ -40,8 +42,8 @@ command = ["sleep", "1000"]
 
 
 @pytest.fixture
-def jobs(rework, tmp_path):  # noqa: F811
-    """The DSN of a database in which some commands are registered."""
+def jobs(rework, tmp_path):
+    """Return the DSN of a database in which the operations of COMMANDS are registered."""
     manifest = tmp_path / 'commands.toml'
     manifest.write_text(COMMANDS)
     rework.register(manifest)
@@ -49,8 +51,8 @@ def jobs(rework, tmp_path):  # noqa: F811
 
 
 @pytest.fixture
-def sql(rework):  # noqa: F811
-    """Runs a statement behind everybody's back, and gives its rows."""
+def sql(rework):
+    """Give a function that runs a statement on a connection of its own and returns the rows."""
     import psycopg
 
     with psycopg.connect(rework.dsn, autocommit=True) as connection:

@@ -1,6 +1,6 @@
-"""Run by a Python that has `rework` 0.17: makes a database of it. Prints the ids of its tasks and schedules.
+"""Fill a database of rework 0.17 with tasks and schedules: old_database.py DSN MODULE.
 
-old_database.py DSN MODULE
+A Python with rework 0.17 runs it. It prints the ids of the tasks and schedules as JSON.
 """
 
 import importlib.util
@@ -8,8 +8,9 @@ import json
 import sys
 from datetime import datetime
 
-from rework import api, schema
 from sqlalchemy import create_engine
+
+from rework import api, schema
 
 HOST, OTHER_HOST = '192.0.2.2', '192.0.2.3'
 
@@ -38,7 +39,7 @@ tasks = {
     'raw': api.schedule(engine, 'shout', rawinputdata=b'some bytes \x00.', hostid=HOST),
     'elsewhere': api.schedule(engine, 'shout', rawinputdata=b'other', hostid=OTHER_HOST),
     'pickled': api.schedule(engine, 'double', {'n': 42}, hostid=HOST),
-    'misfit': api.schedule(engine, 'tell', rawinputdata=b'no frame'),
+    'not_packed': api.schedule(engine, 'tell', rawinputdata=b'no frame'),
     'damaged': api.schedule(engine, 'tell', rawinputdata=b'\x28\xb5\x2f\xfd and nothing more'),
     'plain': api.schedule(engine, 'says_done', hostid=HOST),
     'ended': api.schedule(engine, 'says_done', hostid=HOST),
@@ -46,9 +47,7 @@ tasks = {
     'aborting': api.schedule(engine, 'says_done', hostid=HOST),
 }
 schedules = {
-    'whole': api.prepare(
-        engine, 'tell', '0 15 8,12 * * *', 'images', {**whole, 'number': 1}, metadata={'by': 'me'}
-    ),
+    'whole': api.prepare(engine, 'tell', '0 15 8,12 * * *', 'images', {**whole, 'number': 1}, metadata={'by': 'me'}),
     'often': api.prepare(engine, 'says_done', '*/5 * * * *', _anyrule=True),
     'pinned': api.prepare(engine, 'shout', '0 8 * * fri-sun', host=HOST, rawinputdata=b'at eight'),
     'pickled': api.prepare(engine, 'double', '0 8 * * *', inputdata=1),

@@ -1,4 +1,4 @@
-"""Operations of a program written for the Python `rework`, which registers them, and so do we."""
+"""Operations of a program written for rework 0.17. Both rework 0.17 and this package register them."""
 
 from datetime import timedelta
 
@@ -16,11 +16,11 @@ from rework import api, io
         io.moment('until'),
         io.file('photo'),
     ),
-    outputs=(io.string('told'),),
+    outputs=(io.string('values'),),
 )
 def tell(task):
     given = task.input
-    task.save_output({'told': repr(sorted(given.items()))})
+    task.save_output({'values': repr(sorted(given.items()))})
 
 
 @api.task(domain='images', inputs=())

@@ -1,6 +1,7 @@
-"""The operations of the scenarios RW-n."""
+"""Operations of the tests in test_scenarios.py and others."""
 
 import asyncio
+import contextlib
 import datetime
 import logging
 import os
@@ -135,7 +136,7 @@ def noinput(task):
 
 @api.task(domain='nondefault')
 def other_dom(task):
-    task.save_output('there')
+    task.save_output('other domain')
 
 
 @api.task
@@ -153,15 +154,15 @@ def logs(task):
 
 @api.task
 def mixed(task):
-    """Lines of four origins in turn, each numbered."""
+    """Write numbered lines by `print`, a logger, `os.write` and a child process in turn."""
     logger = logging.getLogger('mixed')
     for number in range(0, task.input, 100):
         for n in range(number, number + 25):
             print('print', n)
             logger.info('log %d', n)
             os.write(1, b'write %d\n' % n)
-        words = ''.join(f'child {n}\n' for n in range(number, number + 25))
-        subprocess.run(['cat'], input=words.encode(), check=True)
+        lines = ''.join(f'child {n}\n' for n in range(number, number + 25))
+        subprocess.run(['cat'], input=lines.encode(), check=True)
 
 
 @api.task
@@ -197,13 +198,13 @@ def parent(task):
 @api.task
 def forks(task):
     ends = []
-    for way in ('returns', 'exits', 'fails'):
+    for behaviour in ('returns', 'exits', 'fails'):
         child = os.fork()
         if child == 0:
-            print('from the child that', way)
-            if way == 'exits':
+            print('from the child that', behaviour)
+            if behaviour == 'exits':
                 sys.exit(7)
-            if way == 'fails':
+            if behaviour == 'fails':
                 raise ValueError('in the child')
             return
         ends.append(os.WEXITSTATUS(os.waitpid(child, 0)[1]))
@@ -211,30 +212,30 @@ def forks(task):
     task.save_output(ends)
 
 
+#: The list keeps the threads alive after the run.
 _threads = []
 
 
 @api.task
 def leaves_a_thread(task):
-    """One that goes on talking of its run when that is over."""
+    """Start a thread that logs and reports progress after the run has ended."""
     import threading
 
-    def talk():
+    def report():
         while True:
             logging.getLogger('thread').info('still there')
             task.progress(1)
             time.sleep(0.001)
 
-    _threads.append(threading.Thread(target=talk, daemon=True))
+    _threads.append(threading.Thread(target=report, daemon=True))
     _threads[-1].start()
-    sys.stdout = open(os.devnull, 'w')
+    # Operations may replace the stream. The runner restores it.
+    sys.stdout = open(os.devnull, 'w')  # noqa: SIM115
     task.save_output(os.getpid())
 
 
 @api.task
 def says_odd_things(task):
-    try:
+    with contextlib.suppress(TypeError):
         task.schedule('double', 1, priority=object())
-    except TypeError:
-        pass
     raise ValueError('caf\udce9 ' + 'long ' * 2_000_000)

@@ -1,4 +1,4 @@
-"""Scheduling, preparing and registering, as programs do it."""
+"""Scheduling tasks, preparing schedules and registering operations, as programs do it."""
 
 import datetime
 import re
@@ -18,16 +18,14 @@ UTC = datetime.timezone.utc
 
 
 @pytest.fixture
-def place(rework):
-    """With the operations of the scenarios, of which some declare their inputs."""
+def installation(rework):
+    """Return a database with the operations of operations.py, some of which declare their inputs."""
     rework.register(OPERATIONS)
     return rework
 
 
-def test_a_task_is_what_was_asked_for(jobs, sql):
-    at = datetime.datetime(
-        2999, 1, 2, 3, 4, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=1))
-    )
+def test_a_task_has_the_arguments_it_was_scheduled_with(jobs, sql):
+    at = datetime.datetime(2999, 1, 2, 3, 4, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
     task = api.schedule(
         jobs,
         'echo',
@@ -41,68 +39,64 @@ def test_a_task_is_what_was_asked_for(jobs, sql):
         capabilities=('gpu', 'a"b'),
     )
     found = sql(
-        "select state, host, priority, delayed_until at time zone 'UTC', unique_key, capabilities "
-        'from rework.task'
+        "select state, host, priority, delayed_until at time zone 'UTC', unique_key, capabilities from rework.task"
     )
-    assert found == [
-        ('delayed', 'alpha', -3, datetime.datetime(2999, 1, 2, 2, 4, 5), 'k', ['gpu', 'a"b'])
-    ]
+    assert found == [('delayed', 'alpha', -3, datetime.datetime(2999, 1, 2, 2, 4, 5), 'k', ['gpu', 'a"b'])]
     assert task.metadata == {'at': datetime.date(2026, 11, 22)}
     again = api.schedule(jobs, 'echo', 'y', unique_key='k')
     assert (again.tid, again.input) == (task.tid, 'x')
 
 
-def test_later_is_a_moment_or_a_while(jobs, sql):
-    late = datetime.timedelta(hours=1)
-    for until in (late, datetime.datetime.now() + late, datetime.datetime.now(UTC) + late):
+def test_a_task_can_be_delayed_until_a_moment_or_by_a_duration(jobs, sql):
+    delay = datetime.timedelta(hours=1)
+    for until in (delay, datetime.datetime.now() + delay, datetime.datetime.now(UTC) + delay):
         task = api.schedule(jobs, 'echo', delayed_until=until)
         ((seconds,),) = sql(
-            'select extract(epoch from delayed_until - queued_at)::float from rework.task '
-            'where id = %s',
+            'select extract(epoch from delayed_until - queued_at)::float from rework.task where id = %s',
             task.tid,
         )
         assert 3590 < seconds < 3610
         assert task.status == 'queued'
-    assert api.schedule(jobs, 'echo', delayed_until=-late).state == 'queued'
+    assert api.schedule(jobs, 'echo', delayed_until=-delay).state == 'queued'
 
 
 @pytest.mark.parametrize(
-    ('options', 'sentence'),
+    ('options', 'message'),
     [
         ({'inputdata': 1, 'rawinputdata': b''}, 'give one of the two'),
-        ({'rawinputdata': 'text'}, "`rawinputdata` is bytes, not 'text'"),
+        ({'rawinputdata': 'text'}, "`rawinputdata` must be bytes, not 'text'"),
         ({'inputdata': object()}, '`input` is an object, which JSON cannot carry'),
         ({'inputdata': {'a': [1, {2}]}}, r"`input['a'][1]` is a set"),
-        ({'metadata': ['Bob']}, '`metadata` is a dict'),
+        ({'metadata': ['Bob']}, '`metadata` must be a dict'),
         ({'metadata': {'a': object()}}, r"`metadata['a']` is an object"),
-        ({'delayed_until': 'tomorrow'}, '`delayed_until` is a datetime or a timedelta'),
-        ({'capabilities': 'gpu'}, "`capabilities` is a list of texts: ['gpu']"),
+        ({'delayed_until': 'tomorrow'}, '`delayed_until` must be a datetime or a timedelta'),
+        ({'capabilities': 'gpu'}, "`capabilities` must be a list of texts: ['gpu']"),
     ],
 )
-def test_what_cannot_be_is_told_and_nothing_is_queued(jobs, sql, options, sentence):
-    with pytest.raises(TypeError, match=re.escape(sentence)):
+def test_a_wrong_argument_is_reported_and_nothing_is_queued(jobs, sql, options, message):
+    with pytest.raises(TypeError, match=re.escape(message)):
         api.schedule(jobs, 'echo', **options)
     assert sql('select count(*) from rework.task') == [(0,)]
 
 
-def test_bytes_travel_as_a_value_or_raw(jobs):
+def test_bytes_can_be_a_json_value_or_a_raw_input(jobs):
     assert api.schedule(jobs, 'echo', b'\x00').input == b'\x00'
     assert api.schedule(jobs, 'echo', [b'\x00']).input == [b'\x00']
     assert api.schedule(jobs, 'echo', rawinputdata=bytearray(b'\x00')).raw_input == b'\x00'
 
 
-def test_which_operation_is_meant(jobs, rework, tmp_path):
-    other = tmp_path / 'other.toml'
-    other.write_text('domain = "other"\n[[operation]]\nname = "echo"\nshell = "true"\n')
-    rework.register(other)
+def test_an_ambiguous_operation_is_refused_unless_its_domain_or_module_is_named(jobs, rework, tmp_path):
+    manifest = tmp_path / 'other.toml'
+    manifest.write_text('domain = "other"\n[[operation]]\nname = "echo"\nshell = "true"\n')
+    rework.register(manifest)
     with pytest.raises(Ambiguous, match='`echo` is registered in several domains: default, other'):
         api.schedule(jobs, 'echo')
     with pytest.raises(ValueError):
         api.schedule(jobs, 'echo')
-    here, there = (api.schedule(jobs, 'echo', domain=name) for name in ('default', 'other'))
-    assert here.operation != there.operation
-    for module in (str(other), 'other.toml'):
-        assert api.schedule(jobs, 'echo', module=module).operation == there.operation
+    default, other = (api.schedule(jobs, 'echo', domain=name) for name in ('default', 'other'))
+    assert default.operation != other.operation
+    for module in (str(manifest), 'other.toml'):
+        assert api.schedule(jobs, 'echo', module=module).operation == other.operation
     with pytest.raises(UnknownOperation, match='`echo` is not registered from `nope.py`'):
         api.schedule(jobs, 'echo', module='nope.py')
     with pytest.raises(UnknownOperation, match='not registered in domain `nope`') as error:
@@ -110,8 +104,8 @@ def test_which_operation_is_meant(jobs, rework, tmp_path):
     assert error.value.hint == 'see `rework list-operations`'
 
 
-def test_declared_inputs(place):
-    task = api.schedule(place.dsn, 'typed', {'f': b'x', 'd': '2026-11-22'})
+def test_declared_inputs_are_validated_when_a_task_is_scheduled(installation):
+    task = api.schedule(installation.dsn, 'typed', {'f': b'x', 'd': '2026-11-22'})
     assert task.input == {'f': b'x', 'n': 42, 'd': datetime.datetime(2026, 11, 22)}
     assert [spec['name'] for spec in task.inputspec] == ['f', 'n', 's', 'd', 'b', 'm']
     assert [spec['type'] for spec in task.outputspec] == ['string', 'number', 'datetime']
@@ -121,14 +115,14 @@ def test_declared_inputs(place):
         ([1], 'the inputs are a list: pass a dict of f, n, s, d, b, m'),
     ):
         with pytest.raises((ValueError, TypeError), match=error):
-            api.schedule(place.dsn, 'typed', inputs)
-    raw = api.schedule(place.dsn, 'typed', rawinputdata=b'held against nothing')
-    assert raw.raw_input == b'held against nothing'
-    assert api.schedule(place.dsn, 'noinput').input is None
-    assert api.schedule(place.dsn, 'noinput', {}).input == {}
+            api.schedule(installation.dsn, 'typed', inputs)
+    raw = api.schedule(installation.dsn, 'typed', rawinputdata=b'not validated')
+    assert raw.raw_input == b'not validated'
+    assert api.schedule(installation.dsn, 'noinput').input is None
+    assert api.schedule(installation.dsn, 'noinput', {}).input == {}
 
 
-def test_a_schedule_is_prepared(jobs, sql):
+def test_prepare_declares_a_schedule_and_unprepare_removes_it(jobs, sql):
     given = {'a': [1, 'é'], 'at': datetime.date(2026, 11, 22)}
     sid = api.prepare(
         jobs,
@@ -163,7 +157,7 @@ def test_a_schedule_is_prepared(jobs, sql):
     assert api.unprepare(jobs, sid) == 0
 
 
-def test_a_schedule_may_have_bytes_or_nothing(jobs, place, sql):
+def test_a_schedule_may_have_raw_bytes_or_no_input(jobs, installation, sql):
     api.prepare(jobs, 'echo', '0 8 * * *', rawinputdata=b'\x00\xff')
     api.prepare(jobs, 'echo', '0 8 * * *')
     api.prepare(jobs, 'typed', '0 8 * * *', domain='other', inputdata={'f': b'x'})
@@ -177,28 +171,28 @@ def test_a_schedule_may_have_bytes_or_nothing(jobs, place, sql):
 
 
 @pytest.mark.parametrize(
-    ('rule', 'sentence'),
+    ('rule', 'message'),
     [
-        (None, "`rule` is a text such as '0 8"),
-        ('0 99 8 * * *', '`0 99 8 * * *` is no cron rule'),
-        ('8 * * *', 'is no cron rule'),
-        ('', 'is no cron rule'),
-        ('-1 * * * *', 'is no cron rule'),
+        (None, "`rule` must be a text such as '0 8"),
+        ('0 99 8 * * *', '`0 99 8 * * *` is not a valid cron rule'),
+        ('8 * * *', 'is not a valid cron rule'),
+        ('', 'is not a valid cron rule'),
+        ('-1 * * * *', 'is not a valid cron rule'),
         (' * * * * * *', '"every second" rule is forbidden'),
     ],
 )
-def test_what_is_no_rule_is_told(jobs, sql, rule, sentence):
+def test_a_wrong_rule_is_reported(jobs, sql, rule, message):
     with pytest.raises((ReworkError, ValueError)) as error:
         api.prepare(jobs, 'echo', rule)
-    assert sentence in str(error.value)
+    assert message in str(error.value)
     assert sql('select count(*) from rework.schedule') == [(0,)]
 
 
-def test_every_second_may_be_meant(jobs):
+def test_a_rule_of_every_second_can_be_allowed(jobs):
     assert api.prepare(jobs, 'echo', '* * * * * *', _anyrule=True)
 
 
-def test_only_what_is_known_is_prepared(jobs):
+def test_an_unknown_operation_or_zone_is_refused(jobs):
     with pytest.raises(UnknownOperation, match='`echo` is not registered in domain `other`'):
         api.prepare(jobs, 'echo', '0 8 * * *', domain='other')
     with pytest.raises(ReworkError, match='there is no time zone `Mars`'):
@@ -218,7 +212,7 @@ def test_a_schedule_that_is_prepared_again_keeps_its_zone(jobs, sql):
     assert sql(zones) == [('UTC',), ('UTC',)]
 
 
-def test_what_was_declared_is_registered(rework, sql, tmp_path, monkeypatch):
+def test_freeze_operations_registers_what_the_process_has_declared(rework, sql, tmp_path, monkeypatch):
     module = tmp_path / 'frozen.py'
     module.write_text(
         'from rework import api\n'
@@ -232,8 +226,8 @@ def test_what_was_declared_is_registered(rework, sql, tmp_path, monkeypatch):
         f'print(*api.freeze_operations({rework.dsn!r}))\n'
         f'print(*api.freeze_operations({rework.dsn!r}, reset=False))\n'
     )
-    said = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
-    assert said.stdout.split('\n')[:3] == ['1 0', '2 0', '0 2'], said.stderr
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert done.stdout.split('\n')[:3] == ['1 0', '2 0', '0 2'], done.stderr
     placed = sql(
         'select o.name, p.host, p.path, p.interpreter from rework.operation o '
         "join rework.placement p on p.operation = o.id where p.host = 'alpha'"
@@ -245,37 +239,34 @@ def test_what_was_declared_is_registered(rework, sql, tmp_path, monkeypatch):
     assert task.output == 2
 
 
-def test_what_is_in_no_file_is_told(rework):
-    script = (
-        'from rework import api\n@api.task\ndef one(task): pass\n'
-        f'api.freeze_operations({rework.dsn!r})'
-    )
-    said = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
-    assert 'operation `one` is in no file that workers could load' in said.stderr
+def test_an_operation_that_is_not_in_a_file_is_reported(rework):
+    script = f'from rework import api\n@api.task\ndef one(task): pass\napi.freeze_operations({rework.dsn!r})'
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert 'operation `one` is not in a file that workers could load' in done.stderr
 
 
-def test_the_program_is_found(monkeypatch, tmp_path):
+def test_the_program_is_found_by_variable_beside_python_or_in_path(monkeypatch, tmp_path):
     program = tmp_path / 'rework'
     program.write_text('#!/bin/sh\n')
     program.chmod(0o755)
     monkeypatch.setenv('REWORK_BINARY', str(program))
     assert binary.path() == str(program)
     monkeypatch.setenv('REWORK_BINARY', str(tmp_path / 'nope'))
-    with pytest.raises(ReworkError, match='is no program'):
+    with pytest.raises(ReworkError, match='is not a program'):
         binary.path()
     monkeypatch.delenv('REWORK_BINARY')
-    monkeypatch.setattr(binary, '_beside_python', lambda: iter([]))
+    monkeypatch.setattr(binary, '_installed_paths', lambda: iter([]))
     monkeypatch.setenv('PATH', str(tmp_path))
     assert binary.path() == str(program)
-    monkeypatch.setattr(binary, '_beside_python', lambda: iter([sys.executable]))
+    monkeypatch.setattr(binary, '_installed_paths', lambda: iter([sys.executable]))
     assert binary.path() == sys.executable
-    monkeypatch.setattr(binary, '_beside_python', lambda: iter([]))
+    monkeypatch.setattr(binary, '_installed_paths', lambda: iter([]))
     monkeypatch.setenv('PATH', '/nowhere')
     with pytest.raises(ReworkError, match='pip install rework-pg'):
         binary.path()
 
 
-def test_the_program_never_has_the_dsn_in_its_arguments(jobs, monkeypatch, tmp_path):
+def test_the_arguments_of_the_program_contain_neither_dsn_nor_input(jobs, monkeypatch, tmp_path):
     spy = tmp_path / 'rework'
     real = binary.path()
     spy.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/args\nexec {real} "$@"\n')
@@ -291,15 +282,15 @@ def test_the_program_never_has_the_dsn_in_its_arguments(jobs, monkeypatch, tmp_p
 
 
 @pytest.mark.parametrize(
-    ('said', 'message', 'hint'),
+    ('stderr', 'message', 'hint'),
     [
         ('error: no\nhint: do\n', 'no', 'do'),
         ('warning: w\nhint: h\nerror: no\ncaused by: why\nhint: do', 'no: why', 'do'),
         ('error: two\nlines\n', 'two\nlines', None),
         ('panic\n', 'panic', None),
-        ('', 'otherwise', None),
+        ('', 'default', None),
     ],
 )
-def test_errors_of_the_program(said, message, hint):
-    error = binary.refusal(said, 'otherwise')
+def test_an_error_of_the_program_is_parsed_from_stderr(stderr, message, hint):
+    error = binary.error_from_stderr(stderr, 'default')
     assert (error.message, error.hint) == (message, hint)

@@ -1,4 +1,4 @@
-"""Several runs of an async operation, open at once in one process: each has its own lines and its own end."""
+"""Several runs of an async operation that are open at the same time in one process."""
 
 import os
 import shutil
@@ -6,18 +6,18 @@ import signal
 from pathlib import Path
 
 import pytest
-from test_scenarios import until
-from test_scenarios_of_monitors import ALIVE, rows  # noqa: F401
 
 from rework import api
 from rework.operation import registry
+from test_monitor_scenarios import ALIVE, rows  # noqa: F401
+from test_scenarios import until
 
-TOGETHER = Path(__file__).with_name('together.py')
+OPERATIONS = Path(__file__).with_name('concurrent_operations.py')
 
 
 @pytest.fixture
-def place(rework):
-    rework.register(TOGETHER)
+def installation(rework):
+    rework.register(OPERATIONS)
     return rework
 
 
@@ -31,9 +31,9 @@ def join(tasks, seconds=60):
         task.join(timeout=seconds)
 
 
-def test_eight_at_once_each_line_under_its_own(place, tmp_path):
-    tasks = [api.schedule(place.dsn, 'talks', str(tmp_path)) for _ in range(8)]
-    with place.workers(maxworkers=1):
+def test_lines_of_concurrent_runs_are_stored_under_their_own_tasks(installation, tmp_path):
+    tasks = [api.schedule(installation.dsn, 'prints', str(tmp_path)) for _ in range(8)]
+    with installation.workers(maxworkers=1):
         join(tasks)
     assert len({task.output for task in tasks}) == 1, 'one process'
     for task in tasks:
@@ -46,13 +46,13 @@ def test_eight_at_once_each_line_under_its_own(place, tmp_path):
             f'no end of line {tid}',
         ]
         assert texts(task, 'stderr') == [f'err {n}' for n in numbers]
-        assert texts(task, 'together') == [f'log {n}' for n in numbers]
+        assert texts(task, 'concurrent') == [f'log {n}' for n in numbers]
 
 
-def test_no_more_at_once_than_declared_and_the_next_at_once(place, tmp_path):
+def test_runs_start_up_to_the_declared_concurrency_and_the_next_when_one_ends(installation, tmp_path):
     gates = [tmp_path / str(n) for n in range(5)]
-    tasks = [api.schedule(place.dsn, 'waits', str(gate)) for gate in gates]
-    with place.workers(maxworkers=1):
+    tasks = [api.schedule(installation.dsn, 'waits', str(gate)) for gate in gates]
+    with installation.workers(maxworkers=1):
         until('three run', lambda: sum(bool(task.logs()) for task in tasks) == 3)
         assert [task.state for task in tasks[3:]] == ['queued', 'queued']
         gates[1].touch()
@@ -65,100 +65,98 @@ def test_no_more_at_once_than_declared_and_the_next_at_once(place, tmp_path):
     assert len({task.output for task in tasks}) == 1
 
 
-def test_one_that_comes_later_joins_those_that_run(place, tmp_path):
-    first = api.schedule(place.dsn, 'waits', str(tmp_path / 'gate'))
-    with place.workers(maxworkers=1):
+def test_a_task_that_is_scheduled_later_joins_the_open_runs(installation, tmp_path):
+    first = api.schedule(installation.dsn, 'waits', str(tmp_path / 'gate'))
+    with installation.workers(maxworkers=1):
         until('it runs', lambda: first.logs())
-        second = api.schedule(place.dsn, 'waits', str(tmp_path / 'gate'))
-        until('the second runs beside it', lambda: second.logs())
+        second = api.schedule(installation.dsn, 'waits', str(tmp_path / 'gate'))
+        until('the second runs too', lambda: second.logs())
         (tmp_path / 'gate').touch()
         join([first, second])
     assert first.output == second.output
 
 
-def test_each_has_its_own_end(place):
-    ways = ('returns', 'fails', 'exits', 'interrupted')
-    tasks = [api.schedule(place.dsn, 'behaves', way) for way in ways]
-    with place.workers(maxworkers=1):
+def test_concurrent_runs_end_independently(installation):
+    behaviours = ('returns', 'fails', 'exits', 'interrupted')
+    tasks = [api.schedule(installation.dsn, 'behaves', behaviour) for behaviour in behaviours]
+    with installation.workers(maxworkers=1):
         join(tasks)
     assert [task.state for task in tasks] == ['done', 'failed', 'failed', 'failed']
     assert 'ValueError: oops' in tasks[1].traceback
-    assert tasks[2].deathinfo == 'it asked to exit with 7'
+    assert tasks[2].deathinfo == 'the operation raised SystemExit(7)'
     assert tasks[3].deathinfo == 'KeyboardInterrupt'
-    assert all(texts(task) == ['begun', 'cleaned up'] for task in tasks)
+    assert all(texts(task) == ['started', 'cleaned up'] for task in tasks)
 
 
-def test_one_is_aborted_and_cleans_up_and_the_others_go_on(place):
-    waits, asks, stays = (
-        api.schedule(place.dsn, 'behaves', way) for way in ('waits', 'asks', 'waits')
+def test_an_aborted_run_cleans_up_and_the_others_continue(installation):
+    waits, reads, stays = (
+        api.schedule(installation.dsn, 'behaves', behaviour) for behaviour in ('waits', 'reads aborted', 'waits')
     )
-    with place.workers(maxworkers=1):
-        until('all run', lambda: all(task.logs() for task in (waits, asks, stays)))
+    with installation.workers(maxworkers=1):
+        until('all run', lambda: all(task.logs() for task in (waits, reads, stays)))
         waits.abort('enough')
-        asks.abort('you too')
-        join([waits, asks])
+        reads.abort('you too')
+        join([waits, reads])
         assert stays.state == 'running'
         stays.abort()
         stays.join(timeout=30)
-    assert [task.state for task in (waits, asks, stays)] == ['aborted'] * 3
-    assert texts(waits) == ['begun', 'cleaned up']
-    assert texts(asks) == ['begun', 'asked: aborted you too', 'cleaned up']
+    assert [task.state for task in (waits, reads, stays)] == ['aborted'] * 3
+    assert texts(waits) == ['started', 'cleaned up']
+    assert texts(reads) == ['started', 'read: aborted you too', 'cleaned up']
 
 
-def test_a_crash_is_the_end_of_all(place):
-    beside = api.schedule(place.dsn, 'behaves', 'waits')
-    with place.workers(maxworkers=1):
-        until('it runs', lambda: beside.logs())
-        crashes = api.schedule(place.dsn, 'behaves', 'crashes')
-        join([crashes, beside])
-        after = api.schedule(place.dsn, 'behaves', 'returns')
+def test_a_crash_ends_all_open_runs(installation):
+    other = api.schedule(installation.dsn, 'behaves', 'waits')
+    with installation.workers(maxworkers=1):
+        until('it runs', lambda: other.logs())
+        crashes = api.schedule(installation.dsn, 'behaves', 'crashes')
+        join([crashes, other])
+        after = api.schedule(installation.dsn, 'behaves', 'returns')
         after.join(timeout=30)
-    assert [task.deathinfo for task in (crashes, beside)] == ['exit code 3'] * 2
+    assert [task.deathinfo for task in (crashes, other)] == ['exit code 3'] * 2
     assert after.state == 'done'
 
 
-def test_one_that_blocks_the_loop_is_killed_and_the_others_are_lost(place):
-    beside = api.schedule(place.dsn, 'behaves', 'waits')
-    with place.workers(maxworkers=1):
-        until('it runs', lambda: beside.logs())
-        blocks = api.schedule(place.dsn, 'behaves', 'blocks')
+def test_an_aborted_run_that_blocks_the_loop_is_killed_and_the_others_are_lost(installation):
+    other = api.schedule(installation.dsn, 'behaves', 'waits')
+    with installation.workers(maxworkers=1):
+        until('it runs', lambda: other.logs())
+        blocks = api.schedule(installation.dsn, 'behaves', 'blocks')
         until('it blocks', lambda: blocks.logs())
         blocks.abort('stuck')
-        join([blocks, beside])
-        after = api.schedule(place.dsn, 'behaves', 'returns')
+        join([blocks, other])
+        after = api.schedule(installation.dsn, 'behaves', 'returns')
         after.join(timeout=30)
     assert (blocks.state, blocks.deathinfo) == ('aborted', 'aborted stuck')
-    assert beside.state == 'lost'
-    assert beside.deathinfo == (
-        f'its runner was killed: task {blocks.tid}, open beside it, did not end'
-    )
+    assert other.state == 'lost'
+    assert other.deathinfo == f'its runner was killed: task {blocks.tid}, open in the same runner, did not stop'
     assert after.state == 'done'
 
 
-def test_each_has_its_own_time(place):
-    late, in_time = api.schedule(place.dsn, 'slow', 60), api.schedule(place.dsn, 'slow', 0)
-    with place.workers(maxworkers=1):
+def test_concurrent_runs_have_timeouts_of_their_own(installation):
+    late, in_time = api.schedule(installation.dsn, 'slow', 60), api.schedule(installation.dsn, 'slow', 0)
+    with installation.workers(maxworkers=1):
         join([late, in_time])
     assert (late.state, late.deathinfo) == ('failed', 'timed out after 1s')
     assert in_time.state == 'done'
 
 
-def test_tasks_schedule_tasks(place):
+def test_concurrent_runs_can_schedule_tasks(installation):
     tasks = [
-        api.schedule(place.dsn, 'behaves', way)
-        for way in ('schedules', 'schedules in a thread', 'schedules')
+        api.schedule(installation.dsn, 'behaves', behaviour)
+        for behaviour in ('schedules', 'schedules in a thread', 'schedules')
     ]
-    with place.workers(maxworkers=1):
+    with installation.workers(maxworkers=1):
         join(tasks)
-        children = [api.Task.byid(place.dsn, child) for task in tasks for child in task.output]
+        children = [api.Task.byid(installation.dsn, child) for task in tasks for child in task.output]
         assert len({child.tid for child in children}) == 5
         join(children)
     assert [child.state for child in children] == ['done'] * 5
 
 
-def test_what_is_written_past_the_sdk_is_everybodys(place):
-    tasks = [api.schedule(place.dsn, 'past_the_sdk') for _ in range(4)]
-    with place.workers(maxworkers=1):
+def test_output_that_bypasses_python_is_stored_for_all_open_runs(installation):
+    tasks = [api.schedule(installation.dsn, 'bypasses_python') for _ in range(4)]
+    with installation.workers(maxworkers=1):
         join(tasks)
     for task in tasks:
         shared = texts(task, 'shared')
@@ -166,16 +164,16 @@ def test_what_is_written_past_the_sdk_is_everybodys(place):
         assert f'a child of {task.tid}' in shared
 
 
-def test_a_thousand_short_ones(place):
-    tasks = [api.schedule(place.dsn, 'quick') for _ in range(1000)]
-    with place.workers(maxworkers=2):
+def test_a_thousand_short_concurrent_runs_all_succeed(installation):
+    tasks = [api.schedule(installation.dsn, 'quick') for _ in range(1000)]
+    with installation.workers(maxworkers=2):
         join(tasks)
     for task in tasks:
         assert task.state == 'done'
         assert texts(task) == [f'quick {task.tid}']
 
 
-def test_a_plain_function_has_no_concurrency():
+def test_a_function_that_is_not_async_cannot_have_concurrency():
     with pytest.raises(TypeError, match='`concurrency` is for `async` functions, and `plain`'):
 
         @api.task(concurrency=2)
@@ -183,34 +181,32 @@ def test_a_plain_function_has_no_concurrency():
             pass
 
 
-def test_a_grace_may_be_none_and_a_timeout_may_not():
+def test_a_grace_period_may_be_zero_but_a_timeout_may_not():
     @api.task(grace='0s')
     def at_once(task):
         pass
 
     operation = registry.pop(('default', 'at_once'))
     assert operation.definition()['limits']['grace_ms'] == 0
-    with pytest.raises(ValueError, match='`timeout`: .* is no time at all'):
+    with pytest.raises(ValueError, match='`timeout`: .* is too short'):
         api.task(timeout='0s')
 
 
-def test_the_priority_of_an_operation_is_that_of_its_tasks(place, rows):
-    plain, urgent = api.schedule(place.dsn, 'plain'), api.schedule(place.dsn, 'urgent')
-    late = api.schedule(place.dsn, 'urgent', priority=-1)
-    with place.workers(maxworkers=1):
+def test_a_task_has_the_priority_of_its_operation_by_default(installation, rows):
+    plain, urgent = api.schedule(installation.dsn, 'plain'), api.schedule(installation.dsn, 'urgent')
+    late = api.schedule(installation.dsn, 'urgent', priority=-1)
+    with installation.workers(maxworkers=1):
         join([plain, urgent, late])
-    assert rows('select id from rework.task order by started_at') == [
-        (task.tid,) for task in (urgent, plain, late)
-    ]
+    assert rows('select id from rework.task order by started_at') == [(task.tid,) for task in (urgent, plain, late)]
 
 
-def test_a_worker_that_leaves_waits_for_all_that_are_open(place, rows, tmp_path):
-    tasks = [api.schedule(place.dsn, 'waits', str(tmp_path / 'gate')) for _ in range(2)]
-    with place.workers(maxworkers=1):
+def test_a_worker_that_shuts_down_waits_for_all_open_runs(installation, rows, tmp_path):
+    tasks = [api.schedule(installation.dsn, 'waits', str(tmp_path / 'gate')) for _ in range(2)]
+    with installation.workers(maxworkers=1):
         until('both run', lambda: all(task.logs() for task in tasks))
         ((pid,),) = rows(ALIVE)
         os.kill(pid, signal.SIGTERM)
-        late = api.schedule(place.dsn, 'waits', str(tmp_path / 'gate'))
+        late = api.schedule(installation.dsn, 'waits', str(tmp_path / 'gate'))
         tasks[0].join('running', timeout=30)
         (tmp_path / 'gate').touch()
         join([*tasks, late])
@@ -219,58 +215,58 @@ def test_a_worker_that_leaves_waits_for_all_that_are_open(place, rows, tmp_path)
     assert tasks[0].worker == tasks[1].worker
 
 
-def test_what_had_not_begun_when_the_process_died_runs_again(place, tmp_path):
+def test_runs_that_had_not_started_when_the_process_died_are_requeued(installation, tmp_path):
     gate = str(tmp_path / 'gate')
-    first = api.schedule(place.dsn, 'first_blocks_then_exits', gate)
-    with place.workers(maxworkers=1):
-        until('it has begun', lambda: os.path.exists(gate))
-        # So late that the loop is blocked when they come.
+    first = api.schedule(installation.dsn, 'first_blocks_then_exits', gate)
+    with installation.workers(maxworkers=1):
+        until('it has started', lambda: os.path.exists(gate))
+        # The other tasks are scheduled only when the loop is blocked.
         first.join('running', timeout=30)
         until('it blocks', lambda: not first.logs() and first.state == 'running')
-        others = [api.schedule(place.dsn, 'first_blocks_then_exits', gate) for _ in range(5)]
+        others = [api.schedule(installation.dsn, 'first_blocks_then_exits', gate) for _ in range(5)]
         join([first, *others])
     assert first.deathinfo == 'exit code 3'
     ends = {(task.state, task.output) for task in others}
-    # Those that began before it blocked share its end; the others are at their first attempt.
+    # Runs that started before the loop was blocked fail too. The others run again, at their first attempt.
     assert ends <= {('done', 1), ('failed', None)}
     assert ('done', 1) in ends
 
 
-def test_garbage_that_prints_does_not_hang_it(place):
-    tasks = [api.schedule(place.dsn, 'litters') for _ in range(2)]
-    with place.workers(maxworkers=1):
+def test_objects_that_print_when_they_are_collected_cause_no_deadlock(installation):
+    tasks = [api.schedule(installation.dsn, 'creates_garbage') for _ in range(2)]
+    with installation.workers(maxworkers=1):
         join(tasks)
     for task in tasks:
         lines = [text for text in texts(task, 'stdout') if text.startswith('line')]
         assert lines == [f'line {number}' for number in range(3000)]
 
 
-def test_a_forked_child_ends_and_its_words_are_kept(place):
-    tasks = [api.schedule(place.dsn, 'forks') for _ in range(3)]
-    with place.workers(maxworkers=1):
+def test_a_forked_child_ends_and_its_output_is_kept(installation):
+    tasks = [api.schedule(installation.dsn, 'forks') for _ in range(3)]
+    with installation.workers(maxworkers=1):
         join(tasks)
     assert [task.state for task in tasks] == ['done'] * 3
     assert len({task.output for task in tasks}) == 1
     for task in tasks:
         assert texts(task, 'stdout') == ['from the parent']
-        assert 'from a child that comes back' in texts(task, 'shared')
+        assert 'from a child that returns' in texts(task, 'shared')
 
 
-def test_a_task_within_that_exits_is_the_end_of_all(place):
-    stays = api.schedule(place.dsn, 'child_task_exits', 'stays')
-    with place.workers(maxworkers=1):
+def test_an_asyncio_task_that_exits_ends_all_open_runs(installation):
+    stays = api.schedule(installation.dsn, 'child_task_exits', 'stays')
+    with installation.workers(maxworkers=1):
         until('it runs', lambda: stays.logs())
-        exits = api.schedule(place.dsn, 'child_task_exits')
+        exits = api.schedule(installation.dsn, 'child_task_exits')
         join([stays, exits])
     assert [task.deathinfo for task in (stays, exits)] == ['exit code 4'] * 2
     assert any('SystemExit' in text for text in texts(stays))
 
 
-def test_a_new_version_waits_for_those_that_run(rework, tmp_path):
+def test_a_new_version_of_the_module_waits_for_open_runs(rework, tmp_path):
     module, gate = tmp_path / 'versions.py', tmp_path / 'gate'
     text = (
         'import asyncio, os\nfrom rework import api\n@api.task(concurrency=3)\nasync def version(task):\n'
-        "    print('begun')\n    while not os.path.exists(task.input): await asyncio.sleep(0.02)\n"
+        "    print('started')\n    while not os.path.exists(task.input): await asyncio.sleep(0.02)\n"
         "    task.save_output('one')\n"
     )
     module.write_text(text)

@@ -1,4 +1,4 @@
-"""A database through whatever may be passed as an engine."""
+"""The database through all kinds of engines."""
 
 import os
 import subprocess
@@ -9,11 +9,11 @@ import psycopg
 import psycopg2
 import pytest
 import sqlalchemy
-from engines import ALCHEMY, CONNECTIONS, ENGINES, url
-from test_scenarios import until
 
+from engines import ALCHEMY, CONNECTIONS, ENGINES, url
 from rework import api, connections, database
 from rework.errors import ReworkError, TimeOut, UnknownOperation
+from test_scenarios import until
 
 
 @pytest.fixture(params=[*ENGINES, *CONNECTIONS])
@@ -25,7 +25,7 @@ def any_engine(request, jobs):
             getattr(engine, end)()
 
 
-def test_a_task_goes_through_any_engine(any_engine):
+def test_a_task_can_be_used_through_any_engine(any_engine):
     task = api.schedule(any_engine, 'echo', {'a': [1, 'ü', '%s :x', None]}, metadata={'who': '%'})
     assert (task.state, task.input) == ('queued', {'a': [1, 'ü', '%s :x', None]})
     assert task.metadata == {'who': '%'}
@@ -36,16 +36,13 @@ def test_a_task_goes_through_any_engine(any_engine):
     assert (raw.state, raw.deathinfo) == ('aborted', 'aborted %s :x')
 
 
-def test_a_dsn_is_had_from_any_engine(any_engine, sql):
+def test_the_dsn_of_any_engine_is_found(any_engine, sql):
     with psycopg.connect(database.dsn_of(any_engine)) as connection:
-        assert (
-            connection.execute('select current_database()').fetchone()
-            == sql('select current_database()')[0]
-        )
+        assert connection.execute('select current_database()').fetchone() == sql('select current_database()')[0]
 
 
 @pytest.mark.parametrize('kind', ENGINES)
-def test_what_an_engine_does_is_committed(jobs, sql, kind):
+def test_calls_on_an_engine_are_committed(jobs, sql, kind):
     engine = ENGINES[kind](jobs)
     task = api.schedule(engine, 'echo', 1)
     assert sql('select id from rework.task') == [(task.tid,)]
@@ -54,21 +51,21 @@ def test_what_an_engine_does_is_committed(jobs, sql, kind):
 
 
 @pytest.mark.parametrize('kind', CONNECTIONS)
-def test_what_a_connection_does_is_its_transaction(jobs, sql, kind):
+def test_calls_on_a_connection_belong_to_its_transaction(jobs, sql, kind):
     connection = CONNECTIONS[kind](jobs)
-    begun = connection.begin() if hasattr(connection, 'begin') else connection
+    transaction = connection.begin() if hasattr(connection, 'begin') else connection
     first = api.schedule(connection, 'echo', 1)
-    assert first.state == 'queued', 'it is seen within'
+    assert first.state == 'queued', 'it is visible within the transaction'
     assert sql('select count(*) from rework.task') == [(0,)]
-    begun.rollback()
-    begun = connection.begin() if hasattr(connection, 'begin') else connection
+    transaction.rollback()
+    transaction = connection.begin() if hasattr(connection, 'begin') else connection
     second = api.schedule(connection, 'echo', 1)
-    begun.commit()
+    transaction.commit()
     assert sql('select id from rework.task') == [(second.tid,)]
     connection.close()
 
 
-def test_a_connection_that_commits_each_statement_goes_on_doing_so(jobs, sql):
+def test_calls_on_an_autocommit_connection_are_committed(jobs, sql):
     with psycopg.connect(jobs, autocommit=True) as connection:
         api.schedule(connection, 'echo', 1)
         assert sql('select count(*) from rework.task') == [(1,)]
@@ -77,14 +74,14 @@ def test_a_connection_that_commits_each_statement_goes_on_doing_so(jobs, sql):
     assert sql('select count(*) from rework.task') == [(1,)]
 
 
-@pytest.mark.skipif(ALCHEMY >= (2, 0), reason='newer ones have no statement without a transaction')
-def test_an_old_connection_without_a_transaction_commits_as_it_always_did(jobs, sql):
+@pytest.mark.skipif(ALCHEMY >= (2, 0), reason='SQLAlchemy 2 runs no statement without a transaction')
+def test_a_call_on_a_sqlalchemy_1_connection_without_a_transaction_is_committed(jobs, sql):
     with sqlalchemy.create_engine(url(jobs, 'psycopg2')).connect() as connection:
         api.schedule(connection, 'echo', 1)
     assert sql('select count(*) from rework.task') == [(1,)]
 
 
-def test_a_driver_that_tells_little_will_do(jobs):
+def test_an_unknown_driver_works_through_sqlalchemy_where_no_dsn_is_needed(jobs):
     pytest.importorskip('pg8000')
     engine = sqlalchemy.create_engine(url(jobs, 'pg8000'))
     task = api.schedule(engine, 'echo', {'a': '%s :x'}, capabilities=['gpu'])
@@ -95,28 +92,28 @@ def test_a_driver_that_tells_little_will_do(jobs):
     assert error.value.hint == 'see `rework list-operations`'
     with pytest.raises(TimeOut):
         task.join(timeout=0.1)
-    with pytest.raises(ReworkError, match='does not tell where its database is'):
+    with pytest.raises(ReworkError, match='does not reveal the DSN of its database'):
         api.unprepare(engine, 1)
     engine.dispose()
 
 
-def test_nobody_needs_a_driver_to_run_operations():
+def test_a_driver_is_imported_only_when_it_is_needed():
     script = (
         'import sys; sys.modules["psycopg"] = None\n'
         'from rework import api\n'
         'api.schedule("postgres://localhost/x", "echo")'
     )
-    said = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
-    assert 'ReworkError: psycopg is not installed\nhint: `pip install' in said.stderr
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert 'ReworkError: psycopg is not installed\nhint: `pip install' in done.stderr
 
 
-def test_connections_are_kept_and_lost_ones_are_replaced(jobs, sql):
+def test_connections_are_reused_and_broken_ones_are_replaced(jobs, sql):
     api.schedule(jobs, 'echo')
     pids = {pid for _, pid in _backends(sql)}
     api.schedule(jobs, 'echo')
-    assert {pid for _, pid in _backends(sql)} == pids, 'one was made only'
+    assert {pid for _, pid in _backends(sql)} == pids, 'only one was opened'
     sql('select pg_terminate_backend(pid) from pg_stat_activity where pid = any(%s)', list(pids))
-    until('they are gone', lambda: not _backends(sql))
+    until('they are closed', lambda: not _backends(sql))
     assert api.schedule(jobs, 'echo').state == 'queued'
 
 
@@ -127,28 +124,28 @@ def _backends(sql):
     )
 
 
-def test_any_thread_may_ask(jobs, sql):
+def test_many_threads_may_schedule_at_once(jobs, sql):
     failures = []
 
-    def ask():
+    def schedule_some():
         try:
             for _ in range(20):
                 assert api.schedule(jobs, 'echo').state == 'queued'
         except Exception as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=ask) for _ in range(12)]
+    threads = [threading.Thread(target=schedule_some) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert not failures
     assert sql('select count(*) from rework.task') == [(240,)]
-    until('the rest is closed', lambda: len(_backends(sql)) <= connections._IDLE_MAX)
+    until('the others are closed', lambda: len(_backends(sql)) <= connections._IDLE_MAX)
 
 
 @pytest.mark.filterwarnings('ignore:.*multi-threaded.*fork:DeprecationWarning')
-def test_a_forked_process_makes_connections_of_its_own(jobs, sql):
+def test_a_forked_process_opens_its_own_connections(jobs, sql):
     task = api.schedule(jobs, 'echo')
     child = os.fork()
     if child == 0:
@@ -158,11 +155,11 @@ def test_a_forked_process_makes_connections_of_its_own(jobs, sql):
         finally:
             os._exit(code)
     assert os.waitpid(child, 0)[1] == 0
-    assert task.state == 'queued', 'ours is still there'
+    assert task.state == 'queued', 'the connection of the parent still works'
     assert sql('select count(*) from rework.task') == [(2,)]
 
 
-def test_passwords_of_all_kinds_survive(rework, sql, rework_server):
+def test_a_password_with_special_characters_is_passed_on(rework, sql, rework_server):
     password = 'a b\'c\\d"e%/@:é'
     name = f'odd_{os.getpid()}'
     sql(f'create role {name} login superuser password {psycopg.sql.quote(password)}')
@@ -170,15 +167,15 @@ def test_passwords_of_all_kinds_survive(rework, sql, rework_server):
         parts = psycopg.conninfo.conninfo_to_dict(rework.dsn)
         odd = psycopg.conninfo.make_conninfo(rework.dsn, user=name, password=password)
         engines = [psycopg.connect(odd), psycopg2.connect(odd)]
-        made = sqlalchemy.create_engine(
+        alchemy_engine = sqlalchemy.create_engine(
             'postgresql+psycopg2://', connect_args={**parts, 'user': name, 'password': password}
         )
-        for engine in (*engines, made):
+        for engine in (*engines, alchemy_engine):
             dsn = database.dsn_of(engine)
             with psycopg.connect(dsn) as connection:
                 assert connection.execute('select current_user').fetchone() == (name,)
-            assert api.unprepare(engine, 1) == 0, 'the command line understands it too'
-        made.dispose()
+            assert api.unprepare(engine, 1) == 0, 'the command line reads it too'
+        alchemy_engine.dispose()
         for engine in engines:
             engine.close()
     finally:

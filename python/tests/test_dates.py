@@ -1,4 +1,4 @@
-"""Dates as programs and people write them."""
+"""Reading dates as programs and people write them."""
 
 import datetime as dt
 
@@ -70,41 +70,39 @@ def zoned(**offset):
         ('0001-01-01T00:00:00', dt.datetime.min),
     ],
 )
-def test_reads(text, expected):
+def test_parse_reads_the_usual_forms_of_dates_and_times(text, expected):
     read = parse(text)
     assert read == expected
     assert read.utcoffset() == expected.utcoffset()
 
 
 @pytest.mark.parametrize('month', range(1, 13))
-def test_months_by_full_name_and_three_letters(month):
+def test_months_are_read_by_full_name_or_three_letters(month):
     day = dt.datetime(2023, month, 9, 8, 30)
-    name = (
-        'January February March April May June July August September October November December'
-    ).split()[month - 1]
+    name = ('January February March April May June July August September October November December').split()[month - 1]
     for spelled in (name, name[:3], name.upper(), name[:3].lower(), name[:3] + '.'):
         assert parse(f'9 {spelled} 2023 08:30') == day
         assert parse(f'{spelled} 9, 2023 8:30 am') == day
 
 
 @pytest.mark.parametrize('days', range(7))
-def test_weekdays_by_full_name_and_three_letters(days):
+def test_weekdays_are_read_by_full_name_or_three_letters(days):
     name = 'Monday Tuesday Wednesday Thursday Friday Saturday Sunday'.split()[days]
     for spelled in (name, name[:3], name[:3].upper() + ','):
         assert parse(f'{spelled} {days + 1} January 2024') == dt.datetime(2024, 1, days + 1)
 
 
 @pytest.mark.parametrize(
-    ('text', 'said'),
+    ('text', 'message'),
     [
         ('5/6/1973', 'day or the month first: write the year first'),
         ('05-06-1973', 'day or the month first'),
         ('5.6.73 09:00', 'day or the month first'),
         ('Sun 5/6/1973', 'day or the month first'),
-        ('1973-2-30', 'is no day of the calendar'),
-        ('1973-13-01', 'is no day of the calendar'),
-        ('0000-01-01', 'is no day of the calendar'),
-        ('31 June 1973', 'is no day of the calendar'),
+        ('1973-2-30', 'is not a day of the calendar'),
+        ('1973-13-01', 'is not a day of the calendar'),
+        ('0000-01-01', 'is not a day of the calendar'),
+        ('31 June 1973', 'is not a day of the calendar'),
         ('Mon 20 May 1973', 'is a Sunday'),
         ('1973-05-20T25:00', 'a time that does not exist'),
         ('1973-05-20T09:60', 'a time that does not exist'),
@@ -130,19 +128,19 @@ def test_weekdays_by_full_name_and_three_letters(days):
         ('١٩٧٣-٠٥-٢٠', 'not a date that can be read'),
     ],
 )
-def test_refuses(text, said):
+def test_parse_refuses_what_is_not_a_date_or_is_ambiguous(text, message):
     with pytest.raises(ValueError) as caught:
         parse(text)
     assert str(caught.value).startswith(repr(text))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_refuses_what_is_no_text():
+def test_parse_refuses_what_is_not_a_text():
     with pytest.raises(TypeError, match='a date is read from text, not from 3'):
         parse(3)
 
 
-def test_long_texts_are_cut():
+def test_a_long_text_is_cut_in_the_error():
     with pytest.raises(ValueError) as caught:
         parse('x' * 100_000)
     assert len(str(caught.value)) < 400
@@ -152,5 +150,5 @@ def test_long_texts_are_cut():
     'moment',
     [dt.datetime.min, dt.datetime.max, zoned(hours=-23, minutes=-59), zoned(seconds=1)],
 )
-def test_iso_comes_back(moment):
+def test_parse_reads_what_iso_writes(moment):
     assert parse(iso(moment)) == moment

@@ -1,4 +1,4 @@
-"""Every public name of the package is documented: people read it in their editors."""
+"""Every public name of the package has a docstring, because people read it in their editors."""
 
 import ast
 from pathlib import Path
@@ -10,7 +10,7 @@ NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def undocumented(node, path):
-    """The names in a module or class; what a class overrides is documented where it comes from."""
+    """Yield the names without docstring in a module or class. A subclass may rely on the docstrings of its base."""
     for child in node.body:
         if not isinstance(child, NAMED) or child.name.startswith('_'):
             continue

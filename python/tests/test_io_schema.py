@@ -1,4 +1,4 @@
-"""The JSON Schema of inputs and outputs, and the way back from it."""
+"""The JSON Schema of a declaration, and the declaration that is read back from it."""
 
 import datetime as dt
 import json
@@ -37,7 +37,7 @@ RICH = (
 )
 
 
-def test_schema():
+def test_the_schema_describes_each_declared_input():
     declared = schema(TYPED)
     specs = declared.pop('x-rework-io')
     assert specs == [spec.to_json() for spec in TYPED]
@@ -60,13 +60,13 @@ def test_schema():
     }
 
 
-def test_schema_asks_for_nothing_that_has_a_default():
+def test_an_input_with_a_default_is_not_required_by_the_schema():
     declared = schema((number('n', required=True, default=1), file('f', default=b'x')))
     assert declared['required'] == []
     assert declared['properties']['f']['default'] == 'eA=='
 
 
-def test_schema_of_nothing():
+def test_the_schema_of_an_empty_declaration_allows_nothing():
     assert schema(()) == {
         'type': 'object',
         'properties': {},
@@ -76,7 +76,7 @@ def test_schema_of_nothing():
     }
 
 
-def test_specs_come_back_from_the_schema():
+def test_the_declaration_is_read_back_from_the_schema():
     for specs in (RICH, TYPED, OUTPUTS, ()):
         assert specs_of(json.loads(json.dumps(schema(specs)))) == specs
     assert specs_of(None) is None
@@ -86,7 +86,7 @@ def test_specs_come_back_from_the_schema():
             specs_of({'x-rework-io': wrong})
 
 
-def test_what_is_packed_fits_the_schema():
+def test_packed_values_are_valid_for_the_schema():
     jsonschema = pytest.importorskip('jsonschema')
     validator = jsonschema.Draft202012Validator(schema(RICH))
     validator.check_schema(schema(RICH))

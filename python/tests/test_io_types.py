@@ -1,4 +1,4 @@
-"""Inputs and outputs as declared: their arguments, their JSON form, as a tuple."""
+"""The types of inputs and outputs: their arguments, and their JSON form."""
 
 import json
 
@@ -25,7 +25,7 @@ RICH = (
 )
 
 
-def test_json_form():
+def test_to_json_describes_a_declaration():
     assert datetime('since', default='1973-5-20').to_json() == {
         'name': 'since',
         'type': 'datetime',
@@ -43,7 +43,7 @@ def test_json_form():
 
 
 @pytest.mark.parametrize('spec', RICH, ids=repr)
-def test_json_form_and_repr_come_back(spec):
+def test_a_declaration_is_read_back_from_its_json_and_repr(spec):
     back = from_json(json.loads(json.dumps(spec.to_json())))
     assert back == spec
     assert hash(back) == hash(spec)
@@ -54,7 +54,7 @@ def test_json_form_and_repr_come_back(spec):
         assert eval(repr(spec), names) == spec
 
 
-def test_repr_and_equality():
+def test_declarations_compare_by_their_arguments():
     assert repr(string('s', choices=['a', 'b'])) == "string('s', choices=('a', 'b'))"
     assert repr(number('n', required=True, default=1)) == "number('n', required=True, default=1)"
     assert number('n') != string('n')
@@ -63,24 +63,24 @@ def test_repr_and_equality():
 
 
 @pytest.mark.parametrize(
-    ('stored', 'said'),
+    ('stored', 'message'),
     [
-        ({'name': 'x', 'type': 'complex'}, "'complex' is no type of an input or output"),
-        ({'name': 'x'}, 'None is no type'),
-        ({'type': 'number'}, 'is no stored number: the name of a number must be a text'),
+        ({'name': 'x', 'type': 'complex'}, "'complex' is not a type of an input or output"),
+        ({'name': 'x'}, 'None is not a type'),
+        ({'type': 'number'}, 'does not describe a number: the name of a number must be a text'),
         ({'name': 'x', 'type': 'number', 'default': '3'}, "value `'3'` is not a number"),
         ({'name': 'x', 'type': 'string', 'choices': 'ab'}, 'must be a tuple or a list, not a str'),
         ({'name': 'x', 'type': 'string', 'required': 1}, 'must be True or False, not 1'),
     ],
 )
-def test_json_form_is_checked(stored, said):
+def test_from_json_refuses_what_to_json_did_not_write(stored, message):
     with pytest.raises(ValueError) as caught:
         from_json(stored)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ('make', 'error', 'said'),
+    ('make', 'error', 'message'),
     [
         (lambda: number(''), TypeError, "the name of a number must be a text, not ''"),
         (lambda: number(3), TypeError, 'the name of a number must be a text, not 3'),
@@ -97,14 +97,14 @@ def test_json_form_is_checked(stored, said):
         ),
     ],
 )
-def test_arguments_are_checked(make, error, said):
+def test_wrong_arguments_are_refused(make, error, message):
     with pytest.raises(error) as caught:
         make()
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize(
-    ('specs', 'error', 'said'),
+    ('specs', 'error', 'message'),
     [
         (
             [number('n')],
@@ -117,12 +117,12 @@ def test_arguments_are_checked(make, error, said):
         ((number('n'), string('n')), ValueError, '`inputs` has two that are named `n`'),
     ],
 )
-def test_specs_are_checked(specs, error, said):
+def test_check_specs_refuses_what_is_not_a_declaration(specs, error, message):
     with pytest.raises(error) as caught:
         check_specs(specs, 'inputs')
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
-def test_good_specs_pass():
+def test_check_specs_returns_a_declaration():
     assert check_specs((), 'inputs') == ()
     assert check_specs(RICH, 'outputs') is RICH

@@ -1,11 +1,11 @@
-"""The moment language: what it gives, and where it says that an expression is wrong."""
+"""Moment expressions: their values, and the positions in their errors."""
 
 import datetime as dt
 
 import pytest
 
+from rework.describe import short_repr
 from rework.moment import MAX_DEPTH, check, evaluate
-from rework.telling import shown
 
 NOW = dt.datetime(2024, 2, 29, 10, 11, 12, 13)
 
@@ -33,7 +33,7 @@ NOW = dt.datetime(2024, 2, 29, 10, 11, 12, 13)
         ('(shifted (today) #:weeks -1)', NOW.replace(day=22)),
         ('(shifted (today) #:hours 2 #:minutes -11)', NOW.replace(hour=12, minute=0)),
         ('(shifted (today) #:seconds 1 #:microseconds -13)', NOW.replace(second=13, microsecond=0)),
-        # Months go first and are clipped, whatever the order in which they are written.
+        # Months are added first and the day is clipped, in whatever order the units are written.
         ('(shifted (date "2024-1-31") #:days 1 #:months 1)', dt.datetime(2024, 3, 1)),
         (
             '(shifted (yearstart (date "2024-2-3 10:00")) #:months -1 #:hours 2)',
@@ -45,7 +45,7 @@ NOW = dt.datetime(2024, 2, 29, 10, 11, 12, 13)
         ),
     ],
 )
-def test_gives(text, expected):
+def test_an_expression_gives_a_datetime(text, expected):
     check(text)
     assert evaluate(text, NOW) == expected
 
@@ -58,7 +58,7 @@ def test_today_is_now_and_naive():
 
 
 @pytest.mark.parametrize(
-    ('text', 'place', 'why'),
+    ('text', 'position', 'why'),
     [
         ('', 1, 'something is missing'),
         ('  ', 3, 'something is missing'),
@@ -73,8 +73,8 @@ def test_today_is_now_and_naive():
         ('()', 2, 'a name is missing'),
         ('(', 2, 'a name is missing'),
         ('("x")', 2, 'a name is missing'),
-        ('(monthstar (today))', 2, 'there is no `monthstar`: did you mean `monthstart`?'),
-        ('(__import__)', 2, 'there is no `__import__`: there are `today`, `date`'),
+        ('(monthstar (today))', 2, 'there is no function `monthstar`: did you mean `monthstart`?'),
+        ('(__import__)', 2, 'there is no function `__import__`: there are `today`, `date`'),
         ('(today 1)', 1, '`today` takes nothing, not 1 values'),
         ('(monthend)', 1, '`monthend` takes a moment, not 0 values'),
         ('(monthend (today) (today))', 1, '`monthend` takes a moment, not 2 values'),
@@ -101,33 +101,33 @@ def test_today_is_now_and_naive():
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_refuses(text, place, why):
+def test_a_wrong_expression_is_refused_with_its_position(text, position, why):
     with pytest.raises(ValueError) as caught:
         check(text)
-    assert str(caught.value) == f'value `{shown(text)}` is not a valid moment expression'
-    assert str(caught.value.__cause__).startswith(f'at character {place}: ')
+    assert str(caught.value) == f'value `{short_repr(text)}` is not a valid moment expression'
+    assert str(caught.value.__cause__).startswith(f'at character {position}: ')
     assert why in str(caught.value.__cause__)
     with pytest.raises(ValueError):
         evaluate(text, NOW)
 
 
-def test_escapes():
+def test_quotes_and_backslashes_can_be_escaped():
     with pytest.raises(ValueError) as caught:
         check(r'(date "\"a\\c\\")')
     assert repr(r'"a\c' + '\\') in str(caught.value.__cause__)
 
 
-def test_depth_up_to_the_bound():
+def test_an_expression_may_be_nested_up_to_the_limit():
     text = '(monthend ' * (MAX_DEPTH - 1) + '(today)' + ')' * (MAX_DEPTH - 1)
     assert evaluate(text, NOW) == NOW
 
 
-def test_refuses_what_is_no_text():
+def test_what_is_not_a_text_is_refused():
     with pytest.raises(TypeError, match='^value `3` is not a valid moment expression$'):
         check(3)
 
 
-def test_moments_are_evaluated():
+def test_the_expressions_of_the_scenario_are_evaluated():
     """Scenario RW-17."""
     assert evaluate('(monthend (date "2024-2-3"))') == dt.datetime(2024, 2, 29)
     shifted = '(shifted (yearstart (date "2024-2-3 10:00")) #:months -1 #:hours 2)'

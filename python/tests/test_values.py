@@ -1,4 +1,4 @@
-"""What travels as JSON comes back as it went; what cannot travel is refused with its place."""
+"""Values are read back from JSON as they were, or refused with their position."""
 
 import collections
 import dataclasses
@@ -53,7 +53,7 @@ LOCAL_MEAN_TIME = dt.timezone(dt.timedelta(minutes=19, seconds=32, microseconds=
         [{'when': dt.date.min}, {'data': b'x'}],
     ],
 )
-def test_round_trip(value):
+def test_a_value_is_read_back_with_its_type(value):
     back = loads(dumps(value))
     assert back == value
     assert type(back) is type(value)
@@ -64,19 +64,19 @@ def test_text_is_compact_and_not_escaped():
     assert dumps({'n': [1, 2.0], 's': 'hé'}) == '{"n":[1,2.0],"s":"hé"}'
 
 
-def test_forms():
+def test_bytes_and_dates_have_their_documented_form():
     assert json.loads(dumps(b'\xff\x00')) == {'$bytes': '/wA='}
     assert json.loads(dumps(dt.datetime(1973, 5, 20, 9))) == {'$datetime': '1973-05-20T09:00:00'}
     assert json.loads(dumps(dt.date(1973, 5, 20))) == {'$date': '1973-05-20'}
 
 
-def test_negative_zero_and_offset_survive():
+def test_negative_zero_and_the_offset_of_a_datetime_are_kept():
     assert math.copysign(1, loads(dumps(-0.0))) == -1
     assert loads(dumps(dt.datetime(2024, 1, 1, tzinfo=CET))).utcoffset() == dt.timedelta(hours=1)
     assert loads(dumps(dt.datetime(2024, 1, 1))).tzinfo is None
 
 
-def test_relatives_of_the_plain_types_become_plain():
+def test_subclasses_of_plain_types_become_plain():
     class Colour(str, enum.Enum):
         RED = 'red'
 
@@ -100,15 +100,15 @@ def test_relatives_of_the_plain_types_become_plain():
     }
 
 
-def test_other_notations_of_other_clients():
+def test_notations_of_other_clients_are_read():
     assert loads('{"$datetime": "2024-1-2T03:04:05.123456789Z"}') == dt.datetime(
         2024, 1, 2, 3, 4, 5, 123456, tzinfo=dt.timezone.utc
     )
     assert loads('{"$bytes": "aGVs\\nbG8="}') == b'hello'
 
 
-def foreign(module, name):
-    """An object of a class that says it is from a package that is not here."""
+def object_of(module, name):
+    """Return an object of a class that claims to be from a package, which need not be installed."""
     return type(name, (), {'__module__': module})()
 
 
@@ -123,7 +123,7 @@ class Unprintable(int):
 
 
 @pytest.mark.parametrize(
-    ('value', 'said', 'remedy'),
+    ('value', 'message', 'remedy'),
     [
         (math.nan, 'is nan', 'pass None'),
         (-math.inf, 'is -inf', 'pass None'),
@@ -147,11 +147,11 @@ class Unprintable(int):
         (enum.Enum('E', 'A').A, 'E', '`.value`'),
         (Point(1), 'Point', '`dataclasses.asdict(...)`'),
         (Point, 'the class', 'its name'),
-        (test_forms, 'a function', 'its name'),
+        (test_bytes_and_dates_have_their_documented_form, 'a function', 'its name'),
         (math, 'a module', 'its name'),
-        (open(__file__), '_io.TextIOWrapper', '`.read()`'),
-        (foreign('numpy', 'ndarray'), 'a numpy.ndarray', 'pass a list (`.tolist()`), or bytes'),
-        (foreign('pandas', 'DataFrame'), 'a pandas.DataFrame', "`.to_dict('records')`"),
+        (open(__file__), '_io.TextIOWrapper', '`.read()`'),  # noqa: SIM115
+        (object_of('numpy', 'ndarray'), 'a numpy.ndarray', 'pass a list (`.tolist()`), or bytes'),
+        (object_of('pandas', 'DataFrame'), 'a pandas.DataFrame', "`.to_dict('records')`"),
         (object(), 'an object', 'turn it into numbers, strings, lists and dicts, or into bytes'),
         (10**5000, 'a whole number of more than 4200 digits', '`hex(...)`'),
         ('\ud800', 'UTF-8 cannot encode (U+D800 at character 1)', 'pass bytes'),
@@ -165,32 +165,31 @@ class Unprintable(int):
     ],
     ids=lambda value: value if isinstance(value, str) and value.isascii() else '',
 )
-def test_what_cannot_travel_is_refused(value, said, remedy):
+def test_a_value_that_json_cannot_carry_is_refused_with_its_position(value, message, remedy):
     with pytest.raises(TypeError) as caught:
         dumps({'when': [0, 1, value]})
     assert str(caught.value).startswith("`input['when'][2]` ")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert remedy in str(caught.value).partition(': ')[2]
 
 
-def test_the_whole_sentence():
+def test_the_error_has_position_type_and_remedy():
     with pytest.raises(TypeError) as caught:
-        dumps({'model': foreign('numpy', 'ndarray')})
+        dumps({'model': object_of('numpy', 'ndarray')})
     assert str(caught.value) == (
-        "`input['model']` is a numpy.ndarray, which JSON cannot carry: "
-        'pass a list (`.tolist()`), or bytes'
+        "`input['model']` is a numpy.ndarray, which JSON cannot carry: pass a list (`.tolist()`), or bytes"
     )
     with pytest.raises(TypeError, match=r'^`output` is a set, '):
         dumps(set(), what='output')
 
 
-def test_numpy_scalars_are_known_by_their_base():
+def test_numpy_scalars_are_recognised_by_their_base_class():
     generic = type('generic', (), {'__module__': 'numpy'})
     with pytest.raises(TypeError, match=r'pass its `.item\(\)`'):
         dumps(type('int64', (generic,), {'__module__': 'numpy'})())
 
 
-def test_datetimes_that_are_less_or_more_are_refused():
+def test_subclasses_of_datetime_that_would_lose_something_are_refused():
     class NotATime(dt.datetime):
         def isoformat(self, *_):
             return 'NaT'
@@ -200,7 +199,7 @@ def test_datetimes_that_are_less_or_more_are_refused():
             return True
 
     for kind in (NotATime, Fine):
-        with pytest.raises(TypeError, match=r'no datetime to the microsecond: pass a plain'):
+        with pytest.raises(TypeError, match=r'a plain datetime cannot represent: pass a plain'):
             dumps(kind(2024, 1, 1))
 
     class Same(dt.datetime):
@@ -209,7 +208,7 @@ def test_datetimes_that_are_less_or_more_are_refused():
     assert loads(dumps(Same(2024, 1, 1, tzinfo=CET))) == dt.datetime(2024, 1, 1, tzinfo=CET)
 
 
-def test_cycles_are_told():
+def test_a_value_that_contains_itself_is_refused():
     ring = {'a': []}
     ring['a'].append({'self': ring})
     with pytest.raises(TypeError) as caught:
@@ -221,12 +220,12 @@ def test_cycles_are_told():
         dumps(knot)
 
 
-def test_one_value_may_be_at_two_places():
+def test_one_list_may_be_at_two_positions():
     part = [1]
     assert dumps({'a': part, 'b': [part, part]}) == '{"a":[1],"b":[[1],[1]]}'
 
 
-def test_depth_is_bounded():
+def test_a_value_that_is_nested_too_deeply_is_refused():
     def nested(depth):
         value = []
         for _ in range(depth - 1):
@@ -240,7 +239,7 @@ def test_depth_is_bounded():
 
 
 @pytest.mark.parametrize(
-    ('text', 'said'),
+    ('text', 'message'),
     [
         ('', "this is not JSON: Expecting value at line 1, column 1 of ''"),
         ("{'a': 1}", 'this is not JSON: '),
@@ -258,7 +257,7 @@ def test_depth_is_bounded():
     ],
     ids=lambda value: str(value)[:12],
 )
-def test_what_is_no_json_is_refused(text, said):
+def test_loads_refuses_what_is_not_json(text, message):
     with pytest.raises(ValueError) as caught:
         loads(text)
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)

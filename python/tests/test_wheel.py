@@ -1,4 +1,4 @@
-"""The wheel in empty environments: the quick start as it is documented, and two environments of one host."""
+"""The wheel in empty virtual environments: the documented quick start, and two environments on one host."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ WHEEL = os.environ.get('REWORK_TEST_WHEEL')
 
 pytestmark = pytest.mark.skipif(not WHEEL, reason='scripts/test-python builds the wheel')
 
-#: The program of the quick start of the Python `rework`, but for its DSN.
+#: The program of the quick start of rework 0.17. Only the DSN is replaced.
 QUICK_START = """\
 from rework import api
 from sqlalchemy import create_engine
@@ -54,7 +54,7 @@ def version_of_six(task):
 
 
 def environment(folder, *packages):
-    """A new one with the wheel in it; what runs a program of it."""
+    """Create a virtual environment with the wheel. Return a function that runs its programs."""
     venv.create(folder, with_pip=True)
     pip = [folder / 'bin/python', '-m', 'pip', 'install', '-q', '--disable-pip-version-check']
     subprocess.run([*pip, WHEEL, *packages], check=True)
@@ -62,13 +62,10 @@ def environment(folder, *packages):
     clean['PATH'] = f'{folder}/bin:{clean["PATH"]}'
     clean.pop('PYTHONPATH', None)
 
-    def run(*words, **options):
-        """What it prints."""
-        program = folder / 'bin' / words[0]
-        call = [program, *map(str, words[1:])]
-        done = subprocess.run(
-            call, env=clean, capture_output=True, text=True, timeout=60, **options
-        )
+    def run(name, *args, **options):
+        """Run a program and return what it prints."""
+        call = [folder / 'bin' / name, *map(str, args)]
+        done = subprocess.run(call, env=clean, capture_output=True, text=True, timeout=60, **options)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -79,7 +76,7 @@ def environment(folder, *packages):
 
 @pytest.fixture
 def empty_database(rework_server):
-    """One without a schema."""
+    """Give the DSN of a database without a schema."""
     import psycopg
     from psycopg import conninfo
 
@@ -92,7 +89,7 @@ def empty_database(rework_server):
         server.execute(f'drop database {name} with (force)')
 
 
-def test_the_quick_start_in_an_empty_environment(empty_database, tmp_path):
+def test_the_quick_start_works_in_an_empty_environment(empty_database, tmp_path):
     run = environment(tmp_path / 'env', 'sqlalchemy', 'psycopg2-binary')
     dsn = empty_database
     module = tmp_path / 'test_rework.py'
@@ -104,9 +101,7 @@ def test_the_quick_start_in_an_empty_environment(empty_database, tmp_path):
     assert 'my_first_task' in operations
     assert str(module) in operations
     program = subprocess.Popen([run.folder / 'bin/python', module], env=run.environment)
-    monitor = subprocess.Popen(
-        [run.folder / 'bin/rework', 'monitor', dsn], env=run.environment, stderr=subprocess.PIPE
-    )
+    monitor = subprocess.Popen([run.folder / 'bin/rework', 'monitor', dsn], env=run.environment, stderr=subprocess.PIPE)
     try:
         assert program.wait(timeout=60) == 0
         tasks = run('rework', 'list-tasks', dsn).splitlines()

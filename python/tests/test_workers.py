@@ -1,4 +1,4 @@
-"""Workers for as long as a block lasts, and not longer."""
+"""`api.workers`: a monitor for the duration of a block."""
 
 import os
 import signal
@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from test_scenarios import lives, until
 
 from rework import api
 from rework.errors import ReworkError
+from test_scenarios import is_alive, until
 
 
 def children(pid):
-    """All processes that descend from one."""
+    """Return the pids of all descendants of a process."""
     found = []
     for task in Path(f'/proc/{pid}/task').glob('*/children'):
         for child in task.read_text().split():
@@ -23,7 +23,7 @@ def children(pid):
     return found
 
 
-def test_a_monitor_is_there_as_long_as_the_block(jobs, sql):
+def test_a_monitor_runs_for_the_duration_of_the_block(jobs, sql):
     with api.workers(jobs, minworkers=2, maxworkers=2) as workers:
         assert sql('select id, pid, domains from rework.monitor where finished_at is null') == [
             (workers.mid, workers.pid, ['default'])
@@ -32,24 +32,24 @@ def test_a_monitor_is_there_as_long_as_the_block(jobs, sql):
         pids = [workers.pid, *children(workers.pid)]
         assert len(pids) >= 3
         assert f'monitor {workers.mid} on ' in workers.log
-    assert f'monitor {workers.mid} on ' in workers.log, 'also afterwards'
-    assert not any(map(lives, pids))
+    assert f'monitor {workers.mid} on ' in workers.log, 'the log can be read after the block'
+    assert not any(map(is_alive, pids))
     assert sql('select count(*) from rework.monitor where finished_at is null') == [(0,)]
 
 
-def test_what_runs_is_aborted_at_the_end(jobs):
+def test_running_tasks_are_aborted_at_the_end_of_the_block(jobs):
     task = api.schedule(jobs, 'sleeps')
     with pytest.raises(KeyError), api.workers(jobs) as workers:
         task.join('running', timeout=30)
         pids = [workers.pid, *children(workers.pid)]
-        begun = time.monotonic()
+        aborted_at = time.monotonic()
         raise KeyError
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - aborted_at < 10
     assert task.state == 'aborted'
-    assert not any(map(lives, pids))
+    assert not any(map(is_alive, pids))
 
 
-def test_any_engine_will_do(jobs):
+def test_workers_accept_a_connection_as_the_engine(jobs):
     import psycopg2
 
     connection = psycopg2.connect(jobs)
@@ -61,7 +61,7 @@ def test_any_engine_will_do(jobs):
     connection.close()
 
 
-def test_a_monitor_that_does_not_start_says_why(jobs):
+def test_a_monitor_that_does_not_start_reports_why(jobs):
     with api.workers(jobs):
         with pytest.raises(ReworkError, match='monitor') as error:
             with api.workers(jobs):
@@ -84,8 +84,8 @@ def test_a_monitor_ends_with_the_process_that_started_it(jobs, tmp_path):
     process = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE, text=True)
     pid = int(process.stdout.readline())
     pids = [pid, *children(pid)]
-    assert len(pids) >= 2 and all(map(lives, pids))
+    assert len(pids) >= 2 and all(map(is_alive, pids))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    until('all are gone', lambda: not any(map(lives, pids)))
+    until('all have ended', lambda: not any(map(is_alive, pids)))

@@ -1,4 +1,4 @@
-//! Certificates for a server of a test's own, from an authority of the test's own.
+//! TLS certificates for tests of encrypted connections, issued by a certificate authority that the test makes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,25 +6,26 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-/// An authority, and the folder in which its files are.
-pub(crate) struct Authority {
+/// A certificate authority. `folder` receives the files of its certificates and keys.
+pub(crate) struct CertificateAuthority {
     folder: PathBuf,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-impl Authority {
-    /// Makes one. Its own certificate is in `folder/NAME.crt`.
-    pub(crate) fn new(folder: &Path, name: &str) -> Authority {
+impl CertificateAuthority {
+    /// Makes an authority and writes its own certificate to `folder/NAME.crt`.
+    pub(crate) fn new(folder: &Path, name: &str) -> CertificateAuthority {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let authority = Authority { folder: folder.to_owned(), issuer };
+        let authority = CertificateAuthority { folder: folder.to_owned(), issuer };
         authority.write(&format!("{name}.crt"), &authority.issuer.pem());
         authority
     }
 
-    /// Makes `folder/FILE.crt` and `folder/FILE.key`, for hosts or for a user.
+    /// Issues a certificate for these host names and this user, and writes it to `folder/FILE.crt`, with its key in
+    /// `folder/FILE.key`.
     pub(crate) fn issue(&self, file: &str, hosts: &[&str], user: &str) {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts).unwrap();
@@ -35,6 +36,7 @@ impl Authority {
         self.write(&format!("{file}.key"), &key.serialize_pem());
     }
 
+    /// Writes a file that only its owner may read: Postgres refuses a key that others can read.
     fn write(&self, file: &str, text: &str) {
         let path = self.folder.join(file);
         fs::write(&path, text).unwrap();

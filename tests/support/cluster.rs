@@ -1,4 +1,6 @@
-//! A Postgres server of a test's own, to be stopped, killed and started again under the product.
+//! A Postgres server for one test, which the test can stop and start again while monitors use it.
+//!
+//! Other tests share one server, see `server.rs`.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,31 +13,33 @@ use nix::unistd::{Uid, User};
 
 use super::{processes, wait};
 
-/// The server and its files, which go with it.
+/// A Postgres server with its data folder. Both are removed when the value is dropped.
 pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     port: u16,
     server: Option<Child>,
+    /// Settings of the form `name=value`.
     options: Vec<String>,
 }
 
-/// How a server is asked to stop.
+/// A shutdown mode of Postgres.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Stop {
-    /// Whoever is connected is thrown out.
+pub(crate) enum ShutdownMode {
+    /// Closes all connections and shuts down cleanly.
     Fast,
-    /// As if it crashed.
+    /// Exits without a checkpoint, like a crash. The next start runs recovery.
     Immediate,
 }
 
 impl Cluster {
-    /// Makes one, and starts it.
+    /// Makes a server and starts it.
     pub(crate) fn new() -> Cluster {
-        Cluster::with(&[], |_| {})
+        Cluster::with_settings(&[], |_| {})
     }
 
-    /// With more settings, and files that these name: `prepare` makes them in the folder that it is given.
-    pub(crate) fn with(options: &[&str], prepare: impl FnOnce(&Path)) -> Cluster {
+    /// Makes a server with more settings and starts it. `prepare` gets the data folder and writes files there that
+    /// the settings name, for example certificates.
+    pub(crate) fn with_settings(options: &[&str], prepare: impl FnOnce(&Path)) -> Cluster {
         let folder = tempfile::Builder::new().prefix("rework-cluster-").tempdir().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
@@ -48,19 +52,19 @@ impl Cluster {
             .unwrap();
         assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
         prepare(&data);
-        give_to_server(&data);
+        chown_to_server_user(&data);
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut cluster = Cluster { folder, port: free_port(), server: None, options };
         cluster.start();
         cluster
     }
 
-    /// Where its databases are, for its superuser.
+    /// Returns the DSN of a database of this server for its superuser.
     pub(crate) fn dsn(&self, database: &str) -> String {
         format!("postgres://rework@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Where it listens on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
@@ -69,7 +73,7 @@ impl Cluster {
         self.folder.path().join("data")
     }
 
-    /// Starts it, and waits until it answers.
+    /// Starts the server and waits until it accepts connections.
     pub(crate) fn start(&mut self) {
         let data = self.data();
         let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
@@ -85,28 +89,29 @@ impl Cluster {
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.server = Some(command.spawn().unwrap());
         let ready = || {
-            let pid = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-            pid.lines().last().is_some_and(|line| line.starts_with("ready"))
+            // The last line of this file is the status of the server, as `pg_ctl` reads it.
+            let status = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+            status.lines().last().is_some_and(|line| line.starts_with("ready"))
         };
-        wait::until("the server answers", || self.log(), ready);
+        wait::until("the Postgres server is ready", || self.log(), ready);
     }
 
-    /// Stops it, and waits until it is gone.
-    pub(crate) fn stop(&mut self, how: Stop) {
+    /// Stops the server and waits until its process has ended. Does nothing if it does not run.
+    pub(crate) fn stop(&mut self, mode: ShutdownMode) {
         let Some(mut server) = self.server.take() else { return };
-        let signal = match how {
-            Stop::Fast => Signal::SIGINT,
-            Stop::Immediate => Signal::SIGQUIT,
+        let signal = match mode {
+            ShutdownMode::Fast => Signal::SIGINT,
+            ShutdownMode::Immediate => Signal::SIGQUIT,
         };
         processes::signal(i32::try_from(server.id()).unwrap(), signal);
         wait::until(
-            "the server has stopped",
+            "the Postgres server has stopped",
             || self.log(),
             || server.try_wait().unwrap().is_some(),
         );
     }
 
-    /// What it wrote.
+    /// Returns what the server has written since its latest start.
     fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -121,12 +126,15 @@ impl Drop for Cluster {
     }
 }
 
+/// Returns the path of a program of Postgres.
 fn program(name: &str) -> PathBuf {
-    let folder = std::env::var_os("REWORK_TEST_PG_BIN").expect("run the tests by `make test`");
+    let folder = std::env::var_os("REWORK_TEST_PG_BIN")
+        .expect("REWORK_TEST_PG_BIN is not set: run `make test`");
     Path::new(&folder).join(name)
 }
 
-/// Postgres refuses to run as root.
+/// Returns a command that runs `program` as another user if the tests run as root, because Postgres refuses to run as
+/// root. This user becomes the owner of `data`.
 fn as_server_user(program: &Path, data: &Path) -> Command {
     if !Uid::effective().is_root() {
         return Command::new(program);
@@ -137,14 +145,15 @@ fn as_server_user(program: &Path, data: &Path) -> Command {
     command
         .arg(format!("--reuid={}", user.uid))
         .arg(format!("--regid={}", user.gid))
+        // The server ends with the tests, even if they are killed.
         .args(["--clear-groups", "--pdeathsig", "QUIT"])
         .arg(program)
         .current_dir(data);
     command
 }
 
-/// Files that a test has put there.
-fn give_to_server(data: &Path) {
+/// Makes the user of the server the owner of the files that a test has written to the data folder.
+fn chown_to_server_user(data: &Path) {
     if Uid::effective().is_root() {
         let user = server_user();
         for file in data.read_dir().unwrap() {
@@ -156,10 +165,14 @@ fn give_to_server(data: &Path) {
 
 fn server_user() -> User {
     let user = ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).unwrap());
-    user.expect("there is a user for the server")
+    user.expect("neither user `postgres` nor user `nobody` exists")
 }
 
-/// Free now; below the range that the kernel hands out to outgoing connections.
+/// Returns a port that is free now.
+///
+/// Ports from 12 000 to 19 999 are below the range from which the kernel chooses ports of outgoing connections
+/// (32 768 and more by default), so that none of these takes the port before the caller does. Test processes that run
+/// at the same time start at different ports.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 8_000).unwrap();
@@ -167,5 +180,5 @@ pub(crate) fn free_port() -> u16 {
     std::iter::repeat_with(next)
         .take(8_000)
         .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a port is free")
+        .expect("no port from 12000 to 19999 is free")
 }

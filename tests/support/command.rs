@@ -1,4 +1,4 @@
-//! A `rework` command as a real process: what it is given, what it said, how it ended.
+//! Runs a command as a real process and gives access to its output and exit code.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -11,80 +11,80 @@ use serde_json::Value;
 
 use super::{processes, wait};
 
-/// The program under test.
+/// Returns the path of the program `rework` that the tests run.
 pub(crate) fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_rework"))
 }
 
-/// A program of the workspace, which cargo builds beside the one under test.
-pub(crate) fn sibling(name: &str) -> PathBuf {
+/// Returns the path of another program of this workspace. Cargo builds it into the same folder.
+pub(crate) fn workspace_program(name: &str) -> PathBuf {
     let path = program().with_file_name(name);
-    assert!(path.exists(), "no {}: run the tests by `make test`", path.display());
+    assert!(path.exists(), "{} does not exist: run `make test`", path.display());
     path
 }
 
-/// A command that is about to be run.
-pub(crate) struct Call {
+/// A command that has not been started yet, usually made by `Installation::rework`.
+pub(crate) struct TestCommand {
     command: Command,
     stdin: Vec<u8>,
 }
 
-impl Call {
-    /// Of a prepared process.
-    pub(crate) fn new(command: Command) -> Call {
-        Call { command, stdin: Vec::new() }
+impl TestCommand {
+    pub(crate) fn new(command: Command) -> TestCommand {
+        TestCommand { command, stdin: Vec::new() }
     }
 
-    /// More arguments.
+    /// Adds arguments.
     #[must_use]
     pub(crate) fn args<I: AsRef<std::ffi::OsStr>>(
         mut self,
         args: impl IntoIterator<Item = I>,
-    ) -> Call {
+    ) -> TestCommand {
         self.command.args(args);
         self
     }
 
-    /// A variable of its environment.
+    /// Sets an environment variable.
     #[must_use]
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Call {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> TestCommand {
         self.command.env(name, value);
         self
     }
 
-    /// A variable that it does not see.
+    /// Removes an environment variable.
     #[must_use]
-    pub(crate) fn without_env(mut self, name: &str) -> Call {
+    pub(crate) fn without_env(mut self, name: &str) -> TestCommand {
         self.command.env_remove(name);
         self
     }
 
-    /// What stands on its standard input.
+    /// Sets the bytes that the command can read from its standard input.
     #[must_use]
-    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Call {
+    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> TestCommand {
         self.stdin = bytes.into();
         self
     }
 
-    /// Runs it to its end.
-    pub(crate) fn run(mut self) -> Said {
+    /// Runs the command and waits until it has ended, with any exit code. Kills it and panics if it takes longer than
+    /// four times `wait::TIMEOUT`.
+    pub(crate) fn run(mut self) -> CommandOutput {
         let input = std::mem::take(&mut self.stdin);
         let line = format!("{:?}", self.command);
         let mut child = self.spawn();
-        // It may end without having read all.
-        let _ = child.stdin.take().expect("it is a pipe").write_all(&input);
+        // An error is ignored, because the command may end before it has read everything.
+        let _ = child.stdin.take().expect("standard input is a pipe").write_all(&input);
         let pid = i32::try_from(child.id()).unwrap();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || sender.send(child.wait_with_output()));
-        let ended = receiver.recv_timeout(wait::PATIENCE * 4).unwrap_or_else(|_| {
+        let result = receiver.recv_timeout(wait::TIMEOUT * 4).unwrap_or_else(|_| {
             processes::signal(pid, Signal::SIGKILL);
             let output = receiver.recv().unwrap().unwrap();
-            panic!("it did not end: {}", Said { line: line.clone(), output })
+            panic!("the command did not end: {}", CommandOutput { line: line.clone(), output })
         });
-        Said { line, output: ended.unwrap() }
+        CommandOutput { line, output: result.unwrap() }
     }
 
-    /// Starts it, for those who look at it while it runs. They end it.
+    /// Starts the command and does not wait for its end. The caller must end it.
     pub(crate) fn spawn(mut self) -> Child {
         self.command
             .stdin(Stdio::piped())
@@ -94,67 +94,68 @@ impl Call {
             .unwrap_or_else(|error| panic!("{:?}: {error}", self.command))
     }
 
-    /// Runs it to a good end.
+    /// Runs the command, waits until it has ended, and asserts that its exit code is 0.
     #[track_caller]
-    pub(crate) fn ok(self) -> Said {
-        self.exits(0)
+    pub(crate) fn run_ok(self) -> CommandOutput {
+        self.run_expecting(0)
     }
 
-    /// Runs it to an end with this exit code.
+    /// Runs the command, waits until it has ended, and asserts that its exit code is `code`.
     #[track_caller]
-    pub(crate) fn exits(self, code: i32) -> Said {
-        let said = self.run();
-        assert_eq!(said.code(), Some(code), "the exit code of {said}");
-        said
+    pub(crate) fn run_expecting(self, code: i32) -> CommandOutput {
+        let output = self.run();
+        assert_eq!(output.code(), Some(code), "the exit code of {output}");
+        output
     }
 }
 
-/// What a command said, and how it ended.
-pub(crate) struct Said {
+/// The output and the exit status of a command that has ended.
+pub(crate) struct CommandOutput {
+    /// The command with its arguments, for messages.
     line: String,
     output: Output,
 }
 
-impl Said {
-    /// The exit code; none where a signal ended it.
+impl CommandOutput {
+    /// Returns the exit code. `None` if a signal ended the command.
     pub(crate) fn code(&self) -> Option<i32> {
         self.output.status.code()
     }
 
-    /// Its standard output.
+    /// Returns the standard output as text.
     pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
-    /// Its standard output, to the byte.
+    /// Returns the bytes of the standard output.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.output.stdout
     }
 
-    /// Its standard error.
+    /// Returns the standard error as text.
     pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
-    /// The lines of its standard output.
+    /// Returns the lines of the standard output.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.stdout().lines().map(str::to_owned).collect()
     }
 
-    /// Its standard output, as the one number that it is.
+    /// Returns the id that the command printed. Panics if the standard output is not a single number.
     #[track_caller]
     pub(crate) fn id(&self) -> i64 {
-        self.stdout().trim().parse().unwrap_or_else(|_| panic!("no id alone from {self}"))
+        self.stdout().trim().parse().unwrap_or_else(|_| panic!("the output is not an id: {self}"))
     }
 
-    /// Its standard output, as the one JSON document that it is.
+    /// Returns the standard output as JSON. Panics if it is not a single JSON document.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(self.bytes()).unwrap_or_else(|why| panic!("{why} from {self}"))
+        serde_json::from_slice(self.bytes()).unwrap_or_else(|error| panic!("{error} in {self}"))
     }
 }
 
-impl std::fmt::Display for Said {
+impl std::fmt::Display for CommandOutput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (line, status) = (&self.line, self.output.status);
         write!(f, "{line}\n{status}\nstdout:\n{}\nstderr:\n{}", self.stdout(), self.stderr())

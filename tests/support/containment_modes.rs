@@ -1,5 +1,7 @@
-//! The rungs on which this machine can hold a tree of processes, each with a monitor that stands on
-//! it: `cgroup`, `processes`, and `processes` as an ordinary user who may do nothing special.
+//! The containment modes that this machine supports, and installations with a monitor in one of them.
+//!
+//! Containment is how a monitor finds and kills all processes of a run: by a cgroup, or by the processes in `/proc`.
+//! Tests of containment run once in each available mode.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,107 +12,111 @@ use super::installation::{self, Installation};
 use super::monitor::Monitor;
 use super::{command, processes};
 
-/// Where a monitor stands.
+/// How a monitor of a test contains runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rung {
-    /// The kernel knows the tree.
+pub(crate) enum ContainmentMode {
+    /// `--containment cgroup`: the kernel knows which processes belong to a run.
     Cgroup,
-    /// It is looked for.
+    /// `--containment processes`: the monitor finds the processes of a run in `/proc`.
     Processes,
-    /// As `nobody`, with whatever that user gets.
-    Nobody,
+    /// The monitor runs as user `nobody` and chooses the mode itself. Usually this user may not make cgroups.
+    AsNobody,
 }
 
-/// A monitor on a rung, and the place that it serves: the operations of the fixture and of two
-/// manifests.
-pub(crate) struct Standing {
+/// An installation with a monitor. The operations of `tests/operations` and of `MANIFESTS` are registered.
+pub(crate) struct MonitoredSetup {
     pub(crate) monitor: Monitor,
-    pub(crate) place: Installation,
+    pub(crate) setup: Installation,
 }
 
-/// Manifests that every place on a rung has.
-const MANIFESTS: [&str; 2] = ["stubborn.toml", "falls.toml"];
+/// Files of `tests/manifests` whose operations leave processes behind or end in unusual ways.
+const MANIFESTS: [&str; 2] = ["hard_to_kill.toml", "ends_on_demand.toml"];
 
-impl Rung {
-    /// Those that this machine has, for whoever runs the tests.
-    pub(crate) fn available() -> Vec<Rung> {
-        let mut rungs = vec![Rung::Processes];
+impl ContainmentMode {
+    /// Returns the modes that are possible on this machine for the user who runs the tests.
+    pub(crate) fn available() -> Vec<ContainmentMode> {
+        let mut modes = vec![ContainmentMode::Processes];
         if can_make_cgroups() {
-            rungs.insert(0, Rung::Cgroup);
+            modes.insert(0, ContainmentMode::Cgroup);
         }
         if nix::unistd::Uid::effective().is_root() {
-            rungs.push(Rung::Nobody);
+            modes.push(ContainmentMode::AsNobody);
         }
-        rungs
+        modes
     }
 
-    /// A new place with a monitor on this rung.
+    /// Makes an installation and starts a monitor in this mode. `args` are more arguments for the monitor.
     #[track_caller]
-    pub(crate) fn stand(self, args: &[&str]) -> Standing {
-        let place = Installation::new();
-        let mut files: Vec<PathBuf> = MANIFESTS.map(installation::manifest).into();
-        files.push(installation::fixture());
-        place.register(files.iter().map(|file| self.readable(&place, file)));
-        let monitor = self.monitor(&place, args);
-        Standing { monitor, place }
+    pub(crate) fn start_setup(self, args: &[&str]) -> MonitoredSetup {
+        let setup = Installation::new();
+        let mut files: Vec<PathBuf> = MANIFESTS.map(installation::manifest_path).into();
+        files.push(installation::fixture_program());
+        setup.register(files.iter().map(|file| self.readable(&setup, file)));
+        let monitor = self.start_monitor(&setup, args);
+        MonitoredSetup { monitor, setup }
     }
 
-    /// A monitor on this rung in a place that is there.
+    /// Starts a monitor in this mode in an existing installation, and waits until it is registered.
     #[track_caller]
-    pub(crate) fn monitor(self, place: &Installation, args: &[&str]) -> Monitor {
-        let wish = match self {
-            Rung::Cgroup => vec!["--containment", "cgroup"],
-            Rung::Processes => vec!["--containment", "processes"],
-            Rung::Nobody => return self.monitor_of_nobody(place, args),
+    pub(crate) fn start_monitor(self, setup: &Installation, args: &[&str]) -> Monitor {
+        let containment = match self {
+            ContainmentMode::Cgroup => vec!["--containment", "cgroup"],
+            ContainmentMode::Processes => vec!["--containment", "processes"],
+            ContainmentMode::AsNobody => return self.start_monitor_as_nobody(setup, args),
         };
-        place.monitor(&[&wish, args].concat())
+        setup.start_monitor(&[&containment, args].concat())
     }
 
-    fn monitor_of_nobody(self, place: &Installation, args: &[&str]) -> Monitor {
-        let temporary = place.folder().join("tmp");
+    fn start_monitor_as_nobody(self, setup: &Installation, args: &[&str]) -> Monitor {
+        let temporary = setup.folder().join("tmp");
         if !temporary.exists() {
             fs::create_dir(&temporary).unwrap();
-            open(&temporary, 0o777);
+            set_mode(&temporary, 0o777);
         }
-        let program = self.readable(place, &command::program());
-        let mut command = as_nobody(&place.process(), &program);
-        command.env("REWORK_DSN", place.dsn()).env("TMPDIR", &temporary);
+        let program = self.readable(setup, &command::program());
+        let mut command = as_nobody(&setup.bare_command(), &program);
+        command.env("REWORK_DSN", setup.dsn()).env("TMPDIR", &temporary);
         command.args(["monitor", "--domain", "default"]).args(args);
-        let monitors = "select count(*) from rework.monitor";
-        let before: i64 = place.session().one(monitors, &[]);
-        let mut monitor = Monitor::start(command, &place.folder().join("nobody.stderr"));
-        place.until("the monitor of nobody is there", || {
-            assert!(monitor.has_ended().is_none(), "the monitor ended:\n{}", monitor.said());
-            place.session().one::<i64>(monitors, &[]) > before
+        let count_monitors = "select count(*) from rework.monitor";
+        let before: i64 = setup.session().query_value(count_monitors, &[]);
+        let mut monitor = Monitor::start(command, &setup.folder().join("nobody.stderr"));
+        setup.wait_until("the monitor of user nobody is registered", || {
+            assert!(monitor.exit_status().is_none(), "the monitor ended:\n{}", monitor.output());
+            setup.session().query_value::<i64>(count_monitors, &[]) > before
         });
         monitor
     }
 
-    /// A program or a manifest where the monitor on this rung can read it: `nobody` gets a copy, because
-    /// the repository may lie in a home that only its owner may enter.
-    fn readable(self, place: &Installation, file: &Path) -> PathBuf {
-        if self != Rung::Nobody {
+    /// Returns the path of a program or manifest that the monitor can read. For user `nobody` this is a copy, because
+    /// the repository may be in a home folder that only its owner may enter.
+    fn readable(self, setup: &Installation, file: &Path) -> PathBuf {
+        if self != ContainmentMode::AsNobody {
             return file.to_owned();
         }
-        let copy = place.folder().join(file.file_name().expect("a file has a name"));
+        let copy = setup.folder().join(file.file_name().expect("a file has a name"));
         if !copy.exists() {
             fs::copy(file, &copy).unwrap();
-            open(&copy, 0o755);
-            open(place.folder(), 0o755);
+            set_mode(&copy, 0o755);
+            set_mode(setup.folder(), 0o755);
         }
         copy
     }
 }
 
-/// What belongs to a place, and is neither its monitor nor a worker.
-pub(crate) fn runners(place: &Installation) -> Vec<processes::Process> {
-    let ours = |command: &str| {
+/// Returns the processes of an installation that are neither its monitor nor a worker: runners and the processes
+/// that they started.
+pub(crate) fn runners(setup: &Installation) -> Vec<processes::Process> {
+    let is_rework = |command: &str| {
         let program = command.split(' ').next().unwrap_or_default();
         Path::new(program).file_name() == command::program().file_name()
     };
-    processes::marked(place.host()).into_iter().filter(|found| !ours(&found.command)).collect()
+    processes::tagged(setup.host())
+        .into_iter()
+        .filter(|process| !is_rework(&process.command))
+        .collect()
 }
 
+/// Wraps a command so that it runs as user `nobody`, with the environment and the folder of `inner`.
 fn as_nobody(inner: &Command, program: &Path) -> Command {
     let mut outer = Command::new("setpriv");
     outer.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(program);
@@ -126,21 +132,22 @@ fn as_nobody(inner: &Command, program: &Path) -> Command {
     outer
 }
 
-fn open(path: &Path, mode: u32) {
+fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Found by trying, without the product: a folder in our own cgroup that has a `cgroup.kill`.
+/// Returns whether this process can make a cgroup below its own. Tries it instead of asking `rework`, so that an
+/// error in `rework` cannot skip the tests of this mode. The monitor needs the file `cgroup.kill` to kill a cgroup.
 fn can_make_cgroups() -> bool {
     let Ok(mounts) = fs::read_to_string("/proc/self/mounts") else { return false };
     let Ok(own) = fs::read_to_string("/proc/self/cgroup") else { return false };
-    let mut kinds = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let Some(mount) = kinds.find(|words| words.get(2) == Some(&"cgroup2")) else { return false };
+    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let Some(mount) = mounts.find(|fields| fields.get(2) == Some(&"cgroup2")) else { return false };
     let Some(own) = own.lines().find_map(|line| line.strip_prefix("0::/")) else { return false };
     let probe = Path::new(mount[1]).join(own).join(format!("rework-test-{}", std::process::id()));
     if fs::create_dir(&probe).is_err() {
         return false;
     }
-    let can = probe.join("cgroup.kill").exists();
-    fs::remove_dir(&probe).is_ok() && can
+    let has_kill = probe.join("cgroup.kill").exists();
+    fs::remove_dir(&probe).is_ok() && has_kill
 }

@@ -1,4 +1,4 @@
-//! A database for one test: made from the template, dropped at its end.
+//! The database of one test. It is copied from a template (`server.rs`) and dropped at the end of the test.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,81 +8,81 @@ use super::cluster::Cluster;
 use super::server;
 use super::session::Session;
 
-/// A database with the schema in it.
+/// A Postgres database of a test, with a connection to it.
 pub(crate) struct Database {
     name: String,
     dsn: String,
     session: Option<Session>,
-    /// It goes with its server.
-    lasting: bool,
+    /// Whether the database is not dropped, because its server is removed with all its files.
+    is_kept: bool,
 }
 
 impl Database {
-    /// Makes one.
+    /// Makes a database with the schema of rework on the server of the tests.
     pub(crate) fn new() -> Database {
         Database::from_template(Some(server::template()))
     }
 
-    /// Makes one without our schema.
+    /// Makes a database without the schema of rework on the server of the tests.
     pub(crate) fn empty() -> Database {
         Database::from_template(None)
     }
 
     fn from_template(template: Option<&str>) -> Database {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("rework_test_{}_{number}", std::process::id());
-        let server = Session::open(&server::own_dsn("postgres"));
-        server.run(&format!("drop database if exists {name} with (force)"));
+        let server = Session::open(&server::superuser_dsn("postgres"));
+        server.execute(&format!("drop database if exists {name} with (force)"));
         let from = template.map(|template| format!(" template {template}")).unwrap_or_default();
-        server.run(&format!("create database {name}{from}"));
-        let dsn = server::own_dsn(&name);
+        server.execute(&format!("create database {name}{from}"));
+        let dsn = server::superuser_dsn(&name);
         let session = Some(Session::open(&dsn));
-        Database { name, dsn, session, lasting: false }
+        Database { name, dsn, session, is_kept: false }
     }
 
-    /// Makes one on a server of the test's own.
-    pub(crate) fn on(cluster: &Cluster) -> Database {
+    /// Makes the database `jobs` with the schema of rework on a server that the test has started.
+    pub(crate) fn on_cluster(cluster: &Cluster) -> Database {
         let (name, dsn) = ("jobs".to_owned(), cluster.dsn("jobs"));
-        Session::open(&cluster.dsn("postgres")).run("create database jobs");
+        Session::open(&cluster.dsn("postgres")).execute("create database jobs");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let parsed = Dsn::parse(&dsn).unwrap();
         runtime
             .block_on(rework_core::admin::schema::migrate(&parsed))
             .expect("the migrations apply");
-        Database { name, session: Some(Session::open(&dsn)), dsn, lasting: true }
+        Database { name, session: Some(Session::open(&dsn)), dsn, is_kept: true }
     }
 
-    /// One that is there already, on a server of the test's own.
-    pub(crate) fn restored(cluster: &Cluster) -> Database {
+    /// Opens the existing database `jobs` on a server that the test has started.
+    pub(crate) fn restored_on(cluster: &Cluster) -> Database {
         let (name, dsn) = ("jobs".to_owned(), cluster.dsn("jobs"));
-        Database { name, session: Some(Session::open(&dsn)), dsn, lasting: true }
+        Database { name, session: Some(Session::open(&dsn)), dsn, is_kept: true }
     }
 
-    /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it is, for the server's superuser, with a password.
+    /// Returns the DSN of the database for the superuser of the server.
     pub(crate) fn dsn(&self) -> String {
         self.dsn.clone()
     }
 
-    /// The test's own connection to it.
+    /// Returns the connection of the test to this database.
     pub(crate) fn session(&self) -> &Session {
-        self.session.as_ref().expect("it is there until the end")
+        self.session.as_ref().expect("only `drop` removes the session")
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
         self.session = None;
-        if self.lasting {
+        if self.is_kept {
             return;
         }
-        let server = Session::open(&server::own_dsn("postgres"));
-        if let Err(error) = server.try_run(&format!("drop database {} with (force)", self.name)) {
+        let server = Session::open(&server::superuser_dsn("postgres"));
+        if let Err(error) = server.try_execute(&format!("drop database {} with (force)", self.name))
+        {
             eprintln!("{}: {error:?}", self.name);
         }
     }

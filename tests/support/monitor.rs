@@ -1,5 +1,4 @@
-//! A running `rework monitor`: started with a host of its own, killed with everything that it
-//! started when the test is over, however it ends.
+//! A `rework monitor` process of a test.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,59 +8,58 @@ use nix::sys::signal::Signal;
 
 use super::{processes, wait};
 
-/// A monitor, for as long as the test wants it.
+/// A monitor process. It is killed when the value is dropped; `Installation` then kills the workers and runners
+/// that it started.
 pub(crate) struct Monitor {
     child: Child,
-    stderr: PathBuf,
+    output_file: PathBuf,
 }
 
 impl Monitor {
-    /// Starts one; what it says on standard error goes to a file.
-    pub(crate) fn start(mut command: Command, stderr: &Path) -> Monitor {
-        let said = File::create(stderr).unwrap();
+    /// Starts a monitor. Its standard output and standard error go to `output_file`.
+    pub(crate) fn start(mut command: Command, output_file: &Path) -> Monitor {
+        let output = File::create(output_file).unwrap();
         let child = command
             .stdin(Stdio::null())
-            .stdout(said.try_clone().unwrap())
-            .stderr(said)
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Monitor { child, stderr: stderr.to_owned() }
+        Monitor { child, output_file: output_file.to_owned() }
     }
 
-    /// Its process.
     pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).unwrap()
     }
 
-    /// What it said so far.
-    pub(crate) fn said(&self) -> String {
-        std::fs::read_to_string(&self.stderr).unwrap_or_default()
+    /// Returns everything that the monitor has written so far.
+    pub(crate) fn output(&self) -> String {
+        std::fs::read_to_string(&self.output_file).unwrap_or_default()
     }
 
-    /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         processes::signal(self.pid(), signal);
     }
 
-    /// How it ended, if it has.
-    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+    /// Returns how the monitor ended. `None` if it still runs.
+    pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits for its end: the exit code; none where a signal ended it.
+    /// Waits until the monitor has ended, and returns its exit code. `None` if a signal ended it.
     #[track_caller]
-    pub(crate) fn exit_code(&mut self) -> Option<i32> {
-        let stderr = self.stderr.clone();
-        let describe = || std::fs::read_to_string(&stderr).unwrap_or_default();
+    pub(crate) fn wait_for_exit_code(&mut self) -> Option<i32> {
+        let file = self.output_file.clone();
+        let describe = || std::fs::read_to_string(&file).unwrap_or_default();
         let child = &mut self.child;
-        let ended = || child.try_wait().unwrap();
-        wait::until_some("the monitor ends", wait::PATIENCE, describe, ended).code()
+        let exit_status = || child.try_wait().unwrap();
+        wait::until_some("the monitor ends", wait::TIMEOUT, describe, exit_status).code()
     }
 
-    /// Kills it as the out-of-memory killer would: it can say nothing any more.
+    /// Sends SIGKILL, as the out-of-memory killer does, and waits until the monitor has ended.
     pub(crate) fn kill(&mut self) {
         self.signal(Signal::SIGKILL);
-        self.exit_code();
+        self.wait_for_exit_code();
     }
 }
 

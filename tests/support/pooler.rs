@@ -1,4 +1,4 @@
-//! `PgBouncer` between the product and the test's server, in transaction mode.
+//! A `PgBouncer` process between `rework` and the Postgres server of the tests, with `pool_mode = transaction`.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,17 +8,21 @@ use nix::unistd::{Uid, User};
 use super::cluster::free_port;
 use super::{server, wait};
 
-/// A running `PgBouncer`.
+/// A running `PgBouncer`. It is killed when the value is dropped.
 pub(crate) struct Pooler {
     child: Child,
     port: u16,
 }
 
 impl Pooler {
-    /// In front of the test's server; few connections, so that clients do share them.
+    /// Starts `PgBouncer` with its files in `folder`, and waits until it accepts connections. The pool has 4
+    /// connections, fewer than the clients of a test, so that clients share them.
     pub(crate) fn start(folder: &Path) -> Pooler {
         let program = std::env::var("REWORK_TEST_PGBOUNCER").unwrap_or_default();
-        assert!(!program.is_empty(), "PgBouncer is there: see scripts/ensure-pgbouncer");
+        assert!(
+            !program.is_empty(),
+            "REWORK_TEST_PGBOUNCER is not set: see scripts/ensure-pgbouncer"
+        );
         let (port, server) = (free_port(), server::port());
         let users = folder.join("users.txt");
         std::fs::write(&users, format!("{:?} {:?}\n", server::user(), server::password())).unwrap();
@@ -34,14 +38,14 @@ impl Pooler {
         let log = std::fs::File::create(folder.join("pgbouncer.log")).unwrap();
         command.arg(&settings).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let child = command.spawn().unwrap();
-        let said = || std::fs::read_to_string(folder.join("pgbouncer.log")).unwrap_or_default();
-        wait::until("PgBouncer listens", said, || {
+        let log_text = || std::fs::read_to_string(folder.join("pgbouncer.log")).unwrap_or_default();
+        wait::until("PgBouncer accepts connections", log_text, || {
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         Pooler { child, port }
     }
 
-    /// A DSN of the server, by way of this.
+    /// Replaces the server's port in a DSN by the port of `PgBouncer`.
     pub(crate) fn dsn(&self, dsn: &str) -> String {
         dsn.replace(&format!(":{}/", server::port()), &format!(":{}/", self.port))
     }
@@ -54,7 +58,8 @@ impl Drop for Pooler {
     }
 }
 
-/// `PgBouncer` refuses to run as root.
+/// Returns a command that runs `program`. If the tests run as root, it runs as user `nobody`, because `PgBouncer`
+/// refuses to run as root.
 fn as_ordinary_user(program: &str, folder: &Path) -> Command {
     if !Uid::effective().is_root() {
         return Command::new(program);

@@ -1,5 +1,4 @@
-//! A wire between the product and Postgres that can be cut, slowed down, reset, and made to lose the
-//! reply to what was carried out.
+//! A TCP proxy between `rework` and Postgres that can block, delay and reset connections and lose replies.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,64 +7,69 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// How the wire behaves; also towards connections that are there.
+/// What the proxy does with connections, both existing and new.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// As a wire should.
+pub(crate) enum ProxyMode {
+    /// Forwards everything at once.
     Pass,
-    /// Everything comes so much later.
+    /// Forwards everything after this time.
     Delay(Duration),
-    /// Nothing comes through, and nobody is told.
+    /// Forwards nothing and keeps the connections open, as a network does that loses all packets.
     BlackHole,
-    /// Connections are reset, old and new.
+    /// Resets all connections.
     Reset,
-    /// A connection is reset after so many bytes from the server.
+    /// Resets each connection after this number of bytes from the server.
     CutAfter(usize),
-    /// Every second statement with these words is carried out, and its reply lost with the connection,
-    /// so many times.
+    /// Forwards every second statement that contains this text, discards its reply and resets the connection.
+    /// The number says how many replies are still to be discarded. Every second one only, so that a retry succeeds.
     LoseReplies(&'static str, usize),
 }
 
-/// The wire.
+/// A running proxy. Its connections are reset when the value is dropped.
 pub(crate) struct Proxy {
     port: u16,
-    shared: Arc<Shared>,
+    shared: Arc<ProxyState>,
 }
 
-struct Shared {
-    mode: Mutex<Mode>,
-    matched: Mutex<usize>,
-    ended: AtomicBool,
-    server: u16,
+/// State that the threads of all connections share.
+struct ProxyState {
+    mode: Mutex<ProxyMode>,
+    /// The number of statements that contained the text of `LoseReplies`.
+    matches: Mutex<usize>,
+    is_closed: AtomicBool,
+    server_port: u16,
 }
 
-/// One connection.
-struct Line {
-    shared: Arc<Shared>,
+/// One client connection and its connection to the server.
+struct ProxiedConnection {
+    shared: Arc<ProxyState>,
     client: TcpStream,
     server: TcpStream,
-    /// The reply that comes next is lost.
-    loses: AtomicBool,
+    /// Whether the next reply of the server is discarded.
+    loses_reply: AtomicBool,
 }
 
-/// Between two looks at the mode.
-const LOOK: Duration = Duration::from_millis(5);
+/// Time between two checks of the mode. Short, because a change of the mode takes effect after this time.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The message `ReadyForQuery` of Postgres with status `I`: the statement is complete and no transaction is open.
+const READY_FOR_QUERY: &[u8] = b"Z\0\0\0\x05I";
 
 impl Proxy {
-    /// To the Postgres at this port of 127.0.0.1.
-    pub(crate) fn to(server: u16) -> Proxy {
+    /// Starts a proxy to the Postgres server at this port of 127.0.0.1.
+    pub(crate) fn to_port(server_port: u16) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared {
-            mode: Mutex::new(Mode::Pass),
-            matched: Mutex::new(0),
-            ended: AtomicBool::new(false),
-            server,
+        let shared = Arc::new(ProxyState {
+            mode: Mutex::new(ProxyMode::Pass),
+            matches: Mutex::new(0),
+            is_closed: AtomicBool::new(false),
+            server_port,
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                if accepting.ended.load(Ordering::Relaxed) {
+                if accepting.is_closed.load(Ordering::Relaxed) {
                     return;
                 }
                 let shared = Arc::clone(&accepting);
@@ -75,22 +79,22 @@ impl Proxy {
         Proxy { port, shared }
     }
 
-    /// A DSN of the server, by way of this wire.
+    /// Replaces the server's address in a DSN by the address of the proxy.
     pub(crate) fn dsn(&self, dsn: &str) -> String {
-        let direct = format!("127.0.0.1:{}", self.shared.server);
-        assert!(dsn.contains(&direct), "{dsn} leads to {direct}");
+        let direct = format!("127.0.0.1:{}", self.shared.server_port);
+        assert!(dsn.contains(&direct), "{dsn} does not contain {direct}");
         dsn.replace(&direct, &format!("127.0.0.1:{}", self.port))
     }
 
-    /// From now on it behaves so.
-    pub(crate) fn set(&self, mode: Mode) {
+    /// Changes what the proxy does from now on.
+    pub(crate) fn set_mode(&self, mode: ProxyMode) {
         *self.shared.mode.lock().unwrap() = mode;
     }
 
-    /// How many replies are still to be lost.
-    pub(crate) fn to_lose(&self) -> usize {
+    /// Returns how many replies are still to be discarded.
+    pub(crate) fn replies_to_lose(&self) -> usize {
         match *self.shared.mode.lock().unwrap() {
-            Mode::LoseReplies(_, left) => left,
+            ProxyMode::LoseReplies(_, left) => left,
             _ => 0,
         }
     }
@@ -98,93 +102,98 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.set(Mode::Reset);
-        self.shared.ended.store(true, Ordering::Relaxed);
-        // Wakes who accepts.
+        self.set_mode(ProxyMode::Reset);
+        self.shared.is_closed.store(true, Ordering::Relaxed);
+        // The accepting thread checks `is_closed` only after it has accepted a connection.
         drop(TcpStream::connect(("127.0.0.1", self.port)));
     }
 }
 
-impl Shared {
-    fn mode(&self) -> Mode {
+impl ProxyState {
+    fn mode(&self) -> ProxyMode {
         self.mode.lock().unwrap().clone()
     }
 
-    /// Waits while nothing comes through; false: the connection is to be reset.
-    fn may_pass(&self) -> bool {
+    /// Waits until data may be forwarded. Returns false if the connection must be reset instead.
+    fn may_forward(&self) -> bool {
         loop {
             match self.mode() {
-                Mode::BlackHole => thread::sleep(LOOK),
-                Mode::Delay(time) => {
+                ProxyMode::BlackHole => thread::sleep(POLL_INTERVAL),
+                ProxyMode::Delay(time) => {
                     thread::sleep(time);
                     return true;
                 }
-                mode => return mode != Mode::Reset,
+                mode => return mode != ProxyMode::Reset,
             }
         }
     }
 
-    /// Whether the reply to these bytes of a client is to be lost.
-    fn loses(&self, bytes: &[u8]) -> bool {
-        let Mode::LoseReplies(words, left) = self.mode() else { return false };
-        if left == 0 || !bytes.windows(words.len()).any(|window| window == words.as_bytes()) {
+    /// Returns whether the reply to `bytes`, which a client has sent, must be discarded. Counts the reply as
+    /// discarded.
+    fn must_lose_reply(&self, bytes: &[u8]) -> bool {
+        let ProxyMode::LoseReplies(text, left) = self.mode() else { return false };
+        if left == 0 || !bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
             return false;
         }
-        let mut matched = self.matched.lock().unwrap();
-        *matched += 1;
-        if matched.is_multiple_of(2) {
+        let mut matches = self.matches.lock().unwrap();
+        *matches += 1;
+        if matches.is_multiple_of(2) {
             return false;
         }
-        *self.mode.lock().unwrap() = Mode::LoseReplies(words, left - 1);
+        *self.mode.lock().unwrap() = ProxyMode::LoseReplies(text, left - 1);
         true
     }
 }
 
-fn connect(shared: &Arc<Shared>, client: TcpStream) {
-    if !shared.may_pass() {
+/// Connects to the server and forwards in both directions until one side closes the connection.
+fn connect(shared: &Arc<ProxyState>, client: TcpStream) {
+    if !shared.may_forward() {
         return reset(&client);
     }
-    let Ok(server) = TcpStream::connect(("127.0.0.1", shared.server)) else {
+    let Ok(server) = TcpStream::connect(("127.0.0.1", shared.server_port)) else {
         return reset(&client);
     };
     for stream in [&client, &server] {
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(LOOK)).unwrap();
+        // A read returns after this time, so that an idle connection checks the mode too.
+        stream.set_read_timeout(Some(POLL_INTERVAL)).unwrap();
     }
     let shared = Arc::clone(shared);
-    let line = Arc::new(Line { shared, client, server, loses: AtomicBool::new(false) });
-    let back = Arc::clone(&line);
-    thread::spawn(move || back.replies());
-    line.asks();
+    let connection =
+        Arc::new(ProxiedConnection { shared, client, server, loses_reply: AtomicBool::new(false) });
+    let replies = Arc::clone(&connection);
+    thread::spawn(move || replies.forward_replies());
+    connection.forward_requests();
 }
 
-impl Line {
-    fn asks(&self) {
+impl ProxiedConnection {
+    fn forward_requests(&self) {
         while let Some(bytes) = self.read(&self.client) {
-            if self.shared.loses(&bytes) {
-                self.loses.store(true, Ordering::SeqCst);
+            if self.shared.must_lose_reply(&bytes) {
+                self.loses_reply.store(true, Ordering::SeqCst);
             }
             if (&self.server).write_all(&bytes).is_err() {
                 break;
             }
         }
-        self.end();
+        self.close();
     }
 
-    fn replies(&self) {
-        let (mut passed, mut swallowed) = (0, Vec::new());
+    fn forward_replies(&self) {
+        let (mut forwarded, mut discarded) = (0, Vec::new());
         while let Some(mut bytes) = self.read(&self.server) {
-            if self.loses.load(Ordering::SeqCst) {
-                swallowed.extend(bytes);
-                // Ready for the next query, and in no transaction: it is committed.
-                if swallowed.windows(6).any(|window| window == b"Z\0\0\0\x05I") {
+            if self.loses_reply.load(Ordering::SeqCst) {
+                discarded.extend(bytes);
+                // Reset only after the server has committed the statement.
+                if discarded.windows(READY_FOR_QUERY.len()).any(|window| window == READY_FOR_QUERY)
+                {
                     reset(&self.client);
                     break;
                 }
                 continue;
             }
-            if let Mode::CutAfter(most) = self.shared.mode() {
-                let left = most.saturating_sub(passed);
+            if let ProxyMode::CutAfter(limit) = self.shared.mode() {
+                let left = limit.saturating_sub(forwarded);
                 if left < bytes.len() {
                     bytes.truncate(left);
                     let _ = (&self.client).write_all(&bytes);
@@ -192,19 +201,19 @@ impl Line {
                     break;
                 }
             }
-            passed += bytes.len();
+            forwarded += bytes.len();
             if (&self.client).write_all(&bytes).is_err() {
                 break;
             }
         }
-        self.end();
+        self.close();
     }
 
-    /// What comes next; none: the connection is over.
+    /// Reads the next bytes and waits until they may be forwarded. `None` if the connection has ended.
     fn read(&self, mut from: &TcpStream) -> Option<Vec<u8>> {
         let mut buffer = vec![0; 64 << 10];
         loop {
-            if self.shared.mode() == Mode::Reset {
+            if self.shared.mode() == ProxyMode::Reset {
                 reset(&self.client);
                 return None;
             }
@@ -212,7 +221,7 @@ impl Line {
                 Ok(0) => return None,
                 Ok(length) => {
                     buffer.truncate(length);
-                    return self.shared.may_pass().then_some(buffer);
+                    return self.shared.may_forward().then_some(buffer);
                 }
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
@@ -221,15 +230,15 @@ impl Line {
         }
     }
 
-    fn end(&self) {
-        // A black hole swallows the end too.
-        self.shared.may_pass();
+    fn close(&self) {
+        // In a black hole, the other side does not learn that the connection has ended either.
+        self.shared.may_forward();
         let _ = self.client.shutdown(Shutdown::Both);
         let _ = self.server.shutdown(Shutdown::Both);
     }
 }
 
-/// Its peer hears of a reset, not of an end.
+/// Closes a connection so that its peer receives a TCP reset, not a regular end.
 fn reset(stream: &TcpStream) {
     let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
     let _ = nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::Linger, &linger);

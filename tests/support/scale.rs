@@ -1,11 +1,11 @@
-//! How much a test does: every count as it was asked for in `make soak`, a sample in `make test`.
+//! Chooses how often a test repeats its step: all repetitions in `make soak`, a few in `make test`.
 
-/// Whether every count is to be made in full.
-pub(crate) fn soak() -> bool {
+/// Whether the tests run by `make soak`, which sets `REWORK_SOAK`.
+pub(crate) fn is_soak() -> bool {
     std::env::var_os("REWORK_SOAK").is_some()
 }
 
-/// The count of this tier.
+/// Returns `full` in `make soak`, and `sampled` in `make test`.
 pub(crate) fn count(sampled: usize, full: usize) -> usize {
-    if soak() { full } else { sampled }
+    if is_soak() { full } else { sampled }
 }

@@ -1,4 +1,5 @@
-//! A connection of a test's own: it looks at the tables behind the product's back.
+//! A connection to the test's database. Tests use it to read and write the tables directly, without a `rework`
+//! command.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Client, NoTls, Row};
 
-/// A connection that waits for its answers.
+/// A connection whose methods block until the server has answered.
 pub(crate) struct Session {
     dsn: String,
     client: RefCell<Rc<Client>>,
@@ -18,17 +19,18 @@ pub(crate) struct Session {
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Session {
-    /// Connects.
+    /// Connects to `dsn`. Panics if this is not possible.
     pub(crate) fn open(dsn: &str) -> Session {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = RefCell::new(Rc::new(connect(&runtime, dsn)));
         Session { dsn: dsn.to_owned(), client, runtime }
     }
 
-    /// The connection; made anew where the server has been away.
+    /// Returns the connection. Connects again if the server has closed it, as a stopped server does.
     fn client(&self) -> Rc<Client> {
         let mut client = self.client.borrow_mut();
-        // Only while somebody waits does the connection notice that it has ended.
+        // The runtime has a single thread, so the connection reads from its socket only inside `block_on`.
+        // Without this empty statement `is_closed` would not know that the server has closed the connection.
         drop(self.runtime.block_on(client.batch_execute("")));
         if client.is_closed() {
             *client = Rc::new(connect(&self.runtime, &self.dsn));
@@ -36,41 +38,42 @@ impl Session {
         Rc::clone(&client)
     }
 
-    /// Rows of a statement.
-    pub(crate) fn rows(&self, sql: &str, params: Params<'_>) -> Vec<Row> {
+    /// Runs a statement and returns its rows.
+    pub(crate) fn query(&self, sql: &str, params: Params<'_>) -> Vec<Row> {
         let rows = self.runtime.block_on(self.client().query(sql, params));
         rows.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
     }
 
-    /// The first column of the one row.
-    pub(crate) fn one<T: FromSqlOwned>(&self, sql: &str, params: Params<'_>) -> T {
-        let rows = self.rows(sql, params);
+    /// Runs a statement that returns exactly one row, and returns the first column.
+    pub(crate) fn query_value<T: FromSqlOwned>(&self, sql: &str, params: Params<'_>) -> T {
+        let rows = self.query(sql, params);
         assert_eq!(rows.len(), 1, "{sql}");
         rows[0].get(0)
     }
 
-    /// The first column of all rows.
-    pub(crate) fn all<T: FromSqlOwned>(&self, sql: &str, params: Params<'_>) -> Vec<T> {
-        self.rows(sql, params).iter().map(|row| row.get(0)).collect()
+    /// Runs a statement and returns the first column of all rows.
+    pub(crate) fn query_values<T: FromSqlOwned>(&self, sql: &str, params: Params<'_>) -> Vec<T> {
+        self.query(sql, params).iter().map(|row| row.get(0)).collect()
     }
 
-    /// Statements without parameters and without answers.
-    pub(crate) fn run(&self, sql: &str) {
-        self.try_run(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    /// Runs one or more statements without parameters. Panics if one fails.
+    pub(crate) fn execute(&self, sql: &str) {
+        self.try_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
-    /// As `run`, where it may be refused.
-    pub(crate) fn try_run(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
+    /// Runs one or more statements without parameters. `Err` if one fails.
+    pub(crate) fn try_execute(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
         self.runtime.block_on(self.client().batch_execute(sql))
     }
 
-    /// Has the server check a statement, with types that it infers.
+    /// Prepares a statement, so that the server parses it and infers the types of its parameters.
     pub(crate) fn try_prepare(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
         self.runtime.block_on(self.client().prepare(sql)).map(drop)
     }
 
-    /// The first column of the one row, or the SQLSTATE with which the server refused it.
-    pub(crate) fn try_one<T: FromSqlOwned>(
+    /// Runs a statement that returns one row, and returns the first column. `Err` with the SQLSTATE if the statement
+    /// fails.
+    pub(crate) fn try_query_value<T: FromSqlOwned>(
         &self,
         sql: &str,
         params: Params<'_>,

@@ -1,4 +1,4 @@
-//! What the tables say of a task, without asking the product.
+//! A task's row in `rework.task`, read with SQL instead of a `rework` command.
 
 use chrono::{DateTime, Utc};
 use rework_core::task::state::State;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::session::Session;
 
-/// A row of `rework.task`.
+/// The columns of `rework.task` that tests check. SQL nulls in JSON columns are `Value::Null` here.
 #[derive(Debug, Clone)]
 pub(crate) struct Task {
     pub(crate) id: i64,
@@ -26,13 +26,13 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// Reads one; it has to be there.
+    /// Reads the row of a task. Panics if there is none.
     #[track_caller]
     pub(crate) fn read(session: &Session, id: i64) -> Task {
         let sql = "select state, reason, run, attempt, worker, revision, queued_at, started_at,
                           finished_at, output, output_bytes, error, progress
                      from rework.task where id = $1";
-        let rows = session.rows(sql, &[&id]);
+        let rows = session.query(sql, &[&id]);
         let row = rows.first().unwrap_or_else(|| panic!("there is no task {id}"));
         let json = |column| row.get::<_, Option<Value>>(column).unwrap_or_default();
         Task {
@@ -53,31 +53,31 @@ impl Task {
         }
     }
 
-    /// How it ended, in words; empty where nothing is recorded.
+    /// The recorded reason for the task's state. Empty if none is recorded.
     pub(crate) fn reason(&self) -> &str {
         self.reason.as_deref().unwrap_or_default()
     }
 
-    /// The message of its error; empty where it has none.
+    /// The message of the recorded error. Empty if no error is recorded.
     pub(crate) fn error_message(&self) -> &str {
         self.error["message"].as_str().unwrap_or_default()
     }
 
-    /// When its code began; it has.
+    /// When the code of the latest run started. Panics if it did not start.
     #[track_caller]
-    pub(crate) fn began(&self) -> DateTime<Utc> {
-        self.started_at.unwrap_or_else(|| panic!("task {} never began: {self:?}", self.id))
+    pub(crate) fn start_time(&self) -> DateTime<Utc> {
+        self.started_at.unwrap_or_else(|| panic!("task {} did not start: {self:?}", self.id))
     }
 
-    /// When it ended; it has.
+    /// When the task ended. Panics if it has not ended.
     #[track_caller]
-    pub(crate) fn ended(&self) -> DateTime<Utc> {
+    pub(crate) fn end_time(&self) -> DateTime<Utc> {
         self.finished_at.unwrap_or_else(|| panic!("task {} has not ended: {self:?}", self.id))
     }
 
-    /// From the beginning of its code to its end, in seconds.
+    /// Seconds from the start of the task's code to its end.
     #[track_caller]
-    pub(crate) fn seconds(&self) -> f64 {
-        (self.ended() - self.began()).as_seconds_f64()
+    pub(crate) fn running_seconds(&self) -> f64 {
+        (self.end_time() - self.start_time()).as_seconds_f64()
     }
 }

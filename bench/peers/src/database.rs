@@ -1,4 +1,4 @@
-//! The server that is measured on, and a fresh database of it for each measurement.
+//! The Postgres server on which everything is measured, and a fresh database for each measurement.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-/// What the server is asked about, so that a figure says what it was measured on.
+/// The settings of the server that are printed with the figures.
 const SETTINGS: [&str; 6] =
     ["server_version", "fsync", "shared_buffers", "wal_buffers", "max_wal_size", "jit"];
 
-/// Whether a commit waits for the disk.
+/// The value of `synchronous_commit`: whether a commit waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sync {
     On,
@@ -28,14 +28,14 @@ impl fmt::Display for Sync {
     }
 }
 
-/// A server on which we may do anything.
+/// A connection to the server, as a superuser.
 pub(crate) struct Server {
     options: PgConnectOptions,
     admin: PgConnection,
     created: u32,
 }
 
-/// A database of our own.
+/// A database for one measurement.
 pub(crate) struct Database {
     name: String,
     options: PgConnectOptions,
@@ -48,7 +48,7 @@ impl Server {
         Ok(Server { options, admin, created: 0 })
     }
 
-    /// Which server, how it is set, and how busy the machine is.
+    /// Returns a description of the server, its settings, and the load of the machine.
     pub(crate) async fn describe(&mut self) -> anyhow::Result<String> {
         let mut settings = Vec::new();
         for name in SETTINGS {
@@ -64,7 +64,7 @@ impl Server {
         Ok(format!("Postgres: {}\nmachine: {cpus} CPUs, load {load}", settings.join(", ")))
     }
 
-    /// A new, empty database, all of whose sessions commit in this way.
+    /// Creates an empty database, with `synchronous_commit` set for all its sessions.
     pub(crate) async fn create(&mut self, sync: Sync) -> anyhow::Result<Database> {
         self.created += 1;
         let name = format!("bench_peers_{}_{}", std::process::id(), self.created);
@@ -74,7 +74,7 @@ impl Server {
         Ok(Database { name, options })
     }
 
-    /// Drops it, with whoever is still connected.
+    /// Drops a database, and closes the connections to it.
     pub(crate) async fn drop(&mut self, database: &Database) -> anyhow::Result<()> {
         self.run(format!("drop database {} with (force)", database.name)).await
     }
@@ -86,12 +86,12 @@ impl Server {
 }
 
 impl Database {
-    /// A connection that is no peer's.
+    /// Opens a connection that the peer does not use.
     pub(crate) async fn connect(&self) -> anyhow::Result<PgConnection> {
         Ok(PgConnection::connect_with(&self.options).await?)
     }
 
-    /// A pool whose connections are all open: no peer pays for opening them while it is measured.
+    /// Returns a pool whose connections are all open, so that opening them is not measured.
     pub(crate) async fn pool(&self, size: u32) -> anyhow::Result<PgPool> {
         let pool =
             PgPoolOptions::new().max_connections(size).connect_with(self.options.clone()).await?;
@@ -103,7 +103,7 @@ impl Database {
         Ok(pool)
     }
 
-    /// Leaves nothing of the queueing for the server to do while the queue is drained.
+    /// Lets the server finish the work that queueing the jobs has caused, so that it is not measured.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         let mut connection = self.connect().await?;
         connection.execute("vacuum analyze").await?;

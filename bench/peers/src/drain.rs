@@ -1,4 +1,4 @@
-//! The clock, and who stops it: the peer's own tables, looked at from outside.
+//! Detects when a queue is drained: a query on the tables of the peer finds no unfinished job.
 
 use std::{
     sync::{
@@ -12,69 +12,72 @@ use anyhow::ensure;
 use sqlx::PgConnection;
 use tokio::time::sleep;
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(1);
+/// How often the tables are polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// No queue that is worth measuring takes longer.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// The longest time that draining may take.
+const TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How many jobs have run.
+/// Counts the jobs that have run. Clones share the counter.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Executed(Arc<AtomicU64>);
 
 impl Executed {
-    pub(crate) fn one_more(&self) {
+    pub(crate) fn increment(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn so_far(&self) -> u64 {
+    fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Asked when the worker has ended: each job ran, and none ran twice.
+    /// Checks, when the worker has stopped, that as many jobs have run as there were. So none ran twice.
     pub(crate) fn ensure_exactly(&self, tasks: u32) -> anyhow::Result<()> {
-        let executed = self.so_far();
-        ensure!(executed == u64::from(tasks), "{executed} executions of {tasks} jobs");
+        let executed = self.count();
+        ensure!(executed == u64::from(tasks), "{executed} runs of {tasks} jobs");
         Ok(())
     }
 }
 
-/// Asks a peer's tables whether anything is left to do.
-pub(crate) struct Look {
+/// Polls the tables of a peer for unfinished jobs.
+pub(crate) struct QueuePoller {
     connection: PgConnection,
-    left: &'static str,
+    /// A query that returns whether there is an unfinished job.
+    has_unfinished: &'static str,
 }
 
-impl Look {
-    /// `left` is a query that tells whether something is left. It must, now.
-    pub(crate) async fn new(connection: PgConnection, left: &'static str) -> anyhow::Result<Look> {
-        let mut look = Look { connection, left };
-        ensure!(look.is_left().await?, "nothing is queued");
-        Ok(look)
+impl QueuePoller {
+    /// Creates a poller from a query that returns whether there is an unfinished job. `Err` if there is none now.
+    pub(crate) async fn new(
+        connection: PgConnection,
+        has_unfinished: &'static str,
+    ) -> anyhow::Result<QueuePoller> {
+        let mut poller = QueuePoller { connection, has_unfinished };
+        ensure!(poller.has_unfinished().await?, "nothing is queued");
+        Ok(poller)
     }
 
-    /// Returns as soon as nothing is left. While jobs have not run something is left, so the server
-    /// is not asked.
-    pub(crate) async fn until_nothing(
+    /// Waits until there is no unfinished job. The server is not polled before all jobs have run.
+    pub(crate) async fn wait_until_drained(
         &mut self,
         executed: &Executed,
         tasks: u32,
     ) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        while executed.so_far() < u64::from(tasks) || self.is_left().await? {
-            let so_far = executed.so_far();
-            ensure!(Instant::now() < deadline, "{so_far} of {tasks} jobs ran, then no more");
-            sleep(LOOK).await;
+        let deadline = Instant::now() + TIMEOUT;
+        while executed.count() < u64::from(tasks) || self.has_unfinished().await? {
+            let count = executed.count();
+            ensure!(Instant::now() < deadline, "only {count} of {tasks} jobs ran within {TIMEOUT:?}");
+            sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }
 
-    /// A whole number that another query on the peer's tables gives.
+    /// Returns the number that another query on the tables of the peer returns.
     pub(crate) async fn count(&mut self, sql: &'static str) -> anyhow::Result<i64> {
         Ok(sqlx::query_scalar(sql).fetch_one(&mut self.connection).await?)
     }
 
-    async fn is_left(&mut self) -> anyhow::Result<bool> {
-        Ok(sqlx::query_scalar(self.left).fetch_one(&mut self.connection).await?)
+    async fn has_unfinished(&mut self) -> anyhow::Result<bool> {
+        Ok(sqlx::query_scalar(self.has_unfinished).fetch_one(&mut self.connection).await?)
     }
 }

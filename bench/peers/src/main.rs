@@ -1,10 +1,10 @@
-//! Measures how fast other Rust job systems drain a queue of no-op jobs.
+//! Measures how fast other Rust job systems ("peers") run a queue of no-op jobs.
 //!
-//! `bench/peers/run` builds it and gives it a Postgres of its own. Every measurement has a fresh
-//! database; the peers take turns, so that a machine that slows down slows all of them. A figure is
-//! the median, said twice: for people, and in a line that a script reads.
+//! `bench/peers/run` builds it and runs it with a private Postgres server. Every measurement has a fresh database. The
+//! peers alternate, so that a machine that becomes slower affects all of them. A figure is the median. It is printed
+//! twice: for people, and as a line for scripts.
 
-#![expect(clippy::print_stdout, reason = "figures are what it is for")]
+#![expect(clippy::print_stdout, reason = "it prints the figures")]
 
 mod database;
 mod drain;
@@ -22,20 +22,20 @@ use crate::{
     spread::Spread,
 };
 
-/// How much of what.
+/// The command line.
 #[derive(Debug, Parser)]
 #[command(version, about = "Drains the queues of other Rust job systems")]
 struct Args {
-    /// Jobs of one measurement
+    /// Number of jobs of one measurement
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     tasks: u32,
-    /// Measurements of each peer at each setting
+    /// Number of measurements of each peer with each setting
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Whom to measure; left out: everybody
+    /// The peer to measure; the default is all of them
     #[arg(long, value_name = "NAME")]
     peer: Option<Peer>,
-    /// `synchronous_commit` of the databases; left out: on, then off
+    /// The value of `synchronous_commit`; the default is both, on and then off
     #[arg(long)]
     sync: Option<Sync>,
 }
@@ -48,7 +48,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure(args: &Args) -> anyhow::Result<()> {
     let dsn = std::env::var("REWORK_TEST_DSN")
-        .context("REWORK_TEST_DSN is not set: run bench/peers/run, which brings a Postgres up")?;
+        .context("REWORK_TEST_DSN is not set: run bench/peers/run, which starts a Postgres server")?;
     let mut server = Server::connect(&dsn).await?;
     println!("{}", server.describe().await?);
     println!("jobs/s of {} no-op jobs, median of {} (least … most)", args.tasks, args.repeat);
@@ -58,18 +58,18 @@ async fn measure(args: &Args) -> anyhow::Result<()> {
         let mut rates = vec![Vec::new(); peers.len()];
         for _ in 0..args.repeat {
             for (peer, rates) in peers.iter().zip(&mut rates) {
-                rates.push(rate(&mut server, *peer, sync, args.tasks).await?);
+                rates.push(measure_rate(&mut server, *peer, sync, args.tasks).await?);
             }
         }
         for (peer, rates) in peers.iter().zip(rates) {
-            report(*peer, sync, &Spread::new(rates));
+            print_rates(*peer, sync, &Spread::new(rates));
         }
     }
     Ok(())
 }
 
-/// Jobs per second of one peer in a database of its own.
-async fn rate(server: &mut Server, peer: Peer, sync: Sync, tasks: u32) -> anyhow::Result<f64> {
+/// Measures one peer in a fresh database. Returns jobs per second.
+async fn measure_rate(server: &mut Server, peer: Peer, sync: Sync, tasks: u32) -> anyhow::Result<f64> {
     let database = server.create(sync).await?;
     let drained = peer.drain(&database, tasks).await;
     server.drop(&database).await?;
@@ -77,8 +77,9 @@ async fn rate(server: &mut Server, peer: Peer, sync: Sync, tasks: u32) -> anyhow
     Ok(f64::from(tasks) / took.as_secs_f64())
 }
 
-fn report(peer: Peer, sync: Sync, rates: &Spread) {
-    let (median, least, most) = (rates.median(), rates.least(), rates.most());
+/// Prints the figures of one peer with one setting.
+fn print_rates(peer: Peer, sync: Sync, rates: &Spread) {
+    let (median, least, greatest) = (rates.median(), rates.least(), rates.most());
     println!("  {peer} {}, synchronous_commit {sync}: {rates} jobs/s", peer.version());
-    println!("{peer} sync={sync} jobs_per_s={median:.0} least={least:.0} most={most:.0}");
+    println!("{peer} sync={sync} jobs_per_s={median:.0} least={least:.0} most={greatest:.0}");
 }

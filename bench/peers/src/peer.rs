@@ -1,4 +1,4 @@
-//! Who is measured.
+//! The job systems that are measured.
 
 use std::{fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::{database::Database, graphile, river};
 
-/// What was built, and so what is measured.
+/// The lock file, which has the versions of the peers.
 const LOCK: &str = include_str!("../Cargo.lock");
 
 /// A job system, by the name of its crate.
@@ -20,7 +20,7 @@ pub(crate) enum Peer {
 impl Peer {
     pub(crate) const ALL: [Peer; 2] = [Peer::GraphileWorker, Peer::Riverqueue];
 
-    /// How long it takes to drain so many jobs, in its best configuration.
+    /// Measures how long this peer takes to run `tasks` jobs.
     pub(crate) async fn drain(self, database: &Database, tasks: u32) -> anyhow::Result<Duration> {
         match self {
             Peer::GraphileWorker => graphile::drain(database, tasks).await,
@@ -28,6 +28,7 @@ impl Peer {
         }
     }
 
+    /// Returns the version of the crate, or `?` if the lock file does not have it.
     pub(crate) fn version(self) -> &'static str {
         let name = format!("name = \"{self}\"");
         let mut lines = LOCK.lines().skip_while(|line| *line != name);
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_known() {
+    fn the_lock_file_has_the_version_of_each_peer() {
         for peer in Peer::ALL {
             assert!(peer.version().starts_with("0."), "{peer} {}", peer.version());
         }

@@ -1,4 +1,4 @@
-//! `riverqueue`, set as its own benchmark sets it (`riverqueue bench` of the crate `riverqueue-cli`).
+//! Measures `riverqueue` with the settings of its own benchmark (`riverqueue bench` of the crate `riverqueue-cli`).
 
 use std::{
     convert::Infallible,
@@ -15,7 +15,7 @@ use sqlx::PgPool;
 
 use crate::{
     database::Database,
-    drain::{Executed, Look},
+    drain::{Executed, QueuePoller},
 };
 
 const CONNECTIONS: u32 = 50;
@@ -23,16 +23,17 @@ const WORKERS: usize = 2_000;
 const COOLDOWN: Duration = Duration::from_millis(2);
 const POLL: Duration = Duration::from_millis(20);
 
-/// Completed jobs stay.
+/// Counts the completed jobs, which stay in the table.
 const COMPLETED: &str = "select count(*) from river_job where state = 'completed'";
 
-/// Nothing to do.
+/// The job. It does nothing but count.
 #[derive(Debug, Clone, Deserialize, Serialize, JobArgs)]
 #[river(kind = "noop")]
-struct Noop {
+struct NoopJob {
     n: i64,
 }
 
+/// Queues jobs, then measures how long the client takes to run all of them.
 pub(crate) async fn drain(database: &Database, tasks: u32) -> anyhow::Result<Duration> {
     let pool = database.pool(CONNECTIONS).await?;
     PostgresMigrator::new(pool.clone()).migrate_up().await?;
@@ -40,19 +41,20 @@ pub(crate) async fn drain(database: &Database, tasks: u32) -> anyhow::Result<Dur
     let client = client(&pool, &executed)?;
     queue(&pool, &client, tasks).await?;
     database.settle().await?;
-    let mut look = Look::new(database.connect().await?, include_str!("sql/river_left.sql")).await?;
+    let has_unfinished = include_str!("sql/river_unfinished.sql");
+    let mut poller = QueuePoller::new(database.connect().await?, has_unfinished).await?;
 
-    let clock = Instant::now();
+    let started = Instant::now();
     let mut running = client.start()?;
     tokio::select! {
-        ended = running.wait() => bail!("the client has ended: {ended:?}"),
-        nothing_left = look.until_nothing(&executed, tasks) => nothing_left?,
+        ended = running.wait() => bail!("the client has stopped: {ended:?}"),
+        drained = poller.wait_until_drained(&executed, tasks) => drained?,
     }
-    let took = clock.elapsed();
+    let took = started.elapsed();
     running.stop().await?;
     executed.ensure_exactly(tasks)?;
-    let completed = look.count(COMPLETED).await?;
-    ensure!(completed == i64::from(tasks), "{completed} of {tasks} jobs are completed");
+    let completed = poller.count(COMPLETED).await?;
+    ensure!(completed == i64::from(tasks), "only {completed} of {tasks} jobs are completed");
     pool.close().await;
     Ok(took)
 }
@@ -60,8 +62,8 @@ pub(crate) async fn drain(database: &Database, tasks: u32) -> anyhow::Result<Dur
 fn client(pool: &PgPool, executed: &Executed) -> anyhow::Result<Client> {
     let executed = executed.clone();
     let mut workers = Workers::new();
-    workers.add_fn(move |_: WorkContext, _: Job<Noop>| {
-        executed.one_more();
+    workers.add_fn(move |_: WorkContext, _: Job<NoopJob>| {
+        executed.increment();
         std::future::ready(Ok::<_, Infallible>(WorkOutcome::Complete))
     })?;
     let queue =
@@ -69,10 +71,9 @@ fn client(pool: &PgPool, executed: &Executed) -> anyhow::Result<Client> {
     Ok(Client::builder(pool.clone()).workers(workers).queue(QUEUE_DEFAULT, queue).build()?)
 }
 
-/// The first by the library. It inserts row by row, in one transaction, so the rest are copies of
-/// the row that it wrote.
+/// Queues the first job by the library, and the others as copies of its row. The library would insert them row by row.
 async fn queue(pool: &PgPool, client: &Client, tasks: u32) -> anyhow::Result<()> {
-    client.insert(Noop { n: 1 }).await?;
+    client.insert(NoopJob { n: 1 }).await?;
     let copies = i64::from(tasks) - 1;
     sqlx::query(include_str!("sql/river_queue.sql")).bind(copies).execute(pool).await?;
     Ok(())

@@ -1,8 +1,8 @@
-//! What a series of measurements says: its median and its ends.
+//! Statistics of repeated measurements: the median, and the least and the greatest value.
 
 use std::fmt;
 
-/// Measured values, in ascending order, at least one.
+/// The values of repeated measurements, in ascending order.
 #[derive(Debug, Clone)]
 pub(crate) struct Spread(Vec<f64>);
 
@@ -31,7 +31,7 @@ impl Spread {
     }
 }
 
-/// `59882 (57004 … 61377)`.
+/// Shows the median, and the least and the greatest value: `59882 (57004 … 61377)`.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} ({:.0} … {:.0})", self.median(), self.least(), self.most())
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_and_ends() {
+    fn the_median_is_shown_with_the_least_and_the_greatest_value() {
         assert_eq!(Spread::new(vec![3.0, 1.0, 2.0]).to_string(), "2 (1 … 3)");
         assert_eq!(Spread::new(vec![4.0, 1.0]).to_string(), "2 (1 … 4)");
     }

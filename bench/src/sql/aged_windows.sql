@@ -1,6 +1,6 @@
--- aged_windows: how many tasks were done in each window of $2 seconds after $1, of $3 windows
-select w::integer, count(task.id)
-  from generate_series(0, $3::integer - 1) w
-  left join rework.task on finished_at >= $1::timestamptz + w * $2::integer * interval '1 second'
-   and finished_at < $1::timestamptz + (w + 1) * $2::integer * interval '1 second'
- group by w order by w
+-- aged_windows: counts the tasks that ended in each of $3 windows. A window lasts $2 s; the first one starts at $1.
+select number::integer, count(task.id)
+  from generate_series(0, $3::integer - 1) as number
+  left join rework.task on finished_at >= $1::timestamptz + number * $2::integer * interval '1 second'
+   and finished_at < $1::timestamptz + (number + 1) * $2::integer * interval '1 second'
+ group by number order by number

@@ -1,4 +1,4 @@
--- bare_claim: the first ready task that nobody holds, for worker $1
+-- bare_claim: claims the first ready task for worker $1. Rows that another client has locked are skipped.
 update task
    set state = 'running', worker = $1, attempt = attempt + 1, started_at = clock_timestamp()
  where id = (

@@ -1,5 +1,6 @@
--- bare_table: what a queue by hand has: the columns and the settings of rework's own task, so that
--- a row is as wide, with one index for the key, as Postgres makes it, and one for what is ready.
+-- bare_table: creates the table of a queue that is written without rework. It has the columns and
+-- the storage settings of rework.task, so that its rows are as wide. It has only two indexes: the
+-- primary key, and the index of the ready tasks.
 create table task (
     id              bigint generated always as identity primary key,
     operation       bigint not null,
@@ -30,7 +31,7 @@ create table task (
     memory_peak     bigint,
     unique_key      text,
     metadata        json,
-    watched         boolean not null default false,
+    notify_end      boolean not null default false,
     parent          bigint,
     parent_run      bigint,
     parent_number   integer

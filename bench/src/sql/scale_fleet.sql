@@ -1,4 +1,5 @@
--- scale_fleet: the books of $1 hosts with $2 workers each, all of them up, and of $3 operations that each host runs
+-- scale_fleet: inserts the rows of $1 hosts with one monitor and $2 started workers each, and of $3 operations that all
+-- hosts run.
 with host as (
     select 'host-' || n as name from generate_series(1, $1::integer) n
 ),
@@ -19,7 +20,7 @@ lease as (
 ),
 monitor as (
     insert into rework.monitor (lease, host, boot_id, pid_ns, pid, pid_start, domains, options, containment,
-                                memory, version, wants)
+                                memory, version, idle_domains)
     select id, holder, 'boot', 'pid:[1]', 1, 1, '{default}', '{}', 'processes', 'sampled', '0', '{default}'
       from lease
     returning id, lease, host

@@ -1,10 +1,11 @@
-//! An operation's input as command-line arguments: `--width 300 --note "x" --crop` becomes
-//! `{"width": 300, "note": "x", "crop": true}`, by the input's JSON Schema.
+//! Converts command-line arguments to the input of an operation, guided by the JSON Schema of the input.
 //!
-//! A name may be written `--NAME` or `--input.NAME` (where a command has an option of that name),
-//! with its value in the same word after `=` or in the next one; dashes stand for underscores. What
-//! is not a scalar is given as JSON. Only names and types are looked at here: whoever takes the
-//! input checks it against its schema.
+//! `--width 300 --note "x" --crop` becomes `{"width": 300, "note": "x", "crop": true}`. `rework schedule` uses this,
+//! and so do the programs that authors write with the SDK.
+//!
+//! A property is written `--NAME`, or `--input.NAME` if the command itself has an option of that name. Its value
+//! follows after `=` or in the next argument. Dashes may be written for underscores. Arrays and objects are written as
+//! JSON. This crate checks only names and types; the caller validates the input against the whole schema.
 
 mod property;
 pub mod suggest;
@@ -14,71 +15,69 @@ use serde_json::{Map, Value};
 use self::property::{Property, properties};
 use crate::suggest::did_you_mean;
 
-/// One argument, for a help text.
+/// The description of an argument, for a help text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Argument {
-    /// The property's name in the input.
+    /// The name of the property in the input.
     pub name: String,
-    /// What it takes, in words: `integer`, `string`, `small|large`, `@file`.
+    /// The values that the argument takes: `integer`, `string`, `small|large`, `@file`.
     pub type_name: String,
-    /// The input cannot do without.
+    /// Whether the input must have this property.
     pub required: bool,
-    /// What the schema says about it.
+    /// The description in the schema. `None` if the schema has none.
     pub description: Option<String>,
-    /// What is used where it is left out.
+    /// The default in the schema. `None` if the schema has none.
     pub default: Option<Value>,
 }
 
 impl Argument {
-    /// As it is typed: `--max-width`.
+    /// Returns the argument as the user types it: `--max-width`.
     pub fn flag(&self) -> String {
         flag(&self.name)
     }
 }
 
-/// Why words are no input.
+/// The error of arguments that cannot be converted to an input.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ArgumentError {
     /// The input has no such property.
-    #[error("the input has no `{given}`{meant}")]
+    #[error("the input has no `{given}`{suggestion}")]
     Unknown {
-        /// The argument as it was given.
+        /// The argument as the user typed it.
         given: String,
-        /// The known argument that was probably meant, as the end of a message; or nothing.
-        meant: String,
+        /// The suggestion that ends the message. Empty if there is none.
+        suggestion: String,
     },
-    /// A word that belongs to no argument.
-    #[error("`{word}` belongs to no argument: inputs are given as `--NAME VALUE`")]
-    Stray { word: String },
-    /// The argument is the last word, or another argument follows.
+    /// A text is neither the name nor the value of an argument.
+    #[error("unexpected `{text}`: inputs are given as `--NAME VALUE`")]
+    Unexpected { text: String },
+    /// The value of an argument is missing: it is the last one, or another argument follows.
     #[error("`{name}` needs a value: {type_name}")]
     NoValue {
         name: String,
-        /// What it takes.
+        /// The values that the argument takes.
         type_name: String,
     },
-    /// The value is not of the argument's type.
+    /// The value does not have the type of the argument.
     #[error("`{name}` takes {type_name}, not `{value}`")]
     BadValue {
         name: String,
-        /// What it takes.
+        /// The values that the argument takes.
         type_name: String,
-        /// What it was given.
         value: String,
     },
-    /// It was given before.
+    /// The argument is given twice.
     #[error("`{name}` is given twice")]
-    Twice { name: String },
-    /// The input is no object, so that nothing in it has a name.
+    Repeated { name: String },
+    /// The input is not an object, so it has no properties.
     #[error("the input ({type_name}) has no named parts: give it whole, as JSON")]
     NoNames {
-        /// What the input is.
+        /// The type of the input.
         type_name: String,
     },
 }
 
-/// The arguments that an input of this schema can be given as, those that it needs first. None, if
-/// it is no object.
+/// Returns the arguments for an input of this schema, required ones first. Empty if the input is not an object.
 pub fn describe(schema: &Value) -> Vec<Argument> {
     let mut properties = properties(schema);
     properties.sort_by_key(|property| !property.required);
@@ -99,56 +98,71 @@ fn argument(schema: &Value, property: &Property) -> Argument {
     }
 }
 
-/// The input, an object, that the words say. What is required and left out is not missed here.
-pub fn parse(schema: &Value, words: &[String]) -> Result<Value, ArgumentError> {
+/// Converts arguments to an input, a JSON object.
+///
+/// Required properties may be missing: the caller validates the input.
+///
+/// # Errors
+///
+/// `Err` if an argument is unknown, is repeated, or has no value or one of the wrong type.
+///
+/// ```
+/// let schema = serde_json::json!({"properties": {"width": {"type": "integer"}, "crop": {"type": "boolean"}}});
+/// let args = ["--width", "300", "--crop"].map(str::to_owned);
+/// let input = rework_arguments::parse(&schema, &args)?;
+/// assert_eq!(input, serde_json::json!({"width": 300, "crop": true}));
+/// # Ok::<(), rework_arguments::ArgumentError>(())
+/// ```
+pub fn parse(schema: &Value, args: &[String]) -> Result<Value, ArgumentError> {
     let properties = properties(schema);
     let mut input = Map::new();
-    let mut words = words.iter().peekable();
-    while let Some(word) = words.next() {
-        let (given, inline) = match word.split_once('=') {
+    let mut args = args.iter().peekable();
+    while let Some(arg) = args.next() {
+        let (given, inline) = match arg.split_once('=') {
             Some((given, value)) => (given, Some(value.to_owned())),
-            None => (word.as_str(), None),
+            None => (arg.as_str(), None),
         };
         let name = given
             .strip_prefix("--")
             .filter(|name| !name.is_empty())
-            .ok_or_else(|| ArgumentError::Stray { word: word.clone() })?;
+            .ok_or_else(|| ArgumentError::Unexpected { text: arg.clone() })?;
         let property = find(schema, &properties, name)?;
         let accepts = property.accepts(schema);
         let value = match inline {
             Some(value) => value,
-            // A boolean takes the next word only where that is one, so that it may stand alone.
-            None if accepts.boolean() => match words.peek().map(|next| next.as_str()) {
-                Some("true" | "false") => words.next().cloned().unwrap_or_default(),
+            // The value of a boolean may be left out: the next argument is its value only if it is `true` or `false`.
+            None if accepts.is_flag() => match args.peek().map(|next| next.as_str()) {
+                Some("true" | "false") => args.next().cloned().unwrap_or_default(),
                 _ => "true".to_owned(),
             },
-            None => words.next_if(|next| !next.starts_with("--")).cloned().ok_or_else(|| {
+            None => args.next_if(|next| !next.starts_with("--")).cloned().ok_or_else(|| {
                 ArgumentError::NoValue { name: given.to_owned(), type_name: accepts.to_string() }
             })?,
         };
-        let value = accepts.read(&value).ok_or_else(|| ArgumentError::BadValue {
+        let value = accepts.parse(&value).ok_or_else(|| ArgumentError::BadValue {
             name: given.to_owned(),
             type_name: accepts.to_string(),
             value: value.clone(),
         })?;
         if input.insert(property.name.to_owned(), value).is_some() {
-            return Err(ArgumentError::Twice { name: given.to_owned() });
+            return Err(ArgumentError::Repeated { name: given.to_owned() });
         }
     }
     Ok(Value::Object(input))
 }
 
-/// The named parts of an input of this schema that are bytes, in base64.
-pub fn base64_parts(schema: &Value) -> Vec<&str> {
-    let parts = properties(schema).into_iter();
-    parts.filter(|property| property.is_base64(schema)).map(|property| property.name).collect()
+/// Returns the names of the properties that are bytes in base64. A command line may take them from a file (`@file`).
+pub fn base64_properties(schema: &Value) -> Vec<&str> {
+    let properties = properties(schema).into_iter();
+    properties.filter(|property| property.is_base64(schema)).map(|property| property.name).collect()
 }
 
-/// What an input of this schema is, in words: `object`, `number or string`, `any JSON`.
+/// Returns the type of an input of this schema for a message: `object`, `number or string`, `any JSON`.
 pub fn type_name(schema: &Value) -> String {
     property::accepts(schema, schema).to_string()
 }
 
+/// Returns the property that an argument names. `given` is the argument without its leading `--`.
 fn find<'a>(
     schema: &'a Value,
     known: &[Property<'a>],
@@ -164,15 +178,15 @@ fn find<'a>(
         return Ok(*property);
     }
     if known.is_empty() {
-        let whole = property::accepts(schema, schema);
-        if !whole.object() {
-            return Err(ArgumentError::NoNames { type_name: whole.to_string() });
+        let input = property::accepts(schema, schema);
+        if !input.may_be_object() {
+            return Err(ArgumentError::NoNames { type_name: input.to_string() });
         }
     }
     property::additional(schema, name).ok_or_else(|| {
         let flags: Vec<String> = known.iter().map(|property| flag(property.name)).collect();
-        let meant = did_you_mean(&flag(name), flags.iter().map(String::as_str));
-        ArgumentError::Unknown { given: format!("--{given}"), meant }
+        let suggestion = did_you_mean(&flag(name), flags.iter().map(String::as_str));
+        ArgumentError::Unknown { given: format!("--{given}"), suggestion }
     })
 }
 
@@ -208,24 +222,24 @@ mod tests {
         })
     }
 
-    fn parsed(words: &[&str]) -> Result<Value, String> {
-        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        parse(&schema(), &words).map_err(|error| error.to_string())
+    fn parsed(args: &[&str]) -> Result<Value, String> {
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        parse(&schema(), &args).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn every_type() {
-        let words = "--width 300 --max-scale=-2 --crop --note 300 --fit fill --tags [\"a\"] \
+    fn values_of_every_type_are_converted() {
+        let args = "--width 300 --max-scale=-2 --crop --note 300 --fit fill --tags [\"a\"] \
                      --key 7 --input.extra {\"a\":1}";
-        let words: Vec<&str> = words.split_whitespace().collect();
+        let args: Vec<&str> = args.split_whitespace().collect();
         let expected = json!({"width": 300, "max_scale": -2, "crop": true, "note": "300",
             "fit": "fill", "tags": ["a"], "key": 7, "extra": {"a": 1}});
-        assert_eq!(parsed(&words), Ok(expected));
+        assert_eq!(parsed(&args), Ok(expected));
     }
 
     #[test]
-    fn texts_are_what_they_say() {
-        for (words, expected) in [
+    fn a_text_is_read_as_the_type_that_the_schema_allows() {
+        for (args, expected) in [
             (&["--key", "\"7\""][..], json!({"key": "7"})),
             (&["--key", "seven"], json!({"key": "seven"})),
             (&["--note", "null"], json!({"note": "null"})),
@@ -237,13 +251,13 @@ mod tests {
             (&["--extra", "free text"], json!({"extra": "free text"})),
             (&[], json!({})),
         ] {
-            assert_eq!(parsed(words), Ok(expected), "{words:?}");
+            assert_eq!(parsed(args), Ok(expected), "{args:?}");
         }
     }
 
     #[test]
-    fn faults_name_the_argument() {
-        for (words, said) in [
+    fn errors_name_the_argument() {
+        for (args, expected) in [
             (&["--widht", "1"][..], "the input has no `--widht`: did you mean `--width`?"),
             (&["--zzz", "1"], "the input has no `--zzz`"),
             (&["--width"], "`--width` needs a value: integer"),
@@ -253,28 +267,28 @@ mod tests {
             (&["--fit", "outsid"], "`--fit` takes inside|outside|fill, not `outsid`"),
             (&["--tags", "a,b"], "`--tags` takes array, not `a,b`"),
             (&["--crop", "--input.crop"], "`--input.crop` is given twice"),
-            (&["300"], "`300` belongs to no argument: inputs are given as `--NAME VALUE`"),
-            (&["--"], "`--` belongs to no argument: inputs are given as `--NAME VALUE`"),
+            (&["300"], "unexpected `300`: inputs are given as `--NAME VALUE`"),
+            (&["--"], "unexpected `--`: inputs are given as `--NAME VALUE`"),
         ] {
-            assert_eq!(parsed(words), Err(said.to_owned()), "{words:?}");
+            assert_eq!(parsed(args), Err(expected.to_owned()), "{args:?}");
         }
     }
 
     #[test]
-    fn inputs_without_fixed_names() {
-        let words = ["--a".to_owned(), "1".to_owned()];
+    fn an_input_without_fixed_names_takes_any_argument() {
+        let args = ["--a".to_owned(), "1".to_owned()];
         let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
-        assert_eq!(parse(&map, &words), Ok(json!({"a": 1})));
+        assert_eq!(parse(&map, &args), Ok(json!({"a": 1})));
         let anything = json!({"$schema": "…", "title": "AnyValue"});
-        assert_eq!(parse(&anything, &words), Ok(json!({"a": 1})));
-        assert!(parse(&json!({"type": "object"}), &words).is_err());
-        let error = parse(&json!({"type": ["number", "string"]}), &words).unwrap_err();
-        let said = "the input (number or string) has no named parts: give it whole, as JSON";
-        assert_eq!(error.to_string(), said);
+        assert_eq!(parse(&anything, &args), Ok(json!({"a": 1})));
+        assert!(parse(&json!({"type": "object"}), &args).is_err());
+        let error = parse(&json!({"type": ["number", "string"]}), &args).unwrap_err();
+        let expected = "the input (number or string) has no named parts: give it whole, as JSON";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]
-    fn arguments_describe_themselves() {
+    fn arguments_are_described_with_required_ones_first() {
         let arguments = describe(&schema());
         let by_name = |name: &str| arguments.iter().find(|a| a.name == name).unwrap();
         let needed: Vec<_> = arguments[..2].iter().map(|a| (&*a.name, a.required)).collect();

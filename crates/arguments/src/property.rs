@@ -1,19 +1,19 @@
-//! What a JSON Schema says of the named parts of an object, as far as a command line needs it:
-//! their names, and which texts they take.
+//! Reads the properties of an object from a JSON Schema: their names, and the values that they accept.
 //!
-//! The schemas are those of `schemars`, of pydantic and of people: references into `$defs`,
-//! alternatives (`anyOf`, `oneOf`), lists of types, enumerations. What is not understood takes any
-//! JSON, and is judged by whoever takes the input.
+//! Schemas come from `schemars`, from pydantic, or from people. They contain references into `$defs`, alternatives
+//! (`anyOf`, `oneOf`), lists of types and enumerations. A schema that this file does not understand accepts any JSON;
+//! the caller validates the input against the whole schema.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
 
-/// Schemas may refer to themselves; names and scalars are never this deep.
-const DEEPEST: usize = 12;
+/// The largest depth of references and alternatives that is followed. A schema may refer to itself, so a limit is
+/// needed. Names and types of real inputs are less deep.
+const MAX_DEPTH: usize = 12;
 
-/// One named part.
+/// A property of the input.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Property<'a> {
     pub(super) name: &'a str,
@@ -22,17 +22,18 @@ pub(super) struct Property<'a> {
 }
 
 impl Property<'_> {
-    /// Which texts it takes. The root is where references lead.
+    /// Returns the values that the property accepts. References in its schema are resolved in `root`.
     pub(super) fn accepts(&self, root: &Value) -> Accepts {
         accepts(root, self.schema)
     }
 
-    /// It is bytes, and travels as base64.
+    /// Returns whether the property is bytes, written in base64.
     pub(super) fn is_base64(&self, root: &Value) -> bool {
         self.text(root, "contentEncoding").as_deref() == Some("base64")
     }
 
-    /// A text of its schema, its own or that of the definition that it refers to.
+    /// Returns the text under `key` in the schema of the property, or else in the definition that
+    /// this schema refers to. `None` if neither has such a text.
     pub(super) fn text(&self, root: &Value, key: &str) -> Option<String> {
         [self.schema, resolved(root, self.schema)]
             .iter()
@@ -41,29 +42,32 @@ impl Property<'_> {
     }
 }
 
-/// The named parts of an object, those of its alternatives among them.
+/// Returns the properties of an object, including those of its alternatives.
 pub(super) fn properties(root: &Value) -> Vec<Property<'_>> {
     let mut found = Vec::new();
-    collect_properties(root, root, true, DEEPEST, &mut found);
+    collect_properties(root, root, true, MAX_DEPTH, &mut found);
     found
 }
 
-/// The part that an object without fixed names has under any name: one that says of what form
-/// they are, or an input that may be anything.
+/// Returns the property `name` of an object that allows further properties.
+///
+/// `None` if it does not. It does if `additionalProperties` is a schema, or if the schema accepts any JSON.
 pub(super) fn additional<'a>(root: &'a Value, name: &'a str) -> Option<Property<'a>> {
     static ANYTHING: Value = Value::Bool(true);
     let schema = match resolved(root, root).get("additionalProperties") {
         Some(Value::Bool(false)) => return None,
         Some(schema) => schema,
-        None => accepts(root, root).anything().then_some(&ANYTHING)?,
+        None => accepts(root, root).is_anything().then_some(&ANYTHING)?,
     };
     Some(Property { name, schema, required: false })
 }
 
+/// Adds the properties of a schema to `found`. `always_applies` is false inside an alternative: its properties are
+/// never required.
 fn collect_properties<'a>(
     root: &'a Value,
     schema: &'a Value,
-    certain: bool,
+    always_applies: bool,
     depth: usize,
     found: &mut Vec<Property<'a>>,
 ) {
@@ -73,23 +77,23 @@ fn collect_properties<'a>(
     let required: Vec<&str> = list(schema, "required").filter_map(Value::as_str).collect();
     for (name, part) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         if found.iter().all(|known| known.name != name) {
-            let required = certain && required.contains(&name.as_str());
+            let required = always_applies && required.contains(&name.as_str());
             found.push(Property { name, schema: part, required });
         }
     }
     if let Some(target) = target(root, schema) {
-        collect_properties(root, target, certain, depth - 1, found);
+        collect_properties(root, target, always_applies, depth - 1, found);
     }
-    for (key, certain) in [("allOf", certain), ("anyOf", false), ("oneOf", false)] {
+    for (key, always_applies) in [("allOf", always_applies), ("anyOf", false), ("oneOf", false)] {
         for part in list(schema, key) {
-            collect_properties(root, part, certain, depth - 1, found);
+            collect_properties(root, part, always_applies, depth - 1, found);
         }
     }
 }
 
-/// The types of JSON, in the order in which a text is tried.
+/// The types of JSON Schema, in the order in which messages list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum JsonType {
     Null,
     Boolean,
     Integer,
@@ -99,82 +103,87 @@ enum Kind {
     String,
 }
 
-impl Kind {
-    const NAMES: [(&'static str, Kind); 7] = [
-        ("null", Kind::Null),
-        ("boolean", Kind::Boolean),
-        ("integer", Kind::Integer),
-        ("number", Kind::Number),
-        ("array", Kind::Array),
-        ("object", Kind::Object),
-        ("string", Kind::String),
+impl JsonType {
+    const NAMES: [(&'static str, JsonType); 7] = [
+        ("null", JsonType::Null),
+        ("boolean", JsonType::Boolean),
+        ("integer", JsonType::Integer),
+        ("number", JsonType::Number),
+        ("array", JsonType::Array),
+        ("object", JsonType::Object),
+        ("string", JsonType::String),
     ];
 
     fn fits(self, value: &Value) -> bool {
         match self {
-            Kind::Null => value.is_null(),
-            Kind::Boolean => value.is_boolean(),
-            Kind::Integer => value.is_i64() || value.is_u64(),
-            Kind::Number => value.is_number(),
-            Kind::Array => value.is_array(),
-            Kind::Object => value.is_object(),
-            Kind::String => value.is_string(),
+            JsonType::Null => value.is_null(),
+            JsonType::Boolean => value.is_boolean(),
+            JsonType::Integer => value.is_i64() || value.is_u64(),
+            JsonType::Number => value.is_number(),
+            JsonType::Array => value.is_array(),
+            JsonType::Object => value.is_object(),
+            JsonType::String => value.is_string(),
         }
     }
 }
 
-/// Which texts a part takes.
+/// The values that a property accepts: those of some types, and single values.
 #[derive(Debug, Default)]
 pub(super) struct Accepts {
-    kinds: BTreeSet<Kind>,
+    types: BTreeSet<JsonType>,
     choices: Vec<Value>,
 }
 
-/// Which texts a schema takes; one that says nothing takes any JSON.
+/// Returns the values that a schema accepts. A schema without types and single values accepts any JSON.
 pub(super) fn accepts(root: &Value, schema: &Value) -> Accepts {
     let mut accepts = Accepts::default();
-    accepts.collect(root, schema, DEEPEST);
-    if accepts.kinds.is_empty() && accepts.choices.is_empty() {
-        accepts.kinds.extend(Kind::NAMES.map(|(_, kind)| kind));
+    accepts.collect(root, schema, MAX_DEPTH);
+    if accepts.types.is_empty() && accepts.choices.is_empty() {
+        accepts.types.extend(JsonType::NAMES.map(|(_, json_type)| json_type));
     }
     accepts
 }
 
 impl Accepts {
-    /// It may be said by its name alone.
-    pub(super) fn boolean(&self) -> bool {
-        self.kinds.contains(&Kind::Boolean) && !self.kinds.contains(&Kind::String)
+    /// Returns whether the argument may be given without a value, which means `true`.
+    pub(super) fn is_flag(&self) -> bool {
+        self.types.contains(&JsonType::Boolean) && !self.types.contains(&JsonType::String)
     }
 
-    /// It may be any JSON.
-    fn anything(&self) -> bool {
-        self.kinds.len() == Kind::NAMES.len()
+    /// Returns whether any JSON is accepted.
+    fn is_anything(&self) -> bool {
+        self.types.len() == JsonType::NAMES.len()
     }
 
-    /// It may have named parts.
-    pub(super) fn object(&self) -> bool {
-        self.kinds.contains(&Kind::Object)
+    /// Returns whether an object is accepted.
+    pub(super) fn may_be_object(&self) -> bool {
+        self.types.contains(&JsonType::Object)
     }
 
-    /// The value that a text stands for. A text is what it says it is: `3` is a number, where both
-    /// a number and a string are taken; there `"3"`, with its quotes, is the string.
-    pub(super) fn read(&self, text: &str) -> Option<Value> {
+    /// Parses the text of an argument. `None` if the value is not accepted.
+    ///
+    /// If a number and a string are both accepted, `3` is the number, and `"3"` with its quotes is the string.
+    pub(super) fn parse(&self, text: &str) -> Option<Value> {
         let json = serde_json::from_str::<Value>(text).ok();
         let chosen =
             |choice: &&Value| choice.as_str() == Some(text) || Some(*choice) == json.as_ref();
         if let Some(choice) = self.choices.iter().find(chosen) {
             return Some(choice.clone());
         }
-        let text_only = self.kinds.iter().all(|kind| matches!(kind, Kind::String | Kind::Null));
+        let text_only = self
+            .types
+            .iter()
+            .all(|json_type| matches!(json_type, JsonType::String | JsonType::Null));
         if let Some(json) = json
-            && !(text_only && self.kinds.contains(&Kind::String))
-            && self.kinds.iter().any(|kind| kind.fits(&json))
+            && !(text_only && self.types.contains(&JsonType::String))
+            && self.types.iter().any(|json_type| json_type.fits(&json))
         {
             return Some(json);
         }
-        self.kinds.contains(&Kind::String).then(|| Value::from(text))
+        self.types.contains(&JsonType::String).then(|| Value::from(text))
     }
 
+    /// Adds the values that a schema accepts.
     fn collect(&mut self, root: &Value, schema: &Value, depth: usize) {
         if depth == 0 {
             return;
@@ -184,9 +193,10 @@ impl Accepts {
         }
         self.choices.extend(schema.get("const").into_iter().chain(list(schema, "enum")).cloned());
         if schema.get("const").or(schema.get("enum")).is_none() {
-            let one = schema.get("type").filter(|kind| kind.is_string());
+            let one = schema.get("type").filter(|json_type| json_type.is_string());
             for name in one.into_iter().chain(list(schema, "type")).filter_map(Value::as_str) {
-                self.kinds.extend(Kind::NAMES.iter().filter(|(n, _)| *n == name).map(|(_, k)| k));
+                let known = JsonType::NAMES.iter().filter(|(known, _)| *known == name);
+                self.types.extend(known.map(|(_, json_type)| json_type));
             }
         }
         for part in ["anyOf", "oneOf", "allOf"].iter().flat_map(|key| list(schema, key)) {
@@ -196,10 +206,9 @@ impl Accepts {
 }
 
 impl fmt::Display for Accepts {
-    /// `integer`, `small|large`, `integer or string`. That a part may be null is said by its being
-    /// optional.
+    /// Writes `integer`, `small|large` or `integer or string`. Null is left out: such a property is optional.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.anything() {
+        if self.is_anything() {
             return f.write_str("any JSON");
         }
         let choices: Vec<String> = self
@@ -208,9 +217,9 @@ impl fmt::Display for Accepts {
             .filter(|choice| !choice.is_null())
             .map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned))
             .collect();
-        let kinds = Kind::NAMES.iter().filter(|(_, kind)| self.kinds.contains(kind));
+        let types = JsonType::NAMES.iter().filter(|(_, json_type)| self.types.contains(json_type));
         let mut names: Vec<&str> =
-            kinds.map(|(name, _)| *name).filter(|name| *name != "null").collect();
+            types.map(|(name, _)| *name).filter(|name| *name != "null").collect();
         let choices = choices.join("|");
         if !choices.is_empty() {
             names.insert(0, &choices);
@@ -220,14 +229,17 @@ impl fmt::Display for Accepts {
     }
 }
 
+/// Returns the items of the array under `key`; none if there is no array.
 fn list<'a>(schema: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     schema.get(key).and_then(Value::as_array).into_iter().flatten()
 }
 
+/// Returns the definition that a schema refers to, or the schema itself if it is not a reference.
 fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     target(root, schema).unwrap_or(schema)
 }
 
+/// Returns the definition that a schema refers to, or `None` if it is not a reference into `root`.
 fn target<'a>(root: &'a Value, schema: &Value) -> Option<&'a Value> {
     root.pointer(schema.get("$ref")?.as_str()?.strip_prefix('#')?)
 }

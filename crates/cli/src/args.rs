@@ -1,5 +1,7 @@
-//! The command line as a whole: what every command understands, and the help of `rework` itself,
-//! with the commands in groups.
+//! The clap parser of `rework`: the options of every command, the commands, and the text of
+//! `rework --help`, which lists the commands in groups.
+//!
+//! The commands themselves are in `commands/`, and `options.rs` has the options of every command.
 
 use std::fmt::Write as _;
 
@@ -31,15 +33,16 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// The parser, complete: for parsing, and for completions.
+/// Builds the complete parser: for parsing the command line, for help, and for shell completions.
 pub fn parser() -> clap::Command {
     let parser = Cli::command();
-    let template = help(&parser);
+    let template = help_template(&parser);
     parser.help_template(template)
 }
 
-/// The help of `rework`: its commands by group, each with the first line of its own help.
-fn help(parser: &clap::Command) -> String {
+/// Returns the clap template of `rework --help`. It lists the commands by group, each with the first line of its own
+/// help.
+fn help_template(parser: &clap::Command) -> String {
     let names = GROUPS.iter().flat_map(|(_, names)| names.iter());
     let width = names.map(|name| name.len()).max().unwrap_or(0);
     let mut text = String::from("{about}\n\n{usage-heading} {usage}\n");
@@ -53,7 +56,7 @@ fn help(parser: &clap::Command) -> String {
         }
     }
     let _ = write!(text, "\n{HEADING}Options:{HEADING:#}\n");
-    text.push_str("{options}\n\n`rework COMMAND --help` says more about a command.\n");
+    text.push_str("{options}\n\nFor the options of one command, type `rework COMMAND --help`.\n");
     text
 }
 
@@ -62,12 +65,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parser_is_sound() {
+    fn the_parser_passes_the_checks_of_clap() {
         parser().debug_assert();
     }
 
     #[test]
-    fn every_command_is_in_one_group_and_has_a_help() {
+    fn every_command_is_in_one_group_and_has_a_help_text() {
         let parser = parser();
         let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, n)| n.iter().copied()).collect();
         let commands = parser.get_subcommands().filter(|command| !command.is_hide_set());

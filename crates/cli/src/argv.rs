@@ -1,75 +1,84 @@
-//! The database as the first argument of any command, as users of the first `rework` type it:
-//! `rework list-tasks postgres://…` is `rework list-tasks --db postgres://…`.
+//! Rewrites the arguments before clap parses them, because clap cannot express two forms that users type.
 //!
-//! Done before the real parsing, since the commands' own first arguments are optional or free.
-//! The one thing looked up in the parser is which options take a value.
+//! The first form is a database as the first argument of any command: `rework list-tasks postgres://…` becomes
+//! `rework list-tasks --db postgres://…`. clap would take the database for the command's own first argument.
+//! The second form is in `argv/operation_inputs.rs`. Both use the parser only to find out which options take a value.
 
-mod schedule;
+mod operation_inputs;
 
 use std::ffi::OsString;
 
 use clap::{ArgAction, Command};
 use rework_core::db::dsn::Dsn;
 
-/// Puts `--db` before the command's first argument, if that names a database.
+/// Returns the arguments in the form that the parser takes. `args` starts with the name of the program.
+///
+/// Inserts `--db` before the command's first argument if that argument is a DSN, and separates the inputs of an
+/// operation from our own options.
 pub(crate) fn rewrite(parser: &Command, mut args: Vec<OsString>) -> Vec<OsString> {
-    if let Some(at) = database_at(parser, &args) {
-        args.insert(at, "--db".into());
+    if let Some(index) = database_index(parser, &args) {
+        args.insert(index, "--db".into());
     }
-    schedule::sort(parser, args)
+    operation_inputs::separate(parser, args)
 }
 
-/// Takes the database out of rewritten arguments: what it was, and the rest.
+/// Returns rewritten arguments without `--db` and `--dsn-fd`. Arguments after `--` are kept as they are.
 pub(crate) fn without_database(args: Vec<OsString>) -> Vec<OsString> {
-    let mut rest = Vec::with_capacity(args.len());
+    let mut kept = Vec::with_capacity(args.len());
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         if arg == "--" {
-            rest.push(arg);
-            rest.extend(args);
+            kept.push(arg);
+            kept.extend(args);
             break;
         } else if arg == "--db" {
+            // The value is an argument of its own.
             args.next();
         } else if !["--db=", "--dsn-fd="].iter().any(|o| arg.to_string_lossy().starts_with(o)) {
-            rest.push(arg);
+            kept.push(arg);
         }
     }
-    rest
+    kept
 }
 
-/// Where the first argument of the command is, if it names a database.
-fn database_at(parser: &Command, args: &[OsString]) -> Option<usize> {
-    let command_at = positional(parser, None, args, 1)?;
-    let command = parser.find_subcommand(args[command_at].to_str()?)?;
-    // What it names is another database.
+/// Returns the index of the command's first positional argument if that argument is a DSN,
+/// otherwise `None`.
+fn database_index(parser: &Command, args: &[OsString]) -> Option<usize> {
+    let command_index = positional_index(parser, None, args, 1)?;
+    let command = parser.find_subcommand(args[command_index].to_str()?)?;
+    // The DSN after `import-from` is the database to import from, not the one that `--db` names.
     if command.get_name() == "import-from" {
         return None;
     }
-    let first = positional(parser, Some(command), args, command_at + 1)?;
-    args[first].to_str().is_some_and(Dsn::looks_like).then_some(first)
+    let first = positional_index(parser, Some(command), args, command_index + 1)?;
+    args[first].to_str().is_some_and(Dsn::is_plausible).then_some(first)
 }
 
-/// The first argument from `start` on that is neither an option nor the value of one. None behind
-/// an option that is not known: it may take a value or not.
-fn positional(
+/// Returns the index of the first argument from `start` on that is neither an option nor the value of an option.
+///
+/// `None` if an unknown option comes first, because it may or may not take the next argument as its value. `None` also
+/// if `--` comes first, or if an argument is not UTF-8.
+fn positional_index(
     parser: &Command,
     command: Option<&Command>,
     args: &[OsString],
     start: usize,
 ) -> Option<usize> {
-    let mut at = start;
-    while at < args.len() {
-        let arg = args[at].to_str()?;
+    let mut index = start;
+    while index < args.len() {
+        let arg = args[index].to_str()?;
         if arg == "--" || !arg.starts_with('-') || arg == "-" {
-            return (arg != "--").then_some(at);
+            return (arg != "--").then_some(index);
         }
-        at += 1 + usize::from(takes_next(parser, command, arg)?);
+        index += 1 + usize::from(takes_next_argument(parser, command, arg)?);
     }
     None
 }
 
-/// Whether the argument after this option is its value.
-fn takes_next(parser: &Command, command: Option<&Command>, option: &str) -> Option<bool> {
+/// Returns whether the argument after `option` is the value of `option`. `None` if the option is unknown.
+///
+/// `command` is the command whose options count, besides those that every command understands.
+fn takes_next_argument(parser: &Command, command: Option<&Command>, option: &str) -> Option<bool> {
     if option.contains('=') {
         return Some(false);
     }
@@ -84,7 +93,8 @@ fn takes_next(parser: &Command, command: Option<&Command>, option: &str) -> Opti
         };
         return if name == "help" { Some(false) } else { known().find(named).map(takes_value) };
     }
-    // `-q`, `-qf`, `-ojson`, `-o json`: the first letter that takes a value takes all that follows.
+    // In `-qf`, `-ojson` and `-o json`, the first letter that takes a value takes everything after it. The value is
+    // the next argument if that letter is the last one.
     let letters: Vec<char> = option.chars().skip(1).collect();
     for (i, letter) in letters.iter().enumerate() {
         let arg = known().find(|arg| arg.get_short() == Some(*letter));
@@ -104,13 +114,13 @@ mod tests {
 
     fn rewritten(line: &str) -> String {
         let args = line.split(' ').map(OsString::from).collect();
-        let words = rewrite(&crate::args::parser(), args);
-        words.iter().map(|w| w.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+        let args = rewrite(&crate::args::parser(), args);
+        args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn a_database_may_be_the_first_argument() {
-        for (typed, meant) in [
+    fn a_dsn_as_the_first_argument_becomes_an_option() {
+        for (typed, expected) in [
             ("rework list-tasks postgres://db/x", "rework list-tasks --db postgres://db/x"),
             ("rework -q log-task postgres://db/x 7", "rework -q log-task --db postgres://db/x 7"),
             (
@@ -120,12 +130,12 @@ mod tests {
             ("rework log-task -qf host=db 7", "rework log-task -qf --db host=db 7"),
             ("rework post postgres://db/x resize", "rework post --db postgres://db/x resize"),
         ] {
-            assert_eq!(rewritten(typed), meant);
+            assert_eq!(rewritten(typed), expected);
         }
     }
 
     #[test]
-    fn other_arguments_stay_where_they_are() {
+    fn other_arguments_do_not_change() {
         for typed in [
             "rework",
             "rework --help",
@@ -143,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn the_database_can_be_taken_out_again() {
+    fn without_database_removes_every_form_of_the_option() {
         let args = ["rework", "monitor", "--db", "postgres://a:b@c/d", "--domain", "x", "--db=y"];
-        let rest = without_database(args.map(OsString::from).to_vec());
-        assert_eq!(rest, ["rework", "monitor", "--domain", "x"]);
+        let kept = without_database(args.map(OsString::from).to_vec());
+        assert_eq!(kept, ["rework", "monitor", "--domain", "x"]);
     }
 }

@@ -1,4 +1,5 @@
-//! The configuration file, `rework.toml`: databases by name, and how monitors are started here.
+//! Reads the configuration file, `rework.toml`: databases by name, default options of `rework monitor`, and options of
+//! single domains. `docs/cli.md` describes the file. `database.rs` chooses a database with it.
 
 use std::{
     collections::BTreeMap,
@@ -8,44 +9,47 @@ use std::{
 
 use anyhow::Context as _;
 use rework_core::values::quantity::{self, QuantityError};
-use rework_monitor::{Keep, PerDomain};
+use rework_monitor::{PerDomain, PoolOptions};
 use serde::Deserialize;
 
-use crate::report::{OrHint as _, hinted};
+use crate::error_text::{OrHint as _, hinted};
 
-/// What the file says.
+/// The contents of `rework.toml`. All keys are optional; an unknown key is an error.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The name of the database, where none is named otherwise.
+    /// The name of the database to use if neither an option nor the environment names one. `None`
+    /// if the file names none.
     pub(crate) database: Option<String>,
     #[serde(default)]
-    pub(crate) databases: BTreeMap<String, Database>,
+    pub(crate) databases: BTreeMap<String, DatabaseConfig>,
     #[serde(default)]
-    pub(crate) monitor: Monitor,
-    /// What domains have of their own, whatever the others are given.
+    pub(crate) monitor: MonitorConfig,
+    /// Options of single domains. They override the options of the monitor, also typed ones.
     #[serde(default)]
-    domains: BTreeMap<String, Domain>,
+    domains: BTreeMap<String, DomainConfig>,
+    /// The path of the file. Empty if there is no file.
     #[serde(skip)]
     pub(crate) path: PathBuf,
 }
 
-/// A database that has a name.
+/// The table `[databases.NAME]`. Exactly one of `dsn` and `dsn_file` must be given.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Database {
+pub(crate) struct DatabaseConfig {
     dsn: Option<String>,
-    /// A file that says where it is, relative to this one.
+    /// A file that holds the DSN. A relative path starts at the directory of `rework.toml`. `None`
+    /// if the table has `dsn`.
     dsn_file: Option<PathBuf>,
-    /// What destroys asks first.
+    /// Whether commands that destroy data or kill workers ask for confirmation first.
     #[serde(default)]
     pub(crate) production: bool,
 }
 
-/// Options of `rework monitor`, as they would be typed.
+/// The table `[monitor]`: default options of `rework monitor`, written as they would be typed.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Monitor {
+pub(crate) struct MonitorConfig {
     domain: Option<Vec<String>>,
     minworkers: Option<u32>,
     maxworkers: Option<u32>,
@@ -63,31 +67,31 @@ pub(crate) struct Monitor {
     lease: Option<String>,
 }
 
-/// What a domain has of its own of these options of `rework monitor`.
+/// The table `[domains.NAME]`: options of `rework monitor` that may differ from domain to domain.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Domain {
+struct DomainConfig {
     minworkers: Option<u32>,
     maxworkers: Option<NonZero<u32>>,
     maxruns: Option<u32>,
-    maxmem: Option<Size>,
+    maxmem: Option<MaxMem>,
 }
 
-/// As it is typed behind `--maxmem`.
+/// The value of `maxmem` in bytes. The file has it in the form of `--maxmem`, for example `2GiB`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
-struct Size(i64);
+struct MaxMem(i64);
 
-impl TryFrom<String> for Size {
+impl TryFrom<String> for MaxMem {
     type Error = QuantityError;
 
-    fn try_from(text: String) -> Result<Size, QuantityError> {
-        quantity::bytes_or_mib(&text).map(Size)
+    fn try_from(text: String) -> Result<MaxMem, QuantityError> {
+        quantity::bytes_or_mib(&text).map(MaxMem)
     }
 }
 
-/// The places of the file, first one first.
-fn places() -> Vec<PathBuf> {
+/// Returns the paths at which the file may be, in order of preference. `$REWORK_CONFIG` excludes all others.
+fn candidate_paths() -> Vec<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(path) = variable("REWORK_CONFIG") {
         return vec![path.into()];
@@ -103,14 +107,16 @@ fn places() -> Vec<PathBuf> {
 }
 
 impl Config {
-    /// Reads the first file that is there; without any, nothing is configured.
+    /// Reads the first configuration file that exists. Returns an empty configuration if there is no file.
+    ///
+    /// `Err` if the file is invalid, or if `$REWORK_CONFIG` names a file that cannot be read.
     pub(crate) fn load() -> anyhow::Result<Config> {
         let named = std::env::var_os("REWORK_CONFIG").is_some_and(|value| !value.is_empty());
-        for path in places() {
+        for path in candidate_paths() {
             match std::fs::read_to_string(&path) {
-                Ok(text) => return Config::read(&text, &path),
-                // What is not for us is not there for us.
-                Err(error) if is_not_for_us(&error) && !named => {}
+                Ok(text) => return Config::parse(&text, &path),
+                // A file that this user may not read is meant for other users, so it counts as missing.
+                Err(error) if is_missing_or_forbidden(&error) && !named => {}
                 Err(error) => {
                     return Err(error).with_context(|| format!("cannot read `{}`", path.display()));
                 }
@@ -119,29 +125,34 @@ impl Config {
         Ok(Config::default())
     }
 
-    fn read(text: &str, path: &Path) -> anyhow::Result<Config> {
+    fn parse(text: &str, path: &Path) -> anyhow::Result<Config> {
         let config: Config = toml::from_str(text)
-            .with_context(|| format!("`{}` is no configuration", path.display()))
-            .or_hint(|| "its keys are in docs/cli.md, \"The configuration file\"".into())?;
+            .with_context(|| format!("`{}` is not a valid configuration file", path.display()))
+            .or_hint(|| "docs/cli.md lists the keys, under \"The configuration file\"".into())?;
         Ok(Config { path: path.to_owned(), ..config })
     }
 
-    /// How the workers of each domain are kept; `usual`: of those that have nothing of their own here.
-    pub(crate) fn keep(&self, usual: Keep) -> PerDomain<Keep> {
-        let own = self.domains.iter().map(|(name, domain)| (name.clone(), domain.keep(usual)));
-        PerDomain { usual, own: own.collect() }
+    /// Returns the options for the workers of each domain. `default` is for domains without a table of their own.
+    pub(crate) fn pool_options(&self, default: PoolOptions) -> PerDomain<PoolOptions> {
+        let overrides =
+            self.domains.iter().map(|(name, domain)| (name.clone(), domain.pool_options(default)));
+        PerDomain { default, overrides: overrides.collect() }
     }
 
-    /// The DSN of a database that has this name.
-    pub(crate) fn dsn(&self, name: &str) -> anyhow::Result<(String, &Database)> {
+    /// Returns the DSN of the database with this name, and its table in the file.
+    ///
+    /// `Err` if the file has no such database, or if the file with the DSN cannot be read.
+    pub(crate) fn dsn(&self, name: &str) -> anyhow::Result<(String, &DatabaseConfig)> {
         let Some(database) = self.databases.get(name) else {
             let names: Vec<&str> = self.databases.keys().map(String::as_str).collect();
             let known = match names.as_slice() {
-                [] => "give a DSN, `postgres://…`; or put `[databases.NAME]` with `dsn = …` into rework.toml"
-                    .to_owned(),
+                [] => format!(
+                    "give a DSN: `--db postgres://…`; or add `[databases.{name}]` with `dsn = \"postgres://…\"` to \
+                     rework.toml"
+                ),
                 names => format!("rework.toml has `{}`", names.join("`, `")),
             };
-            return Err(hinted(format!("`{name}` is no database"), known));
+            return Err(hinted(format!("no database named `{name}` in rework.toml"), known));
         };
         let dsn = match (&database.dsn, &database.dsn_file) {
             (Some(dsn), None) => dsn.clone(),
@@ -161,25 +172,27 @@ impl Config {
     }
 }
 
-impl Domain {
-    fn keep(&self, usual: Keep) -> Keep {
-        Keep {
-            minworkers: self.minworkers.or(usual.minworkers),
-            maxworkers: self.maxworkers.map_or(usual.maxworkers, NonZero::get),
-            maxruns: self.maxruns.unwrap_or(usual.maxruns),
-            maxmem_bytes: self.maxmem.map_or(usual.maxmem_bytes, |size| size.0.unsigned_abs()),
+impl DomainConfig {
+    /// Returns the default options with the changes of this domain.
+    fn pool_options(&self, default: PoolOptions) -> PoolOptions {
+        PoolOptions {
+            minworkers: self.minworkers.or(default.minworkers),
+            maxworkers: self.maxworkers.map_or(default.maxworkers, NonZero::get),
+            maxruns: self.maxruns.unwrap_or(default.maxruns),
+            maxmem_bytes: self.maxmem.map_or(default.maxmem_bytes, |size| size.0.unsigned_abs()),
         }
     }
 }
 
-fn is_not_for_us(error: &std::io::Error) -> bool {
+fn is_missing_or_forbidden(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied)
 }
 
-impl Monitor {
-    /// The words that stand in for what was not typed: `--maxworkers`, `4`. What was typed comes
-    /// behind them, and `typed` tells it.
-    pub(crate) fn words(&self, typed: impl Fn(&str) -> bool) -> Vec<String> {
+impl MonitorConfig {
+    /// Returns the configured options as command-line arguments, for example `--maxworkers=4`.
+    ///
+    /// Options that the user typed are left out. `is_typed` returns whether the option with a given name was typed.
+    pub(crate) fn arguments(&self, is_typed: impl Fn(&str) -> bool) -> Vec<String> {
         let number = |number: &Option<u32>| number.map(|number| vec![number.to_string()]);
         let text = |text: &Option<String>| text.clone().map(|text| vec![text]);
         let options = [
@@ -199,9 +212,9 @@ impl Monitor {
             ("listen", text(&self.listen)),
             ("lease", text(&self.lease)),
         ];
-        let missing = options.into_iter().filter(|(name, _)| !typed(name));
-        let given = missing.filter_map(|(name, values)| Some((name, values?)));
-        given
+        let untyped = options.into_iter().filter(|(name, _)| !is_typed(name));
+        let configured = untyped.filter_map(|(name, values)| Some((name, values?)));
+        configured
             .flat_map(|(name, values)| {
                 values.into_iter().map(move |value| format!("--{name}={value}"))
             })
@@ -229,46 +242,47 @@ maxworkers = 1
 maxmem = "2GiB"
 "#;
 
-    fn read(text: &str) -> anyhow::Result<Config> {
-        Config::read(text, Path::new("/etc/rework.toml"))
+    fn parse(text: &str) -> anyhow::Result<Config> {
+        Config::parse(text, Path::new("/etc/rework.toml"))
     }
 
     #[test]
-    fn databases_have_names() {
-        let config = read(TEXT).unwrap();
+    fn a_database_is_found_by_its_name() {
+        let config = parse(TEXT).unwrap();
         let (dsn, database) = config.dsn("prod").unwrap();
         assert_eq!((dsn.as_str(), database.production), ("service=jobs", true));
         let error = config.dsn("prd").unwrap_err();
-        assert_eq!(error.to_string(), "`prd` is no database");
+        assert_eq!(error.to_string(), "no database named `prd` in rework.toml");
         assert!(
-            read("[databases.x]\n").unwrap().dsn("x").unwrap_err().to_string().contains("either")
+            parse("[databases.x]\n").unwrap().dsn("x").unwrap_err().to_string().contains("either")
         );
     }
 
     #[test]
-    fn a_domain_may_have_something_of_its_own() {
-        let usual = Keep { minworkers: Some(2), maxworkers: 4, maxruns: 7, maxmem_bytes: 0 };
-        let images = Keep { maxworkers: 1, maxmem_bytes: 2 << 30, ..usual };
+    fn the_options_of_a_domain_override_those_of_the_monitor() {
+        let default =
+            PoolOptions { minworkers: Some(2), maxworkers: 4, maxruns: 7, maxmem_bytes: 0 };
+        let images = PoolOptions { maxworkers: 1, maxmem_bytes: 2 << 30, ..default };
         assert_eq!(
-            read(TEXT).unwrap().keep(usual).own,
+            parse(TEXT).unwrap().pool_options(default).overrides,
             BTreeMap::from([("images".into(), images)])
         );
     }
 
     #[test]
-    fn what_is_not_known_is_an_error() {
+    fn an_unknown_key_is_an_error() {
         for text in
             ["[monitor]\nmaxworker = 3", "x = 1", "[databases.a]\npassword = 'x'", "nonsense"]
         {
-            assert!(read(text).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn options_that_were_typed_win() {
-        let config = read(TEXT).unwrap();
+    fn a_typed_option_overrides_the_configured_one() {
+        let config = parse(TEXT).unwrap();
         assert_eq!(
-            config.monitor.words(|name| name == "maxworkers"),
+            config.monitor.arguments(|name| name == "maxworkers"),
             ["--domain=images", "--domain=default", "--lease=30s"]
         );
     }

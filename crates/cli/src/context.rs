@@ -1,4 +1,4 @@
-//! What every command is given: the database, the form of its output, and how to print.
+//! The context that every command gets: the database to connect to, the output format, and functions that print.
 
 use std::{
     fmt::Display,
@@ -12,30 +12,33 @@ use tokio::sync::mpsc;
 
 use crate::{
     config::Config,
-    database::Choice,
+    database::DatabaseSource,
+    error_text::{self, hinted},
     json_list::JsonList,
     options::{Format, Options},
     output,
-    report::{self, hinted},
     table::Table,
 };
 
-/// What every command is given.
+/// Everything that a command needs besides its own arguments.
 #[derive(Debug)]
 pub struct Context {
-    choice: Choice,
+    database: DatabaseSource,
+    /// The resolved DSN. It is kept because a DSN in a file descriptor can be read only once.
     dsn: OnceLock<Dsn>,
-    who: String,
-    /// Makes the parser of the whole command line, for help and for completions. The parser names every
-    /// command, so no command can import it.
+    /// The name of the connections in `pg_stat_activity`.
+    application_name: String,
+    /// Builds the parser of the whole command line, for help and for completions. The parser depends on every
+    /// command, so a command cannot import it.
     pub(crate) parser: fn() -> clap::Command,
-    /// The form of the output: `-o`.
+    /// The output format: the option `-o`.
     pub format: Format,
-    /// Ids only, and no notes: `-q`.
+    /// Whether to print ids only, and no notes: the option `-q`.
     pub quiet: bool,
-    /// Colours are wanted on standard output.
+    /// Whether to use colours on standard output.
     pub colour: bool,
-    /// Standard output is a terminal: what comes from elsewhere must be escaped.
+    /// Whether standard output is a terminal. Text from tasks must then be escaped, so that it cannot control the
+    /// terminal.
     pub terminal: bool,
 }
 
@@ -48,9 +51,9 @@ impl Context {
     ) -> Context {
         let stdout = io::stdout();
         Context {
-            choice: options.choice(config),
+            database: options.database_source(config),
             dsn: OnceLock::new(),
-            who: format!("rework {command}"),
+            application_name: format!("rework {command}"),
             parser,
             format: options.output,
             quiet: options.quiet,
@@ -59,71 +62,81 @@ impl Context {
         }
     }
 
-    /// The database that was named, or found.
+    /// Returns the DSN of the database: the named one, or that of a running `rework dev`. `Err` if
+    /// there is neither.
     pub fn dsn(&self) -> anyhow::Result<Dsn> {
         if let Some(dsn) = self.dsn.get() {
             return Ok(dsn.clone());
         }
-        let dsn = self.choice.resolve(|text| self.note(text))?;
+        let dsn = self.database.resolve(|text| self.note(text))?;
         Ok(self.dsn.get_or_init(|| dsn).clone())
     }
 
-    /// The database that was named; none: nobody did.
+    /// Returns the DSN of the database that an option, the environment or the configuration file names. `None` if none
+    /// of them names one.
     pub fn named_dsn(&self) -> anyhow::Result<Option<Dsn>> {
         if let Some(dsn) = self.dsn.get() {
             return Ok(Some(dsn.clone()));
         }
-        let named = self.choice.named()?;
+        let named = self.database.named_dsn()?;
         Ok(named.map(|dsn| self.dsn.get_or_init(|| dsn).clone()))
     }
 
-    /// What the configuration file says.
     pub(crate) fn config(&self) -> &Config {
-        &self.choice.config
+        &self.database.config
     }
 
-    /// Connects to it and checks the schema.
+    /// Connects to the database and checks that its schema fits this program. `Err` if it does not
+    /// fit, if no database is given, or if the connection fails.
     pub async fn open(&self) -> anyhow::Result<Db> {
-        Ok(rework_core::admin::schema::open(&self.dsn()?, &self.who).await?)
+        Ok(rework_core::admin::schema::open(&self.dsn()?, &self.application_name).await?)
     }
 
-    /// As [`open`](Context::open), with what is notified on the channels listened to.
+    /// Connects as [`open`](Context::open) does, and also returns the notifications that the connection receives, each
+    /// as a channel and a payload. The caller executes `listen`.
     pub async fn open_listening(
         &self,
     ) -> anyhow::Result<(Db, mpsc::UnboundedReceiver<(String, String)>)> {
         let dsn = self.dsn()?;
-        let (db, heard) = Db::connect_listening(&dsn, &self.who).await?;
+        let (db, notifications) = Db::connect_listening(&dsn, &self.application_name).await?;
         rework_core::admin::schema::check(&db, &dsn).await?;
-        Ok((db, heard))
+        Ok((db, notifications))
     }
 
-    /// Whether this may be done: to a database that is marked as one of production, only after a `yes`,
-    /// typed as an option or as an answer.
-    pub fn may_destroy(&self, what: &str, yes: bool) -> anyhow::Result<bool> {
-        let Some(name) = self.choice.production()?.filter(|_| !yes) else { return Ok(true) };
+    /// Returns whether a destructive command may go on.
+    ///
+    /// For a database with `production = true` in the configuration file, it may only after a `yes`: the option
+    /// `--yes` (the argument `yes`), or the answer on the terminal. `action` completes the question, for example
+    /// `kill workers`. `Err` if a confirmation is needed and standard input is not a terminal.
+    pub fn confirm_destructive(&self, action: &str, yes: bool) -> anyhow::Result<bool> {
+        let Some(name) = self.database.production_name()?.filter(|_| !yes) else { return Ok(true) };
         if !io::stdin().is_terminal() {
             return Err(hinted(
-                format!("`{name}` is a database of production: not without a `yes`"),
-                format!("to {what} there, add `--yes`"),
+                format!(
+                    "database `{name}` is marked as production: cannot {action} without confirmation"
+                ),
+                "to confirm, add `--yes`",
             ));
         }
-        output::say(format_args!("`{name}` is a database of production. Really {what}? [y/N]"));
+        output::print_stderr(format_args!(
+            "Database `{name}` is marked as production. Really {action}? [y/N]"
+        ));
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Prints one line on standard output.
+    /// Prints one line to standard output.
     pub fn print(&self, line: impl Display) -> anyhow::Result<()> {
         output::print(line)
     }
 
-    /// Writes to standard output exactly these bytes.
+    /// Writes exactly these bytes to standard output.
     pub fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
         output::write(bytes)
     }
 
-    /// Prints a list in the form asked for: ids with `-q`, else JSON, else the table.
+    /// Prints a list in the requested format: ids only with `-q`, else JSON or a table.
     pub fn print_list<T: Serialize>(
         &self,
         rows: &[T],
@@ -139,33 +152,33 @@ impl Context {
         }
         let mut list = self.json_list()?;
         rows.iter().try_for_each(|row| list.item(row))?;
-        list.end()
+        list.finish()
     }
 
-    /// Begins a list in JSON, whose items need not be held all at once.
+    /// Starts a JSON list that is printed item by item, so that its items need not be in memory all at once.
     pub fn json_list(&self) -> anyhow::Result<JsonList> {
-        JsonList::begin(self.format)
+        JsonList::start(self.format)
     }
 
-    /// Says something beside the output, on standard error; nothing with `-q`.
+    /// Prints a note to standard error. Prints nothing with `-q`.
     pub fn note(&self, text: impl Display) {
         if !self.quiet {
             output::note(text);
         }
     }
 
-    /// Reports an error that does not end the command: several things were asked, one cannot be.
-    pub fn complain(&self, error: &anyhow::Error) {
-        report::print(error);
+    /// Prints an error and continues. Commands with several arguments use it when one of them cannot be processed.
+    pub fn print_error(&self, error: &anyhow::Error) {
+        error_text::print(error);
     }
 
-    /// Warns on standard error, also with `-q`.
+    /// Prints a warning to standard error, also with `-q`.
     pub fn warn(&self, text: impl Display) {
         output::warn(text);
     }
 }
 
-/// Whether what failed failed because the database is away: it may come back.
-pub(crate) fn is_away(error: &anyhow::Error) -> bool {
+/// Returns whether `error` means that the database is unreachable, so that trying again later makes sense.
+pub(crate) fn is_unreachable(error: &anyhow::Error) -> bool {
     error.downcast_ref::<CoreError>().is_some_and(CoreError::is_connection)
 }

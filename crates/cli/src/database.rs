@@ -1,5 +1,6 @@
-//! Which database a command works on: the one that was named, else the environment's, else that
-//! of a `rework dev` which runs in this or a parent directory.
+//! Chooses the database that a command works on. The database is named by an option, by the
+//! environment or by the configuration file. Otherwise it is the database of a `rework dev` that
+//! runs in this directory or in a parent directory.
 
 use std::path::{Path, PathBuf};
 
@@ -9,84 +10,92 @@ use rework_core::db::dsn::Dsn;
 use crate::{
     config::Config,
     discover, dsn_fd,
-    report::{self, OrHint as _},
+    error_text::{self, OrHint as _},
 };
 
-/// Where to look, in this order.
+/// The sources that may name the database. The first one that does is used; the environment comes before the default
+/// of the configuration file.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Choice {
-    /// An inherited descriptor that holds the DSN: how one with a password reaches us unseen.
+pub(crate) struct DatabaseSource {
+    /// The hidden option `--dsn-fd`: an inherited file descriptor that holds the DSN. `None` if the
+    /// option is not given. Other users cannot see a password there (see `dsn_fd.rs`).
     pub(crate) fd: Option<i32>,
-    /// The DSN itself.
+    /// The option `--db`: a DSN, or a name from the configuration file. `None` if the option is not
+    /// given.
     pub(crate) dsn: Option<String>,
-    /// A file that holds it.
+    /// The option `--dsn-file`: a file that holds the DSN. `None` if the option is not given.
     pub(crate) file: Option<PathBuf>,
-    /// Those that have names.
     pub(crate) config: Config,
 }
 
-/// The variables that may name it, first one first.
+/// The environment variables that may hold the DSN, in order of preference.
 const VARIABLES: [&str; 2] = ["REWORK_DSN", "DATABASE_URL"];
 
-impl Choice {
-    /// The database that was named, by an option or by the environment.
-    pub(crate) fn named(&self) -> anyhow::Result<Option<Dsn>> {
+impl DatabaseSource {
+    /// Returns the DSN that an option, the environment or the configuration file names. `None` if none of them does.
+    pub(crate) fn named_dsn(&self) -> anyhow::Result<Option<Dsn>> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let text = if let Some(fd) = self.fd {
-            Some(dsn_fd::take(fd)?)
+            Some(dsn_fd::read_and_close(fd)?)
         } else if let Some(text) = &self.dsn {
-            Some(self.dsn_of(text)?)
+            Some(self.dsn_for(text)?)
         } else if let Some(path) = &self.file {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read `{}`", path.display()))
                 .or_hint(|| {
-                    "it is to hold one line: `postgres://user:password@host/database`".into()
+                    "the file must hold one line: `postgres://user:password@host/database`".into()
                 })?;
             Some(text.trim().to_owned())
         } else {
-            let preferred = || self.config.database.as_deref().map(|name| self.dsn_of(name));
+            let configured = || self.config.database.as_deref().map(|name| self.dsn_for(name));
             match VARIABLES.into_iter().find_map(variable) {
                 Some(text) => Some(text),
-                None => preferred().transpose()?,
+                None => configured().transpose()?,
             }
         };
         Ok(text.map(|text| Dsn::parse(&text)).transpose()?)
     }
 
-    /// What was typed, or what the name that was typed stands for.
-    fn dsn_of(&self, typed: &str) -> anyhow::Result<String> {
-        if Dsn::looks_like(typed) {
+    /// Returns `typed` itself if it is a DSN, else the DSN of the configured database with that name.
+    fn dsn_for(&self, typed: &str) -> anyhow::Result<String> {
+        if Dsn::is_plausible(typed) {
             return Ok(typed.to_owned());
         }
         Ok(self.config.dsn(typed)?.0)
     }
 
-    /// The name of the database, if it was chosen by one that is marked as production.
-    pub(crate) fn production(&self) -> anyhow::Result<Option<String>> {
-        let by_variable = || VARIABLES.iter().any(|name| std::env::var_os(name).is_some());
+    /// Returns the name of the database if it was chosen by a name and the configuration marks it
+    /// as production, otherwise `None`.
+    ///
+    /// A database that was chosen by its DSN is never marked.
+    pub(crate) fn production_name(&self) -> anyhow::Result<Option<String>> {
+        let named_by_variable = || VARIABLES.iter().any(|name| std::env::var_os(name).is_some());
         let name = match (&self.dsn, &self.config.database) {
             _ if self.fd.is_some() || self.file.is_some() => None,
-            (Some(typed), _) if Dsn::looks_like(typed) => None,
+            (Some(typed), _) if Dsn::is_plausible(typed) => None,
             (Some(name), _) => Some(name),
-            (None, Some(name)) if !by_variable() => Some(name),
+            (None, Some(name)) if !named_by_variable() => Some(name),
             _ => None,
         };
         let Some(name) = name else { return Ok(None) };
         Ok(self.config.dsn(name)?.1.production.then(|| name.clone()))
     }
 
-    /// Finds the database. `note` says where it comes from when nobody named it.
+    /// Returns the DSN of the database: the named one, or that of a running `rework dev`. `Err` if
+    /// there is neither, or if the named one cannot be used.
+    ///
+    /// `note` is called with a message for the user if the database was found without a name.
     pub(crate) fn resolve(&self, note: impl FnOnce(String)) -> anyhow::Result<Dsn> {
-        if let Some(named) = self.named()? {
+        if let Some(named) = self.named_dsn()? {
             return Ok(named);
         }
         if let Some(found) = discover::find(Path::new(".")) {
             note(format!("using the database of `rework dev` in {}", found.project.display()));
-            return Ok(Dsn::parse(&found.running.dsn)?);
+            return Ok(Dsn::parse(&found.info.dsn)?);
         }
-        Err(report::hinted(
-            "no database is named",
-            "run `rework dev` in another terminal, or name one: `--db postgres://…`, or set REWORK_DSN",
+        Err(error_text::hinted(
+            "no database is given",
+            "add `--db postgres://…`, set REWORK_DSN, or run `rework dev` in another terminal",
         ))
     }
 }

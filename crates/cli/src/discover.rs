@@ -1,9 +1,9 @@
-//! How other commands find a running `rework dev`: it says in `PROJECT/.rework/dev.json` where its
-//! database is, as long as it lives.
+//! Finds the running `rework dev` of a directory, so that other commands can use its database.
 //!
-//! The file is believed only while the process that wrote it lives, and only by the user who owns it:
-//! whoever may write into a parent directory (`/tmp`) must not be able to lead our commands to a
-//! database of theirs.
+//! A running `rework dev` describes itself in the file `PROJECT/.rework/dev.json` (`dev/project_lock.rs` writes it).
+//! The file counts only while the process that wrote it is alive, and only if it belongs to the current user.
+//! Otherwise another user who may write to a parent directory such as `/tmp` could direct our commands to their own
+//! database.
 
 use std::{
     fs::{self, File},
@@ -15,83 +15,85 @@ use chrono::{DateTime, Utc};
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
-/// The file below a project, in which a running `rework dev` describes itself.
+/// The path of the file below the project directory.
 const FILE: &str = ".rework/dev.json";
 
-/// What a running `rework dev` says about itself.
+/// The contents of `dev.json`: how a running `rework dev` describes itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Running {
-    /// Its database.
+pub(crate) struct DevInfo {
+    /// The DSN of the database of `rework dev`.
     pub(crate) dsn: String,
-    /// Its process.
+    /// The process of `rework dev`.
     pub(crate) process: Process,
-    /// Its monitor's process, once it runs.
+    /// The process of the monitor of `rework dev`. `None` if the monitor had already exited.
     pub(crate) monitor: Option<Process>,
-    /// When it came up.
     pub(crate) started_at: DateTime<Utc>,
-    /// The data directory, where the Postgres is its own.
+    /// The data directory of the private Postgres. `None` if `rework dev` uses a database that it
+    /// was given.
     pub(crate) data: Option<PathBuf>,
 }
 
-/// A process, told apart from a later one with the same number.
+/// The identity of a process. The start time distinguishes it from a later process with the same pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Process {
-    /// Its number.
     pub(crate) pid: i32,
-    /// When it started, in clock ticks since the boot.
+    /// The start time in clock ticks since the boot.
     pub(crate) started: u64,
 }
 
-/// A running `rework dev`.
+/// A running `rework dev` and its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// The directory in which it was started.
+pub(crate) struct DiscoveredDev {
+    /// The directory in which `rework dev` was started.
     pub(crate) project: PathBuf,
-    /// What it says about itself.
-    pub(crate) running: Running,
+    pub(crate) info: DevInfo,
 }
 
-/// The running `rework dev` of this directory or of the nearest one above it that has one.
-pub(crate) fn find(from: &Path) -> Option<Found> {
+/// Returns the running `rework dev` of the directory `from`, or else that of its nearest parent
+/// directory that has one. `None` if there is none.
+pub(crate) fn find(from: &Path) -> Option<DiscoveredDev> {
     let from = fs::canonicalize(from).ok()?;
     from.ancestors().find_map(|directory| {
-        let running = read(&directory.join(FILE))?;
+        let info = read(&directory.join(FILE))?;
         let project = directory.to_owned();
-        running.process.lives().then_some(Found { project, running })
+        info.process.is_alive().then_some(DiscoveredDev { project, info })
     })
 }
 
 impl Process {
-    /// A process as it is now; none if there is no such process.
-    pub(crate) fn look(pid: i32) -> Option<Process> {
+    /// Returns the process that has this pid now. `None` if there is none, or if it is a zombie.
+    pub(crate) fn find(pid: i32) -> Option<Process> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        Some(Process { pid, started: start_in(&stat)? })
+        Some(Process { pid, started: start_time(&stat)? })
     }
 
-    /// Whether it is still there.
-    pub(crate) fn lives(self) -> bool {
-        Process::look(self.pid) == Some(self)
+    /// Returns whether the process still runs.
+    pub(crate) fn is_alive(self) -> bool {
+        Process::find(self.pid) == Some(self)
     }
 }
 
-/// What the `rework dev` that wrote this file said about itself; `None` if there is no such file of ours.
-pub(crate) fn read(path: &Path) -> Option<Running> {
+/// Reads a `dev.json`. `None` if the file is missing or invalid, or belongs to another user.
+pub(crate) fn read(path: &Path) -> Option<DevInfo> {
     let file = File::open(path).ok()?;
-    let found = file.metadata().ok()?;
-    if !found.is_file() || found.uid() != geteuid().as_raw() {
+    // The metadata of the open file, not of the path: another user could replace the file in between.
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || metadata.uid() != geteuid().as_raw() {
         return None;
     }
     serde_json::from_reader(file).ok()
 }
 
-/// The start time of a process that is no zombie. The name before it may hold anything, brackets
-/// and spaces too.
-fn start_in(stat: &str) -> Option<u64> {
+/// Returns the start time in the contents of `/proc/PID/stat`. `None` if the process is a zombie.
+fn start_time(stat: &str) -> Option<u64> {
+    // The name of the process is in parentheses and may itself contain parentheses and spaces, so the fields are read
+    // after the last parenthesis.
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
     if matches!(fields.next()?, "Z" | "X") {
         return None;
     }
-    // The state is field 3 of `proc_pid_stat(5)`, the start time is field 22.
+    // In `proc_pid_stat(5)` the state is field 3 and the start time is field 22. After the state, 18 fields come
+    // before the start time.
     fields.nth(18)?.parse().ok()
 }
 
@@ -100,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_start_time_is_read_whatever_the_name() {
-        let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20";
-        assert_eq!(start_in(&format!("12 (a) b (c)) {rest}")), Some(4711));
-        assert_eq!(start_in(&format!("12 (x) {}", rest.replacen('S', "Z", 1))), None);
-        assert_eq!(start_in("12"), None);
+    fn the_start_time_is_found_after_any_process_name() {
+        let fields = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20";
+        assert_eq!(start_time(&format!("12 (a) b (c)) {fields}")), Some(4711));
+        assert_eq!(start_time(&format!("12 (x) {}", fields.replacen('S', "Z", 1))), None);
+        assert_eq!(start_time("12"), None);
     }
 }

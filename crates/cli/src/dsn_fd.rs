@@ -1,5 +1,7 @@
-//! Passing a DSN from one program to the next out of sight: in anonymous memory, whose descriptor is
-//! named in the arguments. A DSN in the arguments could be read by everybody who may list processes.
+//! Passes a DSN to the next program without showing it to other users.
+//!
+//! Every user can read the arguments of a process. So the DSN, which may contain a password, is written to anonymous
+//! memory (`memfd_create`), and only the number of its file descriptor is an argument. `reexec.rs` uses this.
 
 use std::{
     ffi::OsString,
@@ -14,13 +16,13 @@ use nix::{
     sys::memfd::{MFdFlags, memfd_create},
 };
 
-/// The hidden option that names the descriptor.
+/// The hidden option that carries the number of the file descriptor.
 const OPTION: &str = "--dsn-fd";
 
-/// Puts a DSN into anonymous memory that the next program inherits; returns the argument that names
-/// it.
+/// Writes a DSN to anonymous memory that the next program inherits. Returns the argument to pass to that program.
 pub(crate) fn argument(dsn: &str) -> anyhow::Result<OsString> {
     let memory = memfd_create(c"rework-dsn", MFdFlags::empty())?;
+    // Clear close-on-exec: the next program must inherit the descriptor.
     fcntl(&memory, FcntlArg::F_SETFD(FdFlag::empty()))?;
     let mut file = File::from(memory);
     file.write_all(dsn.as_bytes())?;
@@ -28,10 +30,10 @@ pub(crate) fn argument(dsn: &str) -> anyhow::Result<OsString> {
     Ok(format!("{OPTION}={fd}").into())
 }
 
-/// Reads the DSN, and closes the descriptor, so that no process that we start inherits it.
-pub(crate) fn take(fd: i32) -> anyhow::Result<String> {
+/// Reads the DSN and closes the descriptor, so that processes that this one starts do not inherit it.
+pub(crate) fn read_and_close(fd: i32) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(format!("/proc/self/fd/{fd}"))
-        .with_context(|| format!("cannot read the database's name from descriptor {fd}"))?;
-    nix::unistd::close(fd).context("cannot close the descriptor of the database's name")?;
+        .with_context(|| format!("cannot read the DSN from file descriptor {fd}"))?;
+    nix::unistd::close(fd).context("cannot close the file descriptor of the DSN")?;
     Ok(text)
 }

@@ -1,19 +1,20 @@
-//! Text from elsewhere, made harmless for a terminal: control characters become visible, so that
-//! nothing that a task writes can move the cursor, change colours or set the window's title.
+//! Escapes control characters in text that tasks and other programs wrote.
+//!
+//! Such text could otherwise move the cursor, change colours or set the title of the terminal window.
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// One line: every control character but the tab is written out, newlines too.
+/// Escapes every control character except the tab, also newlines. The result is one line.
 pub fn line(text: &str) -> Cow<'_, str> {
-    visible(text, |c| c == '\t')
+    escape_controls(text, |c| c == '\t')
 }
 
-/// Several lines: newlines stay.
+/// Escapes every control character except the tab and the newline.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    visible(text, |c| c == '\t' || c == '\n')
+    escape_controls(text, |c| c == '\t' || c == '\n')
 }
 
-/// A line as it was written, UTF-8 or not.
+/// Returns bytes as one line of text. Bytes that are not UTF-8 become `\xNN`.
 pub fn bytes(raw: &[u8]) -> String {
     let mut text = String::with_capacity(raw.len());
     for chunk in raw.utf8_chunks() {
@@ -25,8 +26,9 @@ pub fn bytes(raw: &[u8]) -> String {
     text
 }
 
-fn visible(text: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let escaped = |c: char| c.is_control() && !kept(c);
+/// Escapes the control characters for which `keep` is false.
+fn escape_controls(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let escaped = |c: char| c.is_control() && !keep(c);
     if !text.contains(escaped) {
         return Cow::Borrowed(text);
     }
@@ -49,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_become_visible() {
+    fn control_characters_are_escaped() {
         assert_eq!(line("plain\tété"), "plain\tété");
         assert_eq!(line("\x1b]0;owned\x07\r\n"), "\\x1b]0;owned\\x07\\r\\n");
         assert_eq!(line("\u{9b}31m\x7f\0"), "\\x9b31m\\x7f\\x00");
@@ -57,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_become_visible() {
+    fn bytes_that_are_not_utf8_are_escaped() {
         assert_eq!(bytes(b"caf\xe9 \xff\xc3\xa9\x1b[m"), "caf\\xe9 \\xff\u{e9}\\x1b[m");
     }
 }

@@ -1,33 +1,32 @@
-//! Exit codes: how a command tells a script what happened. They are part of the interface and
-//! documented in `docs/cli.md`.
+//! The exit codes of commands. Scripts rely on them, and `docs/cli.md` documents them.
 
 use std::process::ExitCode;
 
 use rework_core::task::state::State;
 
-/// How a command ended.
+/// The result of a command, with its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It did what it was asked to.
+    /// The command succeeded.
     Done = 0,
-    /// It could not.
+    /// The command failed.
     Error = 1,
-    /// It was typed wrongly.
+    /// The arguments were invalid.
     Usage = 2,
-    /// The task waited for failed.
+    /// The command waited for a task, and the task failed.
     TaskFailed = 3,
-    /// The task waited for was aborted.
+    /// The command waited for a task, and the task was aborted.
     TaskAborted = 4,
-    /// The task waited for was lost.
+    /// The command waited for a task, and the task was lost.
     TaskLost = 5,
-    /// The time to wait was over first.
-    WaitedTooLong = 124,
-    /// Ctrl-C.
+    /// The command waited for a task, and `--timeout` elapsed first. `timeout(1)` uses the same code.
+    TimedOut = 124,
+    /// Ctrl-C interrupted the command. Shells use 128 + the number of the signal (SIGINT is 2).
     Interrupted = 130,
 }
 
 impl Exit {
-    /// The code for the end of a task; `None` while it has not ended.
+    /// Returns the exit code for the state of a task. `None` if the task has not ended.
     pub fn of_state(state: State) -> Option<Exit> {
         match state {
             State::Done => Some(Exit::Done),
@@ -38,7 +37,7 @@ impl Exit {
         }
     }
 
-    /// The number.
+    /// Returns the number that the process exits with.
     pub fn code(self) -> u8 {
         self as u8
     }

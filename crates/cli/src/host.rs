@@ -1,8 +1,8 @@
-//! What this host is called: as an option says, else `$REWORK_HOST`, else its own name.
+//! The name of this host: from the option `--host`, else from `$REWORK_HOST`, else the hostname of the machine.
 
 use std::ffi::OsString;
 
-/// The name of this host.
+/// Returns the name of this host. `given` is the value of the option `--host`.
 pub fn name(given: Option<String>) -> String {
     given
         .or_else(|| std::env::var("REWORK_HOST").ok().filter(|name| !name.is_empty()))

@@ -1,5 +1,7 @@
-//! The input of a task as it is typed: whole (`--input JSON|@file|-`, `--raw …`), or by its parts
-//! (`--width 300`), held against the operation's schema before anything is queued.
+//! Reads the input of a task from the command line and validates it against the input schema of the operation.
+//!
+//! The input is given as a whole (`--input JSON|@FILE|-`, `--raw …`) or by its parts (`--width 300`). A part is one
+//! property of the input object. The validation happens before anything is scheduled.
 
 use std::io::Read as _;
 
@@ -9,69 +11,78 @@ use rework_core::{
     task::payload::Payload,
     values::{
         io_specs,
-        validate::{Misfit, Schema},
+        validate::{Schema, SchemaViolation},
     },
 };
 use rework_wire::operation::Definition;
 use serde_json::{Value, json};
 
-use crate::report::{OrHint as _, hinted, usage};
+use crate::error_text::{OrHint as _, hinted, usage_error};
 
+/// The input as the user typed it. At most one of the three forms may be used.
 #[derive(Debug, Default)]
-pub(crate) struct Typed<'a> {
-    /// `--input`
+pub(crate) struct TypedInput<'a> {
+    /// The value of `--input`. `None` if the option is not given.
     pub(crate) json: Option<&'a str>,
-    /// `--raw`
+    /// The value of `--raw`. `None` if the option is not given.
     pub(crate) raw: Option<&'a str>,
-    /// `--width 300 …`
-    pub(crate) words: &'a [String],
+    /// The parts of the input, as arguments: `--width 300`.
+    pub(crate) parts: &'a [String],
 }
 
-impl Typed<'_> {
-    /// The input for this operation; an error says what does not fit.
+impl TypedInput<'_> {
+    /// Returns the validated input for an operation. `Err` if the input does not match the schema.
     pub(crate) fn payload(&self, operation: &Definition) -> anyhow::Result<Payload> {
         let help = || format!("see `rework schedule {} --help`", operation.name);
-        let whole = self.json.is_some() || self.raw.is_some();
-        if whole && !self.words.is_empty() {
+        let is_whole = self.json.is_some() || self.raw.is_some();
+        if is_whole && !self.parts.is_empty() {
             let message =
-                format!("`{}` belongs to an input that is given whole already", self.words[0]);
-            return Err(usage(message, "give the input by `--input` or by its parts, not by both"));
+                format!("`{}` cannot be combined with `--input` or `--raw`", self.parts[0]);
+            return Err(usage_error(
+                message,
+                "give the whole input, or its parts by name, but not both",
+            ));
         }
         match (self.json, self.raw, &operation.input) {
             (Some(json), _, schema) => {
-                let text = String::from_utf8(read(json)?).context("the input is not UTF-8")?;
-                fits(operation, schema.as_ref(), text.as_bytes()).or_hint(help)?;
+                let text =
+                    String::from_utf8(read_argument(json)?).context("the input is not UTF-8")?;
+                validate_json(operation, schema.as_ref(), text.as_bytes()).or_hint(help)?;
                 Ok(Payload::Json(text))
             }
             (None, Some(_), Some(_)) => Err(hinted(
-                format!("operation `{}` takes JSON, and no other bytes", operation.name),
+                format!("operation `{}` takes JSON, so `--raw` is not allowed", operation.name),
                 help(),
             )),
-            (None, Some(raw), None) => Ok(Payload::Bytes(read(raw)?)),
-            (None, None, None) if self.words.is_empty() => Ok(Payload::None),
+            (None, Some(raw), None) => Ok(Payload::Bytes(read_argument(raw)?)),
+            (None, None, None) if self.parts.is_empty() => Ok(Payload::None),
             (None, None, None) => {
-                // Whatever is named is taken: nobody declared what there is.
-                let anything = json!({ "type": "object", "additionalProperties": true });
-                Ok(Payload::Json(rework_arguments::parse(&anything, self.words)?.to_string()))
+                // The operation has no input schema, so parts with any name are accepted.
+                let any_object = json!({ "type": "object", "additionalProperties": true });
+                Ok(Payload::Json(rework_arguments::parse(&any_object, self.parts)?.to_string()))
             }
-            (None, None, Some(schema)) => self.parts(operation, schema).or_hint(help),
+            (None, None, Some(schema)) => self.object_of_parts(operation, schema).or_hint(help),
         }
     }
 
-    /// An object of the parts that were typed; without any, nothing at all where that fits.
-    fn parts(&self, operation: &Definition, schema: &Value) -> anyhow::Result<Payload> {
-        let mut input = rework_arguments::parse(schema, self.words)?;
-        for name in rework_arguments::base64_parts(schema) {
+    /// Returns a JSON object of the typed parts. If no part was typed and an empty object is invalid but `null` is
+    /// valid, returns no input.
+    fn object_of_parts(&self, operation: &Definition, schema: &Value) -> anyhow::Result<Payload> {
+        let mut input = rework_arguments::parse(schema, self.parts)?;
+        for name in rework_arguments::base64_properties(schema) {
             if let Some(part) = input.get_mut(name)
                 && let Some(path) = part.as_str().filter(|text| text.starts_with('@'))
             {
-                *part = BASE64_STANDARD.encode(read(path)?).into();
+                *part = BASE64_STANDARD.encode(read_argument(path)?).into();
             }
         }
         let text = input.to_string();
-        match fits(operation, Some(schema), text.as_bytes()) {
+        match validate_json(operation, Some(schema), text.as_bytes()) {
             Ok(()) => Ok(Payload::Json(text)),
-            Err(_) if self.words.is_empty() && fits(operation, Some(schema), b"null").is_ok() => {
+            Err(_)
+                if self.parts.is_empty()
+                    && validate_json(operation, Some(schema), b"null").is_ok() =>
+            {
                 Ok(Payload::None)
             }
             Err(error) => Err(error),
@@ -79,51 +90,69 @@ impl Typed<'_> {
     }
 }
 
-/// Whether an input fits that was kept.
-pub(crate) fn check(operation: &Definition, input: &Payload) -> anyhow::Result<()> {
+/// Validates an input that was read from a file of schedules (`commands/import_scheduled.rs`).
+pub(crate) fn validate(operation: &Definition, input: &Payload) -> anyhow::Result<()> {
     match (input, &operation.input) {
-        (Payload::Json(text), schema) => fits(operation, schema.as_ref(), text.as_bytes()),
-        (Payload::None, Some(schema)) => fits(operation, Some(schema), b"null"),
+        (Payload::Json(text), schema) => validate_json(operation, schema.as_ref(), text.as_bytes()),
+        (Payload::None, Some(schema)) => validate_json(operation, Some(schema), b"null"),
         (Payload::Bytes(_), Some(_)) => {
-            anyhow::bail!("operation `{}` takes JSON, and no other bytes", operation.name)
+            anyhow::bail!("operation `{}` takes JSON, but the input is bytes", operation.name)
         }
         (Payload::None | Payload::Bytes(_), None) => Ok(()),
     }
 }
 
-/// Whether a JSON text fits; without a schema, whether it is JSON.
-fn fits(operation: &Definition, schema: Option<&Value>, text: &[u8]) -> anyhow::Result<()> {
-    compile(schema)?.check(text).map_err(|misfit| anyhow::anyhow!(told(operation, text, &misfit)))
+/// Validates a JSON text against the schema. Without a schema, only checks that the text is JSON.
+fn validate_json(
+    operation: &Definition,
+    schema: Option<&Value>,
+    text: &[u8],
+) -> anyhow::Result<()> {
+    compile_schema(schema)?
+        .check(text)
+        .map_err(|violation| anyhow::anyhow!(violation_message(operation, text, &violation)))
 }
 
-/// What is wrong with a JSON text that does not fit; if `rework.io` declares the input, as Python says it.
-pub(crate) fn told(operation: &Definition, text: &[u8], misfit: &Misfit) -> String {
-    let sentence = || {
+/// Returns the message for an input that does not match the schema.
+///
+/// If the input was declared with `rework.io` in Python, the message has the same wording as in Python.
+pub(crate) fn violation_message(
+    operation: &Definition,
+    text: &[u8],
+    violation: &SchemaViolation,
+) -> String {
+    let python_message = || {
         let schema = operation.input.as_ref()?;
-        io_specs::fault(schema, &serde_json::from_slice(text).ok()?)
+        io_specs::first_violation(schema, &serde_json::from_slice(text).ok()?)
     };
-    sentence().unwrap_or_else(|| {
-        format!("the input does not fit operation `{}`: {misfit}", operation.name)
+    python_message().unwrap_or_else(|| {
+        format!(
+            "the input does not match the schema of operation `{}`: {violation}",
+            operation.name
+        )
     })
 }
 
-/// What inputs are held against: where nobody declared anything, whatever is JSON fits.
-pub(crate) fn compile(schema: Option<&Value>) -> anyhow::Result<Schema> {
+/// Compiles the input schema of an operation. Without a schema, any JSON is valid.
+pub(crate) fn compile_schema(schema: Option<&Value>) -> anyhow::Result<Schema> {
     Ok(Schema::compile(schema.unwrap_or(&Value::Bool(true)))?)
 }
 
-/// The text itself, or what it leads to: `@file`, or `-` for the standard input.
-fn read(given: &str) -> anyhow::Result<Vec<u8>> {
-    if given == "-" {
+/// Returns the bytes that an argument stands for: the contents of the file for `@FILE`, all of standard input for `-`,
+/// else the argument itself.
+fn read_argument(argument: &str) -> anyhow::Result<Vec<u8>> {
+    if argument == "-" {
         let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).context("cannot read the standard input")?;
+        std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
         return Ok(bytes);
     }
-    match given.strip_prefix('@') {
-        Some(path) => std::fs::read(path)
-            .with_context(|| format!("cannot read `{path}`"))
-            .or_hint(|| "behind `@` stands the name of a file; `-` is the standard input".into()),
-        None => Ok(given.as_bytes().to_vec()),
+    match argument.strip_prefix('@') {
+        Some(path) => {
+            std::fs::read(path).with_context(|| format!("cannot read `{path}`")).or_hint(|| {
+                "write `@FILE` with the name of an existing file, or `-` for standard input".into()
+            })
+        }
+        None => Ok(argument.as_bytes().to_vec()),
     }
 }
 
@@ -154,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_declares_is_told_as_python_tells_it() {
+    fn an_input_declared_in_python_gets_the_message_of_python() {
         let typed = operation(Some(json!({
             "type": "object",
             "properties": { "n": { "type": "number" } },
@@ -167,76 +196,81 @@ mod tests {
             (r#"{"n": "3"}"#, "value `'3'` is not a number"),
             (
                 "{",
-                "the input does not fit operation `resize`: it is not JSON: \
+                "the input does not match the schema of operation `resize`: it is not JSON: \
                    EOF while parsing an object at line 1 column 1",
             ),
         ] {
-            let whole = Typed { json: Some(json), ..Typed::default() };
-            assert_eq!(payload(&typed, &whole).unwrap_err(), expected, "{json}");
+            let input = TypedInput { json: Some(json), ..TypedInput::default() };
+            assert_eq!(payload(&typed, &input).unwrap_err(), expected, "{json}");
         }
-        let nothing = payload(&typed, &Typed::default());
+        let nothing = payload(&typed, &TypedInput::default());
         assert_eq!(nothing.unwrap_err(), "missing required input: `n`");
     }
 
-    fn words(line: &str) -> Vec<String> {
+    fn split(line: &str) -> Vec<String> {
         line.split_whitespace().map(str::to_owned).collect()
     }
 
-    fn payload(operation: &Definition, typed: &Typed<'_>) -> Result<Payload, String> {
+    fn payload(operation: &Definition, typed: &TypedInput<'_>) -> Result<Payload, String> {
         typed.payload(operation).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn an_input_by_its_parts() {
+    fn an_input_is_read_from_its_parts() {
         for (line, expected) in [
             ("--width 300", Ok(r#"{"width":300}"#)),
             ("--note x --width=3", Ok(r#"{"note":"x","width":3}"#)),
             ("--widht 3", Err("the input has no `--widht`: did you mean `--width`?")),
-            ("--note x", Err("the input does not fit operation `resize`: missing `width`")),
-            ("", Err("the input does not fit operation `resize`: missing `width`")),
+            (
+                "--note x",
+                Err("the input does not match the schema of operation `resize`: missing `width`"),
+            ),
+            ("", Err("the input does not match the schema of operation `resize`: missing `width`")),
         ] {
-            let found = payload(&resize(), &Typed { words: &words(line), ..Typed::default() });
+            let actual =
+                payload(&resize(), &TypedInput { parts: &split(line), ..TypedInput::default() });
             let expected =
                 expected.map(|text| Payload::Json(text.to_owned())).map_err(str::to_owned);
-            assert_eq!(found, expected, "{line}");
+            assert_eq!(actual, expected, "{line}");
         }
     }
 
     #[test]
-    fn an_input_given_whole() {
-        let whole = |json| payload(&resize(), &Typed { json: Some(json), ..Typed::default() });
+    fn an_input_is_read_as_a_whole() {
+        let whole =
+            |json| payload(&resize(), &TypedInput { json: Some(json), ..TypedInput::default() });
         assert_eq!(whole(r#"{ "width": 3 }"#), Ok(Payload::Json(r#"{ "width": 3 }"#.to_owned())));
         assert_eq!(
             whole(r#"{"width": "wide"}"#).unwrap_err(),
-            "the input does not fit operation `resize`: `width` is \"wide\", not an integer"
+            "the input does not match the schema of operation `resize`: `width` is \"wide\", not an integer"
         );
         assert!(whole("{").unwrap_err().contains("it is not JSON"));
         assert_eq!(whole("@/no/such/file").unwrap_err(), "cannot read `/no/such/file`");
-        let both = Typed { json: Some("{}"), words: &words("--width 3"), raw: None };
-        assert!(payload(&resize(), &both).unwrap_err().contains("given whole already"));
+        let both = TypedInput { json: Some("{}"), parts: &split("--width 3"), raw: None };
+        assert!(payload(&resize(), &both).unwrap_err().contains("cannot be combined"));
     }
 
     #[test]
-    fn without_a_schema_everything_is_taken() {
+    fn without_a_schema_every_input_is_accepted() {
         let free = operation(None);
-        assert_eq!(payload(&free, &Typed::default()), Ok(Payload::None));
-        let parts = words("--a 1 --b x");
+        assert_eq!(payload(&free, &TypedInput::default()), Ok(Payload::None));
+        let parts = split("--a 1 --b x");
         assert_eq!(
-            payload(&free, &Typed { words: &parts, ..Typed::default() }),
+            payload(&free, &TypedInput { parts: &parts, ..TypedInput::default() }),
             Ok(Payload::Json(r#"{"a":1,"b":"x"}"#.to_owned()))
         );
-        let raw = Typed { raw: Some("\0x"), ..Typed::default() };
+        let raw = TypedInput { raw: Some("\0x"), ..TypedInput::default() };
         assert_eq!(payload(&free, &raw), Ok(Payload::Bytes(b"\0x".to_vec())));
         assert!(payload(&resize(), &raw).unwrap_err().contains("takes JSON"));
-        let broken = Typed { json: Some("nonsense"), ..Typed::default() };
+        let broken = TypedInput { json: Some("nonsense"), ..TypedInput::default() };
         assert!(payload(&free, &broken).unwrap_err().contains("it is not JSON"));
     }
 
     #[test]
-    fn nothing_is_nothing_where_that_fits() {
+    fn without_arguments_there_is_no_input_if_the_schema_allows_null() {
         let optional = operation(Some(json!({ "type": ["object", "null"], "required": ["a"] })));
-        assert_eq!(payload(&optional, &Typed::default()), Ok(Payload::None));
+        assert_eq!(payload(&optional, &TypedInput::default()), Ok(Payload::None));
         let free = operation(Some(json!({ "type": "object" })));
-        assert_eq!(payload(&free, &Typed::default()), Ok(Payload::Json("{}".to_owned())));
+        assert_eq!(payload(&free, &TypedInput::default()), Ok(Payload::Json("{}".to_owned())));
     }
 }

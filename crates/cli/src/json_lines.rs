@@ -1,5 +1,7 @@
-//! JSON lines, read one by one: a file of any length takes the memory of its longest line. Blank
-//! lines are left out, and counted, so that numbers are those that an editor shows.
+//! Reads a file with one JSON text per line, line by line. The memory needed depends on the longest line, not on the
+//! size of the file. Blank lines are skipped but counted, so that line numbers are those of an editor.
+//!
+//! The lines are not parsed here; `commands/schedule/many.rs` validates them.
 
 use std::{
     fs::File,
@@ -8,46 +10,50 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::report::{OrHint as _, hinted};
+use crate::error_text::{OrHint as _, hinted};
 
-/// Most bytes of a line: more cannot be the input of a task.
-const MOST_BYTES: u64 = 100 << 20;
+/// The maximum length of a line in bytes: 100 MiB. A longer line is not accepted as the input of a task.
+const MAX_LINE_BYTES: u64 = 100 << 20;
 
-/// Bytes that are read at once.
-const BUFFER: usize = 256 << 10;
+/// The size of the read buffer in bytes.
+const READ_BUFFER_BYTES: usize = 256 << 10;
 
-/// Lines of JSON, which nobody has looked at.
+/// A reader of lines that should contain JSON.
 pub(crate) struct JsonLines<R> {
     reader: R,
-    /// As it is named in errors.
+    /// The name of the file in error messages.
     name: String,
+    /// The number of the last line that was read, counted from 1.
     number: u64,
+    /// The number of bytes read so far.
     bytes: u64,
 }
 
-/// A line, without the white space around it.
+/// A line without the white space around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// Counted from 1.
+pub(crate) struct NumberedLine {
+    /// The number of the line, counted from 1.
     pub(crate) number: u64,
     pub(crate) text: String,
 }
 
 impl JsonLines<Box<dyn BufRead + Send>> {
-    /// Of a file, or of the standard input where it is called `-`; and how large it is, where that is
-    /// known.
+    /// Opens a file, or standard input if `path` is `-`. Also returns the size of the file in bytes; `None` if it is
+    /// not a regular file.
     pub(crate) fn open(path: &str) -> anyhow::Result<(Self, Option<u64>)> {
         if path == "-" {
-            let stdin = BufReader::with_capacity(BUFFER, io::stdin());
-            return Ok((JsonLines::new(Box::new(stdin), "the standard input".into()), None));
+            let stdin = BufReader::with_capacity(READ_BUFFER_BYTES, io::stdin());
+            return Ok((JsonLines::new(Box::new(stdin), "standard input".into()), None));
         }
         let opened = File::open(path)
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)))
             .with_context(|| format!("cannot read `{path}`"))
-            .or_hint(|| "name a file with a JSON text on each line, or `-`".into());
+            .or_hint(|| {
+                "give a file with one JSON text per line, or `-` for standard input".into()
+            });
         let (file, metadata) = opened?;
         let size = metadata.is_file().then_some(metadata.len());
-        let file = BufReader::with_capacity(BUFFER, file);
+        let file = BufReader::with_capacity(READ_BUFFER_BYTES, file);
         Ok((JsonLines::new(Box::new(file), format!("`{path}`")), size))
     }
 }
@@ -57,54 +63,58 @@ impl<R: BufRead> JsonLines<R> {
         JsonLines { reader, name, number: 0, bytes: 0 }
     }
 
-    /// How many bytes were read.
+    /// Returns the number of bytes read so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What it is called in errors.
+    /// Returns the name of the file for messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// A fault of a line, with where it is.
-    pub(crate) fn fault(&self, number: u64, fault: &str, hint: &str) -> anyhow::Error {
-        hinted(format!("line {number} of {}: {fault}", self.name), hint)
+    /// Returns an error that names a line of the file.
+    pub(crate) fn error_at_line(&self, number: u64, message: &str, hint: &str) -> anyhow::Error {
+        hinted(format!("line {number} of {}: {message}", self.name), hint)
     }
 
-    /// The next line that is not blank.
-    pub(crate) fn next(&mut self) -> anyhow::Result<Option<Line>> {
+    /// Returns the next line that is not blank. `None` at the end of the file. `Err` if the line is too long or is not
+    /// UTF-8.
+    pub(crate) fn next(&mut self) -> anyhow::Result<Option<NumberedLine>> {
         loop {
             let mut line = Vec::new();
-            // One byte more than may be, and the end of the line.
-            let mut bounded = (&mut self.reader).take(MOST_BYTES + 2);
+            // Two bytes more than the maximum: the newline, and one byte that shows that the line is too long.
+            let mut bounded = (&mut self.reader).take(MAX_LINE_BYTES + 2);
             let read = bounded
                 .read_until(b'\n', &mut line)
                 .with_context(|| format!("cannot read {}", self.name))
-                .or_hint(|| "name a file with a JSON text on each line, or `-`".into())?;
+                .or_hint(|| {
+                    "give a file with one JSON text per line, or `-` for standard input".into()
+                })?;
             if read == 0 {
                 return Ok(None);
             }
             self.number += 1;
             self.bytes += read as u64;
-            let blank = line.trim_ascii_start().len();
-            line.drain(..line.len() - blank);
+            let length_from_text = line.trim_ascii_start().len();
+            line.drain(..line.len() - length_from_text);
             line.truncate(line.trim_ascii_end().len());
-            if line.len() as u64 > MOST_BYTES {
-                let hint = "nothing was scheduled; keep it elsewhere, and schedule where it is";
-                return Err(self.fault(self.number, "it is larger than 100 MiB", hint));
+            if line.len() as u64 > MAX_LINE_BYTES {
+                let hint = "nothing was scheduled; store large data elsewhere and schedule a reference to it";
+                return Err(self.error_at_line(
+                    self.number,
+                    "the line is larger than 100 MiB",
+                    hint,
+                ));
             }
             if line.is_empty() {
                 continue;
             }
             let text = String::from_utf8(line).map_err(|_| {
-                self.fault(
-                    self.number,
-                    "it is not UTF-8",
-                    "nothing was scheduled; JSON is written in UTF-8",
-                )
+                let hint = "nothing was scheduled; convert the file to UTF-8";
+                self.error_at_line(self.number, "the line is not UTF-8", hint)
             })?;
-            return Ok(Some(Line { number: self.number, text }));
+            return Ok(Some(NumberedLine { number: self.number, text }));
         }
     }
 }
@@ -124,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_lines_are_counted_and_left_out() {
+    fn blank_lines_are_counted_and_skipped() {
         let expected = [(1, "1".to_owned()), (4, "{ \"a\": 2 }".to_owned()), (5, "3".to_owned())];
         assert_eq!(lines(b"1\n\n \t\r\n  { \"a\": 2 } \r\n3").unwrap(), expected);
         assert_eq!(lines(b"1\n\n\n{ \"a\": 2 }\n3\n\n").unwrap(), expected);
@@ -133,15 +143,15 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_names_its_line() {
+    fn an_error_names_the_line() {
         let error = lines(b"1\n\n\xff\n").unwrap_err();
-        assert_eq!(error.to_string(), "line 3 of `x`: it is not UTF-8");
+        assert_eq!(error.to_string(), "line 3 of `x`: the line is not UTF-8");
     }
 
     #[test]
-    fn a_line_is_bounded() {
+    fn a_line_that_is_too_long_is_an_error() {
         let endless = io::BufReader::new(io::repeat(b'1'));
         let error = JsonLines::new(endless, "`x`".to_owned()).next().unwrap_err();
-        assert_eq!(error.to_string(), "line 1 of `x`: it is larger than 100 MiB");
+        assert_eq!(error.to_string(), "line 1 of `x`: the line is larger than 100 MiB");
     }
 }

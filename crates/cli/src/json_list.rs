@@ -1,37 +1,39 @@
-//! A list in JSON, printed item by item: an array with `-o json`, a line each with `-o jsonl`.
+//! Prints a list as JSON, item by item: one array with `-o json`, one line per item with `-o jsonl`.
 
 use serde::Serialize;
 
 use crate::{options::Format, output};
 
-/// A list under way.
+/// A list that is being printed.
 #[derive(Debug)]
-#[must_use = "an array must be ended"]
+#[must_use = "an array must be closed with `finish`"]
 pub struct JsonList {
     format: Format,
-    begun: bool,
+    has_items: bool,
 }
 
 impl JsonList {
-    pub(crate) fn begin(format: Format) -> anyhow::Result<JsonList> {
+    /// Starts a list. Prints `[` with `-o json`, and nothing with `-o jsonl`.
+    pub(crate) fn start(format: Format) -> anyhow::Result<JsonList> {
         if format == Format::Json {
             output::write(b"[")?;
         }
-        Ok(JsonList { format, begun: false })
+        Ok(JsonList { format, has_items: false })
     }
 
-    /// Prints an item.
+    /// Prints one item.
     pub fn item<T: Serialize>(&mut self, item: &T) -> anyhow::Result<()> {
         if self.format == Format::Json {
-            let before = if std::mem::replace(&mut self.begun, true) { ",\n" } else { "\n" };
+            let separator = if std::mem::replace(&mut self.has_items, true) { ",\n" } else { "\n" };
             let text = serde_json::to_string_pretty(item)?;
-            return output::write(format!("{before}{text}").as_bytes());
+            return output::write(format!("{separator}{text}").as_bytes());
         }
         output::print(on_one_line(item)?)
     }
 
-    pub fn end(self) -> anyhow::Result<()> {
-        match (self.format, self.begun) {
+    /// Ends the list. Prints `]` with `-o json`, and nothing with `-o jsonl`.
+    pub fn finish(self) -> anyhow::Result<()> {
+        match (self.format, self.has_items) {
             (Format::Json, true) => output::write(b"\n]\n"),
             (Format::Json, false) => output::write(b"]\n"),
             _ => Ok(()),
@@ -39,8 +41,10 @@ impl JsonList {
     }
 }
 
-/// JSON that is kept as it was given may hold line breaks. They are never inside of its strings,
-/// where JSON wants them escaped, so a blank means the same.
+/// Serialises a value as JSON on one line.
+///
+/// A part that is stored as raw JSON text may contain line breaks. Inside strings JSON requires them to be escaped, so
+/// every line break is outside of strings and can be replaced with a space.
 pub(crate) fn on_one_line<T: Serialize>(item: &T) -> anyhow::Result<String> {
     let text = serde_json::to_string(item)?;
     Ok(if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text })
@@ -53,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn raw_json_with_line_breaks_stays_on_its_line() {
+    fn raw_json_with_line_breaks_is_printed_on_one_line() {
         let raw: Box<RawValue> = serde_json::from_str("{\"a\":\r\n  \"x\\ny\"}").unwrap();
         assert_eq!(on_one_line(&raw).unwrap(), "{\"a\":    \"x\\ny\"}");
     }

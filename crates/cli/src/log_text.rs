@@ -1,17 +1,17 @@
-//! Lines of a log as they are shown: `stdout:INFO: 2026-11-22 16:08:27: I am running`, as JSON, or
-//! exactly as the task wrote them.
+//! Renders the log lines of a task: as text (`stdout:INFO: 2026-11-22 16:08:27: I am running`), as JSON, or exactly as
+//! the task wrote them. `commands/log_task.rs` prints them.
 
 use anstyle::{AnsiColor, Style};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
-use rework_core::log::read::Line;
+use rework_core::log::read::LogLine;
 use serde::Serialize;
 
 use crate::{escape, time_text};
 
 const PREFIX: Style = Style::new().dimmed();
 
-/// A line as JSON: exactly these keys.
+/// The JSON form of a log line. Scripts rely on the names of its fields.
 #[derive(Debug, Serialize)]
 pub(crate) struct JsonLine<'a> {
     id: i64,
@@ -20,13 +20,13 @@ pub(crate) struct JsonLine<'a> {
     stream: &'a str,
     level: &'a str,
     text: std::borrow::Cow<'a, str>,
-    /// The exact bytes, where they are no UTF-8.
+    /// The exact bytes in base64. `None` if the line is valid UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     base64: Option<String>,
 }
 
-impl<'a> From<&'a Line> for JsonLine<'a> {
-    fn from(line: &'a Line) -> JsonLine<'a> {
+impl<'a> From<&'a LogLine> for JsonLine<'a> {
+    fn from(line: &'a LogLine) -> JsonLine<'a> {
         let is_text = std::str::from_utf8(&line.bytes).is_ok();
         JsonLine {
             id: line.id,
@@ -40,11 +40,11 @@ impl<'a> From<&'a Line> for JsonLine<'a> {
     }
 }
 
-/// Appends a line as people read it. Elsewhere than on a terminal its bytes stay what they are.
-pub(crate) fn append(out: &mut Vec<u8>, line: &Line, terminal: bool, colour: bool) {
-    let Line { stream, level, .. } = line;
+/// Appends a line in the form for people. Control characters are escaped if the output is a terminal.
+pub(crate) fn append(out: &mut Vec<u8>, line: &LogLine, terminal: bool, colour: bool) {
+    let LogLine { stream, level, .. } = line;
     let stream = escape::line(stream);
-    let prefix = format!("{stream}:{level}: {}: ", time_text::second(line.at));
+    let prefix = format!("{stream}:{level}: {}: ", time_text::seconds(line.at));
     let style = if colour { style_of(level) } else { Style::new() };
     let dim = if colour { PREFIX } else { Style::new() };
     out.extend_from_slice(format!("{dim}{prefix}{dim:#}{style}").as_bytes());
@@ -56,8 +56,8 @@ pub(crate) fn append(out: &mut Vec<u8>, line: &Line, terminal: bool, colour: boo
     out.extend_from_slice(format!("{style:#}\n").as_bytes());
 }
 
-/// Appends exactly what the task wrote.
-pub(crate) fn append_raw(out: &mut Vec<u8>, line: &Line) {
+/// Appends exactly the bytes that the task wrote.
+pub(crate) fn append_raw(out: &mut Vec<u8>, line: &LogLine) {
     out.extend_from_slice(&line.bytes);
     if line.whole {
         out.push(b'\n');
@@ -77,8 +77,8 @@ fn style_of(level: &str) -> Style {
 mod tests {
     use super::*;
 
-    fn line(bytes: &[u8], whole: bool) -> Line {
-        Line {
+    fn line(bytes: &[u8], whole: bool) -> LogLine {
+        LogLine {
             id: 12,
             run: 1,
             at: "2026-11-22T16:08:27.5Z".parse().unwrap(),
@@ -96,20 +96,20 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_its_stream_level_and_time() {
-        let time = time_text::second(line(b"", true).at);
+    fn a_line_starts_with_its_stream_level_and_time() {
+        let time = time_text::seconds(line(b"", true).at);
         let expected = format!("stdout:INFO: {time}: I am running\n");
         assert_eq!(shown(b"I am running", true), expected.as_bytes());
     }
 
     #[test]
-    fn a_terminal_is_not_steered_and_a_file_gets_the_bytes() {
+    fn a_terminal_gets_escaped_text_and_a_file_gets_the_bytes() {
         assert!(shown(b"\x1b[2J\xff", true).ends_with(b": \\x1b[2J\\xff\n"));
         assert!(shown(b"\x1b[2J\xff", false).ends_with(b": \x1b[2J\xff\n"));
     }
 
     #[test]
-    fn raw_lines_end_as_they_ended() {
+    fn a_raw_line_has_a_newline_only_if_the_task_wrote_one() {
         let mut out = Vec::new();
         append_raw(&mut out, &line(b"a\0\xff", true));
         append_raw(&mut out, &line(b"tail", false));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_the_bytes_where_the_text_is_not_all() {
+    fn json_has_base64_if_the_line_is_not_utf8() {
         let text = serde_json::to_string(&JsonLine::from(&line(b"caf\xe9", true))).unwrap();
         assert_eq!(
             text,

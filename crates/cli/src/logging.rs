@@ -1,6 +1,5 @@
-//! What our own processes say about themselves: lines on standard error,
-//! `2026-11-22 02:10:08 message`, as much of it as `$REWORK_LOG` wants (`debug`,
-//! `rework_monitor=trace`, …).
+//! Sets up the log of our own processes. It is written to standard error in lines such as
+//! `2026-11-22 02:10:08 message`. `$REWORK_LOG` selects what is logged: `debug`, `rework_monitor=trace`, …
 
 use std::fmt;
 
@@ -15,16 +14,17 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::{output::say, time_text};
+use crate::{output::print_stderr, time_text};
 
-const VARIABLE: &str = "REWORK_LOG";
+const FILTER_VARIABLE: &str = "REWORK_LOG";
 
-/// Starts it. What runs long tells what it does; other commands only what goes wrong.
+/// Starts logging. By default, commands that run long (`monitor`, `dev`) log at level `info`, other commands at level
+/// `warn`.
 pub(crate) fn start(runs_long: bool) {
     let default = if runs_long { "info" } else { "warn" };
-    let filter = match std::env::var(VARIABLE) {
+    let filter = match std::env::var(FILTER_VARIABLE) {
         Ok(text) => EnvFilter::try_new(&text).unwrap_or_else(|error| {
-            say(format_args!("warning: {VARIABLE}: {error}"));
+            print_stderr(format_args!("warning: {FILTER_VARIABLE} is not a valid filter: {error}"));
             EnvFilter::new(default)
         }),
         Err(_) => EnvFilter::new(default),
@@ -33,16 +33,16 @@ pub(crate) fn start(runs_long: bool) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .fmt_fields(DefaultFields::new())
-        .event_format(Lines)
+        .event_format(LineFormat)
         .finish();
-    // A second subscriber in one process would be a test's, and its own is as good.
+    // This fails only if a subscriber is already set, as a test may do. That one then stays in use.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// The form of a line.
-struct Lines;
+/// Formats an event as one line: time, level unless it is `info`, message. Debug messages also have their module.
+struct LineFormat;
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for LineFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -53,7 +53,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        write!(writer, "{} ", time_text::second(Utc::now()))?;
+        write!(writer, "{} ", time_text::seconds(Utc::now()))?;
         match *event.metadata().level() {
             Level::INFO => {}
             Level::WARN => writer.write_str("warning: ")?,

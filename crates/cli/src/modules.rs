@@ -1,5 +1,5 @@
-//! The files that are registered: what each is, and which operations it defines. Nothing here needs
-//! a database.
+//! Reads the files that `register-operations` registers: finds out the kind of each file and the operations that it
+//! defines. A manifest is parsed; a Python module or a program is run to list its operations. This needs no database.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,19 @@ use anyhow::Context as _;
 use rework_core::{
     module::manifest,
     operation::{
-        kind::{self, Kind},
-        register::{Module, refuse_twice},
+        module_kind::{self, ModuleKind},
+        register::{Module, refuse_duplicates},
     },
 };
 use rework_wire::operation::Definition;
 use rework_worker::{code::Code, inspect};
 
-use crate::{python, report::hinted};
+use crate::{error_text::hinted, python};
 
-/// Reads manifests and asks programs; of their operations, those of `domain`, where it is given.
-/// Two that define the same operation are refused.
+/// Returns the modules at `paths` with their operations. If `domain` is given, only operations of that domain.
+///
+/// `python` is the interpreter for Python modules, if the user named one. `Err` if two modules define the same
+/// operation.
 pub(crate) async fn read(
     paths: &[PathBuf],
     domain: Option<&str>,
@@ -25,12 +27,13 @@ pub(crate) async fn read(
 ) -> anyhow::Result<Vec<Module>> {
     let mut modules = Vec::new();
     for path in paths {
-        let path = kind::absolute(path)
+        let path = module_kind::absolute_path(path)
             .with_context(|| format!("`{}` has no absolute path", path.display()))?;
-        let kind = Kind::of_file(&path).map_err(|error| hinted(error.to_string(), error.hint()))?;
+        let kind =
+            ModuleKind::of_file(&path).map_err(|error| hinted(error.to_string(), error.hint()))?;
         let interpreter = match kind {
-            Kind::Python => Some(python::interpreter(python)?),
-            Kind::Rust | Kind::Command => None,
+            ModuleKind::Python => Some(python::interpreter(python)?),
+            ModuleKind::Rust | ModuleKind::Command => None,
         };
         let code = Code { path, interpreter };
         let mut operations = definitions(kind, &code).await?;
@@ -39,7 +42,7 @@ pub(crate) async fn read(
         let interpreter = code.interpreter.map(text).transpose()?;
         modules.push(Module { kind, path, interpreter, operations });
     }
-    refuse_twice(&modules).map_err(|error| explained(&error, error.hint(), paths))?;
+    refuse_duplicates(&modules).map_err(|error| with_check_hint(&error, error.hint(), paths))?;
     Ok(modules)
 }
 
@@ -47,38 +50,37 @@ fn text(path: PathBuf) -> anyhow::Result<String> {
     path.into_os_string().into_string().map_err(|path| {
         hinted(
             format!("the path `{}` is not UTF-8", path.display()),
-            "rename it: paths are kept as text",
+            "rename the file: rework stores paths as UTF-8 text",
         )
     })
 }
 
-async fn definitions(kind: Kind, code: &Code) -> anyhow::Result<Vec<Definition>> {
+async fn definitions(kind: ModuleKind, code: &Code) -> anyhow::Result<Vec<Definition>> {
     let path = &code.path;
     match kind {
-        Kind::Command => {
-            let operations =
-                manifest::load(path).map_err(|error| explained(&error, error.hint(), &[path]))?;
+        ModuleKind::Command => {
+            let operations = manifest::load(path)
+                .map_err(|error| with_check_hint(&error, error.hint(), &[path]))?;
             Ok(operations.into_iter().map(|operation| operation.definition).collect())
         }
-        Kind::Rust | Kind::Python => inspect::inspect(code, inspect::TIMEOUT)
+        ModuleKind::Rust | ModuleKind::Python => inspect::inspect(code, inspect::TIMEOUT)
             .await
-            .map_err(|error| explained(&error, error.hint(), &[path])),
+            .map_err(|error| with_check_hint(&error, error.hint(), &[path])),
     }
 }
 
-/// An error of ours, whose sentence holds all that there is to say, with its hint; where it has
-/// none, how to try again without harm.
-fn explained<P: AsRef<Path>>(
+/// Returns the error with its hint. An error without a hint gets one that shows how to check the files again.
+fn with_check_hint<P: AsRef<Path>>(
     error: &dyn std::error::Error,
     hint: Option<String>,
     paths: &[P],
 ) -> anyhow::Error {
-    let again = || {
+    let check_again = || {
         let paths = paths.iter().map(|path| format!(" {}", path.as_ref().display()));
         format!(
-            "mend it, and try: `rework register-operations --check{}`",
+            "correct the file, then check it: `rework register-operations --check{}`",
             paths.collect::<String>()
         )
     };
-    hinted(error.to_string(), hint.unwrap_or_else(again))
+    hinted(error.to_string(), hint.unwrap_or_else(check_again))
 }

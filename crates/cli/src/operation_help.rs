@@ -1,4 +1,4 @@
-//! The help of one operation: its own inputs, as `rework schedule` takes them.
+//! Renders `rework schedule OPERATION --help`: the inputs of one operation, as `rework schedule` accepts them.
 
 use anstyle::Style;
 use rework_arguments::{Argument, describe};
@@ -8,8 +8,9 @@ use rework_wire::operation::{DEFAULT_DOMAIN, Definition};
 const HEADING: Style = Style::new().bold().underline();
 const NAME: Style = Style::new().bold();
 
-/// The text; `ours` are the names of options that an input's name may collide with.
-pub(crate) fn text(operation: &Definition, ours: &[String], colour: bool) -> String {
+/// Returns the help text. `own_options` are the names of the options of `rework schedule`; an input with such a name is
+/// shown as `--input.NAME`.
+pub(crate) fn render(operation: &Definition, own_options: &[String], colour: bool) -> String {
     let (heading, bold) = if colour { (HEADING, NAME) } else { (Style::new(), Style::new()) };
     let name = &operation.name;
     let domain = match operation.domain.as_str() {
@@ -17,7 +18,8 @@ pub(crate) fn text(operation: &Definition, ours: &[String], colour: bool) -> Str
         domain => format!(" of domain `{domain}`"),
     };
     let arguments = operation.input.as_ref().map(describe).unwrap_or_default();
-    let usage = if arguments.is_empty() { whole(operation) } else { " [--NAME VALUE …]" };
+    let usage =
+        if arguments.is_empty() { usage_without_names(operation) } else { " [--NAME VALUE …]" };
     let mut lines = vec![
         format!("Schedule operation `{name}`{domain}{}", limits(operation)),
         String::new(),
@@ -25,28 +27,30 @@ pub(crate) fn text(operation: &Definition, ours: &[String], colour: bool) -> Str
     ];
     if !arguments.is_empty() {
         lines.extend([String::new(), format!("{heading}Inputs:{heading:#}")]);
-        let left: Vec<String> = arguments.iter().map(|one| typed(one, ours)).collect();
-        let width = left.iter().map(|text| text.chars().count()).max().unwrap_or(0);
-        lines.extend(left.iter().zip(&arguments).map(|(typed, argument)| {
-            let line = format!("  {bold}{typed:width$}{bold:#}  {}", about(argument));
+        let options: Vec<String> =
+            arguments.iter().map(|argument| option_text(argument, own_options)).collect();
+        let width = options.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+        lines.extend(options.iter().zip(&arguments).map(|(option, argument)| {
+            let line = format!("  {bold}{option:width$}{bold:#}  {}", describe_argument(argument));
             line.trim_end().to_owned()
         }));
     }
-    let end = "The options are those of `rework schedule --help`.";
+    let end = "For the options, type `rework schedule --help`.";
     lines.extend([String::new(), end.to_owned(), String::new()]);
     lines.join("\n")
 }
 
-/// How an input without named parts is given.
-fn whole(operation: &Definition) -> &'static str {
+/// Returns the usage of an operation whose input has no named parts.
+fn usage_without_names(operation: &Definition) -> &'static str {
     if operation.input.is_some() { " --input JSON" } else { " [--input JSON | --raw @FILE]" }
 }
 
-/// `--width INTEGER`, or `--input.host STRING` where there is an option of ours of that name.
-fn typed(argument: &Argument, ours: &[String]) -> String {
+/// Returns an input as an option: `--width INTEGER`, or `--input.host STRING` if `rework schedule` has an option with
+/// that name.
+fn option_text(argument: &Argument, own_options: &[String]) -> String {
     let flag = argument.flag();
     let name = flag.trim_start_matches("--");
-    let collides = ours.iter().any(|ours| ours == name);
+    let collides = own_options.iter().any(|option| option == name);
     let flag = if collides { format!("--input.{name}") } else { flag.clone() };
     match argument.type_name.as_str() {
         "boolean" => flag,
@@ -55,14 +59,14 @@ fn typed(argument: &Argument, ours: &[String]) -> String {
     }
 }
 
-fn about(argument: &Argument) -> String {
+fn describe_argument(argument: &Argument) -> String {
     let default = argument.default.as_ref().map(|default| format!("[default: {default}]"));
     let required = (argument.required && default.is_none()).then(|| "[required]".to_owned());
     let description = argument.description.clone().map(|text| text.replace('\n', " "));
     [description, required, default].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-/// ` (timeout 5m, memory 2 GiB, 3 attempts)`, or nothing.
+/// Returns the limits, for example ` (timeout 5m, memory 2 GiB, 3 attempts)`. Empty if there are none.
 fn limits(operation: &Definition) -> String {
     let limits = &operation.limits;
     let all: Vec<String> = [
@@ -95,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_are_listed_with_what_is_known_of_them() {
+    fn inputs_are_listed_with_type_description_and_default() {
         let schema = json!({
             "type": "object",
             "properties": {
@@ -107,7 +111,7 @@ mod tests {
         });
         let limits = Limits { timeout_ms: Some(300_000), attempts: 3, ..Limits::default() };
         assert_eq!(
-            text(&operation(Some(schema), limits), &["host".into()], false),
+            render(&operation(Some(schema), limits), &["host".into()], false),
             "Schedule operation `resize` of domain `images` (timeout 5m, 3 attempts)\n\
              \n\
              Usage: rework schedule resize [--NAME VALUE …] [OPTIONS]\n\
@@ -117,16 +121,16 @@ mod tests {
              \x20 --crop               [default: false]\n\
              \x20 --input.host STRING\n\
              \n\
-             The options are those of `rework schedule --help`.\n"
+             For the options, type `rework schedule --help`.\n"
         );
     }
 
     #[test]
-    fn what_has_no_parts_is_given_whole() {
-        let free = text(&operation(None, Limits::default()), &[], false);
+    fn an_input_without_named_parts_is_given_as_a_whole() {
+        let free = render(&operation(None, Limits::default()), &[], false);
         assert!(free.contains("rework schedule resize [--input JSON | --raw @FILE] [OPTIONS]"));
         let number =
-            text(&operation(Some(json!({ "type": "number" })), Limits::default()), &[], false);
+            render(&operation(Some(json!({ "type": "number" })), Limits::default()), &[], false);
         assert!(number.contains("rework schedule resize --input JSON [OPTIONS]"));
     }
 }

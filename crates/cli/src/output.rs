@@ -1,7 +1,7 @@
 //! Writes what commands print: results to standard output, everything else to standard error.
 //!
-//! All output goes through here, because a reader may close the pipe at any moment (`rework list-tasks | head`)
-//! and the command must then end quietly: printing fails with [`ClosedPipe`], which commands pass on with `?`.
+//! All output goes through this file, because a reader may close the pipe at any moment (`rework list-tasks | head`).
+//! Printing then fails with [`ClosedPipe`], which commands return with `?`, and the process exits without an error.
 
 use std::{
     fmt::Display,
@@ -15,17 +15,17 @@ use crate::escape;
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// The reader of our output went away: the command ends, and no error is reported.
+/// The reader of standard output closed the pipe. The command stops, and no error is printed.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output any more")]
+#[error("the reader of standard output closed the pipe")]
 pub(crate) struct ClosedPipe;
 
-/// Prints one line on standard output.
+/// Prints one line to standard output.
 pub(crate) fn print(line: impl Display) -> anyhow::Result<()> {
     write(format!("{line}\n").as_bytes())
 }
 
-/// Writes to standard output exactly these bytes.
+/// Writes exactly these bytes to standard output.
 pub(crate) fn write(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -34,17 +34,17 @@ pub(crate) fn write(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a note to standard error. Text from elsewhere in it cannot steer the terminal.
+/// Writes a note to standard error. Control characters in it are escaped, because it may quote other programs.
 pub(crate) fn note(text: impl Display) {
-    say(escape::lines(&text.to_string()));
+    print_stderr(escape::lines(&text.to_string()));
 }
 
-/// Writes a warning to standard error. Text from elsewhere in it cannot steer the terminal.
+/// Writes a warning to standard error. Control characters in it are escaped, because it may quote other programs.
 pub(crate) fn warn(text: impl Display) {
-    say(format_args!("{WARNING}warning{WARNING:#}: {}", escape::lines(&text.to_string())));
+    print_stderr(format_args!("{WARNING}warning{WARNING:#}: {}", escape::lines(&text.to_string())));
 }
 
 /// Writes a line to standard error. The line is lost if standard error is closed.
-pub(crate) fn say(text: impl Display) {
+pub(crate) fn print_stderr(text: impl Display) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }

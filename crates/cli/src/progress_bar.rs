@@ -1,4 +1,4 @@
-//! A bar that shows how far something is, on standard error, where a person looks at it.
+//! A progress bar on standard error. It is shown only if standard error is a terminal.
 
 use std::io::{self, IsTerminal as _};
 
@@ -6,16 +6,18 @@ use indicatif::{HumanCount, ProgressDrawTarget, ProgressStyle};
 
 use crate::context::Context;
 
-/// How far something is. It disappears when it is dropped: before an error is said, and at the end.
+/// A progress bar. It disappears when it is dropped, so that an error message does not follow it.
 #[derive(Debug)]
 pub(crate) struct ProgressBar(indicatif::ProgressBar);
 
 impl ProgressBar {
-    /// Of so many bytes that are to be read; of unknown many, it only counts. Nothing is shown with `-q`, nor
-    /// where standard error is no terminal.
-    pub(crate) fn of_bytes(context: &Context, bytes: Option<u64>) -> ProgressBar {
-        let seen = !context.quiet && io::stderr().is_terminal();
-        let target = if seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    /// Starts a progress bar for reading `bytes` bytes. If the number is unknown, only counts tasks and time.
+    ///
+    /// Nothing is shown with `-q`, or if standard error is not a terminal.
+    pub(crate) fn new(context: &Context, bytes: Option<u64>) -> ProgressBar {
+        let is_visible = !context.quiet && io::stderr().is_terminal();
+        let target =
+            if is_visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = indicatif::ProgressBar::with_draw_target(bytes, target);
         let template = match bytes {
             Some(_) => "{bar:40} {percent:>3} %  {msg}, {eta} left",
@@ -27,8 +29,8 @@ impl ProgressBar {
         })
     }
 
-    /// So many bytes were read, and so many tasks scheduled.
-    pub(crate) fn at(&self, bytes: u64, tasks: u64) {
+    /// Shows the number of bytes read and of tasks scheduled so far.
+    pub(crate) fn update(&self, bytes: u64, tasks: u64) {
         self.0.set_position(bytes);
         self.0.set_message(format!("{} tasks", HumanCount(tasks)));
     }

@@ -1,5 +1,5 @@
-//! Executing this program anew in the same process: to take a password out of its arguments, or to run
-//! a newer version of the program, as a monitor does after SIGHUP.
+//! Executes this program again in the same process (`execv`): to remove a password from its arguments, or to run a
+//! newer version of the program. A monitor does the latter after SIGHUP.
 
 use std::{
     convert::Infallible,
@@ -13,8 +13,8 @@ use nix::unistd::AccessFlags;
 
 use crate::dsn_fd;
 
-/// Executes this program anew with `args`, the program's name first, and with `dsn` out of sight.
-/// Returns only if that failed.
+/// Executes this program again with `args`, which start with the name of the program. Passes `dsn` in anonymous memory,
+/// where other users cannot see it. Returns only if that fails.
 pub(crate) fn reexec_with_dsn(dsn: &str, mut args: Vec<OsString>) -> anyhow::Error {
     let executed = dsn_fd::argument(dsn).and_then(|argument| {
         args.push(argument);
@@ -22,30 +22,31 @@ pub(crate) fn reexec_with_dsn(dsn: &str, mut args: Vec<OsString>) -> anyhow::Err
     });
     match executed {
         Ok(never) => match never {},
-        Err(error) => error.context("cannot move the password out of the arguments"),
+        Err(error) => error.context("cannot remove the password from the arguments"),
     }
 }
 
-/// Executes this program anew with `args`, the program's name first. Returns only if that failed.
+/// Executes this program again with `args`, which start with the name of the program. Returns only if that fails.
 pub(crate) fn reexec(args: Vec<OsString>) -> anyhow::Error {
     match execute(args) {
         Ok(never) => match never {},
-        Err(error) => error.context("cannot execute this program again"),
+        Err(error) => error.context("cannot restart this program"),
     }
 }
 
 fn execute(args: Vec<OsString>) -> anyhow::Result<Infallible> {
     let args: Vec<CString> =
         args.into_iter().map(|arg| CString::new(arg.into_vec())).collect::<Result<_, _>>()?;
-    let program = program()?;
+    let program = program_path()?;
     let path = CString::new(program.clone().into_os_string().into_vec())?;
     nix::unistd::execv(&path, &args)
-        .with_context(|| format!("`{}` cannot be executed", program.display()))
+        .with_context(|| format!("cannot execute `{}`", program.display()))
 }
 
-/// The file that a shell would start by the name of this process: a link may lead elsewhere by now,
-/// and a file may have been replaced.
-fn program() -> anyhow::Result<PathBuf> {
+/// Returns the file that a shell would start for the name of this process.
+///
+/// The name is resolved again because an upgrade may have replaced the file or redirected a symbolic link.
+fn program_path() -> anyhow::Result<PathBuf> {
     let name = std::env::args_os().next().unwrap_or_default();
     let executable = |path: &PathBuf| nix::unistd::access(path, AccessFlags::X_OK).is_ok();
     let named = if name.as_bytes().contains(&b'/') {
@@ -57,8 +58,8 @@ fn program() -> anyhow::Result<PathBuf> {
     if let Some(path) = named {
         return Ok(path);
     }
-    // Replaced, it is shown as deleted; its name is that of the new one.
-    let shown = std::env::current_exe()?.into_os_string().into_vec();
-    let path = shown.strip_suffix(b" (deleted)").unwrap_or(&shown);
+    // The kernel appends ` (deleted)` to the path of a replaced file. The new file has the path without it.
+    let current = std::env::current_exe()?.into_os_string().into_vec();
+    let path = current.strip_suffix(b" (deleted)").unwrap_or(&current);
     Ok(PathBuf::from(OsString::from_vec(path.to_vec())))
 }

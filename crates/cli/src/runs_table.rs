@@ -1,4 +1,4 @@
-//! The runs of a task as a table: how each went, where, in which code, and why it ended.
+//! Renders the runs of a task as a table: outcome, duration, host, worker, revision of the code, and reason.
 
 use std::fmt::Display;
 
@@ -6,47 +6,53 @@ use rework_core::task::show::{Run, Task};
 
 use crate::{
     table::{Cell, Table},
-    time_text::between,
+    time_text::duration_between,
 };
 
-/// Every run that did not end the task, and the last one.
+/// Returns a table of all runs of a task.
+///
+/// `runs` holds the runs that did not end the task. The latest run, which is still open or has ended the task, is
+/// taken from the task itself.
 pub(crate) fn of_task(task: &Task, runs: &[Run]) -> Table {
     let mut table = Table::default();
     for run in runs {
-        let took = run.started_at.map(|at| format!("after {}", between(at, run.finished_at)));
-        table.row(attempt([
+        let took =
+            run.started_at.map(|at| format!("after {}", duration_between(at, run.finished_at)));
+        table.row(cells([
             run.run.to_string(),
             run.outcome.clone(),
-            took.unwrap_or_else(|| "before it began".to_owned()),
+            took.unwrap_or_else(|| "before it started".to_owned()),
             run.host.clone().unwrap_or_default(),
-            named("worker", run.worker),
-            named("revision", run.revision.as_ref()),
+            labelled("worker", run.worker),
+            labelled("revision", run.revision.as_ref()),
             run.reason.clone().unwrap_or_default(),
         ]));
     }
     if task.run > runs.last().map_or(0, |run| run.run) {
-        let end = task.finished_at.unwrap_or(task.beside.now);
-        let took = task.started_at.map(|at| format!("after {}", between(at, end)));
-        table.row(attempt([
+        let end = task.finished_at.unwrap_or(task.details.now);
+        let took = task.started_at.map(|at| format!("after {}", duration_between(at, end)));
+        table.row(cells([
             task.run.to_string(),
             task.state.to_string(),
             took.unwrap_or_default(),
             task.host.clone().unwrap_or_default(),
-            named("worker", task.worker),
-            named("revision", task.revision.as_ref()),
+            labelled("worker", task.worker),
+            labelled("revision", task.revision.as_ref()),
             task.reason.clone().unwrap_or_default(),
         ]));
     }
     table
 }
 
-fn attempt(fields: [String; 7]) -> impl Iterator<Item = Cell> {
-    let [run, rest @ ..] = fields;
-    std::iter::once(Cell::from(format!("  run {run}"))).chain(rest.into_iter().map(Cell::from))
+/// Returns the cells of one run. The first field is the number of the run.
+fn cells(fields: [String; 7]) -> impl Iterator<Item = Cell> {
+    let [run, others @ ..] = fields;
+    std::iter::once(Cell::from(format!("  run {run}"))).chain(others.into_iter().map(Cell::from))
 }
 
-fn named(what: &str, which: Option<impl Display>) -> String {
-    which.map(|which| format!("{what} {which}")).unwrap_or_default()
+/// Returns a value after its label, for example `worker 3`. Empty if there is no value.
+fn labelled(label: &str, value: Option<impl Display>) -> String {
+    value.map(|value| format!("{label} {value}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -57,7 +63,7 @@ mod tests {
     use crate::task_text::tests::{at, task};
 
     #[test]
-    fn every_attempt_is_there_the_last_one_too() {
+    fn the_table_has_every_run_with_the_latest_one() {
         let first = Run {
             run: 1,
             attempt: 1,

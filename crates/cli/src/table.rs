@@ -1,5 +1,4 @@
-//! Rows of a list, their columns aligned: the same lines on a terminal and in a file, with
-//! colours on a terminal only.
+//! Renders rows with aligned columns. The text is the same on a terminal and in a file; only a terminal gets colours.
 
 use std::fmt::Write as _;
 
@@ -7,34 +6,35 @@ use anstyle::Style;
 
 use crate::escape;
 
-/// Rows to be aligned.
+/// The rows of a table.
 #[derive(Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
-/// One field of a row.
+/// One cell of a row.
 #[derive(Debug, Clone)]
 pub struct Cell {
     text: String,
     style: Style,
+    /// Whether the text is aligned to the right.
     right: bool,
 }
 
 impl Cell {
-    /// A coloured one.
+    /// Returns a cell with coloured text.
     pub fn styled(text: impl Into<String>, style: Style) -> Cell {
         Cell { style, ..Cell::from(text.into()) }
     }
 
-    /// A number: aligned to the right.
+    /// Returns a cell with a number, which is aligned to the right.
     pub fn number(value: impl std::fmt::Display) -> Cell {
         Cell { right: true, ..Cell::from(value.to_string()) }
     }
 }
 
 impl From<String> for Cell {
-    /// What comes from elsewhere stays on its line and cannot steer the terminal.
+    /// Returns a cell with this text. Control characters and newlines are escaped.
     fn from(text: String) -> Cell {
         Cell { text: escape::line(&text).into_owned(), style: Style::new(), right: false }
     }
@@ -47,12 +47,12 @@ impl From<&str> for Cell {
 }
 
 impl Table {
-    /// Adds a row. An empty cell takes no room where its whole column is empty.
+    /// Adds a row. A column in which all cells are empty takes no space.
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The lines, each with its newline. Columns are one blank apart.
+    /// Returns one line per row, each with its newline. One space separates the columns.
     pub fn render(&self, colour: bool) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
@@ -67,20 +67,20 @@ impl Table {
 
 fn render_row(row: &[Cell], widths: &[usize], colour: bool) -> String {
     let mut line = String::new();
-    // Blanks are owed until a text follows them, so that no line ends with any.
-    let mut owed = 0;
+    // Spaces are written only when a text follows them, so that no line ends with spaces.
+    let mut pending_spaces = 0;
     for (cell, width) in row.iter().zip(widths).filter(|(_, width)| **width > 0) {
         let padding = width - cell.text.chars().count();
         if cell.right {
-            owed += padding;
+            pending_spaces += padding;
         }
         if !cell.text.is_empty() {
-            line.extend(std::iter::repeat_n(' ', owed));
-            owed = 0;
+            line.extend(std::iter::repeat_n(' ', pending_spaces));
+            pending_spaces = 0;
             let style = if colour { cell.style } else { Style::new() };
             let _ = write!(line, "{style}{}{style:#}", cell.text);
         }
-        owed += usize::from(!cell.right) * padding + 1;
+        pending_spaces += usize::from(!cell.right) * padding + 1;
     }
     line.push('\n');
     line
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_aligned_and_empty_ones_take_no_room() {
+    fn columns_are_aligned_and_empty_ones_take_no_space() {
         assert_eq!(sample().render(false), " 7 resize done\n12 a\\nb   queued why\n");
     }
 

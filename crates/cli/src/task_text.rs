@@ -1,4 +1,5 @@
-//! A task in words: what it is, where it is, why, and what to type next.
+//! Renders a task as text for people: its fields, its state with the reason, and the commands to type next.
+//! `commands/show_task.rs` prints this. The colours of states are also used by `commands/list_tasks.rs`.
 
 use std::fmt::Write as _;
 
@@ -12,15 +13,16 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     escape,
     table::{Cell, Table},
-    time_text::{between, moment},
+    time_text::{duration_between, timestamp},
 };
 
-/// Most characters of an input or output that are shown.
-const SHOWN: usize = 300;
+/// The maximum number of characters of an input or output that are shown: a few lines of a terminal.
+const MAX_SHOWN_CHARS: usize = 300;
 
 const LABEL: Style = Style::new().dimmed();
 
-/// What it is and where it is: a line for each fact that there is.
+/// Returns one line with the id and the state of the task, and one line for each field that has a
+/// value.
 pub(crate) fn facts(task: &Task, colour: bool) -> String {
     let mut table = Table::default();
     let mut fact = |label: &str, text: Option<String>| {
@@ -29,11 +31,11 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
         }
     };
     fact("operation", Some(format!("{} in domain {}", task.operation, task.domain)));
-    fact("place", place(task));
+    fact("where", whereabouts(task));
     fact("priority", (task.priority != 0).then(|| task.priority.to_string()));
-    fact("queued", Some(moment(task.queued_at)));
-    fact("started", task.started_at.map(moment));
-    fact("finished", task.finished_at.map(moment));
+    fact("queued", Some(timestamp(task.queued_at)));
+    fact("started", task.started_at.map(timestamp));
+    fact("finished", task.finished_at.map(timestamp));
     fact("input", payload(&task.input));
     fact("output", payload(&task.output));
     fact("progress", task.progress.as_deref().and_then(progress));
@@ -41,49 +43,55 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
     fact("revision", task.revision.clone());
     fact("unique key", task.unique_key.clone());
     fact("metadata", task.metadata.as_deref().map(|json| shortened(json.get())));
-    let told = |message: &String| task.reason.as_ref().is_some_and(|why| why.contains(message));
+    // The first line shows the reason. An error that the reason already contains is not repeated.
+    let in_reason =
+        |message: &String| task.reason.as_ref().is_some_and(|reason| reason.contains(message));
     let message = task.error.as_deref().and_then(error_message);
-    fact("error", message.filter(|message| !told(message)));
+    fact("error", message.filter(|message| !in_reason(message)));
     let style = if colour { style_of(task.state).bold() } else { Style::new() };
     let state = escape::line(&state(task)).into_owned();
     format!("task {}: {style}{state}{style:#}\n{}", task.id, table.render(colour))
 }
 
-/// What to type next.
-pub(crate) fn next(task: &Task) -> String {
+/// Returns the commands that are useful next, with what each does.
+pub(crate) fn next_commands(task: &Task) -> String {
     let id = task.id;
     match task.state {
         State::Failed | State::Aborted | State::Lost => format!(
-            "`rework log-task {id}` shows all that it wrote, `rework retry-task {id}` queues it again"
+            "`rework log-task {id}` shows everything that it wrote, `rework retry-task {id}` queues it again"
         ),
         State::Done => format!("`rework log-task {id}` shows what it wrote"),
         State::Running | State::Aborting => format!(
-            "`rework log-task {id} --follow` shows what it writes, `rework abort-task {id}` ends it"
+            "`rework log-task {id} --follow` shows what it writes, `rework abort-task {id}` aborts it"
         ),
         State::Delayed | State::Queued => {
             format!(
-                "`rework wait-task {id}` waits for its end, `rework list-workers` shows who may run it"
+                "`rework wait-task {id}` waits for its end, `rework list-workers` lists the workers"
             )
         }
     }
 }
 
-/// State and cause, with how long it has been so.
+/// Returns the state of the task with its duration and its reason, for example `failed after 5m03s: exit code 3`.
 fn state(task: &Task) -> String {
-    let now = task.beside.now;
+    let now = task.details.now;
     let end = task.finished_at.unwrap_or(now);
-    let took = task.started_at.map(|at| between(at, end));
+    let took = task.started_at.map(|at| duration_between(at, end));
     let because = task.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     match (task.state, took) {
         (State::Delayed, _) => match task.delayed_until {
             Some(at) if at > now => {
                 let after = task.reason.as_ref().map(|reason| format!(", after {reason}"));
-                format!("delayed, due in {}{}", between(now, at), after.unwrap_or_default())
+                format!(
+                    "delayed, due in {}{}",
+                    duration_between(now, at),
+                    after.unwrap_or_default()
+                )
             }
             _ => "delayed, due now".to_owned(),
         },
         (State::Queued, _) => {
-            format!("{} for {}", task.state, between(task.queued_at, now))
+            format!("{} for {}", task.state, duration_between(task.queued_at, now))
         }
         (State::Running, Some(took)) => format!("running for {took}"),
         (State::Done, Some(took)) => format!("done in {took}"),
@@ -93,8 +101,8 @@ fn state(task: &Task) -> String {
     }
 }
 
-/// Where it ran, or must run, and the how manieth time.
-fn place(task: &Task) -> Option<String> {
+/// Returns where the task ran and which run and attempt this is, or where it must run. `None` if nothing is known.
+fn whereabouts(task: &Task) -> Option<String> {
     let mut parts = Vec::new();
     if task.run > 0 {
         parts.extend(task.host.as_ref().map(|host| format!("on {host}")));
@@ -104,9 +112,9 @@ fn place(task: &Task) -> Option<String> {
     if task.attempt > 0 && task.attempts > 1 {
         parts.push(format!("attempt {} of {}", task.attempt, task.attempts));
     }
-    parts.extend(task.beside.pinned.as_ref().map(|host| format!("only on {host}")));
-    if !task.beside.capabilities.is_empty() {
-        parts.push(format!("needs {}", task.beside.capabilities.join(", ")));
+    parts.extend(task.details.pinned.as_ref().map(|host| format!("only on {host}")));
+    if !task.details.capabilities.is_empty() {
+        parts.push(format!("needs {}", task.details.capabilities.join(", ")));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
@@ -120,7 +128,7 @@ fn payload(payload: &Payload) -> Option<String> {
 }
 
 fn shortened(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN).collect();
+    let mut shown: String = text.chars().take(MAX_SHOWN_CHARS).collect();
     if shown.len() < text.len() {
         let _ = write!(shown, "… ({} bytes)", text.len());
     }
@@ -141,19 +149,19 @@ fn error_message(json: &RawValue) -> Option<String> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
     Some(match text("kind") {
         "" | "error" => text("message").to_owned(),
-        // As some languages begin their messages anyway.
+        // Some languages already put the kind of the error at the start of the message.
         kind if text("message").starts_with(kind) => text("message").to_owned(),
         kind => format!("{kind}: {}", text("message")),
     })
 }
 
 fn memory(task: &Task) -> Option<String> {
-    let peak = task.beside.memory_peak.map(|bytes| format!("peak {}", show_bytes(bytes)))?;
-    let limit = task.beside.memory_limit.map(|bytes| format!(" of {}", show_bytes(bytes)));
+    let peak = task.details.memory_peak.map(|bytes| format!("peak {}", show_bytes(bytes)))?;
+    let limit = task.details.memory_limit.map(|bytes| format!(" of {}", show_bytes(bytes)));
     Some(format!("{peak}{}", limit.unwrap_or_default()))
 }
 
-/// The colour of a state.
+/// Returns the colour in which a state is shown.
 pub(crate) fn style_of(state: State) -> Style {
     match state {
         State::Done => AnsiColor::Green.on_default(),
@@ -164,7 +172,7 @@ pub(crate) fn style_of(state: State) -> Style {
     }
 }
 
-/// The traceback of an error, as lines of their own.
+/// Returns the traceback in an error that a run reported as JSON. `None` if the error has no traceback.
 pub(crate) fn traceback(error: &str) -> Option<String> {
     let error: Value = serde_json::from_str(error).ok()?;
     let text = error.get("traceback")?.as_str()?.trim_end();
@@ -174,13 +182,13 @@ pub(crate) fn traceback(error: &str) -> Option<String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
-    use rework_core::task::show::Beside;
+    use rework_core::task::show::TaskDetails;
 
     use super::*;
 
     pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
-        let begun: DateTime<Utc> = "2026-11-22T02:10:08Z".parse().unwrap();
-        begun + TimeDelta::seconds(seconds)
+        let queued: DateTime<Utc> = "2026-11-22T02:10:08Z".parse().unwrap();
+        queued + TimeDelta::seconds(seconds)
     }
 
     fn raw(json: &str) -> Box<RawValue> {
@@ -211,7 +219,7 @@ pub(crate) mod tests {
             unique_key: None,
             metadata: None,
             revision: Some("2 (a1b2)".into()),
-            beside: Beside {
+            details: TaskDetails {
                 capabilities: vec!["gpu".into()],
                 pinned: None,
                 memory_peak: Some(120 << 20),
@@ -224,14 +232,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_bad_end_is_told_with_its_cause() {
-        let (queued, started, finished) = (moment(at(0)), moment(at(1)), moment(at(304)));
+    fn a_failed_task_is_shown_with_its_reason() {
+        let (queued, started, finished) = (timestamp(at(0)), timestamp(at(1)), timestamp(at(304)));
         assert_eq!(
             facts(&task(State::Failed), false),
             format!(
                 "task 7: failed after 5m03s: exit code 3\n\
                  operation resize in domain images\n\
-                 place     on alpha, worker 3, run 2, attempt 2 of 3, needs gpu\n\
+                 where     on alpha, worker 3, run 2, attempt 2 of 3, needs gpu\n\
                  queued    {queued}\n\
                  started   {started}\n\
                  finished  {finished}\n\
@@ -246,29 +254,28 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_state_has_its_words() {
-        let words = |task: &Task| state(task);
-        assert_eq!(words(&task(State::Done)), "done in 5m03s");
-        assert_eq!(words(&task(State::Running)), "running for 6m39s");
-        assert_eq!(words(&task(State::Queued)), "queued for 6m40s");
+    fn the_state_is_shown_with_its_duration_and_reason() {
+        assert_eq!(state(&task(State::Done)), "done in 5m03s");
+        assert_eq!(state(&task(State::Running)), "running for 6m39s");
+        assert_eq!(state(&task(State::Queued)), "queued for 6m40s");
         let delayed = Task { delayed_until: Some(at(460)), ..task(State::Delayed) };
-        assert_eq!(words(&delayed), "delayed, due in 1m00s, after exit code 3");
+        assert_eq!(state(&delayed), "delayed, due in 1m00s, after exit code 3");
         let aborted = Task {
             started_at: None,
             reason: Some("aborted from SQL".into()),
             ..task(State::Aborted)
         };
-        assert_eq!(words(&aborted), "aborted: aborted from SQL");
+        assert_eq!(state(&aborted), "aborted: aborted from SQL");
     }
 
     #[test]
-    fn what_is_long_is_shortened() {
+    fn a_long_text_is_shortened() {
         let text = "é".repeat(400);
         assert_eq!(shortened(&text), format!("{}… (800 bytes)", "é".repeat(300)));
     }
 
     #[test]
-    fn tracebacks_are_found_in_errors() {
+    fn the_traceback_of_an_error_is_found() {
         let error = r#"{"kind": "error", "message": "oops", "traceback": "a\n  b\u001b[m\n"}"#;
         assert_eq!(traceback(error).as_deref(), Some("a\n  b\\x1b[m\n"));
         assert_eq!(traceback(r#"{"kind": "error", "traceback": null}"#), None);

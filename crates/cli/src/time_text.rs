@@ -1,39 +1,41 @@
-//! Moments and durations as people read them: in their own zone, as short as they can be.
+//! Formats times and durations for people: times in the user's time zone, durations with two units at most.
 
 use chrono::{DateTime, Local, TimeZone, Timelike as _, Utc};
 
-/// `2026-11-22 02:10:08.7+00:00`, in the user's zone.
-pub fn moment(at: DateTime<Utc>) -> String {
+/// Formats a time in the user's zone with tenths of a second: `2026-11-22 02:10:08.7+00:00`.
+pub fn timestamp(at: DateTime<Utc>) -> String {
     in_zone(&at.with_timezone(&Local))
 }
 
-/// `2026-11-22 02:10:08`, in the user's zone.
-pub fn second(at: DateTime<Utc>) -> String {
+/// Formats a time in the user's zone with seconds, without the zone: `2026-11-22 02:10:08`.
+pub fn seconds(at: DateTime<Utc>) -> String {
     at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// `2026-11-22 02:10:08+00:00`, in the user's zone.
-pub fn second_in_zone(at: DateTime<Utc>) -> String {
+/// Formats a time in the user's zone with seconds: `2026-11-22 02:10:08+00:00`.
+pub fn seconds_with_zone(at: DateTime<Utc>) -> String {
     at.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%:z").to_string()
 }
 
-/// The dates of a life: `[queued] → [started] → [finished]`, as far as it went.
-pub fn life(
-    begun: DateTime<Utc>,
+/// Formats the times of a task or a worker as `[created] → [started] → [finished]`. If it ended
+/// without a start, the second part is `[not started]`. Other times that are not known are left
+/// out.
+pub fn timeline(
+    created: DateTime<Utc>,
     started: Option<DateTime<Utc>>,
     finished: Option<DateTime<Utc>>,
 ) -> String {
-    let in_brackets = |at| format!("[{}]", moment(at));
+    let in_brackets = |at| format!("[{}]", timestamp(at));
     let started = match (started, finished) {
         (None, Some(_)) => Some("[not started]".to_owned()),
         (started, _) => started.map(in_brackets),
     };
-    let dates = [Some(in_brackets(begun)), started, finished.map(in_brackets)];
-    dates.into_iter().flatten().collect::<Vec<_>>().join(" → ")
+    let times = [Some(in_brackets(created)), started, finished.map(in_brackets)];
+    times.into_iter().flatten().collect::<Vec<_>>().join(" → ")
 }
 
-/// The time between two moments: `38 ms`, `1.2 s`, `5m03s`, `2h07m`, `3d04h`.
-pub fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+/// Formats the time between two times: `38 ms`, `1.2 s`, `5m03s`, `2h07m`, `3d04h`. A negative duration is `0 ms`.
+pub fn duration_between(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
     let milliseconds = (to - from).num_milliseconds().max(0);
     let seconds = milliseconds / 1000;
     match seconds {
@@ -64,24 +66,24 @@ mod tests {
     }
 
     #[test]
-    fn moments_have_tenths_and_a_zone() {
+    fn a_timestamp_has_tenths_and_a_zone() {
         assert_eq!(in_zone(&at()), "2026-11-22 02:10:08.7+00:00");
         let india = FixedOffset::east_opt(5 * 3600 + 1800).unwrap();
         assert_eq!(in_zone(&at().with_timezone(&india)), "2026-11-22 07:40:08.7+05:30");
     }
 
     #[test]
-    fn a_life_goes_as_far_as_it_went() {
-        let (begun, later) = (at(), at() + TimeDelta::seconds(1));
-        let [first, second] = [moment(begun), moment(later)];
-        assert_eq!(life(begun, None, None), format!("[{first}]"));
-        assert_eq!(life(begun, Some(later), None), format!("[{first}] → [{second}]"));
+    fn a_timeline_ends_with_the_last_known_time() {
+        let (created, later) = (at(), at() + TimeDelta::seconds(1));
+        let [first, second] = [timestamp(created), timestamp(later)];
+        assert_eq!(timeline(created, None, None), format!("[{first}]"));
+        assert_eq!(timeline(created, Some(later), None), format!("[{first}] → [{second}]"));
         assert_eq!(
-            life(begun, Some(later), Some(later)),
+            timeline(created, Some(later), Some(later)),
             format!("[{first}] → [{second}] → [{second}]")
         );
         assert_eq!(
-            life(begun, None, Some(later)),
+            timeline(created, None, Some(later)),
             format!("[{first}] → [not started] → [{second}]")
         );
     }
@@ -97,7 +99,7 @@ mod tests {
             (7_620_000, "2h07m"),
             (273_600_000, "3d04h"),
         ] {
-            assert_eq!(between(at(), at() + TimeDelta::milliseconds(milliseconds)), text);
+            assert_eq!(duration_between(at(), at() + TimeDelta::milliseconds(milliseconds)), text);
         }
     }
 }

@@ -1,12 +1,15 @@
-//! A client of the queue: schedules tasks, waits for their ends, reads what they left.
+//! The Rust client of rework. It schedules tasks, waits for them to end, and reads their outputs and logs.
 //!
-//! It schedules over a pool of connections, and does all else over one more, shared by its clones; it
-//! makes new ones where they were lost. What can be done twice without harm is then done again; a
-//! task is scheduled once, and fails with the connection, since nobody knows then whether it is there.
+//! [`Client::connect`] is the start. [`schedule_within`] schedules a task inside a transaction of the program's own.
+//!
+//! A client schedules over a pool of connections, and uses one more connection for everything else. Its clones share
+//! these connections. A lost connection is replaced. Requests that are safe to repeat are then sent again; scheduling
+//! is not repeated, because the server may already have stored the task. It returns an error instead. With
+//! [`Request::unique_key`] the program can repeat it safely.
 
 #![warn(missing_docs)]
 
-/// The examples, those of operations among them, of the guide are compiled and run.
+/// Compiles and runs the examples of the guide, including those of operations.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/rust.md")]
 mod guide {}
@@ -15,32 +18,33 @@ mod connection;
 mod error;
 mod many;
 mod request;
+mod shared;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rework_core::db::dsn::Dsn;
-use rework_core::log::read::{Reader, Selection};
+use rework_core::log::read::{LogFilter, LogReader};
 use rework_core::task::connection_pool::Pool;
 use rework_core::task::payload::Payload;
 use rework_core::{db::error::Result, task};
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
 
 use self::connection::Connection;
 use self::error::queue;
 pub use self::many::{ManyRequest, schedule_many_within};
 pub use self::request::{Request, schedule_within};
+use self::shared::Shared;
 
 pub use rework::{Bytes, Error, IntoOutput};
-pub use rework_core::log::read::Line;
+pub use rework_core::log::read::LogLine;
 pub use rework_core::task::state::State;
 
-/// How long [`Client::join`] waits for a server that is away, as workers do.
-const SERVER_AWAY: Duration = Duration::from_secs(600);
+/// How long [`Client::join`] tolerates an unreachable server. Workers tolerate the same time.
+const UNREACHABLE_LIMIT: Duration = Duration::from_secs(600);
 
-/// Between two tries to reach it.
-const RETRY: Duration = Duration::from_secs(1);
+/// Interval between attempts to reach the server.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A client of the queue. Clones share its connections.
 ///
@@ -60,42 +64,58 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Client(Arc<Shared>);
 
-#[derive(Debug)]
-struct Shared {
-    dsn: Dsn,
-    /// For scheduling: from many places at once.
-    pool: Pool,
-    /// For everything else.
-    connection: Mutex<Option<Arc<Connection>>>,
-}
-
-/// How a task ended.
+/// The end of a task, as [`Client::join`] returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
-    /// `Done`, `Failed`, `Aborted` or `Lost`.
+    /// The final state: `Done`, `Failed`, `Aborted` or `Lost`.
     pub state: State,
-    /// Why, in words, where it did not simply return: `timed out after 5m`.
+    /// The reason as a phrase, such as `timed out after 5m`. `None` if the operation returned normally.
     pub reason: Option<String>,
 }
 
 impl Client {
-    /// Connects to `postgres://…` or `host=… …`; what that leaves out comes from `PGHOST` and its
-    /// like. The schema has to be there and of a version that fits.
+    /// Connects to a database, written `postgres://…` or `host=… dbname=…`. Options that are left out come from the
+    /// environment (`PGHOST`, `PGUSER`, …), as for `psql`.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the DSN is not valid, if the server is unreachable or refuses the login, or if the schema of rework is
+    /// missing or has a version that this client cannot use.
     pub async fn connect(dsn: &str) -> Result<Client, Error> {
         let dsn = Dsn::parse(dsn).map_err(queue)?;
-        let pool = Pool::new(&dsn, connection::WHO).map_err(queue)?;
-        let shared = Shared { dsn, pool, connection: Mutex::new(None) };
+        let pool = Pool::new(&dsn, connection::APPLICATION_NAME).map_err(queue)?;
+        let shared = Shared::new(dsn, pool);
         shared.connection().await.map_err(queue)?;
         Ok(Client(Arc::new(shared)))
     }
 
-    /// Schedules a task once it is awaited, which gives the task's id. An input of `&()` is none.
+    /// Prepares to schedule a task. `.await` schedules it and returns its id.
+    ///
+    /// Pass `&()` as the input to schedule a task without an input.
+    ///
+    /// # Errors
+    ///
+    /// `.await` returns `Err` if the input cannot be serialised, if the operation is not registered, or if the
+    /// connection is lost. In the last case the task may have been scheduled.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rework_client::Client) -> Result<(), rework_client::Error> {
+    /// let task = client.schedule("double", &21).priority(5).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn schedule<'a>(&'a self, operation: &str, input: &impl IntoOutput) -> Request<'a> {
         Request::of_client(self, operation, input)
     }
 
-    /// Schedules a task for each input once it is awaited, which gives their ids in the order of the
-    /// inputs: all of them or none. Up to 5,000 take one round trip, and a million a few seconds.
+    /// Prepares to schedule one task for each input. `.await` schedules all of them or none, and returns their ids in
+    /// the order of the inputs.
+    ///
+    /// Up to 5,000 tasks take one round trip, and a million tasks a few seconds.
+    ///
+    /// # Errors
+    ///
+    /// `.await` returns `Err` in the cases of [`Client::schedule`].
     ///
     /// ```no_run
     /// # async fn example(client: rework_client::Client) -> Result<(), rework_client::Error> {
@@ -112,42 +132,58 @@ impl Client {
         ManyRequest::of_client(self, operation, inputs)
     }
 
-    /// Waits until a task has ended, also while the server is away, for ten minutes.
+    /// Waits until a task has ended, without a time limit. Returns its final state and the reason.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the task does not exist, or if the server is still unreachable ten minutes after the connection was
+    /// lost for the first time.
     pub async fn join(&self, task: i64) -> Result<End, Error> {
-        let mut away_since = None;
+        let mut unreachable_since = None;
         loop {
             match self.try_join(task).await {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => return Err(no_task(task)),
                 Err(error) if error.is_connection() => {
-                    let since = *away_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() > SERVER_AWAY {
+                    let since = *unreachable_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > UNREACHABLE_LIMIT {
                         return Err(queue(error));
                     }
-                    tokio::time::sleep(RETRY).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                 }
                 Err(error) => return Err(queue(error)),
             }
         }
     }
 
-    /// The output of a task, also one that was saved before the task failed. Without an output it is
-    /// read from `null`, so that an `Option` can be asked for.
+    /// Returns the output of a task, deserialised from JSON. Also returns an output that was saved before the task
+    /// failed.
+    ///
+    /// A task without an output gives `null`, so that `T` can be an `Option`.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the task does not exist, or if its output is bytes or does not fit `T`.
     pub async fn output<T: DeserializeOwned>(&self, task: i64) -> Result<T, Error> {
         let text = match self.payload(task).await? {
             Payload::Json(text) => text,
             Payload::None => "null".to_owned(),
             Payload::Bytes(_) => {
-                let why = format!("the output of task {task} is bytes: read it by `output_bytes`");
+                let why =
+                    format!("the output of task {task} is bytes: read it with `output_bytes`");
                 return Err(Error::new("output", why));
             }
         };
         serde_json::from_str(&text).map_err(|error| {
-            Error::new("output", format!("the output of task {task} does not fit: {error}"))
+            Error::new("output", format!("the output of task {task} has another type: {error}"))
         })
     }
 
-    /// The output of a task as it was given: bytes, or JSON text; none if there is none.
+    /// Returns the output of a task as it is stored: bytes, or the text of JSON. `None` if there is no output.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the task does not exist, or if the server is unreachable.
     pub async fn output_bytes(&self, task: i64) -> Result<Option<Bytes>, Error> {
         Ok(match self.payload(task).await? {
             Payload::None => None,
@@ -156,11 +192,16 @@ impl Client {
         })
     }
 
-    /// All that a task has written until now, in its order. A task without lines has none, and so
-    /// has one that does not exist.
-    pub async fn logs(&self, task: i64) -> Result<Vec<Line>, Error> {
+    /// Returns all log lines that a task has written so far, in their order.
+    ///
+    /// The list is empty if the task has written nothing, and also if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the server is unreachable.
+    pub async fn logs(&self, task: i64) -> Result<Vec<LogLine>, Error> {
         let read = |connection: Arc<Connection>| async move {
-            let mut reader = Reader::after(Selection { task, ..Selection::default() }, 0);
+            let mut reader = LogReader::after(LogFilter { task, ..LogFilter::default() }, 0);
             let mut lines = Vec::new();
             loop {
                 let page = reader.next(connection.db()).await?;
@@ -170,16 +211,21 @@ impl Client {
                 lines.extend(page);
             }
         };
-        self.twice(read).await
+        self.retry_once(read).await
     }
 
-    /// Asks for the end of a task. The reason completes the phrase `aborted …`: `by the web shop`.
-    /// A task that has ended stays as it is.
+    /// Requests the abort of a task. `reason` completes the phrase `aborted …`, for example `by the web shop`.
+    ///
+    /// Does not wait until the task has ended: [`Client::join`] does. A task that has ended is not changed.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the task does not exist, or if the server is unreachable.
     pub async fn abort(&self, task: i64, reason: &str) -> Result<(), Error> {
-        let ask = |connection: Arc<Connection>| async move {
+        let abort = |connection: Arc<Connection>| async move {
             task::abort::abort(connection.db(), task, reason).await
         };
-        self.twice(ask).await?;
+        self.retry_once(abort).await?;
         Ok(())
     }
 
@@ -187,32 +233,34 @@ impl Client {
         let show = |connection: Arc<Connection>| async move {
             task::show::show(connection.db(), &[task]).await
         };
-        let found = self.twice(show).await?.pop();
-        found.map(|found| found.output).ok_or_else(|| no_task(task))
+        let shown = self.retry_once(show).await?.pop();
+        shown.map(|shown| shown.output).ok_or_else(|| no_task(task))
     }
 
-    /// Does what can be done twice without harm: once more, where the connection was lost meanwhile.
-    async fn twice<T, F: Future<Output = Result<T>>>(
+    /// Sends a request, and sends it again on a new connection if the connection was lost. For requests that are safe
+    /// to repeat.
+    async fn retry_once<T, F: Future<Output = Result<T>>>(
         &self,
-        act: impl Fn(Arc<Connection>) -> F,
+        request: impl Fn(Arc<Connection>) -> F,
     ) -> Result<T, Error> {
         let connection = self.0.connection().await.map_err(queue)?;
-        let acted = match act(connection.clone()).await {
+        let result = match request(connection.clone()).await {
             Err(error) if error.is_connection() => {
-                self.0.give_up(&connection).await;
-                act(self.0.connection().await.map_err(queue)?).await
+                self.0.discard(&connection).await;
+                request(self.0.connection().await.map_err(queue)?).await
             }
-            acted => acted,
+            result => result,
         };
-        acted.map_err(queue)
+        result.map_err(queue)
     }
 
-    /// None: there is no such task.
+    /// Waits for the end of a task on one connection. `None` if the task does not exist.
     async fn try_join(&self, task: i64) -> Result<Option<End>> {
         let connection = self.0.connection().await?;
-        // Heard from now on, then watched, then looked at: no end can slip through.
-        let mut ends = connection.ends().await?;
-        task::wait::watch(connection.db(), &[task]).await?;
+        // The order matters: first listen, then request the notification, then read the state. So an end is either in
+        // the state that is read, or its notification arrives.
+        let mut listener = connection.listen_for_ends().await?;
+        task::wait::notify_ends(connection.db(), &[task]).await?;
         loop {
             let Some(status) = task::wait::status(connection.db(), &[task]).await?.pop() else {
                 return Ok(None);
@@ -220,29 +268,7 @@ impl Client {
             if status.state.is_end() {
                 return Ok(Some(End { state: status.state, reason: status.reason }));
             }
-            ends.of(task).await;
-        }
-    }
-}
-
-impl Shared {
-    /// It failed, and may not know yet that it is closed.
-    async fn give_up(&self, lost: &Arc<Connection>) {
-        let mut connection = self.connection.lock().await;
-        if connection.as_ref().is_some_and(|open| Arc::ptr_eq(open, lost)) {
-            *connection = None;
-        }
-    }
-
-    async fn connection(&self) -> Result<Arc<Connection>> {
-        let mut connection = self.connection.lock().await;
-        match &*connection {
-            Some(open) if !open.db().is_closed() => Ok(open.clone()),
-            _ => {
-                let opened = Arc::new(Connection::open(&self.dsn).await?);
-                *connection = Some(opened.clone());
-                Ok(opened)
-            }
+            listener.wait_for(task).await;
         }
     }
 }

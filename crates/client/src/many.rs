@@ -1,4 +1,4 @@
-//! Many tasks of one operation to be scheduled by a program, all of them or none.
+//! [`ManyRequest`]: schedules many tasks of one operation, all of them or none.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rework_core::task::payload::Payload;
 use rework_core::task::schedule::Ready;
-use rework_core::task::schedule_many::{self, Common};
+use rework_core::task::schedule_many::{self, CommonOptions};
 use serde::Serialize;
 use tokio_postgres::Transaction;
 
@@ -14,8 +14,9 @@ use crate::error::queue;
 use crate::request::{Target, payload};
 use crate::{Client, Error, IntoOutput};
 
-/// Tasks to be scheduled, by [`Client::schedule_many`] or [`schedule_many_within`]. `.await` gives
-/// their ids in the order of their inputs; until then nothing is scheduled.
+/// A request for many tasks, made by [`Client::schedule_many`] or [`schedule_many_within`].
+///
+/// Nothing is scheduled before `.await`, which returns the ids of the tasks in the order of their inputs.
 #[derive(Debug)]
 #[must_use = "nothing is scheduled before `.await`"]
 pub struct ManyRequest<'a> {
@@ -29,8 +30,14 @@ pub struct ManyRequest<'a> {
     metadata: Option<Result<String, Error>>,
 }
 
-/// Schedules a task for each input within a transaction of one's own, once it is awaited: the tasks
-/// are there if, and only if, that is committed.
+/// Prepares to schedule one task for each input inside a transaction of the caller. `.await` schedules them.
+///
+/// The tasks exist if, and only if, the transaction is committed.
+///
+/// # Errors
+///
+/// `.await` returns `Err` if an input cannot be serialised, if the operation is not registered, or if the connection is
+/// lost.
 ///
 /// ```no_run
 /// # async fn example(connection: &mut tokio_postgres::Client) -> anyhow::Result<()> {
@@ -76,31 +83,31 @@ impl<'a> ManyRequest<'a> {
         }
     }
 
-    /// The domain of the operation, where its name is not enough.
+    /// Sets the domain of the operation. It is needed if several domains have an operation of this name.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self
     }
 
-    /// The only host that may run them.
+    /// Sets the only host that may run the tasks.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
         self
     }
 
-    /// Higher goes first; if left out, as the operation says.
+    /// Sets the priority: tasks with a higher one run first. The default is the priority of the operation.
     pub fn priority(mut self, priority: i16) -> Self {
         self.priority = Some(priority);
         self
     }
 
-    /// Not before so much time has passed, by the server's clock.
+    /// Sets how long the tasks wait before they become ready, by the clock of the server.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
     }
 
-    /// Whatever is to be kept with each task, as JSON.
+    /// Sets metadata, which is stored with each task as JSON. rework does not use it.
     pub fn metadata(mut self, metadata: &impl Serialize) -> Self {
         self.metadata = Some(serde_json::to_string(metadata).map_err(Error::from));
         self
@@ -109,7 +116,7 @@ impl<'a> ManyRequest<'a> {
     async fn send(self) -> Result<Vec<i64>, Error> {
         let metadata = self.metadata.transpose()?;
         let inputs = self.inputs?;
-        let common = Common {
+        let common = CommonOptions {
             operation: &self.operation,
             domain: self.domain.as_deref(),
             host: self.host.as_deref(),

@@ -1,5 +1,4 @@
-//! A task to be scheduled by a program, over the client's connection or within a transaction of the
-//! program's own.
+//! [`Request`]: schedules one task, over a connection of the client or inside a transaction of the program.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -13,8 +12,9 @@ use tokio_postgres::Transaction;
 use crate::error::queue;
 use crate::{Client, Error, IntoOutput};
 
-/// A task to be scheduled, by [`Client::schedule`] or [`schedule_within`]. `.await` gives its id;
-/// until then nothing is scheduled.
+/// A request for one task, made by [`Client::schedule`] or [`schedule_within`].
+///
+/// Nothing is scheduled before `.await`, which returns the id of the task.
 #[derive(Debug)]
 #[must_use = "nothing is scheduled before `.await`"]
 pub struct Request<'a> {
@@ -29,14 +29,21 @@ pub struct Request<'a> {
     metadata: Option<Result<String, Error>>,
 }
 
-/// Over which connection.
+/// The connection over which a request is sent.
 pub(super) enum Target<'a> {
     Client(&'a Client),
     Transaction(&'a Transaction<'a>),
 }
 
-/// Schedules a task within a transaction of one's own, once it is awaited: the task is there if,
-/// and only if, that is committed. An input of `&()` is none.
+/// Prepares to schedule a task inside a transaction of the caller. `.await` schedules it and returns its id.
+///
+/// The task exists if, and only if, the transaction is committed. Pass `&()` as the input to schedule a task without an
+/// input.
+///
+/// # Errors
+///
+/// `.await` returns `Err` if the input cannot be serialised, if the operation is not registered, or if the connection
+/// is lost.
 ///
 /// ```no_run
 /// # async fn example(connection: &mut tokio_postgres::Client) -> anyhow::Result<()> {
@@ -74,37 +81,38 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The domain of the operation, where its name is not enough.
+    /// Sets the domain of the operation. It is needed if several domains have an operation of this name.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self
     }
 
-    /// The only host that may run it.
+    /// Sets the only host that may run the task.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
         self
     }
 
-    /// Higher goes first; if left out, as the operation says.
+    /// Sets the priority: tasks with a higher one run first. The default is the priority of the operation.
     pub fn priority(mut self, priority: i16) -> Self {
         self.priority = Some(priority);
         self
     }
 
-    /// Not before so much time has passed, by the server's clock.
+    /// Sets how long the task waits before it becomes ready, by the clock of the server.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
     }
 
-    /// Makes no second task of the operation with this key: the id is then that of the first.
+    /// Sets a key that is unique among the tasks of the operation. If a task with this key exists, no task is made, and
+    /// `.await` returns the id of the existing one.
     pub fn unique_key(mut self, key: impl Into<String>) -> Self {
         self.unique_key = Some(key.into());
         self
     }
 
-    /// Whatever is to be kept with the task, as JSON.
+    /// Sets metadata, which is stored with the task as JSON. rework does not use it.
     pub fn metadata(mut self, metadata: &impl Serialize) -> Self {
         self.metadata = Some(serde_json::to_string(metadata).map_err(Error::from));
         self
@@ -151,6 +159,7 @@ impl std::fmt::Debug for Target<'_> {
     }
 }
 
+/// Converts an input to the form in which the queue stores it.
 pub(super) fn payload(input: &impl IntoOutput) -> Result<Payload, Error> {
     Ok(match input.to_output()? {
         None => Payload::None,

@@ -1,21 +1,24 @@
-//! Import from: what a database of the Python `rework` 0.17 holds (operations, schedules, queued tasks) comes here.
-//! There, it is only read, and stays as it is.
+//! Imports operations, schedules and queued tasks from a database of the Python `rework` 0.17 (`rework import-from`).
 //!
-//! All that can be carried over is, or at an error nothing. What cannot be is told with the reason why, and holds up
-//! nothing else. Asked again, it carries over what has come since.
+//! That database is called the source. It is only read. The import is one transaction in our database: after an error
+//! nothing is imported. An item that cannot be imported is skipped and reported with its reason; it does not stop the
+//! others. A second import adds what is new in the source since the first one.
+//!
+//! `source.rs` reads the source, `operations.rs` creates missing operations, `copy.rs` copies schedules and tasks, and
+//! `convert_input.rs` and `unpack.rs` convert their inputs.
 
-mod carry;
-mod packed;
+mod copy;
+mod unpack;
 mod source;
-mod targets;
-mod values;
+mod operations;
+mod convert_input;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
-use carry::Carrying;
+use copy::Importer;
 use rework_core::{
     cron::list::list_scheduled,
     db::{
@@ -26,128 +29,122 @@ use rework_core::{
 };
 use source::Source;
 
-/// How it is to be done.
+/// The options of an import.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    /// Where it is the time that rules name: there, where their monitor ran.
+pub struct ImportOptions<'a> {
+    /// The time zone of the source's cron rules. The Python rework does not store one: it used that of its monitor.
     pub zone: &'a str,
-    /// What hosts are called here, by what they are called there.
+    /// New names of hosts, by their names in the source.
     pub hosts: &'a BTreeMap<String, String>,
-    /// Nothing is to change here either.
+    /// Whether to only report what an import would do. Nothing is changed.
     pub dry_run: bool,
 }
 
-impl<'a> Wanted<'a> {
-    /// What a host there is called here, if somebody said so.
-    fn named(&self, theirs: &str) -> Option<&'a str> {
-        self.hosts.get(theirs).map(String::as_str)
+impl<'a> ImportOptions<'a> {
+    /// Returns the new name of a host of the source, or `None` if none was given.
+    fn new_host_name(&self, source_name: &str) -> Option<&'a str> {
+        self.hosts.get(source_name).map(String::as_str)
     }
 }
 
-/// What came of it.
+/// The result of an import. This is also the JSON that `rework import-from` prints.
 #[derive(Debug, Clone, Serialize)]
-pub struct Imported {
-    /// Nothing has changed: this is what would have come of it.
+pub struct ImportSummary {
+    /// Whether this was a dry run: then nothing was changed.
     pub dry_run: bool,
-    /// The name of the other database.
+    /// The name of the source database.
     pub database: String,
-    /// The operations.
-    pub operations: Vec<Defined>,
-    /// The schedules.
-    pub schedules: Vec<Carried>,
-    /// The tasks that are queued there.
-    pub tasks: Vec<Carried>,
-    /// What could not be carried over.
-    pub left: Vec<Left>,
-    /// The tasks there that are not queued, and stay there.
+    pub operations: Vec<ImportedOperation>,
+    pub schedules: Vec<ImportedItem>,
+    /// The tasks that are queued in the source.
+    pub tasks: Vec<ImportedItem>,
+    /// The items that could not be imported.
+    #[serde(rename = "left")]
+    pub skipped: Vec<SkippedItem>,
+    /// The tasks of the source that are not imported, because they run, have ended, or must not
+    /// start.
     pub not_queued: NotQueued,
-    /// Monitors there that were seen in the last minute.
+    /// The number of monitors in the source that updated their row within the last minute.
     pub monitors: i64,
 }
 
-/// An operation.
+/// An operation of the source that exists in our database after the import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Defined {
-    /// Its domain.
+pub struct ImportedOperation {
     pub domain: String,
-    /// Its name.
     pub name: String,
-    /// It was not here before.
+    /// Whether this import created the operation.
     pub new: bool,
 }
 
-/// A schedule or a task.
+/// A schedule or task of the source that exists in our database after the import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Carried {
-    /// Its id there.
+pub struct ImportedItem {
+    /// The id in the source.
     pub from: i64,
-    /// Its id here; none: it was here before, or nothing changes.
+    /// The id in our database. `None` if this import did not create the item.
     pub id: Option<i64>,
-    /// The domain of its operation.
+    /// The domain of the operation.
     pub domain: String,
-    /// The name of its operation.
+    /// The name of the operation.
     pub operation: String,
-    /// The only host here that may run it.
+    /// The only host that may run the schedule or task, by its new name. `None` if every host may.
     pub host: Option<String>,
-    /// The rule of a schedule.
+    /// The cron rule of a schedule. `None` for a task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// It was not here before.
+    /// Whether this import created the item.
     pub new: bool,
 }
 
-/// What cannot be carried over.
+/// An operation, schedule or task that could not be imported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Left {
-    /// What it is.
-    pub kind: Kind,
-    /// Its id there.
+pub struct SkippedItem {
+    pub kind: ItemKind,
+    /// The id in the source.
     pub from: i64,
-    /// The domain of its operation.
+    /// The domain of the operation.
     pub domain: String,
-    /// The name of its operation.
+    /// The name of the operation.
     pub operation: String,
-    /// Why.
+    /// The reason as a phrase, such as `its input is larger than 100 MiB`.
     pub reason: String,
 }
 
-/// What can be left.
+/// The kinds of items that an import can skip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// An operation.
+pub enum ItemKind {
     Operation,
-    /// A schedule.
     Schedule,
-    /// A task.
     Task,
 }
 
-/// How many tasks there are not queued.
+/// Numbers of the tasks in the source that are not imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct NotQueued {
-    /// Of them run.
+    /// The number of running tasks.
     pub running: i64,
-    /// Of them are to end, and have not.
+    /// The number of tasks whose abort was requested and that have not ended. Some may be queued.
     pub aborting: i64,
-    /// Of them have ended, well or not.
+    /// The number of tasks that have ended, with any result.
     pub ended: i64,
 }
 
-impl Kind {
-    /// The word for it.
+impl ItemKind {
+    /// Returns the name of the kind for messages.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Operation => "operation",
-            Kind::Schedule => "schedule",
-            Kind::Task => "task",
+            ItemKind::Operation => "operation",
+            ItemKind::Schedule => "schedule",
+            ItemKind::Task => "task",
         }
     }
 }
 
-impl Carried {
-    fn new(from: i64, (domain, operation): &targets::Key, host: Option<&str>) -> Carried {
-        Carried {
+impl ImportedItem {
+    fn new(from: i64, (domain, operation): &operations::Key, host: Option<&str>) -> ImportedItem {
+        ImportedItem {
             from,
             id: None,
             domain: domain.clone(),
@@ -159,112 +156,118 @@ impl Carried {
     }
 }
 
-impl Left {
-    fn new(kind: Kind, from: i64, (domain, operation): &targets::Key, reason: String) -> Left {
-        Left { kind, from, domain: domain.clone(), operation: operation.clone(), reason }
+impl SkippedItem {
+    fn new(
+        kind: ItemKind,
+        from: i64,
+        (domain, operation): &operations::Key,
+        reason: String,
+    ) -> SkippedItem {
+        SkippedItem { kind, from, domain: domain.clone(), operation: operation.clone(), reason }
     }
 }
 
-/// Why nothing was imported.
+/// The error of an import. Nothing was imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// It is one of our own.
+    /// The source has our own schema, not that of the Python rework.
     #[error("database `{database}` is one of this rework, not of the Python one")]
-    Ours {
-        /// Its name.
-        database: String,
-    },
-    /// There is nothing.
+    OwnSchema { database: String },
+    /// The source has no schema of any rework.
     #[error("there is no schema of the Python rework in database `{database}`")]
-    Absent {
-        /// Its name.
-        database: String,
-    },
-    /// It is of another version.
+    NoSchema { database: String },
+    /// The source has the schema of another version of the Python rework.
     #[error(
         "the rework schema in database `{database}` is not that of the Python rework 0.17: it has no {missing}"
     )]
-    Other {
-        /// Its name.
+    OtherVersion {
         database: String,
-        /// The columns.
+        /// The missing columns, as text.
         missing: String,
     },
-    /// Anything else.
+    /// Any other error of one of the two databases.
     #[error(transparent)]
     Core(#[from] Error),
 }
 
 impl ImportError {
-    /// What to do about it, as a sentence with a command to type.
+    /// Returns advice for the user, as a sentence with a command to type. `None` if there is no
+    /// advice.
     pub fn hint(&self) -> Option<String> {
         match self {
-            ImportError::Ours { .. } => Some(
-                "name the database that the Python rework used; from one of ours, schedules go by \
-                 `rework export-scheduled`"
+            ImportError::OwnSchema { .. } => Some(
+                "name the database that the Python rework used; to copy schedules from a database of this rework, \
+                 use `rework export-scheduled`"
                     .to_owned(),
             ),
-            ImportError::Absent { .. } => Some(
+            ImportError::NoSchema { .. } => Some(
                 "name the database that the Python rework used: `rework import-from postgres://…`"
                     .to_owned(),
             ),
-            ImportError::Other { .. } => Some(
-                "bring it to rework 0.17 first, by what that version says of upgrades".to_owned(),
+            ImportError::OtherVersion { .. } => Some(
+                "upgrade it to rework 0.17 first, as the documentation of that version describes"
+                    .to_owned(),
             ),
             ImportError::Core(error) => error.hint(),
         }
     }
 }
 
-/// Imports what `source` holds, in one transaction here and one there.
+/// Imports the contents of `source` into `db`, in one transaction on each side.
+///
+/// # Errors
+///
+/// `Err` if `source` is not a database of the Python rework 0.17, or if one of the databases fails. Nothing is imported
+/// then.
 pub async fn import_from(
     db: &mut Db,
     source: &mut Db,
-    wanted: &Wanted<'_>,
-) -> Result<Imported, ImportError> {
-    let source = Source::begin(source).await?;
-    let standing = list_scheduled(db, None).await?;
+    options: &ImportOptions<'_>,
+) -> Result<ImportSummary, ImportError> {
+    let source = Source::open(source).await?;
+    let existing_schedules = list_scheduled(db, None).await?;
     let transaction = within_deadline(db.client_mut().transaction()).await?;
-    let operations = source.operations().await?;
-    let targets = targets::make(&transaction, &operations, &source.identity).await?;
-    let mut carrying = Carrying {
+    let source_operations = source.operations().await?;
+    let targets =
+        operations::create_missing(&transaction, &source_operations, &source.identity).await?;
+    let mut importer = Importer {
         transaction: &transaction,
-        wanted,
-        operations: &operations,
-        targets: &targets.known,
-        left: targets.left,
+        options,
+        operations: &source_operations,
+        targets: &targets.by_key,
+        skipped: targets.skipped,
     };
-    let mut schedules = carrying.schedules(&source, &standing).await?;
-    let mut tasks = carrying.tasks(&source).await?;
-    let left = carrying.left;
-    let (not_queued, monitors) = source.others().await?;
-    if wanted.dry_run {
+    let mut schedules = importer.schedules(&source, &existing_schedules).await?;
+    let mut tasks = importer.tasks(&source).await?;
+    let skipped = importer.skipped;
+    let (not_queued, monitors) = source.counts().await?;
+    if options.dry_run {
         within_deadline(transaction.rollback()).await?;
-        // What these ids stood for is gone.
-        schedules.iter_mut().chain(&mut tasks).for_each(|one| one.id = None);
+        // The rollback has removed the items with these ids.
+        schedules.iter_mut().chain(&mut tasks).for_each(|item| item.id = None);
     } else {
-        let new = |all: &[Carried]| -> Vec<i64> {
-            all.iter().filter(|one| one.new).map(|one| one.from).collect()
+        let new_ids = |items: &[ImportedItem]| -> Vec<i64> {
+            items.iter().filter(|item| item.new).map(|item| item.from).collect()
         };
-        let (tasks, schedules) = (new(&tasks), new(&schedules));
+        let (tasks, schedules) = (new_ids(&tasks), new_ids(&schedules));
         if !tasks.is_empty() || !schedules.is_empty() {
             let params: [Param<'_>; 3] = [
                 (&source.identity, Type::TEXT),
                 (&tasks, Type::INT8_ARRAY),
                 (&schedules, Type::INT8_ARRAY),
             ];
-            let sql = include_str!("sql/import_noted.sql");
+            let sql = include_str!("sql/import_record.sql");
             within_deadline(transaction.query_typed(sql, &params)).await?;
         }
         within_deadline(transaction.commit()).await?;
     }
-    Ok(Imported {
-        dry_run: wanted.dry_run,
+    Ok(ImportSummary {
+        dry_run: options.dry_run,
         database: source.database,
-        operations: targets.defined,
+        operations: targets.operations,
         schedules,
         tasks,
-        left,
+        skipped,
         not_queued,
         monitors,
     })

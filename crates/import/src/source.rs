@@ -1,4 +1,6 @@
-//! The database that is imported from: read only, and all of it as it is at one moment.
+//! Reads the source: a database of the Python `rework` 0.17.
+//!
+//! Everything is read in one read-only transaction with a single snapshot, so that its parts fit together.
 
 use std::time::Duration;
 
@@ -13,26 +15,27 @@ use rework_core::db::{
     row::Columns,
 };
 
-/// Whole tables are looked at.
+/// Time limit of one statement. Some statements read whole tables.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Most tasks that are held at once.
+/// The largest number of tasks that are in memory at once.
 const PAGE: i64 = 1_000;
 
-/// Behind so many bytes of input, what is left comes later.
+/// A page of tasks ends early when its inputs reach this number of bytes.
 const PAGE_BYTES: i64 = 4 << 20;
 
-/// A transaction there.
+/// An open transaction in the source.
 pub(super) struct Source<'a> {
     transaction: Transaction<'a>,
-    /// The database's name.
+    /// The name of the database.
     pub(super) database: String,
-    /// What tells it from any other.
+    /// A text that identifies this database and its tables, however it is reached. It also appears in the unique keys
+    /// of imported tasks.
     pub(super) identity: String,
 }
 
-/// An operation there: a row for each host and file that defines it.
-pub(super) struct TheirOperation {
+/// A row of the source's table `operation`. There is one for each host and file that defines the operation.
+pub(super) struct SourceOperation {
     pub(super) id: i64,
     pub(super) host: String,
     pub(super) name: String,
@@ -42,8 +45,8 @@ pub(super) struct TheirOperation {
     pub(super) outputs: Option<Value>,
 }
 
-/// A schedule there.
-pub(super) struct TheirSchedule {
+/// A schedule of the source.
+pub(super) struct SourceSchedule {
     pub(super) id: i64,
     pub(super) operation: String,
     pub(super) domain: String,
@@ -53,8 +56,8 @@ pub(super) struct TheirSchedule {
     pub(super) rule: String,
 }
 
-/// A queued task there.
-pub(super) struct TheirTask {
+/// A queued task of the source.
+pub(super) struct SourceTask {
     pub(super) id: i64,
     pub(super) operation: i64,
     pub(super) input: Option<Vec<u8>>,
@@ -62,59 +65,60 @@ pub(super) struct TheirTask {
 }
 
 impl<'a> Source<'a> {
-    /// Begins to read, if it is the schema of a Python `rework` that is there.
-    pub(super) async fn begin(db: &'a mut Db) -> Result<Source<'a>, ImportError> {
-        let beginning = db
+    /// Starts the transaction. `Err` if the database does not have the schema of the Python `rework` 0.17.
+    pub(super) async fn open(db: &'a mut Db) -> Result<Source<'a>, ImportError> {
+        let begin = db
             .client_mut()
             .build_transaction()
             .isolation_level(IsolationLevel::RepeatableRead)
             .read_only(true)
             .start();
-        let transaction = answer_within(DEADLINE, beginning).await?;
+        let transaction = answer_within(DEADLINE, begin).await?;
         let sql = include_str!("sql/import_source.sql");
-        let row = one(rows(&transaction, sql, &[]).await?)?;
+        let row = first(query(&transaction, sql, &[]).await?)?;
         let row = Columns::new(&row);
         let (database, missing): (String, Vec<String>) =
             (row.get("database")?, row.get("missing")?);
-        if row.get("ours")? {
-            return Err(ImportError::Ours { database });
+        if row.get("has_own_schema")? {
+            return Err(ImportError::OwnSchema { database });
         }
-        if !row.get::<bool>("theirs")? {
-            return Err(ImportError::Absent { database });
+        if !row.get::<bool>("has_python_schema")? {
+            return Err(ImportError::NoSchema { database });
         }
         if !missing.is_empty() {
-            return Err(ImportError::Other { database, missing: missing.join(", ") });
+            return Err(ImportError::OtherVersion { database, missing: missing.join(", ") });
         }
         Ok(Source { transaction, database, identity: row.get("identity")? })
     }
 
-    /// Its operations, the newest last.
-    pub(super) async fn operations(&self) -> Result<Vec<TheirOperation>> {
+    /// Returns the operations, the newest registration last.
+    pub(super) async fn operations(&self) -> Result<Vec<SourceOperation>> {
         let sql = include_str!("sql/import_operations.sql");
-        let found = rows(&self.transaction, sql, &[]).await?;
-        found.iter().map(|row| operation(Columns::of("operation", "id", row))).collect()
+        let rows = query(&self.transaction, sql, &[]).await?;
+        rows.iter().map(|row| read_operation(Columns::of("operation", "id", row))).collect()
     }
 
-    /// Its schedules.
-    pub(super) async fn schedules(&self) -> Result<Vec<TheirSchedule>> {
+    /// Returns the schedules.
+    pub(super) async fn schedules(&self) -> Result<Vec<SourceSchedule>> {
         let sql = include_str!("sql/import_schedules.sql");
-        let found = rows(&self.transaction, sql, &[]).await?;
-        found.iter().map(|row| schedule(Columns::of("sched", "id", row))).collect()
+        let rows = query(&self.transaction, sql, &[]).await?;
+        rows.iter().map(|row| read_schedule(Columns::of("sched", "id", row))).collect()
     }
 
-    /// The next of its queued tasks, behind the one with this id; none: there are no more.
-    pub(super) async fn queued(&self, after: i64) -> Result<Vec<TheirTask>> {
+    /// Returns a page of queued tasks with ids above `after`, by ascending id. Empty if there are no more.
+    pub(super) async fn queued_tasks(&self, after: i64) -> Result<Vec<SourceTask>> {
         let params: [Param<'_>; 3] =
             [(&after, Type::INT8), (&PAGE, Type::INT8), (&PAGE_BYTES, Type::INT8)];
         let sql = include_str!("sql/import_tasks.sql");
-        let found = rows(&self.transaction, sql, &params).await?;
-        found.iter().map(|row| task(Columns::of("task", "id", row))).collect()
+        let rows = query(&self.transaction, sql, &params).await?;
+        rows.iter().map(|row| read_task(Columns::of("task", "id", row))).collect()
     }
 
-    /// The tasks that stay there, and how many monitors were seen in the last minute.
-    pub(super) async fn others(&self) -> Result<(NotQueued, i64)> {
-        let sql = include_str!("sql/import_others.sql");
-        let row = one(rows(&self.transaction, sql, &[]).await?)?;
+    /// Returns the numbers of tasks that are not imported, and of monitors that updated their row
+    /// within the last minute.
+    pub(super) async fn counts(&self) -> Result<(NotQueued, i64)> {
+        let sql = include_str!("sql/import_counts.sql");
+        let row = first(query(&self.transaction, sql, &[]).await?)?;
         let row = Columns::new(&row);
         let not_queued = NotQueued {
             running: row.get("running")?,
@@ -125,8 +129,8 @@ impl<'a> Source<'a> {
     }
 }
 
-fn operation(row: Columns<'_>) -> Result<TheirOperation> {
-    Ok(TheirOperation {
+fn read_operation(row: Columns<'_>) -> Result<SourceOperation> {
+    Ok(SourceOperation {
         id: row.get("id")?,
         host: row.get("host")?,
         name: row.get("name")?,
@@ -137,8 +141,8 @@ fn operation(row: Columns<'_>) -> Result<TheirOperation> {
     })
 }
 
-fn schedule(row: Columns<'_>) -> Result<TheirSchedule> {
-    Ok(TheirSchedule {
+fn read_schedule(row: Columns<'_>) -> Result<SourceSchedule> {
+    Ok(SourceSchedule {
         id: row.get("id")?,
         operation: row.get("name")?,
         domain: row.get("domain")?,
@@ -149,8 +153,8 @@ fn schedule(row: Columns<'_>) -> Result<TheirSchedule> {
     })
 }
 
-fn task(row: Columns<'_>) -> Result<TheirTask> {
-    Ok(TheirTask {
+fn read_task(row: Columns<'_>) -> Result<SourceTask> {
+    Ok(SourceTask {
         id: row.get("id")?,
         operation: row.get("operation")?,
         input: row.get("input")?,
@@ -158,10 +162,10 @@ fn task(row: Columns<'_>) -> Result<TheirTask> {
     })
 }
 
-async fn rows(transaction: &Transaction<'_>, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+async fn query(transaction: &Transaction<'_>, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
     answer_within(DEADLINE, transaction.query_typed(sql, params)).await
 }
 
-fn one(rows: Vec<Row>) -> Result<Row> {
+fn first(rows: Vec<Row>) -> Result<Row> {
     rows.into_iter().next().ok_or(Error::NoRow)
 }

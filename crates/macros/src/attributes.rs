@@ -1,4 +1,4 @@
-//! What stands between the brackets of `#[operation(…)]`.
+//! Parses the keys and values between the parentheses of `#[operation(…)]`.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -8,7 +8,7 @@ use syn::{Expr, ExprLit, Lit, LitStr, Meta, Token, parse::Parser};
 
 use crate::quantity;
 
-/// The keys, checked. What was left out is none, or false.
+/// The checked values of all keys. `None`, or false, for a key that is not given.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Attributes {
     pub(crate) name: Option<String>,
@@ -21,57 +21,63 @@ pub(crate) struct Attributes {
     pub(crate) priority: Option<i16>,
 }
 
-const KEYS: &str = "`domain`, `name`, `timeout`, `memory`, `attempts`, `grace`, `retry_lost` and `priority` are known";
+const KEYS: &str = "the keys are `domain`, `name`, `timeout`, `memory`, `attempts`, `grace`, `retry_lost` and `priority`";
 
 impl Attributes {
-    /// Reads `domain = "images", attempts = 3, retry_lost`. Every fault points at its own place.
+    /// Parses `domain = "images", attempts = 3, retry_lost`. An error points at the key or value that is wrong.
     pub(crate) fn parse(tokens: TokenStream) -> syn::Result<Attributes> {
         let mut attributes = Attributes::default();
-        let mut seen = Vec::new();
+        let mut given_keys = Vec::new();
         for meta in Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens)? {
             let key = meta.path().get_ident().map(ToString::to_string).unwrap_or_default();
-            if seen.contains(&key) {
-                return Err(fault(&meta, format!("`{key}` is given twice")));
+            if given_keys.contains(&key) {
+                return Err(error_at(&meta, format!("`{key}` is given twice")));
             }
             attributes.set(&key, &meta)?;
-            seen.push(key);
+            given_keys.push(key);
         }
         Ok(attributes)
     }
 
     fn set(&mut self, key: &str, meta: &Meta) -> syn::Result<()> {
         match key {
-            "name" => self.name = Some(word(meta, key)?),
-            "domain" => self.domain = Some(word(meta, key)?),
+            "name" => self.name = Some(name(meta, key)?),
+            "domain" => self.domain = Some(name(meta, key)?),
             "timeout" => self.timeout_ms = Some(positive(meta, key, quantity::milliseconds)?),
             "memory" => self.memory_bytes = Some(positive(meta, key, quantity::bytes)?),
             "attempts" => self.attempts = Some(attempts(meta)?),
             "grace" => self.grace_ms = Some(parsed(meta, key, quantity::milliseconds)?.0),
             "retry_lost" => self.retry_lost = flag(meta, key)?,
             "priority" => self.priority = Some(priority(meta)?),
-            _ => return Err(fault(meta.path(), format!("an unknown key: {KEYS}"))),
+            _ => return Err(error_at(meta.path(), format!("unknown key: {KEYS}"))),
         }
         Ok(())
     }
 }
 
-fn word(meta: &Meta, key: &str) -> syn::Result<String> {
+/// Parses the name of an operation or of a domain.
+fn name(meta: &Meta, key: &str) -> syn::Result<String> {
     let literal = string(meta, key, "a name")?;
     let text = literal.value();
     if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(fault(&literal, format!("`{key}` is a word without spaces")));
+        return Err(error_at(&literal, format!("`{key}` must be a word without spaces")));
     }
     Ok(text)
 }
 
+/// Parses a duration or a size that must not be zero.
 fn positive(meta: &Meta, key: &str, parse: fn(&str) -> Result<i64, String>) -> syn::Result<i64> {
     let (value, literal) = parsed(meta, key, parse)?;
     if value == 0 {
-        return Err(fault(&literal, format!("`{key}` of nothing: leave it out for no limit")));
+        return Err(error_at(
+            &literal,
+            format!("`{key}` cannot be zero: leave it out for no limit"),
+        ));
     }
     Ok(value)
 }
 
+/// Parses a duration or a size.
 fn parsed(
     meta: &Meta,
     key: &str,
@@ -79,8 +85,8 @@ fn parsed(
 ) -> syn::Result<(i64, LitStr)> {
     let example = if key == "memory" { "2GiB" } else { "5m" };
     let literal = string(meta, key, example)?;
-    let value =
-        parse(&literal.value()).map_err(|why| fault(&literal, format!("`{key}`: {why}")))?;
+    let value = parse(&literal.value())
+        .map_err(|problem| error_at(&literal, format!("`{key}`: {problem}")))?;
     Ok((value, literal))
 }
 
@@ -90,13 +96,14 @@ fn attempts(meta: &Meta) -> syn::Result<i32> {
     {
         return Ok(attempts);
     }
-    Err(fault(meta, "`attempts` is a whole number from 1: `attempts = 3`"))
+    Err(error_at(meta, "`attempts` must be a whole number from 1: `attempts = 3`"))
 }
 
 fn priority(meta: &Meta) -> syn::Result<i16> {
-    let written = value(meta).map(|given| given.to_token_stream().to_string().replace(' ', ""));
-    written.and_then(|number| number.parse().ok()).ok_or_else(|| {
-        fault(meta, "`priority` is a whole number from -32768 to 32767: `priority = -1`")
+    // A negative number is two tokens, a minus and a literal. As text they have a space between them.
+    let text = value(meta).map(|value| value.to_token_stream().to_string().replace(' ', ""));
+    text.and_then(|number| number.parse().ok()).ok_or_else(|| {
+        error_at(meta, "`priority` must be a whole number from -32768 to 32767: `priority = -1`")
     })
 }
 
@@ -104,14 +111,14 @@ fn flag(meta: &Meta, key: &str) -> syn::Result<bool> {
     match (meta, value(meta)) {
         (Meta::Path(_), _) => Ok(true),
         (_, Some(Expr::Lit(ExprLit { lit: Lit::Bool(literal), .. }))) => Ok(literal.value),
-        _ => Err(fault(meta, format!("`{key}` stands alone, or is `true` or `false`"))),
+        _ => Err(error_at(meta, format!("`{key}` takes no value, or `true` or `false`"))),
     }
 }
 
 fn string(meta: &Meta, key: &str, example: &str) -> syn::Result<LitStr> {
     match value(meta) {
         Some(Expr::Lit(ExprLit { lit: Lit::Str(literal), .. })) => Ok(literal.clone()),
-        _ => Err(fault(meta, format!("`{key}` is a string: `{key} = \"{example}\"`"))),
+        _ => Err(error_at(meta, format!("`{key}` must be a string: `{key} = \"{example}\"`"))),
     }
 }
 
@@ -119,8 +126,8 @@ fn value(meta: &Meta) -> Option<&Expr> {
     meta.require_name_value().ok().map(|pair| &pair.value)
 }
 
-fn fault(at: &impl Spanned, message: impl std::fmt::Display) -> syn::Error {
-    syn::Error::new(at.span(), message)
+fn error_at(tokens: &impl Spanned, message: impl std::fmt::Display) -> syn::Error {
+    syn::Error::new(tokens.span(), message)
 }
 
 #[cfg(test)]
@@ -132,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key() {
+    fn every_key_is_parsed() {
         let all = r#"domain = "images", name = "shrink", timeout = "5m", memory = "2GiB",
             attempts = 3, grace = "1500ms", retry_lost, priority = -1"#;
         let expected = Attributes {
@@ -152,25 +159,25 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_named() {
-        for (text, said) in [
+    fn an_error_names_the_key_and_what_is_expected() {
+        for (text, expected) in [
             (r#"timeout = "5 parsecs""#, "`timeout`: `5 parsecs` is not a duration"),
-            (r#"timeout = "0s""#, "`timeout` of nothing"),
-            ("timeout = 5", "`timeout` is a string: `timeout = \"5m\"`"),
-            (r#"memory = "2048""#, "`memory`: `2048` is not a size with its unit"),
+            (r#"timeout = "0s""#, "`timeout` cannot be zero"),
+            ("timeout = 5", "`timeout` must be a string: `timeout = \"5m\"`"),
+            (r#"memory = "2048""#, "`memory`: `2048` is not a size with a unit"),
             (r#"grace = "soon""#, "`grace`: `soon` is not a duration"),
-            ("priority = 99999", "`priority` is a whole number from -32768 to 32767"),
-            ("attempts = 0", "`attempts` is a whole number from 1"),
-            (r#"attempts = "3""#, "`attempts` is a whole number from 1"),
-            (r#"retry_lost = "yes""#, "`retry_lost` stands alone"),
-            (r#"name = "two words""#, "`name` is a word without spaces"),
-            (r#"domain = """#, "`domain` is a word without spaces"),
-            ("domain", "`domain` is a string"),
-            (r#"timeot = "5m""#, "an unknown key"),
+            ("priority = 99999", "`priority` must be a whole number from -32768 to 32767"),
+            ("attempts = 0", "`attempts` must be a whole number from 1"),
+            (r#"attempts = "3""#, "`attempts` must be a whole number from 1"),
+            (r#"retry_lost = "yes""#, "`retry_lost` takes no value"),
+            (r#"name = "two words""#, "`name` must be a word without spaces"),
+            (r#"domain = """#, "`domain` must be a word without spaces"),
+            ("domain", "`domain` must be a string"),
+            (r#"timeot = "5m""#, "unknown key"),
             ("attempts = 1, attempts = 2", "`attempts` is given twice"),
         ] {
             let error = parse(text).unwrap_err();
-            assert!(error.contains(said), "{text}: {error}");
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 }

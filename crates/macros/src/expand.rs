@@ -1,4 +1,4 @@
-//! From an attribute and a function to the function and its entry in the table of operations.
+//! Generates the code of `#[operation]`: the unchanged function, and its entry in the table of operations.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -8,14 +8,16 @@ use syn::spanned::Spanned;
 use crate::attributes::Attributes;
 use crate::signature::Signature;
 
-/// The function as it was, and its entry; or the faults, as compile errors.
+/// Returns the function and its entry. If the attribute or the function is wrong, returns the function and compile
+/// errors.
 pub(crate) fn operation(attributes: TokenStream, function: TokenStream) -> TokenStream {
     let Ok(parsed) = syn::parse2::<ItemFn>(function) else {
-        let error = syn::Error::new(Span::call_site(), "`#[operation]` stands on a function");
+        let error =
+            syn::Error::new(Span::call_site(), "`#[operation]` can only be put on a function");
         return error.to_compile_error();
     };
-    // The function is kept even beside a fault, so that its callers draw no errors of their own.
-    let entry = match (Attributes::parse(attributes), Signature::of(&parsed)) {
+    // The function is kept even after an error. Otherwise its callers would cause errors about a missing function.
+    let entry = match (Attributes::parse(attributes), Signature::parse(&parsed)) {
         (Ok(attributes), Ok(signature)) => entry(&attributes, &signature, &parsed),
         (attributes, signature) => attributes
             .err()
@@ -29,7 +31,8 @@ pub(crate) fn operation(attributes: TokenStream, function: TokenStream) -> Token
 
 fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> TokenStream {
     let function_name = &function.sig.ident;
-    let name = attributes.name.clone().unwrap_or_else(|| plain(&function_name.to_string()));
+    let name =
+        attributes.name.clone().unwrap_or_else(|| without_raw_prefix(&function_name.to_string()));
     let domain = attributes
         .domain
         .as_ref()
@@ -47,7 +50,7 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
                     domain: #domain,
                     name: #name,
                     about: #about,
-                    place: ::core::concat!(::core::file!(), ":", ::core::line!()),
+                    location: ::core::concat!(::core::file!(), ":", ::core::line!()),
                     limits: #limits,
                     input: #input,
                     output: #output,
@@ -58,8 +61,8 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
     }
 }
 
-/// A raw identifier is known to people without its mark.
-fn plain(identifier: &str) -> String {
+/// Removes the prefix of a raw identifier: `r#move` becomes `move`.
+fn without_raw_prefix(identifier: &str) -> String {
     identifier.trim_start_matches("r#").to_owned()
 }
 
@@ -67,9 +70,10 @@ fn limits(attributes: &Attributes) -> TokenStream {
     let timeout_ms = option(attributes.timeout_ms);
     let memory_bytes = option(attributes.memory_bytes);
     let attempts = attributes.attempts.unwrap_or(1);
-    let grace_ms = attributes
-        .grace_ms
-        .map_or_else(|| quote!(::rework::__private::Limits::GRACE_MS), |grace| quote!(#grace));
+    let grace_ms = attributes.grace_ms.map_or_else(
+        || quote!(::rework::__private::Limits::DEFAULT_GRACE_MS),
+        |grace| quote!(#grace),
+    );
     let retry_lost = attributes.retry_lost;
     let priority = attributes.priority.unwrap_or(0);
     quote! {
@@ -92,22 +96,23 @@ fn option(value: Option<impl ToTokens>) -> TokenStream {
     )
 }
 
-/// Functions that describe the input, where there is one, and the output.
+/// Returns the expressions for the schema of the input (an `Option`) and of the output.
 fn schemas(signature: &Signature) -> (TokenStream, TokenStream) {
-    let input = option(signature.input.as_ref().map(|taken| {
+    let input = option(signature.input.as_ref().map(|input_type| {
         quote_spanned!(signature.input_span()=>
-            <#taken as ::rework::__private::FromInput>::schema)
+            <#input_type as ::rework::__private::FromInput>::schema)
     }));
-    let returned = &signature.output;
-    let output = quote_spanned!(returned.span()=> || Returned::<#returned>::describe());
+    let output_type = &signature.output;
+    let output = quote_spanned!(output_type.span()=> || Returned::<#output_type>::describe());
     (input, output)
 }
 
-/// How the function is called with a task, and its return value made an outcome.
+/// Returns the expression of type `Call`: a closure that reads the input, calls the function, and converts its return
+/// value.
 fn call(signature: &Signature, name: &syn::Ident) -> TokenStream {
-    let read_input = signature.input.as_ref().map(|taken| {
+    let read_input = signature.input.as_ref().map(|input_type| {
         let read = quote_spanned!(signature.input_span()=>
-            <#taken as ::rework::__private::FromInput>::from_task(task));
+            <#input_type as ::rework::__private::FromInput>::from_task(task));
         quote! {
             let input = match #read {
                 ::core::result::Result::Ok(input) => input,
@@ -116,10 +121,10 @@ fn call(signature: &Signature, name: &syn::Ident) -> TokenStream {
         }
     });
     let task = signature.takes_task.then(|| quote!(task,));
-    let lent = signature.borrows_input.then(|| quote!(&));
-    let input = signature.input.is_some().then(|| quote!(#lent input));
-    let returned = &signature.output;
-    let outcome = quote_spanned!(returned.span()=> Returned::<#returned>::outcome);
+    let borrow = signature.borrows_input.then(|| quote!(&));
+    let input = signature.input.is_some().then(|| quote!(#borrow input));
+    let output_type = &signature.output;
+    let outcome = quote_spanned!(output_type.span()=> Returned::<#output_type>::outcome);
     if signature.is_async {
         quote! {
             ::rework::__private::Call::Async(|task| ::std::boxed::Box::pin(async move {
@@ -148,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_function_is_kept_beside_a_fault() {
+    fn the_function_is_kept_after_an_error() {
         let text = expanded("timeout = \"soon\"", "fn f(a: A, b: B) { body() }");
         assert!(text.starts_with("fn f (a : A , b : B) { body () }"), "{text}");
         assert_eq!(text.matches("compile_error").count(), 2, "{text}");
@@ -156,12 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_function_is_refused() {
-        assert!(expanded("", "struct S;").contains("`#[operation]` stands on a function"));
+    fn only_a_function_is_accepted() {
+        assert!(expanded("", "struct S;").contains("`#[operation]` can only be put on a function"));
     }
 
     #[test]
-    fn names_and_domains() {
+    fn name_and_domain_have_defaults() {
         let text = expanded("", "fn r#move() {}");
         assert!(text.contains("name : \"move\""), "{text}");
         assert!(text.contains("domain : :: rework :: __private :: DEFAULT_DOMAIN"), "{text}");

@@ -1,8 +1,8 @@
-//! The `#[operation]` attribute of `rework`.
+//! The `#[operation]` attribute of the crate `rework`, which re-exports it.
 //!
-//! It leaves the function as it is and registers it, with its limits and the schemas of its input
-//! and output, in the program's table of operations. What it was given wrong is said here, while
-//! the program is compiled, and not by the first task that runs.
+//! The attribute leaves the function as it is, and adds an entry to the program's table of operations, with the limits
+//! and the schemas of input and output. A wrong key or value is an error of the compiler, not of the first task that
+//! runs. `attributes.rs` parses the keys, `signature.rs` the function, and `expand.rs` generates the code.
 
 #![warn(missing_docs)]
 
@@ -13,25 +13,36 @@ mod signature;
 
 use proc_macro::TokenStream;
 
-/// Makes a function an operation of this program.
+/// Makes a function an operation of this program. The function itself does not change and can still be called.
 ///
-/// The function is plain or `async`; it takes the task (`task: &Task`), the input (`input: T`), both
-/// in this order, or nothing. After the task the input may be lent, as `&T`, `&str` or `&[T]`. `T` is
-/// `serde::de::DeserializeOwned` and `schemars::JsonSchema`, or `rework::Bytes` for an input that is
-/// no JSON. It returns a value that
-/// is `serde::Serialize` and `schemars::JsonSchema`, or `rework::Bytes`, or a `Result` of such a
-/// value and an error that is `Into<rework::Error>`. It stays callable under its name.
+/// # The function
 ///
-/// | key | value | if left out |
+/// The function is plain or `async`. Its parameters are the task and the input (`task: &Task, input: T`), only one of
+/// the two, or none. After the task the input may also be borrowed: `&T`, `&str` or `&[T]`.
+///
+/// The input type `T` is `serde::de::DeserializeOwned` and `schemars::JsonSchema`, or `rework::Bytes` for an input that
+/// is not JSON. The function returns a value that is `serde::Serialize` and `schemars::JsonSchema`, or `rework::Bytes`,
+/// or a `Result` of such a value and an error that is `Into<rework::Error>`.
+///
+/// # Keys
+///
+/// | key | value | default |
 /// | --- | --- | --- |
-/// | `name` | the operation's name | the function's |
-/// | `domain` | its domain | `"default"` |
-/// | `timeout` | a run may take so long: `"90s"`, `"5m"`, `"1h30m"`, `"PT5M"` | no limit |
-/// | `memory` | its processes may take so much: `"512MiB"`, `"2GiB"` | no limit |
-/// | `attempts` | how often a failing task is tried in all | `1` |
-/// | `grace` | from being asked to end to being killed | `"3s"` |
-/// | `retry_lost` | a task whose worker died is queued again | it ends `lost` |
-/// | `priority` | of its tasks, where who schedules says none: higher goes first | `0` |
+/// | `name` | name of the operation | the name of the function |
+/// | `domain` | domain of the operation | `"default"` |
+/// | `timeout` | longest duration of a run: `"90s"`, `"5m"`, `"1h30m"`, `"PT5M"` | no limit |
+/// | `memory` | most memory of all processes of a run: `"512MiB"`, `"2GiB"` | no limit |
+/// | `attempts` | number of attempts of a task that fails, including the first | `1` |
+/// | `grace` | time between the request to end and the kill | `"3s"` |
+/// | `retry_lost` | whether a task is queued again if its worker died | `false`: the task ends as `lost` |
+/// | `priority` | priority of tasks that are scheduled without one; higher ones are claimed first | `0` |
+///
+/// # Errors
+///
+/// A wrong key, value or parameter is a compile error. Two operations with the same name in one domain are refused when
+/// the program starts.
+///
+/// # Example
 ///
 /// ```text
 /// #[operation(domain = "images", timeout = "5m", memory = "2GiB", attempts = 3, retry_lost)]

@@ -1,35 +1,35 @@
-//! Durations and sizes as people write them, checked while the program is compiled.
+//! Parses durations and sizes such as `5m` and `2GiB` while the program is compiled.
 //!
-//! The grammar is that of manifests and of the command line, by the same parsers; a test of the SDK
-//! holds the two against each other. The queue's own functions are not called here: a program's
-//! compiler should not need a Postgres client.
+//! They are written as in manifests and on the command line, and read by the same libraries. The functions of
+//! `rework-core` are not called: then every program of operations would have to compile a Postgres client. A test of
+//! the crate `rework` checks that both give the same results.
 
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo};
 
-/// Milliseconds of `90s`, `5m`, `1h30m`, `PT5M` or `P1D`: a day has 24 hours, a month no length of
-/// its own. The error is a sentence.
+/// Parses a duration such as `90s`, `5m`, `1h30m`, `PT5M` or `P1D`, and returns milliseconds. A day has 24 hours.
+/// Months and years are refused, because they have no fixed length. `Err` is a sentence for the user.
 pub(crate) fn milliseconds(text: &str) -> Result<i64, String> {
-    let forms = "write it as `90s`, `5m`, `1h30m` or `PT5M`";
-    let span: Span = text.parse().map_err(|_| format!("`{text}` is not a duration: {forms}"))?;
+    let help = "write it as `90s`, `5m`, `1h30m` or `PT5M`";
+    let span: Span = text.parse().map_err(|_| format!("`{text}` is not a duration: {help}"))?;
     let duration = span
         .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| format!("`{text}` is not a duration of fixed length: {forms}"))?;
+        .map_err(|_| format!("`{text}` is not a duration of fixed length: {help}"))?;
     if duration.is_negative() {
-        return Err(format!("`{text}` is a duration before now: {forms}"));
+        return Err(format!("`{text}` is a negative duration: {help}"));
     }
-    i64::try_from(duration.as_millis()).map_err(|_| format!("`{text}` is too long: {forms}"))
+    i64::try_from(duration.as_millis()).map_err(|_| format!("`{text}` is too long: {help}"))
 }
 
-/// Bytes of `512MiB` or `2GiB`. The error is a sentence.
+/// Parses a size such as `512MiB` or `2GiB`, and returns bytes. `Err` is a sentence for the user.
 pub(crate) fn bytes(text: &str) -> Result<i64, String> {
-    let forms = "write it as `512MiB` or `2GiB`";
-    // A number without its unit is read as bytes by some and as MiB by others.
+    let help = "write it as `512MiB` or `2GiB`";
+    // A number without a unit is refused, because people do not agree on whether it means bytes or MiB.
     if !text.ends_with(|last: char| last.is_ascii_alphabetic()) {
-        return Err(format!("`{text}` is not a size with its unit: {forms}"));
+        return Err(format!("`{text}` is not a size with a unit: {help}"));
     }
-    let size: ByteSize = text.parse().map_err(|_| format!("`{text}` is not a size: {forms}"))?;
-    i64::try_from(size.as_u64()).map_err(|_| format!("`{text}` is too much: {forms}"))
+    let size: ByteSize = text.parse().map_err(|_| format!("`{text}` is not a size: {help}"))?;
+    i64::try_from(size.as_u64()).map_err(|_| format!("`{text}` is too large: {help}"))
 }
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_in_both_notations() {
+    fn durations_are_parsed_in_both_notations() {
         for (text, expected) in [
             ("90s", 90_000),
             ("5m", 300_000),
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_named() {
+    fn a_wrong_duration_is_named_in_the_error() {
         for text in ["", "5", "5 parsecs", "5m later", "-5m", "5m ago", "PT", "P1M"] {
             let error = milliseconds(text).unwrap_err();
             assert!(error.starts_with(&format!("`{text}` is ")), "{error}");
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_units() {
+    fn sizes_need_a_unit() {
         for (text, expected) in
             [("2GiB", 2 << 30), ("512MiB", 512 << 20), ("1.5 GiB", 3 << 29), ("1MB", 1_000_000)]
         {
@@ -73,6 +73,6 @@ mod tests {
             let error = bytes(text).unwrap_err();
             assert!(error.starts_with(&format!("`{text}` is not a size")), "{error}");
         }
-        assert!(bytes("9EiB").unwrap_err().contains("too much"));
+        assert!(bytes("9EiB").unwrap_err().contains("too large"));
     }
 }

@@ -1,4 +1,5 @@
-//! What an operation's function takes and returns, as far as its text tells.
+//! Reads the signature of an operation's function: what it takes and what it returns. A macro sees only the text of a
+//! type, so whether the type has the necessary traits is checked by the compiler, in the generated code.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned;
@@ -6,43 +7,47 @@ use syn::{Expr, ExprLit, FnArg, GenericParam, ItemFn, Lit, Meta, ReturnType, Typ
 
 /// The parts of a function that decide how it is called.
 pub(crate) struct Signature {
-    /// It has to be awaited.
+    /// Whether the function is `async`.
     pub(crate) is_async: bool,
-    /// Its first parameter is the task.
+    /// Whether the first parameter is the task.
     pub(crate) takes_task: bool,
-    /// The type that its input is read as, where it takes one.
+    /// The type that the input is read as. `None` if the function takes no input.
     pub(crate) input: Option<Type>,
-    /// The input is lent to it.
+    /// Whether the function takes the input by reference.
     pub(crate) borrows_input: bool,
-    /// What it returns.
+    /// The return type.
     pub(crate) output: Type,
-    /// The first line of its documentation.
+    /// The first line of the doc comment. Empty if there is none.
     pub(crate) about: String,
 }
 
-const SHAPES: &str =
-    "an operation takes `(task: &Task, input: T)`, one of the two alone, or nothing";
+const PARAMETERS: &str =
+    "an operation takes `(task: &Task, input: T)`, only one of the two, or nothing";
 
 impl Signature {
-    /// Reads them from the function.
-    pub(crate) fn of(function: &ItemFn) -> syn::Result<Signature> {
+    /// Reads the signature of a function. `Err` if the function cannot be an operation.
+    pub(crate) fn parse(function: &ItemFn) -> syn::Result<Signature> {
         let signature = &function.sig;
         if let Some(token) = &signature.unsafety {
-            return Err(syn::Error::new(token.span(), "an operation is not `unsafe`"));
+            return Err(syn::Error::new(token.span(), "an operation cannot be `unsafe`"));
         }
         if let Some(generic) =
             signature.generics.params.iter().find(|p| !matches!(p, GenericParam::Lifetime(_)))
         {
-            return Err(syn::Error::new(generic.span(), "an operation has no generic parameters"));
+            return Err(syn::Error::new(
+                generic.span(),
+                "an operation cannot have generic parameters",
+            ));
         }
         let parameters: Vec<&Type> =
             signature.inputs.iter().map(parameter_type).collect::<syn::Result<_>>()?;
         let (takes_task, input) = match parameters[..] {
             [] => (false, None),
+            // A single reference is the task: an input can be borrowed only after the task.
             [Type::Reference(_)] => (true, None),
             [input] => (false, Some(input)),
             [Type::Reference(_), input] => (true, Some(input)),
-            _ => return Err(syn::Error::new(signature.inputs.span(), SHAPES)),
+            _ => return Err(syn::Error::new(signature.inputs.span(), PARAMETERS)),
         };
         Ok(Signature {
             is_async: signature.asyncness.is_some(),
@@ -54,22 +59,22 @@ impl Signature {
         })
     }
 
-    /// Where a fault of the input's type is shown.
+    /// Returns where the compiler shows an error about the type of the input.
     pub(crate) fn input_span(&self) -> Span {
         self.input.as_ref().map_or_else(Span::call_site, Spanned::span)
     }
 }
 
-/// What an input is read as before it is lent: a `String` for a `&str`.
-fn owned(taken: &Type) -> Type {
-    let Type::Reference(reference) = taken else { return taken.clone() };
+/// Returns the owned type that an input is read as before it is borrowed: `String` for `&str`, `Vec<T>` for `&[T]`.
+fn owned(parameter: &Type) -> Type {
+    let Type::Reference(reference) = parameter else { return parameter.clone() };
     match &*reference.elem {
         Type::Path(path) if path.path.is_ident("str") => parse_quote!(::std::string::String),
         Type::Slice(slice) => {
             let item = &slice.elem;
             parse_quote!(::std::vec::Vec<#item>)
         }
-        lent => lent.clone(),
+        borrowed => borrowed.clone(),
     }
 }
 
@@ -77,16 +82,17 @@ fn parameter_type(parameter: &FnArg) -> syn::Result<&Type> {
     let typed = match parameter {
         FnArg::Typed(typed) => &*typed.ty,
         FnArg::Receiver(receiver) => {
-            return Err(syn::Error::new(receiver.span(), "an operation is not a method"));
+            return Err(syn::Error::new(receiver.span(), "an operation cannot be a method"));
         }
     };
     match typed {
         Type::Reference(reference) if reference.mutability.is_some() => {
-            Err(syn::Error::new(reference.span(), "a task is taken as `&Task`"))
+            Err(syn::Error::new(reference.span(), "the task must be taken as `&Task`"))
         }
-        Type::ImplTrait(unnamed) => {
-            Err(syn::Error::new(unnamed.span(), "an operation names the type of its input"))
-        }
+        Type::ImplTrait(unnamed) => Err(syn::Error::new(
+            unnamed.span(),
+            "an operation must name the type of its input, not `impl Trait`",
+        )),
         _ => Ok(typed),
     }
 }
@@ -95,12 +101,16 @@ fn output_type(output: &ReturnType) -> syn::Result<Type> {
     match output {
         ReturnType::Default => Ok(parse_quote!(())),
         ReturnType::Type(_, named) if matches!(**named, Type::ImplTrait(_)) => {
-            Err(syn::Error::new(named.span(), "an operation names the type that it returns"))
+            Err(syn::Error::new(
+                named.span(),
+                "an operation must name the type that it returns, not `impl Trait`",
+            ))
         }
         ReturnType::Type(_, named) => Ok((**named).clone()),
     }
 }
 
+/// Returns the first line of the doc comment that is not empty. The compiler turns each line into `#[doc = "…"]`.
 fn about(function: &ItemFn) -> String {
     function
         .attrs
@@ -121,19 +131,19 @@ fn about(function: &ItemFn) -> String {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Result<Signature, String> {
-        Signature::of(&syn::parse_str(text).unwrap()).map_err(|error| error.to_string())
+    fn parse(text: &str) -> Result<Signature, String> {
+        Signature::parse(&syn::parse_str(text).unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn the_four_shapes() {
+    fn task_and_input_are_both_optional() {
         for (text, takes_task, takes_input) in [
             ("fn f() {}", false, false),
             ("async fn f(task: &Task) {}", true, false),
             ("fn f(input: Resize) {}", false, true),
             ("fn f<'a>(task: &'a Task, Pair(a, b): Pair) -> u8 { 1 }", true, true),
         ] {
-            let signature = of(text).unwrap();
+            let signature = parse(text).unwrap();
             assert_eq!(signature.takes_task, takes_task, "{text}");
             assert_eq!(signature.input.is_some(), takes_input, "{text}");
             assert_eq!(signature.is_async, text.starts_with("async"), "{text}");
@@ -141,39 +151,39 @@ mod tests {
     }
 
     #[test]
-    fn an_input_may_be_lent() {
-        for (taken, read) in [
+    fn an_input_may_be_borrowed_after_the_task() {
+        for (parameter, expected) in [
             ("&str", ":: std :: string :: String"),
             ("&[u8]", ":: std :: vec :: Vec < u8 >"),
             ("&Resize", "Resize"),
         ] {
-            let signature = of(&format!("fn f(task: &Task, input: {taken}) {{}}")).unwrap();
-            assert!(signature.borrows_input, "{taken}");
+            let signature = parse(&format!("fn f(task: &Task, input: {parameter}) {{}}")).unwrap();
+            assert!(signature.borrows_input, "{parameter}");
             let input = signature.input.unwrap();
-            assert_eq!(quote::quote!(#input).to_string(), read);
+            assert_eq!(quote::quote!(#input).to_string(), expected);
         }
     }
 
     #[test]
-    fn other_shapes_are_refused() {
-        for (text, said) in [
+    fn other_signatures_are_refused() {
+        for (text, expected) in [
             ("fn f(a: A, b: B) {}", "an operation takes"),
             ("fn f(task: &Task, a: A, b: B) {}", "an operation takes"),
-            ("fn f(task: &mut Task) {}", "a task is taken as `&Task`"),
-            ("fn f<T>(input: T) {}", "no generic parameters"),
-            ("fn f(input: impl Read) {}", "names the type of its input"),
-            ("fn f() -> impl Display { 1 }", "names the type that it returns"),
-            ("unsafe fn f() {}", "not `unsafe`"),
-            ("fn f(&self) {}", "not a method"),
+            ("fn f(task: &mut Task) {}", "the task must be taken as `&Task`"),
+            ("fn f<T>(input: T) {}", "cannot have generic parameters"),
+            ("fn f(input: impl Read) {}", "must name the type of its input"),
+            ("fn f() -> impl Display { 1 }", "must name the type that it returns"),
+            ("unsafe fn f() {}", "cannot be `unsafe`"),
+            ("fn f(&self) {}", "cannot be a method"),
         ] {
-            let error = of(text).err().unwrap();
-            assert!(error.contains(said), "{text}: {error}");
+            let error = parse(text).err().unwrap();
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 
     #[test]
-    fn the_first_line_of_the_documentation() {
+    fn about_is_the_first_line_of_the_documentation() {
         let text = "/// Makes it smaller.\n/// Much.\nfn f() {}";
-        assert_eq!(of(text).unwrap().about, "Makes it smaller.");
+        assert_eq!(parse(text).unwrap().about, "Makes it smaller.");
     }
 }

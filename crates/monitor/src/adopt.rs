@@ -1,9 +1,8 @@
-//! Adopting the workers that earlier monitors of this host have left behind: the end of those that
-//! are gone is recorded at once; the others finish their task under a lease of their own and are
-//! watched until then.
+//! Adopting the workers that earlier monitors of this host left behind. If such a worker has ended, its end is recorded
+//! at once. Otherwise it finishes its task under a lease of its own, and the monitor waits for its end.
 
-use rework_core::fleet::worker::Left;
-use rework_process::{Exit, Identity, Watch};
+use rework_core::fleet::worker::AbandonedWorker;
+use rework_process::{Exit, Identity, ProcessHandle};
 use tokio::{sync::mpsc::UnboundedReceiver, task::spawn_local};
 
 use crate::{
@@ -14,55 +13,58 @@ use crate::{
     worker_io,
 };
 
-/// Watches a worker that lives, and reports the end of one that is gone or was never started.
-pub(crate) fn take_over(left: Left, inbox: &Inbox) {
-    let identity = left.process.as_ref().map(registration::identity);
+/// Adopts a worker: waits for the end of its process in the background, and then sends [`Message::Ended`]. Sends it at
+/// once if the process has ended or was never started.
+pub(crate) fn adopt(abandoned: AbandonedWorker, inbox: &Inbox) {
+    let identity = abandoned.process.as_ref().map(registration::identity);
     let (handle, commands) = WorkerHandle::new(identity.as_ref().map(|identity| identity.pid));
-    let (worker, domain) = (left.id, left.domain.clone());
+    let (worker, domain) = (abandoned.id, abandoned.domain.clone());
     inbox.send(Message::Adopted { worker, domain, handle });
     let inbox = inbox.clone();
     spawn_local(async move {
         let exit = match identity {
-            Some(identity) => until_dead(&identity, commands).await,
+            Some(identity) => wait_for_end(&identity, commands).await,
             None => None,
         };
         inbox.send(Message::Ended {
-            worker: left.id,
+            worker: abandoned.id,
             exit,
-            last_words: String::new(),
-            leftovers: Leftovers::of_left(&left),
+            output_tail: String::new(),
+            leftovers: Leftovers::of_abandoned(&abandoned),
         });
     });
 }
 
-/// Waits for the end of a process, and kills it if a command says so. The exit is known only if the
-/// process is our child: it was started by this process before that executed itself anew.
-async fn until_dead(
+/// Waits for the end of a process, and kills it when a command requests that.
+///
+/// Returns the exit if the process is a child of this one, otherwise `None`. It is a child if this
+/// process started it before this process executed its program again.
+async fn wait_for_end(
     identity: &Identity,
     mut commands: UnboundedReceiver<WorkerCommand>,
 ) -> Option<Exit> {
-    let watch = match Watch::open(identity) {
-        Ok(watch) => watch,
+    let process = match ProcessHandle::open(identity) {
+        Ok(process) => process,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
         Err(error) => {
-            tracing::error!("pid {} cannot be watched: {error}", identity.pid);
-            worker_io::until_gone(identity).await;
+            tracing::error!("cannot open a handle to pid {}: {error}", identity.pid);
+            worker_io::poll_until_ended(identity).await;
             return None;
         }
     };
     loop {
         tokio::select! {
-            ended = watch.ended() => match ended {
-                Ok(()) => return watch.exit(),
+            ended = process.ended() => match ended {
+                Ok(()) => return process.exit(),
                 Err(error) => {
-                    tracing::error!("pid {} cannot be watched: {error}", identity.pid);
-                    worker_io::until_gone(identity).await;
+                    tracing::error!("cannot wait for pid {}: {error}", identity.pid);
+                    worker_io::poll_until_ended(identity).await;
                     return None;
                 }
             },
             Some(command) = commands.recv() => if matches!(command, WorkerCommand::Kill) {
-                worker_io::check_kill(
-                    watch.signal(nix::sys::signal::Signal::SIGKILL),
+                worker_io::log_kill_error(
+                    process.signal(nix::sys::signal::Signal::SIGKILL),
                     identity.pid,
                 );
             },

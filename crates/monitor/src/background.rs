@@ -1,18 +1,19 @@
-//! Background jobs: work on the database beside the event loop.
+//! Background jobs: work on the database that runs while the event loop goes on.
 
 use std::{cell::Cell, rc::Rc};
 
 use rework_core::db::{connect::Db, error::Result};
 use tokio::task::spawn_local;
 
-/// One kind of job, of which at most one runs at a time. A job that failed is begun again by the
-/// next poll that finds it necessary.
+/// One kind of job. At most one job of a kind runs at a time. A failed job is only logged: the next poll that finds
+/// work for it starts it again.
 #[derive(Debug, Default)]
 pub(crate) struct BackgroundJob(Rc<Cell<bool>>);
 
 impl BackgroundJob {
-    /// Begins the job, unless it is running or the database is away.
-    pub(crate) fn begin(
+    /// Starts the job, unless it is already running or `db` is `None` because the database is unavailable. `what`
+    /// completes the message "cannot … now".
+    pub(crate) fn start(
         &self,
         what: &'static str,
         db: Option<Rc<Db>>,

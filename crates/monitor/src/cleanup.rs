@@ -1,6 +1,8 @@
-//! Cleaning up after a dead worker: its process trees are killed, then the ends of the worker and of
-//! its runs are recorded. The order matters: an outcome is written when no process of the run is
-//! left.
+//! Cleaning up after a dead worker: killing its process trees, and then recording the ends of the worker and of its
+//! runs.
+//!
+//! The order matters: the end of a run may be recorded only when no process of the run is left. Which reason and which
+//! outcome are recorded is decided in `cleanup_plan.rs`.
 
 use std::{
     path::PathBuf,
@@ -22,16 +24,17 @@ use uuid::Uuid;
 
 use crate::{
     cleanup_plan::CleanupPlan, event::Event, inbox::Inbox, leftovers::Leftovers, link::Link,
-    outcome_log, page::Begun,
+    outcome_log, started_runs::KnownStarts,
 };
 
-/// How long a killed process may take to die, until it is reported as unkillable.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long killed processes may take to die before they are reported as unkillable. A process usually dies within
+/// milliseconds; two seconds leave room for a busy host.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The pause between two attempts to kill a process that does not die.
-const RETRY: Duration = Duration::from_secs(1);
+/// The pause before unkillable processes are killed again.
+const KILL_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Kills the process trees of a dead worker, and records its end.
+/// Kills the process trees of a dead worker, records its end, and sends [`Event::CleanedUp`].
 pub(crate) async fn clean_up(
     link: Link,
     worker: i64,
@@ -40,80 +43,81 @@ pub(crate) async fn clean_up(
     inbox: Inbox,
 ) {
     if plan.sweep {
-        let mark = leftovers.mark.to_string();
-        while let Err(unkillable) = sweep(&leftovers.containment, &mark, PATIENCE).await {
-            tracing::error!("worker {worker} has left processes: {unkillable}");
-            note_unkillable(&link, worker, &unkillable).await;
-            sleep(RETRY).await;
+        let process_tag = leftovers.process_tag.to_string();
+        let containment = &leftovers.containment;
+        while let Err(unkillable) = sweep(containment, &process_tag, KILL_TIMEOUT).await {
+            tracing::error!("processes of dead worker {worker} cannot be killed: {unkillable}");
+            show_unkillable(&link, worker, &unkillable).await;
+            sleep(KILL_RETRY_PAUSE).await;
         }
     }
-    remove_folder(leftovers.mark).await;
-    if !plan.silent {
+    remove_temporary_files(leftovers.process_tag).await;
+    if !plan.recorded_by_others {
         record(&link, worker, &leftovers, &plan).await;
     }
     inbox.send(Event::CleanedUp(worker));
 }
 
-/// Records the end of a dead worker, and of the runs that it still holds. Ends that were recorded
-/// before stay as they are.
+/// Records the end of a dead worker and of the runs that it still has. Ends that were recorded before do not change.
 pub(crate) async fn record(link: &Link, worker: i64, leftovers: &Leftovers, plan: &CleanupPlan) {
     let record = async |db: &Db| -> Result<()> {
         let open = worker::open_runs(db, worker).await?;
         let ends: Vec<Completion> =
             open.iter().map(|open| completion(open, leftovers, plan)).collect();
         let recorded = complete(db, &ends, None).await?;
-        outcome_log::say(ends.iter().zip(recorded).map(|(end, recorded)| {
+        outcome_log::log_outcomes(ends.iter().zip(recorded).map(|(end, recorded)| {
             (end.fence.task, recorded, end.reason.as_deref().unwrap_or_default())
         }));
-        worker::leave(db, worker, &plan.reason).await
+        worker::finish(db, worker, &plan.reason).await
     };
-    link.persist("record the end of a worker", record).await;
+    link.retry_until_done("record the end of a worker", record).await;
 }
 
-/// How the end of a run is recorded. A run that the page does not name has not begun, and is not lost
-/// with the worker.
+/// Builds the end of a run of a dead worker. The plan decides the outcome. But if it is known that
+/// the run had not started, its task is queued again.
 fn completion(open: &OpenRun, leftovers: &Leftovers, plan: &CleanupPlan) -> Completion {
     let Fence { task, run, .. } = open.fence;
-    let begun = match &leftovers.begun {
-        Begun::Unknown => None,
-        Begun::Runs(runs) => Some(runs.contains(&(task, run))),
+    let has_started = match &leftovers.started {
+        KnownStarts::Unknown => None,
+        KnownStarts::Runs(runs) => Some(runs.contains(&(task, run))),
     };
-    if begun == Some(false) {
-        let reason = format!("{}, before the code began", plan.run_reason);
-        return Completion::new(open.fence, Outcome::Unbegun, Some(reason));
+    if has_started == Some(false) {
+        let reason = format!("{}, before the code started", plan.run_reason);
+        return Completion::new(open.fence, Outcome::NotStarted, Some(reason));
     }
     Completion {
-        // The worker may have died before it could say when.
-        began: begun.map(|_| Instant::now()),
+        // The worker may have died before it recorded the start. `None` if it is not known whether the run started.
+        started: has_started.map(|_| Instant::now()),
         revision: open.revision.clone(),
         ..Completion::new(open.fence, plan.outcome, Some(plan.run_reason.clone()))
     }
 }
 
-/// Shows on the tasks of a worker that a process of them does not die: an abort that a person asked
-/// for is not done yet.
-async fn note_unkillable(link: &Link, worker: i64, unkillable: &Unkillable) {
-    let Some(db) = link.now() else { return };
+/// Shows on the open tasks of a worker that one of their processes does not die. A user who requested an abort sees
+/// then why it is not finished.
+async fn show_unkillable(link: &Link, worker: i64, unkillable: &Unkillable) {
+    let Some(db) = link.current() else { return };
     let reason = unkillable.to_string();
-    let noted = async {
+    let recorded = async {
         for open in worker::open_runs(&db, worker).await? {
-            task::progress::unkillable(&db, open.fence, &reason).await?;
+            task::progress::record_unkillable(&db, open.fence, &reason).await?;
         }
         Ok(())
     };
-    let noted: Result<()> = noted.await;
-    if let Err(error) = noted {
-        tracing::warn!("cannot note what does not die: {error}");
+    let recorded: Result<()> = recorded.await;
+    if let Err(error) = recorded {
+        tracing::warn!("cannot record the unkillable processes of worker {worker}: {error}");
     }
 }
 
-/// Removes the folder of a worker's temporary files, beside the event loop since it may be large.
-async fn remove_folder(mark: Uuid) {
-    let folder: PathBuf = std::env::temp_dir().join(format!("rework-{mark}"));
+/// Removes the directory with the temporary files of a worker. Another thread does it, because the directory may be
+/// large.
+async fn remove_temporary_files(process_tag: Uuid) {
+    let folder: PathBuf = std::env::temp_dir().join(format!("rework-{process_tag}"));
     if folder.exists() {
         let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder));
         if let Ok(Err(error)) = removed.await {
-            tracing::warn!("temporary files of a dead worker cannot be removed: {error}");
+            tracing::warn!("cannot remove the temporary files of a dead worker: {error}");
         }
     }
 }
@@ -121,34 +125,34 @@ async fn remove_folder(mark: Uuid) {
 #[cfg(test)]
 mod tests {
     use rework_process::{Containment, Exit};
-    use rework_wire::worker::MemoryRung;
+    use rework_wire::worker::MemoryMethod;
 
     use super::*;
 
     fn open() -> OpenRun {
         let fence = Fence { task: 7, run: 2, token: Uuid::nil() };
-        OpenRun { fence, asked: None, revision: Some("r1".to_owned()) }
+        OpenRun { fence, abort_reason: None, revision: Some("r1".to_owned()) }
     }
 
-    fn end(begun: Begun) -> (Outcome, bool, Option<String>) {
-        let containment = Containment::from_parts(None, MemoryRung::Sampled);
-        let mut leftovers = Leftovers::of_ours(Uuid::nil(), containment);
-        leftovers.begun = begun;
+    fn end(started: KnownStarts) -> (Outcome, bool, Option<String>) {
+        let containment = Containment::from_parts(None, MemoryMethod::Sampled);
+        let mut leftovers = Leftovers::of_own(Uuid::nil(), containment);
+        leftovers.started = started;
         let killed = Exit::Signal { signal: 9, core: false };
         let plan = CleanupPlan::of(None, None, Some(killed), "");
         let end = completion(&open(), &leftovers, &plan);
-        (end.outcome, end.began.is_some(), end.revision)
+        (end.outcome, end.started.is_some(), end.revision)
     }
 
     #[test]
-    fn only_what_began_is_lost_with_its_worker() {
-        let lost = |began| (Outcome::Lost, began, Some("r1".to_owned()));
-        let unbegun = (Outcome::Unbegun, false, None);
-        let runs = |runs: &[(i64, i64)]| end(Begun::Runs(runs.iter().copied().collect()));
-        assert_eq!(runs(&[(6, 2), (7, 2)]), lost(true), "the page names it");
-        assert_eq!(runs(&[]), unbegun, "nothing began");
-        assert_eq!(runs(&[(7, 1)]), unbegun, "an earlier run began");
-        assert_eq!(runs(&[(6, 2)]), unbegun, "another task began");
-        assert_eq!(end(Begun::Unknown), lost(false), "nobody saw the page");
+    fn only_a_started_run_is_lost_with_its_worker() {
+        let lost = |start_known| (Outcome::Lost, start_known, Some("r1".to_owned()));
+        let not_started = (Outcome::NotStarted, false, None);
+        let runs = |runs: &[(i64, i64)]| end(KnownStarts::Runs(runs.iter().copied().collect()));
+        assert_eq!(runs(&[(6, 2), (7, 2)]), lost(true), "the run is among the started runs");
+        assert_eq!(runs(&[]), not_started, "no run started");
+        assert_eq!(runs(&[(7, 1)]), not_started, "an earlier run of the task started");
+        assert_eq!(runs(&[(6, 2)]), not_started, "a run of another task started");
+        assert_eq!(end(KnownStarts::Unknown), lost(false), "the started runs are not known");
     }
 }

@@ -1,100 +1,105 @@
-//! The plan of a cleanup: it follows from how a worker ended, and says what is recorded of the worker
-//! and of the runs that it had. Pure.
+//! The plan of a cleanup after a dead worker. It follows from the exit of the worker, and determines what is recorded
+//! of the worker and of its runs. This file only decides; `cleanup.rs` carries the plan out.
 
 use rework_core::task::complete::Outcome;
 use rework_process::Exit;
 
-/// Why a monitor killed a worker.
+/// The reason for which this monitor killed a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sentence {
-    /// Somebody typed `kill-worker`.
+pub(crate) enum KillReason {
+    /// A user typed `rework kill-worker`.
     KillWorker,
-    /// It did not come up in time.
+    /// The worker was not ready within the start timeout.
     StartTimeout,
-    /// It did not leave in time when the monitor was to end.
+    /// The worker did not exit in time when the monitor drained.
     Drained,
-    /// The lease was taken away: other hosts have its runs.
+    /// The lease of the monitor was taken away, so other hosts have the runs of this worker.
     LeaseLost,
-    /// The lease is over: other hosts will soon have its runs.
-    LeaseOver,
+    /// The lease of the monitor has expired, so other hosts will soon have the runs of this worker.
+    LeaseExpired,
 }
 
-/// What is to be done after the death of a worker.
+/// The steps after the death of a worker, and the texts to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CleanupPlan {
-    /// The reason of the worker's own end.
+    /// The recorded reason of the worker's end.
     pub(crate) reason: String,
-    /// The outcome of a run that had begun.
+    /// The outcome of the worker's started runs.
     pub(crate) outcome: Outcome,
-    /// The reason of that run's end.
+    /// The recorded reason of the end of those runs.
     pub(crate) run_reason: String,
-    /// Whether its process trees may live on and are to be killed first.
+    /// Whether the worker's process trees may still run and must be killed first.
     pub(crate) sweep: bool,
-    /// Whether nothing is recorded, since others do that.
-    pub(crate) silent: bool,
+    /// Whether another monitor records the ends, so that this one records nothing.
+    pub(crate) recorded_by_others: bool,
 }
 
-/// The reason for which workers leave when their monitor is to end; the signal in words follows it.
+/// The start of the reason with which workers exit when their monitor ends. The name of the signal follows.
 pub(crate) const MONITOR_EXIT: &str = "monitor exit";
 
-/// The reason of a run that is aborted since the grace of a drain is over.
+/// The reason of a run that is aborted because the grace of a drain has ended.
 pub(crate) const DRAINED: &str = "aborted by the monitor's shutdown";
 
 impl CleanupPlan {
-    /// The plan for a worker that was killed for `sentence`, if it was; that had said the reason `left`
-    /// when it left by itself; and whose process ended with `exit`, `None` if nobody could see it.
+    /// Decides the plan for a worker that has ended.
+    ///
+    /// `kill_reason` is the reason for which the monitor killed the worker, `None` if it did not. `leave_reason` is the
+    /// reason that the worker sent before it exited by itself. `exit` is `None` if the process was not a child of this
+    /// one. `output_tail` is the end of the worker's output.
     pub(crate) fn of(
-        sentence: Option<Sentence>,
-        left: Option<&str>,
+        kill_reason: Option<KillReason>,
+        leave_reason: Option<&str>,
         exit: Option<Exit>,
-        last_words: &str,
+        output_tail: &str,
     ) -> CleanupPlan {
-        if let Some(sentence) = sentence {
-            return CleanupPlan::sentenced(sentence);
+        if let Some(kill_reason) = kill_reason {
+            return CleanupPlan::for_killed(kill_reason);
         }
-        if let (Some(left), Some(Exit::Code(0))) = (left, exit) {
+        if let (Some(reason), Some(Exit::Code(0))) = (leave_reason, exit) {
+            // A worker that exits by itself has already killed its process trees.
             return CleanupPlan {
                 sweep: false,
-                ..CleanupPlan::new(left, Outcome::Lost, format!("its worker left: {left}"))
+                ..CleanupPlan::new(reason, Outcome::Lost, format!("its worker left: {reason}"))
             };
         }
-        let how = exit.map_or_else(|| "end not seen".to_owned(), |exit| exit.to_string());
+        let how = exit.map_or_else(|| "exit unknown".to_owned(), |exit| exit.to_string());
         let reason =
-            if last_words.is_empty() { how.clone() } else { format!("{how}: {last_words}") };
+            if output_tail.is_empty() { how.clone() } else { format!("{how}: {output_tail}") };
         CleanupPlan::new(&reason, Outcome::Lost, format!("worker died: {how}"))
     }
 
-    fn sentenced(sentence: Sentence) -> CleanupPlan {
-        match sentence {
-            Sentence::KillWorker => {
-                let task = "aborted by kill-worker".to_owned();
-                CleanupPlan::new("killed by kill-worker", Outcome::Aborted, task)
+    fn for_killed(kill_reason: KillReason) -> CleanupPlan {
+        match kill_reason {
+            KillReason::KillWorker => {
+                let run_reason = "aborted by kill-worker".to_owned();
+                CleanupPlan::new("killed by kill-worker", Outcome::Aborted, run_reason)
             }
-            Sentence::StartTimeout => {
+            KillReason::StartTimeout => {
                 let reason = "timeout while starting";
                 CleanupPlan::new(reason, Outcome::Lost, format!("worker died: {reason}"))
             }
-            Sentence::Drained => {
+            KillReason::Drained => {
                 CleanupPlan::new(MONITOR_EXIT, Outcome::Drained, DRAINED.to_owned())
             }
-            Sentence::LeaseOver => {
+            KillReason::LeaseExpired => {
                 let reason = "the database was silent for too long";
                 CleanupPlan::new(reason, Outcome::Lost, format!("killed: {reason}"))
             }
-            Sentence::LeaseLost => CleanupPlan {
-                silent: true,
+            KillReason::LeaseLost => CleanupPlan {
+                recorded_by_others: true,
                 ..CleanupPlan::new("lease lost", Outcome::Lost, "lease lost".to_owned())
             },
         }
     }
 
     fn new(reason: &str, outcome: Outcome, run_reason: String) -> CleanupPlan {
-        CleanupPlan { reason: reason.to_owned(), outcome, run_reason, sweep: true, silent: false }
+        let reason = reason.to_owned();
+        CleanupPlan { reason, outcome, run_reason, sweep: true, recorded_by_others: false }
     }
 }
 
-/// A signal that the monitor received, as in `signal 15 (terminated)`.
-pub(crate) fn signal_words(signal: i32) -> String {
+/// Returns the number and the meaning of a signal that the monitor received, such as `signal 15 (terminated)`.
+pub(crate) fn describe_signal(signal: i32) -> String {
     Exit::Signal { signal, core: false }.to_string()
 }
 
@@ -105,8 +110,8 @@ mod tests {
     const KILLED: Exit = Exit::Signal { signal: 9, core: false };
 
     #[test]
-    fn every_end_of_a_worker_has_its_words() {
-        let words = |plan: CleanupPlan| (plan.reason, plan.outcome, plan.run_reason);
+    fn every_end_of_a_worker_has_its_reasons_and_outcome() {
+        let parts = |plan: CleanupPlan| (plan.reason, plan.outcome, plan.run_reason);
         for (plan, reason, outcome, run_reason) in [
             (
                 CleanupPlan::of(None, Some("explicit shutdown"), Some(Exit::Code(0)), ""),
@@ -133,35 +138,34 @@ mod tests {
                 "worker died: exit code 101",
             ),
             (
-                CleanupPlan::of(Some(Sentence::KillWorker), None, Some(KILLED), ""),
+                CleanupPlan::of(Some(KillReason::KillWorker), None, Some(KILLED), ""),
                 "killed by kill-worker",
                 Outcome::Aborted,
                 "aborted by kill-worker",
             ),
             (
-                CleanupPlan::of(Some(Sentence::StartTimeout), None, Some(KILLED), ""),
+                CleanupPlan::of(Some(KillReason::StartTimeout), None, Some(KILLED), ""),
                 "timeout while starting",
                 Outcome::Lost,
                 "worker died: timeout while starting",
             ),
             (
                 CleanupPlan::of(None, None, None, ""),
-                "end not seen",
+                "exit unknown",
                 Outcome::Lost,
-                "worker died: end not seen",
+                "worker died: exit unknown",
             ),
         ] {
-            assert_eq!(words(plan), (reason.to_owned(), outcome, run_reason.to_owned()));
+            assert_eq!(parts(plan), (reason.to_owned(), outcome, run_reason.to_owned()));
         }
     }
 
     #[test]
-    fn only_a_worker_that_left_by_itself_leaves_no_tree() {
-        let left = CleanupPlan::of(None, Some("bye"), Some(Exit::Code(0)), "");
-        assert!(!left.sweep);
+    fn only_a_worker_that_exited_by_itself_needs_no_sweep() {
+        let exited = CleanupPlan::of(None, Some("bye"), Some(Exit::Code(0)), "");
+        assert!(!exited.sweep);
         assert!(CleanupPlan::of(None, Some("bye"), Some(Exit::Code(1)), "").sweep);
-        assert!(
-            CleanupPlan::of(Some(Sentence::Drained), Some("bye"), Some(Exit::Code(0)), "").sweep
-        );
+        let killed = Some(KillReason::Drained);
+        assert!(CleanupPlan::of(killed, Some("bye"), Some(Exit::Code(0)), "").sweep);
     }
 }

@@ -1,5 +1,6 @@
-//! The effects of a monitor: each action of its state is carried out here. Nothing is decided, and
-//! nothing waits: work that takes time goes on beside the event loop and reports to the inbox.
+//! Carrying out the actions of a monitor. The decisions are made in `state.rs`.
+//!
+//! Nothing here waits. Work that takes time runs as a task next to the event loop, and sends its result to the inbox.
 
 use std::{
     collections::HashMap,
@@ -9,17 +10,17 @@ use std::{
 
 use rework_core::{
     db::connect::Db,
-    fleet::{self, heartbeat::Ask, monitor, worker},
+    fleet::{self, monitor, monitor_poll::PollRequest, worker},
 };
 use rework_process::{SelfKill, boot_time};
-use rework_wire::lease::Moment;
+use rework_wire::lease::BootTime;
 use tokio::task::spawn_local;
 
 use crate::{
     background::BackgroundJob,
     cleanup,
     cleanup_plan::CleanupPlan,
-    event::{Action, Event, Poll},
+    event::{Action, CompletedPoll, Event},
     fire_schedules::fire_schedules,
     inbox::Inbox,
     leftovers::Leftovers,
@@ -27,31 +28,36 @@ use crate::{
     memory_and_cpu::MemoryAndCpu,
     options::Options,
     registration::Registration,
-    spawn::{self, Nursery},
-    state::poll::PollRequest,
+    spawn::{self, WorkerSpawner},
+    state::poll::PollPlan,
     sweep_lost_hosts::{sweep_lost_hosts, take_dead_leases},
     worker_handle::{WorkerCommand, WorkerHandle},
 };
 
-/// How long the leftovers of a dead worker are kept: longer than a late claim of it may appear.
-const REMEMBERED: Duration = Duration::from_secs(120);
+/// How long the leftovers of a dead worker are kept. A late claim of the worker can appear within
+/// 60 seconds (`LATE_CLAIM` in `state/worker_died.rs`), and its end is recorded with the leftovers.
+const KEEP_LEFTOVERS: Duration = Duration::from_secs(120);
 
-/// Everything by which a monitor acts.
+/// The connections, handles and timers that a monitor acts through.
 #[derive(Debug)]
 pub(crate) struct Effects {
     pub(crate) options: Options,
     pub(crate) registration: Registration,
     pub(crate) link: Link,
-    pub(crate) nursery: Rc<Nursery>,
+    pub(crate) spawner: Rc<WorkerSpawner>,
     pub(crate) inbox: Inbox,
+    /// The handles of the running workers, by worker id.
     handles: HashMap<i64, WorkerHandle>,
+    /// The leftovers of dead workers and the time of their death, by worker id.
     leftovers: HashMap<i64, (Leftovers, Instant)>,
+    /// The plans of cleanups that have started, by worker id. A late claim is recorded by the same plan.
     plans: HashMap<i64, CleanupPlan>,
     memory_and_cpu: MemoryAndCpu,
+    /// The time at which the last renewal of the lease was sent. `None` if the next poll must renew it.
     renewed_at: Option<Instant>,
-    firing: BackgroundJob,
-    sweeping: BackgroundJob,
-    taking: BackgroundJob,
+    fire_job: BackgroundJob,
+    sweep_job: BackgroundJob,
+    take_job: BackgroundJob,
     self_kill: SelfKill,
 }
 
@@ -60,7 +66,7 @@ impl Effects {
         options: Options,
         registration: Registration,
         link: Link,
-        nursery: Nursery,
+        spawner: WorkerSpawner,
         inbox: Inbox,
         self_kill: SelfKill,
     ) -> Effects {
@@ -68,129 +74,142 @@ impl Effects {
             options,
             registration,
             link,
-            nursery: Rc::new(nursery),
+            spawner: Rc::new(spawner),
             inbox,
             handles: HashMap::new(),
             leftovers: HashMap::new(),
             plans: HashMap::new(),
             memory_and_cpu: MemoryAndCpu::default(),
             renewed_at: None,
-            firing: BackgroundJob::default(),
-            sweeping: BackgroundJob::default(),
-            taking: BackgroundJob::default(),
+            fire_job: BackgroundJob::default(),
+            sweep_job: BackgroundJob::default(),
+            take_job: BackgroundJob::default(),
             self_kill,
         }
     }
 
-    /// Keeps the handle of a worker that has been started or adopted.
-    pub(crate) fn take_handle(&mut self, worker: i64, handle: WorkerHandle) {
+    /// Stores the handle of a worker that was started or adopted.
+    pub(crate) fn add_handle(&mut self, worker: i64, handle: WorkerHandle) {
         self.handles.insert(worker, handle);
     }
 
-    /// Keeps the leftovers of a worker that has died.
-    pub(crate) fn take_leftovers(&mut self, worker: i64, leftovers: Leftovers, now: Instant) {
+    /// Stores the leftovers of a worker that has died, and removes old ones.
+    pub(crate) fn add_leftovers(&mut self, worker: i64, leftovers: Leftovers, now: Instant) {
         self.handles.remove(&worker);
-        self.leftovers.retain(|_, (_, since)| now.duration_since(*since) < REMEMBERED);
+        self.leftovers.retain(|_, (_, since)| now.duration_since(*since) < KEEP_LEFTOVERS);
         self.plans.retain(|worker, _| self.leftovers.contains_key(worker));
         self.leftovers.insert(worker, (leftovers, now));
     }
 
-    /// Carries out one action. [`Action::Poll`] and [`Action::Finish`] are handled by the event loop.
+    /// Carries out one action. The event loop handles [`Action::PollNow`] and [`Action::Finish`] itself.
     pub(crate) fn perform(&mut self, action: Action) {
         match action {
-            Action::Tell(worker, message) => self.command(worker, WorkerCommand::Tell(message)),
+            Action::Send(worker, message) => self.command(worker, WorkerCommand::Send(message)),
             Action::Kill(worker) => self.command(worker, WorkerCommand::Kill),
-            Action::NoteUp(id) => {
-                self.record("record that a worker is up", async move |db| worker::up(db, id).await);
+            Action::RecordReady(id) => {
+                let record = async move |db: &Db| worker::record_ready(db, id).await;
+                self.record("record that a worker is ready", record);
             }
             Action::Spawn { domain, count } => {
-                let (nursery, link) = (Rc::clone(&self.nursery), self.link.clone());
-                spawn_local(spawn::spawn(nursery, link, domain, count, self.inbox.clone()));
+                let (spawner, link) = (Rc::clone(&self.spawner), self.link.clone());
+                spawn_local(spawn::spawn(spawner, link, domain, count, self.inbox.clone()));
             }
             Action::CleanUp { worker, plan } => self.clean_up(worker, plan),
             Action::RecordLateClaim(worker) => self.record_late_claim(worker),
-            Action::Publish(domains) => self.publish(domains),
+            Action::PublishIdleDomains(domains) => self.publish(domains),
             Action::Fire(domains) => {
                 let fire = async move |db: &Db| fire_schedules(db, &domains).await;
-                self.firing.begin("fire schedules", self.link.now(), fire);
+                self.fire_job.start("fire schedules", self.link.current(), fire);
             }
             Action::TakeDeadLeases(dead) => {
                 let take = async move |db: &Db| take_dead_leases(db, &dead).await;
-                self.taking.begin("take leases away", self.link.now(), take);
+                self.take_job.start(
+                    "take away the leases of lost hosts",
+                    self.link.current(),
+                    take,
+                );
             }
             Action::SweepLostHosts => {
                 let sweep = async |db: &Db| sweep_lost_hosts(db).await;
-                self.sweeping.begin("sweep after lost hosts", self.link.now(), sweep);
+                self.sweep_job.start("sweep after lost hosts", self.link.current(), sweep);
             }
-            Action::Arm(until) => self.arm(until),
-            Action::Take(domains) => self.take_domains(domains),
-            Action::Poll | Action::Finish(_) => {}
+            Action::ArmSelfKill(until) => self.arm_self_kill(until),
+            Action::TakeDomains(domains) => self.take_domains(domains),
+            Action::PollNow | Action::Finish(_) => {}
         }
     }
 
-    fn arm(&mut self, until: Option<Moment>) {
+    fn arm_self_kill(&mut self, until: Option<BootTime>) {
         let armed = match until {
             Some(until) => {
-                self.nursery.lease_until(until);
+                self.spawner.set_lease_until(until);
                 self.self_kill.arm(until)
             }
             None => self.self_kill.disarm(),
         };
         if let Err(error) = armed {
-            tracing::error!("the kernel's timer cannot be set: {error}");
+            tracing::error!("cannot set the kernel timer that kills this process: {error}");
         }
     }
 
-    /// Polls the database; the answer goes to the inbox, at once without one if the database is away.
-    pub(crate) fn poll(&mut self, request: PollRequest, regular: bool, now: Instant) {
-        let told_subscriptions = request.subscriptions.is_some();
-        let Some(db) = self.link.now() else {
-            self.memory_and_cpu.forget();
-            self.inbox.send(Event::Polled(Poll { told_subscriptions, ..Poll::default() }));
+    /// Polls the database, and sends the reply to the inbox. If the database is unavailable, sends a poll without reply
+    /// at once.
+    pub(crate) fn poll(&mut self, plan: PollPlan, regular: bool, now: Instant) {
+        let sent_subscriptions = plan.subscriptions.is_some();
+        let Some(db) = self.link.current() else {
+            self.memory_and_cpu.resend_all();
+            let poll = CompletedPoll { sent_subscriptions, ..CompletedPoll::default() };
+            self.inbox.send(Event::Polled(poll));
             return;
         };
-        let every = self.options.lease.renew_every();
-        let renewed = self.renewed_at.is_none_or(|at| now.duration_since(at) >= every);
-        let measured =
+        let renewal_interval = self.options.lease.renewal_interval();
+        let renewed = self.renewed_at.is_none_or(|at| now.duration_since(at) >= renewal_interval);
+        let usage =
             if regular { self.memory_and_cpu.measure(&self.pids(), now) } else { Vec::new() };
-        let ask = Ask {
+        let request = PollRequest {
             monitor: self.registration.monitor,
             lease: self.registration.lease,
             terms: self.options.lease,
-            renew: renewed,
-            wants: request.subscriptions,
-            workers: request.workers,
-            measured,
-            dead: request.dead,
+            renew_lease: renewed,
+            idle_domains: plan.subscriptions,
+            workers: plan.workers,
+            usage,
+            dead_workers: plan.dead_workers,
             host: self.options.host.clone(),
             capabilities: self.options.capabilities.clone(),
-            count: request.count,
-            beyond: self.options.domains.is_empty().then_some(request.domains),
-            abort_all: request.abort_all,
-            fires: request.fires,
-            watches: regular,
+            count_ready: plan.count_ready,
+            known_domains: self.options.domains.is_empty().then_some(plan.domains),
+            abort_all: plan.abort_all,
+            schedule_domains: plan.schedule_domains,
+            watch_leases: regular,
         };
         if renewed {
-            // The lease is counted from the moment when the renewal is sent.
+            // The lease lasts from the moment at which the renewal is sent, not from the reply.
             self.renewed_at = Some(now);
         }
         let (inbox, sent_at) = (self.inbox.clone(), boot_time());
         spawn_local(async move {
-            let answer = fleet::heartbeat::tick(&db, &ask).await.inspect_err(|error| {
+            let reply = fleet::monitor_poll::poll(&db, &request).await.inspect_err(|error| {
                 if !error.is_connection() {
-                    tracing::error!("the database cannot be polled: {error}");
+                    tracing::error!("cannot poll the database: {error}");
                 }
             });
-            let (seen_at, answer) = (boot_time(), answer.ok());
-            let poll = Poll { regular, renewed, told_subscriptions, sent_at, seen_at, answer };
-            inbox.send(Event::Polled(poll));
+            let (received_at, reply) = (boot_time(), reply.ok());
+            inbox.send(Event::Polled(CompletedPoll {
+                regular,
+                renewed,
+                sent_subscriptions,
+                sent_at,
+                received_at,
+                reply,
+            }));
         });
     }
 
-    /// A poll was not answered: the next one renews the lease.
+    /// Handles a poll without reply: the next one renews the lease and sends all measurements again.
     pub(crate) fn poll_failed(&mut self) {
         self.renewed_at = None;
-        self.memory_and_cpu.forget();
+        self.memory_and_cpu.resend_all();
     }
 
     fn pids(&self) -> Vec<(i64, i32)> {
@@ -221,28 +240,30 @@ impl Effects {
     }
 
     fn publish(&self, domains: Vec<String>) {
-        let (db, inbox, id) = (self.link.now(), self.inbox.clone(), self.registration.monitor);
+        let (db, inbox, id) = (self.link.current(), self.inbox.clone(), self.registration.monitor);
         spawn_local(async move {
             let committed = match db {
-                Some(db) => monitor::publish_wants(&db, id, &domains).await.is_ok(),
+                Some(db) => monitor::publish_idle_domains(&db, id, &domains).await.is_ok(),
                 None => false,
             };
             inbox.send(Event::Published(committed));
         });
     }
 
-    /// Takes more domains. That needs a transaction, and so a connection of its own.
-    fn take_domains(&self, wished: Vec<String>) {
+    /// Lets the monitor serve further domains, if no other monitor of the host serves them. This
+    /// needs a transaction. So it opens a connection of its own, because the shared one has other
+    /// statements in flight.
+    fn take_domains(&self, domains: Vec<String>) {
         let (dsn, inbox) = (self.options.dsn.clone(), self.inbox.clone());
         let (id, host) = (self.registration.monitor, self.options.host.clone());
         spawn_local(async move {
             let taken = async {
                 let mut db = Db::connect(&dsn, &format!("rework monitor {id}")).await?;
-                monitor::take_domains(&mut db, id, &host, &wished).await
+                monitor::add_domains(&mut db, id, &host, &domains).await
             };
             match taken.await {
-                Ok(domains) => inbox.send(Event::Serves(domains)),
-                Err(error) => tracing::warn!("new domains cannot be served yet: {error}"),
+                Ok(domains) => inbox.send(Event::DomainsTaken(domains)),
+                Err(error) => tracing::warn!("cannot serve new domains yet: {error}"),
             }
         });
     }
@@ -253,6 +274,6 @@ impl Effects {
         action: impl AsyncFn(&Db) -> rework_core::db::error::Result<()> + 'static,
     ) {
         let link = self.link.clone();
-        spawn_local(async move { link.persist(what, action).await });
+        spawn_local(async move { link.retry_until_done(what, action).await });
     }
 }

@@ -1,63 +1,58 @@
-//! The errors of a monitor that does not start, or does not go on.
+//! The errors with which a monitor does not start, or ends.
 
 use std::net::SocketAddr;
 
-/// Why a monitor does not start, or does not go on.
+/// The error with which a monitor does not start, or ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another monitor keeps workers of the same host and domain.
+    /// Another monitor of the same host already serves one of the domains.
     #[error("monitor {id} (pid {pid}) already serves {domains} on host `{host}`")]
-    Taken {
-        /// The other one.
+    AlreadyServed {
+        /// The id of the other monitor.
         id: i64,
-        /// Its pid, in its own pid namespace.
+        /// The pid of the other monitor, in its own pid namespace.
         pid: i32,
-        /// The host.
         host: String,
-        /// `domain default` or `domains default, images`, with backquotes.
+        /// The domains as text: ``domain `default` `` or ``domains `default`, `images` ``.
         domains: String,
     },
-    /// This machine cannot hold process trees as it was asked to.
+    /// This host does not allow the chosen containment.
     #[error(transparent)]
     Containment(#[from] rework_process::DetectError),
-    /// The database.
     #[error(transparent)]
     Database(#[from] rework_core::db::error::Error),
-    /// Nobody could ask for its health.
+    /// The HTTP server for `/health` and `/ready` cannot start.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Where.
         address: SocketAddr,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// The machine.
+    /// A system call failed.
     #[error("{what}")]
     System {
-        /// What could not be done.
+        /// The message, such as "cannot handle signals".
         what: &'static str,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
 }
 
 impl Error {
-    /// What to do about it, as a sentence with a command to type.
+    /// Returns a sentence that tells the user what to do, with a command to type. `None` if there is nothing to do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Taken { .. } => Some(
-                "stop that one, or serve other domains beside it: `rework monitor --domain NAME`"
+            Error::AlreadyServed { .. } => Some(
+                "stop that monitor, or serve another domain with this one: `rework monitor --domain NAME`"
                     .to_owned(),
             ),
             Error::Database(error) => error.hint(),
             Error::Containment(_) => Some(
-                "leave out `--containment` and `--memory`: the best that can be had is taken"
+                "omit `--containment` and `--memory`: the monitor then uses the best methods that this host allows"
                     .to_owned(),
             ),
             Error::Listen { .. } => {
-                Some("name another one: `--listen 127.0.0.1:0` takes any port".to_owned())
+                Some("choose another address: `--listen 127.0.0.1:0` takes any free port".to_owned())
             }
             Error::System { .. } => None,
         }

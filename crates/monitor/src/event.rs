@@ -1,139 +1,135 @@
-//! The events that happen to a monitor, and the actions that it takes: two closed lists. Between them
-//! stands the state, which knows no database and no process.
+//! The events that a monitor receives, and the actions that it takes. Both are closed lists. The state (`state.rs`)
+//! turns events into actions, and knows no database and no process.
 
-use rework_core::{fleet::heartbeat::Answer, lease::row::Seen};
+use rework_core::{fleet::monitor_poll::PollReply, lease::row::LeaseSnapshot};
 use rework_process::Exit;
 use rework_wire::{
-    lease::Moment,
+    lease::BootTime,
     worker::{FromWorker, ToWorker},
 };
 
 use crate::cleanup_plan::CleanupPlan;
 
-/// An event.
+/// Something that happened and may require a decision.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A worker was started and has what it needs to begin.
-    Born {
-        worker: i64,
-        domain: String,
-    },
+    /// A worker process was started and received its first message.
+    Started { worker: i64, domain: String },
     /// `count` workers of a domain could not be started.
-    Unborn {
+    SpawnFailed {
         domain: String,
         count: u32,
-        /// Whether the machine or the database refused; else the database is away.
+        /// Whether the system or the database refused. `false` if the database is unavailable.
         refused: bool,
     },
     /// A busy worker of an earlier monitor was found.
-    Adopted {
-        worker: i64,
-        domain: String,
-    },
-    /// A worker said something.
-    Said(i64, FromWorker),
+    Adopted { worker: i64, domain: String },
+    /// A worker sent a message.
+    WorkerMessage(i64, FromWorker),
     /// The process of a worker has ended.
     Ended {
         worker: i64,
-        /// `None` if the process was not our child.
+        /// The exit of the process. `None` if the process was not a child of this one.
         exit: Option<Exit>,
-        /// The end of what it wrote on stdout and stderr.
-        last_words: String,
+        /// The last lines that the worker wrote on stdout and stderr.
+        output_tail: String,
     },
     /// No process of a dead worker is left, and the ends of the worker and of its runs are recorded.
     CleanedUp(i64),
-    Hint(Hint),
-    /// A poll of the database is over.
-    Polled(Poll),
-    /// Subscriptions were sent to the database: whether they are committed is known (true) or not.
+    /// A notification for monitors has arrived.
+    Notified(Notification),
+    /// A poll of the database has ended, with or without a reply.
+    Polled(CompletedPoll),
+    /// A statement with idle domains has ended. `true` if they are committed, `false` if that is not known.
     Published(bool),
-    /// The monitor serves these domains now.
-    Serves(Vec<String>),
-    /// The database is there, perhaps again.
-    Back,
-    /// The server is down for everyone, as an attempt to connect at this moment has shown.
-    Away {
-        asked_at: Moment,
+    /// The monitor now serves these domains.
+    DomainsTaken(Vec<String>),
+    /// The monitor has a connection to the database, after the start or after an outage.
+    DatabaseBack,
+    /// An attempt to connect has shown that the server is down for everyone.
+    DatabaseDown {
+        /// The time at which the attempt started.
+        attempted_at: BootTime,
     },
-    /// The monitor received a signal: it is to end, or to reload.
+    /// The monitor received a signal, which requests its end or a reload.
     Signal(i32),
 }
 
-/// A poll of the database.
+/// A poll of the database that has ended.
 #[derive(Debug, Default)]
-pub(crate) struct Poll {
-    /// Whether it was the regular one of its second.
+pub(crate) struct CompletedPoll {
+    /// Whether this was the regular poll of its second. `false` if a notification caused it.
     pub(crate) regular: bool,
-    /// Whether it renewed the lease.
+    /// Whether the request renewed the lease.
     pub(crate) renewed: bool,
-    /// Whether it told the database for which domains the monitor wants notifications.
-    pub(crate) told_subscriptions: bool,
-    pub(crate) sent_at: Moment,
-    pub(crate) seen_at: Moment,
-    /// `None` if it was not answered.
-    pub(crate) answer: Option<Answer>,
+    /// Whether the request contained the idle domains.
+    pub(crate) sent_subscriptions: bool,
+    pub(crate) sent_at: BootTime,
+    pub(crate) received_at: BootTime,
+    /// The reply. `None` if the database did not reply.
+    pub(crate) reply: Option<PollReply>,
 }
 
-/// A notification for monitors.
+/// A Postgres notification for monitors.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Hint {
-    /// A task of a domain may be ready.
+pub(crate) enum Notification {
+    /// A task of this domain may be ready.
     Ready(String),
-    /// A task, or a worker, is to end.
-    Ending,
+    /// A user requested the end of a task or of a worker.
+    StopRequested,
 }
 
-impl Hint {
-    /// The hint in the payload of a notification; `None` if it is not for monitors.
-    pub(crate) fn parse(payload: &str) -> Option<Hint> {
+impl Notification {
+    /// Parses the payload of a notification. `None` if it is not for monitors.
+    pub(crate) fn parse(payload: &str) -> Option<Notification> {
         match payload {
-            "abort" | "worker" => Some(Hint::Ending),
-            _ => Some(Hint::Ready(payload.strip_prefix("ready ")?.to_owned())),
+            "abort" | "worker" => Some(Notification::StopRequested),
+            _ => Some(Notification::Ready(payload.strip_prefix("ready ")?.to_owned())),
         }
     }
 }
 
-/// An action.
+/// A decision of the state, to be carried out by the effects or the event loop.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Send a worker a message.
-    Tell(i64, ToWorker),
-    /// End the process of a worker, now.
+    /// Send a message to a worker.
+    Send(i64, ToWorker),
+    /// Kill the process of a worker.
     Kill(i64),
-    /// Record that a worker is up.
-    NoteUp(i64),
+    /// Record that a worker has started and is ready to claim.
+    RecordReady(i64),
     /// Start workers.
     Spawn { domain: String, count: u32 },
     /// Clean up after a dead worker.
     CleanUp { worker: i64, plan: CleanupPlan },
-    /// A claim of a dead worker has appeared: record the end of its run.
+    /// Record the end of a run that a dead worker had claimed, and whose claim was committed after the worker's death.
     RecordLateClaim(i64),
-    /// Ask to be notified of what is scheduled in these domains.
-    Publish(Vec<String>),
+    /// Publish that these domains have an idle worker, so that tasks scheduled there cause a notification.
+    PublishIdleDomains(Vec<String>),
     /// Poll the database as soon as possible.
-    Poll,
-    /// Make the tasks of schedules that are due in these domains.
+    PollNow,
+    /// Create the tasks of schedules that are due in these domains.
     Fire(Vec<String>),
-    /// Let the kernel kill this process at that moment, or not at all.
-    Arm(Option<Moment>),
-    /// The hosts of these leases are lost: take the leases away, unless they have moved.
-    TakeDeadLeases(Vec<Seen>),
-    /// Record the ends of everything that lived by a lease that was taken away.
+    /// Let the kernel kill this process at this moment. `None` disarms the timer.
+    ArmSelfKill(Option<BootTime>),
+    /// Take away these leases of lost hosts, unless they were renewed after all.
+    TakeDeadLeases(Vec<LeaseSnapshot>),
+    /// Record the ends of the monitors, workers and runs whose lease was taken away.
     SweepLostHosts,
     /// Serve these domains too.
-    Take(Vec<String>),
+    TakeDomains(Vec<String>),
     /// End the event loop.
     Finish(Finish),
 }
 
-/// Why a monitor leaves.
+/// The reason for which a monitor ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Finish {
-    /// A signal asked for it.
-    Asked(i32),
-    /// Its lease was taken away: other hosts have its runs.
+    /// A signal requested the end.
+    Signal(i32),
+    /// The lease was taken away, so other hosts have the monitor's runs.
     LeaseLost,
-    /// Its lease is over, since the database was silent for too long: other hosts may soon have its
-    /// runs.
-    LeaseOver,
+    /// The lease has expired, because the database did not reply for too long. Other hosts may soon
+    /// have the monitor's runs.
+    LeaseExpired,
 }

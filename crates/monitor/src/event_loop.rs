@@ -1,5 +1,5 @@
-//! The event loop of a monitor: it waits for the next message or deadline, lets the state decide,
-//! has the actions carried out, and polls the database when that is due.
+//! The event loop of a monitor. It waits for the next message or deadline, lets the state decide, has the actions
+//! carried out, and polls the database when that is due.
 
 use std::time::Instant;
 
@@ -13,13 +13,13 @@ use crate::{
     health::Health,
     hourly::Hourly,
     inbox::Message,
-    options::{Ended, Keep},
+    options::{MonitorEnd, PoolOptions},
     poll_timer::PollTimer,
     state::{State, drain::Drain, own_lease::OwnLease},
     systemd,
 };
 
-/// A monitor that has registered.
+/// A registered monitor with everything that it needs to run.
 #[derive(Debug)]
 pub(crate) struct EventLoop {
     effects: Effects,
@@ -35,103 +35,105 @@ impl EventLoop {
         let own_lease = OwnLease::new(options.lease, registration.sent_at);
         let until = own_lease.until();
         let state = State::new(
-            options.keep.map(Keep::bounds),
+            options.pool_options.map(PoolOptions::bounds),
             options.start_timeout,
             options.shutdown_grace,
             registration.domains.clone(),
             own_lease,
         );
         let now = Instant::now();
-        let poll_timer = PollTimer::new(options.lease.look_every(), now);
+        let poll_timer = PollTimer::new(options.lease.poll_interval(), now);
         let hourly = Hourly::new(options.dsn.clone(), options.vacuum, now);
-        effects.perform(Action::Arm(Some(until)));
+        effects.perform(Action::ArmSelfKill(Some(until)));
         EventLoop { effects, state, poll_timer, hourly, health }
     }
 
-    /// Runs until the monitor has drained, or nothing lives by its lease any more.
-    pub(crate) async fn run(mut self, mut messages: UnboundedReceiver<Message>) -> Ended {
+    /// Runs until the monitor has drained, or until all workers under its lost lease have ended.
+    pub(crate) async fn run(mut self, mut messages: UnboundedReceiver<Message>) -> MonitorEnd {
         loop {
             let message = self.next(&mut messages).await;
             let now = Instant::now();
             if let Some(message) = message {
-                self.take(message, now);
+                self.handle(message, now);
             }
             self.state.on_time(now);
             self.state.own_lease_on_time(boot_time(), now);
             if let Some(finish) = self.perform_actions() {
                 let drain = self.state.drain.as_ref();
-                let hurries = drain.is_some_and(Drain::hurries);
+                let is_hurried = drain.is_some_and(Drain::is_hurried);
                 let reexec = drain.is_some_and(Drain::reexec);
-                return exit(&self.effects, &finish, hurries, reexec, &mut messages).await;
+                return exit(&self.effects, &finish, is_hurried, reexec, &mut messages).await;
             }
             self.poll_if_due(now);
         }
     }
 
-    /// The next message; `None` if something is due first.
+    /// Waits for the next message. `None` if a deadline comes first.
     async fn next(&self, messages: &mut UnboundedReceiver<Message>) -> Option<Message> {
-        let due = self.due();
+        let deadline = self.deadline();
         tokio::select! {
             biased;
             message = messages.recv() => message,
-            () = sleep_until_some(due) => None,
+            () = sleep_until_some(deadline) => None,
         }
     }
 
-    /// When something is to be done even if nothing happens.
-    fn due(&self) -> Option<Instant> {
+    /// Returns the next moment at which the monitor must act, even if no message arrives. `None` if
+    /// it only waits for messages.
+    fn deadline(&self) -> Option<Instant> {
         let lease_left = self.state.own_lease.ends_at().saturating_sub(boot_time());
-        let lease_end = (!self.state.is_over()).then(|| Instant::now() + lease_left);
+        let lease_end = (!self.state.lease_ended()).then(|| Instant::now() + lease_left);
         [self.poll_timer.due(), self.state.deadline(), lease_end].into_iter().flatten().min()
     }
 
-    fn take(&mut self, message: Message, now: Instant) {
+    fn handle(&mut self, message: Message, now: Instant) {
         let event = self.unpack(message, now);
-        let answered = match &event {
-            Event::Polled(poll) => Some(poll.answer.is_some()),
+        let has_reply = match &event {
+            Event::Polled(poll) => Some(poll.reply.is_some()),
             _ => None,
         };
         if let Event::Signal(signal) = event {
-            systemd::asked(signal);
+            systemd::ending_or_reloading(signal);
         }
         self.state.apply(event, now);
-        if let Some(answered) = answered {
-            self.health.set(self.state.report(answered));
+        if let Some(has_reply) = has_reply {
+            self.health.set(self.state.health_status(has_reply));
         }
     }
 
-    /// The event in a message, after the effects have taken the rest of it.
+    /// Passes handles and leftovers in a message to the effects, and returns the event in it.
     fn unpack(&mut self, message: Message, now: Instant) -> Event {
         match message {
             Message::Event(event) => {
                 if let Event::Polled(poll) = &event {
-                    self.poll_timer.end();
-                    if poll.answer.is_none() {
+                    self.poll_timer.finish();
+                    if poll.reply.is_none() {
                         self.effects.poll_failed();
                     }
                 }
                 event
             }
-            Message::Born { worker, domain, handle } => {
-                self.effects.take_handle(worker, handle);
-                Event::Born { worker, domain }
+            Message::Started { worker, domain, handle } => {
+                self.effects.add_handle(worker, handle);
+                Event::Started { worker, domain }
             }
             Message::Adopted { worker, domain, handle } => {
-                self.effects.take_handle(worker, handle);
+                self.effects.add_handle(worker, handle);
                 Event::Adopted { worker, domain }
             }
-            Message::Ended { worker, exit, last_words, leftovers } => {
-                self.effects.take_leftovers(worker, leftovers, now);
-                Event::Ended { worker, exit, last_words }
+            Message::Ended { worker, exit, output_tail, leftovers } => {
+                self.effects.add_leftovers(worker, leftovers, now);
+                Event::Ended { worker, exit, output_tail }
             }
         }
     }
 
-    /// Carries out the actions that the state wants; how to finish, if that is one of them.
+    /// Carries out the actions of the state. Returns the reason of the end if one of them is
+    /// [`Action::Finish`], otherwise `None`.
     fn perform_actions(&mut self) -> Option<Finish> {
         for action in std::mem::take(&mut self.state.actions) {
             match action {
-                Action::Poll => self.poll_timer.hint(),
+                Action::PollNow => self.poll_timer.request(),
                 Action::Finish(finish) => return Some(finish),
                 action => self.effects.perform(action),
             }
@@ -140,13 +142,13 @@ impl EventLoop {
     }
 
     fn poll_if_due(&mut self, now: Instant) {
-        let Some(regular) = self.poll_timer.begin(now) else { return };
+        let Some(regular) = self.poll_timer.start(now) else { return };
         if regular {
             reap_adopted();
             self.hourly.on_time(self.state.pools.keys().cloned(), now);
         }
-        let request = self.state.poll_request(regular);
-        self.effects.poll(request, regular, now);
+        let plan = self.state.poll_plan(regular);
+        self.effects.poll(plan, regular, now);
     }
 }
 

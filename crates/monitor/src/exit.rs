@@ -1,4 +1,4 @@
-//! The exit of a monitor: it records its own end, if the database answers in time.
+//! The exit of a monitor: it records its own end, if the database replies in time.
 
 use std::time::Duration;
 
@@ -6,50 +6,53 @@ use rework_core::fleet::monitor;
 use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 
 use crate::{
-    cleanup_plan::signal_words,
+    cleanup_plan::describe_signal,
     effects::Effects,
     event::{Event, Finish},
     inbox::Message,
-    options::Ended,
+    options::MonitorEnd,
 };
 
-/// How long a monitor waits for its own end to be recorded.
+/// How long a monitor waits for its own end to be recorded. If it is not recorded, the next monitor of the host finds
+/// this one dead.
 const RECORD_EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long it waits after a second signal.
+/// How long a monitor waits for its own end to be recorded after a second signal, when the user
+/// does not want to wait.
 const HURRIED_RECORD_EXIT_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Records the end of this monitor. A further signal cuts the wait short.
+/// Records the end of this monitor. A further signal ends the waiting at once.
 pub(crate) async fn exit(
     effects: &Effects,
     finish: &Finish,
-    hurries: bool,
+    is_hurried: bool,
     reexec: bool,
     messages: &mut UnboundedReceiver<Message>,
-) -> Ended {
+) -> MonitorEnd {
     let id = effects.registration.monitor;
     let reason = match finish {
-        Finish::Asked(signal) => signal_words(*signal),
+        Finish::Signal(signal) => describe_signal(*signal),
         Finish::LeaseLost => "its lease was taken away".to_owned(),
-        Finish::LeaseOver => "the database was silent for too long".to_owned(),
+        Finish::LeaseExpired => "the database was silent for too long".to_owned(),
     };
-    if let Some(db) = effects.link.now() {
-        let patience = if hurries { HURRIED_RECORD_EXIT_TIMEOUT } else { RECORD_EXIT_TIMEOUT };
+    if let Some(db) = effects.link.current() {
+        let record_timeout =
+            if is_hurried { HURRIED_RECORD_EXIT_TIMEOUT } else { RECORD_EXIT_TIMEOUT };
         let recorded = tokio::select! {
-            recorded = timeout(patience, monitor::finish(&db, id, &reason)) => {
+            recorded = timeout(record_timeout, monitor::finish(&db, id, &reason)) => {
                 matches!(recorded, Ok(Ok(())))
             }
-            () = signal(messages) => false,
+            () = wait_for_signal(messages) => false,
         };
         if !recorded {
-            tracing::warn!("the end of monitor {id} could not be recorded");
+            tracing::warn!("cannot record the end of monitor {id}");
         }
     }
     tracing::info!("monitor {id} ended: {reason}");
-    Ended { reason, reexec }
+    MonitorEnd { reason, reexec }
 }
 
-async fn signal(messages: &mut UnboundedReceiver<Message>) {
+async fn wait_for_signal(messages: &mut UnboundedReceiver<Message>) {
     while let Some(message) = messages.recv().await {
         if matches!(message, Message::Event(Event::Signal(_))) {
             return;

@@ -1,4 +1,4 @@
-//! The health of the monitor, which it answers over HTTP at `/health` and `/ready`.
+//! The health of the monitor: an HTTP server that answers requests for `/health` and `/ready`.
 
 use std::{
     collections::BTreeMap,
@@ -14,41 +14,43 @@ use tokio::{net::TcpListener, task::spawn_local};
 
 use crate::state::State;
 
-/// The monitor is unhealthy if tasks have waited this long beside a free slot.
-const NEGLECTED: Duration = Duration::from_secs(15);
+/// How long tasks may wait while a worker is free, before the monitor counts as unhealthy. Normally a free worker
+/// claims a task within a second or two.
+const NEGLECTED_AFTER: Duration = Duration::from_secs(15);
 
-/// What the event loop has found out.
+/// The part of the state that the health depends on.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Report {
-    /// Whether the database answers and the monitor is not about to end.
-    serves: bool,
-    /// The domains in which tasks wait, slots are free, and nothing is claimed, and since when.
+pub(crate) struct HealthStatus {
+    /// Whether the database replies and the monitor is not ending.
+    is_ready: bool,
+    /// The domains in which tasks wait although a worker is free or could be started, with the time since when.
     waiting: BTreeMap<String, Instant>,
 }
 
 impl State {
-    pub(crate) fn report(&self, serves: bool) -> Report {
+    /// Creates the status after a poll. `has_reply` is `true` if the database replied.
+    pub(crate) fn health_status(&self, has_reply: bool) -> HealthStatus {
         let waiting = self.pools.iter();
         let waiting =
             waiting.filter_map(|(domain, pool)| Some((domain.clone(), pool.waits_since?)));
-        Report { serves: serves && self.drain.is_none(), waiting: waiting.collect() }
+        HealthStatus { is_ready: has_reply && self.drain.is_none(), waiting: waiting.collect() }
     }
 }
 
-/// The last report, shared with the HTTP server.
+/// The last status, shared with the HTTP server.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Health(Arc<Mutex<Report>>);
+pub(crate) struct Health(Arc<Mutex<HealthStatus>>);
 
 impl Health {
-    pub(crate) fn set(&self, report: Report) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    pub(crate) fn set(&self, status: HealthStatus) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
-    fn get(&self) -> Report {
+    fn get(&self) -> HealthStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Answers requests from now on.
+    /// Starts the HTTP server in the background.
     pub(crate) async fn serve(&self, address: SocketAddr) -> io::Result<()> {
         let listener = TcpListener::bind(address).await?;
         tracing::info!("/health and /ready at http://{}", listener.local_addr()?);
@@ -58,14 +60,14 @@ impl Health {
             .with_state(self.clone());
         spawn_local(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!("nobody can ask for the health any more: {error}");
+                tracing::error!("the HTTP server for /health and /ready has ended: {error}");
             }
         });
         Ok(())
     }
 }
 
-/// Fails if a restart may help: tasks wait, slots are free, and nothing is claimed.
+/// Answers `/health`. Fails if a restart of the monitor may help: tasks wait, a worker is free, and no task is claimed.
 async fn health(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
     let now = Instant::now();
     let neglected: BTreeMap<String, u64> = health
@@ -73,20 +75,20 @@ async fn health(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
         .waiting
         .into_iter()
         .map(|(domain, since)| (domain, now.duration_since(since)))
-        .filter(|(_, long)| *long >= NEGLECTED)
-        .map(|(domain, long)| (domain, long.as_secs()))
+        .filter(|(_, duration)| *duration >= NEGLECTED_AFTER)
+        .map(|(domain, duration)| (domain, duration.as_secs()))
         .collect();
     let healthy = neglected.is_empty();
     let body = json!({ "healthy": healthy, "neglected_seconds": neglected });
-    (code(healthy), Json(body))
+    (status_code(healthy), Json(body))
 }
 
-/// Fails if no task would be claimed now: the database is away, or the monitor ends.
+/// Answers `/ready`. Fails if no task would be claimed now: the database is unavailable, or the monitor is ending.
 async fn ready(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
-    let ready = health.get().serves;
-    (code(ready), Json(json!({ "ready": ready })))
+    let ready = health.get().is_ready;
+    (status_code(ready), Json(json!({ "ready": ready })))
 }
 
-fn code(good: bool) -> StatusCode {
-    if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+fn status_code(is_ok: bool) -> StatusCode {
+    if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }

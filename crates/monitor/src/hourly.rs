@@ -1,5 +1,5 @@
-//! The hourly work: partitions are made for the log of the next days, and what is too old is deleted.
-//! It has a connection of its own, so that nothing else waits for it.
+//! The hourly work on the database: creating partitions for the log of the next days, and deleting old rows. It uses a
+//! connection of its own, so that no other statement waits for it.
 
 use std::time::{Duration, Instant};
 
@@ -9,33 +9,35 @@ use rework_core::{
 };
 use tokio::task::spawn_local;
 
-const EVERY: Duration = Duration::from_secs(3600);
+/// The time between two runs of the work. Partitions are created days ahead, so an hour is early enough.
+const INTERVAL: Duration = Duration::from_secs(3600);
 
-/// The hourly work, and when it is due next.
+/// The options of the hourly work, and the time at which it is due next.
 #[derive(Debug)]
 pub(crate) struct Hourly {
     dsn: Dsn,
+    /// The age at which ended tasks and workers are deleted. `None` if they are kept.
     age: Option<Duration>,
     due: Instant,
 }
 
 impl Hourly {
-    /// The work, due first in an hour. Tasks and workers that ended `age` ago are deleted; none if `age`
-    /// is `None`.
+    /// Creates the work, which is due for the first time in an hour. It deletes tasks and workers that ended `age` ago.
+    /// It deletes none if `age` is `None`.
     pub(crate) fn new(dsn: Dsn, age: Option<Duration>, now: Instant) -> Hourly {
-        Hourly { dsn, age, due: now + EVERY }
+        Hourly { dsn, age, due: now + INTERVAL }
     }
 
-    /// Begins the work if it is due.
+    /// Starts the work in the background if it is due.
     pub(crate) fn on_time(&mut self, domains: impl Iterator<Item = String>, now: Instant) {
         if self.due > now {
             return;
         }
-        self.due = now + EVERY;
+        self.due = now + INTERVAL;
         let (dsn, age, domains) = (self.dsn.clone(), self.age, domains.collect::<Vec<_>>());
         spawn_local(async move {
             if let Err(error) = run(&dsn, age, &domains).await {
-                tracing::warn!("the hourly work could not be finished: {error}");
+                tracing::warn!("the hourly work failed: {error}");
             }
         });
     }
@@ -43,18 +45,18 @@ impl Hourly {
 
 async fn run(dsn: &Dsn, age: Option<Duration>, domains: &[String]) -> Result<()> {
     let db = Db::connect(dsn, "rework monitor (hourly)").await?;
-    partition::ensure(&db).await?;
-    vacuum::ticks(&db).await?;
-    vacuum::leases(&db).await?;
-    for host in vacuum::placements(&db).await? {
-        tracing::info!("host {host} has had no monitor for a day: its placements are deleted");
+    partition::ensure_partitions(&db).await?;
+    vacuum::delete_firings(&db).await?;
+    vacuum::close_unused_leases(&db).await?;
+    for host in vacuum::delete_placements(&db).await? {
+        tracing::info!("host {host} had no monitor for a day: its placements are deleted");
     }
     let Some(age) = age else { return Ok(()) };
     for domain in domains {
-        let tasks = vacuum::tasks_older_than(&db, Some(domain), age).await?;
-        let workers = vacuum::workers(&db, Some(domain), age).await?;
+        let tasks = vacuum::delete_ended_tasks(&db, Some(domain), age).await?;
+        let workers = vacuum::delete_workers(&db, Some(domain), age).await?;
         if tasks + workers > 0 {
-            tracing::info!("domain {domain}: vacuumed {tasks} tasks and {workers} workers");
+            tracing::info!("domain {domain}: {tasks} old tasks and {workers} old workers deleted");
         }
     }
     Ok(())

@@ -1,36 +1,38 @@
-//! The leftovers of a dead worker, as far as they are needed to clean up after it: its process
-//! trees and the runs that its runners had begun.
+//! The leftovers of a dead worker: everything that the cleanup needs to find its process trees and to record the ends
+//! of its runs.
 
-use rework_core::fleet::worker::Left;
+use rework_core::fleet::worker::AbandonedWorker;
 use rework_process::Containment;
-use rework_wire::worker::MemoryRung;
+use rework_wire::worker::MemoryMethod;
 use uuid::Uuid;
 
-use crate::page::Begun;
+use crate::started_runs::KnownStarts;
 
-/// How to find the process trees of a worker, and the runs that it had begun.
+/// The leftovers of one worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Leftovers {
-    /// The mark that all processes of its trees carry.
-    pub(crate) mark: Uuid,
-    /// How its trees were contained.
+    /// The tag that all processes of the worker's trees carry.
+    pub(crate) process_tag: Uuid,
+    /// The containment of the worker's trees.
     pub(crate) containment: Containment,
-    pub(crate) begun: Begun,
+    /// The runs that the worker's runners have started.
+    pub(crate) started: KnownStarts,
 }
 
 impl Leftovers {
-    /// For a worker that this monitor started.
-    pub(crate) fn of_ours(mark: Uuid, containment: Containment) -> Leftovers {
-        Leftovers { mark, containment, begun: Begun::Unknown }
+    /// Creates the leftovers of a worker that this monitor started.
+    pub(crate) fn of_own(process_tag: Uuid, containment: Containment) -> Leftovers {
+        Leftovers { process_tag, containment, started: KnownStarts::Unknown }
     }
 
-    /// For a worker that an earlier monitor left behind.
-    pub(crate) fn of_left(left: &Left) -> Leftovers {
-        let memory = match &left.memory_cgroup {
-            Some(folder) => MemoryRung::CgroupV1(folder.clone()),
-            None => MemoryRung::Sampled,
+    /// Creates the leftovers of a worker that an earlier monitor left behind.
+    pub(crate) fn of_abandoned(worker: &AbandonedWorker) -> Leftovers {
+        // Only the v1 directory is needed to find the processes: cgroup v2 is in `cgroup` already.
+        let memory = match &worker.memory_cgroup {
+            Some(folder) => MemoryMethod::CgroupV1(folder.clone()),
+            None => MemoryMethod::Sampled,
         };
-        let containment = Containment::from_parts(left.cgroup.clone(), memory);
-        Leftovers { mark: left.mark, containment, begun: Begun::Unknown }
+        let containment = Containment::from_parts(worker.cgroup.clone(), memory);
+        Leftovers { process_tag: worker.process_tag, containment, started: KnownStarts::Unknown }
     }
 }

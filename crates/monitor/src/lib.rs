@@ -1,9 +1,8 @@
-//! The monitor of rework: it keeps the workers of its host, as many as each domain needs, wakes
-//! them, passes aborts on to them, and cleans up after those that die.
+//! The monitor of rework. It keeps as many workers on its host as each domain needs, wakes them, passes abort requests
+//! on to them, and cleans up after those that die.
 //!
-//! `state` decides: events go in, actions come out, and nothing waits there. Around it,
-//! `event_loop` passes events and actions on, `effects` carries the actions out, and `worker_io`
-//! talks to one worker.
+//! The module `state` makes all decisions: it turns events into actions and never waits. `event_loop` connects it with
+//! the others: `effects` carries the actions out, and `worker_io` exchanges messages with one worker.
 
 mod adopt;
 mod background;
@@ -23,22 +22,22 @@ mod link;
 mod memory_and_cpu;
 mod options;
 mod outcome_log;
-mod page;
+mod output_tail;
 mod per_domain;
 mod poll_timer;
 mod registration;
 mod run;
 mod signals;
 mod spawn;
+mod started_runs;
 mod startup;
 mod state;
-mod stderr_tail;
 mod sweep_lost_hosts;
 mod systemd;
 mod worker_handle;
 mod worker_io;
 
 pub use error::Error;
-pub use options::{Ended, Keep, Options};
+pub use options::{MonitorEnd, Options, PoolOptions};
 pub use per_domain::PerDomain;
 pub use run::run;

@@ -1,5 +1,5 @@
-//! The link to the database: one connection, which is made again when it breaks, and on which
-//! notifications arrive. Its users take it as it is now, or wait for it.
+//! The link to the database: one connection, which also receives notifications and is opened again when it breaks.
+//! Users of the link take the present connection, or wait until there is one.
 
 use std::{
     cell::Cell,
@@ -19,17 +19,21 @@ use tokio::{
 };
 
 use crate::{
-    event::{Event, Hint},
+    event::{Event, Notification},
     inbox::Inbox,
 };
 
+/// The pause after the first failed attempt to connect. It is short because most outages are.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between two attempts to connect. The pause doubles up to this value.
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest pause before something that the database refused is tried again.
+/// The longest pause before the retry of an action that the database refused. Such an action succeeds only after
+/// somebody has repaired the cause, so frequent retries would only fill the log.
 const LAST_REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
-/// The connection, as long as the monitor lives.
+/// The connection to the database, for the whole life of the monitor.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
     db: watch::Receiver<Option<Rc<Db>>>,
@@ -37,76 +41,87 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects now, and again whenever the connection breaks. Notifications go to `inbox`. They come
-    /// on this connection, or on a second one to `direct` if `dsn` leads through a pooler.
-    pub(crate) fn keep(dsn: Dsn, direct: Option<Dsn>, who: String, inbox: Inbox) -> Link {
+    /// Connects now, and again whenever the connection breaks. Sends notifications to `inbox`.
+    ///
+    /// `dsn` may lead through a pooler, which does not pass notifications on. Then `listen_dsn` is the DSN of a second
+    /// connection for them. `name` is the application name that Postgres shows.
+    pub(crate) fn open(dsn: Dsn, listen_dsn: Option<Dsn>, name: String, inbox: Inbox) -> Link {
         let (sender, receiver) = watch::channel(None);
-        let listens = direct.is_none();
-        if let Some(direct) = direct {
-            let who = format!("{who} (notifications)");
-            let line = Line { dsn: direct, listens: true, who, direct: Rc::default() };
-            tokio::task::spawn_local(hear(line, inbox.clone()));
+        let listens = listen_dsn.is_none();
+        if let Some(listen_dsn) = listen_dsn {
+            let name = format!("{name} (notifications)");
+            let target =
+                ConnectionTarget { dsn: listen_dsn, listens: true, name, direct: Rc::default() };
+            tokio::task::spawn_local(keep_listening(target, inbox.clone()));
         }
-        let line = Line { dsn, listens, who, direct: Rc::default() };
-        let direct = Rc::clone(&line.direct);
-        tokio::task::spawn_local(keep(line, sender, inbox));
+        let target = ConnectionTarget { dsn, listens, name, direct: Rc::default() };
+        let direct = Rc::clone(&target.direct);
+        tokio::task::spawn_local(keep_connected(target, sender, inbox));
         Link { db: receiver, direct }
     }
 
-    /// The connection, if there is one now.
-    pub(crate) fn now(&self) -> Option<Rc<Db>> {
+    /// Returns the present connection. `None` if there is none at the moment.
+    pub(crate) fn current(&self) -> Option<Rc<Db>> {
         self.db.borrow().clone().filter(|db| !db.is_closed())
     }
 
-    /// Whether it leads to the server itself, so that a refusal comes from the server.
+    /// Returns whether the connection leads to the server itself, without a pooler in between. Only then does a refused
+    /// connection come from the server.
     pub(crate) fn is_direct(&self) -> bool {
         self.direct.get()
     }
 
-    /// Tries an action until it succeeds: the database may be away for long, and an action that it
-    /// refuses may succeed after somebody has repaired it. Only for actions that can be done twice.
-    pub(crate) async fn persist<T>(&self, what: &str, action: impl AsyncFn(&Db) -> Result<T>) -> T {
-        let mut refused = FIRST_PAUSE;
+    /// Repeats an action until it succeeds. The action must be safe to repeat.
+    ///
+    /// After a connection error it waits for the next connection. If the database refuses the action, it logs the error
+    /// and tries again later, because somebody may repair the cause. `what` completes the message "cannot …".
+    pub(crate) async fn retry_until_done<T>(
+        &self,
+        what: &str,
+        action: impl AsyncFn(&Db) -> Result<T>,
+    ) -> T {
+        let mut refused_pause = FIRST_PAUSE;
         loop {
-            let db = self.up().await;
+            let db = self.wait_connected().await;
             match action(&db).await {
                 Ok(done) => return done,
                 Err(error) if error.is_connection() => sleep(FIRST_PAUSE).await,
                 Err(error) => {
-                    tracing::error!("cannot {what}: {error}; trying again in {refused:?}");
-                    sleep(refused).await;
-                    refused = (refused * 2).min(LAST_REFUSED_PAUSE);
+                    tracing::error!("cannot {what}: {error}; trying again in {refused_pause:?}");
+                    sleep(refused_pause).await;
+                    refused_pause = (refused_pause * 2).min(LAST_REFUSED_PAUSE);
                 }
             }
         }
     }
 
-    async fn up(&self) -> Rc<Db> {
+    async fn wait_connected(&self) -> Rc<Db> {
         let mut changes = self.db.clone();
         loop {
-            if let Some(db) = self.now() {
+            if let Some(db) = self.current() {
                 return db;
             }
             if changes.changed().await.is_err() {
-                // The monitor ends, and with it this task.
+                // The monitor is ending, and this task ends with it.
                 std::future::pending::<()>().await;
             }
         }
     }
 }
 
-/// A way to the database.
-struct Line {
+/// The parameters of a connection that is opened again and again.
+struct ConnectionTarget {
     dsn: Dsn,
+    /// Whether the connection receives notifications.
     listens: bool,
-    who: String,
+    name: String,
     /// Whether the last connection led to the server itself.
     direct: Rc<Cell<bool>>,
 }
 
-impl Line {
+impl ConnectionTarget {
     async fn connect(&self) -> Result<(Db, UnboundedReceiver<(String, String)>)> {
-        let (db, notices) = Db::connect_listening(&self.dsn, &self.who).await?;
+        let (db, notices) = Db::connect_listening(&self.dsn, &self.name).await?;
         if self.listens {
             db.execute_script("listen rework").await?;
         }
@@ -114,91 +129,103 @@ impl Line {
         Ok((db, notices))
     }
 
-    /// Whether the error of an attempt proves that the server is down for everyone.
-    async fn serves_nobody(&self, error: &Error) -> bool {
-        self.direct.get() && self.dsn.serves_nobody(error).await
+    /// Returns whether the error of an attempt to connect proves that the server is down for everyone.
+    async fn is_down_for_everyone(&self, error: &Error) -> bool {
+        self.direct.get() && self.dsn.is_down_for_everyone(error).await
     }
 }
 
-/// Listens on a connection of its own.
-async fn hear(line: Line, inbox: Inbox) {
+/// Keeps a separate connection that only receives notifications.
+async fn keep_listening(target: ConnectionTarget, inbox: Inbox) {
     while !inbox.is_closed() {
-        let asked_at = boot_time();
-        match line.connect().await {
+        let attempted_at = boot_time();
+        match target.connect().await {
             Ok((_db, mut notices)) => {
-                inbox.send(Event::Back);
-                pass_on(&mut notices, &inbox).await;
-                // The reason for its end may have broken the other connection too.
-                inbox.send(Event::Back);
+                inbox.send(Event::DatabaseBack);
+                forward(&mut notices, &inbox).await;
+                // This connection has ended. The cause may affect the other one too, so the state starts its
+                // observations again.
+                inbox.send(Event::DatabaseBack);
             }
-            Err(error) if line.serves_nobody(&error).await => {
-                inbox.send(Event::Away { asked_at });
+            Err(error) if target.is_down_for_everyone(&error).await => {
+                inbox.send(Event::DatabaseDown { attempted_at });
             }
-            Err(error) => tracing::debug!("nothing is notified now: {error}"),
+            Err(error) => tracing::debug!("cannot listen for notifications: {error}"),
         }
         sleep(LAST_PAUSE).await;
     }
 }
 
-async fn pass_on(notices: &mut UnboundedReceiver<(String, String)>, inbox: &Inbox) {
+/// Sends notifications to the inbox until the connection ends.
+async fn forward(notices: &mut UnboundedReceiver<(String, String)>, inbox: &Inbox) {
     while let Some((_, payload)) = notices.recv().await {
-        if let Some(hint) = Hint::parse(&payload) {
-            inbox.send(Event::Hint(hint));
+        if let Some(notification) = Notification::parse(&payload) {
+            inbox.send(Event::Notified(notification));
         }
     }
 }
 
-async fn keep(line: Line, sender: watch::Sender<Option<Rc<Db>>>, inbox: Inbox) {
-    let mut away = Away::default();
+/// Keeps the connection of the link.
+async fn keep_connected(
+    target: ConnectionTarget,
+    sender: watch::Sender<Option<Rc<Db>>>,
+    inbox: Inbox,
+) {
+    let mut outage = Outage::default();
     while !inbox.is_closed() {
-        let asked_at = boot_time();
-        match line.connect().await {
+        let attempted_at = boot_time();
+        match target.connect().await {
             Ok((db, mut notices)) => {
-                away.is_back(&line.dsn);
+                outage.end(&target.dsn);
                 let _ = sender.send(Some(Rc::new(db)));
-                inbox.send(Event::Back);
-                pass_on(&mut notices, &inbox).await;
+                inbox.send(Event::DatabaseBack);
+                forward(&mut notices, &inbox).await;
                 let _ = sender.send(None);
-                away.begins(&line.dsn, None);
+                outage.start_or_continue(&target.dsn, None);
             }
             Err(error) => {
-                if line.serves_nobody(&error).await {
-                    inbox.send(Event::Away { asked_at });
+                if target.is_down_for_everyone(&error).await {
+                    inbox.send(Event::DatabaseDown { attempted_at });
                 }
-                away.begins(&line.dsn, Some(&error));
+                outage.start_or_continue(&target.dsn, Some(&error));
             }
         }
-        sleep(away.pause()).await;
+        sleep(outage.next_pause()).await;
     }
 }
 
-/// Since when the database has been away; logged as a warning once, not at every attempt.
+/// The present outage of the database. It is logged as a warning once, not at every attempt to connect.
 #[derive(Debug, Default)]
-struct Away {
+struct Outage {
+    /// The start of the outage. `None` if the database is available.
     since: Option<Instant>,
+    /// The last pause between two attempts. `None` before the first one.
     pause: Option<Duration>,
 }
 
-impl Away {
-    fn begins(&mut self, dsn: &Dsn, why: Option<&Error>) {
-        let why = why.map_or_else(|| "the connection ended".to_owned(), Error::to_string);
+impl Outage {
+    fn start_or_continue(&mut self, dsn: &Dsn, error: Option<&Error>) {
+        let reason = error.map_or_else(|| "the connection ended".to_owned(), Error::to_string);
         if self.since.is_none() {
-            tracing::warn!("the database at {} is away: {why}", dsn.place());
+            tracing::warn!("the database at {} is unavailable: {reason}", dsn.server());
             self.since = Some(Instant::now());
         } else {
-            tracing::debug!("the database is still away: {why}");
+            tracing::debug!("the database is still unavailable: {reason}");
         }
     }
 
-    fn is_back(&mut self, dsn: &Dsn) {
+    fn end(&mut self, dsn: &Dsn) {
         if let Some(since) = self.since.take() {
             let seconds = since.elapsed().as_secs_f64();
-            tracing::info!("the database at {} is back after {seconds:.1} s", dsn.place());
+            tracing::info!(
+                "the database at {} is available again after {seconds:.1} s",
+                dsn.server()
+            );
         }
         self.pause = None;
     }
 
-    fn pause(&mut self) -> Duration {
+    fn next_pause(&mut self) -> Duration {
         let pause = self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LAST_PAUSE));
         self.pause = Some(pause);
         pause

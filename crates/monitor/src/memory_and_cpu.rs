@@ -1,38 +1,44 @@
-//! The memory and the processor time that the process trees of the workers use, as `list-workers`
-//! shows them: measured every two seconds, sent to the database when they have changed noticeably.
+//! Measuring the memory and the CPU time of each worker with all its processes, for `list-workers`. Measurements are
+//! taken every two seconds, and sent to the database only if they have changed noticeably.
 
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
 
-use rework_core::fleet::heartbeat::Measured;
+use rework_core::fleet::monitor_poll::WorkerUsage;
 use rework_process::{Sample, cpu_percent};
 
-/// Measuring a tree costs some reads of `/proc` for each of its processes.
-const EVERY: Duration = Duration::from_secs(2);
+/// The time between two measurements. Each one reads some files of `/proc` for every process, so it should not run with
+/// every poll.
+const INTERVAL: Duration = Duration::from_secs(2);
 
+/// The smallest change of memory that is sent, in bytes (1 MiB). A change below 5 % is not sent either.
 const NOTICEABLE_BYTES: i64 = 1 << 20;
+
+/// The smallest change of CPU time that is sent, in percent of one CPU.
 const NOTICEABLE_PERCENT: i32 = 5;
 
-/// The last measurement of each tree, and what the database was told.
+/// The last measurement of each worker, and the value that the database has.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryAndCpu {
     last_at: Option<Instant>,
-    trees: HashMap<i64, Tree>,
+    /// The process trees of the workers, by worker id.
+    trees: HashMap<i64, MeasuredTree>,
 }
 
 #[derive(Debug)]
-struct Tree {
+struct MeasuredTree {
     sample: Sample,
-    told: Option<Measured>,
+    /// The last value that was sent to the database. `None` if none was, or if it may not have arrived.
+    sent: Option<WorkerUsage>,
 }
 
 impl MemoryAndCpu {
-    /// Measures the trees of these workers, given as (worker, pid), if two seconds are over. Returns
-    /// the measurements that the database is to be told.
-    pub(crate) fn measure(&mut self, workers: &[(i64, i32)], now: Instant) -> Vec<Measured> {
-        if self.last_at.is_some_and(|last| now.duration_since(last) < EVERY) {
+    /// Measures these workers, given as (worker id, pid), unless the last measurement is younger than two seconds.
+    /// Returns the values to send to the database.
+    pub(crate) fn measure(&mut self, workers: &[(i64, i32)], now: Instant) -> Vec<WorkerUsage> {
+        if self.last_at.is_some_and(|last| now.duration_since(last) < INTERVAL) {
             return Vec::new();
         }
         self.last_at = Some(now);
@@ -40,34 +46,36 @@ impl MemoryAndCpu {
         workers.iter().filter_map(|(worker, pid)| self.measure_one(*worker, *pid)).collect()
     }
 
-    /// Forgets what the database was told, since that may not have arrived: all is told again.
-    pub(crate) fn forget(&mut self) {
-        self.trees.values_mut().for_each(|tree| tree.told = None);
+    /// Makes the next measurement return all values, because the last ones may not have reached the database.
+    pub(crate) fn resend_all(&mut self) {
+        self.trees.values_mut().for_each(|tree| tree.sent = None);
     }
 
-    fn measure_one(&mut self, worker: i64, pid: i32) -> Option<Measured> {
+    fn measure_one(&mut self, worker: i64, pid: i32) -> Option<WorkerUsage> {
         let sample = Sample::of(pid);
         let before = self.trees.get(&worker);
         let percent = before.map_or(0.0, |before| cpu_percent(&before.sample, &sample));
-        let found = Measured {
+        let usage = WorkerUsage {
             worker,
             memory_bytes: i64::try_from(sample.usage.memory_bytes).unwrap_or(i64::MAX),
             cpu_percent: percent.round() as i32,
         };
-        let told = before.and_then(|before| before.told);
-        let news = (sample.processes > 0 && is_news(told, found)).then_some(found);
-        self.trees.insert(worker, Tree { sample, told: news.or(told) });
-        news
+        let sent = before.and_then(|before| before.sent);
+        let to_send = (sample.processes > 0 && is_noticeable(sent, usage)).then_some(usage);
+        self.trees.insert(worker, MeasuredTree { sample, sent: to_send.or(sent) });
+        to_send
     }
 }
 
-fn is_news(told: Option<Measured>, found: Measured) -> bool {
-    let Some(told) = told else { return true };
-    let bytes = (found.memory_bytes - told.memory_bytes).abs();
-    let percent = (found.cpu_percent - told.cpu_percent).abs();
-    bytes > NOTICEABLE_BYTES.max(told.memory_bytes / 20)
+/// Returns whether a value differs enough from the one that was sent. The fall to 0 % is always sent, so that an idle
+/// worker does not seem to work.
+fn is_noticeable(sent: Option<WorkerUsage>, usage: WorkerUsage) -> bool {
+    let Some(sent) = sent else { return true };
+    let bytes = (usage.memory_bytes - sent.memory_bytes).abs();
+    let percent = (usage.cpu_percent - sent.cpu_percent).abs();
+    bytes > NOTICEABLE_BYTES.max(sent.memory_bytes / 20)
         || percent >= NOTICEABLE_PERCENT
-        || (found.cpu_percent == 0 && percent > 0)
+        || (usage.cpu_percent == 0 && percent > 0)
 }
 
 #[cfg(test)]
@@ -75,34 +83,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_has_changed_noticeably_is_told() {
-        let measured =
-            |mib: i64, cpu_percent| Measured { worker: 1, memory_bytes: mib << 20, cpu_percent };
-        for (told, found, news) in [
-            (None, measured(0, 0), true),
-            (Some(measured(10, 0)), measured(10, 0), false),
-            (Some(measured(10, 0)), measured(11, 0), false),
-            (Some(measured(10, 0)), measured(12, 0), true),
-            (Some(measured(1000, 0)), measured(1040, 0), false),
-            (Some(measured(1000, 0)), measured(1060, 0), true),
-            (Some(measured(10, 40)), measured(10, 43), false),
-            (Some(measured(10, 40)), measured(10, 45), true),
-            (Some(measured(10, 3)), measured(10, 0), true),
+    fn only_noticeable_changes_are_sent() {
+        let usage =
+            |mib: i64, cpu_percent| WorkerUsage { worker: 1, memory_bytes: mib << 20, cpu_percent };
+        for (sent, measured, expected) in [
+            (None, usage(0, 0), true),
+            (Some(usage(10, 0)), usage(10, 0), false),
+            (Some(usage(10, 0)), usage(11, 0), false),
+            (Some(usage(10, 0)), usage(12, 0), true),
+            (Some(usage(1000, 0)), usage(1040, 0), false),
+            (Some(usage(1000, 0)), usage(1060, 0), true),
+            (Some(usage(10, 40)), usage(10, 43), false),
+            (Some(usage(10, 40)), usage(10, 45), true),
+            (Some(usage(10, 3)), usage(10, 0), true),
         ] {
-            assert_eq!(is_news(told, found), news, "{told:?} {found:?}");
+            assert_eq!(is_noticeable(sent, measured), expected, "{sent:?} {measured:?}");
         }
     }
 
     #[test]
-    fn a_tree_is_told_once_while_it_does_not_change() {
+    fn an_unchanged_tree_is_sent_once() {
         let own = [(1, std::process::id() as i32)];
         let mut usage = MemoryAndCpu::default();
         let start = Instant::now();
         assert_eq!(usage.measure(&own, start).len(), 1);
-        assert!(usage.measure(&own, start + EVERY / 2).is_empty(), "not yet");
-        usage.forget();
-        assert_eq!(usage.measure(&own, start + EVERY).len(), 1, "told again");
-        assert!(usage.measure(&[], start + EVERY * 2).is_empty());
-        assert!(usage.trees.is_empty(), "it has ended");
+        assert!(usage.measure(&own, start + INTERVAL / 2).is_empty(), "too early");
+        usage.resend_all();
+        assert_eq!(usage.measure(&own, start + INTERVAL).len(), 1, "sent again");
+        assert!(usage.measure(&[], start + INTERVAL * 2).is_empty());
+        assert!(usage.trees.is_empty(), "the worker has ended");
     }
 }

@@ -1,73 +1,75 @@
-//! What a monitor is told on the command line.
+//! The options of a monitor, from the command line and from rework.toml.
 
 use std::{net::SocketAddr, time::Duration};
 
 use rework_core::db::dsn::Dsn;
-use rework_process::Wish;
-use rework_wire::lease::Terms;
+use rework_process::Choice;
+use rework_wire::lease::LeaseTerms;
 use serde_json::{Value, json};
 
 use crate::{per_domain::PerDomain, state::pool_size::Bounds};
 
-/// How the workers of a domain are kept.
+/// The options for the workers of one domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
-    /// Workers that are kept whatever there is to do; none: as many as `maxworkers`.
+pub struct PoolOptions {
+    /// The number of workers that run even if there is no work. `None` means `maxworkers`.
     pub minworkers: Option<u32>,
-    /// Most workers.
+    /// The highest number of workers.
     pub maxworkers: u32,
-    /// A runner is renewed after so many runs; 0: never.
+    /// The number of runs after which a runner is replaced. 0 means never.
     pub maxruns: u32,
-    /// A runner whose tree is past so many bytes is renewed after the run; 0: never.
+    /// The memory of a runner's process tree, in bytes, above which the runner is replaced after its run. 0 means
+    /// never.
     pub maxmem_bytes: u64,
 }
 
-/// The end of a monitor that was asked to end, or whose lease is over.
+/// The result of a monitor that ended because of a signal, or because it lost its lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// The reason, as in `signal 15 (terminated)`.
+pub struct MonitorEnd {
+    /// The reason, such as `signal 15 (terminated)`.
     pub reason: String,
-    /// Whether this process is to execute itself anew, so that a monitor with the same options takes
-    /// this one's place at once: after SIGHUP (reload), and after the loss of its lease.
+    /// Whether this process must execute its program again, so that a monitor with the same options
+    /// replaces this one at once. `true` after SIGHUP (reload) and after the loss of the lease,
+    /// unless another signal has requested the end of the monitor.
     pub reexec: bool,
 }
 
-/// How a monitor is to keep its workers.
+/// The options of a monitor.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The database.
     pub dsn: Dsn,
-    /// What it serves; empty: every domain that has a placement on its host, also those that come
-    /// later.
+    /// The domains to serve. If empty, the monitor serves every domain that has a placement on its
+    /// host (an operation that the host can run), including domains that are added later.
     pub domains: Vec<String>,
-    /// The host's name.
+    /// The name of this host.
     pub host: String,
-    /// How the workers of each domain are kept.
-    pub keep: PerDomain<Keep>,
-    /// Most tasks that a worker claims at once.
+    /// The options for the workers of each domain.
+    pub pool_options: PerDomain<PoolOptions>,
+    /// The highest number of tasks that a worker claims at once.
     pub batch: u32,
-    /// From the start of a worker, or of a runner, to its first word.
+    /// How long a worker or a runner may take from its start to its first message.
     pub start_timeout: Duration,
-    /// What ended so long ago is deleted, once an hour; none: never.
+    /// The age at which ended tasks and workers are deleted. `None` means never.
     pub vacuum: Option<Duration>,
-    /// What runs may take when the monitor is asked to end; none: as long as it wants.
+    /// How long runs may continue after a signal has requested the end of the monitor. `None` means without limit.
     pub shutdown_grace: Option<Duration>,
-    /// What this host offers to tasks that ask for it.
+    /// The capabilities of this host, which tasks can require.
     pub capabilities: Vec<String>,
-    /// Where `/health` and `/ready` are answered.
+    /// The address of the HTTP server for `/health` and `/ready`. `None` if there is none.
     pub listen: Option<SocketAddr>,
-    /// A direct line to the database for notifications, where `dsn` leads through a pooler.
+    /// A DSN that leads to the server itself, for notifications. Needed if `dsn` leads through a
+    /// pooler; otherwise `None`.
     pub listen_dsn: Option<Dsn>,
-    /// How long its lease is.
-    pub lease: Terms,
-    /// At the beginning, a database that is away is waited for.
-    pub patient: bool,
-    /// How the trees of runners are to be held.
-    pub wish: Wish,
+    /// The length of the lease.
+    pub lease: LeaseTerms,
+    /// Whether the monitor waits at its start until the database is available.
+    pub wait_for_database: bool,
+    /// The methods that hold process trees together and limit their memory.
+    pub containment: Choice,
 }
 
-impl Keep {
-    /// The least and the most of them.
+impl PoolOptions {
+    /// Returns the lowest and the highest number of workers.
     pub(crate) fn bounds(&self) -> Bounds {
         let max = self.maxworkers;
         Bounds { min: self.minworkers.unwrap_or(max).min(max), max }
@@ -85,7 +87,7 @@ impl Keep {
 }
 
 impl Options {
-    /// As `list-monitors` shows them.
+    /// Returns the options as JSON, as `list-monitors` shows them.
     pub(crate) fn to_json(&self) -> Value {
         let mut shown = json!({
             "batch": self.batch,
@@ -95,15 +97,14 @@ impl Options {
             "shutdown_grace_ms": self.shutdown_grace.map(|grace| grace.as_millis() as u64),
             "every_domain": self.domains.is_empty(),
         });
-        if let (Value::Object(shown), Value::Object(usual)) =
-            (&mut shown, self.keep.usual.to_json())
+        let pools = &self.pool_options;
+        if let (Value::Object(shown), Value::Object(default)) =
+            (&mut shown, pools.default.to_json())
         {
-            shown.extend(usual);
+            shown.extend(default);
+            let overrides = pools.overrides.iter();
             shown.extend(
-                self.keep
-                    .own
-                    .iter()
-                    .map(|(domain, keep)| (format!("domains.{domain}"), keep.to_json())),
+                overrides.map(|(domain, options)| (format!("domains.{domain}"), options.to_json())),
             );
         }
         shown

@@ -1,17 +1,17 @@
-//! The outcomes of runs that the monitor ended in place of their worker, as lines of its log: one line
-//! for all tasks of the same outcome and reason, since a worker may have held hundreds.
+//! Log lines for the outcomes of runs that the monitor ended in place of their worker. Tasks with the same outcome and
+//! reason share a line, because a worker may have had hundreds of them.
 
 use std::collections::BTreeMap;
 
 use rework_core::task::{complete::Recorded, state::State};
 
-/// How many tasks a line names; of the others it gives the number.
+/// How many tasks a line names. The other tasks are only counted.
 const NAMED: usize = 3;
 
-/// Logs what became of tasks, and why.
-pub(crate) fn say<'a>(ends: impl IntoIterator<Item = (i64, Recorded, &'a str)>) {
-    for (line, again) in lines(ends) {
-        if again {
+/// Logs the outcomes of tasks, given as (task id, recorded end, reason).
+pub(crate) fn log_outcomes<'a>(ends: impl IntoIterator<Item = (i64, Recorded, &'a str)>) {
+    for (line, queued_again) in lines(ends) {
+        if queued_again {
             tracing::info!("{line}");
         } else {
             tracing::warn!("{line}");
@@ -19,29 +19,29 @@ pub(crate) fn say<'a>(ends: impl IntoIterator<Item = (i64, Recorded, &'a str)>) 
     }
 }
 
-/// The lines, each with whether its tasks will run again.
+/// Returns the log lines, each with whether its tasks are queued again. Skips ends that this monitor did not record.
 fn lines<'a>(ends: impl IntoIterator<Item = (i64, Recorded, &'a str)>) -> Vec<(String, bool)> {
-    let mut kinds: BTreeMap<(&str, &str), Vec<i64>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str), Vec<i64>> = BTreeMap::new();
     for (task, recorded, reason) in ends {
         if let Recorded::Now { state, .. } = recorded {
-            let became = if state == State::Queued { "queued again" } else { state.as_str() };
-            kinds.entry((became, reason)).or_default().push(task);
+            let outcome = if state == State::Queued { "queued again" } else { state.as_str() };
+            groups.entry((outcome, reason)).or_default().push(task);
         }
     }
-    let line = |((became, reason), mut tasks): ((&str, &str), Vec<i64>)| {
+    let line = |((outcome, reason), mut tasks): ((&str, &str), Vec<i64>)| {
         tasks.sort_unstable();
-        (format!("{} {became}: {reason}", subject(&tasks)), became == "queued again")
+        (format!("{} {outcome}: {reason}", subject(&tasks)), outcome == "queued again")
     };
-    kinds.into_iter().map(line).collect()
+    groups.into_iter().map(line).collect()
 }
 
-/// The subject of a line, with its verb.
+/// Returns the subject and the verb of a line, such as "tasks 7, 9 are".
 fn subject(tasks: &[i64]) -> String {
     let named: Vec<String> = tasks.iter().take(NAMED).map(i64::to_string).collect();
     match tasks.len() {
         1 => format!("task {} is", named[0]),
-        many if many > NAMED => {
-            format!("tasks {} and {} others are", named.join(", "), many - NAMED)
+        count if count > NAMED => {
+            format!("tasks {} and {} others are", named.join(", "), count - NAMED)
         }
         _ => format!("tasks {} are", named.join(", ")),
     }
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_of_a_kind_share_a_line() {
+    fn tasks_with_the_same_outcome_share_a_line() {
         let ends = [
             (9, now(State::Queued), "worker died"),
             (3, now(State::Lost), "worker died"),
@@ -64,10 +64,11 @@ mod tests {
             (2, Recorded::Stale, "worker died"),
             (7, now(State::Queued), "worker died"),
         ];
-        let said = lines(ends);
-        let said: Vec<(&str, bool)> = said.iter().map(|(line, again)| (&**line, *again)).collect();
+        let lines = lines(ends);
+        let lines: Vec<(&str, bool)> =
+            lines.iter().map(|(line, queued_again)| (&**line, *queued_again)).collect();
         assert_eq!(
-            said,
+            lines,
             [
                 ("task 3 is lost: worker died", false),
                 ("tasks 7, 9 are queued again: worker died", true)
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_tasks_a_few_are_named() {
+    fn a_line_names_three_tasks_and_counts_the_others() {
         let ends = (1..=500).map(|task| (task, now(State::Queued), "host lost"));
         assert_eq!(lines(ends)[0].0, "tasks 1, 2, 3 and 497 others are queued again: host lost");
     }

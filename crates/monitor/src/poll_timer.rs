@@ -1,58 +1,63 @@
-//! The timer of polls: the database is polled once a second, and at once when a hint says that there
-//! may be something to see, but not more often than every ten milliseconds.
+//! The timer of the polls. The database is polled once a second, and additionally on request, for example after a
+//! notification. Two polls are at least ten milliseconds apart.
 
 use std::time::{Duration, Instant};
 
-/// The shortest time between two polls: hints that come faster are answered together.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// The shortest time between two polls. Requests that come faster share a poll.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
-/// When the last poll was sent, and when the next one is due. Only one poll runs at a time.
+/// The time of the last poll and of the next one. Only one poll runs at a time.
 #[derive(Debug)]
 pub(crate) struct PollTimer {
-    every: Duration,
+    /// The time between two regular polls.
+    interval: Duration,
+    /// The time of the next regular poll.
     regular_at: Instant,
+    /// The time of the last poll. `None` before the first one.
     sent_at: Option<Instant>,
-    hinted: bool,
+    /// Whether an additional poll was requested.
+    requested: bool,
+    /// Whether a poll is running.
     running: bool,
 }
 
 impl PollTimer {
-    /// A timer with a regular poll in each period `every`; the first is due now.
-    pub(crate) fn new(every: Duration, now: Instant) -> PollTimer {
-        PollTimer { every, regular_at: now, sent_at: None, hinted: false, running: false }
+    /// Creates a timer whose first regular poll is due now.
+    pub(crate) fn new(interval: Duration, now: Instant) -> PollTimer {
+        PollTimer { interval, regular_at: now, sent_at: None, requested: false, running: false }
     }
 
-    /// There may be something to see: poll soon.
-    pub(crate) fn hint(&mut self) {
-        self.hinted = true;
+    /// Requests a poll as soon as possible.
+    pub(crate) fn request(&mut self) {
+        self.requested = true;
     }
 
-    /// When the next poll is due; `None` while one is running.
+    /// Returns when the next poll is due. `None` while one is running.
     pub(crate) fn due(&self) -> Option<Instant> {
         if self.running {
             return None;
         }
-        let earliest = self.sent_at.map_or(self.regular_at, |sent| sent + SHORTEST);
-        Some(if self.hinted { earliest.min(self.regular_at) } else { self.regular_at })
+        let earliest = self.sent_at.map_or(self.regular_at, |sent| sent + MIN_INTERVAL);
+        Some(if self.requested { earliest.min(self.regular_at) } else { self.regular_at })
     }
 
-    /// Begins a poll if one is due; says whether it is the regular one.
-    pub(crate) fn begin(&mut self, now: Instant) -> Option<bool> {
+    /// Starts a poll if one is due. Returns whether it is a regular one, or `None` if no poll is due.
+    pub(crate) fn start(&mut self, now: Instant) -> Option<bool> {
         if self.due().is_none_or(|due| due > now) {
             return None;
         }
         let regular = self.regular_at <= now;
         if regular {
-            self.regular_at = now + self.every;
+            self.regular_at = now + self.interval;
         }
         self.sent_at = Some(now);
-        self.hinted = false;
+        self.requested = false;
         self.running = true;
         Some(regular)
     }
 
-    /// The poll has been answered, or never will be.
-    pub(crate) fn end(&mut self) {
+    /// Notes that the running poll has ended, with or without a reply.
+    pub(crate) fn finish(&mut self) {
         self.running = false;
     }
 }
@@ -62,21 +67,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_poll_a_second_and_one_for_each_hint() {
+    fn there_is_one_poll_a_second_and_one_for_each_request() {
         let start = Instant::now();
         let ms = |ms| start + Duration::from_millis(ms);
         let mut timer = PollTimer::new(Duration::from_secs(1), start);
-        assert_eq!(timer.begin(start), Some(true));
+        assert_eq!(timer.start(start), Some(true));
         assert_eq!(timer.due(), None, "running");
-        timer.hint();
-        timer.end();
-        assert_eq!(timer.due(), Some(ms(10)), "hints are answered together");
-        assert_eq!(timer.begin(ms(9)), None);
-        assert_eq!(timer.begin(ms(10)), Some(false));
-        timer.end();
+        timer.request();
+        timer.finish();
+        assert_eq!(timer.due(), Some(ms(10)), "requests share a poll");
+        assert_eq!(timer.start(ms(9)), None);
+        assert_eq!(timer.start(ms(10)), Some(false));
+        timer.finish();
         assert_eq!(timer.due(), Some(ms(1000)));
-        assert_eq!(timer.begin(ms(1003)), Some(true));
-        timer.end();
+        assert_eq!(timer.start(ms(1003)), Some(true));
+        timer.finish();
         assert_eq!(timer.due(), Some(ms(2003)));
     }
 }

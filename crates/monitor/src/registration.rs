@@ -1,99 +1,110 @@
-//! The registration of a monitor: granted only if no other monitor of the same host serves the same
-//! domains.
+//! The registration of a monitor. It succeeds only if no other live monitor of the same host name serves one of the
+//! same domains.
 //!
-//! Whether another monitor lives can be seen at once if it runs on the same boot in the same pid
-//! namespace. Otherwise (the same name on another machine, in another container, before a reboot)
-//! only its lease tells: it is watched for its length, and taken away if it has not moved.
+//! If another monitor runs on the same boot and in the same pid namespace, its process shows whether it is alive.
+//! Otherwise its process is not visible: it may run on another machine with the same host name or in another container,
+//! or belong to an earlier boot. Then its lease is observed. If the lease is not renewed for its length, the monitor is
+//! dead, and the lease is taken away.
 
 use rework_core::{
-    db::{connect::Db, error::Result as Answered},
-    fleet::monitor::{self, Beginning, Begun, Gone, Process, Standing},
+    db::{connect::Db, error::Result as DbResult},
+    fleet::monitor::{
+        self, DeadMonitor, NewMonitor, ProcessRecord, RegisterResult, RegisteredMonitor,
+    },
     lease::{
         self,
-        observer::Watch,
-        row::{Lease, Seen},
+        observer::{LeaseObserver, ObserverEvent},
+        row::{Lease, LeaseSnapshot},
     },
 };
 use rework_process::{Identity, boot_time};
-use rework_wire::lease::{Moment, Terms};
+use rework_wire::lease::{BootTime, LeaseTerms};
 use tokio::time::sleep;
 
 use crate::error::Error;
 
-/// A registered monitor.
+/// The ids and the lease of a registered monitor.
 #[derive(Debug, Clone)]
 pub(crate) struct Registration {
+    /// The id of the monitor.
     pub(crate) monitor: i64,
     pub(crate) lease: Lease,
+    /// The domains that the monitor serves.
     pub(crate) domains: Vec<String>,
-    /// When the statement was sent that made the lease.
-    pub(crate) sent_at: Moment,
+    /// The time at which the statement that created the lease was sent. The lease lasts from then
+    /// on.
+    pub(crate) sent_at: BootTime,
 }
 
-/// Registers a monitor, after waiting until it is known whether earlier monitors live.
+/// Registers a monitor. First waits until it is known which earlier monitors are alive. `Err` if a live one serves one
+/// of the same domains.
 pub(crate) async fn register(
     db: &mut Db,
-    new: &Beginning,
+    new: &NewMonitor,
     own: &Identity,
 ) -> Result<Registration, Error> {
-    let mut gone = Vec::new();
+    let mut dead = Vec::new();
     loop {
-        let others = monitor::standing(db, &new.host).await?;
-        let mut unseen = Vec::new();
+        let others = monitor::registered(db, &new.host).await?;
+        let mut unknown = Vec::new();
         for other in others {
-            let in_the_way = stands_in_the_way(&other, new);
-            match sight(&other.process, own, Identity::is_alive) {
-                _ if other.taken => gone.push(Gone { id: other.id, take: None }),
-                Sight::Gone => gone.push(Gone { id: other.id, take: None }),
-                Sight::Alive if in_the_way => return Err(taken(&other, &new.host)),
-                Sight::Unseen if in_the_way => unseen.push(other),
-                Sight::Alive | Sight::Unseen => {}
+            let is_conflict = conflicts(&other, new);
+            match liveness(&other.process, own, Identity::is_alive) {
+                _ if other.lease_is_taken => {
+                    dead.push(DeadMonitor { id: other.id, lease_to_take: None });
+                }
+                Liveness::Dead => dead.push(DeadMonitor { id: other.id, lease_to_take: None }),
+                Liveness::Alive if is_conflict => return Err(already_served(&other, &new.host)),
+                Liveness::Unknown if is_conflict => unknown.push(other),
+                Liveness::Alive | Liveness::Unknown => {}
             }
         }
-        for other in unseen {
-            gone.push(watch(db, other, &new.host).await?);
+        for other in unknown {
+            dead.push(wait_for_death(db, other, &new.host).await?);
         }
         let sent_at = boot_time();
-        if let Begun::Ours { id, lease, domains } = monitor::begin(db, new, &gone).await? {
+        let result = monitor::register(db, new, &dead).await?;
+        if let RegisterResult::Registered { id, lease, domains } = result {
             return Ok(Registration { monitor: id, lease, domains, sent_at });
         }
-        // Somebody came in between: look again.
-        gone.clear();
+        // Another monitor has registered in between: check the monitors again.
+        dead.clear();
     }
 }
 
-fn stands_in_the_way(other: &Standing, new: &Beginning) -> bool {
-    // The domains that an empty list stands for are known only after the registration.
-    new.domains.is_empty() || other.stands_in_the_way(&new.domains, false)
+fn conflicts(other: &RegisteredMonitor, new: &NewMonitor) -> bool {
+    // An empty list stands for all domains of the host. Which ones these are is known only after the registration.
+    new.domains.is_empty() || other.conflicts_with(&new.domains, false)
 }
 
-/// Whether a process is alive, as far as that can be seen from here. A process that executed itself
-/// anew, and so became this one, is gone.
+/// Whether a process is alive, as far as this process can find out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sight {
+pub(crate) enum Liveness {
     Alive,
-    Gone,
-    /// The process is, or was, where we cannot look.
-    Unseen,
+    Dead,
+    /// The process belongs to another boot or another pid namespace, so it is not visible from here.
+    Unknown,
 }
 
-pub(crate) fn sight(
-    process: &Process,
+/// Finds out whether a process is alive. This process itself counts as dead: it is an earlier
+/// monitor that executed its program again.
+pub(crate) fn liveness(
+    process: &ProcessRecord,
     own: &Identity,
     is_alive: impl FnOnce(&Identity) -> bool,
-) -> Sight {
+) -> Liveness {
     let identity = identity(process);
-    if !identity.same_place(own) {
-        Sight::Unseen
+    if !identity.in_same_pid_namespace(own) {
+        Liveness::Unknown
     } else if identity != *own && is_alive(&identity) {
-        Sight::Alive
+        Liveness::Alive
     } else {
-        Sight::Gone
+        Liveness::Dead
     }
 }
 
-/// The identity of a process that the database knows.
-pub(crate) fn identity(process: &Process) -> Identity {
+/// Converts the identity of a process from its form in the database.
+pub(crate) fn identity(process: &ProcessRecord) -> Identity {
     Identity {
         boot_id: process.boot_id.clone(),
         pid_ns: process.pid_ns.clone(),
@@ -102,87 +113,91 @@ pub(crate) fn identity(process: &Process) -> Identity {
     }
 }
 
-/// Watches the lease of a monitor whose process cannot be seen.
-async fn watch(db: &Db, other: Standing, host: &str) -> Result<Gone, Error> {
+/// Observes the lease of a monitor whose process is not visible, until it is known to be dead. `Err` if it is alive.
+async fn wait_for_death(
+    db: &Db,
+    other: RegisteredMonitor,
+    host: &str,
+) -> Result<DeadMonitor, Error> {
     tracing::info!(
-        "monitor {} of host {host} may live where it cannot be seen: its lease is watched",
+        "monitor {} of host {host} may run where its process is not visible: observing its lease",
         other.id
     );
-    match dead(db, other.seen).await? {
-        Verdict::Dead(seen) => Ok(Gone { id: other.id, take: Some(seen) }),
-        Verdict::Taken => Ok(Gone { id: other.id, take: None }),
-        Verdict::Alive => Err(taken(&other, host)),
+    match observe_lease(db, other.lease).await? {
+        LeaseState::Dead(lease) => Ok(DeadMonitor { id: other.id, lease_to_take: Some(lease) }),
+        LeaseState::Taken => Ok(DeadMonitor { id: other.id, lease_to_take: None }),
+        LeaseState::Renewed => Err(already_served(&other, host)),
     }
 }
 
-/// Watches a lease until its verdict is known.
-pub(crate) async fn dead(db: &Db, seen: Seen) -> Answered<Verdict> {
-    let mut watch = Watch::new(Terms::default().look_every());
+/// Observes a lease until its state is known.
+pub(crate) async fn observe_lease(db: &Db, first: LeaseSnapshot) -> DbResult<LeaseState> {
+    let mut observer = LeaseObserver::new(LeaseTerms::default().poll_interval());
     loop {
         let sent_at = boot_time();
-        let Some((found, terms)) = lease::row::see(db, seen.lease.id).await? else {
-            return Ok(Verdict::Taken);
+        let Some((lease, terms)) = lease::row::snapshot(db, first.lease.id).await? else {
+            return Ok(LeaseState::Taken);
         };
-        if found != seen {
-            return Ok(Verdict::Alive);
+        if lease != first {
+            return Ok(LeaseState::Renewed);
         }
-        let looked = lease::observer::Event::Looked { sent_at, leases: vec![(found, terms)] };
-        if !watch.step(looked, boot_time()).is_empty() {
-            return Ok(Verdict::Dead(found));
+        let polled = ObserverEvent::Polled { sent_at, leases: vec![(lease, terms)] };
+        if !observer.step(polled, boot_time()).is_empty() {
+            return Ok(LeaseState::Dead(lease));
         }
-        sleep(terms.look_every()).await;
+        sleep(terms.poll_interval()).await;
     }
 }
 
-/// The verdict on a lease.
+/// The state of an observed lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The lease moved.
-    Alive,
-    /// The lease has not moved for its length, and was last seen like this.
-    Dead(Seen),
-    /// Somebody has taken the lease away.
+pub(crate) enum LeaseState {
+    /// The lease was renewed, so its holder, the monitor that depends on it, is alive.
+    Renewed,
+    /// The lease was not renewed for its length. The snapshot is its last state.
+    Dead(LeaseSnapshot),
+    /// Another monitor has taken the lease away.
     Taken,
 }
 
-fn taken(other: &Standing, host: &str) -> Error {
+fn already_served(other: &RegisteredMonitor, host: &str) -> Error {
     let domains: Vec<String> = other.domains.iter().map(|domain| format!("`{domain}`")).collect();
     let domains = match domains.as_slice() {
-        [] => "whatever is registered".to_owned(),
+        [] => "all domains".to_owned(),
         [one] => format!("domain {one}"),
         several => format!("domains {}", several.join(", ")),
     };
     let (id, pid, host) = (other.id, other.process.pid, host.to_owned());
-    Error::Taken { id, pid, host, domains }
+    Error::AlreadyServed { id, pid, host, domains }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn place(boot: &str, namespace: &str) -> Identity {
+    fn identity_in(boot: &str, namespace: &str) -> Identity {
         let (boot_id, pid_ns) = (boot.to_owned(), namespace.to_owned());
         Identity { boot_id, pid_ns, pid: 7, start: 70 }
     }
 
-    fn process(boot: &str, namespace: &str) -> Process {
-        let Identity { boot_id, pid_ns, pid, start } = place(boot, namespace);
-        Process { boot_id, pid_ns, pid, pid_start: start }
+    fn process_in(boot: &str, namespace: &str) -> ProcessRecord {
+        let Identity { boot_id, pid_ns, pid, start } = identity_in(boot, namespace);
+        ProcessRecord { boot_id, pid_ns, pid, pid_start: start }
     }
 
     #[test]
-    fn only_what_runs_on_this_boot_in_this_pid_namespace_is_seen() {
-        let own = Identity { pid: 8, ..place("now", "pid:[1]") };
-        for (other, lives, expected) in [
-            (process("now", "pid:[1]"), true, Sight::Alive),
-            (process("now", "pid:[1]"), false, Sight::Gone),
-            (process("now", "pid:[2]"), false, Sight::Unseen),
-            (process("before", "pid:[1]"), false, Sight::Unseen),
-            (process("before", "pid:[1]"), true, Sight::Unseen),
+    fn a_process_of_another_boot_or_pid_namespace_is_unknown() {
+        let own = Identity { pid: 8, ..identity_in("now", "pid:[1]") };
+        for (other, is_alive, expected) in [
+            (process_in("now", "pid:[1]"), true, Liveness::Alive),
+            (process_in("now", "pid:[1]"), false, Liveness::Dead),
+            (process_in("now", "pid:[2]"), false, Liveness::Unknown),
+            (process_in("before", "pid:[1]"), false, Liveness::Unknown),
+            (process_in("before", "pid:[1]"), true, Liveness::Unknown),
         ] {
-            assert_eq!(sight(&other, &own, |_| lives), expected, "{other:?}");
+            assert_eq!(liveness(&other, &own, |_| is_alive), expected, "{other:?}");
         }
-        let before = Process { pid: 8, ..process("now", "pid:[1]") };
-        assert_eq!(sight(&before, &own, |_| true), Sight::Gone, "it executed itself anew");
+        let before = ProcessRecord { pid: 8, ..process_in("now", "pid:[1]") };
+        assert_eq!(liveness(&before, &own, |_| true), Liveness::Dead, "it executed itself anew");
     }
 }

@@ -1,5 +1,5 @@
-//! Running a monitor: it registers, adopts the workers that earlier monitors have left, and then
-//! runs the event loop until it is to end.
+//! Running a monitor: it registers, adopts the workers that earlier monitors left behind, and then runs the event loop
+//! until a signal requests its end.
 
 use std::io;
 
@@ -8,55 +8,56 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::{
     adopt,
-    cleanup_plan::signal_words,
+    cleanup_plan::describe_signal,
     effects::Effects,
     error::Error,
     event_loop::EventLoop,
     health::Health,
     inbox::Inbox,
     link::Link,
-    options::{Ended, Options},
+    options::{MonitorEnd, Options},
     signals::Signals,
-    spawn::Nursery,
-    startup::{describe, say_hello, start},
+    spawn::WorkerSpawner,
+    startup::{describe_monitor, log_registered, start},
     state::drain::reload,
 };
 
-/// Runs this process as a monitor, until it is to end. To be called on the first thread of a
-/// process, in a current-thread runtime.
-pub async fn run(options: Options) -> Result<Ended, Error> {
-    LocalSet::new().run_until(Box::pin(live(options))).await
+/// Runs this process as a monitor until a signal requests its end. Must be called on the first
+/// thread of the process, in a current-thread runtime. `Err` if the monitor cannot start: another
+/// one serves its domains, or the host or the database refuses something.
+pub async fn run(options: Options) -> Result<MonitorEnd, Error> {
+    LocalSet::new().run_until(Box::pin(run_local(options))).await
 }
 
-async fn live(options: Options) -> Result<Ended, Error> {
+async fn run_local(options: Options) -> Result<MonitorEnd, Error> {
     let system = |what| move |source: io::Error| Error::System { what, source };
-    let mut signals = Signals::handle().map_err(system("signals cannot be handled"))?;
-    become_subreaper().map_err(system("orphaned processes cannot be taken over"))?;
+    let mut signals = Signals::handle().map_err(system("cannot handle signals"))?;
+    become_subreaper().map_err(system("cannot become the subreaper of orphaned processes"))?;
     let own = Identity::own();
-    let containment = Containment::detect(options.wish)?;
+    let containment = Containment::detect(options.containment)?;
     let health = Health::default();
     if let Some(address) = options.listen {
         let bound = health.serve(address).await;
         bound.map_err(|source| Error::Listen { address, source })?;
     }
-    let new = describe(&options, &own, &containment);
-    let (registration, left) = tokio::select! {
+    let new = describe_monitor(&options, &own, &containment);
+    let (registration, abandoned) = tokio::select! {
         started = start(&options, &new, &own) => started?,
         signal = signals.next() => {
             let reexec = signal == reload::SIGNAL;
-            return Ok(Ended { reason: signal_words(signal), reexec });
+            return Ok(MonitorEnd { reason: describe_signal(signal), reexec });
         }
     };
-    say_hello(&options, &registration, &containment);
+    log_registered(&options, &registration, &containment);
     let (inbox, messages) = Inbox::new();
-    spawn_local(signals.pass_on(inbox.clone()));
-    let who = format!("rework monitor {}", registration.monitor);
-    let link = Link::keep(options.dsn.clone(), options.listen_dsn.clone(), who, inbox.clone());
-    let nursery = Nursery::new(&options, &registration, &own, containment);
-    for left in left {
-        adopt::take_over(left, &inbox);
+    spawn_local(signals.forward(inbox.clone()));
+    let name = format!("rework monitor {}", registration.monitor);
+    let link = Link::open(options.dsn.clone(), options.listen_dsn.clone(), name, inbox.clone());
+    let spawner = WorkerSpawner::new(&options, &registration, &own, containment);
+    for worker in abandoned {
+        adopt::adopt(worker, &inbox);
     }
     let self_kill = SelfKill::new().map_err(system("cannot create a kernel timer"))?;
-    let effects = Effects::new(options, registration, link, nursery, inbox, self_kill);
+    let effects = Effects::new(options, registration, link, spawner, inbox, self_kill);
     Ok(EventLoop::new(effects, health).run(messages).await)
 }

@@ -1,5 +1,5 @@
-//! The signals by which a monitor is asked to end (SIGTERM, SIGINT) or to execute itself anew (SIGHUP, see
-//! `state/drain/reload.rs`).
+//! The signals that a monitor handles. SIGTERM and SIGINT request its end. SIGHUP requests it to
+//! execute its program again (`state/drain/reload.rs`).
 
 use std::io;
 
@@ -7,17 +7,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{event::Event, inbox::Inbox};
 
-/// The handled signals.
+/// The streams of the handled signals, each with its number.
 #[derive(Debug)]
 pub(crate) struct Signals([(i32, Signal); 3]);
 
 impl Signals {
-    /// Handles the signals from now on, so that they no longer end this process.
+    /// Starts to handle the signals. From now on they do not kill this process.
     pub(crate) fn handle() -> io::Result<Signals> {
-        let of = |kind: SignalKind| io::Result::Ok((kind.as_raw_value(), signal(kind)?));
+        let stream = |kind: SignalKind| io::Result::Ok((kind.as_raw_value(), signal(kind)?));
         let [terminate, interrupt, hangup] =
             [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-        Ok(Signals([of(terminate)?, of(interrupt)?, of(hangup)?]))
+        Ok(Signals([stream(terminate)?, stream(interrupt)?, stream(hangup)?]))
     }
 
     /// Waits for the next signal and returns its number.
@@ -31,7 +31,7 @@ impl Signals {
     }
 
     /// Sends every signal to the event loop.
-    pub(crate) async fn pass_on(mut self, inbox: Inbox) {
+    pub(crate) async fn forward(mut self, inbox: Inbox) {
         loop {
             let signal = self.next().await;
             inbox.send(Event::Signal(signal));

@@ -1,6 +1,8 @@
-//! Starting workers: first a row, then a process, then the pid in the row, and only then the message
-//! with what the worker needs to begin. A worker that never receives this message ends by itself, so
-//! that no worker claims whose process is not recorded, whatever breaks in between.
+//! Starting workers. For each worker the monitor creates a row, starts the process, records its pid in the row, and
+//! only then sends the first message with everything that the worker needs.
+//!
+//! A worker that does not receive the first message exits. So no worker can claim a task before its process is
+//! recorded, whichever step fails.
 
 use std::{
     cell::Cell,
@@ -11,12 +13,15 @@ use std::{
     rc::Rc,
 };
 
-use rework_core::fleet::worker::{self, Created, Kin};
+use rework_core::{
+    db::connect::Db,
+    fleet::worker::{self, CreatedWorker, WorkerTemplate},
+};
 use rework_process::{Containment, Identity, Launch, LaunchError, launch};
 use rework_wire::{
-    connection::Frames,
-    lease::Moment,
-    worker::{Start, ToWorker},
+    frame_socket::FrameSocket,
+    lease::BootTime,
+    worker::{STARTED_RUNS_FD, Start, ToWorker},
 };
 use tokio::{net::unix::pipe, task::spawn_local};
 
@@ -25,45 +30,44 @@ use crate::{
     inbox::{Inbox, Message},
     leftovers::Leftovers,
     link::Link,
-    options::{Keep, Options},
-    page::Page,
+    options::{Options, PoolOptions},
     per_domain::PerDomain,
     registration::Registration,
+    started_runs::StartedRuns,
     systemd,
     worker_handle::WorkerHandle,
-    worker_io::{self, StartedWorker, tell},
+    worker_io::{self, StartedWorker, send_message},
 };
 
-/// The descriptor of the page in a worker.
-const PAGE: i32 = rework_wire::worker::PAGE_FD;
-
-/// Starts workers: everything that they have in common.
+/// Starts workers. Holds everything that the workers of this monitor have in common.
 #[derive(Debug)]
-pub(crate) struct Nursery {
-    kin: Kin,
-    /// The first message to a worker, without its id, domain and mark.
+pub(crate) struct WorkerSpawner {
+    /// The columns that the rows of all workers have in common.
+    template: WorkerTemplate,
+    /// The first message to a worker, without the fields that differ between workers.
     start: Start,
-    keep: PerDomain<Keep>,
-    /// Until when the lease is certain.
-    until: Cell<Moment>,
+    pool_options: PerDomain<PoolOptions>,
+    /// The time until which the lease is certain.
+    lease_until: Cell<BootTime>,
     containment: Containment,
+    /// The environment of the workers.
     env: Vec<(OsString, OsString)>,
 }
 
-impl Nursery {
+impl WorkerSpawner {
     pub(crate) fn new(
         options: &Options,
         registration: &Registration,
         own: &Identity,
         containment: Containment,
-    ) -> Nursery {
+    ) -> WorkerSpawner {
         let (cgroup, memory) = containment.parts();
         let memory_cgroup = match &memory {
-            rework_wire::worker::MemoryRung::CgroupV1(folder) => Some(folder.clone()),
+            rework_wire::worker::MemoryMethod::CgroupV1(folder) => Some(folder.clone()),
             _ => None,
         };
-        Nursery {
-            kin: Kin {
+        WorkerSpawner {
+            template: WorkerTemplate {
                 monitor: registration.monitor,
                 lease: registration.lease.id,
                 host: options.host.clone(),
@@ -77,50 +81,56 @@ impl Nursery {
                 worker: 0,
                 lease: registration.lease.id,
                 epoch: registration.lease.epoch,
-                direct: false,
+                direct_connection: false,
                 terms: options.lease,
-                until: Moment::ZERO,
+                lease_until: BootTime::ZERO,
                 host: options.host.clone(),
                 domain: String::new(),
-                mark: String::new(),
+                process_tag: String::new(),
                 capabilities: options.capabilities.clone(),
                 maxruns: 0,
                 maxmem_bytes: 0,
                 batch: options.batch,
                 start_timeout_ms: options.start_timeout.as_millis() as u64,
                 cgroup,
-                memory,
+                memory_method: memory,
             },
-            keep: options.keep.clone(),
-            until: Cell::new(Moment::ZERO),
+            pool_options: options.pool_options.clone(),
+            lease_until: Cell::new(BootTime::ZERO),
             containment,
             env: environment(std::env::vars_os(), options.dsn.text()),
         }
     }
 
-    /// Notes until when the lease is certain.
-    pub(crate) fn lease_until(&self, until: Moment) {
-        self.until.set(until);
+    /// Sets the time until which the lease is certain. New workers receive it.
+    pub(crate) fn set_lease_until(&self, until: BootTime) {
+        self.lease_until.set(until);
     }
 
-    fn start(&self, created: Created, domain: &str, direct: bool) -> ToWorker {
-        let keep = self.keep.of(domain);
+    /// Builds the first message to a worker.
+    fn first_message(&self, created: CreatedWorker, domain: &str, direct: bool) -> ToWorker {
+        let pool_options = self.pool_options.of(domain);
         ToWorker::Start(Box::new(Start {
             worker: created.id,
-            direct,
-            until: self.until.get(),
+            direct_connection: direct,
+            lease_until: self.lease_until.get(),
             domain: domain.to_owned(),
-            mark: created.mark.to_string(),
-            maxruns: keep.maxruns,
-            maxmem_bytes: keep.maxmem_bytes,
+            process_tag: created.process_tag.to_string(),
+            maxruns: pool_options.maxruns,
+            maxmem_bytes: pool_options.maxmem_bytes,
             ..self.start.clone()
         }))
     }
 
-    fn bear(&self, created: Created, domain: &str) -> Result<StartedWorker, LaunchError> {
+    /// Starts the process of a worker.
+    fn launch_worker(
+        &self,
+        created: CreatedWorker,
+        domain: &str,
+    ) -> Result<StartedWorker, LaunchError> {
         let system = LaunchError::System;
-        let (control, stdin) = Frames::pair().map_err(system)?;
-        let (page, theirs) = Page::new().map_err(system)?;
+        let (control, stdin) = FrameSocket::pair().map_err(system)?;
+        let (started_runs, for_worker) = StartedRuns::new().map_err(system)?;
         let (reader, writer) = io::pipe().map_err(system)?;
         let output = pipe::Receiver::from_owned_fd(reader.into()).map_err(system)?;
         let stderr = OwnedFd::from(writer.try_clone().map_err(system)?);
@@ -132,74 +142,81 @@ impl Nursery {
             stdin,
             stdout: writer.into(),
             stderr,
-            fds: vec![(theirs, PAGE)],
+            fds: vec![(for_worker, STARTED_RUNS_FD)],
         })?;
-        let leftovers = Leftovers::of_ours(created.mark, self.containment.clone());
-        Ok(StartedWorker { worker: created.id, child, control, output, page, leftovers })
+        let leftovers = Leftovers::of_own(created.process_tag, self.containment.clone());
+        Ok(StartedWorker { worker: created.id, child, control, output, started_runs, leftovers })
     }
 }
 
-/// Starts workers of a domain, and reports to the inbox what came of it.
+/// Starts workers of a domain, and sends the result of each start to the inbox.
 pub(crate) async fn spawn(
-    nursery: Rc<Nursery>,
+    spawner: Rc<WorkerSpawner>,
     link: Link,
     domain: String,
     count: u32,
     inbox: Inbox,
 ) {
-    let unborn = |count, refused| {
-        inbox.send(Event::Unborn { domain: domain.clone(), count, refused });
+    let spawn_failed = |count, refused| {
+        inbox.send(Event::SpawnFailed { domain: domain.clone(), count, refused });
     };
-    let Some(db) = link.now() else { return unborn(count, false) };
-    let created = match worker::create(&db, &nursery.kin, &domain, count).await {
+    let Some(db) = link.current() else { return spawn_failed(count, false) };
+    let created = match worker::create(&db, &spawner.template, &domain, count).await {
         Ok(created) => created,
         Err(error) => {
-            tracing::warn!("workers of domain {domain} cannot be started: {error}");
-            return unborn(count, !error.is_connection());
+            tracing::warn!("cannot start workers of domain {domain}: {error}");
+            return spawn_failed(count, !error.is_connection());
         }
     };
     let mut launched = Vec::new();
-    for one in created {
-        match nursery.bear(one, &domain) {
-            Ok(started) => launched.push((one, started)),
+    for created in created {
+        match spawner.launch_worker(created, &domain) {
+            Ok(started) => launched.push((created, started)),
             Err(error) => {
-                unborn(1, true);
-                spawn_local(record_unborn(link.clone(), one.id, error));
+                spawn_failed(1, true);
+                spawn_local(record_spawn_failure(link.clone(), created.id, error));
             }
         }
     }
-    let places: Vec<(i64, i32, i64)> = launched.iter().map(|(_, started)| place(started)).collect();
-    let noted =
-        link.persist("record new workers", async |db| worker::place(db, &places).await).await;
+    let processes: Vec<(i64, i32, i64)> =
+        launched.iter().map(|(_, started)| process_columns(started)).collect();
+    let record = async |db: &Db| worker::record_processes(db, &processes).await;
+    let recorded = link.retry_until_done("record the processes of new workers", record).await;
     for (created, mut started) in launched {
-        if !noted.contains(&created.id) {
-            // It never hears what it needs to begin, and ends.
-            unborn(1, false);
+        if !recorded.contains(&created.id) {
+            // The row has ended meanwhile. The worker does not receive its first message, so it exits.
+            spawn_failed(1, false);
             continue;
         }
-        tell(created.id, &mut started.control, &nursery.start(created, &domain, link.is_direct()));
+        let message = spawner.first_message(created, &domain, link.is_direct());
+        send_message(created.id, &mut started.control, &message);
         let pid = started.child.pid();
         tracing::info!("worker {} of domain {domain} started, pid {pid}", created.id);
         let (handle, commands) = WorkerHandle::new(Some(pid));
         let domain = domain.clone();
-        inbox.send(Message::Born { worker: created.id, domain, handle });
+        inbox.send(Message::Started { worker: created.id, domain, handle });
         spawn_local(worker_io::serve(started, commands, inbox.clone()));
     }
 }
 
-async fn record_unborn(link: Link, worker: i64, error: LaunchError) {
-    let reason = format!("cannot be started: {}", chain(&error));
+/// Records the end of a worker whose process could not be started.
+async fn record_spawn_failure(link: Link, worker: i64, error: LaunchError) {
+    let reason = format!("cannot be started: {}", error_chain(&error));
     tracing::error!("worker {worker} {reason}");
-    link.persist("record it", async |db| worker::leave(db, worker, &reason).await).await;
+    let record = async |db: &Db| worker::finish(db, worker, &reason).await;
+    link.retry_until_done("record the end of a worker", record).await;
 }
 
-fn place(started: &StartedWorker) -> (i64, i32, i64) {
+/// Returns the worker id, the pid, and the start of the process in clock ticks since boot.
+fn process_columns(started: &StartedWorker) -> (i64, i32, i64) {
     let identity = started.child.identity();
     (started.worker, identity.pid, identity.start)
 }
 
-/// The program of a worker, which is this one: by its name, which `ps` shows, if the name still leads to
-/// this very file; else by `/proc/self/exe`, since a worker must have the version of its monitor.
+/// Returns the program of a worker, which is the program of this process.
+///
+/// A worker must have the version of its monitor. So the path of the program is used only if it still leads to the file
+/// of this process; then `ps` shows that path. Otherwise `/proc/self/exe` is used.
 fn program() -> OsString {
     const RUNNING: &str = "/proc/self/exe";
     let file = |path: &PathBuf| std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
@@ -209,24 +226,26 @@ fn program() -> OsString {
         .map_or_else(|| RUNNING.into(), OsString::from)
 }
 
-/// The environment of a worker: ours without the variables that name the database or reach our service
-/// manager. Variables that only complete a DSN stay, since the worker completes it in the same way.
+/// Returns the environment of a worker: the one of this process, without the variables that contain the DSN and without
+/// the socket of the service manager. Variables that only complete a DSN stay, such as `PGSSLMODE`: the worker
+/// completes its DSN in the same manner.
 fn environment(
     all: impl Iterator<Item = (OsString, OsString)>,
     dsn: &str,
 ) -> Vec<(OsString, OsString)> {
-    let names_it = |name: &OsString, value: &OsString| {
+    let is_removed = |name: &OsString, value: &OsString| {
         ["REWORK_DSN", "REWORK_LISTEN_DSN", "DATABASE_URL", systemd::VARIABLE]
             .iter()
             .any(|known| name == known)
             || value == dsn
     };
-    all.filter(|(name, value)| !names_it(name, value)).collect()
+    all.filter(|(name, value)| !is_removed(name, value)).collect()
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// Returns the messages of an error and of all its sources.
+fn error_chain(error: &dyn std::error::Error) -> String {
     match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
+        Some(source) => format!("{error}: {}", error_chain(source)),
         None => error.to_string(),
     }
 }
@@ -236,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_variable_of_a_worker_names_the_database() {
+    fn the_environment_of_a_worker_does_not_contain_the_dsn() {
         let all = [
             ("PATH", "/bin"),
             ("REWORK_DSN", "postgres://me@db/x"),

@@ -1,4 +1,4 @@
-//! The startup of a monitor: it registers, and finds the workers that earlier monitors have left.
+//! The start of a monitor: it registers, and finds the workers that earlier monitors left behind.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use rework_core::{
     admin::{partition, schema},
     db::error::Error as CoreError,
     fleet::{
-        monitor::{Beginning, Process},
-        worker::{self, Left},
+        monitor::{NewMonitor, ProcessRecord},
+        worker::{self, AbandonedWorker},
     },
 };
 use rework_process::{Containment, Identity};
@@ -21,20 +21,20 @@ use crate::{
     systemd,
 };
 
-/// The pause between two attempts to reach a database that is away.
-const AWAY_PAUSE: Duration = Duration::from_millis(500);
+/// The pause between two attempts to reach an unavailable database.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Registers the monitor; returns its registration and the workers that earlier monitors have left.
+/// Registers the monitor. Returns its registration, and the workers that earlier monitors left behind.
 pub(crate) async fn start(
     options: &Options,
-    new: &Beginning,
+    new: &NewMonitor,
     own: &Identity,
-) -> Result<(Registration, Vec<Left>), Error> {
+) -> Result<(Registration, Vec<AbandonedWorker>), Error> {
     loop {
         match try_start(options, new, own).await {
-            Err(Error::Database(error)) if options.patient && may_come_back(&error) => {
-                tracing::debug!("the database is away: {error}");
-                sleep(AWAY_PAUSE).await;
+            Err(Error::Database(error)) if options.wait_for_database && may_come_back(&error) => {
+                tracing::debug!("the database is unavailable: {error}");
+                sleep(RETRY_PAUSE).await;
             }
             started => return started,
         }
@@ -43,31 +43,37 @@ pub(crate) async fn start(
 
 async fn try_start(
     options: &Options,
-    new: &Beginning,
+    new: &NewMonitor,
     own: &Identity,
-) -> Result<(Registration, Vec<Left>), Error> {
+) -> Result<(Registration, Vec<AbandonedWorker>), Error> {
     let mut db = schema::open(&options.dsn, "rework monitor").await?;
-    if let Err(error) = partition::ensure(&db).await {
-        tracing::warn!("partitions for the log cannot be made: {error}");
+    if let Err(error) = partition::ensure_partitions(&db).await {
+        tracing::warn!("cannot create partitions for the log: {error}");
     }
     let registration = register(&mut db, new, own).await?;
-    // Workers of the same host name whose processes we cannot see are swept when their leases are dead.
-    let mut left = worker::left(&db, &options.host).await?;
-    left.retain(|left| left.place == (own.boot_id.clone(), own.pid_ns.clone()));
-    Ok((registration, left))
+    // Workers of the same host name may run where their processes are not visible. They are swept when their leases are
+    // dead.
+    let mut abandoned = worker::abandoned(&db, &options.host).await?;
+    let own_namespace = (own.boot_id.clone(), own.pid_ns.clone());
+    abandoned.retain(|worker| worker.boot_and_pid_ns == own_namespace);
+    Ok((registration, abandoned))
 }
 
-/// Whether the database may only be away for a while. It has accepted a login before, so that also a
-/// handshake that was cut is no reason to give up.
+/// Returns whether the database may only be unavailable for a while. A TLS error counts too: the database has accepted
+/// a login before, so the handshake was probably interrupted.
 fn may_come_back(error: &CoreError) -> bool {
     error.is_connection() || matches!(error, CoreError::Tls { .. })
 }
 
-/// The monitor as it registers itself.
-pub(crate) fn describe(options: &Options, own: &Identity, containment: &Containment) -> Beginning {
-    Beginning {
+/// Returns the row with which the monitor registers.
+pub(crate) fn describe_monitor(
+    options: &Options,
+    own: &Identity,
+    containment: &Containment,
+) -> NewMonitor {
+    NewMonitor {
         host: options.host.clone(),
-        process: Process {
+        process: ProcessRecord {
             boot_id: own.boot_id.clone(),
             pid_ns: own.pid_ns.clone(),
             pid: own.pid,
@@ -83,21 +89,25 @@ pub(crate) fn describe(options: &Options, own: &Identity, containment: &Containm
     }
 }
 
-/// Logs, for example, `monitor 3 on alpha: domains default, images; 2-4 workers each; containment
-/// cgroup, memory cgroup1`.
-pub(crate) fn say_hello(options: &Options, registration: &Registration, containment: &Containment) {
+/// Logs that the monitor has registered, and notifies systemd. The line is, for example, `monitor 3 on alpha: domains
+/// default, images; 2-4 workers each; containment cgroup, memory cgroup1`.
+pub(crate) fn log_registered(
+    options: &Options,
+    registration: &Registration,
+    containment: &Containment,
+) {
     let domains = match registration.domains.as_slice() {
         [] => "no operation is registered for this host yet".to_owned(),
         [one] => format!("domain {one}"),
         several => format!("domains {}", several.join(", ")),
     };
-    let Bounds { min, max } = options.keep.usual.bounds();
+    let Bounds { min, max } = options.pool_options.default.bounds();
     let workers = if min == max { format!("{max}") } else { format!("{min}-{max}") };
     let (id, host) = (registration.monitor, &options.host);
     systemd::ready(&format!("monitor {id} on {host}: {domains}"));
-    let (held, memory) = (containment.name(), containment.memory.name());
+    let (method, memory) = (containment.name(), containment.memory.name());
     tracing::info!(
-        "monitor {id} on {host}: {domains}; {workers} workers each; containment {held}, \
+        "monitor {id} on {host}: {domains}; {workers} workers each; containment {method}, \
          memory {memory}"
     );
 }

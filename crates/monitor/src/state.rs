@@ -1,5 +1,5 @@
-//! The state of a monitor: what it knows of its workers, and what it decides. Nothing here waits, and
-//! nothing here touches a process or the database: events come in, actions go out.
+//! The state of a monitor: its knowledge about its workers and its lease, and all its decisions. Events come in, and
+//! actions go out. Nothing here waits, and nothing here uses a process or the database.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,12 +9,12 @@ use std::{
 use rework_wire::worker::{FromWorker, ToWorker};
 
 use crate::{
-    cleanup_plan::Sentence,
+    cleanup_plan::KillReason,
     event::{Action, Event},
     per_domain::PerDomain,
 };
 
-mod leases_while_away;
+mod database_outage;
 pub(crate) mod drain;
 mod lost_hosts;
 pub(crate) mod own_lease;
@@ -33,25 +33,32 @@ use self::{
     own_lease::OwnLease,
     pool_size::{Bounds, Pool},
     subscriptions::{Domains, Subscriptions},
-    worker::{Doing, Origin, Worker},
+    worker::{Activity, Origin, Worker},
 };
 
-/// Everything that a monitor knows.
+/// The state of a monitor.
 #[derive(Debug)]
 pub(crate) struct State {
+    /// The lowest and the highest number of workers of each domain.
     pub(crate) bounds: PerDomain<Bounds>,
+    /// How long a worker may take from its start to its first message.
     pub(crate) start_timeout: Duration,
+    /// How long runs may continue after a signal has requested the end of the monitor. `None` means without limit.
     pub(crate) grace: Option<Duration>,
+    /// The pools of the served domains, by name.
     pub(crate) pools: BTreeMap<String, Pool>,
+    /// The workers whose process runs, by id.
     pub(crate) workers: BTreeMap<i64, Worker>,
     pub(crate) subscriptions: Subscriptions,
+    /// The drain in progress. `None` while the monitor works normally.
     pub(crate) drain: Option<Drain>,
     pub(crate) own_lease: OwnLease,
     pub(crate) lost_hosts: LostHosts,
-    /// Dead workers after which the cleanup is not finished.
-    pub(crate) being_cleaned: BTreeSet<i64>,
-    /// Workers that died lately, and when.
-    pub(crate) dead: BTreeMap<i64, Instant>,
+    /// The dead workers whose cleanup has not finished.
+    pub(crate) cleaning_up: BTreeSet<i64>,
+    /// The workers that died recently, with the time of their death. A late claim of them may still appear.
+    pub(crate) recently_dead: BTreeMap<i64, Instant>,
+    /// The decided actions that are not carried out yet.
     pub(crate) actions: Vec<Action>,
 }
 
@@ -73,113 +80,117 @@ impl State {
             drain: None,
             lost_hosts: LostHosts::new(own_lease.terms()),
             own_lease,
-            being_cleaned: BTreeSet::new(),
-            dead: BTreeMap::new(),
+            cleaning_up: BTreeSet::new(),
+            recently_dead: BTreeMap::new(),
             actions: Vec::new(),
         }
     }
 
-    /// Takes note of an event. The actions that follow are in `actions` afterwards.
+    /// Handles an event. Appends the decided actions to `actions`.
     pub(crate) fn apply(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Born { worker, domain } => self.born(worker, domain, now),
-            Event::Unborn { domain, count, refused } => self.unborn(&domain, count, refused, now),
-            Event::Adopted { worker, domain } => {
-                self.workers.insert(worker, Worker::new(domain, now, Origin::Left));
+            Event::Started { worker, domain } => self.worker_started(worker, domain, now),
+            Event::SpawnFailed { domain, count, refused } => {
+                self.spawn_failed(&domain, count, refused, now);
             }
-            Event::Said(worker, message) => self.said(worker, message),
-            Event::Ended { worker, exit, last_words } => {
-                self.worker_died(worker, exit, &last_words, now);
+            Event::Adopted { worker, domain } => {
+                self.workers.insert(worker, Worker::new(domain, now, Origin::Earlier));
+            }
+            Event::WorkerMessage(worker, message) => self.worker_message(worker, message),
+            Event::Ended { worker, exit, output_tail } => {
+                self.worker_died(worker, exit, &output_tail, now);
             }
             Event::CleanedUp(worker) => {
-                self.being_cleaned.remove(&worker);
+                self.cleaning_up.remove(&worker);
             }
-            Event::Hint(hint) => self.hinted(hint),
+            Event::Notified(notification) => self.notified(notification),
             Event::Polled(poll) => self.polled(poll, now),
-            Event::Published(committed) => self.published(committed),
-            Event::Serves(domains) => self.serves(domains),
-            Event::Back => self.back(),
-            Event::Away { asked_at } => self.away(asked_at),
-            Event::Signal(signal) => self.signalled(signal, now),
+            Event::Published(committed) => self.confirm_subscriptions(committed),
+            Event::DomainsTaken(domains) => self.serve_domains(domains),
+            Event::DatabaseBack => self.database_back(),
+            Event::DatabaseDown { attempted_at } => self.database_down(attempted_at),
+            Event::Signal(signal) => self.signal_received(signal, now),
         }
     }
 
-    /// Takes note of the time.
+    /// Does everything that is due by now: start timeouts, forgetting dead workers, the next phase of a drain.
     pub(crate) fn on_time(&mut self, now: Instant) {
-        self.kill_late_starters(now);
+        self.kill_start_timeouts(now);
         self.forget_dead(now);
         self.drain_on_time(now);
     }
 
-    /// When [`State::on_time`] has something to do next, if ever.
+    /// Returns when [`State::on_time`] has something to do next. `None` if nothing is scheduled.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.start_deadlines().chain(self.drain_deadline()).min()
     }
 
-    /// Sends a message to every worker that can receive it.
-    pub(crate) fn tell_all(&mut self, message: &ToWorker) {
-        let hearing = self.workers.iter().filter(|(_, worker)| !worker.is_orphan());
-        let tell = hearing.map(|(id, _)| Action::Tell(*id, message.clone()));
-        self.actions.extend(tell);
+    /// Sends a message to every worker that this monitor started.
+    pub(crate) fn send_to_all(&mut self, message: &ToWorker) {
+        let receivers = self.workers.iter().filter(|(_, worker)| !worker.is_orphan());
+        let sends = receivers.map(|(id, _)| Action::Send(*id, message.clone()));
+        self.actions.extend(sends);
     }
 
-    /// Asks a worker to leave, once.
+    /// Requests a worker to claim no more tasks, and to exit when its current runs have ended.
+    /// Does nothing if the worker is retired already.
     pub(crate) fn retire(&mut self, id: i64, reason: &str) {
         let Some(worker) = self.workers.get_mut(&id).filter(|worker| !worker.retired) else {
             return;
         };
         worker.retired = true;
         let reason = reason.to_owned();
-        self.actions.push(Action::Tell(id, ToWorker::Retire { reason }));
+        self.actions.push(Action::Send(id, ToWorker::Retire { reason }));
     }
 
-    /// Kills a worker, once.
-    pub(crate) fn kill(&mut self, id: i64, why: Sentence) {
-        if let Some(worker) = self.workers.get_mut(&id).filter(|worker| worker.sentence.is_none()) {
-            worker.sentence = Some(why);
+    /// Kills a worker. Does nothing if the worker was killed before.
+    pub(crate) fn kill(&mut self, id: i64, reason: KillReason) {
+        let alive = self.workers.get_mut(&id).filter(|worker| worker.kill_reason.is_none());
+        if let Some(worker) = alive {
+            worker.kill_reason = Some(reason);
             self.actions.push(Action::Kill(id));
         }
     }
 
-    /// The domains with an idle worker.
+    /// Returns the domains with an idle worker.
     pub(crate) fn idle_domains(&self) -> Domains {
         let idle = self.workers.values().filter(|worker| worker.is_idle());
         idle.map(|worker| worker.domain.clone()).collect()
     }
 
-    /// A worker has said what it does.
-    fn said(&mut self, id: i64, message: FromWorker) {
+    fn worker_message(&mut self, id: i64, message: FromWorker) {
         match message {
-            FromWorker::Up => {
-                self.actions.push(Action::NoteUp(id));
-                self.does(id, Doing::Looking { woken: false });
+            FromWorker::Started => {
+                self.actions.push(Action::RecordReady(id));
+                self.set_activity(id, Activity::Claiming { woken: false });
             }
-            FromWorker::Idle => self.is_idle(id),
+            FromWorker::Idle => self.worker_is_idle(id),
             FromWorker::Busy => {
-                self.claimed(id);
-                self.is_busy(id);
+                self.reset_waiting(id);
+                self.worker_is_busy(id);
             }
-            FromWorker::Alone => {
+            FromWorker::OwnLease => {
                 if let Some(worker) = self.workers.get_mut(&id) {
-                    worker.alone = true;
+                    worker.has_own_lease = true;
                     worker.retired = true;
                 }
             }
-            FromWorker::Leaving { reason } => self.does(id, Doing::Leaving(reason)),
+            FromWorker::Leaving { reason } => self.set_activity(id, Activity::Leaving(reason)),
         }
     }
 
-    fn claimed(&mut self, id: i64) {
+    /// Resets the waiting time of a domain, since a worker of it has claimed a task.
+    fn reset_waiting(&mut self, id: i64) {
         let domain = self.workers.get(&id).map(|worker| &worker.domain);
         if let Some(pool) = domain.and_then(|domain| self.pools.get_mut(domain)) {
             pool.waits_since = None;
         }
     }
 
-    pub(crate) fn does(&mut self, id: i64, doing: Doing) {
+    pub(crate) fn set_activity(&mut self, id: i64, activity: Activity) {
         if let Some(worker) = self.workers.get_mut(&id) {
-            worker.doing = doing;
-            worker.was_spare |= worker.is_spare();
+            worker.activity = activity;
+            worker.was_available |= worker.is_available();
         }
     }
 }

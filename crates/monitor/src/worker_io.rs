@@ -1,12 +1,12 @@
-//! The input and output of one worker: its messages go to the event loop, commands of the monitor go
-//! to the worker, until its process has ended.
+//! The input and output of one worker. Its messages go to the event loop, and commands of the monitor go to the worker,
+//! until its process has ended.
 
 use std::{io, time::Duration};
 
 use nix::sys::signal::Signal;
 use rework_process::{Child, Exit, Identity};
 use rework_wire::{
-    connection::Frames,
+    frame_socket::FrameSocket,
     worker::{FromWorker, ToWorker},
 };
 use tokio::{
@@ -19,111 +19,113 @@ use crate::{
     event::Event,
     inbox::{Inbox, Message},
     leftovers::Leftovers,
-    page::Page,
-    stderr_tail::StderrTail,
+    output_tail::OutputTail,
+    started_runs::StartedRuns,
     worker_handle::WorkerCommand,
 };
 
 /// How long a worker may live after it closed its control socket. A normal exit takes less.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait for each further message of a dead worker. All of them are in the socket
-/// already, since nobody else writes there.
-const READ_REST_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long to wait for each further message or output of a dead worker. Everything that it sent is already in the
+/// socket or the pipe, so the timeout is only a safeguard.
+const READ_REMAINING_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// A worker that has just been started.
+/// A worker whose process has just been started.
 #[derive(Debug)]
 pub(crate) struct StartedWorker {
     pub(crate) worker: i64,
     pub(crate) child: Child,
-    pub(crate) control: Frames,
-    /// The pipe that is its stdout and stderr.
+    pub(crate) control: FrameSocket,
+    /// The reading end of the worker's stdout and stderr.
     pub(crate) output: pipe::Receiver,
-    pub(crate) page: Page,
+    pub(crate) started_runs: StartedRuns,
     pub(crate) leftovers: Leftovers,
 }
 
-/// Serves a worker until its process has ended, and reports that end.
+/// Serves a worker until its process has ended, and then sends [`Message::Ended`].
 pub(crate) async fn serve(
     mut started: StartedWorker,
     mut commands: UnboundedReceiver<WorkerCommand>,
     inbox: Inbox,
 ) {
-    let mut tail = StderrTail::default();
-    let exit = until_exit(&mut started, &mut commands, &mut tail, &inbox).await;
-    let StartedWorker { worker, mut control, mut output, page, mut leftovers, .. } = started;
-    while let Ok(Some(message)) = timeout(READ_REST_TIMEOUT, receive(worker, &mut control)).await {
-        inbox.send(Event::Said(worker, message));
+    let mut tail = OutputTail::default();
+    let exit = wait_for_exit(&mut started, &mut commands, &mut tail, &inbox).await;
+    let StartedWorker { worker, mut control, mut output, started_runs, mut leftovers, .. } =
+        started;
+    let limit = READ_REMAINING_TIMEOUT;
+    while let Ok(Some(message)) = timeout(limit, receive(worker, &mut control)).await {
+        inbox.send(Event::WorkerMessage(worker, message));
     }
-    while let Ok(true) = timeout(READ_REST_TIMEOUT, copy_output(&mut output, &mut tail)).await {}
-    leftovers.begun = page.begun();
-    inbox.send(Message::Ended { worker, exit, last_words: tail.told(), leftovers });
+    while let Ok(true) = timeout(limit, copy_output(&mut output, &mut tail)).await {}
+    leftovers.started = started_runs.read();
+    inbox.send(Message::Ended { worker, exit, output_tail: tail.summary(), leftovers });
 }
 
-/// The exit of the worker; `None` if its process could not be waited for.
-async fn until_exit(
+/// Serves the worker until its process has ended. Returns its exit, or `None` if waiting for the process failed.
+async fn wait_for_exit(
     started: &mut StartedWorker,
     commands: &mut UnboundedReceiver<WorkerCommand>,
-    tail: &mut StderrTail,
+    tail: &mut OutputTail,
     inbox: &Inbox,
 ) -> Option<Exit> {
     let StartedWorker { worker, child, control, output, .. } = started;
-    let mut silent_since = None;
-    let mut writes = true;
+    // The time at which the worker closed its control socket, or at which it was last killed for that.
+    let mut closed_at = None;
+    let mut output_is_open = true;
     loop {
         tokio::select! {
             exit = child.wait() => match exit {
                 Ok(exit) => return Some(exit),
                 Err(error) => {
-                    tracing::error!("worker {worker} cannot be waited for: {error}");
-                    until_gone(&child.identity()).await;
+                    tracing::error!("cannot wait for worker {worker}: {error}");
+                    poll_until_ended(&child.identity()).await;
                     return None;
                 }
             },
-            message = receive(*worker, control), if silent_since.is_none() => match message {
-                Some(message) => inbox.send(Event::Said(*worker, message)),
-                None => silent_since = Some(Instant::now()),
+            message = receive(*worker, control), if closed_at.is_none() => match message {
+                Some(message) => inbox.send(Event::WorkerMessage(*worker, message)),
+                None => closed_at = Some(Instant::now()),
             },
             Some(command) = commands.recv() => match command {
-                WorkerCommand::Tell(message) => tell(*worker, control, &message),
-                WorkerCommand::Kill => check_kill(child.signal(Signal::SIGKILL), child.pid()),
+                WorkerCommand::Send(message) => send_message(*worker, control, &message),
+                WorkerCommand::Kill => log_kill_error(child.signal(Signal::SIGKILL), child.pid()),
             },
-            more = copy_output(output, tail), if writes => writes = more,
-            () = sleep_until(silent_since.unwrap_or_else(Instant::now) + EXIT_TIMEOUT),
-                if silent_since.is_some() =>
+            more = copy_output(output, tail), if output_is_open => output_is_open = more,
+            () = sleep_until(closed_at.unwrap_or_else(Instant::now) + EXIT_TIMEOUT),
+                if closed_at.is_some() =>
             {
-                tracing::error!("worker {worker} does not speak any more and is killed");
-                check_kill(child.signal(Signal::SIGKILL), child.pid());
-                silent_since = Some(Instant::now());
+                tracing::error!("worker {worker} closed its control socket and did not exit: it is killed");
+                log_kill_error(child.signal(Signal::SIGKILL), child.pid());
+                closed_at = Some(Instant::now());
             }
         }
     }
 }
 
-/// Waits for the end of a process that can only be looked for.
-pub(crate) async fn until_gone(identity: &Identity) {
+/// Waits for the end of a process by polling, for the case that no pidfd can be used.
+pub(crate) async fn poll_until_ended(identity: &Identity) {
     while identity.is_alive() {
         sleep(Duration::from_secs(1)).await;
     }
 }
 
-/// Logs that a kill failed. Nothing else is to be done: the process is reported again when the
-/// cleanup finds that it still lives.
-pub(crate) fn check_kill(killed: io::Result<()>, pid: i32) {
+/// Logs an error of a kill. The cleanup finds the process again if it still runs, and reports it as unkillable.
+pub(crate) fn log_kill_error(killed: io::Result<()>, pid: i32) {
     if let Err(error) = killed {
-        tracing::error!("pid {pid} cannot be killed: {error}");
+        tracing::error!("cannot kill pid {pid}: {error}");
     }
 }
 
 /// Sends a message to a worker.
-pub(crate) fn tell(worker: i64, control: &mut Frames, message: &ToWorker) {
+pub(crate) fn send_message(worker: i64, control: &mut FrameSocket, message: &ToWorker) {
     if let Err(error) = control.send(message, &[]) {
-        tracing::error!("worker {worker} cannot be told: {error}");
+        tracing::error!("cannot send a message to worker {worker}: {error}");
     }
 }
 
-/// The next message of a worker; `None` if there will be no more.
-async fn receive(worker: i64, control: &mut Frames) -> Option<FromWorker> {
+/// Receives the next message of a worker. `None` if the socket is closed or broken.
+async fn receive(worker: i64, control: &mut FrameSocket) -> Option<FromWorker> {
     match control.next().await {
         Ok(frame) => frame?.message().map_or_else(
             |error| {
@@ -133,14 +135,14 @@ async fn receive(worker: i64, control: &mut Frames) -> Option<FromWorker> {
             Some,
         ),
         Err(error) => {
-            tracing::error!("worker {worker} cannot be heard: {error}");
+            tracing::error!("cannot receive from worker {worker}: {error}");
             None
         }
     }
 }
 
-/// Copies what a worker wrote to our stderr; false at the end of its output.
-async fn copy_output(output: &mut pipe::Receiver, tail: &mut StderrTail) -> bool {
+/// Copies output of the worker to the stderr of this process. Returns `false` at the end of the output.
+async fn copy_output(output: &mut pipe::Receiver, tail: &mut OutputTail) -> bool {
     use std::io::Write as _;
     let mut buffer = [0; 4096];
     if output.readable().await.is_err() {
@@ -150,7 +152,7 @@ async fn copy_output(output: &mut pipe::Receiver, tail: &mut StderrTail) -> bool
         Ok(0) => false,
         Ok(count) => {
             tail.push(&buffer[..count]);
-            // Nobody may be reading: the monitor goes on all the same.
+            // The stderr of this process may be closed. That must not stop the monitor.
             drop(io::stderr().write_all(&buffer[..count]));
             true
         }

@@ -1,4 +1,4 @@
-//! A process that we started: its end is waited for by pidfd, and it never stays a zombie.
+//! A child process that this crate started. Its exit is awaited through a pidfd, and it never stays a zombie.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -7,93 +7,95 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
+use crate::child_registry;
 use crate::exit::Exit;
 use crate::identity::Identity;
-use crate::offspring;
-use crate::pidfd::{self, Watch};
-use crate::procfs::{Seen, Stat};
+use crate::pidfd::{self, ProcessHandle};
+use crate::procfs::{ProcessKey, Stat};
 
-/// Until what a debugger holds is looked at again.
-const HELD: Duration = Duration::from_millis(10);
+/// The pause between two attempts to read the exit of a process that has ended while a debugger traces it.
+const TRACED_RETRY_PAUSE: Duration = Duration::from_millis(10);
 
-/// A child of this process. Dropping it neither kills nor forgets it: once it has ended, it is
-/// waited for on the next occasion.
+/// A child of this process. Dropping a `Child` does not kill the process. A child that ends after the drop is reaped by
+/// a later call of [`reap_adopted`](crate::reap_adopted).
 #[derive(Debug)]
 pub struct Child {
-    seen: Seen,
-    watch: Watch,
+    key: ProcessKey,
+    handle: ProcessHandle,
     exit: Option<Exit>,
 }
 
 impl Child {
-    /// Takes up a child that this process has from before, as after it re-executed itself. To be
+    /// Attaches to a child that this process started before it executed its program again. Must be
     /// called inside a tokio runtime.
     ///
-    /// The error is of kind `NotFound` when there is no such child.
-    pub fn reattach(pid: i32) -> io::Result<Child> {
+    /// Fails with `NotFound` if this process has no such child.
+    pub fn attach(pid: i32) -> io::Result<Child> {
         let stat = Stat::read(pid).filter(|stat| stat.parent == std::process::id() as i32);
-        Child::of(stat.ok_or(io::ErrorKind::NotFound)?.seen)
+        Child::new(stat.ok_or(io::ErrorKind::NotFound)?.key)
     }
 
-    /// Its pid: never to be used once [`Child::wait`] has returned.
+    /// Returns the pid. Do not use it after [`Child::wait`] has returned: it may then belong to another process.
     pub fn pid(&self) -> i32 {
-        self.seen.pid
+        self.key.pid
     }
 
     pub fn identity(&self) -> Identity {
-        Identity::at_home(self.seen)
+        Identity::in_own_namespace(self.key)
     }
 
-    /// Waits for its end. May be dropped at any point and called again, also after the end.
+    /// Waits until the child has ended and returns its exit. May be dropped at any point and called again, also after
+    /// the end.
     pub async fn wait(&mut self) -> io::Result<Exit> {
         loop {
             if let Some(exit) = self.exit {
                 return Ok(exit);
             }
-            // The kernel is asked for more only then: this is polled at each turn of a run.
-            self.watch.ended().await?;
+            // `waitid` follows only after the pidfd has become readable: this future is polled often, and each `waitid`
+            // is a system call.
+            self.handle.ended().await?;
             if self.try_wait()?.is_none() {
-                // It has ended, and a debugger holds what is left of it.
-                tokio::time::sleep(HELD).await;
+                // The process has ended, but a debugger still holds its exit.
+                tokio::time::sleep(TRACED_RETRY_PAUSE).await;
             }
         }
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit of the child without waiting. `None` if the child still runs.
     pub fn try_wait(&mut self) -> io::Result<Option<Exit>> {
         if self.exit.is_none() {
-            let fd = self.watch.pidfd().as_fd();
+            let fd = self.handle.pidfd().as_fd();
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
             self.exit = waitid(WaitId::PidFd(fd), options)?.as_ref().map(Exit::from);
             if self.exit.is_some() {
-                offspring::ended(self.seen);
+                child_registry::unregister(self.key);
             }
         }
         Ok(self.exit)
     }
 
-    /// Sends a signal to the process alone; nothing happens if it has ended.
+    /// Sends a signal to this process alone. Does nothing if it has ended.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        self.watch.signal(signal)
+        self.handle.signal(signal)
     }
 
-    pub(crate) fn of(seen: Seen) -> io::Result<Child> {
-        offspring::started(seen);
-        let watch = Watch::over(pidfd::open(seen.pid)?)?;
-        Ok(Child { seen, watch, exit: None })
+    pub(crate) fn new(key: ProcessKey) -> io::Result<Child> {
+        child_registry::register(key);
+        let handle = ProcessHandle::from_pidfd(pidfd::open(key.pid)?)?;
+        Ok(Child { key, handle, exit: None })
     }
 
-    pub(crate) fn seen(&self) -> Seen {
-        self.seen
+    pub(crate) fn key(&self) -> ProcessKey {
+        self.key
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
         if let Ok(None) = self.try_wait()
-            && let Ok(pidfd) = self.watch.pidfd().try_clone()
+            && let Ok(pidfd) = self.handle.pidfd().try_clone()
         {
-            offspring::abandon(self.seen, pidfd);
+            child_registry::reap_later(self.key, pidfd);
         }
     }
 }

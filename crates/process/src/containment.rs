@@ -1,33 +1,34 @@
-//! What holds the trees of this machine's runners, and what limits their memory: the two ladders
-//! that `list-monitors` shows, and how they are handed to a worker.
+//! How the process trees of this host are contained: what holds the processes of a tree together, and what limits their
+//! memory. `list-monitors` shows both. `probe.rs` finds out which methods this host offers.
 
 use std::path::PathBuf;
 
-use rework_wire::worker::MemoryRung;
+use rework_wire::worker::MemoryMethod;
 
-/// The rungs that the trees of a host stand on.
+/// The containment method and the memory method of the process trees of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Containment {
-    /// The cgroup v2 folder in which each tree gets one of its own; none: trees are held by
-    /// process groups, a subreaper and a mark.
+    /// The cgroup v2 directory below which each tree gets a cgroup. `None` if trees are held together by process
+    /// groups, a subreaper and the process tag.
     pub cgroup: Option<PathBuf>,
-    /// How limits of memory are kept.
-    pub memory: MemoryRung,
+    /// The method that limits the memory of a tree.
+    pub memory: MemoryMethod,
 }
 
 impl Containment {
-    /// What [`Containment::parts`] was made of.
-    pub fn from_parts(cgroup: Option<String>, memory: MemoryRung) -> Containment {
+    /// Builds a containment from the values of [`Containment::parts`].
+    pub fn from_parts(cgroup: Option<String>, memory: MemoryMethod) -> Containment {
         Containment { cgroup: cgroup.map(PathBuf::from), memory }
     }
 
-    /// As it travels to a worker and into the database.
-    pub fn parts(&self) -> (Option<String>, MemoryRung) {
+    /// Returns the cgroup directory and the memory method, in the form in which a worker receives
+    /// them and the database stores them. The directory is `None` if trees have no cgroup.
+    pub fn parts(&self) -> (Option<String>, MemoryMethod) {
         let cgroup = self.cgroup.as_ref().map(|path| path.to_string_lossy().into_owned());
         (cgroup, self.memory.clone())
     }
 
-    /// `cgroup` or `processes`, as `list-monitors` shows it.
+    /// Returns `cgroup` or `processes`, as `list-monitors` shows it.
     pub fn name(&self) -> &'static str {
         if self.cgroup.is_some() { "cgroup" } else { "processes" }
     }
@@ -38,10 +39,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_travels_to_a_worker_comes_back_the_same() {
-        let rung = MemoryRung::CgroupV1("/sys/fs/cgroup/memory/a".to_owned());
+    fn a_containment_built_from_its_parts_is_the_same() {
+        let memory = MemoryMethod::CgroupV1("/sys/fs/cgroup/memory/a".to_owned());
         for cgroup in [None, Some(PathBuf::from("/sys/fs/cgroup/a"))] {
-            let sent = Containment { cgroup, memory: rung.clone() };
+            let sent = Containment { cgroup, memory: memory.clone() };
             let (cgroup, memory) = sent.parts();
             assert_eq!(Containment::from_parts(cgroup, memory), sent);
         }

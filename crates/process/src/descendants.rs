@@ -1,36 +1,37 @@
-//! The processes below a process, by parentage, and those that carry a tree's mark.
+//! Finding processes: the descendants of a process by parentage, and the processes that carry the tag of a tree.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
-use crate::found::Found;
-use crate::procfs::{Stat, pids, seen_alive, tree_of};
+use crate::process_set::ProcessSet;
+use crate::procfs::{Stat, pids, running_process, tree_of};
 
-/// Adds everything that runs below a process, without itself.
-pub(crate) fn add_below(root: i32, found: &mut Found) {
-    let mut open = vec![root];
-    while let Some(parent) = open.pop() {
-        for seen in children_of(parent).into_iter().filter_map(seen_alive) {
-            if found.add(seen) {
-                open.push(seen.pid);
+/// Adds all running descendants of a process, without the process itself.
+pub(crate) fn add_descendants(root: i32, processes: &mut ProcessSet) {
+    let mut unvisited = vec![root];
+    while let Some(parent) = unvisited.pop() {
+        for key in children_of(parent).into_iter().filter_map(running_process) {
+            if processes.add(key) {
+                unvisited.push(key.pid);
             }
         }
     }
 }
 
-/// Adds what belongs, by its mark, to a tree that is wanted; never this process itself.
-pub(crate) fn add_carrying(wanted: impl Fn(&str, u32) -> bool, found: &mut Found) {
+/// Adds all processes of the trees for which `wanted(process tag, tree number)` is true. Reads every process of the
+/// host. Never adds this process.
+pub(crate) fn add_tagged(wanted: impl Fn(&str, u32) -> bool, processes: &mut ProcessSet) {
     let own = std::process::id() as i32;
-    found.add_pids(
+    processes.add_pids(
         pids()
             .into_iter()
             .filter(|pid| *pid != own)
-            .filter(|pid| tree_of(*pid).is_some_and(|(mark, number)| wanted(&mark, number))),
+            .filter(|pid| tree_of(*pid).is_some_and(|(tag, number)| wanted(&tag, number))),
     );
 }
 
-/// The children of all threads of a process, zombies too.
+/// Returns the children of all threads of a process, including zombies.
 pub(crate) fn children_of(pid: i32) -> Vec<i32> {
     if !kernel_lists_children() {
         return children_by_search(pid);
@@ -41,20 +42,21 @@ pub(crate) fn children_of(pid: i32) -> Vec<i32> {
         .collect()
 }
 
-/// The children of this process that were started by its main thread, and all that it adopted. Asked
-/// after every task: the file is kept open.
+/// Returns the children that the main thread of this process started, and the orphans that this process adopted.
+///
+/// The file stays open because it is read after every task.
 pub(crate) fn own_children() -> Vec<i32> {
     static LIST: OnceLock<Option<File>> = OnceLock::new();
     let own = std::process::id();
     let list = LIST.get_or_init(|| File::open(format!("/proc/{own}/task/{own}/children")).ok());
     match list {
-        Some(list) => parse_children(&read_again(list)),
+        Some(list) => parse_children(&read_from_start(list)),
         None => children_by_search(own as i32),
     }
 }
 
-/// What a file of the kernel says now.
-fn read_again(file: &File) -> String {
+/// Reads the present content of an open file of `/proc`, from its first byte.
+fn read_from_start(file: &File) -> String {
     let mut text = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -77,12 +79,13 @@ fn parse_children(text: &str) -> Vec<i32> {
     text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// Finds the children of a process by reading the parent of every process of the host.
 fn children_by_search(parent: i32) -> Vec<i32> {
     let is_child = |pid: &i32| Stat::read(*pid).is_some_and(|stat| stat.parent == parent);
     pids().into_iter().filter(is_child).collect()
 }
 
-/// A kernel may be built without `CONFIG_PROC_CHILDREN`.
+/// Returns whether `/proc` has files `children`. Kernels built without `CONFIG_PROC_CHILDREN` have none.
 fn kernel_lists_children() -> bool {
     static LISTS: OnceLock<bool> = OnceLock::new();
     *LISTS.get_or_init(|| {

@@ -1,15 +1,15 @@
-//! How a process ended: with a code, or by a signal.
+//! The exit of a process: an exit code, or the signal that killed it.
 
 use rustix::process::WaitIdStatus;
 
-/// How a process ended.
+/// The exit of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It left with this code.
+    /// The process exited with this code.
     Code(i32),
-    /// A signal ended it.
+    /// A signal killed the process.
     Signal {
-        /// The signal's number.
+        /// The number of the signal.
         signal: i32,
         /// Whether the kernel wrote a core file.
         core: bool,
@@ -17,7 +17,7 @@ pub enum Exit {
 }
 
 impl std::fmt::Display for Exit {
-    /// `exit code 3`, `signal 9 (killed)`.
+    /// Writes `exit code 3` or `signal 9 (killed)`, for example.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Exit::Code(code) => write!(f, "exit code {code}"),
@@ -32,7 +32,7 @@ impl std::fmt::Display for Exit {
     }
 }
 
-/// What a signal means, in words, for those that end processes.
+/// Returns the meaning of a signal as text. `None` for signals that do not usually end a process.
 pub fn signal_name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         1 => "hung up",

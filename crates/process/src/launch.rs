@@ -1,10 +1,10 @@
-//! How a child process is started: the only unsafe code of this crate.
+//! Starting a child process. This file has the only unsafe code of the crate.
 //!
-//! Between fork and exec the child puts itself where it belongs, in steps that are all safe there
-//! (plain system calls, nothing allocated): it asks to die with its parent, enters its cgroups,
-//! takes a process group of its own, has no signal ignored or blocked, and keeps open only what it
-//! was given. A step that fails is told from an exec that fails by a number added to its `errno`.
-#![expect(unsafe_code, reason = "what a child does before it executes cannot be said otherwise")]
+//! Between `fork` and `exec` the child prepares itself. It asks the kernel to kill it when its parent ends, enters its
+//! cgroups, starts a new process group, resets all signals to their defaults, and keeps only the descriptors that it
+//! was given. Each step consists of plain system calls: nothing else is safe between `fork` and `exec`. To distinguish
+//! a failed step from a failed `exec`, a number is added to the `errno` of the step.
+#![expect(unsafe_code, reason = "code between `fork` and `exec` cannot be written without it")]
 
 use std::ffi::{CString, OsString};
 use std::io;
@@ -18,65 +18,62 @@ use nix::errno::Errno;
 use nix::libc;
 
 use crate::child::Child;
-use crate::procfs::seen_now;
+use crate::procfs::process_with_pid;
 
-/// What to start, and with what.
+/// A program to start, with its arguments, environment and descriptors.
 #[derive(Debug)]
 pub struct Launch {
-    /// The program: a path, or a name that is looked for in `PATH` of `env`. A text without
-    /// `#!` is given to `/bin/sh`, as a shell would.
+    /// The program: a path, or a name that is searched in the `PATH` of `env`. If the file is a text without `#!`,
+    /// `/bin/sh` runs it, as in a shell.
     pub program: OsString,
-    /// Its arguments, without its own name.
+    /// The arguments, without the program's own name.
     pub args: Vec<OsString>,
-    /// Its whole environment: nothing of ours is passed on.
+    /// The whole environment. No variable of this process is added.
     pub env: Vec<(OsString, OsString)>,
-    /// Its working directory.
+    /// The working directory.
     pub cwd: PathBuf,
-    /// Its fd 0.
     pub stdin: OwnedFd,
-    /// Its fd 1.
     pub stdout: OwnedFd,
-    /// Its fd 2.
     pub stderr: OwnedFd,
-    /// What else it inherits, and as which fd (3 or higher). It has no other fd open.
+    /// Further descriptors to inherit, each with its number in the child (3 or higher). The child has no others.
     pub fds: Vec<(OwnedFd, RawFd)>,
 }
 
-/// Why a process could not be started.
+/// The error if a process could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// The program is not there, or cannot be executed.
+    /// The program is missing, or cannot be executed.
     #[error("cannot execute `{program}`")]
     Program {
-        /// As it was given.
+        /// The program as given in [`Launch`].
         program: String,
-        /// `ENOENT`, `EACCES`…
+        /// The error of `exec`, such as `ENOENT` or `EACCES`.
         #[source]
         source: io::Error,
     },
     /// The working directory cannot be entered.
     #[error("cannot enter the working directory `{}`", cwd.display())]
     Folder {
-        /// As it was given.
         cwd: PathBuf,
         #[source]
         source: io::Error,
     },
-    /// The machine refused: no process, no memory or no file descriptor left, no such cgroup.
+    /// The system refused, for example because it has no process, memory or file descriptor left, or because the cgroup
+    /// does not exist.
     #[error("cannot start a process")]
     System(#[source] io::Error),
 }
 
-/// Starts a process outside of any tree: in a process group of its own, outliving us. To be called
-/// on the main thread, inside a tokio runtime.
+/// Starts a process that belongs to no tree, in a new process group. It survives the end of this process. Must be
+/// called on the main thread, inside a tokio runtime.
 pub fn launch(launch: Launch) -> Result<Child, LaunchError> {
     spawn(launch, &[], false)
 }
 
-/// Starts a process that enters these cgroups (their `cgroup.procs`, open for writing) first.
+/// Starts a process that enters these cgroups first. Each one is given by its `cgroup.procs`, open for writing.
 pub(crate) fn spawn(
     launch: Launch,
-    groups: &[OwnedFd],
+    cgroups: &[OwnedFd],
     dies_with_parent: bool,
 ) -> Result<Child, LaunchError> {
     let system = LaunchError::System;
@@ -86,13 +83,14 @@ pub(crate) fn spawn(
     }
     let cwd = CString::new(launch.cwd.as_os_str().as_bytes())
         .map_err(|_| system(io::ErrorKind::InvalidInput.into()))?;
-    // The pipe by which std learns of a failed exec must not lie where an inherited fd will go.
-    let _reserved = occupy_up_to(highest).map_err(system)?;
-    let mut prelude = Prelude {
+    // The standard library reports a failed exec through a pipe. The pipe must not get the number of an inherited
+    // descriptor, so these numbers are occupied until the child has started.
+    let _reserved = occupy_fds_up_to(highest).map_err(system)?;
+    let mut child_setup = ChildSetup {
         parent: dies_with_parent.then(|| std::process::id() as i32),
-        groups: groups.iter().map(AsRawFd::as_raw_fd).collect(),
+        cgroups: cgroups.iter().map(AsRawFd::as_raw_fd).collect(),
         fds: launch.fds.iter().map(|(fd, target)| (fd.as_raw_fd(), *target)).collect(),
-        above: highest + 1,
+        above_targets: highest + 1,
         cwd,
     };
     let mut command = Command::new(&launch.program);
@@ -101,99 +99,111 @@ pub(crate) fn spawn(
     command.stdout(Stdio::from(launch.stdout));
     command.stderr(Stdio::from(launch.stderr));
     // SAFETY: `run` makes system calls only; it neither allocates nor takes a lock.
-    unsafe { command.pre_exec(move || prelude.run()) };
+    unsafe { command.pre_exec(move || child_setup.run()) };
     let mut process =
         command.spawn().map_err(|error| explain(&error, &launch.program, launch.cwd))?;
-    seen_now(process.id() as i32).and_then(Child::of).map_err(|error| {
-        // A process that we could not wait for must not run.
+    process_with_pid(process.id() as i32).and_then(Child::new).map_err(|error| {
+        // Without a `Child`, nothing would wait for the process. So it must not run.
         drop(process.kill());
         drop(process.wait());
         system(error)
     })
 }
 
-/// Whether a child process of ours can enter a cgroup: it tries, and executes nothing.
-pub(crate) fn try_entering(group: &OwnedFd) -> io::Result<()> {
-    let group = group.as_raw_fd();
-    let enter = move || enter(group).map_err(|error| at(IN_SYSTEM, error));
+/// Checks that a child of this process can enter a cgroup. A child tries it and then executes a program that does not
+/// exist, so the error `ENOENT` means success.
+pub(crate) fn check_can_enter(cgroup: &OwnedFd) -> io::Result<()> {
+    let cgroup = cgroup.as_raw_fd();
+    let enter = move || enter(cgroup).map_err(|error| step_error(STEP_SYSTEM, error));
     let mut command = Command::new("/proc/self/no-such-program");
     // SAFETY: `enter` makes one system call; it neither allocates nor takes a lock.
     unsafe { command.pre_exec(enter) };
     match command.spawn() {
         Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => Ok(()),
         Err(error) => {
-            Err(io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default() % STEP))
+            let errno = error.raw_os_error().unwrap_or_default() % STEP_FACTOR;
+            Err(io::Error::from_raw_os_error(errno))
         }
         Ok(_) => Err(io::ErrorKind::Other.into()),
     }
 }
 
-/// What the child does before it executes.
-struct Prelude {
-    /// Whom it must not outlive.
+/// The steps of the child before `exec`.
+struct ChildSetup {
+    /// The pid of the parent that the child must not outlive. `None` if it may.
     parent: Option<i32>,
-    groups: Vec<RawFd>,
-    /// From and to.
+    /// The files `cgroup.procs` of the cgroups to enter.
+    cgroups: Vec<RawFd>,
+    /// The inherited descriptors: the number in the parent, and the number in the child.
     fds: Vec<(RawFd, RawFd)>,
-    /// Above all that `fds` goes to.
-    above: RawFd,
+    /// A number above all numbers that `fds` has in the child.
+    above_targets: RawFd,
     cwd: CString,
 }
 
-/// Added to the `errno` of a step that failed, times [`STEP`].
-const STEP: i32 = 0x1_0000;
-const IN_SYSTEM: i32 = 1;
-const IN_FOLDER: i32 = 2;
+/// The factor of a step's number in the sum of number and `errno`. It is above every `errno`.
+const STEP_FACTOR: i32 = 0x1_0000;
 
-impl Prelude {
+/// The number of all steps that fail only for reasons of the system.
+const STEP_SYSTEM: i32 = 1;
+
+/// The number of the step that enters the working directory.
+const STEP_FOLDER: i32 = 2;
+
+impl ChildSetup {
     fn run(&mut self) -> io::Result<()> {
-        self.die_with_parent().map_err(|error| at(IN_SYSTEM, error))?;
-        self.enter_groups().map_err(|error| at(IN_SYSTEM, error))?;
-        heed_signals();
-        // SAFETY: the path ends in NUL and lives as long as we do.
-        check(unsafe { libc::chdir(self.cwd.as_ptr()) }).map_err(|error| at(IN_FOLDER, error))?;
-        self.place_fds().map_err(|error| at(IN_SYSTEM, error))
+        self.die_with_parent().map_err(|error| step_error(STEP_SYSTEM, error))?;
+        self.enter_cgroups().map_err(|error| step_error(STEP_SYSTEM, error))?;
+        reset_signals();
+        // SAFETY: the path ends in NUL and lives as long as `self`.
+        check(unsafe { libc::chdir(self.cwd.as_ptr()) })
+            .map_err(|error| step_error(STEP_FOLDER, error))?;
+        self.move_fds().map_err(|error| step_error(STEP_SYSTEM, error))
     }
 
     fn die_with_parent(&self) -> Result<(), Errno> {
         let Some(parent) = self.parent else { return Ok(()) };
         // SAFETY: no memory is passed.
         check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
-        // It may have ended before the kernel was asked.
+        // The parent may have ended before `prctl`. Then the kernel has given the child another parent.
         // SAFETY: no memory is passed.
         if unsafe { libc::getppid() } == parent { Ok(()) } else { Err(Errno::ESRCH) }
     }
 
-    fn enter_groups(&self) -> Result<(), Errno> {
-        self.groups.iter().try_for_each(|group| enter(*group))
+    fn enter_cgroups(&self) -> Result<(), Errno> {
+        self.cgroups.iter().try_for_each(|cgroup| enter(*cgroup))
     }
 
-    /// First all above every target, so that none is overwritten before it is placed.
-    fn place_fds(&mut self) -> Result<(), Errno> {
+    /// Moves the inherited descriptors to their numbers in the child. All are first moved above every target number, so
+    /// that none is overwritten before it is moved.
+    fn move_fds(&mut self) -> Result<(), Errno> {
         for (from, _) in &mut self.fds {
             // SAFETY: no memory is passed.
-            *from = check(unsafe { libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, self.above) })?;
+            *from =
+                check(unsafe { libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, self.above_targets) })?;
         }
-        // What somebody started us with, and forgot, is not handed on. Kernels before 5.11 cannot.
+        // Descriptors that this process itself inherited by mistake must not reach the child. Kernels before 5.11 do
+        // not have this flag; there the call has no effect.
         // SAFETY: no memory is passed.
         unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
         for (from, to) in &self.fds {
-            // SAFETY: no memory is passed; what is overwritten belongs to this child alone.
+            // SAFETY: no memory is passed. An overwritten descriptor belongs to this child alone.
             check(unsafe { libc::dup2(*from, *to) })?;
         }
         Ok(())
     }
 }
 
-fn enter(group: RawFd) -> Result<(), Errno> {
-    // SAFETY: one byte of a constant is read.
-    check(unsafe { libc::pwrite(group, c"0".as_ptr().cast(), 1, 0) } as i32).map(drop)
+fn enter(cgroup: RawFd) -> Result<(), Errno> {
+    // SAFETY: the kernel reads one byte of a constant.
+    check(unsafe { libc::pwrite(cgroup, c"0".as_ptr().cast(), 1, 0) } as i32).map(drop)
 }
 
-/// A signal that we ignore, or that whoever started us ignored, would be ignored by the program.
-fn heed_signals() {
+/// Resets all signals to their default actions. Otherwise the program would ignore the signals that this process
+/// ignores.
+fn reset_signals() {
     for signal in 1..32 {
-        // SAFETY: no handler is installed. It fails for SIGKILL and SIGSTOP, which need it not.
+        // SAFETY: no handler is installed. The call fails for SIGKILL and SIGSTOP, which cannot be ignored anyway.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
@@ -202,16 +212,16 @@ fn check(result: i32) -> Result<i32, Errno> {
     Errno::result(result)
 }
 
-fn at(step: i32, error: Errno) -> io::Error {
-    io::Error::from_raw_os_error(step * STEP + error as i32)
+fn step_error(step: i32, error: Errno) -> io::Error {
+    io::Error::from_raw_os_error(step * STEP_FACTOR + error as i32)
 }
 
 fn explain(error: &io::Error, program: &OsString, cwd: PathBuf) -> LaunchError {
     let code = error.raw_os_error().unwrap_or_default();
-    let source = io::Error::from_raw_os_error(code % STEP);
-    match code / STEP {
-        IN_SYSTEM => LaunchError::System(source),
-        IN_FOLDER => LaunchError::Folder { cwd, source },
+    let source = io::Error::from_raw_os_error(code % STEP_FACTOR);
+    match code / STEP_FACTOR {
+        STEP_SYSTEM => LaunchError::System(source),
+        STEP_FOLDER => LaunchError::Folder { cwd, source },
         _ if is_about_program(code) => {
             LaunchError::Program { program: program.to_string_lossy().into_owned(), source }
         }
@@ -219,7 +229,8 @@ fn explain(error: &io::Error, program: &OsString, cwd: PathBuf) -> LaunchError {
     }
 }
 
-/// Whether an exec fails so because of what is to be executed; else the machine is at fault.
+/// Returns whether an `errno` of `exec` says that this program cannot be executed. `false` if the
+/// system is short of memory, processes or descriptors, or if the `errno` is unknown.
 fn is_about_program(code: i32) -> bool {
     !matches!(
         Errno::from_raw(code),
@@ -227,18 +238,18 @@ fn is_about_program(code: i32) -> bool {
     )
 }
 
-/// Takes every fd number up to `highest` that is free, until what it returns is dropped.
-fn occupy_up_to(highest: RawFd) -> io::Result<Vec<OwnedFd>> {
-    let mut taken = Vec::new();
+/// Occupies every free descriptor number up to `highest`, until the result is dropped.
+fn occupy_fds_up_to(highest: RawFd) -> io::Result<Vec<OwnedFd>> {
+    let mut occupied = Vec::new();
     loop {
-        // SAFETY: no memory is passed; what it returns is ours alone.
+        // SAFETY: no memory is passed. Nothing else owns the new descriptor.
         let fd = unsafe {
             let fd = Errno::result(libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 0))?;
             OwnedFd::from_raw_fd(fd)
         };
         if fd.as_raw_fd() > highest {
-            return Ok(taken);
+            return Ok(occupied);
         }
-        taken.push(fd);
+        occupied.push(fd);
     }
 }

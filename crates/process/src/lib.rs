@@ -1,49 +1,48 @@
-//! Process trees of rework: who a process is, what holds it, how all of it dies, what it uses.
+//! Process trees of rework: starting them, finding and killing all their processes, measuring what they use.
 //!
-//! A [`Tree`] is what one runner and everything that descends from it live in. Where the machine
-//! lets us, it is a cgroup, and `cgroup.kill` ends it; else we are its subreaper, and it is swept
-//! by parentage and by a mark in the environment ([`Containment`] says which). [`sweep`] does the
-//! same for the trees of a worker that has died.
+//! A [`Tree`] holds one runner and all its descendants. Where this host allows it, a tree is a cgroup, and
+//! `cgroup.kill` ends it. Otherwise this process is the subreaper of the tree, and finds the members by parentage and
+//! by a tag in their environment. [`Containment`] holds which of the two is used. [`sweep`] kills the trees of a worker
+//! that has died.
 //!
-//! All of it is for single-threaded programs: every child is started on the main thread, because
-//! the kernel kills a runner when the *thread* that started it ends. After [`become_subreaper`],
-//! whatever is a child of this process and was neither started by this crate nor [`spare`]d counts
-//! as left over from a tree, and dies with it.
+//! This crate is for programs that start all children on their main thread, because the kernel kills a runner when the
+//! *thread* that started it ends. After [`become_subreaper`], a child of this process that this crate did not start
+//! counts as left over from a tree and is killed with it, unless it was passed to [`exempt`].
 
 mod cgroup;
 mod child;
+mod child_registry;
+mod choice;
 mod containment;
 mod delegate;
 mod descendants;
 mod exit;
-mod found;
 mod hierarchy;
 mod identity;
 mod kill;
 mod launch;
 mod members;
 mod memory;
-mod offspring;
 mod pidfd;
 mod probe;
+mod process_set;
 mod procfs;
 mod self_kill;
 mod sweep;
 mod tree;
 mod usage;
-mod wish;
 
 pub use child::Child;
+pub use child_registry::{become_subreaper, exempt, reap_adopted};
+pub use choice::{Choice, ContainmentChoice, MemoryChoice, UnknownChoice};
 pub use containment::Containment;
 pub use exit::{Exit, signal_name};
 pub use identity::{Identity, host_name};
 pub use kill::Unkillable;
 pub use launch::{Launch, LaunchError, launch};
-pub use offspring::{become_subreaper, reap_adopted, spare};
-pub use pidfd::Watch;
+pub use pidfd::ProcessHandle;
 pub use probe::DetectError;
 pub use self_kill::{SelfKill, boot_time};
 pub use sweep::sweep;
 pub use tree::Tree;
 pub use usage::{Sample, Usage, cpu_percent};
-pub use wish::{ContainmentWish, MemoryWish, UnknownWish, Wish};

@@ -1,4 +1,4 @@
-//! Who belongs to a tree, on either rung, and how all of them are killed.
+//! The members of a process tree: finding them, with a cgroup or without one, and killing all of them.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -6,96 +6,104 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::cgroup::Group;
-use crate::descendants::{add_below, add_carrying};
-use crate::found::Found;
+use crate::cgroup::Cgroup;
+use crate::child_registry::{self, adopted};
+use crate::descendants::{add_descendants, add_tagged};
 use crate::kill::{self, Unkillable};
-use crate::offspring::{self, adopted};
-use crate::procfs::{Seen, is_alive, tree_of};
+use crate::process_set::ProcessSet;
+use crate::procfs::{ProcessKey, is_alive, tree_of};
 
-/// What is known of a tree's processes.
+/// Everything by which the processes of a tree are found.
 #[derive(Debug)]
 pub(crate) struct Members {
-    pub(crate) mark: String,
+    /// The tag that the processes of all trees of the same worker carry.
+    pub(crate) process_tag: String,
+    /// The number of this tree among the trees of its worker.
     pub(crate) number: u32,
-    /// The cgroup v2 folder, where trees have one.
-    pub(crate) group: Option<Group>,
-    pub(crate) runner: OnceLock<Seen>,
+    /// The cgroup v2 directory of the tree. `None` if trees have none on this host.
+    pub(crate) cgroup: Option<Cgroup>,
+    pub(crate) runner: OnceLock<ProcessKey>,
 }
 
 impl Members {
-    /// Adds all but the runner, as far as a cheap look tells.
-    pub(crate) fn add_others(&self, found: &mut Found) {
-        match &self.group {
-            Some(group) => {
-                let runner = self.kept_runner().map(|runner| runner.pid);
-                found.add_pids(group.pids().into_iter().filter(|pid| Some(*pid) != runner));
+    /// Adds all members but the runner, as far as a cheap search finds them.
+    pub(crate) fn add_others(&self, processes: &mut ProcessSet) {
+        match &self.cgroup {
+            Some(cgroup) => {
+                let runner = self.unreaped_runner().map(|runner| runner.pid);
+                processes.add_pids(cgroup.pids().into_iter().filter(|pid| Some(*pid) != runner));
             }
-            None => self.add_relatives(found),
+            None => self.add_descendants_and_orphans(processes),
         }
     }
 
-    /// The runner, if it runs.
-    pub(crate) fn live_runner(&self) -> Option<Seen> {
+    /// Returns the runner. `None` if it has ended.
+    pub(crate) fn live_runner(&self) -> Option<ProcessKey> {
         self.runner.get().copied().filter(|runner| is_alive(*runner))
     }
 
-    /// Kills all of them; the tree is dead when this returns well.
-    pub(crate) async fn kill(&self, patience: Duration) -> Result<(), Unkillable> {
-        // Somebody may have moved the runner out of its cgroup, and its children went with it: then
-        // only a look at every process finds them.
-        let displaced = self.group.as_ref().is_none_or(|group| {
-            self.live_runner().is_some_and(|runner| !group.pids().contains(&runner.pid))
+    /// Kills all members. Returns `Ok` when none is left.
+    pub(crate) async fn kill(&self, timeout: Duration) -> Result<(), Unkillable> {
+        // If something moved the runner out of its cgroup, the children of the runner left with it. Then only a search
+        // through all processes of the host finds them. Without a cgroup this search is always necessary.
+        let needs_full_search = self.cgroup.as_ref().is_none_or(|cgroup| {
+            self.live_runner().is_some_and(|runner| !cgroup.pids().contains(&runner.pid))
         });
-        self.strike_at_once();
-        let look = |found: &mut Found| {
-            if let Some(group) = self.group.as_ref().filter(|group| group.is_populated()) {
-                group.kill();
-                found.add_pids(group.pids());
+        self.send_kill();
+        let search = |processes: &mut ProcessSet| {
+            if let Some(cgroup) = self.cgroup.as_ref().filter(|cgroup| cgroup.is_populated()) {
+                cgroup.kill();
+                processes.add_pids(cgroup.pids());
             }
-            self.add_relatives(found);
-            self.live_runner().map(|runner| found.add(runner));
-            if displaced {
-                add_carrying(|mark, number| mark == self.mark && number == self.number, found);
+            self.add_descendants_and_orphans(processes);
+            self.live_runner().map(|runner| processes.add(runner));
+            if needs_full_search {
+                let is_ours =
+                    |tag: &str, number: u32| tag == self.process_tag && number == self.number;
+                add_tagged(is_ours, processes);
             }
         };
-        kill::until_gone(patience, look).await.map(drop)
+        kill::kill_until_none(timeout, search).await.map(drop)
     }
 
-    /// Kills the runner's process group and the cgroup, without waiting: neither can be outrun by
-    /// a process that forks.
-    pub(crate) fn strike_at_once(&self) {
-        if let Some(group) = &self.group {
-            group.kill();
+    /// Kills the cgroup and the process group of the runner, without waiting. A process cannot escape either by
+    /// forking, because the kernel signals the whole group at once.
+    pub(crate) fn send_kill(&self) {
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
         }
-        self.signal_group(Signal::SIGKILL);
+        self.signal_process_group(Signal::SIGKILL);
     }
 
-    /// Only while the runner has not been waited for: after that, its number may be another's.
-    pub(crate) fn signal_group(&self, signal: Signal) {
-        if let Some(runner) = self.kept_runner() {
-            // A group that is empty already is no error.
+    /// Signals the process group of the runner. Does nothing after the runner was reaped: another process group may
+    /// have its number then.
+    pub(crate) fn signal_process_group(&self, signal: Signal) {
+        if let Some(runner) = self.unreaped_runner() {
+            // An empty process group is not an error.
             let _ = killpg(Pid::from_raw(runner.pid), signal);
         }
     }
 
-    /// Adds what is below the runner, and what we adopted, but not what belongs to another tree of
-    /// the same worker.
-    fn add_relatives(&self, found: &mut Found) {
-        if let Some(runner) = self.kept_runner() {
-            add_below(runner.pid, found);
+    /// Adds the descendants of the runner, and the adopted orphans with their descendants. Skips orphans that belong to
+    /// another tree of the same worker.
+    fn add_descendants_and_orphans(&self, processes: &mut ProcessSet) {
+        if let Some(runner) = self.unreaped_runner() {
+            add_descendants(runner.pid, processes);
         }
         for orphan in adopted() {
             let owner = tree_of(orphan.pid);
-            if !owner.is_some_and(|(mark, number)| mark == self.mark && number != self.number) {
-                found.add(orphan);
-                add_below(orphan.pid, found);
+            let is_foreign =
+                owner.is_some_and(|(tag, number)| tag == self.process_tag && number != self.number);
+            if !is_foreign {
+                processes.add(orphan);
+                add_descendants(orphan.pid, processes);
             }
         }
     }
 
-    /// The runner while its pid is its own: nobody has waited for it.
-    fn kept_runner(&self) -> Option<Seen> {
-        self.runner.get().copied().filter(|runner| offspring::is_kept(*runner))
+    /// Returns the runner until it is reaped: so long its pid cannot belong to another process.
+    /// `None` before the runner is started and after it is reaped.
+    fn unreaped_runner(&self) -> Option<ProcessKey> {
+        self.runner.get().copied().filter(|runner| child_registry::is_unreaped(*runner))
     }
 }

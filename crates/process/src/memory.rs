@@ -1,5 +1,7 @@
-//! The memory of one tree: its limit, what it took at most, and whether it died of it, on each
-//! rung of the ladder.
+//! The memory of one process tree: its limit, its peak, and whether the kernel killed a process because of the limit.
+//!
+//! There are three methods: the tree's cgroup v2, its cgroup in the v1 `memory` hierarchy, or samples taken by the
+//! worker. The measuring of samples is in `usage.rs`.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,47 +9,54 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What counts and limits the memory of a tree.
+/// The memory limit and the memory counters of a tree.
 #[derive(Debug)]
 pub(crate) struct Memory {
     meter: Meter,
+    /// The limit in bytes. `None` if there is none.
     limit: Option<u64>,
-    /// The count of kills when the limit was set.
+    /// The kernel's count of kills at the time when the limit was set.
     kills_before: u64,
-    /// The highest sample since the last reset.
-    high: AtomicU64,
-    /// Whether the kernel's own high mark is of the time since the last reset.
-    kernel_peak: bool,
+    /// The highest sample since the last reset, in bytes.
+    highest_sample: AtomicU64,
+    /// Whether the kernel's own peak counts from the last reset. `false` if the kernel could not reset it.
+    kernel_peak_is_current: bool,
 }
 
 #[derive(Debug)]
 enum Meter {
-    /// Its folder, and `memory.peak`: a reset holds for the file that is open.
+    /// The cgroup v2 directory, and its open file `memory.peak`. A reset affects only the descriptor through which it
+    /// was written, so the file stays open. `None` if the kernel has no such file.
     V2(PathBuf, Option<File>),
+    /// The directory in the v1 `memory` hierarchy.
     V1(PathBuf),
     Sampled,
 }
 
 impl Memory {
-    /// By the tree's own cgroup v2 folder. What passes the limit dies as a whole.
+    /// Uses the cgroup v2 of the tree. If the tree exceeds its limit, the kernel kills all its processes.
     pub(crate) fn v2(folder: &Path) -> io::Result<Memory> {
+        // This fails if the `memory` controller is not enabled.
         fs::read_to_string(folder.join("memory.max"))?;
         drop(fs::write(folder.join("memory.oom.group"), "1"));
         let peak = folder.join("memory.peak");
+        // Older kernels have the file for reading only.
         let peak = File::options().read(true).write(true).open(&peak).or_else(|_| File::open(peak));
-        Ok(Memory::by(Meter::V2(folder.to_owned(), peak.ok())))
+        Ok(Memory::new(Meter::V2(folder.to_owned(), peak.ok())))
     }
 
-    /// By the tree's own folder in the v1 `memory` hierarchy. The kernel kills one process of it.
+    /// Uses the directory of the tree in the v1 `memory` hierarchy. If the tree exceeds its limit, the kernel kills one
+    /// of its processes.
     pub(crate) fn v1(folder: &Path) -> Memory {
-        Memory::by(Meter::V1(folder.to_owned()))
+        Memory::new(Meter::V1(folder.to_owned()))
     }
 
+    /// Uses samples. The kernel enforces no limit.
     pub(crate) fn sampled() -> Memory {
-        Memory::by(Meter::Sampled)
+        Memory::new(Meter::Sampled)
     }
 
-    /// Asked before every task: what is set already is not set again.
+    /// Sets the limit in bytes. Called before every task, so it writes nothing if the limit stays the same.
     pub(crate) fn set_limit(&mut self, limit: Option<u64>) -> io::Result<()> {
         if limit != self.limit {
             match &self.meter {
@@ -67,12 +76,12 @@ impl Memory {
         self.limit
     }
 
-    /// Whether the limit is kept by looking.
+    /// Returns whether the limit is enforced by samples, not by the kernel.
     pub(crate) fn is_sampled(&self) -> bool {
         matches!(self.meter, Meter::Sampled)
     }
 
-    /// How many processes the kernel has killed for the limit since the tree was made.
+    /// Returns how many processes the kernel has killed because of the limit, since the tree was created.
     pub(crate) fn kills(&self) -> u64 {
         let text = match &self.meter {
             Meter::V2(folder, _) => fs::read_to_string(folder.join("memory.events")),
@@ -83,34 +92,40 @@ impl Memory {
         text.ok().and_then(|text| text.lines().find_map(value)).unwrap_or(0)
     }
 
-    /// Whether the kernel has killed for the limit since it was set.
+    /// Returns whether the kernel has killed a process since the limit was set.
     pub(crate) fn has_killed(&self) -> bool {
         self.kills() > self.kills_before
     }
 
     pub(crate) fn reset_peak(&mut self) {
-        self.high.store(0, Ordering::Relaxed);
-        self.kernel_peak = match &self.meter {
+        self.highest_sample.store(0, Ordering::Relaxed);
+        self.kernel_peak_is_current = match &self.meter {
             Meter::V2(_, Some(peak)) => peak.write_at(b"reset", 0).is_ok(),
             Meter::V1(folder) => fs::write(folder.join("memory.max_usage_in_bytes"), "0").is_ok(),
             Meter::V2(_, None) | Meter::Sampled => false,
         };
     }
 
-    /// Bytes at most since the last reset, as far as anybody looked.
+    /// Returns the most bytes used since the last reset. Without a current peak of the kernel, this is the highest
+    /// sample.
     pub(crate) fn peak(&self) -> u64 {
-        let sampled = self.high.load(Ordering::Relaxed);
-        if self.kernel_peak { self.read_peak().unwrap_or(sampled).max(sampled) } else { sampled }
+        let sampled = self.highest_sample.load(Ordering::Relaxed);
+        if self.kernel_peak_is_current {
+            self.read_peak().unwrap_or(sampled).max(sampled)
+        } else {
+            sampled
+        }
     }
 
-    /// Takes note of what a look at the tree found.
-    pub(crate) fn note(&self, bytes: u64) {
-        self.high.fetch_max(bytes, Ordering::Relaxed);
+    /// Records a sample of the tree's memory, in bytes.
+    pub(crate) fn record_sample(&self, bytes: u64) {
+        self.highest_sample.fetch_max(bytes, Ordering::Relaxed);
     }
 
-    fn by(meter: Meter) -> Memory {
-        let kernel_peak = !matches!(meter, Meter::Sampled);
-        Memory { meter, limit: None, kills_before: 0, high: AtomicU64::new(0), kernel_peak }
+    fn new(meter: Meter) -> Memory {
+        let kernel_peak_is_current = !matches!(meter, Meter::Sampled);
+        let highest_sample = AtomicU64::new(0);
+        Memory { meter, limit: None, kills_before: 0, highest_sample, kernel_peak_is_current }
     }
 
     fn read_peak(&self) -> Option<u64> {
@@ -132,7 +147,8 @@ impl Memory {
 fn limit_v2(folder: &Path, limit: Option<u64>) -> io::Result<()> {
     let text = limit.map_or_else(|| "max".to_owned(), |bytes| bytes.to_string());
     fs::write(folder.join("memory.max"), text)?;
-    // Without swap accounting the file is missing, and there is nothing to forbid.
+    // A kernel without swap accounting has no such file. A limited tree gets no swap: otherwise it would swap instead
+    // of reaching its limit.
     let swap = folder.join("memory.swap.max");
     if swap.exists() {
         fs::write(swap, if limit.is_some() { "0" } else { "max" })?;
@@ -140,8 +156,8 @@ fn limit_v2(folder: &Path, limit: Option<u64>) -> io::Result<()> {
     Ok(())
 }
 
-/// The limit on memory and swap together must never be below the one on memory, so it is lifted
-/// first and set last.
+/// Sets the limit of a v1 cgroup. The kernel refuses a limit on memory and swap together that is below the limit on
+/// memory, so the former is removed first and set last.
 fn limit_v1(folder: &Path, limit: Option<u64>) -> io::Result<()> {
     let both = Some(folder.join("memory.memsw.limit_in_bytes")).filter(|file| file.exists());
     let text = limit.map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string());

@@ -1,5 +1,5 @@
-//! Processes held by a pidfd: it names one process for good, so that a signal or a wait can never
-//! reach a later process with the same pid.
+//! Signals and waits through a pidfd. A pidfd refers to one process for good, so neither can reach a later process with
+//! the same pid.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,48 +13,52 @@ use tokio::io::unix::AsyncFd;
 
 use crate::exit::Exit;
 use crate::identity::Identity;
-use crate::procfs::{Seen, is_alive};
+use crate::procfs::{ProcessKey, is_alive};
 
-/// Waits for the end of any process that we can see, our child or not.
+/// A handle to a process of this pid namespace, which need not be a child of this process.
 #[derive(Debug)]
-pub struct Watch {
+pub struct ProcessHandle {
     fd: AsyncFd<OwnedFd>,
 }
 
-impl Watch {
-    /// Watches this very process. To be called inside a tokio runtime.
+impl ProcessHandle {
+    /// Opens a handle to exactly this process. Must be called inside a tokio runtime.
     ///
-    /// The error is of kind `NotFound` when it has ended and was waited for by its parent.
-    pub fn open(identity: &Identity) -> io::Result<Watch> {
+    /// Fails with `NotFound` if the process has ended and was reaped.
+    pub fn open(identity: &Identity) -> io::Result<ProcessHandle> {
         let fd = open(identity.pid)?;
-        // Asked after the pidfd is held: from here on it cannot be another process.
+        // The check comes after the pidfd is open: from then on the pidfd cannot refer to another process.
         if Identity::of(identity.pid).as_ref() != Some(identity) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Watch::over(fd)
+        ProcessHandle::from_pidfd(fd)
     }
 
-    /// Returns when the process has ended, waited for by its parent or not. May be called again,
-    /// and dropped at any point.
+    /// Waits until the process has ended. A zombie counts as ended. May be called again, and its
+    /// future may be dropped at any point.
     pub async fn ended(&self) -> io::Result<()> {
         self.fd.readable().await.map(drop)
     }
 
-    /// How the process ended, where it has and is a child of ours: it is waited for, if nobody else did.
+    /// Returns the exit of a process that has ended, and reaps it. `None` if it still runs, is not a child of this
+    /// process, or was reaped before.
     pub fn exit(&self) -> Option<Exit> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         let status = waitid(WaitId::PidFd(self.fd.get_ref().as_fd()), options).ok()??;
         Some(Exit::from(&status))
     }
 
-    /// Sends a signal to the process; nothing happens if it has ended.
+    /// Sends a signal to the process. Does nothing if it has ended.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        send(&self.fd, signal)
+        send_signal(&self.fd, signal)
     }
 
-    #[expect(deprecated, reason = "its successor is unsafe, for what an `OwnedFd` promises anyway")]
-    pub(crate) fn over(fd: OwnedFd) -> io::Result<Watch> {
-        Ok(Watch { fd: AsyncFd::with_interest(fd, Interest::READABLE)? })
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, and an `OwnedFd` already gives the guarantee it asks for"
+    )]
+    pub(crate) fn from_pidfd(fd: OwnedFd) -> io::Result<ProcessHandle> {
+        Ok(ProcessHandle { fd: AsyncFd::with_interest(fd, Interest::READABLE)? })
     }
 
     pub(crate) fn pidfd(&self) -> &OwnedFd {
@@ -62,7 +66,7 @@ impl Watch {
     }
 }
 
-/// A pidfd of whatever process has this pid now; `NotFound` if none.
+/// Opens a pidfd of the process that has this pid now. Fails with `NotFound` if there is none.
 pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::NotFound)?;
     pidfd_open(pid, PidfdFlags::empty()).map_err(|error| match error {
@@ -71,8 +75,8 @@ pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
     })
 }
 
-/// Sends a signal to the process of a pidfd; one that has ended is no error.
-pub(crate) fn send(fd: impl AsFd, signal: Signal) -> io::Result<()> {
+/// Sends a signal to the process of a pidfd. A process that has ended is not an error.
+pub(crate) fn send_signal(fd: impl AsFd, signal: Signal) -> io::Result<()> {
     let signal = rustix::process::Signal::from_named_raw(signal as i32)
         .ok_or(io::ErrorKind::InvalidInput)?;
     match pidfd_send_signal(fd, signal) {
@@ -81,10 +85,10 @@ pub(crate) fn send(fd: impl AsFd, signal: Signal) -> io::Result<()> {
     }
 }
 
-/// Sends a signal to this very process, if it still runs.
-pub(crate) fn strike(seen: Seen, signal: Signal) -> io::Result<()> {
-    match open(seen.pid) {
-        Ok(fd) if is_alive(seen) => send(fd, signal),
+/// Sends a signal to exactly this process. A process that has ended is not an error.
+pub(crate) fn signal_process(key: ProcessKey, signal: Signal) -> io::Result<()> {
+    match open(key.pid) {
+        Ok(fd) if is_alive(key) => send_signal(fd, signal),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),

@@ -1,104 +1,114 @@
-//! Which rungs this machine lets us stand on, found by trying: a folder is made, a process moved
-//! into it, a limit written, and all of it undone.
+//! Finding out by trial which containment and memory methods this host allows. Each trial creates a cgroup, moves a
+//! process into it, writes a limit, and undoes everything.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rework_wire::worker::MemoryRung;
+use rework_wire::worker::MemoryMethod;
 
-use crate::cgroup::Group;
+use crate::cgroup::Cgroup;
+use crate::choice::{Choice, ContainmentChoice, MemoryChoice};
 use crate::containment::Containment;
-use crate::delegate::{LEAF, hand_down};
+use crate::delegate::{LEAF, enable_controller};
 use crate::hierarchy::{own_v1_memory, own_v2};
-use crate::launch::try_entering;
-use crate::wish::{ContainmentWish, MemoryWish, Wish};
+use crate::launch::check_can_enter;
 
-/// A rung that was asked for cannot be had.
+/// The limit that a trial writes, in bytes (1 GiB). Its value does not matter: the cgroup holds no process for long.
+const TRIAL_LIMIT: &str = "1073741824";
+
+/// The error if this host does not allow the chosen method.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
-    /// `--containment cgroup`.
-    #[error("processes cannot be held by a cgroup here")]
+    /// `--containment cgroup` was chosen.
+    #[error("this host does not allow cgroups for processes (option --containment)")]
     Containment(#[source] io::Error),
-    /// `--memory cgroup`.
-    #[error("memory cannot be limited by a cgroup here")]
+    /// `--memory cgroup` was chosen.
+    #[error("this host does not allow cgroups for memory limits (option --memory)")]
     Memory(#[source] io::Error),
 }
 
 impl Containment {
-    /// Tries what this machine lets us do; what is wished for and cannot be had is an error.
-    /// It starts processes (that execute nothing) and, where only this process lives in its cgroup,
-    /// may move it into a child `rework-monitor`, as cgroup v2 wants it.
-    pub fn detect(wish: Wish) -> Result<Containment, DetectError> {
-        let cgroup = match wish.containment {
-            ContainmentWish::Processes => None,
-            ContainmentWish::Auto => try_v2().ok(),
-            ContainmentWish::Cgroup => Some(try_v2().map_err(DetectError::Containment)?),
+    /// Finds the methods that this host allows, within the operator's choice. `Err` if the chosen method is not
+    /// allowed.
+    ///
+    /// Starts processes that execute nothing. If this process is alone in its cgroup, it may move into the child cgroup
+    /// `rework-monitor`, as cgroup v2 requires.
+    pub fn detect(choice: Choice) -> Result<Containment, DetectError> {
+        let cgroup = match choice.containment {
+            ContainmentChoice::Processes => None,
+            ContainmentChoice::Auto => find_cgroup_v2().ok(),
+            ContainmentChoice::Cgroup => Some(find_cgroup_v2().map_err(DetectError::Containment)?),
         };
-        let processes = wish.containment == ContainmentWish::Processes;
-        let memory = match wish.memory {
-            MemoryWish::Sampled => MemoryRung::Sampled,
-            MemoryWish::Auto if processes => MemoryRung::Sampled,
-            MemoryWish::Auto => try_memory(cgroup.as_deref()).unwrap_or(MemoryRung::Sampled),
-            MemoryWish::Cgroup => try_memory(cgroup.as_deref()).map_err(DetectError::Memory)?,
+        let processes = choice.containment == ContainmentChoice::Processes;
+        let find_memory = || find_memory_method(cgroup.as_deref());
+        let memory = match choice.memory {
+            MemoryChoice::Sampled => MemoryMethod::Sampled,
+            MemoryChoice::Auto if processes => MemoryMethod::Sampled,
+            MemoryChoice::Auto => find_memory().unwrap_or(MemoryMethod::Sampled),
+            MemoryChoice::Cgroup => find_memory().map_err(DetectError::Memory)?,
         };
         Ok(Containment { cgroup, memory })
     }
 }
 
-/// The folder in which trees can have theirs.
-fn try_v2() -> io::Result<PathBuf> {
-    let own = own_v2().ok_or_else(|| explain("no cgroup v2 is mounted, or we are not in it"))?;
-    // Where we moved into the leaf earlier, or were put there, trees go beside it.
-    let place = match own.parent() {
+/// Finds the cgroup v2 directory below which trees can have cgroups.
+fn find_cgroup_v2() -> io::Result<PathBuf> {
+    let own =
+        own_v2().ok_or_else(|| error("no cgroup v2 is mounted that contains this process"))?;
+    // If this process is in the child cgroup already, the trees belong next to that one.
+    let parent = match own.parent() {
         Some(parent) if own.ends_with(LEAF) => parent.to_owned(),
         _ => own,
     };
-    with_probe(&place, |group| {
-        if !group.path().join("cgroup.kill").exists() {
-            return Err(explain("`cgroup.kill` is missing: it came with Linux 5.14"));
+    with_probe_cgroup(&parent, |cgroup| {
+        if !cgroup.path().join("cgroup.kill").exists() {
+            return Err(error("`cgroup.kill` is missing: it needs Linux 5.14 or newer"));
         }
-        fs::write(group.path().join("cgroup.kill"), "1")?;
-        try_entering(&group.entry()?)
+        fs::write(cgroup.path().join("cgroup.kill"), "1")?;
+        check_can_enter(&cgroup.procs_fd()?)
     })?;
-    Ok(place)
+    Ok(parent)
 }
 
-fn try_memory(cgroup: Option<&Path>) -> io::Result<MemoryRung> {
-    if let Some(place) = cgroup
-        && try_memory_v2(place).is_ok()
+fn find_memory_method(cgroup: Option<&Path>) -> io::Result<MemoryMethod> {
+    if let Some(parent) = cgroup
+        && check_memory_v2(parent).is_ok()
     {
-        return Ok(MemoryRung::CgroupV2);
+        return Ok(MemoryMethod::CgroupV2);
     }
-    let own = own_v1_memory().ok_or_else(|| explain("no cgroup has the `memory` controller"))?;
-    with_probe(&own, |group| {
-        fs::write(group.path().join("memory.limit_in_bytes"), "1073741824")?;
-        fs::read_to_string(group.path().join("memory.oom_control"))?;
-        try_entering(&group.entry()?)
+    let own = own_v1_memory().ok_or_else(|| error("no cgroup has the `memory` controller"))?;
+    with_probe_cgroup(&own, |cgroup| {
+        fs::write(cgroup.path().join("memory.limit_in_bytes"), TRIAL_LIMIT)?;
+        fs::read_to_string(cgroup.path().join("memory.oom_control"))?;
+        check_can_enter(&cgroup.procs_fd()?)
     })?;
-    Ok(MemoryRung::CgroupV1(own.to_string_lossy().into_owned()))
+    Ok(MemoryMethod::CgroupV1(own.to_string_lossy().into_owned()))
 }
 
-/// Has the kernel count the memory of the folders below `place`, and their processes if it can.
-fn try_memory_v2(place: &Path) -> io::Result<()> {
-    let memory = hand_down(place, "memory")?;
-    let tried = with_probe(place, |group| {
-        fs::write(group.path().join("memory.max"), "1073741824")?;
-        try_entering(&group.entry()?)
+/// Enables the `memory` controller below `parent` and tries it. Also enables `pids` if that is possible.
+fn check_memory_v2(parent: &Path) -> io::Result<()> {
+    let memory = enable_controller(parent, "memory")?;
+    let tried = with_probe_cgroup(parent, |cgroup| {
+        fs::write(cgroup.path().join("memory.max"), TRIAL_LIMIT)?;
+        check_can_enter(&cgroup.procs_fd()?)
     });
     match tried {
-        Ok(()) => drop(hand_down(place, "pids")),
+        Ok(()) => drop(enable_controller(parent, "pids")),
         Err(_) => memory.undo(),
     }
     tried
 }
 
-fn with_probe(place: &Path, attempt: impl FnOnce(&Group) -> io::Result<()>) -> io::Result<()> {
-    let group = Group::make(place, &format!("rework-probe-{}", std::process::id()))?;
-    let result = attempt(&group);
-    result.and(group.remove())
+fn with_probe_cgroup(
+    parent: &Path,
+    attempt: impl FnOnce(&Cgroup) -> io::Result<()>,
+) -> io::Result<()> {
+    let cgroup = Cgroup::create(parent, &format!("rework-probe-{}", std::process::id()))?;
+    let result = attempt(&cgroup);
+    result.and(cgroup.remove())
 }
 
-fn explain(why: &str) -> io::Error {
-    io::Error::other(why.to_owned())
+fn error(reason: &str) -> io::Error {
+    io::Error::other(reason.to_owned())
 }

@@ -1,5 +1,5 @@
-//! Death by the kernel's own clock: it comes on time also to a process that is stopped, stuck or
-//! starved. The timer is not inherited by children, and does not outlive an exec.
+//! A timer of the kernel that kills this process. It works even if the process is stopped, blocked or gets no CPU time.
+//! Child processes do not inherit the timer, and it does not survive an `exec`.
 
 use std::{io, time::Duration};
 
@@ -12,30 +12,32 @@ use nix::{
     time::{ClockId, clock_gettime},
 };
 
-/// Since the boot of this machine, the time of sleep included: the same for all its processes.
+/// Returns the time since the boot of this host, including the time that it was suspended. All processes of the host
+/// read the same clock.
 pub fn boot_time() -> Duration {
-    // The clock is there since Linux 2.6.39, and reading it cannot fail otherwise.
+    // The clock exists since Linux 2.6.39, and reading it cannot fail for another reason.
     clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
 }
 
+/// A kernel timer that sends SIGKILL to this process when it expires.
 pub struct SelfKill(Timer);
 
 impl SelfKill {
-    /// One that is not armed.
+    /// Creates a timer that is not armed.
     pub fn new() -> io::Result<SelfKill> {
         let notify = SigevNotify::SigevSignal { signal: Signal::SIGKILL, si_value: 0 };
         Ok(SelfKill(Timer::new(ClockId::CLOCK_BOOTTIME, SigEvent::new(notify))?))
     }
 
-    /// The kernel kills this process at that moment, by [`boot_time`], unless it is told another one.
+    /// Lets the kernel kill this process at `at`, on the clock of [`boot_time`]. Replaces an earlier moment.
     pub fn arm(&mut self, at: Duration) -> io::Result<()> {
-        // Nothing at all would disarm it.
+        // Zero would disarm the timer.
         let at = TimeSpec::from(at.max(Duration::from_nanos(1)));
         let absolute = TimerSetTimeFlags::TFD_TIMER_ABSTIME;
         Ok(self.0.set(Expiration::OneShot(at), absolute)?)
     }
 
-    /// It does not.
+    /// Disarms the timer: the kernel no longer kills this process.
     pub fn disarm(&mut self) -> io::Result<()> {
         let never = Expiration::OneShot(TimeSpec::from(Duration::ZERO));
         Ok(self.0.set(never, TimerSetTimeFlags::empty())?)

@@ -1,57 +1,62 @@
-//! What a dead worker left behind, killed by whoever is left to see it: its monitor, else the
-//! host's next monitor.
+//! Sweeping after a dead worker: killing every process of its trees. The worker's monitor does this, or the next
+//! monitor of the host.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rework_wire::worker::MemoryRung;
+use rework_wire::worker::MemoryMethod;
 
-use crate::cgroup::{folders_of, kill_folder, pids_below};
+use crate::cgroup::{kill_folder, pids_below, tree_folders};
+use crate::child_registry::adopted;
 use crate::containment::Containment;
-use crate::descendants::{add_below, add_carrying};
-use crate::found::Found;
+use crate::descendants::{add_descendants, add_tagged};
 use crate::kill::{self, Unkillable};
-use crate::offspring::adopted;
+use crate::process_set::ProcessSet;
 
-/// Kills every tree of a worker that is dead, and tells how many processes there were: what is in
-/// its cgroups, what carries its mark, what is below those, and the orphans that we adopted. The
-/// folders are removed.
+/// Kills every tree of a dead worker and removes its cgroups. Returns the number of killed
+/// processes. `Err` if processes are left after `timeout`.
 ///
-/// `containment` is that of the worker, and not always what this process would have now.
+/// The members are the processes in the worker's cgroups, the processes that carry its tag, the orphans that this
+/// process adopted, and all their descendants. `containment` is the containment of the worker; this process may have
+/// another one.
 pub async fn sweep(
     containment: &Containment,
-    mark: &str,
-    patience: Duration,
+    process_tag: &str,
+    timeout: Duration,
 ) -> Result<usize, Unkillable> {
     let v1 = match &containment.memory {
-        MemoryRung::CgroupV1(place) => Some(PathBuf::from(place)),
-        MemoryRung::CgroupV2 | MemoryRung::Sampled => None,
+        MemoryMethod::CgroupV1(folder) => Some(PathBuf::from(folder)),
+        MemoryMethod::CgroupV2 | MemoryMethod::Sampled => None,
     };
-    let places = containment.cgroup.iter().chain(&v1);
-    let folders: Vec<PathBuf> = places.flat_map(|place| folders_of(place, mark)).collect();
-    let killed = kill::until_gone(patience, |found| look(&folders, mark, found)).await?;
+    let parents = containment.cgroup.iter().chain(&v1);
+    let folders: Vec<PathBuf> =
+        parents.flat_map(|parent| tree_folders(parent, process_tag)).collect();
+    let search = |processes: &mut ProcessSet| add_members(&folders, process_tag, processes);
+    let killed = kill::kill_until_none(timeout, search).await?;
     for folder in &folders {
-        kill::remove(folder).await;
+        kill::remove_cgroup(folder).await;
     }
     Ok(killed)
 }
 
-/// Descendants are taken along at once: those that have thrown off the mark could not be told from
-/// strangers when their parents are dead.
-fn look(folders: &[PathBuf], mark: &str, found: &mut Found) {
+/// Adds all members of the worker's trees.
+///
+/// Descendants are added in the same search: a descendant without the tag can only be recognised while its parent
+/// lives.
+fn add_members(folders: &[PathBuf], process_tag: &str, processes: &mut ProcessSet) {
     for folder in folders {
         let members = pids_below(folder);
         if !members.is_empty() {
-            found.add_pids(members);
-            // The kernel kills a cgroup before any of its processes can fork again.
+            processes.add_pids(members);
+            // The kernel kills all processes of a cgroup before any of them can fork again.
             kill_folder(folder);
         }
     }
-    add_carrying(|found, _| found == mark, found);
+    add_tagged(|tag, _| tag == process_tag, processes);
     for orphan in adopted() {
-        found.add(orphan);
+        processes.add(orphan);
     }
-    for head in found.all().clone() {
-        add_below(head.pid, found);
+    for member in processes.keys().clone() {
+        add_descendants(member.pid, processes);
     }
 }

@@ -1,10 +1,10 @@
-//! What one runner and everything that descends from it live in: how it is entered, looked at,
-//! signalled, and killed to the last process.
+//! The process tree of one runner: the runner and all its descendants. It is created, entered by the runner, signalled,
+//! measured, and killed.
 //!
-//! On the cgroup rung the kernel knows the members. On the processes rung they are found again and
-//! again: the runner's process group, what is below it, the orphans that we adopted, and whatever
-//! carries the tree's mark in its environment. Both end the same way: nothing is left, or
-//! [`Unkillable`] names what is.
+//! With a cgroup, the kernel knows the members. Without one, they are searched for again and again: the process group
+//! of the runner, its descendants, adopted orphans, and all processes that carry the tag of the tree in their
+//! environment (`members.rs`). In both cases [`Tree::kill`] either leaves no process, or returns [`Unkillable`] with
+//! the pids that are left.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -15,171 +15,180 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rework_wire::worker::{MARK_VAR, MemoryRung};
+use rework_wire::worker::{MemoryMethod, PROCESS_TAG_VAR};
 
-use crate::cgroup::Group;
+use crate::cgroup::Cgroup;
 use crate::child::Child;
+use crate::child_registry::reap_adopted;
 use crate::containment::Containment;
-use crate::found::Found;
 use crate::kill::{self, Unkillable};
 use crate::launch::{Launch, LaunchError, spawn};
 use crate::members::Members;
 use crate::memory::Memory;
-use crate::offspring::reap_adopted;
-use crate::procfs::{FOLDER_PREFIX, Seen};
+use crate::process_set::ProcessSet;
+use crate::procfs::{ProcessKey, TREE_FOLDER_PREFIX};
 use crate::usage::{Usage, proportional_bytes, usage_of};
 
-/// One runner with all that descends from it. Dropping it kills what can be killed at once;
-/// [`Tree::kill`] is how it is meant to end.
+/// One runner with all its descendants. [`Tree::kill`] ends it properly. Dropping a tree kills only its cgroup and the
+/// process group of its runner.
 #[derive(Debug)]
 pub struct Tree {
     members: Members,
     memory: Memory,
-    /// The v1 `memory` folder, where that rung limits memory.
-    v1: Option<Group>,
+    /// The directory in the v1 `memory` hierarchy. `None` if another method limits memory.
+    v1: Option<Cgroup>,
 }
 
 impl Tree {
-    /// Makes what the tree lives in. `mark` is the worker's; it has letters, digits, `-` and `_`.
-    /// What is left over under the same mark and number in a cgroup is killed.
-    pub fn new(containment: &Containment, mark: &str, number: u32) -> io::Result<Tree> {
-        let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if mark.is_empty() || !mark.bytes().all(sound) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a mark of a worker"));
+    /// Creates a tree without processes. If a cgroup with the same tag and number is left over, kills its processes.
+    ///
+    /// `process_tag` is the tag of the worker. `Err` if it is empty or has characters other than letters, digits, `-`
+    /// and `_`, because it becomes part of a directory name.
+    pub fn new(containment: &Containment, process_tag: &str, number: u32) -> io::Result<Tree> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if process_tag.is_empty() || !process_tag.bytes().all(is_allowed) {
+            let reason = format!("`{process_tag}` is not a valid process tag");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
-        let name = format!("{FOLDER_PREFIX}{mark}-{number}");
-        let make = |place: &Path| Group::make(place, &name);
-        let group = containment.cgroup.as_deref().map(make).transpose()?;
+        let name = format!("{TREE_FOLDER_PREFIX}{process_tag}-{number}");
+        let create = |parent: &Path| Cgroup::create(parent, &name);
+        let cgroup = containment.cgroup.as_deref().map(create).transpose()?;
         let v1 = match &containment.memory {
-            MemoryRung::CgroupV1(place) => Some(make(Path::new(place))?),
-            MemoryRung::CgroupV2 | MemoryRung::Sampled => None,
+            MemoryMethod::CgroupV1(folder) => Some(create(Path::new(folder))?),
+            MemoryMethod::CgroupV2 | MemoryMethod::Sampled => None,
         };
-        let memory = match (&containment.memory, &group, &v1) {
-            (MemoryRung::CgroupV2, Some(group), _) => Memory::v2(group.path())?,
+        let memory = match (&containment.memory, &cgroup, &v1) {
+            (MemoryMethod::CgroupV2, Some(cgroup), _) => Memory::v2(cgroup.path())?,
             (_, _, Some(v1)) => Memory::v1(v1.path()),
             _ => Memory::sampled(),
         };
-        let members = Members { mark: mark.to_owned(), number, group, runner: OnceLock::new() };
+        let process_tag = process_tag.to_owned();
+        let members = Members { process_tag, number, cgroup, runner: OnceLock::new() };
         Ok(Tree { members, memory, v1 })
     }
 
-    /// The variable that all of the tree inherits, and its value; [`Tree::launch`] sets it.
+    /// Returns the name and the value of the environment variable that all processes of the tree inherit.
+    /// [`Tree::launch`] sets it.
     pub fn env(&self) -> (OsString, OsString) {
-        (MARK_VAR.into(), format!("{}.{}", self.members.mark, self.members.number).into())
+        let value = format!("{}.{}", self.members.process_tag, self.members.number);
+        (PROCESS_TAG_VAR.into(), value.into())
     }
 
-    /// Starts the tree's runner in it: leader of a process group, killed by the kernel when this
-    /// thread ends. Once in a tree's life; on the main thread, inside a tokio runtime.
+    /// Starts the runner in the tree, as the leader of a new process group. The kernel kills the runner when this
+    /// thread ends.
+    ///
+    /// Call it once for each tree, on the main thread and inside a tokio runtime.
     pub fn launch(&self, mut launch: Launch) -> Result<Child, LaunchError> {
-        let entries: io::Result<Vec<OwnedFd>> =
-            self.members.group.iter().chain(&self.v1).map(Group::entry).collect();
-        let (mark, value) = self.env();
-        launch.env.retain(|(name, _)| *name != mark);
-        launch.env.push((mark, value));
-        let child = spawn(launch, &entries.map_err(LaunchError::System)?, true)?;
-        // A tree that had a runner already keeps that one in mind: a second one is found by its
-        // cgroup or its mark.
-        let _ = self.members.runner.set(child.seen());
+        let cgroups: io::Result<Vec<OwnedFd>> =
+            self.members.cgroup.iter().chain(&self.v1).map(Cgroup::procs_fd).collect();
+        let (variable, value) = self.env();
+        launch.env.retain(|(name, _)| *name != variable);
+        launch.env.push((variable, value));
+        let child = spawn(launch, &cgroups.map_err(LaunchError::System)?, true)?;
+        // If the tree had a runner already, that one stays registered. A second one is found by its cgroup or its tag.
+        let _ = self.members.runner.set(child.key());
         Ok(child)
     }
 
-    /// Sends a signal to the runner's process group and, on the cgroup rung, to all of the tree.
+    /// Sends a signal to the process group of the runner and, if the tree has a cgroup, to all its members.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        self.members.signal_group(signal);
-        self.members.group.as_ref().map_or(Ok(()), |group| group.signal(signal))
+        self.members.signal_process_group(signal);
+        self.members.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.signal(signal))
     }
 
-    /// The pids of what runs in the tree besides the runner. Cheap: asked after every task. What
-    /// escaped from its cgroup, and [`Tree::kill`] would still find, is not among them. Without a
-    /// cgroup, an orphan that threw off its mark counts for whichever tree of ours asks first: only
-    /// one of them is to have a task in hand.
+    /// Returns the pids of the running members other than the runner. Cheap, since it is called after every task.
+    ///
+    /// Processes that left their cgroup are missing here, but [`Tree::kill`] finds them. Without a cgroup, an orphan
+    /// that removed its tag counts for the tree that asks first. So only one tree of a process should run a task at a
+    /// time.
     pub fn others(&self) -> Vec<i32> {
-        if self.members.group.is_some() {
+        if self.members.cgroup.is_some() {
             reap_adopted();
         }
-        let mut found = Found::new();
-        self.members.add_others(&mut found);
-        found.all().iter().map(|seen| seen.pid).collect()
+        let mut processes = ProcessSet::new();
+        self.members.add_others(&mut processes);
+        processes.keys().iter().map(|key| key.pid).collect()
     }
 
-    /// Kills all but the runner, again and again until nothing is left, and tells how many there
-    /// were.
-    pub async fn kill_others(&self, patience: Duration) -> Result<usize, Unkillable> {
-        kill::until_gone(patience, |found| self.members.add_others(found)).await
+    /// Kills all members but the runner, repeatedly until none is left. Returns the number of
+    /// killed processes. `Err` if processes are left after `timeout`.
+    pub async fn kill_others(&self, timeout: Duration) -> Result<usize, Unkillable> {
+        kill::kill_until_none(timeout, |processes| self.members.add_others(processes)).await
     }
 
-    /// Kills all of the tree, and removes its folders when nothing of it is left. The runner is
-    /// left for its [`Child`] to be waited for. May be called again.
-    pub async fn kill(&mut self, patience: Duration) -> Result<(), Unkillable> {
-        self.members.kill(patience).await?;
-        for group in self.members.group.iter().chain(&self.v1) {
-            kill::remove(group.path()).await;
+    /// Kills all members and removes the cgroups of the tree. The runner is not reaped: its
+    /// [`Child`] does that. May be called again. `Err` if processes are left after `timeout`.
+    pub async fn kill(&mut self, timeout: Duration) -> Result<(), Unkillable> {
+        self.members.kill(timeout).await?;
+        for cgroup in self.members.cgroup.iter().chain(&self.v1) {
+            kill::remove_cgroup(cgroup.path()).await;
         }
         Ok(())
     }
 
-    /// Sets the most bytes that the tree may take, or lifts the limit.
+    /// Sets the memory limit of the tree in bytes. `None` removes the limit.
     ///
-    /// The error is of kind `ResourceBusy` when a v1 cgroup holds more already.
+    /// Fails with `ResourceBusy` if a v1 cgroup already holds more.
     pub fn set_memory_limit(&mut self, bytes: Option<u64>) -> io::Result<()> {
         self.memory.set_limit(bytes)
     }
 
-    /// If the tree passed its limit of memory since it was set: the bytes that it had. On the
-    /// cgroup rungs the kernel has killed a process of it; on the sampled rung this is the look
-    /// itself, to be repeated several times a second.
-    pub fn exceeded(&self) -> Option<u64> {
+    /// Returns the memory of the tree in bytes if it has exceeded the limit since the limit was set, otherwise `None`.
+    ///
+    /// With a cgroup, the kernel has then killed a process of the tree. Otherwise this call is the measurement itself:
+    /// repeat it several times a second.
+    pub fn memory_exceeded(&self) -> Option<u64> {
         let limit = self.memory.limit()?;
         if !self.memory.is_sampled() {
             return self.memory.has_killed().then(|| self.memory.peak().max(limit));
         }
-        // Shared pages count once for each in the cheap sum; only a sum that is too high is worth
-        // the exact look.
+        // The cheap sum counts a shared page once for each process. Only if this sum is too high, the exact and costly
+        // measurement is needed.
         if self.usage().memory_bytes <= limit {
             return None;
         }
-        Some(proportional_bytes(&self.all())).filter(|bytes| *bytes > limit)
+        Some(proportional_bytes(&self.runner_and_others())).filter(|bytes| *bytes > limit)
     }
 
-    /// How many processes the kernel killed for the limit in the tree's life.
+    /// Returns how many processes the kernel has killed because of the limit, since the tree was created.
     pub fn oom_kills(&self) -> u64 {
         self.memory.kills()
     }
 
-    /// From here on [`Tree::memory_peak`] counts anew.
-    pub fn memory_peak_reset(&mut self) {
+    /// Resets the value that [`Tree::memory_peak`] returns.
+    pub fn reset_memory_peak(&mut self) {
         self.memory.reset_peak();
     }
 
-    /// The most bytes that the tree had since the reset: as its cgroup counted them, else the
-    /// highest that [`Tree::usage`] saw.
+    /// Returns the most bytes that the tree used since the last reset: as its cgroup counted them, otherwise the
+    /// highest value that [`Tree::usage`] measured.
     pub fn memory_peak(&self) -> u64 {
         self.memory.peak()
     }
 
-    /// What the tree uses now.
+    /// Measures the memory and the CPU time of the tree.
     pub fn usage(&self) -> Usage {
-        let mut usage = usage_of(&self.all());
-        if let Some(cpu_ms) = self.members.group.as_ref().and_then(Group::cpu_ms) {
+        let mut usage = usage_of(&self.runner_and_others());
+        if let Some(cpu_ms) = self.members.cgroup.as_ref().and_then(Cgroup::cpu_ms) {
             usage.cpu_ms = cpu_ms;
         }
-        self.memory.note(usage.memory_bytes);
+        self.memory.record_sample(usage.memory_bytes);
         usage
     }
 
-    fn all(&self) -> BTreeSet<Seen> {
-        let mut found = Found::new();
-        self.members.add_others(&mut found);
-        self.members.live_runner().map(|runner| found.add(runner));
-        found.into_all()
+    fn runner_and_others(&self) -> BTreeSet<ProcessKey> {
+        let mut processes = ProcessSet::new();
+        self.members.add_others(&mut processes);
+        self.members.live_runner().map(|runner| processes.add(runner));
+        processes.into_keys()
     }
 }
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        self.members.strike_at_once();
-        for group in self.members.group.iter().chain(&self.v1) {
-            group.remove_soon();
+        self.members.send_kill();
+        for cgroup in self.members.cgroup.iter().chain(&self.v1) {
+            cgroup.remove_or_leave();
         }
     }
 }

@@ -1,42 +1,41 @@
-//! What process trees use: memory and CPU time, of a worker with all its runners for
-//! `list-workers`, and of one runner's tree.
+//! Measuring the memory and the CPU time of process trees: of a worker with all its runners, as `list-workers` shows
+//! it, and of the tree of one runner.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::Instant;
 
-use crate::descendants::add_below;
-use crate::found::Found;
-use crate::procfs::{Seen, Stat, page_bytes, ticks_per_second};
+use crate::descendants::add_descendants;
+use crate::process_set::ProcessSet;
+use crate::procfs::{ProcessKey, Stat, page_bytes, ticks_per_second};
 
-/// What a tree uses now, and has used of the CPU.
+/// The memory that a tree uses now, and the CPU time that it has used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Resident bytes; what processes share is counted once for each.
+    /// The resident memory in bytes. Memory that several processes share counts once for each of them.
     pub memory_bytes: u64,
-    /// CPU time in milliseconds, of what runs and of what its parents waited for.
+    /// The CPU time of the running processes and of their reaped children, in milliseconds.
     pub cpu_ms: u64,
 }
 
-/// What the tree below a process, itself included, used at one moment.
+/// One measurement of a process and all its descendants.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// When it was taken.
+    /// The time of the measurement.
     pub at: Instant,
-    /// What was found.
+    /// The sum over all processes.
     pub usage: Usage,
-    /// How many processes there were; 0 when the root has ended.
+    /// The number of processes. 0 if the root has ended.
     pub processes: usize,
 }
 
 impl Sample {
-    /// Looks at a process and everything below it. Only these are read, however many others the
-    /// host has.
+    /// Measures a process and all its descendants. Reads no other process of the host.
     pub fn of(root: i32) -> Sample {
-        let mut found = Found::new();
-        add_below(root, &mut found);
+        let mut processes = ProcessSet::new();
+        add_descendants(root, &mut processes);
         let stats: Vec<Stat> = std::iter::once(root)
-            .chain(found.all().iter().map(|seen| seen.pid))
+            .chain(processes.keys().iter().map(|key| key.pid))
             .filter_map(Stat::read)
             .filter(|stat| !stat.is_dead())
             .collect();
@@ -44,23 +43,23 @@ impl Sample {
     }
 }
 
-/// The part of one CPU, in percent, that a tree used from one sample to a later one.
+/// Returns the CPU time that a tree used between two samples, in percent of one CPU.
 pub fn cpu_percent(earlier: &Sample, later: &Sample) -> f64 {
     let wall_ms = later.at.saturating_duration_since(earlier.at).as_secs_f64() * 1000.0;
     let cpu_ms = later.usage.cpu_ms.saturating_sub(earlier.usage.cpu_ms) as f64;
     if wall_ms > 0.0 { 100.0 * cpu_ms / wall_ms } else { 0.0 }
 }
 
-/// What these processes use.
-pub(crate) fn usage_of(processes: &BTreeSet<Seen>) -> Usage {
-    let stats: Vec<Stat> = processes.iter().filter_map(|seen| Stat::read(seen.pid)).collect();
+/// Measures these processes.
+pub(crate) fn usage_of(processes: &BTreeSet<ProcessKey>) -> Usage {
+    let stats: Vec<Stat> = processes.iter().filter_map(|key| Stat::read(key.pid)).collect();
     total(&stats)
 }
 
-/// Resident bytes of these processes, with what several of them share divided among them. Costly:
-/// the kernel walks their page tables.
-pub(crate) fn proportional_bytes(processes: &BTreeSet<Seen>) -> u64 {
-    processes.iter().map(|seen| proportional(seen.pid).unwrap_or(0)).sum()
+/// Returns the resident memory of these processes in bytes. Memory that several processes share is divided among them.
+/// This is costly, because the kernel walks their page tables.
+pub(crate) fn proportional_bytes(processes: &BTreeSet<ProcessKey>) -> u64 {
+    processes.iter().map(|key| proportional(key.pid).unwrap_or(0)).sum()
 }
 
 fn total(stats: &[Stat]) -> Usage {
@@ -71,6 +70,8 @@ fn total(stats: &[Stat]) -> Usage {
     }
 }
 
+/// Returns the proportional memory of one process in bytes. A kernel without `smaps_rollup` gives
+/// the resident memory. `None` if the process has ended.
 fn proportional(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).or_else(|_| {
         let statm = fs::read_to_string(format!("/proc/{pid}/statm"))?;
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_of_the_time_is_fifty_percent_and_time_that_went_backwards_is_none() {
+    fn half_of_the_time_is_fifty_percent_and_a_decrease_is_zero_percent() {
         let at = Instant::now();
         let sample =
             |at, cpu_ms| Sample { at, usage: Usage { memory_bytes: 0, cpu_ms }, processes: 1 };

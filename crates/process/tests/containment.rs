@@ -1,4 +1,4 @@
-//! What this machine lets us stand on is found by trying, and nothing of the trial stays.
+//! Tests of detecting the containment methods of this host: the trials give the right answer and leave nothing behind.
 #![expect(
     clippy::unwrap_used,
     dead_code,
@@ -9,21 +9,23 @@ mod support;
 
 use std::fs;
 
-use rework_process::{Containment, ContainmentWish, MemoryWish, Tree, Wish};
-use rework_wire::worker::MemoryRung;
-use support::{again_as_nobody, alone, is_root, mark, rungs};
+use rework_process::{Choice, Containment, ContainmentChoice, MemoryChoice, Tree};
+use rework_wire::worker::MemoryMethod;
+use support::{containments, is_root, process_tag, rerun_as_nobody, run_alone};
 
-const MEMORY_REFUSED: &str = "memory cannot be limited by a cgroup here";
+const PROCESSES_REFUSED: &str =
+    "this host does not allow cgroups for processes (option --containment)";
+const MEMORY_REFUSED: &str = "this host does not allow cgroups for memory limits (option --memory)";
 
 #[test]
-fn processes_can_always_be_had_and_limit_no_memory_unless_that_is_wished() {
-    alone(async {
-        let containment = ContainmentWish::Processes;
-        let found = Containment::detect(Wish { containment, ..Wish::default() }).unwrap();
-        assert_eq!(found, Containment { cgroup: None, memory: MemoryRung::Sampled });
+fn the_processes_method_always_works_and_samples_memory_by_default() {
+    run_alone(async {
+        let containment = ContainmentChoice::Processes;
+        let found = Containment::detect(Choice { containment, ..Choice::default() }).unwrap();
+        assert_eq!(found, Containment { cgroup: None, memory: MemoryMethod::Sampled });
         assert_eq!((found.name(), found.memory.name()), ("processes", "sampled"));
-        let wish = Wish { containment, memory: MemoryWish::Cgroup };
-        match Containment::detect(wish) {
+        let choice = Choice { containment, memory: MemoryChoice::Cgroup };
+        match Containment::detect(choice) {
             Ok(found) => assert_eq!(found.memory.name(), "cgroup1"),
             Err(error) => assert_eq!(error.to_string(), MEMORY_REFUSED),
         }
@@ -31,30 +33,30 @@ fn processes_can_always_be_had_and_limit_no_memory_unless_that_is_wished() {
 }
 
 #[test]
-fn the_best_that_can_be_had_is_what_a_wish_for_it_gets() {
-    alone(async {
-        let best = Containment::detect(Wish::default()).unwrap();
-        let wish = Wish { containment: ContainmentWish::Cgroup, ..Wish::default() };
-        match Containment::detect(wish) {
+fn choosing_a_cgroup_gives_the_same_as_auto_or_an_error() {
+    run_alone(async {
+        let best = Containment::detect(Choice::default()).unwrap();
+        let choice = Choice { containment: ContainmentChoice::Cgroup, ..Choice::default() };
+        match Containment::detect(choice) {
             Ok(found) => assert_eq!(found, best),
             Err(error) => {
                 assert_eq!(best.name(), "processes");
-                assert_eq!(error.to_string(), "processes cannot be held by a cgroup here");
+                assert_eq!(error.to_string(), PROCESSES_REFUSED);
             }
         }
     });
 }
 
 #[test]
-fn nothing_of_the_trial_stays() {
-    alone(async {
-        for rung in rungs() {
-            let v1 = match &rung.memory {
-                MemoryRung::CgroupV1(place) => Some(place.into()),
+fn detection_leaves_no_cgroup_behind() {
+    run_alone(async {
+        for containment in containments() {
+            let v1 = match &containment.memory {
+                MemoryMethod::CgroupV1(folder) => Some(folder.into()),
                 _ => None,
             };
-            for place in rung.cgroup.into_iter().chain(v1) {
-                let probe = place.join(format!("rework-probe-{}", std::process::id()));
+            for folder in containment.cgroup.into_iter().chain(v1) {
+                let probe = folder.join(format!("rework-probe-{}", std::process::id()));
                 assert!(!fs::exists(probe).unwrap());
             }
         }
@@ -62,20 +64,20 @@ fn nothing_of_the_trial_stays() {
 }
 
 #[test]
-fn a_mark_that_is_no_name_of_a_folder_is_refused() {
-    alone(async {
-        for mark in ["", "a/b", "..", "a.b", "a b"] {
-            for rung in rungs() {
-                assert!(Tree::new(&rung, mark, 1).is_err(), "{mark}");
+fn a_process_tag_that_is_not_a_directory_name_is_refused() {
+    run_alone(async {
+        for process_tag in ["", "a/b", "..", "a.b", "a b"] {
+            for containment in containments() {
+                assert!(Tree::new(&containment, process_tag, 1).is_err(), "{process_tag}");
             }
         }
-        drop(Tree::new(&rungs()[0], &mark(), 1).unwrap());
+        drop(Tree::new(&containments()[0], &process_tag(), 1).unwrap());
     });
 }
 
 #[test]
-fn an_ordinary_user_gets_what_it_may() {
+fn detection_works_for_an_ordinary_user() {
     if is_root() {
-        alone(async { again_as_nobody() });
+        run_alone(async { rerun_as_nobody() });
     }
 }

@@ -1,4 +1,5 @@
-//! All of a tree dies, whatever its processes do to escape, on each rung that this machine has.
+//! Tests of killing process trees: all members die, whatever they do to escape. Each test runs with every containment
+//! that this host allows.
 #![expect(
     clippy::unwrap_used,
     dead_code,
@@ -14,52 +15,58 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use rework_process::{Child, Containment, Exit, Tree};
 use support::{
-    PATIENCE, again_as_nobody, alone, has_zombies, is_root, mark, pids, rungs, runs, shell, until,
+    TIMEOUT, containments, has_zombies, is_root, pids, process_tag, rerun_as_nobody, run_alone,
+    runs, shell, wait_until,
 };
 use tempfile::{TempDir, tempdir};
 
-/// Every way out of a process group, and out of the environment.
-const ESCAPEES: &str = r#"
-    say='echo $$ >> '$DIR'/pids; exec sleep 1000'
-    sh -c "$say" &
-    setsid sh -c "$say" &
-    nohup sh -c "$say" >/dev/null &
-    (setsid sh -c "$say" &)
-    (env -i PATH="$PATH" setsid sh -c "$say" &)
-    (setsid sh -c "(env -i PATH='$PATH' setsid sh -c '$say' &)" &)
+/// Starts processes that leave their process group, their parent or their environment, in every possible manner.
+const ESCAPING_PROCESSES: &str = r#"
+    write_pid='echo $$ >> '$DIR'/pids; exec sleep 1000'
+    sh -c "$write_pid" &
+    setsid sh -c "$write_pid" &
+    nohup sh -c "$write_pid" >/dev/null &
+    (setsid sh -c "$write_pid" &)
+    (env -i PATH="$PATH" setsid sh -c "$write_pid" &)
+    (setsid sh -c "(env -i PATH='$PATH' setsid sh -c '$write_pid' &)" &)
     echo $$ >> $DIR/pids
     wait
 "#;
 
-struct Running {
+struct RunningTree {
     tree: Tree,
     runner: Child,
     dir: TempDir,
 }
 
-fn start(containment: &Containment, script: &str) -> Running {
-    start_marked(containment, &mark(), 1, script)
+fn start(containment: &Containment, script: &str) -> RunningTree {
+    start_tagged(containment, &process_tag(), 1, script)
 }
 
-fn start_marked(containment: &Containment, mark: &str, number: u32, script: &str) -> Running {
+fn start_tagged(
+    containment: &Containment,
+    process_tag: &str,
+    number: u32,
+    script: &str,
+) -> RunningTree {
     let dir = tempdir().unwrap();
-    let tree = Tree::new(containment, mark, number).unwrap();
+    let tree = Tree::new(containment, process_tag, number).unwrap();
     let runner = tree.launch(shell(script, dir.path())).unwrap();
-    Running { tree, runner, dir }
+    RunningTree { tree, runner, dir }
 }
 
 #[test]
-fn no_escapee_survives_and_no_zombie_stays() {
-    alone(async {
-        for rung in rungs() {
-            let mut running = start(&rung, ESCAPEES);
+fn kill_leaves_no_escaped_process_and_no_zombie() {
+    run_alone(async {
+        for containment in containments() {
+            let mut running = start(&containment, ESCAPING_PROCESSES);
             let pids = pids(running.dir.path(), "pids", 7).await;
-            until("the cleared ones have executed", || pids.iter().all(|pid| runs(*pid))).await;
-            let began = Instant::now();
-            running.tree.kill(PATIENCE).await.unwrap();
-            assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+            wait_until("all processes run", || pids.iter().all(|pid| runs(*pid))).await;
+            let started_at = Instant::now();
+            running.tree.kill(TIMEOUT).await.unwrap();
+            assert!(started_at.elapsed() < Duration::from_secs(1), "{:?}", started_at.elapsed());
             let left: Vec<_> = pids.into_iter().filter(|pid| runs(*pid)).collect();
-            assert_eq!(left, [0; 0], "on {}", rung.name());
+            assert_eq!(left, [0; 0], "on {}", containment.name());
             let exit = running.runner.wait().await.unwrap();
             assert_eq!(exit, Exit::Signal { signal: 9, core: false });
             assert!(!has_zombies());
@@ -68,32 +75,32 @@ fn no_escapee_survives_and_no_zombie_stays() {
 }
 
 #[test]
-fn what_outlives_its_runner_dies_too() {
-    alone(async {
-        for rung in rungs() {
-            let script =
-                ESCAPEES.replace("wait", "while [ $(wc -l < $DIR/pids) -lt 7 ]; do :; done");
-            let mut running = start(&rung, &script);
+fn processes_that_survive_their_runner_are_killed() {
+    run_alone(async {
+        for containment in containments() {
+            let script = ESCAPING_PROCESSES
+                .replace("wait", "while [ $(wc -l < $DIR/pids) -lt 7 ]; do :; done");
+            let mut running = start(&containment, &script);
             assert_eq!(running.runner.wait().await.unwrap(), Exit::Code(0));
             let pids = pids(running.dir.path(), "pids", 7).await;
-            running.tree.kill(PATIENCE).await.unwrap();
+            running.tree.kill(TIMEOUT).await.unwrap();
             let left: Vec<_> = pids.into_iter().filter(|pid| runs(*pid)).collect();
-            assert_eq!(left, [0; 0], "on {}", rung.name());
+            assert_eq!(left, [0; 0], "on {}", containment.name());
             assert!(!has_zombies());
         }
     });
 }
 
 #[test]
-fn a_tree_that_ignores_sigterm_dies_of_kill() {
-    alone(async {
-        for rung in rungs() {
+fn a_tree_that_ignores_sigterm_is_killed() {
+    run_alone(async {
+        for containment in containments() {
             let script = "trap '' TERM; echo $$ > $DIR/pids; while :; do sleep 1000; done";
-            let mut running = start(&rung, script);
+            let mut running = start(&containment, script);
             pids(running.dir.path(), "pids", 1).await;
             running.tree.signal(Signal::SIGTERM).unwrap();
             assert_eq!(running.runner.try_wait().unwrap(), None);
-            running.tree.kill(PATIENCE).await.unwrap();
+            running.tree.kill(TIMEOUT).await.unwrap();
             let exit = running.runner.wait().await.unwrap();
             assert_eq!(exit, Exit::Signal { signal: 9, core: false });
         }
@@ -101,78 +108,79 @@ fn a_tree_that_ignores_sigterm_dies_of_kill() {
 }
 
 #[test]
-fn a_signal_reaches_the_whole_tree_where_there_is_a_cgroup_and_the_group_elsewhere() {
-    alone(async {
-        for rung in rungs() {
+fn a_signal_reaches_all_members_with_a_cgroup_and_the_process_group_without_one() {
+    run_alone(async {
+        for containment in containments() {
             let script = "trap 'exit 7' TERM; sleep 1000 & echo $! > $DIR/near; \
                           setsid sleep 1000 & echo $! > $DIR/far; wait";
-            let mut running = start(&rung, script);
+            let mut running = start(&containment, script);
             let near = pids(running.dir.path(), "near", 1).await[0];
             let far = pids(running.dir.path(), "far", 1).await[0];
             let comm = || fs::read_to_string(format!("/proc/{far}/comm")).unwrap_or_default();
-            until("the far one has executed", || comm() == "sleep\n").await;
+            wait_until("the process in another group has executed", || comm() == "sleep\n").await;
             running.tree.signal(Signal::SIGTERM).unwrap();
             assert_eq!(running.runner.wait().await.unwrap(), Exit::Code(7));
-            until("the near one is gone", || !runs(near)).await;
-            if rung.cgroup.is_some() {
-                until("the far one is gone", || !runs(far)).await;
+            wait_until("the process in the same group has ended", || !runs(near)).await;
+            if containment.cgroup.is_some() {
+                wait_until("the process in another group has ended", || !runs(far)).await;
             }
-            running.tree.kill(PATIENCE).await.unwrap();
+            running.tree.kill(TIMEOUT).await.unwrap();
             assert!(!runs(far));
         }
     });
 }
 
 #[test]
-fn others_are_killed_and_the_runner_is_kept() {
-    alone(async {
-        for rung in rungs() {
-            let mut running = start(&rung, ESCAPEES.replace("wait", "exec sleep 1000").as_str());
+fn kill_others_keeps_the_runner() {
+    run_alone(async {
+        for containment in containments() {
+            let mut running =
+                start(&containment, ESCAPING_PROCESSES.replace("wait", "exec sleep 1000").as_str());
             let pids = pids(running.dir.path(), "pids", 7).await;
-            until("all are seen", || running.tree.others().len() == 6).await;
-            assert_eq!(running.tree.kill_others(PATIENCE).await.unwrap(), 6);
+            wait_until("all are found", || running.tree.others().len() == 6).await;
+            assert_eq!(running.tree.kill_others(TIMEOUT).await.unwrap(), 6);
             assert_eq!(running.tree.others(), [0; 0]);
             let left: Vec<_> = pids.into_iter().filter(|pid| runs(*pid)).collect();
-            assert_eq!(left, [running.runner.pid()], "on {}", rung.name());
+            assert_eq!(left, [running.runner.pid()], "on {}", containment.name());
             assert_eq!(running.runner.try_wait().unwrap(), None);
-            running.tree.kill(PATIENCE).await.unwrap();
+            running.tree.kill(TIMEOUT).await.unwrap();
         }
     });
 }
 
 #[test]
-fn a_tree_does_not_see_the_orphans_of_another_by_their_mark() {
-    alone(async {
-        for rung in rungs() {
-            let mark = mark();
-            let mut idle = start_marked(&rung, &mark, 1, "exec sleep 1000");
-            let marked: String = ESCAPEES
+fn tagged_orphans_count_only_for_their_own_tree() {
+    run_alone(async {
+        for containment in containments() {
+            let process_tag = process_tag();
+            let mut idle = start_tagged(&containment, &process_tag, 1, "exec sleep 1000");
+            let tagged: String = ESCAPING_PROCESSES
                 .lines()
                 .filter(|line| !line.contains("env -i"))
                 .fold(String::new(), |all, line| all + line + "\n");
-            let mut running = start_marked(&rung, &mark, 2, &marked);
+            let mut running = start_tagged(&containment, &process_tag, 2, &tagged);
             pids(running.dir.path(), "pids", 5).await;
-            until("all are seen", || running.tree.others().len() == 4).await;
+            wait_until("all are found", || running.tree.others().len() == 4).await;
             assert_eq!(idle.tree.others(), [0; 0]);
-            assert_eq!(idle.tree.kill_others(PATIENCE).await.unwrap(), 0);
-            running.tree.kill(PATIENCE).await.unwrap();
+            assert_eq!(idle.tree.kill_others(TIMEOUT).await.unwrap(), 0);
+            running.tree.kill(TIMEOUT).await.unwrap();
             assert_eq!(idle.runner.try_wait().unwrap(), None);
-            idle.tree.kill(PATIENCE).await.unwrap();
+            idle.tree.kill(TIMEOUT).await.unwrap();
         }
     });
 }
 
 #[test]
-fn a_runner_that_was_moved_out_of_its_cgroup_dies_with_its_children() {
-    alone(async {
-        for rung in rungs() {
-            let Some(cgroup) = &rung.cgroup else { continue };
+fn a_runner_that_left_its_cgroup_is_killed_with_its_children() {
+    run_alone(async {
+        for containment in containments() {
+            let Some(cgroup) = &containment.cgroup else { continue };
             let script = "setsid sleep 1000 & echo $! > $DIR/pids; wait";
             let script = format!("echo 0 > {}/cgroup.procs; {script}", cgroup.display());
-            let mut running = start(&rung, &script);
+            let mut running = start(&containment, &script);
             let pids = pids(running.dir.path(), "pids", 1).await;
-            assert_eq!(running.tree.others(), [0; 0], "it did leave");
-            running.tree.kill(PATIENCE).await.unwrap();
+            assert_eq!(running.tree.others(), [0; 0], "the runner left its cgroup");
+            running.tree.kill(TIMEOUT).await.unwrap();
             assert!(!runs(pids[0]));
             assert!(!runs(running.runner.pid()));
         }
@@ -180,17 +188,17 @@ fn a_runner_that_was_moved_out_of_its_cgroup_dies_with_its_children() {
 }
 
 #[test]
-fn a_fork_bomb_dies() {
-    alone(async {
-        for rung in rungs() {
-            let bound = Bound::new();
+fn a_fork_bomb_is_killed() {
+    run_alone(async {
+        for containment in containments() {
+            let process_limit = ProcessLimit::new();
             let bomb = "use POSIX; open F, qq(>$ENV{DIR}/armed); print F qq($$\\n); close F; \
                         while (1) { my $p = fork; POSIX::setsid() if defined $p && $p == 0 }";
-            let script = format!("{} env -i DIR=$DIR perl -e '{bomb}'", bound.prefix());
-            let mut running = start(&rung, &script);
+            let script = format!("{} env -i DIR=$DIR perl -e '{bomb}'", process_limit.prefix());
+            let mut running = start(&containment, &script);
             pids(running.dir.path(), "armed", 1).await;
-            until("it has gone off", || running.tree.others().len() > 20).await;
-            running.tree.kill(PATIENCE).await.unwrap();
+            wait_until("the fork bomb runs", || running.tree.others().len() > 20).await;
+            running.tree.kill(TIMEOUT).await.unwrap();
             running.runner.wait().await.unwrap();
             assert_eq!(running.tree.others(), [0; 0]);
             assert!(!has_zombies());
@@ -199,45 +207,47 @@ fn a_fork_bomb_dies() {
 }
 
 #[test]
-fn a_cgroup_that_was_left_over_is_emptied_and_used_again() {
-    alone(async {
-        for rung in rungs().into_iter().filter(|rung| rung.cgroup.is_some()) {
-            let mark = mark();
+fn a_leftover_cgroup_is_emptied_and_reused() {
+    run_alone(async {
+        for containment in
+            containments().into_iter().filter(|containment| containment.cgroup.is_some())
+        {
+            let process_tag = process_tag();
             let dir = tempdir().unwrap();
-            let first = Tree::new(&rung, &mark, 1).unwrap();
+            let first = Tree::new(&containment, &process_tag, 1).unwrap();
             let mut runner = first.launch(shell("exec sleep 1000", dir.path())).unwrap();
-            let mut second = Tree::new(&rung, &mark, 1).unwrap();
+            let mut second = Tree::new(&containment, &process_tag, 1).unwrap();
             let exit = runner.wait().await.unwrap();
             assert_eq!(exit, Exit::Signal { signal: 9, core: false });
-            second.kill(PATIENCE).await.unwrap();
-            let name = format!("rework-{mark}-1");
-            assert!(!rung.cgroup.as_ref().unwrap().join(name).exists());
+            second.kill(TIMEOUT).await.unwrap();
+            let name = format!("rework-{process_tag}-1");
+            assert!(!containment.cgroup.as_ref().unwrap().join(name).exists());
         }
     });
 }
 
 #[test]
-fn all_of_this_holds_for_an_ordinary_user() {
+fn all_trees_die_for_an_ordinary_user_too() {
     if !is_root() {
         return;
     }
-    alone(async { again_as_nobody() });
+    run_alone(async { rerun_as_nobody() });
 }
 
-/// At most 100 processes: by a cgroup for root, whom nothing else binds.
-struct Bound {
+/// A limit of 100 processes. For root it needs a cgroup, because `prlimit` does not limit root.
+struct ProcessLimit {
     folder: Option<std::path::PathBuf>,
 }
 
-impl Bound {
-    fn new() -> Bound {
-        let folder = Path::new("/sys/fs/cgroup/pids").join(mark());
+impl ProcessLimit {
+    fn new() -> ProcessLimit {
+        let folder = Path::new("/sys/fs/cgroup/pids").join(process_tag());
         let folder = Some(folder).filter(|_| is_root());
         if let Some(folder) = &folder {
             fs::create_dir(folder).unwrap();
             fs::write(folder.join("pids.max"), "100").unwrap();
         }
-        Bound { folder }
+        ProcessLimit { folder }
     }
 
     fn prefix(&self) -> String {
@@ -248,7 +258,7 @@ impl Bound {
     }
 }
 
-impl Drop for Bound {
+impl Drop for ProcessLimit {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
             drop(fs::remove_dir(folder));

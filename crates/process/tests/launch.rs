@@ -1,4 +1,5 @@
-//! A child gets what it was given and nothing else, says how it ended, and never stays a zombie.
+//! Tests of starting child processes: a child inherits exactly what it was given, its exit is reported, and it never
+//! stays a zombie.
 #![expect(
     clippy::unwrap_used,
     dead_code,
@@ -15,14 +16,17 @@ use std::{fs, process};
 
 use nix::sys::signal::Signal;
 use rework_process::{
-    Child, Containment, Exit, Launch, LaunchError, Tree, launch, reap_adopted, spare,
+    Child, Containment, Exit, Launch, LaunchError, Tree, exempt, launch, reap_adopted,
 };
-use support::{PATIENCE, alone, has_zombies, mark, program, read_all, rungs, runs, shell, until};
+use support::{
+    TIMEOUT, containments, has_zombies, process_tag, program, read_all, run_alone, runs, shell,
+    wait_until,
+};
 use tempfile::tempdir;
 
 #[test]
-fn inherited_fds_may_be_each_others_targets() {
-    alone(async {
+fn inherited_fds_may_swap_their_numbers() {
+    run_alone(async {
         let (one, to_one) = pipe();
         let (two, to_two) = pipe();
         let (a, b) = (to_one.as_raw_fd(), to_two.as_raw_fd());
@@ -35,8 +39,8 @@ fn inherited_fds_may_be_each_others_targets() {
 }
 
 #[test]
-fn an_fd_may_go_to_any_number_and_a_failed_exec_is_still_noticed() {
-    alone(async {
+fn a_failed_exec_is_reported_whatever_number_an_inherited_fd_gets() {
+    run_alone(async {
         for target in 3..40 {
             let mut start = program("no-such-program", &[], Path::new("/"));
             start.fds = vec![(pipe().1, target)];
@@ -47,8 +51,8 @@ fn an_fd_may_go_to_any_number_and_a_failed_exec_is_still_noticed() {
 }
 
 #[test]
-fn it_has_no_fd_that_it_was_not_given() {
-    alone(async {
+fn a_child_inherits_no_other_fd() {
+    run_alone(async {
         let (_keep, leak) = pipe();
         let leak = nix::unistd::dup(&leak).unwrap();
         let (read, write) = pipe();
@@ -57,33 +61,34 @@ fn it_has_no_fd_that_it_was_not_given() {
         start.stdout = write;
         launch(start).unwrap().wait().await.unwrap();
         let fds: Vec<RawFd> = read_all(read).lines().map(|fd| fd.parse().unwrap()).collect();
-        // 3 is the folder that `ls` reads.
+        // 3 is the directory that `ls` reads.
         assert_eq!(fds, [0, 1, 2, 3, 7], "{} was leaked", leak.as_raw_fd());
     });
 }
 
 #[test]
-fn its_environment_is_what_was_given_and_the_mark() {
-    alone(async {
-        for rung in rungs() {
-            let mark = mark();
-            let mut tree = Tree::new(&rung, &mark, 7).unwrap();
+fn the_environment_of_a_runner_is_the_given_one_and_the_process_tag() {
+    run_alone(async {
+        for containment in containments() {
+            let process_tag = process_tag();
+            let mut tree = Tree::new(&containment, &process_tag, 7).unwrap();
             let (read, write) = pipe();
             let mut start = program("env", &[], Path::new("/"));
-            start.env.push(("REWORK_MARK".into(), "of.1".into()));
+            start.env.push(("REWORK_PROCESS_TAG".into(), "of.1".into()));
             start.stdout = write;
             tree.launch(start).unwrap().wait().await.unwrap();
-            let found = read_all(read);
-            let found: Vec<_> = found.lines().filter(|line| !line.starts_with("PATH=")).collect();
-            assert_eq!(found, ["DIR=/", &format!("REWORK_MARK={mark}.7")]);
-            tree.kill(PATIENCE).await.unwrap();
+            let output = read_all(read);
+            let variables: Vec<_> =
+                output.lines().filter(|line| !line.starts_with("PATH=")).collect();
+            assert_eq!(variables, ["DIR=/", &format!("REWORK_PROCESS_TAG={process_tag}.7")]);
+            tree.kill(TIMEOUT).await.unwrap();
         }
     });
 }
 
 #[test]
-fn it_says_why_it_cannot_start() {
-    alone(async {
+fn the_launch_error_names_the_cause() {
+    run_alone(async {
         let dir = tempdir().unwrap();
         let script = dir.path().join("script");
         fs::write(&script, "exit 0\n").unwrap();
@@ -97,8 +102,8 @@ fn it_says_why_it_cannot_start() {
         let mut start = shell("true", dir.path());
         start.cwd = dir.path().join("gone");
         let error = launch(start).unwrap_err();
-        let said = format!("cannot enter the working directory `{}/gone`", dir.path().display());
-        assert_eq!(error.to_string(), said);
+        let message = format!("cannot enter the working directory `{}/gone`", dir.path().display());
+        assert_eq!(error.to_string(), message);
         let mut start = shell("true", dir.path());
         start.fds = vec![(pipe().1, 2)];
         assert!(matches!(launch(start), Err(LaunchError::System(_))));
@@ -107,8 +112,8 @@ fn it_says_why_it_cannot_start() {
 }
 
 #[test]
-fn its_end_is_told_by_code_or_signal() {
-    alone(async {
+fn wait_returns_the_exit_code_or_the_signal() {
+    run_alone(async {
         let of = |script: &str| launch(shell(script, Path::new("/"))).unwrap();
         assert_eq!(of("exit 3").wait().await.unwrap(), Exit::Code(3));
         let exit = of("kill -40 $$").wait().await.unwrap();
@@ -117,49 +122,49 @@ fn its_end_is_told_by_code_or_signal() {
         assert_eq!(exit, Exit::Signal { signal: 11, core: false });
         let mut child = of("exit 4");
         assert_eq!(child.wait().await.unwrap(), Exit::Code(4));
-        assert_eq!(child.try_wait().unwrap(), Some(Exit::Code(4)), "it may be asked again");
+        assert_eq!(child.try_wait().unwrap(), Some(Exit::Code(4)), "the exit is remembered");
         child.signal(Signal::SIGKILL).unwrap();
     });
 }
 
 #[test]
-fn a_child_that_is_dropped_is_waited_for_later() {
-    alone(async {
+fn a_dropped_child_is_reaped_later() {
+    run_alone(async {
         let child = launch(shell("exec sleep 1000", Path::new("/"))).unwrap();
         child.signal(Signal::SIGKILL).unwrap();
         drop(child);
-        until("it is a zombie", has_zombies).await;
+        wait_until("the child is a zombie", has_zombies).await;
         reap_adopted();
         assert!(!has_zombies());
     });
 }
 
 #[test]
-fn a_child_of_before_is_taken_up_again() {
-    alone(async {
+fn attach_returns_an_existing_child_and_refuses_other_processes() {
+    run_alone(async {
         let before = process::Command::new("sleep").arg("1000").spawn().unwrap().id();
-        let mut child = Child::reattach(before as i32).unwrap();
+        let mut child = Child::attach(before as i32).unwrap();
         child.signal(Signal::SIGTERM).unwrap();
         let exit = child.wait().await.unwrap();
         assert_eq!(exit, Exit::Signal { signal: 15, core: false });
-        assert!(Child::reattach(1).is_err(), "it is not ours");
+        assert!(Child::attach(1).is_err(), "pid 1 is not a child of this process");
     });
 }
 
 #[test]
-fn what_is_spared_is_not_taken_for_an_orphan() {
-    alone(async {
-        let rung = Containment::from_parts(None, rework_wire::worker::MemoryRung::Sampled);
-        let mut spared = process::Command::new("sleep").arg("1000").spawn().unwrap();
-        spare(spared.id() as i32);
-        let mut tree = Tree::new(&rung, &mark(), 1).unwrap();
+fn an_exempted_child_does_not_count_as_an_orphan() {
+    run_alone(async {
+        let containment = Containment::from_parts(None, rework_wire::worker::MemoryMethod::Sampled);
+        let mut exempted = process::Command::new("sleep").arg("1000").spawn().unwrap();
+        exempt(exempted.id() as i32);
+        let mut tree = Tree::new(&containment, &process_tag(), 1).unwrap();
         let mut runner = tree.launch(shell("exec sleep 1000", Path::new("/"))).unwrap();
         assert_eq!(tree.others(), [0; 0]);
-        tree.kill(PATIENCE).await.unwrap();
+        tree.kill(TIMEOUT).await.unwrap();
         runner.wait().await.unwrap();
-        assert!(runs(spared.id() as i32));
-        spared.kill().unwrap();
-        spared.wait().unwrap();
+        assert!(runs(exempted.id() as i32));
+        exempted.kill().unwrap();
+        exempted.wait().unwrap();
     });
 }
 

@@ -1,5 +1,4 @@
-//! Memory is limited and counted on each rung of the ladder that this machine has, and what a tree
-//! uses is told.
+//! Tests of memory limits and of measuring trees. Each test runs with every containment that this host allows.
 #![expect(
     clippy::unwrap_used,
     dead_code,
@@ -9,78 +8,82 @@
 mod support;
 
 use rework_process::{Containment, Exit, Sample, Tree, cpu_percent};
-use support::{PATIENCE, alone, mark, program, rungs, shell, until};
+use support::{TIMEOUT, containments, process_tag, program, run_alone, shell, wait_until};
 use tempfile::tempdir;
 
 const MIB: u64 = 1 << 20;
 
-/// `tail` keeps what has no end of line.
-const HUNGRY: &str = "head -c 300m /dev/zero | tail > /dev/null; echo $? > $DIR/ended; exit 5";
+/// Lets `tail` allocate 300 MiB: it keeps the last line in memory, and the input has no line end.
+const ALLOCATE_300_MIB: &str =
+    "head -c 300m /dev/zero | tail > /dev/null; echo $? > $DIR/ended; exit 5";
 
-fn limiting() -> Vec<Containment> {
-    rungs().into_iter().filter(|rung| rung.memory.name() != "sampled").collect()
+fn memory_limiting_containments() -> Vec<Containment> {
+    containments()
+        .into_iter()
+        .filter(|containment| containment.memory.name() != "sampled")
+        .collect()
 }
 
 #[test]
-fn the_kernel_kills_what_passes_its_limit_and_the_kill_is_counted() {
-    alone(async {
-        for rung in limiting() {
+fn the_kernel_kills_a_tree_above_its_limit_and_the_kill_is_counted() {
+    run_alone(async {
+        for containment in memory_limiting_containments() {
             let dir = tempdir().unwrap();
-            let mut tree = Tree::new(&rung, &mark(), 1).unwrap();
+            let mut tree = Tree::new(&containment, &process_tag(), 1).unwrap();
             tree.set_memory_limit(Some(64 * MIB)).unwrap();
-            let mut runner = tree.launch(shell(HUNGRY, dir.path())).unwrap();
+            let mut runner = tree.launch(shell(ALLOCATE_300_MIB, dir.path())).unwrap();
             let exit = runner.wait().await.unwrap();
             let ended = std::fs::read_to_string(dir.path().join("ended")).unwrap_or_default();
-            let alone_killed = exit == Exit::Code(5) && ended == "137\n";
+            let one_killed = exit == Exit::Code(5) && ended == "137\n";
             let all_killed = exit == Exit::Signal { signal: 9, core: false };
-            assert!(alone_killed || all_killed, "{exit:?} {ended}");
+            assert!(one_killed || all_killed, "{exit:?} {ended}");
             assert!(tree.oom_kills() >= 1);
-            let bytes = tree.exceeded().unwrap();
+            let bytes = tree.memory_exceeded().unwrap();
             assert!((60 * MIB..=70 * MIB).contains(&bytes), "{bytes}");
             tree.set_memory_limit(None).unwrap();
-            assert_eq!(tree.exceeded(), None, "a new limit is a new beginning");
-            tree.kill(PATIENCE).await.unwrap();
+            assert_eq!(tree.memory_exceeded(), None, "a new limit starts a new count");
+            tree.kill(TIMEOUT).await.unwrap();
         }
     });
 }
 
 #[test]
-fn a_limit_can_be_lifted_raised_and_lowered() {
-    alone(async {
-        for rung in rungs() {
+fn a_limit_can_be_removed_raised_and_lowered() {
+    run_alone(async {
+        for containment in containments() {
             let dir = tempdir().unwrap();
-            let mut tree = Tree::new(&rung, &mark(), 1).unwrap();
+            let mut tree = Tree::new(&containment, &process_tag(), 1).unwrap();
             for limit in [Some(64), Some(600), Some(500), None, Some(400)] {
                 tree.set_memory_limit(limit.map(|mib| mib * MIB)).unwrap();
             }
-            let mut runner = tree.launch(shell(HUNGRY, dir.path())).unwrap();
+            let mut runner = tree.launch(shell(ALLOCATE_300_MIB, dir.path())).unwrap();
             assert_eq!(runner.wait().await.unwrap(), Exit::Code(5));
-            assert_eq!((tree.oom_kills(), tree.exceeded()), (0, None));
-            tree.kill(PATIENCE).await.unwrap();
+            assert_eq!((tree.oom_kills(), tree.memory_exceeded()), (0, None));
+            tree.kill(TIMEOUT).await.unwrap();
         }
     });
 }
 
 #[test]
-fn the_peak_counts_anew_after_a_reset() {
-    alone(async {
-        for rung in rungs() {
+fn the_peak_starts_again_after_a_reset() {
+    run_alone(async {
+        for containment in containments() {
             let dir = tempdir().unwrap();
-            let mut tree = Tree::new(&rung, &mark(), 1).unwrap();
+            let mut tree = Tree::new(&containment, &process_tag(), 1).unwrap();
             let script = "vec($x, 80 << 20, 8) = 1; open F, '>', \"$ENV{DIR}/grown\"; close F; \
                           select undef, undef, undef, 0.01 until -e \"$ENV{DIR}/shrink\"; undef $x; \
                           open F, '>', \"$ENV{DIR}/shrunk\"; close F; sleep 1000";
             let mut runner = tree.launch(program("perl", &["-e", script], dir.path())).unwrap();
-            until("it has grown", || dir.path().join("grown").exists()).await;
+            wait_until("the process has grown", || dir.path().join("grown").exists()).await;
             let grown = tree.usage().memory_bytes;
             assert!(grown > 80 * MIB, "{grown}");
             assert!(tree.memory_peak() > 80 * MIB);
             std::fs::write(dir.path().join("shrink"), "").unwrap();
-            until("it has shrunk", || dir.path().join("shrunk").exists()).await;
-            tree.memory_peak_reset();
+            wait_until("the process has shrunk", || dir.path().join("shrunk").exists()).await;
+            tree.reset_memory_peak();
             tree.usage();
             assert!(tree.memory_peak() < 60 * MIB, "{}", tree.memory_peak());
-            tree.kill(PATIENCE).await.unwrap();
+            tree.kill(TIMEOUT).await.unwrap();
             runner.wait().await.unwrap();
         }
     });
@@ -88,41 +91,44 @@ fn the_peak_counts_anew_after_a_reset() {
 
 #[test]
 fn sampled_memory_that_processes_share_counts_once_for_the_limit() {
-    alone(async {
-        let rung = rungs().pop().unwrap();
-        assert_eq!(rung.memory.name(), "sampled");
+    run_alone(async {
+        let containment = containments().pop().unwrap();
+        assert_eq!(containment.memory.name(), "sampled");
         let dir = tempdir().unwrap();
-        let mut tree = Tree::new(&rung, &mark(), 1).unwrap();
+        let mut tree = Tree::new(&containment, &process_tag(), 1).unwrap();
         let script = "vec($x, 80 << 20, 8) = 1; fork; fork; sleep 1000";
         let mut runner = tree.launch(program("perl", &["-e", script], dir.path())).unwrap();
-        until("all have forked", || tree.usage().memory_bytes > 320 * MIB).await;
+        wait_until("all have forked", || tree.usage().memory_bytes > 320 * MIB).await;
         tree.set_memory_limit(Some(160 * MIB)).unwrap();
-        assert_eq!(tree.exceeded(), None);
+        assert_eq!(tree.memory_exceeded(), None);
         tree.set_memory_limit(Some(70 * MIB)).unwrap();
-        let bytes = tree.exceeded().unwrap();
+        let bytes = tree.memory_exceeded().unwrap();
         assert!((80 * MIB..120 * MIB).contains(&bytes), "{bytes}");
-        tree.kill(PATIENCE).await.unwrap();
+        tree.kill(TIMEOUT).await.unwrap();
         runner.wait().await.unwrap();
     });
 }
 
 #[test]
-fn cpu_time_is_that_of_the_whole_tree() {
-    alone(async {
-        for rung in rungs() {
+fn cpu_time_is_summed_over_the_whole_tree() {
+    run_alone(async {
+        for containment in containments() {
             let dir = tempdir().unwrap();
-            let mut tree = Tree::new(&rung, &mark(), 1).unwrap();
+            let mut tree = Tree::new(&containment, &process_tag(), 1).unwrap();
             let script = "setsid sh -c 'while :; do :; done' & wait";
             let mut runner = tree.launch(shell(script, dir.path())).unwrap();
-            until("it has spun", || tree.usage().cpu_ms >= 200).await;
+            wait_until("200 ms of CPU time are used", || tree.usage().cpu_ms >= 200).await;
             let earlier = Sample::of(runner.pid());
             assert_eq!(earlier.processes, 2);
             assert!(earlier.usage.cpu_ms >= 150 && earlier.usage.memory_bytes > MIB / 2);
             let at_least = earlier.usage.cpu_ms + 200;
-            until("it has spun on", || Sample::of(runner.pid()).usage.cpu_ms >= at_least).await;
+            wait_until("another 200 ms are used", || {
+                Sample::of(runner.pid()).usage.cpu_ms >= at_least
+            })
+            .await;
             let percent = cpu_percent(&earlier, &Sample::of(runner.pid()));
             assert!((5.0..120.0).contains(&percent), "{percent}");
-            tree.kill(PATIENCE).await.unwrap();
+            tree.kill(TIMEOUT).await.unwrap();
             runner.wait().await.unwrap();
             assert_eq!(Sample::of(runner.pid()).processes, 0);
         }

@@ -1,4 +1,5 @@
-//! A process that waits in the kernel cannot be killed: it is named, and dies when the wait ends.
+//! Tests of a process that cannot be killed because it waits inside the kernel: it is reported by its pid, and dies
+//! when the wait ends.
 #![expect(
     clippy::unwrap_used,
     dead_code,
@@ -13,41 +14,41 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rework_process::{Exit, Tree};
-use support::{PATIENCE, alone, mark, pids, rungs, shell, until};
+use support::{TIMEOUT, containments, pids, process_tag, run_alone, shell, wait_until};
 use tempfile::{TempDir, tempdir};
 
 #[test]
-fn it_is_named_when_patience_is_over_and_dies_when_the_disk_answers() {
-    alone(async {
+fn an_unkillable_process_is_named_after_the_timeout_and_dies_when_the_disk_answers() {
+    run_alone(async {
         let Some(disk) = FrozenDisk::new() else { return };
-        for rung in rungs() {
+        for containment in containments() {
             disk.freeze();
             let dir = tempdir().unwrap();
-            let mut tree = Tree::new(&rung, &mark(), 1).unwrap();
+            let mut tree = Tree::new(&containment, &process_tag(), 1).unwrap();
             let script = format!("echo $$ > $DIR/pids; : > {}", disk.path("file").display());
             let mut runner = tree.launch(shell(&script, dir.path())).unwrap();
             pids(dir.path(), "pids", 1).await;
             let stat = || fs::read_to_string(format!("/proc/{}/stat", runner.pid())).unwrap();
-            until("it waits for the disk", || stat().contains(") D ")).await;
+            wait_until("the runner waits for the disk", || stat().contains(") D ")).await;
             let error = tree.kill(Duration::from_millis(50)).await.unwrap_err();
             assert_eq!(error.pids, [runner.pid()]);
             assert_eq!(error.to_string(), format!("unkillable: pid {}", runner.pid()));
             assert_eq!(runner.try_wait().unwrap(), None);
             disk.thaw();
-            tree.kill(PATIENCE).await.unwrap();
+            tree.kill(TIMEOUT).await.unwrap();
             let exit = runner.wait().await.unwrap();
             assert_eq!(exit, Exit::Signal { signal: 9, core: false });
         }
     });
 }
 
-/// A small file system of its own; what writes to it while it is frozen waits without end.
+/// A small file system that can be frozen. A process that writes to it meanwhile waits inside the kernel.
 struct FrozenDisk {
     dir: TempDir,
 }
 
 impl FrozenDisk {
-    /// None where this user may not mount one.
+    /// Mounts a new file system. `None` if this user may not mount one.
     fn new() -> Option<FrozenDisk> {
         let disk = FrozenDisk { dir: tempdir().unwrap() };
         let image = disk.dir.path().join("image");

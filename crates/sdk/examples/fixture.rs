@@ -1,5 +1,4 @@
-//! Operations that the tests of `tests/` run in a process of their own: each does one thing that a
-//! runner has to get right.
+//! The operations that the tests in `tests/sdk` run. Each does one thing that the SDK must handle correctly.
 
 #![expect(clippy::print_stdout, reason = "what an operation prints is under test")]
 
@@ -21,7 +20,7 @@ fn main() -> ExitCode {
     Runner::new().state(Calls(AtomicU32::new(0))).level(rework::Level::DEBUG).run()
 }
 
-/// Gives back what it got.
+/// Returns its input.
 #[operation(domain = "other", timeout = "90s", memory = "1GiB", attempts = 3, retry_lost)]
 async fn echo(input: Value) -> Value {
     tokio::task::yield_now().await;
@@ -42,7 +41,7 @@ fn reversed(Bytes(mut input): Bytes) -> Bytes {
     Bytes(input)
 }
 
-/// Its return type is a `Result` by another name.
+/// A `Result` under another name: the macro must recognise it all the same.
 type Fallible = anyhow::Result<u32>;
 
 #[operation]
@@ -72,17 +71,17 @@ async fn panics_later() {
 }
 
 #[derive(JsonSchema)]
-struct Unsayable;
+struct Unserializable;
 
-impl Serialize for Unsayable {
+impl Serialize for Unserializable {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom("it cannot be said"))
+        Err(serde::ser::Error::custom("not serializable"))
     }
 }
 
 #[operation]
-fn unsayable() -> Unsayable {
-    Unsayable
+fn returns_unserializable() -> Unserializable {
+    Unserializable
 }
 
 #[operation]
@@ -93,54 +92,54 @@ fn logs() {
     tracing::warn!(target: "db", rows = 3, table = "task", "slow");
     tracing::info!("two\nlines");
     tracing::debug!(answer = 42);
-    tracing::trace!("not heard");
+    tracing::trace!("below the level of this program");
     std::thread::spawn(|| tracing::info!("from a thread")).join().ok();
     log::warn!(target: "old", "by the log crate");
 }
 
-/// Prints its number, and has a child print it, too.
+/// Prints the id of its task, and has a child process print it too.
 #[operation]
 fn number(task: &Task) {
     println!("{}", task.id());
     let child = Command::new("sh").arg("-c").arg(format!("echo child {}", task.id())).status();
     assert!(child.is_ok_and(|status| status.success()));
-    print!("rest {}", task.id());
+    print!("end {}", task.id());
 }
 
 #[operation]
-async fn listens(task: &Task) -> String {
+async fn awaits_abort(task: &Task) -> String {
     let aborted = task.aborted();
-    tracing::info!("listening");
+    tracing::info!("waiting for the abort");
     aborted.await;
     task.abort_reason().unwrap_or_default().to_owned()
 }
 
 #[operation]
-fn looks(task: &Task) -> Result<(), Error> {
+fn polls_for_abort(task: &Task) -> Result<(), Error> {
     while !task.is_aborted() {
-        tracing::info!("looking");
+        tracing::info!("polling");
         sleep(Duration::from_millis(1));
     }
-    Err("I was told to".into())
+    Err("aborted, as requested".into())
 }
 
 #[operation]
-fn deaf(task: &Task) {
-    tracing::info!("task {} hears nothing", task.id());
+fn ignores_aborts(task: &Task) {
+    tracing::info!("task {} ignores aborts", task.id());
     loop {
         sleep(Duration::from_secs(60));
     }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Fan {
+struct FanOut {
     count: u32,
 }
 
 #[operation]
-async fn schedules(task: &Task, fan: Fan) -> Result<Vec<i64>, Error> {
+async fn schedules(task: &Task, fan_out: FanOut) -> Result<Vec<i64>, Error> {
     let mut tasks = Vec::new();
-    for number in 1..=fan.count {
+    for number in 1..=fan_out.count {
         let scheduled = task.schedule("echo", &BTreeMap::from([("number", number)]));
         tasks.push(scheduled.domain("other").priority(-2).delay(Duration::from_secs(5)).await?);
     }
@@ -152,15 +151,15 @@ fn schedules_plainly(task: &Task) -> Result<i64, Error> {
     task.schedule("nothing", &()).wait()
 }
 
-/// Asks for a task and does not wait for the answer.
+/// Requests a task and does not wait for the answer.
 #[operation]
-async fn schedules_and_leaves(task: &Task) {
-    let mut asked = Box::pin(task.schedule("nothing", &()).into_future());
-    let _ = tokio::time::timeout(Duration::from_millis(20), &mut asked).await;
+async fn schedules_without_waiting(task: &Task) {
+    let mut request = Box::pin(task.schedule("nothing", &()).into_future());
+    let _ = tokio::time::timeout(Duration::from_millis(20), &mut request).await;
 }
 
 #[operation]
-fn progresses(task: &Task) {
+fn reports_progress(task: &Task) {
     let done: usize = 1;
     task.progress(done, 4, "a quarter");
     task.progress(0.5, None, "");
@@ -173,26 +172,26 @@ fn counts_calls(task: &Task) -> Result<u32, Error> {
 }
 
 #[operation]
-fn misses_state(task: &Task) -> Result<String, Error> {
+fn reads_missing_state(task: &Task) -> Result<String, Error> {
     task.state::<String>().cloned()
 }
 
-/// Leaves a thread behind that goes on in the name of a run that is over.
+/// Leaves a thread behind that continues to use the task after the end of its run.
 #[operation]
 fn leaves_a_thread(task: &Task) {
     let task = task.clone();
     std::thread::spawn(move || {
         loop {
-            task.progress(1, None, "still at it");
-            tracing::debug!("still here");
+            task.progress(1, None, "still running");
+            tracing::debug!("still running");
             let refused = task.save_output(&"too late").is_err();
             let closed = task.schedule("nothing", &()).wait().is_err();
-            assert!(refused || !closed, "a run that is over takes nothing");
+            assert!(refused || !closed, "a run that has ended accepts nothing");
         }
     });
 }
 
-/// Leaves a process behind, which ends with ours.
+/// Leaves a child process behind. It ends with this process, which holds its stdin.
 #[operation]
 fn leaves_a_process() -> Result<(), Error> {
     let mut command = std::process::Command::new("cat");
@@ -204,33 +203,35 @@ fn leaves_a_process() -> Result<(), Error> {
 #[operation(domain = "limits", timeout = "1d 1h", memory = "1.5 GiB", grace = "PT0.25S")]
 fn limits() {}
 
-/// What it sees of its run.
+/// Returns all attributes of its task.
 #[operation]
-fn introduces_itself(task: &Task) -> Value {
-    let left = task.deadline().map(|at| at.saturating_duration_since(std::time::Instant::now()));
+fn describes_its_task(task: &Task) -> Value {
+    let remaining =
+        task.deadline().map(|at| at.saturating_duration_since(std::time::Instant::now()));
     serde_json::json!({
         "id": task.id(), "run": task.run(), "attempt": task.attempt(), "domain": task.domain(),
         "operation": task.operation(), "metadata": task.metadata(),
-        "seconds_left": left.map(|left| left.as_secs_f64().ceil()),
+        "seconds_left": remaining.map(|time| time.as_secs_f64().ceil()),
         "input": String::from_utf8_lossy(task.raw_input()),
     })
 }
 
-/// What a child of an operation inherits: the names of our variables, and its descriptors.
+/// Returns what a child process inherits: the variables of the SDK, and the targets of its descriptors.
 #[operation]
-fn heirloom() -> Result<Vec<String>, Error> {
-    let script = "env | grep -e ^REWORK_RUNNER -e ^REWORK_PAGE; for fd in /proc/self/fd/*; do readlink $fd; done";
+fn lists_inherited() -> Result<Vec<String>, Error> {
+    let script = "env | grep -e ^REWORK_RUNNER_ -e ^REWORK_STARTED_RUNS_ -e ^REWORK_SEND_BUFFER_; \
+                  for fd in /proc/self/fd/*; do readlink $fd; done";
     let output = Command::new("sh").arg("-c").arg(script).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
-/// Says nothing, for long.
+/// Sleeps for an hour, without printing or logging.
 #[operation]
-fn silent() {
+fn sleeps() {
     sleep(Duration::from_secs(3600));
 }
 
-/// Ends the process.
+/// Ends the process with SIGABRT.
 #[operation]
 fn dies() {
     std::process::abort();

@@ -1,65 +1,68 @@
-//! The request that a run should end, and whether anybody would notice it.
+//! The abort request of one run, and whether the operation's code checks for it.
 //!
-//! An operation that has asked once (`is_aborted`, `aborted`) is trusted to look again and to leave
-//! by itself, until the worker's grace is over. One that never asked would only make everybody wait
-//! for the end of that grace: its process ends at once.
+//! An operation that has checked once (`is_aborted`, `aborted`) is expected to check again and to return by itself
+//! within the worker's grace period. An operation that never checked cannot notice the request. Waiting for the end
+//! of the grace period would be useless, so its process ends at once.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// The request, for one run.
+/// The abort request of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Abort {
-    watched: AtomicBool,
+    /// Whether the operation has checked for a request at least once.
+    checked: AtomicBool,
     requested: AtomicBool,
     reason: OnceLock<String>,
-    wakes: Notify,
+    /// Wakes the futures that [`Abort::wait`] returned.
+    notify: Notify,
 }
 
-/// What becomes of a request.
+/// Whether an operation can be expected to react to an abort request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Listener {
-    /// The operation looks, and will see it.
-    Listens,
-    /// Nobody ever looked.
-    Absent,
+pub(crate) enum Cooperation {
+    /// The operation has checked for aborts, so it is given the time to return by itself.
+    Yes,
+    /// The operation has never checked for aborts, so it would not notice the request.
+    No,
 }
 
 impl Abort {
-    /// Requests it. The first reason stays.
-    pub(crate) fn request(&self, reason: &str) -> Listener {
-        // A second request finds the reason taken.
+    /// Requests the abort, and returns whether the operation can be expected to react. The first reason is kept.
+    pub(crate) fn request(&self, reason: &str) -> Cooperation {
+        // `set` fails if an earlier request has already set a reason: that one is kept.
         let _ = self.reason.set(reason.to_owned());
-        // Sequentially consistent, as is `look`: either it sees the request, or we see that it looked.
+        // Both here and in `check` the order is sequentially consistent. So either `check` sees this request, or we
+        // see that `check` was called.
         self.requested.store(true, Ordering::SeqCst);
-        self.wakes.notify_waiters();
-        if self.watched.load(Ordering::SeqCst) { Listener::Listens } else { Listener::Absent }
+        self.notify.notify_waiters();
+        if self.checked.load(Ordering::SeqCst) { Cooperation::Yes } else { Cooperation::No }
     }
 
-    /// Whether it was requested; from now on somebody listens.
-    pub(crate) fn look(&self) -> bool {
-        self.watched.store(true, Ordering::SeqCst);
+    /// Returns whether an abort was requested, and records that the operation checks for aborts.
+    pub(crate) fn check(&self) -> bool {
+        self.checked.store(true, Ordering::SeqCst);
         self.requested.load(Ordering::SeqCst)
     }
 
-    /// Why, where it was requested.
+    /// Returns the reason of the request. `None` if no abort was requested.
     pub(crate) fn reason(&self) -> Option<&str> {
         self.reason.get().map(String::as_str)
     }
 
-    /// Whether it was requested, for our own use: nobody listens by this.
-    pub(crate) fn requested(&self) -> bool {
+    /// Returns whether an abort was requested, for the SDK itself. This does not count as a check by the operation.
+    pub(crate) fn is_requested(&self) -> bool {
         self.requested.load(Ordering::SeqCst)
     }
 
-    /// Returns when it is requested.
+    /// Waits until an abort is requested.
     pub(crate) async fn wait(&self) {
-        // Made before looking, so that a request between the two wakes it.
-        let woken = self.wakes.notified();
-        if !self.look() {
-            woken.await;
+        // Created before the check, so that a request between the check and the `await` wakes this future.
+        let notified = self.notify.notified();
+        if !self.check() {
+            notified.await;
         }
     }
 }
@@ -69,23 +72,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_listens_before_somebody_asked() {
+    fn an_operation_cooperates_once_it_has_checked() {
         let abort = Abort::default();
-        assert!(!abort.requested());
-        assert_eq!(abort.request("no longer needed"), Listener::Absent);
-        assert!(abort.look());
-        assert_eq!(abort.request("again"), Listener::Listens);
+        assert!(!abort.is_requested());
+        assert_eq!(abort.request("no longer needed"), Cooperation::No);
+        assert!(abort.check());
+        assert_eq!(abort.request("again"), Cooperation::Yes);
         assert_eq!(abort.reason(), Some("no longer needed"));
     }
 
     #[tokio::test]
-    async fn a_request_wakes_who_waits_and_who_comes_late() {
+    async fn a_request_wakes_earlier_and_later_waiters() {
         let abort = std::sync::Arc::new(Abort::default());
         let waiting = tokio::spawn({
             let abort = abort.clone();
             async move { abort.wait().await }
         });
-        while !abort.watched.load(Ordering::SeqCst) {
+        while !abort.checked.load(Ordering::SeqCst) {
             tokio::task::yield_now().await;
         }
         abort.request("now");

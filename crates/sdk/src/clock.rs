@@ -1,8 +1,9 @@
-//! The clock that all processes of a machine share.
+//! The monotonic clock, which all processes of a machine share.
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Microseconds since some moment, the same for everybody until the machine starts anew.
+/// Returns the time of the monotonic clock, in microseconds. The worker of this runner reads the same clock, so it
+/// can use the times that the runner sends.
 pub(crate) fn now_us() -> i64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .map_or(0, |now| now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000)

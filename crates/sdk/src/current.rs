@@ -1,7 +1,7 @@
-//! The run in hand. A runner has at most one, and it is the program's: its loggers are, too.
+//! The current run of this process. There is at most one, because a runner executes one run at a time.
 //!
-//! What a thread logs that an operation left behind belongs to the run of that moment, as what it
-//! prints does.
+//! The variable is global, because loggers are global: an event is attributed to the run that is current when it is
+//! logged. This includes events of threads that an earlier run left behind.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -9,18 +9,20 @@ use crate::Task;
 
 static CURRENT: RwLock<Option<Task>> = RwLock::new(None);
 
-/// From now on the run in hand is this one.
+/// Makes a run the current one, and starts its clock.
 pub(crate) fn enter(task: &Task) {
-    task.begin();
+    task.set_started();
     *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = Some(task.clone());
 }
 
-/// From now on there is none.
+/// Ends the current run: until the next call of [`enter`] there is none.
 pub(crate) fn leave() {
     *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-/// Does something with the run in hand, which cannot end meanwhile.
-pub(crate) fn with<T>(act: impl FnOnce(&Task) -> T) -> Option<T> {
-    CURRENT.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(act)
+/// Calls a function with the current run, and returns its result. `None` if there is no current run.
+///
+/// The current run cannot change before the function returns.
+pub(crate) fn with<T>(function: impl FnOnce(&Task) -> T) -> Option<T> {
+    CURRENT.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(function)
 }

@@ -1,7 +1,7 @@
-//! How an operation fails: what happened, in words, and whether it asks for another attempt.
+//! [`Error`]: why an operation failed, and whether the task gets another attempt.
 //!
-//! It is made from the errors that operations meet, by `?`. An error of ours that was wrapped on its
-//! way out (by `anyhow`'s contexts, or as a cause) keeps its kind and what it asks for.
+//! The operator `?` makes it from common error types. If another error wraps it (`anyhow`'s contexts, or as a cause),
+//! and that error is converted back, the kind and the request for another attempt are kept.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -10,13 +10,20 @@ use std::time::Duration;
 
 use rework_wire::runner::{Failure, Retry};
 
-/// The longest message that is recorded, in bytes.
+/// The longest message that is recorded, in bytes. A longer one is cut. A frame carries message and traceback in its
+/// JSON part, which has at most 4 MiB.
 const MESSAGE_BYTES: usize = 64 << 10;
 
-/// The longest list of causes and backtrace that is recorded, in bytes.
+/// The longest kind that is recorded, in bytes. A kind should be one word.
+const KIND_BYTES: usize = 256;
+
+/// The longest traceback (causes and backtrace) that is recorded, in bytes. A longer one is cut.
 const TRACEBACK_BYTES: usize = 256 << 10;
 
-/// Why a run failed.
+/// Why a run failed: a kind for programs, a message for people, and whether to try again.
+///
+/// `?` converts `anyhow::Error`, `std::io::Error`, `serde_json::Error`, `String`, `&str` and boxed errors. For other
+/// error types write `impl From<MyError> for rework::Error`, or return `anyhow::Result` from the operation.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,75 +47,94 @@ pub struct Error {
     retry: Retry,
 }
 
-/// What an operation may give back as its result.
+/// The result of an operation, with [`Error`] as the default error type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A failure of a kind of one's own, `quota` say, with one sentence for people. Three kinds
-    /// end the task whatever attempts it has left: `input`, `output` and `load`.
+    /// Creates an error with a kind of your own, for example `quota`, and a message of one sentence.
+    ///
+    /// The kinds `input`, `output` and `load` are special: they end the task, even if it has attempts left.
+    ///
+    /// ```
+    /// let error = rework::Error::new("quota", "the customer has used up the quota");
+    /// assert_eq!(error.kind(), "quota");
+    /// ```
     pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Error {
-        Error::of(kind.into().into(), message.into())
+        Error::with_kind(kind.into().into(), message.into())
     }
 
-    /// Asks for the next attempt after this delay, while attempts remain.
+    /// Makes an error that requests the next attempt after this delay. The request has no effect in the last attempt.
     #[must_use]
     pub fn retry_in(delay: Duration, cause: impl Into<Error>) -> Error {
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         Error { retry: Retry::InMs(delay_ms), ..cause.into() }
     }
 
-    /// Asks for no further attempt: the next one would fail as well.
+    /// Makes an error that ends the task, even if it has attempts left.
+    ///
+    /// ```
+    /// fn page(status: u16) -> rework::Result<()> {
+    ///     if status == 404 {
+    ///         return Err(rework::Error::give_up("there is no such page"));
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # assert_eq!(page(404).unwrap_err().message(), "there is no such page");
+    /// ```
     #[must_use]
     pub fn give_up(cause: impl Into<Error>) -> Error {
         Error { retry: Retry::GiveUp, ..cause.into() }
     }
 
-    /// Sets what is recorded beside the message: causes, advice, or where it was made.
+    /// Sets the traceback: longer text that is recorded with the message, such as causes, a backtrace or advice.
     #[must_use]
     pub fn with_traceback(self, traceback: impl Into<String>) -> Error {
         Error { traceback: Some(traceback.into()), ..self }
     }
 
-    /// What kind of failure it is: a word.
+    /// Returns the kind of the error: one word, such as `io` or `panic`.
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// What happened, with its causes, in one line.
+    /// Returns the message, followed by the messages of its causes.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Its causes one by one, and where it was made, if that was recorded.
+    /// Returns the list of causes, and the backtrace if one was captured. `None` if there is neither.
     pub fn traceback(&self) -> Option<&str> {
         self.traceback.as_deref()
     }
 
-    pub(crate) fn of(kind: Cow<'static, str>, message: String) -> Error {
+    pub(crate) fn with_kind(kind: Cow<'static, str>, message: String) -> Error {
         Error { kind, message, traceback: None, retry: Retry::Usual }
     }
 
-    /// The same, as a worker is told. Frames are bounded, so texts are cut.
+    /// Converts the error into the message to the worker. Its texts are cut, because frames have a maximum size.
     pub(crate) fn into_failure(self, task: i64, run: i64) -> Failure {
         Failure {
             task,
             run,
-            kind: bounded(self.kind.into_owned(), 256),
-            message: bounded(self.message, MESSAGE_BYTES),
-            traceback: self.traceback.map(|text| bounded(text, TRACEBACK_BYTES)),
+            kind: truncated(self.kind.into_owned(), KIND_BYTES),
+            message: truncated(self.message, MESSAGE_BYTES),
+            traceback: self.traceback.map(|text| truncated(text, TRACEBACK_BYTES)),
             retry: self.retry,
             span: None,
         }
     }
 
-    fn caused(kind: &'static str, error: &(dyn StdError + 'static)) -> Error {
+    /// Converts another error. If an [`Error`] is among its causes, the kind and the request for another attempt are
+    /// taken from that.
+    fn from_chain(kind: &'static str, error: &(dyn StdError + 'static)) -> Error {
         let chain = || anyhow::Chain::new(error);
-        let ours = chain().find_map(|cause| cause.downcast_ref::<Error>());
+        let inner = chain().find_map(|cause| cause.downcast_ref::<Error>());
         Error {
-            kind: ours.map_or(Cow::Borrowed(kind), |ours| ours.kind.clone()),
-            message: sentence(chain()),
-            traceback: causes(chain()).or_else(|| ours.and_then(|ours| ours.traceback.clone())),
-            retry: ours.map_or(Retry::Usual, |ours| ours.retry),
+            kind: inner.map_or(Cow::Borrowed(kind), |inner| inner.kind.clone()),
+            message: joined_messages(chain()),
+            traceback: list_of_causes(chain())
+                .or_else(|| inner.and_then(|inner| inner.traceback.clone())),
+            retry: inner.map_or(Retry::Usual, |inner| inner.retry),
         }
     }
 }
@@ -123,41 +149,41 @@ impl StdError for Error {}
 
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Error {
-        let caused = Error::caused("error", error.as_ref());
-        let ours = error.downcast_ref::<Error>();
-        // The debug form is the one that has the backtrace. Without one and without causes it says
-        // what the message says.
-        let traceback = Some(format!("{error:?}")).filter(|text| *text != caused.message);
+        let converted = Error::from_chain("error", error.as_ref());
+        // `downcast_ref` also finds an `Error` that was given as a context, which is not in the chain of causes.
+        let inner = error.downcast_ref::<Error>();
+        // Only the debug form includes the backtrace. It equals the message if there is no backtrace and no cause.
+        let traceback = Some(format!("{error:?}")).filter(|text| *text != converted.message);
         Error {
-            kind: ours.map_or(caused.kind, |ours| ours.kind.clone()),
-            message: caused.message,
-            traceback: traceback.filter(|text| text.contains('\n')).or(caused.traceback),
-            retry: ours.map_or(caused.retry, |ours| ours.retry),
+            kind: inner.map_or(converted.kind, |inner| inner.kind.clone()),
+            message: converted.message,
+            traceback: traceback.filter(|text| text.contains('\n')).or(converted.traceback),
+            retry: inner.map_or(converted.retry, |inner| inner.retry),
         }
     }
 }
 
 impl From<Box<dyn StdError + Send + Sync>> for Error {
     fn from(error: Box<dyn StdError + Send + Sync>) -> Error {
-        Error::caused("error", error.as_ref())
+        Error::from_chain("error", error.as_ref())
     }
 }
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Error {
-        Error::caused("io", &error)
+        Error::from_chain("io", &error)
     }
 }
 
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Error {
-        Error::caused("json", &error)
+        Error::from_chain("json", &error)
     }
 }
 
 impl From<String> for Error {
     fn from(message: String) -> Error {
-        Error::of("error".into(), message)
+        Error::with_kind("error".into(), message)
     }
 }
 
@@ -167,30 +193,33 @@ impl From<&str> for Error {
     }
 }
 
-/// An error and its causes in one line. Some errors say their cause themselves: not twice.
-fn sentence<'a>(chain: impl Iterator<Item = &'a (dyn StdError + 'static)>) -> String {
-    let mut sentence = String::new();
-    for cause in chain.map(ToString::to_string) {
-        if sentence.is_empty() {
-            sentence = cause;
-        } else if !sentence.ends_with(&cause) {
-            sentence.push_str(": ");
-            sentence.push_str(&cause);
+/// Joins the messages of an error and its causes with colons. Some errors include their cause in their own message; it
+/// is not repeated.
+fn joined_messages<'a>(chain: impl Iterator<Item = &'a (dyn StdError + 'static)>) -> String {
+    let mut joined = String::new();
+    for message in chain.map(ToString::to_string) {
+        if joined.is_empty() {
+            joined = message;
+        } else if !joined.ends_with(&message) {
+            joined.push_str(": ");
+            joined.push_str(&message);
         }
     }
-    sentence
+    joined
 }
 
-fn causes<'a>(chain: impl Iterator<Item = &'a (dyn StdError + 'static)>) -> Option<String> {
+/// Lists the causes of an error, one in each line. `None` if it has none.
+fn list_of_causes<'a>(chain: impl Iterator<Item = &'a (dyn StdError + 'static)>) -> Option<String> {
     let causes: Vec<String> = chain.skip(1).map(|cause| format!("    {cause}")).collect();
     (!causes.is_empty()).then(|| format!("Caused by:\n{}", causes.join("\n")))
 }
 
-/// A text of at most so many bytes; one that is cut says so.
-pub(crate) fn bounded(mut text: String, bytes: usize) -> String {
+/// Cuts a text to at most this many bytes, at the boundary of a character. A cut text ends with ` […]`, which is not
+/// counted.
+pub(crate) fn truncated(mut text: String, bytes: usize) -> String {
     if text.len() > bytes {
-        let cut = (0..=bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(cut);
+        let end = (0..=bytes).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0);
+        text.truncate(end);
         text.push_str(" […]");
     }
     text
@@ -203,14 +232,14 @@ mod tests {
     use super::*;
 
     fn wrapped() -> anyhow::Result<()> {
-        Err(Error::give_up("the disk is gone")).context("saving").context("archiving")
+        Err(Error::give_up("the disk is full")).context("saving").context("archiving")
     }
 
     #[test]
-    fn what_was_asked_for_survives_contexts() {
+    fn kind_and_retry_survive_contexts() {
         let error = Error::from(wrapped().unwrap_err());
         assert_eq!(error.retry, Retry::GiveUp);
-        assert_eq!(error.message(), "archiving: saving: the disk is gone");
+        assert_eq!(error.message(), "archiving: saving: the disk is full");
         assert!(error.traceback().unwrap().contains("saving"), "{error:?}");
 
         let boxed: Box<dyn StdError + Send + Sync> = wrapped().unwrap_err().into();
@@ -221,13 +250,13 @@ mod tests {
     }
 
     #[test]
-    fn the_outermost_request_wins() {
+    fn the_outermost_retry_wins() {
         let error = Error::retry_in(Duration::from_secs(2), Error::give_up("no"));
         assert_eq!(error.retry, Retry::InMs(2_000));
     }
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_not_repeated() {
         #[derive(Debug, thiserror::Error)]
         #[error("cannot read: {0}")]
         struct Repeating(#[source] std::io::Error);
@@ -244,8 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_bounded_between_characters() {
-        assert_eq!(bounded("aé".to_owned(), 2), "a […]");
-        assert_eq!(bounded("aé".to_owned(), 3), "aé");
+    fn texts_are_cut_between_characters() {
+        assert_eq!(truncated("aé".to_owned(), 2), "a […]");
+        assert_eq!(truncated("aé".to_owned(), 3), "aé");
     }
 }

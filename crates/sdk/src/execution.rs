@@ -1,4 +1,4 @@
-//! Running one operation, whoever asked: by a worker or by hand, plain or `async`.
+//! Runs one operation, plain or `async`, for a worker or from the command line.
 
 use std::cell::OnceCell;
 use std::io::Write;
@@ -10,14 +10,15 @@ use crate::operation::{Call, Operation, Operations};
 use crate::output::Outcome;
 use crate::{Error, Task, panics};
 
-/// The most threads for what `async` operations spawn: a host runs a runner per worker.
+/// Upper limit for the threads of the tokio runtime. A host has one runner for each worker, so one runner must not
+/// start a thread for each processor.
 const RUNTIME_THREADS: usize = 4;
 
 /// Runs operations one after the other, on the thread that owns it.
 #[derive(Debug)]
 pub(crate) struct Executor {
     operations: Operations,
-    /// Built for the first `async` operation: many programs have none.
+    /// The runtime of `async` operations. It is created for the first of them: many programs have none.
     runtime: OnceCell<Runtime>,
 }
 
@@ -30,10 +31,10 @@ impl Executor {
         &self.operations
     }
 
-    /// Runs the operation that the task names. What it printed is out when this returns.
+    /// Runs the operation that the task names. Its buffered output is flushed when this returns.
     pub(crate) fn run(&self, task: &Task) -> Outcome {
         let outcome = self.find(task).and_then(|operation| self.call(operation, task));
-        // Where they cannot be written there is nobody to tell.
+        // If a stream cannot be written its text is lost: it cannot be printed anywhere else.
         let _ = std::io::stdout().flush();
         let _ = std::io::stderr().flush();
         outcome
@@ -45,15 +46,16 @@ impl Executor {
 
     fn call(&self, operation: &Operation, task: &Task) -> Outcome {
         match &operation.call {
-            Call::Plain(function) => panics::caught(|| function(task)),
+            Call::Plain(function) => panics::catch(|| function(task)),
             Call::Async(function) => {
                 let runtime = self.runtime()?;
-                panics::caught(|| runtime.block_on(function(task)))
+                panics::catch(|| runtime.block_on(function(task)))
             }
         }
     }
 
-    /// The runtime of `async` operations.
+    /// Returns the runtime of `async` operations, and creates it at the first call. `Err` with kind `load` if it
+    /// cannot start.
     pub(crate) fn runtime(&self) -> Result<&Runtime, Error> {
         if let Some(runtime) = self.runtime.get() {
             return Ok(runtime);
@@ -65,15 +67,15 @@ impl Executor {
             .enable_all()
             .build();
         let runtime = built.map_err(|error| {
-            let message = format!("the runtime of async operations cannot start: {error}");
-            Error::of(Failure::LOAD.into(), message)
+            let message = format!("the tokio runtime of async operations cannot start: {error}");
+            Error::with_kind(Failure::LOAD.into(), message)
         })?;
         Ok(self.runtime.get_or_init(|| runtime))
     }
 }
 
 impl Drop for Executor {
-    /// What operations left running ends with the process, and is not waited for.
+    /// Does not wait for what operations have spawned: it ends with the process.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

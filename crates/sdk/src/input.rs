@@ -1,4 +1,4 @@
-//! What an operation takes: a type read from JSON, or the bytes as they are.
+//! The input of an operation: a value that is read from JSON, or raw bytes.
 
 use rework_wire::runner::Failure;
 use schemars::JsonSchema;
@@ -7,22 +7,41 @@ use serde_json::Value;
 
 use crate::{Bytes, Error, Task};
 
-/// What can be the input of an operation: whatever is [`DeserializeOwned`] and [`JsonSchema`], and
-/// [`Bytes`].
+/// A type that can be the input of an operation.
+///
+/// The trait is implemented for every type that is [`DeserializeOwned`] and [`JsonSchema`], and for [`Bytes`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the input of an operation",
     note = "derive `serde::Deserialize` and `schemars::JsonSchema`, or take `rework::Bytes`"
 )]
 pub trait FromInput: Sized {
-    /// Reads the input of a task. The error's kind is `input`.
+    /// Reads the input of a task.
+    ///
+    /// # Errors
+    /// An error of kind `input` if the input does not have this type. Such an error ends the task: another attempt
+    /// would fail in the same way.
     fn from_task(task: &Task) -> Result<Self, Error>;
 
-    /// The JSON Schema that an input has to fit; none for any bytes.
+    /// Returns the JSON Schema of the input. `None` if the input is raw bytes.
     fn schema() -> Option<Value>;
 }
 
 impl Task {
-    /// The input. The error's kind is `input`: passed on, it ends the task.
+    /// Reads the input, for an operation that takes only the task.
+    ///
+    /// ```no_run
+    /// # use rework::{Task, operation};
+    /// #[operation]
+    /// fn sum(task: &Task) -> rework::Result<i64> {
+    ///     let numbers: Vec<i64> = task.input()?;
+    ///     Ok(numbers.iter().sum())
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// An error of kind `input` if the input does not have this type. If the operation returns it, the task ends
+    /// without another attempt.
     pub fn input<T: FromInput>(&self) -> Result<T, Error> {
         T::from_task(self)
     }
@@ -30,14 +49,14 @@ impl Task {
 
 impl<T: DeserializeOwned + JsonSchema> FromInput for T {
     fn from_task(task: &Task) -> Result<T, Error> {
-        // A task without an input has null for one, so that `Option<T>` and `()` can be taken.
+        // A task without an input is read as JSON null, so that an operation can take `Option<T>` or `()`.
         let text = if task.has_input() { task.raw_input() } else { b"null" };
         if task.is_raw() {
-            return Err(input_error("it is bytes, and the operation takes JSON"));
+            return Err(input_error("the input is raw bytes, but the operation takes JSON"));
         }
         serde_json::from_slice(text).map_err(|error| {
-            let absent = if task.has_input() { "" } else { "there is none: " };
-            input_error(&format!("{absent}{error}"))
+            let missing = if task.has_input() { "" } else { "the task has no input: " };
+            input_error(&format!("{missing}{error}"))
         })
     }
 
@@ -57,6 +76,6 @@ impl FromInput for Bytes {
     }
 }
 
-fn input_error(why: &str) -> Error {
-    Error::of(Failure::INPUT.into(), format!("the input does not fit: {why}"))
+fn input_error(problem: &str) -> Error {
+    Error::with_kind(Failure::INPUT.into(), format!("invalid input: {problem}"))
 }

@@ -1,94 +1,98 @@
-//! Listens to the worker. Between runs the thread that executes them listens, while it waits for the next
-//! one. As soon as a run takes long a second thread listens, so that an abort and the end of the worker
-//! are always noticed.
+//! Receives what the worker sends, in one of two threads. Between runs it is the executing thread, while it waits for
+//! the next run. During a long run it is the listener thread, so that an abort and the end of the worker are always
+//! noticed. `long_run.rs` decides when the listener thread is needed.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::Task;
-use crate::inbox::{Inbox, Next};
-use crate::link::Link;
-use crate::reader::Reader;
-use crate::watch::Watch;
+use crate::frame_reader::FrameReader;
+use crate::frame_sender::FrameSender;
+use crate::long_run::LongRunTimer;
+use crate::run_queue::{NextRun, RunQueue};
 
-/// Where runs follow one another, the worker is listened to between them so often: it may want some
-/// back.
-const GLANCE_US: i64 = 1_000;
+/// How often the executing thread polls the worker while runs follow one another, in microseconds. The worker may
+/// want to revoke some of the runs in the queue.
+const POLL_INTERVAL_US: i64 = 1_000;
 
 /// The receiving end of the worker's socket, shared by both threads.
 #[derive(Debug)]
 pub(crate) struct WorkerListener {
-    /// Held by who listens.
-    reader: Mutex<Reader>,
-    inbox: Arc<Inbox>,
-    link: Arc<Link>,
-    watch: Arc<Watch>,
-    glanced_us: AtomicI64,
+    /// Locked by the thread that listens.
+    reader: Mutex<FrameReader>,
+    queue: Arc<RunQueue>,
+    sender: Arc<FrameSender>,
+    long_run: Arc<LongRunTimer>,
+    /// When the executing thread last polled, in microseconds of the monotonic clock.
+    polled_us: AtomicI64,
 }
 
 impl WorkerListener {
     pub(crate) fn new(
-        reader: Reader,
-        inbox: Arc<Inbox>,
-        link: Arc<Link>,
-        watch: Arc<Watch>,
+        reader: FrameReader,
+        queue: Arc<RunQueue>,
+        sender: Arc<FrameSender>,
+        long_run: Arc<LongRunTimer>,
     ) -> WorkerListener {
         WorkerListener {
             reader: Mutex::new(reader),
-            inbox,
-            link,
-            watch,
-            glanced_us: AtomicI64::new(0),
+            queue,
+            sender,
+            long_run,
+            polled_us: AtomicI64::new(0),
         }
     }
 
-    /// The next run, which is then the one in hand; none when no more will come.
+    /// Waits for the next run and makes it the current one. `None` if no more runs will come.
     pub(crate) fn next(&self, now_us: i64) -> Option<Task> {
-        if now_us - self.glanced_us.load(Ordering::Relaxed) >= GLANCE_US {
-            self.glanced_us.store(now_us, Ordering::Relaxed);
-            if let Some(mut reader) = self.free() {
-                reader.glance();
+        if now_us - self.polled_us.load(Ordering::Relaxed) >= POLL_INTERVAL_US {
+            self.polled_us.store(now_us, Ordering::Relaxed);
+            if let Some(mut reader) = self.try_reader() {
+                reader.poll();
             }
         }
         loop {
-            match self.inbox.next() {
-                Next::Run(task) => return Some(task),
-                Next::Leave => return None,
-                Next::Nothing => self.link.flush(),
+            match self.queue.next() {
+                NextRun::Run(task) => return Some(task),
+                NextRun::Closed => return None,
+                // Nothing follows, so the last frames of earlier runs are not deferred any longer.
+                NextRun::Empty => self.sender.flush(),
             }
-            match self.free() {
-                Some(mut reader) => reader.hear(),
-                None => self.inbox.wait(),
+            match self.try_reader() {
+                Some(mut reader) => reader.receive(),
+                None => self.queue.wait(),
             }
         }
     }
 
-    /// Takes back all that wait, in their order: those too that are still on their way through the socket.
-    pub(crate) fn take_back(&self) -> Vec<(i64, i64)> {
-        // Without it the second thread is listening, and as far.
-        if let Some(mut reader) = self.free() {
-            while reader.glance() {}
+    /// Removes all runs from the queue, also those that are still in the socket. Returns their keys (task, run) in
+    /// the order in which they were dispatched.
+    pub(crate) fn revoke_all(&self) -> Vec<(i64, i64)> {
+        // If the listener thread has the reader, it reads everything that is in the socket.
+        if let Some(mut reader) = self.try_reader() {
+            while reader.poll() {}
         }
-        self.inbox.take_back()
+        self.queue.revoke_all()
     }
 
-    /// The second thread: listens while it is needed, and sleeps.
-    pub(crate) fn stand_by(&self) -> ! {
+    /// Runs the listener thread: it listens during long runs, and sleeps otherwise.
+    pub(crate) fn listen_during_long_runs(&self) -> ! {
         loop {
-            self.watch.wait();
-            let Some(mut reader) = self.free() else { continue };
-            self.inbox.fill_elsewhere(true);
-            while self.watch.is_needed() {
-                // From here on nothing is left to wait, and what was left before goes now.
-                self.link.flush();
-                reader.hear();
+            self.long_run.wait();
+            let Some(mut reader) = self.try_reader() else { continue };
+            self.queue.set_listener_thread_reads(true);
+            while self.long_run.is_active() {
+                // While this thread listens, last frames are sent at once. This sends those deferred before.
+                self.sender.flush();
+                reader.receive();
             }
             drop(reader);
-            self.inbox.fill_elsewhere(false);
+            self.queue.set_listener_thread_reads(false);
         }
     }
 
-    fn free(&self) -> Option<MutexGuard<'_, Reader>> {
+    /// Locks the reader. `None` if the other thread listens.
+    fn try_reader(&self) -> Option<MutexGuard<'_, FrameReader>> {
         match self.reader.try_lock() {
             Ok(reader) => Some(reader),
             Err(TryLockError::Poisoned(poisoned)) => Some(PoisonError::into_inner(poisoned)),

@@ -1,8 +1,8 @@
-//! The program's `tracing` events, as the log of the task that it runs.
+//! Sends the `tracing` events of the program to the log of the task that is running.
 //!
-//! A line is the event's message, its fields as `key=value`, and those of the spans around it. What
-//! comes from the `log` crate arrives here too, under its own target. Outside a run, and where an
-//! operation runs directly, lines go to stderr.
+//! The text of a log line is the message of the event, then its fields as `key=value`, then the fields of the spans
+//! around it. Records of the `log` crate arrive here as events too, with their own target. Outside of a run, and in an
+//! operation that runs without a worker, the lines go to stderr.
 
 use std::fmt::{self, Write};
 
@@ -15,14 +15,15 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::error::bounded;
+use crate::error::truncated;
 use crate::{current, stderr};
 
-/// The longest line that is sent, in bytes.
-const LINE_BYTES: usize = 1 << 20;
+/// The longest text of a log line, in bytes. A longer one is cut, so that it fits into a frame.
+const TEXT_BYTES: usize = 1 << 20;
 
-/// The layer that makes events the log of their task: for programs that build a subscriber of
-/// their own. It has no filter of its own.
+/// Returns a `tracing_subscriber` layer that sends events to the log of their task. It has no filter.
+///
+/// Only a program that installs its own subscriber needs it. Otherwise [`run`](crate::run) installs one.
 ///
 /// ```no_run
 /// use tracing_subscriber::prelude::*;
@@ -37,30 +38,33 @@ pub fn layer() -> TaskLog {
     TaskLog(())
 }
 
-/// What [`layer`] gives.
+/// The layer that [`layer`] returns.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskLog(());
 
-/// Installs it, with the filter of `RUST_LOG`, unless the program has a subscriber already.
+/// Installs the layer with the filter of `RUST_LOG`, or from a default level. Does nothing if the program has
+/// installed its own subscriber.
 pub(crate) fn install(default: Level) {
     let filter = EnvFilter::builder()
         .with_default_directive(default.into())
         .from_env()
         .unwrap_or_else(|error| {
-            stderr::line(&format!("warning: RUST_LOG is not understood: {error}"));
+            stderr::line(&format!(
+                "warning: RUST_LOG is ignored, because it is not a valid filter: {error}"
+            ));
             EnvFilter::default().add_directive(default.into())
         });
-    // The program's own subscriber stays.
+    // Fails if the program has its own subscriber, which stays.
     let _ = tracing_subscriber::registry().with(layer().with_filter(filter)).try_init();
 }
 
-/// The fields of a span, written once when it is made.
+/// The fields of a span as text, written once when the span is created.
 struct SpanFields(String);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TaskLog {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if let Some(span) = context.span(id) {
-            let mut line = Line::default();
+            let mut line = EventText::default();
             attributes.record(&mut line);
             span.extensions_mut().replace(SpanFields(line.fields));
         }
@@ -70,14 +74,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TaskLog {
         if let Some(span) = context.span(id)
             && let Some(fields) = span.extensions_mut().get_mut::<SpanFields>()
         {
-            let mut line = Line::default();
+            let mut line = EventText::default();
             values.record(&mut line);
             fields.0.push_str(&line.fields);
         }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut line = Line::default();
+        let mut line = EventText::default();
         event.record(&mut line);
         for span in context.event_scope(event).into_iter().flatten() {
             if let Some(fields) = span.extensions().get::<SpanFields>() {
@@ -86,16 +90,16 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TaskLog {
         }
         let target = line.target.take();
         let logger = target.as_deref().unwrap_or_else(|| event.metadata().target());
-        write(level_name(*event.metadata().level()), logger, line.text());
+        write_line(level_name(*event.metadata().level()), logger, line.into_text());
     }
 }
 
-fn write(level: &str, logger: &str, text: String) {
-    let text = bounded(text, LINE_BYTES);
-    let sent = current::with(Clone::clone).is_some_and(|running| {
-        let ((task, run), level, logger) = (running.key(), level.to_owned(), logger.to_owned());
-        let frame = FromRunner::Log { task, run, level, logger };
-        running.send(&frame, text.as_bytes()).unwrap_or(false)
+fn write_line(level: &str, logger: &str, text: String) {
+    let text = truncated(text, TEXT_BYTES);
+    let sent = current::with(Clone::clone).is_some_and(|current| {
+        let ((task, run), level, logger) = (current.key(), level.to_owned(), logger.to_owned());
+        let message = FromRunner::Log { task, run, level, logger };
+        current.send(&message, text.as_bytes()).unwrap_or(false)
     });
     if !sent {
         stderr::line(&format!("{level:7} {logger}: {text}"));
@@ -112,18 +116,18 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// What an event says.
+/// The text of an event, collected field by field.
 #[derive(Default)]
-struct Line {
+struct EventText {
     message: String,
-    /// Each with a space before it.
+    /// The fields as `key=value`, each with a space before it.
     fields: String,
-    /// The target of a record of the `log` crate.
+    /// The target of a record of the `log` crate. `None` for an event of `tracing`.
     target: Option<String>,
 }
 
-impl Line {
-    fn text(self) -> String {
+impl EventText {
+    fn into_text(self) -> String {
         let text = self.message + &self.fields;
         text.strip_prefix(' ').map(str::to_owned).unwrap_or(text)
     }
@@ -132,13 +136,14 @@ impl Line {
         // Writing to a string does not fail.
         let _ = match field.name() {
             "message" => self.message.write_fmt(value),
+            // `tracing-log` adds the target, file and line of a record as fields with these names.
             name if name.starts_with("log.") => Ok(()),
             name => write!(self.fields, " {}={value}", name.trim_start_matches("r#")),
         };
     }
 }
 
-impl Visit for Line {
+impl Visit for EventText {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "log.target" => self.target = Some(value.to_owned()),

@@ -1,4 +1,4 @@
-//! The operations of this program: what `#[operation]` notes of each, and the table of all.
+//! The operations of this program: what `#[operation]` records of each, and the table of all of them.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -9,34 +9,36 @@ use serde_json::Value;
 use crate::output::Outcome;
 use crate::{Error, Task};
 
-/// One operation, as `#[operation]` notes it.
+/// One operation, as `#[operation]` records it.
 #[derive(Debug)]
 pub struct Operation {
-    /// Its domain.
+    /// The domain of the operation.
     pub domain: &'static str,
-    /// Its name, unique in the domain.
+    /// The name of the operation, unique in its domain.
     pub name: &'static str,
-    /// The first line of its documentation.
+    /// The first line of the function's doc comment. Empty if there is none.
     pub about: &'static str,
-    /// Where it is written: file and line.
-    pub place: &'static str,
-    /// Its limits.
+    /// The source location of the function, such as `src/main.rs:12`.
+    pub location: &'static str,
+    /// The limits of a run.
     pub limits: Limits,
-    /// The schema of its input, where it takes one.
+    /// A function that returns the JSON Schema of the input, or `None` for raw bytes. `None` if the operation takes no
+    /// input.
     pub input: Option<fn() -> Option<Value>>,
-    /// What its output is, and its schema.
+    /// A function that returns the form of the output and its JSON Schema, or `None` for raw bytes
+    /// and for null.
     pub output: fn() -> (Form, Option<Value>),
-    /// Its function.
+    /// The function to call for a run.
     pub call: Call,
 }
 
 inventory::collect!(Operation);
 
-/// How an operation is called: on this thread, or by a runtime.
+/// The function of an operation, and how it is called.
 pub enum Call {
-    /// A plain function.
+    /// A plain function, called on the executing thread.
     Plain(fn(&Task) -> Outcome),
-    /// An `async` one. Its future stays on the thread that awaits it.
+    /// An `async` function. Its future is polled on the executing thread only, so it need not be `Send`.
     Async(for<'a> fn(&'a Task) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>),
 }
 
@@ -50,12 +52,12 @@ impl std::fmt::Debug for Call {
 }
 
 impl Operation {
-    /// Its input is bytes of no known form.
+    /// Returns whether the input is raw bytes, not JSON.
     pub(crate) fn takes_bytes(&self) -> bool {
         self.input.is_some_and(|schema| schema().is_none())
     }
 
-    /// As it is registered.
+    /// Returns the definition with which the operation is registered.
     pub(crate) fn definition(&self) -> Definition {
         let (output_form, output) = (self.output)();
         Definition {
@@ -69,7 +71,7 @@ impl Operation {
     }
 }
 
-/// All operations of this program, in the order of their domains and names.
+/// All operations of this program, ordered by domain and name.
 #[derive(Debug)]
 pub(crate) struct Operations {
     sorted: Vec<&'static Operation>,
@@ -77,21 +79,22 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
-    /// Those of the program, or a sentence that names two of the same name.
+    /// Collects the operations of this program. `Err` with a message if two of one domain have the same name.
     pub(crate) fn of_this_program() -> Result<Operations, String> {
-        Operations::of(inventory::iter::<Operation>)
+        Operations::new(inventory::iter::<Operation>)
     }
 
-    fn of(all: impl IntoIterator<Item = &'static Operation>) -> Result<Operations, String> {
+    fn new(all: impl IntoIterator<Item = &'static Operation>) -> Result<Operations, String> {
         let mut sorted: Vec<_> = all.into_iter().collect();
-        sorted.sort_by_key(|operation| (operation.domain, operation.name, operation.place));
+        // Also by location, so that the message below is the same each time.
+        sorted.sort_by_key(|operation| (operation.domain, operation.name, operation.location));
         for pair in sorted.windows(2) {
             if let [a, b] = pair
                 && (a.domain, a.name) == (b.domain, b.name)
             {
                 return Err(format!(
                     "two operations of this program are called `{}` in domain `{}`: {} and {}",
-                    a.name, a.domain, a.place, b.place
+                    a.name, a.domain, a.location, b.location
                 ));
             }
         }
@@ -99,17 +102,17 @@ impl Operations {
         Ok(Operations { sorted, by_name })
     }
 
-    /// Each of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &'static Operation> {
         self.sorted.iter().copied()
     }
 
-    /// The one that a run names. The error's kind is `load`.
+    /// Returns the operation that a run names. `Err` with kind `load` if this program does not have it, for example
+    /// because it was built anew since the operation was registered.
     pub(crate) fn find(&self, domain: &str, name: &str) -> Result<&'static Operation, Error> {
         self.by_name.get(&(domain, name)).copied().ok_or_else(|| {
             let message =
                 format!("this program has no operation `{name}` in domain `{domain}` any more");
-            Error::of(rework_wire::runner::Failure::LOAD.into(), message)
+            Error::with_kind(rework_wire::runner::Failure::LOAD.into(), message)
         })
     }
 }
@@ -118,17 +121,21 @@ impl Operations {
 mod tests {
     use super::*;
 
-    const fn named(domain: &'static str, name: &'static str, place: &'static str) -> Operation {
+    const fn operation(
+        domain: &'static str,
+        name: &'static str,
+        location: &'static str,
+    ) -> Operation {
         Operation {
             domain,
             name,
             about: "",
-            place,
+            location,
             limits: Limits {
                 timeout_ms: None,
                 memory_bytes: None,
                 attempts: 1,
-                grace_ms: Limits::GRACE_MS,
+                grace_ms: Limits::DEFAULT_GRACE_MS,
                 retry_lost: false,
                 priority: 0,
                 concurrency: 1,
@@ -139,22 +146,22 @@ mod tests {
         }
     }
 
-    static RESIZE: Operation = named("images", "resize", "src/a.rs:1");
-    static OTHER_DOMAIN: Operation = named("videos", "resize", "src/a.rs:2");
-    static AGAIN: Operation = named("images", "resize", "src/b.rs:3");
+    static RESIZE: Operation = operation("images", "resize", "src/a.rs:1");
+    static OTHER_DOMAIN: Operation = operation("videos", "resize", "src/a.rs:2");
+    static DUPLICATE: Operation = operation("images", "resize", "src/b.rs:3");
 
     #[test]
     fn a_name_is_unique_in_its_domain() {
-        assert_eq!(Operations::of([&RESIZE, &OTHER_DOMAIN]).unwrap().iter().count(), 2);
-        let error = Operations::of([&AGAIN, &OTHER_DOMAIN, &RESIZE]).unwrap_err();
-        let said = "two operations of this program are called `resize` in domain `images`: \
-                    src/a.rs:1 and src/b.rs:3";
-        assert_eq!(error, said);
+        assert_eq!(Operations::new([&RESIZE, &OTHER_DOMAIN]).unwrap().iter().count(), 2);
+        let error = Operations::new([&DUPLICATE, &OTHER_DOMAIN, &RESIZE]).unwrap_err();
+        let expected = "two operations of this program are called `resize` in domain `images`: \
+                        src/a.rs:1 and src/b.rs:3";
+        assert_eq!(error, expected);
     }
 
     #[test]
     fn an_unknown_operation_cannot_be_loaded() {
-        let error = Operations::of([&RESIZE]).unwrap().find("videos", "resize").unwrap_err();
+        let error = Operations::new([&RESIZE]).unwrap().find("videos", "resize").unwrap_err();
         assert_eq!(error.kind(), "load");
     }
 }

@@ -1,4 +1,4 @@
-//! What an operation gives back: a value written as JSON, the bytes as they are, or an error.
+//! The output of an operation: a value that is written as JSON, raw bytes, or an error instead.
 
 use std::marker::PhantomData;
 
@@ -10,27 +10,31 @@ use serde_json::{Value, json};
 
 use crate::{Bytes, Error};
 
-/// An output as it travels.
+/// An output in the form in which it is sent to the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// JSON text, or any bytes where `raw`.
+    /// JSON text, or raw bytes if `raw` is true.
     pub bytes: Vec<u8>,
-    /// It is no JSON.
+    /// Whether `bytes` is raw bytes, not JSON.
     pub raw: bool,
 }
 
-/// What can be the output of an operation: whatever is [`Serialize`] and [`JsonSchema`], and
-/// [`Bytes`].
+/// A type that can be the output of an operation, or the input of a task to be scheduled.
+///
+/// The trait is implemented for every type that is [`Serialize`] and [`JsonSchema`], and for [`Bytes`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the output of an operation",
     note = "derive `serde::Serialize` and `schemars::JsonSchema`, or return `rework::Bytes`, or a \
             `Result` of one of these and an error that is `Into<rework::Error>`"
 )]
 pub trait IntoOutput {
-    /// What it is, and the JSON Schema that it fits, if any is known.
+    /// Returns the form of the output, and its JSON Schema. The schema is `None` for raw bytes and for null.
     fn describe() -> (Form, Option<Value>);
 
-    /// Its bytes; none for a null, which is no output. The error's kind is `output`.
+    /// Converts the value to bytes. `None` for a null, because a null counts as no output.
+    ///
+    /// # Errors
+    /// An error of kind `output` if the value cannot be written as JSON.
     fn to_output(&self) -> Result<Option<Output>, Error>;
 }
 
@@ -44,7 +48,7 @@ impl<T: Serialize + JsonSchema> IntoOutput for T {
     fn to_output(&self) -> Result<Option<Output>, Error> {
         let bytes = serde_json::to_vec(self).map_err(|error| {
             let message = format!("the output cannot be written as JSON: {error}");
-            Error::of(Failure::OUTPUT.into(), message)
+            Error::with_kind(Failure::OUTPUT.into(), message)
         })?;
         Ok((bytes != b"null").then_some(Output { bytes, raw: false }))
     }
@@ -60,16 +64,20 @@ impl IntoOutput for Bytes {
     }
 }
 
-/// What came of a run: its output, if it has one, or why it failed.
+/// The result of a run: its output if it has one, or why it failed.
 pub(crate) type Outcome = Result<Option<Output>, Error>;
 
-/// What a function returns, for `#[operation]`, which sees its type as text only. A `Result` is
-/// found by its own implementation, any other value by [`PlainReturn`]: whatever it is called.
+/// Tells a function that returns a `Result` from one that does not, for the code that `#[operation]` generates.
+///
+/// The macro sees the return type as text only, and a `Result` may have another name there. So the generated code calls
+/// `Returned::<R>::outcome`. If `R` is a `Result`, the compiler finds the inherent function below. Otherwise it finds
+/// that of the trait [`PlainReturn`], because inherent functions come first.
 #[derive(Debug)]
 pub struct Returned<R>(PhantomData<R>);
 
 impl<O, E> Returned<Result<O, E>> {
-    /// What the output is.
+    /// Returns the form and the schema of the output. The schema is `None` for raw bytes and for
+    /// null.
     pub fn describe() -> (Form, Option<Value>)
     where
         O: IntoOutput,
@@ -77,7 +85,7 @@ impl<O, E> Returned<Result<O, E>> {
         O::describe()
     }
 
-    /// What came of it.
+    /// Converts the returned `Result` to the result of the run.
     pub fn outcome(returned: Result<O, E>) -> Outcome
     where
         O: IntoOutput,
@@ -87,14 +95,15 @@ impl<O, E> Returned<Result<O, E>> {
     }
 }
 
-/// A function that cannot fail.
+/// The functions of [`Returned`] for a return type that is not a `Result`.
 pub trait PlainReturn<R: IntoOutput> {
-    /// What the output is.
+    /// Returns the form and the schema of the output. The schema is `None` for raw bytes and for
+    /// null.
     fn describe() -> (Form, Option<Value>) {
         R::describe()
     }
 
-    /// What came of it.
+    /// Converts the returned value to the result of the run.
     fn outcome(returned: R) -> Outcome {
         returned.to_output()
     }

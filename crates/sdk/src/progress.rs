@@ -1,12 +1,12 @@
-//! How far a run is: the numbers that it counts in, and what a person sees of them.
+//! Progress of a run: the numbers it may be counted in, and how it is shown in a terminal.
 
 use std::io::{IsTerminal, stderr};
 
 use crate::stderr;
 
-/// Any number: what [`Task::progress`](crate::Task::progress) counts in.
+/// A number that [`Task::progress`](crate::Task::progress) accepts: any integer or float of up to 64 bits.
 pub trait Amount: Copy {
-    /// The number, as it is recorded. Past 2^53 it is rounded.
+    /// Converts the number to the form in which it is recorded. Integers beyond 2^53 are rounded.
     fn amount(self) -> f64;
 }
 
@@ -24,7 +24,7 @@ macro_rules! amounts {
 amounts!(f64::from => u8 u16 u32 i8 i16 i32 f32 f64);
 amounts!(|number| number as f64 => u64 usize i64 isize);
 
-/// Says it on stderr, if that is a terminal.
+/// Prints the progress of a run to stderr, if stderr is a terminal.
 pub(crate) fn show(done: f64, total: Option<f64>, message: Option<&str>) {
     if stderr().is_terminal() {
         let total = total.map(|total| format!("/{total}")).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! The program: it serves a worker, or a person who typed its name.
+//! The entry point of a program of operations: [`run`], or [`Runner`] for a program with shared state. It serves the
+//! worker that started the program, or otherwise does what the command line requests.
 
 use std::any::Any;
 use std::process::ExitCode;
@@ -9,9 +10,25 @@ use tracing::Level;
 use crate::execution::Executor;
 use crate::operation::Operations;
 use crate::task::State;
-use crate::{direct, inherited, logging, panics, serve, stderr};
+use crate::{command_line, inherited, logging, panics, serve, stderr};
 
-/// What a program's operations share, before it [runs](Runner::run).
+/// A program of operations with shared state or another log level.
+///
+/// ```no_run
+/// use rework::{Runner, Task, operation};
+///
+/// struct Model(Vec<f32>);
+///
+/// #[operation]
+/// fn score(task: &Task, input: Vec<f32>) -> rework::Result<f32> {
+///     let model: &Model = task.state()?;
+///     Ok(model.0.iter().zip(&input).map(|(a, b)| a * b).sum())
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     Runner::new().state(Model(vec![0.5; 1024])).level(rework::Level::DEBUG).run()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Runner {
     state: State,
@@ -25,41 +42,46 @@ impl Default for Runner {
 }
 
 impl Runner {
-    /// A runner whose operations share nothing.
+    /// Creates a runner without shared state, which logs from level `INFO`.
     pub fn new() -> Runner {
         Runner::default()
     }
 
-    /// A value for all operations, which read it with [`Task::state`](crate::Task::state): one of
-    /// each type. It is made once for a process, which runs many tasks.
+    /// Adds a value that all operations share. They read it with [`Task::state`](crate::Task::state).
+    ///
+    /// There is one value for each type; a second one replaces the first. A value lives as long as the process, which
+    /// executes many runs.
     #[must_use]
     pub fn state<T: Any + Send + Sync>(mut self, value: T) -> Runner {
         self.state.insert(value.type_id(), Box::new(value));
         self
     }
 
-    /// The least level that is logged where `RUST_LOG` says nothing; `INFO` if left out.
+    /// Sets the lowest level that is logged. The environment variable `RUST_LOG` overrides it. The default is `INFO`.
     #[must_use]
     pub fn level(mut self, level: Level) -> Runner {
         self.level = level;
         self
     }
 
-    /// Runs operations for the worker that started this process. Where none did, runs the one that
-    /// the command line names, or lists them all. Call it from a plain `main`, first thing.
+    /// Executes the runs of the worker that started this process, until the worker ends it.
+    ///
+    /// If no worker started this process, this runs the operation that the command line names, or
+    /// lists all operations. Call it from a `main` that is not `async`, before anything that starts
+    /// a thread. Returns the exit code of the process.
     pub fn run(self) -> ExitCode {
-        // First of all: nobody else may have started a thread yet.
+        // This comes first: it changes the environment, which is safe only while there is no other thread.
         let inherited = match inherited::take() {
             Ok(inherited) => inherited,
             Err(error) => return stderr::refuse(&error.to_string()),
         };
         if tokio::runtime::Handle::try_current().is_ok() {
             return stderr::refuse(
-                "`rework::run()` starts its own runtime: call it from a plain `main`",
+                "`rework::run()` starts its own tokio runtime: call it from a `main` that is not `async`",
             );
         }
         logging::install(self.level);
-        panics::watch();
+        panics::install_hook();
         let operations = match Operations::of_this_program() {
             Ok(operations) => operations,
             Err(error) => return stderr::refuse(&error),
@@ -68,18 +90,20 @@ impl Runner {
         match inherited {
             Some(inherited) => serve::serve(inherited, &executor, state)
                 .unwrap_or_else(|error| stderr::refuse(&error.to_string())),
-            None => direct::run(&executor, state, std::env::args_os()),
+            None => command_line::run(&executor, state, std::env::args_os()),
         }
     }
 }
 
-/// Serves a worker, or a person, with all operations of this program. It is the whole of `main`:
+/// Runs the operations of this program, for a worker or from the command line. This is all that `main` needs:
 ///
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
 ///     rework::run()
 /// }
 /// ```
+///
+/// Returns the exit code of the process. See [`Runner`] for a program with shared state.
 pub fn run() -> ExitCode {
     Runner::new().run()
 }

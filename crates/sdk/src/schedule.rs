@@ -1,6 +1,6 @@
-//! Scheduling a task from within a task: asked of the worker, which has the database.
+//! Schedules a task from within a task. The worker, which has the connection to the database, does it on request.
 //!
-//! Each request has a number within its run, so that the worker, asked twice, makes one task.
+//! Each request has a number within its run. So the worker, which may have to retry a request, schedules one task only.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -11,13 +11,18 @@ use std::time::Duration;
 use rework_wire::runner::{FromRunner, ScheduleRequest};
 
 use crate::output::{IntoOutput, Output};
-use crate::schedule_requests::failed;
+use crate::schedule_requests::schedule_error;
 use crate::{Error, Task};
 
-/// A task to be scheduled by [`Task::schedule`]. `.await` it in an `async` function, [`wait`] for
-/// it in a plain one; either gives the new task's id. Until then nothing is scheduled.
+/// A task to be scheduled, made by [`Task::schedule`].
 ///
-/// [`wait`]: Schedule::wait
+/// `.await` it in an `async` operation, or call [`wait`](Schedule::wait) in a plain one. Both return the id of the new
+/// task. Before that nothing is scheduled.
+///
+/// # Errors
+/// An error of kind `schedule` if the worker cannot schedule the task (for example because there is no such operation),
+/// if the run has ended, or if the operation runs without a worker. An error of kind `output` if the input cannot be
+/// written as JSON.
 #[derive(Debug)]
 #[must_use = "nothing is scheduled before `.await` or `.wait()`"]
 pub struct Schedule<'a> {
@@ -30,8 +35,26 @@ pub struct Schedule<'a> {
 }
 
 impl Task {
-    /// Schedules another task: `task.schedule("resize", &input).await?`, or `.wait()?` in a plain
-    /// function. An input of `&()` is none.
+    /// Prepares another task to be scheduled, with this operation and input. Give `&()` for no input.
+    ///
+    /// ```no_run
+    /// # use rework::{Task, operation};
+    /// # use std::time::Duration;
+    /// #[operation]
+    /// async fn resize_all(task: &Task, paths: Vec<String>) -> rework::Result<Vec<i64>> {
+    ///     let mut tasks = Vec::new();
+    ///     for path in paths {
+    ///         tasks.push(task.schedule("resize", &path).domain("images").priority(-1).await?);
+    ///     }
+    ///     Ok(tasks)
+    /// }
+    ///
+    /// #[operation]
+    /// fn remind(task: &Task) -> rework::Result<i64> {
+    ///     task.schedule("send_reminder", &()).delay(Duration::from_secs(3600)).wait()
+    /// }
+    /// # fn main() {}
+    /// ```
     pub fn schedule<'a>(&'a self, operation: &str, input: &impl IntoOutput) -> Schedule<'a> {
         Schedule::new(self, operation, input)
     }
@@ -44,32 +67,37 @@ impl<'a> Schedule<'a> {
         Schedule { task, operation, input, domain: None, priority: None, delay: None }
     }
 
-    /// The domain of the operation, where its name is not enough.
+    /// Sets the domain of the operation. Needed only if operations of several domains have this name.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self
     }
 
-    /// Higher goes first; if left out, as the operation says.
+    /// Sets the priority of the new task; tasks with a higher one are claimed first. The default is the priority that
+    /// the operation declares.
     pub fn priority(mut self, priority: i16) -> Self {
         self.priority = Some(priority);
         self
     }
 
-    /// Not before so much time has passed.
+    /// Delays the new task: it is not claimed before this time has passed.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
     }
 
-    /// Schedules it, and waits for its id on this thread.
+    /// Schedules the task and blocks this thread until the worker has answered. Returns the id of the new task.
+    ///
+    /// # Errors
+    /// The errors of awaiting the request: see [`Schedule`].
     pub fn wait(self) -> Result<i64, Error> {
         block_on(self.into_future())
     }
 
+    /// Makes the message to the worker, and its body.
     fn request(self, number: u32) -> Result<(FromRunner, Vec<u8>), Error> {
         let input = self.input?;
-        let frame = FromRunner::Schedule(ScheduleRequest {
+        let message = FromRunner::Schedule(ScheduleRequest {
             task: self.task.id(),
             run: self.task.run(),
             number,
@@ -80,7 +108,7 @@ impl<'a> Schedule<'a> {
             has_input: input.is_some(),
             raw: input.as_ref().is_some_and(|input| input.raw),
         });
-        Ok((frame, input.map(|input| input.bytes).unwrap_or_default()))
+        Ok((message, input.map(|input| input.bytes).unwrap_or_default()))
     }
 }
 
@@ -92,24 +120,27 @@ impl<'a> IntoFuture for Schedule<'a> {
         let task = self.task;
         Box::pin(async move {
             if !task.has_worker() {
-                let why = "a task is scheduled by a worker, and this operation runs without one";
-                return Err(failed(why));
+                let message =
+                    "only a worker can schedule a task, and this operation runs without one";
+                return Err(schedule_error(message));
             }
-            let (number, answer) = task.requests().open()?;
-            let sent = self.request(number).and_then(|(frame, body)| {
-                task.send(&frame, &body).map_err(|error| failed(error.to_string()))
+            let (number, answer) = task.schedule_requests().add()?;
+            let sent = self.request(number).and_then(|(message, body)| {
+                task.send(&message, &body).map_err(|error| schedule_error(error.to_string()))
             });
             if let Err(error) = sent {
-                task.requests().answer(number, Err(String::new()));
+                // Removes the request, for which no answer will come.
+                task.schedule_requests().answer(number, Err(String::new()));
                 return Err(error);
             }
             task.await_answer();
-            answer.await.unwrap_or_else(|_| Err("the run ended".into())).map_err(failed)
+            answer.await.unwrap_or_else(|_| Err("the run ended".into())).map_err(schedule_error)
         })
     }
 }
 
-/// Waits for a future on this thread, in a runtime or not. Ours needs nothing of a runtime.
+/// Runs a future to its end on this thread. It works inside and outside of a tokio runtime, because the futures of
+/// this file use nothing of tokio's runtime.
 fn block_on<T>(mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>) -> T {
     struct Unpark(std::thread::Thread);
 

@@ -3,26 +3,26 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::leave::USAGE;
+use crate::exit::USAGE;
 
-/// Why the program cannot do what it was started for, as its exit code.
-pub(crate) fn refuse(why: &str) -> ExitCode {
-    error(why);
+/// Prints why the program cannot do what it was started for, and returns the exit code for that.
+pub(crate) fn refuse(message: &str) -> ExitCode {
+    error(message);
     ExitCode::from(USAGE)
 }
 
-/// What failed.
-pub(crate) fn error(what: &str) {
-    line(&format!("error: {what}"));
+/// Prints what failed.
+pub(crate) fn error(message: &str) {
+    line(&format!("error: {message}"));
 }
 
-/// What to type.
-pub(crate) fn hint(what: &str) {
-    line(&format!("hint: {what}"));
+/// Prints what to do or to type next.
+pub(crate) fn hint(message: &str) {
+    line(&format!("hint: {message}"));
 }
 
-/// A line of its own.
+/// Prints one line.
 pub(crate) fn line(text: &str) {
-    // Where stderr is closed there is nobody to tell.
+    // If stderr is closed the message is lost: it cannot be printed anywhere else.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -1,63 +1,68 @@
-//! Frames: how a worker speaks with its runner and with its monitor.
+//! Frames: the format of all messages between a worker and its runner or its monitor.
 //!
-//! A frame is two little-endian `u32` lengths, a JSON object of the first length, then raw bytes
-//! of the second, which may be none: inputs and outputs travel there as they are. Encoding and
-//! decoding know nothing of sockets, so that the SDK reads in a thread and the worker in a loop.
+//! A frame is two little-endian `u32` lengths, a JSON object of the first length, and raw bytes of the second length.
+//! The JSON object is the message. The raw bytes, which may be empty, are an input or output without any encoding. This
+//! file does not use sockets, because the SDK reads in a thread and the worker in an event loop.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Most bytes of the JSON part. Names, limits and messages are small; what is large is the body.
+/// The most bytes of the JSON part. Names, limits and messages are small; large data is in the body.
 pub const MAX_HEAD_BYTES: usize = 4 << 20;
 
-/// Most bytes of the body: the greatest input or output, and room for what wraps it.
+/// The most bytes of the body: the largest input or output (100 MiB), with room for larger ones that are then refused
+/// with a reason.
 pub const MAX_BODY_BYTES: usize = 256 << 20;
 
-const LENGTHS_BYTES: usize = 8;
+const HEADER_BYTES: usize = 8;
 
-/// Why bytes could not become a frame, or a frame not a message.
+/// The reason why bytes are not a frame, or a frame is not a message.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// A length is past its limit: the peer is not one of ours, or is broken.
-    #[error("a frame of {head} + {body} bytes is past the limits")]
+    /// A length exceeds its limit, so the bytes are not a frame.
+    #[error("a frame of {head} + {body} bytes exceeds the limits")]
     TooLarge {
-        /// Bytes of the JSON part.
+        /// The length of the JSON part, in bytes.
         head: usize,
-        /// Bytes of the body.
+        /// The length of the body, in bytes.
         body: usize,
     },
-    /// The JSON part is not the message that was expected.
-    #[error("a frame that is not of this protocol: {0}")]
-    NotOurs(#[from] serde_json::Error),
+    /// The JSON part is not a valid message of the expected kind.
+    #[error("a frame with an invalid message: {0}")]
+    InvalidMessage(#[from] serde_json::Error),
 }
 
-/// One frame: its JSON part, still text, and its body.
+/// One frame: its JSON part, not parsed yet, and its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     head: Vec<u8>,
-    /// The raw bytes that follow the JSON part.
+    /// The raw bytes after the JSON part.
     pub body: Vec<u8>,
 }
 
 impl Frame {
-    /// Reads the JSON part as a message.
+    /// Parses the JSON part as a message. `Err` if it is not a message of the type `M`.
     pub fn message<M: DeserializeOwned>(&self) -> Result<M, FrameError> {
         Ok(serde_json::from_slice(&self.head)?)
     }
 
-    /// Reads what a message of this type says, where it is one: for what comes by the thousand, since to
-    /// find out which of many types it is costs as much as to read it. None says nothing: a peer may
-    /// write the same message in another way.
-    pub fn of_type<M: DeserializeOwned>(&self, name: &str) -> Option<Result<M, FrameError>> {
+    /// Parses the JSON part as a message of the type `name`, if it begins with that type. `None` does not mean that it
+    /// has another type, since a peer may write the keys in another order. This is faster than [`Frame::message`],
+    /// which spends half of its time to find the type.
+    pub fn message_of_type<M: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Option<Result<M, FrameError>> {
         let rest = self.head.strip_prefix(br#"{"type":""#)?.strip_prefix(name.as_bytes())?;
         rest.starts_with(br#"","#).then(|| Ok(serde_json::from_slice(&self.head)?))
     }
 }
 
-/// The bytes of one frame.
+/// Returns the bytes of one frame. `Err` if a part exceeds its limit, or if the message cannot be
+/// written as JSON.
 pub fn encode<M: Serialize>(message: &M, body: &[u8]) -> Result<Vec<u8>, FrameError> {
     let head = serde_json::to_vec(message)?;
-    within_limits(head.len(), body.len())?;
-    let mut bytes = Vec::with_capacity(LENGTHS_BYTES + head.len() + body.len());
+    check_limits(head.len(), body.len())?;
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + head.len() + body.len());
     bytes.extend_from_slice(&(head.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&head);
@@ -65,44 +70,49 @@ pub fn encode<M: Serialize>(message: &M, body: &[u8]) -> Result<Vec<u8>, FrameEr
     Ok(bytes)
 }
 
-/// Collects bytes as they arrive and gives whole frames.
+/// Collects bytes as they arrive and splits them into frames.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    pending: Vec<u8>,
-    read: usize,
+    /// Bytes that arrived.
+    buffer: Vec<u8>,
+    /// The number of bytes at the start of `buffer` that were returned as frames.
+    decoded: usize,
 }
 
 impl Decoder {
-    /// Takes what arrived.
+    /// Adds bytes that arrived.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.read > 0 {
-            self.pending.drain(..self.read);
-            self.read = 0;
+        if self.decoded > 0 {
+            self.buffer.drain(..self.decoded);
+            self.decoded = 0;
         }
-        self.pending.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole frame, or none until more bytes arrive.
+    /// Returns the next complete frame; `None` until more bytes arrive. `Err` if a length exceeds
+    /// its limit.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        let pending = &self.pending[self.read..];
-        let Some((head, rest)) = length(pending) else { return Ok(None) };
-        let Some((body, rest)) = length(rest) else { return Ok(None) };
-        within_limits(head, body)?;
+        let buffer = &self.buffer[self.decoded..];
+        let Some((head, rest)) = read_length(buffer) else { return Ok(None) };
+        let Some((body, rest)) = read_length(rest) else { return Ok(None) };
+        check_limits(head, body)?;
         if rest.len() < head + body {
             return Ok(None);
         }
         let frame = Frame { head: rest[..head].to_vec(), body: rest[head..head + body].to_vec() };
-        self.read += LENGTHS_BYTES + head + body;
+        self.decoded += HEADER_BYTES + head + body;
         Ok(Some(frame))
     }
 }
 
-fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+/// Reads a length, and returns it with the rest of the bytes; `None` if there are fewer than four
+/// bytes.
+fn read_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     Some((u32::from_le_bytes(*length) as usize, rest))
 }
 
-fn within_limits(head: usize, body: usize) -> Result<(), FrameError> {
+fn check_limits(head: usize, body: usize) -> Result<(), FrameError> {
     if head > MAX_HEAD_BYTES || body > MAX_BODY_BYTES {
         return Err(FrameError::TooLarge { head, body });
     }
@@ -116,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_survive_any_cut() {
+    fn frames_are_decoded_wherever_reads_cut_them() {
         let first = encode(&json!({"type": "run", "task": 7}), b"\x00\xff raw").unwrap();
         let second = encode(&json!({"type": "exit"}), b"").unwrap();
         let whole = [first, second].concat();
@@ -136,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_is_expected_is_read_without_its_name() {
+    fn a_message_of_an_expected_type_is_decoded() {
         #[derive(serde::Deserialize)]
         struct Exit {
             code: i32,
         }
         let read = |head: &str, name: &str| {
             let frame = Frame { head: head.into(), body: Vec::new() };
-            frame.of_type::<Exit>(name).map(|exit| exit.map(|exit| exit.code).ok())
+            frame.message_of_type::<Exit>(name).map(|exit| exit.map(|exit| exit.code).ok())
         };
         let exit = r#"{"type":"exit","code":3}"#;
         assert_eq!(read(exit, "exit"), Some(Some(3)));
@@ -153,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_past_the_limit_is_refused_before_its_bytes_arrive() {
+    fn a_length_above_the_limit_is_refused_before_its_bytes_arrive() {
         let mut decoder = Decoder::default();
         decoder.push(b"GET / HTTP/1.1\r\n");
         assert!(matches!(decoder.next_frame(), Err(FrameError::TooLarge { .. })));

@@ -1,11 +1,11 @@
-//! What monitor, worker and runner say to each other: frames, and the messages in them.
+//! The messages between the processes of rework: monitor, worker and runner. They are sent as frames over sockets.
 //!
-//! The program of an author is built on this crate alone: nothing here knows a database.
+//! The SDK depends on this crate and not on `rework-core`, so that programs of operations compile no Postgres driver.
 
-pub mod frame; // a message and raw bytes, as they travel
-pub mod connection; // frames over a socket
-pub mod outbox; // frames in memory that worker and runner share
-pub mod runner; // between a worker and its runner
-pub mod worker; // between a monitor and its worker
-pub mod operation; // an operation as its code declares it
-pub mod lease; // how long a lease is
+pub mod frame; // a message and raw bytes, as they are sent
+pub mod frame_socket; // frames over a socket
+pub mod send_buffer; // unsent frames in memory that worker and runner share
+pub mod runner; // messages between a worker and its runner
+pub mod worker; // messages between a monitor and its worker
+pub mod operation; // the definition of an operation
+pub mod lease; // the length of a lease

@@ -1,27 +1,27 @@
-//! Operations: a named piece of code, its schemas and limits.
+//! The definition of an operation: its name, its schemas and its limits.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The domain of what names none.
+/// The domain of operations that name none.
 pub const DEFAULT_DOMAIN: &str = "default";
 
-/// Most bytes of an input or output: what one row can hold without hurting its neighbours.
+/// The most bytes of an input or output. Larger values in one row would slow down everything that uses the same table.
 pub const MAX_PAYLOAD_BYTES: u64 = 100 << 20;
 
 /// An operation as its code declares it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
-    /// The label that ties operations, tasks and the workers that may take them.
+    /// The name that groups operations, their tasks and the workers that run them.
     pub domain: String,
-    /// Unique in its domain.
+    /// The name, unique in its domain.
     pub name: String,
-    /// JSON Schema of the input; none: anything, or nothing.
+    /// The JSON Schema of the input; `None` if any input is valid, including none.
     #[serde(default)]
     pub input: Option<Value>,
-    /// JSON Schema of the output; none: anything, or nothing.
+    /// The JSON Schema of the output; `None` if any output is valid, including none.
     #[serde(default)]
     pub output: Option<Value>,
     #[serde(default)]
@@ -30,19 +30,19 @@ pub struct Definition {
     pub limits: Limits,
 }
 
-/// How an input or output travels and is kept.
+/// The form of an input or output, in frames and in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// JSON text, as it was given.
+    /// JSON text, unchanged.
     #[default]
     Json,
-    /// Bytes of no known form.
+    /// Bytes that rework does not interpret.
     Bytes,
 }
 
 impl Form {
-    /// The word for it, as the schema stores it.
+    /// Returns the name of the form in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Form::Json => "json",
@@ -54,35 +54,36 @@ impl Form {
 impl FromStr for Form {
     type Err = String;
 
-    fn from_str(word: &str) -> Result<Form, String> {
-        let found = [Form::Json, Form::Bytes].into_iter().find(|form| form.as_str() == word);
-        found.ok_or_else(|| "it is `json` or `bytes`".to_owned())
+    fn from_str(name: &str) -> Result<Form, String> {
+        let form = [Form::Json, Form::Bytes].into_iter().find(|form| form.as_str() == name);
+        form.ok_or_else(|| "it is `json` or `bytes`".to_owned())
     }
 }
 
-/// What one run of an operation may take, and what follows when it fails.
+/// The limits of one run of an operation, and what follows when it fails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// Milliseconds from a run's beginning; none: no limit.
+    /// The timeout of a run in milliseconds; `None` for no limit.
     pub timeout_ms: Option<i64>,
-    /// Bytes of the whole process tree; none: no limit.
+    /// The most memory of the whole process tree, in bytes; `None` for no limit.
     pub memory_bytes: Option<i64>,
-    /// How often a failing task is tried in all, at least 1.
+    /// How often a failing task is tried in total, at least 1.
     pub attempts: i32,
-    /// Milliseconds between being asked to end and being killed.
+    /// The grace period in milliseconds: the time from the order to stop a run until its runner is
+    /// killed.
     pub grace_ms: i64,
-    /// A lost run is queued again: the operation can be run twice without harm.
+    /// Whether a task whose run was lost is queued again. Only safe if the operation may run twice.
     pub retry_lost: bool,
-    /// Of its tasks, where who schedules says none: higher first.
+    /// The default priority of the tasks of the operation. Higher priorities run first.
     pub priority: i16,
-    /// Runs that one runner has open at once, at least 1.
+    /// How many runs one runner may have open at once, at least 1.
     pub concurrency: i32,
 }
 
 impl Limits {
-    /// Milliseconds of grace where none are declared.
-    pub const GRACE_MS: i64 = 3_000;
+    /// The default grace period, in milliseconds.
+    pub const DEFAULT_GRACE_MS: i64 = 3_000;
 }
 
 impl Default for Limits {
@@ -91,7 +92,7 @@ impl Default for Limits {
             timeout_ms: None,
             memory_bytes: None,
             attempts: 1,
-            grace_ms: Limits::GRACE_MS,
+            grace_ms: Limits::DEFAULT_GRACE_MS,
             retry_lost: false,
             priority: 0,
             concurrency: 1,

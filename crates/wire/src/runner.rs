@@ -1,275 +1,250 @@
-//! The runner protocol, version 1: what a worker and the process that holds an operation's code
-//! say to each other. `docs/runner-protocol.md` is the same for people.
+//! The runner protocol, version 1: the messages between a worker and a runner, the process that executes an operation's
+//! code. `docs/runner-protocol.md` describes it for authors of SDKs; both must agree.
 
 use serde::{Deserialize, Serialize};
 
 use crate::operation::{Definition, Form};
 
-/// The version that both sides name in `hello`.
+/// The version of the protocol, which both sides send in `hello`.
 pub const VERSION: u32 = 1;
 
-/// Names the inherited socket on which frames travel: a number, `3`.
+/// The environment variable with the number of the inherited socket for frames, `3`.
 pub const SOCKET_FD_VAR: &str = "REWORK_RUNNER_FD";
 
-/// The socket's number in the runner.
+/// The descriptor of the socket for frames in a runner.
 pub const SOCKET_FD: i32 = 3;
 
-/// Names the inherited page of memory in which a runner notes what it has begun: a number, `4`.
-pub const PAGE_FD_VAR: &str = "REWORK_PAGE_FD";
+/// The environment variable with the number of the inherited shared memory of started runs, `4`.
+pub const STARTED_RUNS_FD_VAR: &str = "REWORK_STARTED_RUNS_FD";
 
-/// The page's number in the runner.
-pub const PAGE_FD: i32 = 4;
+/// The descriptor of the shared memory of started runs in a runner.
+pub const STARTED_RUNS_FD: i32 = 4;
 
-/// Names the inherited [outbox](crate::outbox), where ends of runs may lie for a moment: a number, `5`.
-pub const OUTBOX_FD_VAR: &str = "REWORK_OUTBOX_FD";
+/// The environment variable with the number of the inherited [send buffer](crate::send_buffer), `5`.
+pub const SEND_BUFFER_FD_VAR: &str = "REWORK_SEND_BUFFER_FD";
 
-/// The outbox's number in the runner.
-pub const OUTBOX_FD: i32 = 5;
+/// The descriptor of the send buffer in a runner.
+pub const SEND_BUFFER_FD: i32 = 5;
 
-/// What a worker says. Unknown keys are ignored, unknown types are an error.
+/// A message from a worker to its runner. Unknown keys are ignored; an unknown type is an error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToRunner {
-    /// The first frame. A runner answers with its own.
-    Hello {
-        /// The protocol's version.
-        version: u32,
-    },
-    /// Run an operation. The body is the input: JSON text, or any bytes where `raw`.
+    /// The first message. The runner sends its own `hello` without waiting for this one.
+    Hello { version: u32 },
+    /// Run an operation. The body of the frame is the input: bytes if `raw`, otherwise JSON text.
     Run(RunRequest),
-    /// Take back a run that was sent ahead. A runner that has not begun it answers `revoked`.
-    Revoke {
-        /// The task.
-        task: i64,
-        /// Its run.
-        run: i64,
-    },
-    /// End this run: somebody asked for it, or its time is over.
+    /// Revoke a run that was sent ahead. If the runner has not started it, it answers `revoked`.
+    Revoke { task: i64, run: i64 },
+    /// Stop a run, because its abort was requested, it timed out, or the monitor drains.
     Abort {
-        /// The task.
         task: i64,
-        /// Its run.
         run: i64,
-        /// Why, in words.
+        /// The reason, as a text for people.
         reason: String,
     },
     /// The answer to `schedule`.
     Scheduled {
-        /// The task that asked.
+        /// The task of the run that sent the request.
         parent: i64,
-        /// Its run.
+        /// The number of the run that sent the request.
         parent_run: i64,
         /// The number of the request within its run.
         number: u32,
-        /// The new task, where it was scheduled.
+        /// The id of the new task; `None` if it was not scheduled.
         task: Option<i64>,
-        /// Why not, where it was not.
+        /// Why the task was not scheduled; `None` if it was.
         error: Option<String>,
     },
-    /// No more runs will come: leave.
+    /// No more runs will come, so the runner should exit.
     Exit,
 }
 
-/// One run, as it is handed over.
+/// A run for a runner to execute.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunRequest {
-    /// The task.
     pub task: i64,
-    /// Which claim of the task this is, from 1.
+    /// The number of the run: how often the task has been claimed, from 1.
     pub run: i64,
-    /// The place in the page where the beginning of this run is noted, from 0.
+    /// The index of the slot, the place in the shared memory of started runs in which the runner
+    /// records the start of this run.
     #[serde(default)]
     pub slot: u32,
-    /// Which attempt that counts, from 1.
+    /// The number of the attempt, from 1. Runs that were lost or not started do not count.
     pub attempt: i32,
     /// The domain of the operation.
     pub domain: String,
-    /// The operation's name.
+    /// The name of the operation.
     pub operation: String,
-    /// Milliseconds that the run may take; none: no limit.
+    /// The timeout of the run in milliseconds; `None` for no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
-    /// The body is bytes of no known form, not JSON.
+    /// Whether the body is bytes, not JSON text.
     #[serde(default)]
     pub raw: bool,
-    /// There is an input at all; a task may have none.
+    /// Whether the task has an input, which is then the body of the frame.
     #[serde(default)]
     pub has_input: bool,
-    /// The task's metadata.
+    /// The metadata that was given when the task was scheduled; `None` if none was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Value>,
-    /// To be written on stdout and stderr when the run is over, between two [`MARK`]s: what comes
-    /// behind it is the next run's.
+    /// The boundary, a text that separates the output of two runs. The runner must write it to
+    /// stdout and stderr after this run, between two [`BOUNDARY_DELIMITER`]s. The output after the
+    /// boundary belongs to the next run. `None` if no run is sent ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mark: Option<String>,
+    pub boundary: Option<String>,
 }
 
-/// Stands before and behind the mark of a run on its streams: ASCII's record separator.
-pub const MARK: u8 = 0x1e;
+/// The byte before and after a boundary in the output: ASCII's record separator, which is rare in texts.
+pub const BOUNDARY_DELIMITER: u8 = 0x1e;
 
-/// The bytes of a run's mark, as they stand on its streams.
-pub fn mark_bytes(mark: &str) -> Vec<u8> {
-    [&[MARK], mark.as_bytes(), &[MARK]].concat()
+/// Returns the bytes of a boundary, with its delimiters.
+pub fn boundary_bytes(boundary: &str) -> Vec<u8> {
+    [&[BOUNDARY_DELIMITER], boundary.as_bytes(), &[BOUNDARY_DELIMITER]].concat()
 }
 
-/// What a runner says.
+/// A message from a runner to its worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromRunner {
-    /// Who it is and what it can run.
+    /// The first message: what the program is and which operations it contains.
     Hello {
-        /// The protocol's version.
         version: u32,
-        /// Name and version of the SDK, `rework-rust 0.1.0`.
+        /// The name and version of the SDK, such as `rework-rust 0.1.0`.
         sdk: String,
-        /// Every operation of this program.
+        /// All operations of the program.
         operations: Vec<Definition>,
-        /// It writes the marks of runs: they may be sent ahead, behind the one in hand.
+        /// Whether the runner accepts runs while another one is open, and writes boundaries between them.
         #[serde(default)]
-        ahead: bool,
+        accepts_runs_ahead: bool,
     },
-    /// A line of a logger. Its text is the body, UTF-8.
+    /// A line of a logger. The body of the frame is its text in UTF-8.
     Log {
-        /// The task.
         task: i64,
-        /// Its run.
         run: i64,
-        /// `ERROR`, `WARNING`, `INFO`, `DEBUG` or `TRACE`.
+        /// The level: `ERROR`, `WARNING`, `INFO`, `DEBUG` or `TRACE`.
         level: String,
-        /// The logger's name.
+        /// The name of the logger.
         logger: String,
     },
-    /// How far a run is.
+    /// The progress of a run.
     Progress {
-        /// The task.
         task: i64,
-        /// Its run.
         run: i64,
-        /// How many are done.
+        /// How many units are done.
         done: f64,
-        /// Of how many, where it is known.
+        /// How many units there are in total; `None` if that is unknown.
         total: Option<f64>,
-        /// What is being done, in words.
+        /// What the run is doing, as a text for people; `None` if it reported no text.
         message: Option<String>,
     },
-    /// The run's output; the last one counts. The body is JSON text, or any bytes where `raw`.
+    /// The output of a run. The last one is kept. The body of the frame is bytes if `raw`, otherwise JSON text.
     Output {
-        /// The task.
         task: i64,
-        /// Its run.
         run: i64,
-        /// The body is bytes of no known form.
+        /// Whether the body is bytes, not JSON text.
         #[serde(default)]
         raw: bool,
     },
-    /// Schedule another task. The body is its input, JSON text or, where `raw`, any bytes.
+    /// Schedule another task. The body of the frame is its input: bytes if `raw`, otherwise JSON text.
     Schedule(ScheduleRequest),
-    /// A run that waited has not begun and will not: it was taken back, or the runner would not have
-    /// it behind the one in hand.
-    Revoked {
-        /// The task.
-        task: i64,
-        /// Its run.
-        run: i64,
-    },
-    /// The run returned.
+    /// A waiting run has not started and will not, because the worker revoked or aborted it. A runner also sends this
+    /// by itself if the run before it has left processes behind.
+    Revoked { task: i64, run: i64 },
+    /// The code of a run returned. This is the last message about the run.
     Done(Done),
-    /// The run failed.
+    /// The code of a run failed. This is the last message about the run.
     Failed(Failure),
 }
 
-/// A task that a run wants to have scheduled.
+/// A request of a run to schedule another task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ScheduleRequest {
-    /// The task that asks.
+    /// The task of the run that sends the request.
     pub task: i64,
-    /// Its run.
+    /// The number of the run that sends the request.
     pub run: i64,
-    /// The number of this request within its run, from 1: asked again, it is the same task.
+    /// The number of the request within its run, from 1. A repeated number schedules no second task.
     pub number: u32,
-    /// The operation to run.
+    /// The name of the operation to run.
     pub operation: String,
-    /// Its domain; `None` if the operation's name is enough to find it.
+    /// The domain of the operation; `None` if its name is unique.
     pub domain: Option<String>,
-    /// Higher first; `None` for the priority that the operation declares.
+    /// The priority, higher first; `None` for the default of the operation.
     #[serde(default)]
     pub priority: Option<i16>,
-    /// Not before so many milliseconds from now.
+    /// The delay before the task may start, in milliseconds; `None` if it may start at once.
     #[serde(default)]
     pub delay_ms: Option<u64>,
-    /// There is an input at all.
+    /// Whether the new task has an input, which is then the body of the frame.
     #[serde(default)]
     pub has_input: bool,
-    /// The body is bytes of no known form.
+    /// Whether the body is bytes, not JSON text.
     #[serde(default)]
     pub raw: bool,
 }
 
-/// The end of a run that returned. Where `output` says its form, the body is its last output.
+/// The end of a run that returned. If `output` is present, the body of the frame is the last output.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Done {
-    /// The task.
     pub task: i64,
-    /// Its run.
     pub run: i64,
-    /// The form of the body.
+    /// The form of the output in the body; `None` if the body is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Form>,
-    /// When it ran.
+    /// When the code started and ended; `None` if the runner does not measure it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<Span>,
 }
 
-/// From the first instruction of a run to its last, in microseconds of the machine's monotonic clock.
+/// The times of the first and the last instruction of a run, in microseconds of `CLOCK_MONOTONIC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
-    /// Its first.
-    pub began_us: i64,
-    /// Its last.
+    /// When the first instruction ran.
+    pub started_us: i64,
+    /// When the last instruction ran.
     pub ended_us: i64,
 }
 
-/// How a run failed, by its own account.
+/// The failure of a run, as its code reports it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Failure {
-    /// The task.
     pub task: i64,
-    /// Its run.
     pub run: i64,
-    /// The kind of error: `error`, `panic`, a type's name, or one of [`Failure::INPUT`],
-    /// [`Failure::OUTPUT`] and [`Failure::LOAD`], which no further attempt can mend.
+    /// The kind of error: `error`, `panic`, the name of a type, or one of [`Failure::INPUT`], [`Failure::OUTPUT`] and
+    /// [`Failure::LOAD`], which no further attempt can repair.
     pub kind: String,
-    /// The error in one sentence.
+    /// The error in one line.
     pub message: String,
-    /// Where it came from: causes, stack.
+    /// The causes and the stack; `None` if there are none.
     #[serde(default)]
     pub traceback: Option<String>,
-    /// What the error itself asks for.
+    /// When to try again.
     #[serde(default)]
     pub retry: Retry,
-    /// When it ran.
+    /// When the code started and ended; `None` if the runner does not measure it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<Span>,
 }
 
 impl Failure {
-    /// The input does not fit what the operation takes.
+    /// The kind of error if the input is not what the operation accepts.
     pub const INPUT: &str = "input";
-    /// The output cannot be written as JSON.
+    /// The kind of error if the output cannot be written as JSON.
     pub const OUTPUT: &str = "output";
-    /// The operation is not in this program, or could not be made ready.
+    /// The kind of error if the program does not contain the operation, or cannot load it.
     pub const LOAD: &str = "load";
 }
 
-/// What an error asks for.
+/// When a failed task is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Retry {
-    /// Whatever the operation's attempts and backoff say.
+    /// After the usual pause, while attempts remain.
     #[default]
     Usual,
-    /// Another attempt after so many milliseconds, while attempts remain.
+    /// After this many milliseconds, while attempts remain.
     InMs(u64),
-    /// No further attempt.
+    /// Never.
     GiveUp,
 }

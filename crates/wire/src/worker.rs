@@ -1,105 +1,108 @@
-//! What a monitor and its worker say to each other on the worker's control socket (its fd 0),
-//! in [frames](crate::frame).
+//! The messages between a monitor and its workers. They are sent in [frames](crate::frame) over the worker's control
+//! socket, its descriptor 0.
 
 use serde::{Deserialize, Serialize};
 
-use crate::lease::{Moment, Terms};
+use crate::lease::{BootTime, LeaseTerms};
 
-/// The page that monitor, worker and runner share, as the worker inherits it.
-pub const PAGE_FD: i32 = 3;
+/// The descriptor, in a worker, of the shared memory of started runs. Monitor, worker and runner share this memory.
+pub const STARTED_RUNS_FD: i32 = 3;
 
-/// How many runs the page has room for: of so many that a worker holds it tells which have begun.
-pub const PAGE_SLOTS: u32 = 4096;
+/// The number of slots in the memory of started runs: the places that record which runs have
+/// started, one for each run. A worker never holds more runs.
+pub const STARTED_RUNS_SLOTS: u32 = 4096;
 
-/// What a run takes in the page: task and run, eight bytes each, little-endian.
+/// The size of a slot in bytes: task id and run number, eight bytes each, little-endian.
 pub const SLOT_BYTES: u64 = 16;
 
-/// The variable that a runner and all that descends from it carry: `MARK.NUMBER`.
-pub const MARK_VAR: &str = "REWORK_MARK";
+/// The environment variable of a runner and all processes that descend from it. Its value is `TAG.NUMBER`: the worker's
+/// process tag and the number of the runner.
+pub const PROCESS_TAG_VAR: &str = "REWORK_PROCESS_TAG";
 
-/// What a monitor says to a worker.
+/// A message from a monitor to a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToWorker {
-    /// The first message: what the worker lives by.
+    /// The first message, with the settings of the worker.
     Start(Box<Start>),
-    /// The lease is certain until this moment.
+    /// The lease was renewed.
     Renewed {
-        /// By the boot time of this machine.
-        until: Moment,
+        /// The time until which the lease is certain.
+        until: BootTime,
     },
     /// A task may be ready: claim.
     Wake,
-    /// End this run, if it is still the one in hand.
+    /// Stop a run, if the worker still has it.
     Abort {
-        /// The task.
         task: i64,
-        /// Its run.
         run: i64,
-        /// How the run is to be recorded, and why.
+        /// The cause, which decides how the run is recorded.
         cause: AbortCause,
-        /// Why, in words.
+        /// The reason, as a text for people.
         reason: String,
     },
-    /// Leave when the task in hand has ended, and claim nothing more.
+    /// Claim no more tasks, and exit when the open runs have ended.
     Retire {
-        /// Why, in words: it becomes the worker's own end.
+        /// The reason, as a text for people. It is recorded as the reason of the worker's exit.
         reason: String,
     },
 }
 
-/// Who wants a run to end, which decides what becomes of its task.
+/// The cause of an abort, which decides what happens to the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AbortCause {
-    /// Somebody asked: the task ends `aborted`.
-    Asked,
-    /// The monitor's grace is over: as asked, or queued again with `retry_lost`.
+    /// The abort of the task was requested: it ends as `aborted`.
+    Requested,
+    /// The monitor drains and its grace period has ended: the task ends as `aborted`, or is queued again with
+    /// `retry_lost`.
     Drained,
 }
 
-/// What a worker lives by.
+/// The settings of a worker.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Start {
-    /// The database, as `--db` takes it. Only here does it reach the worker.
+    /// The database, as `--db` accepts it. The worker receives it only here, not in arguments or environment, where
+    /// other processes could read it.
     pub dsn: String,
-    /// The worker's own row.
+    /// The id of the worker's row.
     pub worker: i64,
-    /// The lease that its monitor renews.
+    /// The id of the lease that the worker's monitor renews.
     pub lease: i64,
-    /// The lease's epoch: no longer this one, no longer ours.
+    /// The epoch of the lease, a number that changes when the lease is taken away.
     pub epoch: i64,
-    /// How long that is.
-    pub terms: Terms,
-    /// Until when it is certain.
-    pub until: Moment,
-    /// The way to the database leads through nothing that could refuse in its place.
-    pub direct: bool,
-    /// The host's name.
+    /// The length of the lease.
+    pub terms: LeaseTerms,
+    /// The time until which the lease is certain.
+    pub lease_until: BootTime,
+    /// Whether the connection leads directly to the server, so that a refused connection comes from the server itself
+    /// and not from a pooler or a proxy.
+    pub direct_connection: bool,
+    /// The name of the host.
     pub host: String,
-    /// The one domain that it serves.
+    /// The domain whose tasks the worker runs.
     pub domain: String,
-    /// The mark of the trees of its runners: the start of their cgroups' names, and of the value
-    /// of [`MARK_VAR`] in their environment.
-    pub mark: String,
-    /// What this host offers.
+    /// The tag of all processes of the worker's runners. It is part of the names of their cgroups,
+    /// and of the value of [`PROCESS_TAG_VAR`] in their environment.
+    pub process_tag: String,
+    /// The capabilities that this host offers.
     pub capabilities: Vec<String>,
-    /// A runner is renewed after so many runs; 0: never.
+    /// A runner is replaced after this many runs; 0 for never.
     pub maxruns: u32,
-    /// A runner whose tree is past so many bytes is renewed after the run; 0: never.
+    /// A runner is replaced after a run if its process tree uses more bytes than this; 0 for never.
     pub maxmem_bytes: u64,
-    /// Most tasks of one claim.
+    /// The most tasks of one claim.
     pub batch: u32,
-    /// From the start of a runner to its `hello`.
+    /// The longest time from the start of a runner to its `hello`, in milliseconds.
     pub start_timeout_ms: u64,
-    /// Where the cgroups of runners are made; none: their trees are swept.
+    /// The folder for the cgroups of runners; `None` to find their processes without cgroups.
     pub cgroup: Option<String>,
-    /// How the memory limits of runs are kept.
-    pub memory: MemoryRung,
+    /// The method that limits the memory of runs.
+    pub memory_method: MemoryMethod,
 }
 
 impl std::fmt::Debug for Start {
-    /// Without the DSN: it may hold a password.
+    /// Leaves out the DSN, which may contain a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Start")
             .field("worker", &self.worker)
@@ -110,45 +113,45 @@ impl std::fmt::Debug for Start {
     }
 }
 
-/// The ladder of memory limits, best first.
+/// The methods to limit the memory of runs, best first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum MemoryRung {
-    /// `memory.max` of the runner's own cgroup v2.
+pub enum MemoryMethod {
+    /// `memory.max` in the runner's own cgroup (v2).
     CgroupV2,
-    /// A cgroup of the v1 `memory` hierarchy under this folder.
+    /// A cgroup of the v1 `memory` hierarchy below this folder.
     CgroupV1(String),
-    /// The tree's memory, looked at several times a second.
+    /// The worker measures the memory of the process tree several times a second.
     Sampled,
 }
 
-impl MemoryRung {
-    /// The rung's name, as `list-monitors` shows it.
+impl MemoryMethod {
+    /// Returns the name of the method, as `list-monitors` shows it.
     pub fn name(&self) -> &'static str {
         match self {
-            MemoryRung::CgroupV2 => "cgroup2",
-            MemoryRung::CgroupV1(_) => "cgroup1",
-            MemoryRung::Sampled => "sampled",
+            MemoryMethod::CgroupV2 => "cgroup2",
+            MemoryMethod::CgroupV1(_) => "cgroup1",
+            MemoryMethod::Sampled => "sampled",
         }
     }
 }
 
-/// What a worker says to its monitor.
+/// A message from a worker to its monitor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromWorker {
-    /// It is up and about to claim.
-    Up,
-    /// It looked and found nothing: wake it.
+    /// The worker has started and is about to claim.
+    Started,
+    /// The worker found no ready task and wants to be woken.
     Idle,
-    /// It claimed something since it last said `Idle`. What it holds, the database knows; what of
-    /// that has begun, the page.
+    /// The worker has claimed a task since it last sent `Idle`. The message does not name the task:
+    /// the database knows the claims, and the memory of started runs shows which have started.
     Busy,
-    /// It lives by a lease of its own from now on, and leaves when its task has ended.
-    Alone,
-    /// It leaves of its own accord; its rows are written.
+    /// The worker has a lease of its own now. It exits when its run has ended.
+    OwnLease,
+    /// The worker exits by itself. Everything about its runs is recorded.
     Leaving {
-        /// Why, in words.
+        /// The reason, as a text for people.
         reason: String,
     },
 }

@@ -1,11 +1,11 @@
-//! An abort: somebody wants a run to end.
+//! An abort: the request that a run should stop.
 
 use rework_core::task::{complete::Completion, fence::Fence};
 use rework_wire::worker::AbortCause;
 
-use crate::verdict::{StopReason, Verdict};
+use crate::run_result::{RunResult, StopReason};
 
-/// Which run is to end, and why.
+/// The run that should stop, and why.
 #[derive(Debug)]
 pub(crate) struct Abort {
     pub task: i64,
@@ -15,24 +15,24 @@ pub(crate) struct Abort {
 }
 
 impl Abort {
-    /// Whether this run is meant.
-    pub(crate) fn names(&self, fence: Fence) -> bool {
+    /// Returns whether the abort is for this run.
+    pub(crate) fn concerns(&self, fence: Fence) -> bool {
         (self.task, self.run) == (fence.task, fence.run)
     }
 
-    /// Why an open run is stopped.
+    /// Returns the reason to stop the run if it is open.
     pub(crate) fn stop_reason(&self) -> StopReason {
         StopReason::Abort(self.cause, self.reason.clone())
     }
 
-    /// What is recorded of a run whose code has not started.
-    pub(crate) fn verdict(&self) -> Verdict {
-        self.stop_reason().verdict_if_not_started()
+    /// Returns the result of the run if its code has not started.
+    pub(crate) fn result(&self) -> RunResult {
+        self.stop_reason().result_if_not_started()
     }
 
-    /// The end of such a run.
+    /// Returns the end of the run, for the recorder, if its code has not started.
     pub(crate) fn completion(&self, fence: Fence) -> Completion {
-        let Verdict { outcome, reason } = self.verdict();
+        let RunResult { outcome, reason } = self.result();
         Completion::new(fence, outcome, reason)
     }
 }

@@ -1,9 +1,10 @@
-//! A run that is open in a runner: what it wrote and sent so far, and why it was told to stop, if it was.
+//! A run that is open in a runner: its log lines, its output, its time limits, and the reason to stop it if there is
+//! one.
 
 use std::{collections::VecDeque, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
-use rework_core::task::{fence::Fence, payload::Payload, progress::Line};
+use rework_core::task::{fence::Fence, payload::Payload, progress::NewLogLine};
 use rework_wire::{
     operation::{Limits, MAX_PAYLOAD_BYTES},
     runner::Span,
@@ -11,100 +12,103 @@ use rework_wire::{
 use tokio::time::Instant;
 
 use crate::{
-    batch_size::LONG,
-    claimed_run::{ClaimedRun, Key},
-    log_budget::Budget,
+    batch_size::LONG_RUN,
+    claimed_run::{ClaimedRun, RunKey},
+    log_budget::LogBudget,
     recorder::Recorder,
-    verdict::StopReason,
+    run_result::StopReason,
     writer::entry::Answer,
 };
 
-/// Lines and progress wait no longer than this to be written.
-const FLUSH: Duration = Duration::from_millis(200);
+/// The longest time that log lines and progress wait before they are sent to the recorder.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Lines that are written without waiting.
-const FLUSH_LINES: usize = 2_000;
+/// The number of log lines that are sent to the recorder without waiting.
+const MAX_PENDING_LINES: usize = 2_000;
 
 /// An open run.
 pub(crate) struct ActiveRun {
     /// The run as it was claimed.
     pub run: ClaimedRun,
-    /// When it started, as far as the worker knows.
-    pub began: Instant,
-    /// When it ran, by its runner's account.
+    /// When the run started, as far as the worker knows.
+    pub started_at: Instant,
+    /// When the run started and ended according to its runner; `None` until it has ended, or if the
+    /// runner does not measure the times.
     pub span: Option<Span>,
-    /// Lines of its log that were not handed to the recorder yet.
-    pub lines: Vec<Line>,
-    /// How much more it may log.
-    pub budget: Budget,
-    /// The last output that it sent.
+    /// Log lines that were not sent to the recorder yet.
+    pub lines: Vec<NewLogLine>,
+    /// How much more the run may log.
+    pub log_budget: LogBudget,
+    /// The last output that the run sent.
     pub output: Payload,
-    /// Whether that output was not handed to the recorder yet.
+    /// Whether `output` was not sent to the recorder yet.
     pub unsaved_output: bool,
-    /// Its progress, if that was not handed to the recorder yet.
+    /// The last progress, as JSON; `None` if there is none, or if it was sent to the recorder.
     pub progress: Option<String>,
-    /// Why it was told to stop; `None` if it was not.
-    pub stop: Option<StopReason>,
-    /// When its runner is killed if it has not stopped by then.
+    /// Why the run was ordered to stop; `None` if it was not.
+    pub stop_reason: Option<StopReason>,
+    /// When the runner is killed if the run has not stopped by then; `None` until the run is
+    /// ordered to stop.
     pub kill_at: Option<Instant>,
-    /// Tasks that it asked to schedule: the number of each request, and the answer to come.
-    pub scheduling: VecDeque<(u32, Answer<Option<i64>>)>,
-    /// It runs for longer than [`LONG`]: its start is recorded, and nothing waits behind it. The start of a
-    /// short run is recorded together with its end.
+    /// The requests of this run to schedule a task: the number of each, and its future answer: the
+    /// id of the new task, or `None` if the run is not current any more.
+    pub schedule_answers: VecDeque<(u32, Answer<Option<i64>>)>,
+    /// Whether the run takes longer than [`LONG_RUN`]. Then its start is recorded at once, and no other run waits
+    /// behind it. The start of a short run is recorded together with its end.
     pub is_long: bool,
+    /// When the waiting lines and progress are sent to the recorder; `None` if nothing waits.
     flush_at: Option<Instant>,
 }
 
 impl ActiveRun {
-    /// A run that starts now; `lines` were written before, while its runner was started for it.
-    pub(crate) fn new(run: ClaimedRun, lines: Vec<Line>) -> ActiveRun {
+    /// Creates a run that starts now. `lines` were written while its runner started.
+    pub(crate) fn new(run: ClaimedRun, lines: Vec<NewLogLine>) -> ActiveRun {
         let now = Instant::now();
         ActiveRun {
             run,
-            began: now,
+            started_at: now,
             span: None,
-            flush_at: (!lines.is_empty()).then_some(now + FLUSH),
+            flush_at: (!lines.is_empty()).then_some(now + FLUSH_INTERVAL),
             lines,
-            budget: Budget::default(),
+            log_budget: LogBudget::default(),
             output: Payload::None,
             unsaved_output: false,
             progress: None,
-            stop: None,
+            stop_reason: None,
             kill_at: None,
-            scheduling: VecDeque::new(),
+            schedule_answers: VecDeque::new(),
             is_long: false,
         }
     }
 
-    /// The fence of the run.
     pub(crate) fn fence(&self) -> Fence {
         self.run.claimed.fence
     }
 
-    /// The task and the run.
-    pub(crate) fn key(&self) -> Key {
+    /// Returns the task id and the run number.
+    pub(crate) fn key(&self) -> RunKey {
         self.run.key()
     }
 
-    /// Hands what it wrote and sent to the recorder.
+    /// Sends the waiting log lines, progress and output to the recorder.
     pub(crate) fn flush(&mut self, recorder: &Recorder) {
         self.flush_at = None;
         self.flush_lines(recorder);
         let progress = self.progress.take();
-        let unsaved =
+        let is_unsaved =
             std::mem::take(&mut self.unsaved_output) && self.output.bytes() <= MAX_PAYLOAD_BYTES;
-        let output = if unsaved { self.output.clone() } else { Payload::None };
+        let output = if is_unsaved { self.output.clone() } else { Payload::None };
         if progress.is_some() || output != Payload::None {
             recorder.save(self.fence(), progress, output);
         }
     }
 
-    /// Hands over the rest of its log after its end. Its output is recorded with the end.
+    /// Sends the rest of the log after the end of the run. The output is recorded together with the end.
     pub(crate) fn flush_last(&mut self, recorder: &Recorder) {
         self.unsaved_output = false;
         self.flush(recorder);
-        if let Some(mark) = self.budget.mark() {
-            recorder.lines(self.fence(), vec![mark]);
+        if let Some(notice) = self.log_budget.truncation_notice() {
+            recorder.lines(self.fence(), vec![notice]);
         }
     }
 
@@ -113,48 +117,53 @@ impl ActiveRun {
             return;
         }
         let mut lines = std::mem::take(&mut self.lines);
-        self.budget.keep(&mut lines);
+        self.log_budget.keep(&mut lines);
         if !lines.is_empty() {
             recorder.lines(self.fence(), lines);
         }
     }
 
-    /// Hands lines to the recorder at once if they are many, otherwise within [`FLUSH`].
-    pub(crate) fn look_after_lines(&mut self, recorder: &Recorder) {
-        if self.lines.len() >= FLUSH_LINES {
+    /// Sends the log lines to the recorder at once if there are many, otherwise within [`FLUSH_INTERVAL`].
+    pub(crate) fn schedule_flush(&mut self, recorder: &Recorder) {
+        if self.lines.len() >= MAX_PENDING_LINES {
             self.flush(recorder);
         } else if !self.lines.is_empty() || self.progress.is_some() || self.unsaved_output {
-            self.flush_at.get_or_insert_with(|| Instant::now() + FLUSH);
+            self.flush_at.get_or_insert_with(|| Instant::now() + FLUSH_INTERVAL);
         }
     }
 
-    /// When the run started and ended: by its runner's account, corrected to lie between `since` and now.
-    pub(crate) fn times(&self, since: Instant) -> (std::time::Instant, std::time::Instant) {
+    /// Returns when the run started and ended. The times that its runner reported are limited to the range from
+    /// `earliest` to now.
+    pub(crate) fn times(&self, earliest: Instant) -> (std::time::Instant, std::time::Instant) {
         let now = std::time::Instant::now();
-        let Some(span) = self.span else { return (self.began.into_std(), now) };
+        let Some(span) = self.span else { return (self.started_at.into_std(), now) };
         let now_us = clock_gettime(ClockId::CLOCK_MONOTONIC)
             .map_or(0, |now| now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000);
-        let moment = |us: i64| {
+        let instant_of = |us: i64| {
             let ago = Duration::from_micros(u64::try_from(now_us - us).unwrap_or_default());
             now.checked_sub(ago).unwrap_or(now)
         };
-        let began = moment(span.began_us).clamp(since.into_std(), now);
-        (began, moment(span.ended_us).clamp(began, now))
+        let started_at = instant_of(span.started_us).clamp(earliest.into_std(), now);
+        (started_at, instant_of(span.ended_us).clamp(started_at, now))
     }
 
-    /// When it times out; `None` without a timeout, or if it was told to stop already.
+    /// Returns when the run times out; `None` without a timeout, or if it was already ordered to stop.
     pub(crate) fn timeout_at(&self, limits: &Limits) -> Option<Instant> {
         let limit = Duration::from_millis(limits.timeout_ms?.unsigned_abs());
-        self.stop.is_none().then_some(self.began + limit)
+        self.stop_reason.is_none().then_some(self.started_at + limit)
     }
 
-    /// When this run next needs the worker: to record its start, to flush, to time it out, to kill it.
+    /// Returns when this run next needs the worker: to record its start, to flush its log, to time
+    /// it out, or to kill its runner. `None` if nothing of this is due at any time.
     pub(crate) fn timer(&self, limits: &Limits) -> Option<Instant> {
-        let begin = (!self.is_long).then_some(self.began + LONG);
-        [begin, self.flush_at, self.timeout_at(limits), self.kill_at].into_iter().flatten().min()
+        let record_start_at = (!self.is_long).then_some(self.started_at + LONG_RUN);
+        [record_start_at, self.flush_at, self.timeout_at(limits), self.kill_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// Whether lines have waited long enough.
+    /// Returns whether log lines have waited long enough.
     pub(crate) fn flush_is_due(&self, now: Instant) -> bool {
         self.flush_at.is_some_and(|at| at <= now)
     }

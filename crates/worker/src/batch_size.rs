@@ -1,123 +1,133 @@
-//! How many tasks of an operation are claimed at once: more, the shorter they have proved. Pure. Two more limits hold: the free
-//! slots of the worker (`writer/claim.rs`), and 128 KiB of inputs (`migrations/V13__claim.sql`).
+//! The number of tasks that one claim takes: the shorter an operation's runs were so far, the more.
+//! This file only calculates. Two more limits apply: the free slots for started runs, one for each
+//! run that the worker holds (`writer/claim.rs`), and 128 KiB of inputs in one claim
+//! (`migrations/V13__claim.sql`).
 
 use std::time::Duration;
 
-use rework_core::task::claim::Batches;
+use rework_core::task::claim::BatchLimits;
 use rustc_hash::FxHashMap;
 
-/// A task in hand that takes so long is long: what waits behind it goes back.
-pub(crate) const LONG: Duration = Duration::from_millis(100);
+/// A run that takes at least this long counts as long: the tasks that wait behind it are requeued.
+pub(crate) const LONG_RUN: Duration = Duration::from_millis(100);
 
-/// What is claimed at once should take no longer than this.
-const BATCH: Duration = Duration::from_millis(25);
+/// The expected duration of all tasks of one claim. It bounds how long the last of them waits in this worker while
+/// other workers may be idle.
+const MAX_BATCH_DURATION: Duration = Duration::from_millis(25);
 
-/// Runs after which the mean duration of an operation is believed.
-const PROVED: u32 = 3;
+/// The number of runs after which the mean duration of an operation is used.
+const MIN_RUNS: u32 = 3;
 
-/// How much larger a claim may be than the one before it.
-const GROWTH: u32 = 4;
+/// The factor by which a claim may be larger than the one before it.
+const MAX_GROWTH: u32 = 4;
 
-/// How much the last run counts in the mean.
-const WEIGHT: f64 = 0.2;
+/// The weight of the last run in the moving average of durations.
+const LAST_RUN_WEIGHT: f64 = 0.2;
 
-/// Operations that are remembered; past it, all are forgotten.
+/// The number of operations that are remembered. When it is exceeded, all are forgotten.
 const MAX_REMEMBERED: usize = 256;
 
-/// How long the tasks of a worker's operations take.
+/// The measured durations of the operations of one worker, and the size of the next claim that follows from them.
 #[derive(Debug)]
 pub(crate) struct BatchSizes {
-    /// Most tasks of one claim.
-    most: u32,
-    operations: FxHashMap<i64, Measured>,
+    /// The most tasks of one claim (option `--batch`).
+    max_size: u32,
+    operations: FxHashMap<i64, OperationStats>,
 }
 
 #[derive(Debug)]
-struct Measured {
+struct OperationStats {
     runs: u32,
     mean_seconds: f64,
-    /// Grows from one claim to the next: a mean says nothing of what comes.
-    allowed: u32,
-    /// They leave processes.
-    alone: bool,
+    /// The most tasks of the next claim. It starts at 1 and grows with each full claim, because the next runs may be
+    /// longer than the mean.
+    size_limit: u32,
+    /// Whether runs of this operation leave processes behind, so that they must run one at a time.
+    leaves_processes: bool,
 }
 
-impl Measured {
-    fn fitting(&self) -> u32 {
-        if self.runs < PROVED || self.alone {
+impl OperationStats {
+    /// Returns how many tasks one claim should take.
+    fn size(&self) -> u32 {
+        if self.runs < MIN_RUNS || self.leaves_processes {
             return 1;
         }
-        let fit = (BATCH.as_secs_f64() / self.mean_seconds.max(1e-6)) as u32;
-        fit.min(self.allowed).max(1)
+        let fit = (MAX_BATCH_DURATION.as_secs_f64() / self.mean_seconds.max(1e-6)) as u32;
+        fit.min(self.size_limit).max(1)
     }
 
-    /// Whether one may wait behind another.
+    /// Returns whether two runs together are short enough to be one batch, so that a task may wait
+    /// behind another.
     fn is_short(&self) -> bool {
-        let two = Duration::from_secs_f64(2.0 * self.mean_seconds.clamp(0.0, 1e6));
-        self.runs >= PROVED && !self.alone && two <= BATCH
+        let two_runs = Duration::from_secs_f64(2.0 * self.mean_seconds.clamp(0.0, 1e6));
+        self.runs >= MIN_RUNS && !self.leaves_processes && two_runs <= MAX_BATCH_DURATION
     }
 }
 
 impl BatchSizes {
-    /// Nothing is known yet.
-    pub(crate) fn new(most: u32) -> BatchSizes {
-        BatchSizes { most, operations: FxHashMap::default() }
+    /// Creates statistics without any measurement; one claim takes at most `max_size` tasks.
+    pub(crate) fn new(max_size: u32) -> BatchSizes {
+        BatchSizes { max_size, operations: FxHashMap::default() }
     }
 
-    /// A run of this operation took so long.
-    pub(crate) fn ran(&mut self, operation: i64, took: Duration) {
+    /// Records that a run of this operation took `duration`.
+    pub(crate) fn record_duration(&mut self, operation: i64, duration: Duration) {
         if self.operations.len() >= MAX_REMEMBERED && !self.operations.contains_key(&operation) {
             self.operations.clear();
         }
-        let seconds = took.as_secs_f64();
-        let measured = self.operations.entry(operation).or_insert(Measured {
+        let seconds = duration.as_secs_f64();
+        let stats = self.operations.entry(operation).or_insert(OperationStats {
             runs: 0,
             mean_seconds: seconds,
-            allowed: 1,
-            alone: false,
+            size_limit: 1,
+            leaves_processes: false,
         });
-        measured.runs = measured.runs.saturating_add(1);
-        measured.mean_seconds += WEIGHT * (seconds - measured.mean_seconds);
-        if took >= LONG {
-            measured.allowed = 1;
+        stats.runs = stats.runs.saturating_add(1);
+        stats.mean_seconds += LAST_RUN_WEIGHT * (seconds - stats.mean_seconds);
+        if duration >= LONG_RUN {
+            stats.size_limit = 1;
         }
     }
 
-    /// Whether runs of this operation leave processes behind, so that they run one at a time.
-    pub(crate) fn is_alone(&self, operation: i64) -> bool {
-        self.operations.get(&operation).is_some_and(|measured| measured.alone)
+    /// Returns whether runs of this operation leave processes behind, so that they must run one at a
+    /// time.
+    pub(crate) fn leaves_processes(&self, operation: i64) -> bool {
+        self.operations.get(&operation).is_some_and(|stats| stats.leaves_processes)
     }
 
-    /// The runs of this operation are not to follow one another.
-    pub(crate) fn runs_alone(&mut self, operation: i64) {
-        if let Some(measured) = self.operations.get_mut(&operation) {
-            measured.alone = true;
+    /// Records that runs of this operation leave processes behind.
+    pub(crate) fn set_leaves_processes(&mut self, operation: i64) {
+        if let Some(stats) = self.operations.get_mut(&operation) {
+            stats.leaves_processes = true;
         }
     }
 
-    /// So many tasks of this operation were claimed at once. True: as many as were asked for, so
-    /// that there may be more.
-    pub(crate) fn claimed(&mut self, operation: i64, count: usize) -> bool {
-        let Some(measured) = self.operations.get_mut(&operation) else { return false };
-        let full = count >= measured.fitting().min(self.most) as usize;
-        if full && measured.runs >= PROVED {
-            measured.allowed = (measured.allowed * GROWTH).min(self.most);
+    /// Records that one claim took `count` tasks of this operation. Returns whether the claim was full, so that more
+    /// tasks are probably ready, and a further task may wait behind the claimed ones.
+    pub(crate) fn record_claim(&mut self, operation: i64, count: usize) -> bool {
+        let Some(stats) = self.operations.get_mut(&operation) else { return false };
+        let full = count >= stats.size().min(self.max_size) as usize;
+        if full && stats.runs >= MIN_RUNS {
+            stats.size_limit = (stats.size_limit * MAX_GROWTH).min(self.max_size);
         }
-        full && (count > 1 || (self.most == 1 && measured.is_short()))
+        full && (count > 1 || (self.max_size == 1 && stats.is_short()))
     }
 
-    /// Whether no more than one is claimed at once, whatever it is.
-    pub(crate) fn is_one_by_one(&self) -> bool {
-        self.most == 1
+    /// Returns whether one claim never takes more than one task (`--batch 1`).
+    pub(crate) fn claims_one_by_one(&self) -> bool {
+        self.max_size == 1
     }
 
-    /// What to claim at once.
-    pub(crate) fn batches(&self) -> Batches {
-        let most = |measured: &Measured| measured.fitting().min(self.most);
-        let several = self.operations.iter().map(|(id, measured)| (*id, most(measured)));
-        let (short, most) =
-            several.filter(|(_, most)| *most > 1).map(|(o, m)| (o, m as i32)).unzip();
-        Batches { short, most, sole: None }
+    /// Returns how many tasks of each operation the next claim may take. Operations that are not listed have a limit of
+    /// 1.
+    pub(crate) fn batches(&self) -> BatchLimits {
+        let size = |stats: &OperationStats| stats.size().min(self.max_size);
+        let sizes = self.operations.iter().map(|(id, stats)| (*id, size(stats)));
+        let (operations, sizes) = sizes
+            .filter(|(_, size)| *size > 1)
+            .map(|(operation, size)| (operation, size as i32))
+            .unzip();
+        BatchLimits { operations, sizes, only_operation: None }
     }
 }
 
@@ -125,78 +135,78 @@ impl BatchSizes {
 mod tests {
     use super::*;
 
-    const MOST: u32 = 1000;
+    const MAX: u32 = 1000;
 
-    fn most(sizes: &BatchSizes, operation: i64) -> i32 {
+    fn size_of(sizes: &BatchSizes, operation: i64) -> i32 {
         let batches = sizes.batches();
-        let at = batches.short.iter().position(|short| *short == operation);
-        at.map_or(1, |at| batches.most[at])
+        let index = batches.operations.iter().position(|id| *id == operation);
+        index.map_or(1, |index| batches.sizes[index])
     }
 
     #[test]
-    fn what_has_proved_short_is_claimed_in_growing_batches() {
-        let mut sizes = BatchSizes::new(MOST);
-        assert_eq!(sizes.batches(), Batches::default());
-        for _ in 0..PROVED {
-            assert_eq!(most(&sizes, 7), 1);
-            sizes.ran(7, Duration::from_micros(20));
-            assert!(!sizes.claimed(7, 1), "one is no batch");
+    fn short_tasks_are_claimed_in_growing_batches() {
+        let mut sizes = BatchSizes::new(MAX);
+        assert_eq!(sizes.batches(), BatchLimits::default());
+        for _ in 0..MIN_RUNS {
+            assert_eq!(size_of(&sizes, 7), 1);
+            sizes.record_duration(7, Duration::from_micros(20));
+            assert!(!sizes.record_claim(7, 1), "one task is not a batch");
         }
-        let mut asked = Vec::new();
+        let mut requested = Vec::new();
         for _ in 0..12 {
-            asked.push(most(&sizes, 7));
-            sizes.claimed(7, most(&sizes, 7) as usize);
+            requested.push(size_of(&sizes, 7));
+            sizes.record_claim(7, size_of(&sizes, 7) as usize);
         }
-        assert_eq!(asked[..4], [4, 16, 64, 256]);
-        assert_eq!(asked.last(), Some(&(MOST as i32)));
-        assert!(!sizes.claimed(7, 3), "fewer than asked for: there is no more");
+        assert_eq!(requested[..4], [4, 16, 64, 256]);
+        assert_eq!(requested.last(), Some(&(MAX as i32)));
+        assert!(!sizes.record_claim(7, 3), "fewer than requested: the queue has no more");
     }
 
     #[test]
-    fn a_batch_takes_no_longer_than_it_should() {
-        let mut sizes = BatchSizes::new(MOST);
+    fn a_batch_takes_no_longer_than_the_maximum() {
+        let mut sizes = BatchSizes::new(MAX);
         for _ in 0..20 {
-            sizes.ran(7, Duration::from_millis(5));
-            sizes.ran(8, Duration::from_millis(30));
+            sizes.record_duration(7, Duration::from_millis(5));
+            sizes.record_duration(8, Duration::from_millis(30));
             for operation in [7, 8] {
-                sizes.claimed(operation, most(&sizes, operation) as usize);
+                sizes.record_claim(operation, size_of(&sizes, operation) as usize);
             }
         }
-        assert_eq!((most(&sizes, 7), most(&sizes, 8)), (5, 1));
+        assert_eq!((size_of(&sizes, 7), size_of(&sizes, 8)), (5, 1));
     }
 
     #[test]
     fn no_batch_is_larger_than_allowed() {
         let mut sizes = BatchSizes::new(1);
         for _ in 0..20 {
-            sizes.ran(7, Duration::from_micros(20));
-            sizes.claimed(7, 1);
+            sizes.record_duration(7, Duration::from_micros(20));
+            sizes.record_claim(7, 1);
         }
-        assert_eq!(sizes.batches(), Batches::default());
+        assert_eq!(sizes.batches(), BatchLimits::default());
     }
 
     #[test]
-    fn one_by_one_only_what_is_short_is_claimed_ahead() {
+    fn with_a_batch_of_one_only_short_tasks_are_prefetched() {
         let mut sizes = BatchSizes::new(1);
         for run in 1..=10 {
-            sizes.ran(7, Duration::from_millis(5));
-            sizes.ran(8, Duration::from_millis(15));
-            assert_eq!(sizes.claimed(7, 1), run >= PROVED);
-            assert!(!sizes.claimed(8, 1));
+            sizes.record_duration(7, Duration::from_millis(5));
+            sizes.record_duration(8, Duration::from_millis(15));
+            assert_eq!(sizes.record_claim(7, 1), run >= MIN_RUNS);
+            assert!(!sizes.record_claim(8, 1));
         }
-        sizes.ran(7, LONG);
-        assert!(!sizes.claimed(7, 1));
+        sizes.record_duration(7, LONG_RUN);
+        assert!(!sizes.record_claim(7, 1));
     }
 
     #[test]
     fn one_long_task_ends_the_batches_of_its_operation() {
-        let mut sizes = BatchSizes::new(MOST);
+        let mut sizes = BatchSizes::new(MAX);
         for _ in 0..10 {
-            sizes.ran(7, Duration::from_micros(20));
-            sizes.claimed(7, most(&sizes, 7) as usize);
+            sizes.record_duration(7, Duration::from_micros(20));
+            sizes.record_claim(7, size_of(&sizes, 7) as usize);
         }
-        assert!(most(&sizes, 7) > 1);
-        sizes.ran(7, LONG);
-        assert_eq!(most(&sizes, 7), 1);
+        assert!(size_of(&sizes, 7) > 1);
+        sizes.record_duration(7, LONG_RUN);
+        assert_eq!(size_of(&sizes, 7), 1);
     }
 }

@@ -1,20 +1,20 @@
 //! A run that this worker has claimed.
 
-use rework_core::task::claim::Claimed;
+use rework_core::task::claim::ClaimedTask;
 
-/// Task and run: which run something is about, within one worker.
-pub(crate) type Key = (i64, i64);
+/// The task id and the run number, which together identify a run.
+pub(crate) type RunKey = (i64, i64);
 
-/// A claimed run, and its slot in the page of started runs.
+/// A claimed run and its slot in the shared memory of started runs.
 #[derive(Debug)]
 pub(crate) struct ClaimedRun {
-    pub claimed: Claimed,
+    pub claimed: ClaimedTask,
     pub slot: u32,
 }
 
 impl ClaimedRun {
-    /// The task and the run.
-    pub(crate) fn key(&self) -> Key {
+    /// Returns the task id and the run number.
+    pub(crate) fn key(&self) -> RunKey {
         (self.claimed.fence.task, self.claimed.fence.run)
     }
 }

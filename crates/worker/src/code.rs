@@ -1,23 +1,23 @@
-//! Where an SDK's operations are, and how a runner of them is started.
+//! The code of an SDK's operations: an executable or a Python module, and the command that starts a runner of it.
 
 use std::{ffi::OsString, path::PathBuf};
 
-/// What a Python interpreter is told before it is told anything else: the folder in which we were started
-/// is not where modules are looked for.
+/// The program text for the Python interpreter. It first removes the current folder from the search path, so that files
+/// there do not replace modules.
 const PYTHON: &str = "import sys\nif sys.path[:1] == ['']: del sys.path[0]\n\
                       from rework.runner.main import main\nmain()";
 
-/// A program made with an SDK, or a module with the interpreter that runs it.
+/// A program built with an SDK, or a Python module and its interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Code {
-    /// The file, absolute.
+    /// The absolute path of the file.
     pub path: PathBuf,
-    /// For a Python module.
+    /// The interpreter of a Python module; `None` for a program.
     pub interpreter: Option<PathBuf>,
 }
 
 impl Code {
-    /// The program that is started, with its arguments.
+    /// Returns the program to execute and its arguments.
     pub(crate) fn command(&self) -> (OsString, Vec<OsString>) {
         match &self.interpreter {
             None => (self.path.clone().into(), Vec::new()),

@@ -1,5 +1,5 @@
-//! Commands: programs that know nothing of us. The input is a file on stdin and its scalars are
-//! variables, the output is a file, the exit is the result.
+//! Commands: programs that do not know rework. A command reads its input from stdin, and the scalars of a JSON input
+//! from environment variables. It writes its output to a file, and its exit code is its result.
 
 use std::{
     ffi::OsString,
@@ -18,7 +18,7 @@ use nix::{
 };
 use rework_core::{
     module::manifest::{self, CommandOperation},
-    task::{claim::Claimed, payload::Payload},
+    task::{claim::ClaimedTask, payload::Payload},
     values::quantity,
 };
 use rework_wire::operation::{Form, MAX_PAYLOAD_BYTES};
@@ -29,13 +29,14 @@ use crate::{
     runner_launcher::{Program, RunnerLauncher},
 };
 
-/// Longest scalar of an input that becomes a variable: Linux takes 128 KiB for one in all.
+/// The longest scalar of an input that becomes an environment variable, in bytes. Linux allows 128 KiB for one
+/// variable.
 const MAX_VARIABLE_BYTES: usize = 64 << 10;
 
-/// All of them together: arguments and environment share 2 MiB at most, often less.
+/// The most bytes of all such variables together. Linux allows at most 2 MiB for arguments and environment, often less.
 const MAX_VARIABLES_BYTES: usize = 512 << 10;
 
-/// The command of an operation, as the manifest says now.
+/// Returns the command of an operation as the manifest declares it now.
 pub(crate) fn find(path: &Path, domain: &str, name: &str) -> Result<CommandOperation, String> {
     let operations = manifest::load(path).map_err(|error| error.to_string())?;
     operations
@@ -46,7 +47,8 @@ pub(crate) fn find(path: &Path, domain: &str, name: &str) -> Result<CommandOpera
         .ok_or_else(|| format!("`{}` has no operation `{name}` any more", path.display()))
 }
 
-/// The file to which a command writes its output, in a folder that goes with it.
+/// The file to which a command writes its output. Its folder exists only for this run and is removed when this value is
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
     folder: PathBuf,
@@ -63,10 +65,10 @@ impl OutputFile {
         self.folder.join("output")
     }
 
-    /// What the command wrote, or why that is no output.
+    /// Returns what the command wrote. `Err` describes why it cannot be the output.
     pub(crate) fn read(&self) -> Result<Payload, String> {
-        // Whatever the command put there: a pipe without a writer must not keep us, a device that
-        // never ends not fill our memory.
+        // The command may have put anything there. Without `O_NONBLOCK` a named pipe without a writer would block the
+        // worker. A device that never ends is refused, because only regular files are read.
         let opened =
             OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(self.path());
         let file = match opened {
@@ -81,7 +83,7 @@ impl OutputFile {
         let read = file.take(MAX_PAYLOAD_BYTES + 1).read_to_end(&mut bytes);
         read.map_err(|error| error.to_string())?;
         if bytes.len() as u64 > MAX_PAYLOAD_BYTES {
-            return Err(format!("more than {}", show(MAX_PAYLOAD_BYTES)));
+            return Err(format!("more than {}", bytes_text(MAX_PAYLOAD_BYTES)));
         }
         if self.form == Form::Bytes {
             return Ok(Payload::Bytes(bytes));
@@ -104,20 +106,20 @@ impl Drop for OutputFile {
     }
 }
 
-fn show(bytes: u64) -> String {
+fn bytes_text(bytes: u64) -> String {
     quantity::show_bytes(bytes as i64)
 }
 
-/// What to start for a run, and where its output will be.
+/// Returns the program to start for a run, and its output file.
 pub(crate) fn prepare(
     launcher: &RunnerLauncher,
     operation: &CommandOperation,
-    claimed: &Claimed,
+    claimed: &ClaimedTask,
 ) -> io::Result<(Program, OutputFile)> {
     let fence = claimed.fence;
     let folder = launcher.folder().join(format!("{}.{}", fence.task, fence.run));
     let output = OutputFile::new(folder, operation.definition.output_form)?;
-    let mut env = launcher.environment(|name| operation.lets_through(name));
+    let mut env = launcher.environment(|name| operation.passes_variable(name));
     env.extend(operation.env.iter().map(|(name, value)| (name.into(), value.into())));
     env.extend(scalars(&claimed.input));
     env.push(("REWORK_OUTPUT".into(), output.path().into()));
@@ -137,7 +139,7 @@ pub(crate) fn prepare(
     Ok((program, output))
 }
 
-/// A file in memory: a command that reads none of it, or all of it late, keeps nobody waiting.
+/// Returns a memory file with the input. The worker never waits for the command to read it.
 fn file_of(input: &Payload) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create(c"rework-input", MFdFlags::MFD_CLOEXEC)?);
     match input {
@@ -149,7 +151,9 @@ fn file_of(input: &Payload) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// `INPUT_<NAME>` for each scalar at the top of a JSON object.
+/// Returns a variable `INPUT_<NAME>` for each text, number and boolean at the top level of a JSON
+/// object; no variables for any other input. A value is left out if it contains a NUL byte, if it
+/// is too long, or if all variables together would be too long.
 fn scalars(input: &Payload) -> Vec<Variable> {
     let Payload::Json(text) = input else { return Vec::new() };
     let Ok(Value::Object(object)) = serde_json::from_str(text) else { return Vec::new() };
@@ -159,20 +163,21 @@ fn scalars(input: &Payload) -> Vec<Variable> {
         Value::Bool(truth) => Some(truth.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     };
-    let mut left = MAX_VARIABLES_BYTES;
+    let mut bytes_left = MAX_VARIABLES_BYTES;
     object
         .into_iter()
         .filter_map(|(name, value)| Some((variable(&name), scalar(value)?)))
         .filter(|(name, value)| {
             let bytes = name.len() + value.len();
-            let fits = !value.contains('\0') && bytes <= MAX_VARIABLE_BYTES && bytes <= left;
-            left -= if fits { bytes } else { 0 };
+            let fits = !value.contains('\0') && bytes <= MAX_VARIABLE_BYTES && bytes <= bytes_left;
+            bytes_left -= if fits { bytes } else { 0 };
             fits
         })
         .map(|(name, value)| (name.into(), value.into()))
         .collect()
 }
 
+/// Returns the name of the variable for a key: upper case, with `_` for all but ASCII letters and digits.
 fn variable(name: &str) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     format!("INPUT_{}", name.chars().map(letter).collect::<String>())
@@ -186,17 +191,17 @@ mod tests {
     fn scalars_at_the_top_become_variables() {
         let input =
             r#"{"width": 300, "page-size": "a4", "deep": {"x": 1}, "dry": true, "none": null}"#;
-        let mut found = scalars(&Payload::Json(input.to_owned()));
-        found.sort();
+        let mut variables = scalars(&Payload::Json(input.to_owned()));
+        variables.sort();
         let expected: Vec<Variable> = [("DRY", "true"), ("PAGE_SIZE", "a4"), ("WIDTH", "300")]
             .map(|(name, value)| (format!("INPUT_{name}").into(), value.into()))
             .into();
-        assert_eq!(found, expected);
+        assert_eq!(variables, expected);
         assert!(scalars(&Payload::Json("[1]".to_owned())).is_empty());
     }
 
     #[test]
-    fn an_output_is_json_or_says_why_not() {
+    fn an_output_that_is_not_json_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let read = |form, bytes: &[u8]| {
             let output = OutputFile::new(folder.path().join("1.1"), form).unwrap();

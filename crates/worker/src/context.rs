@@ -1,5 +1,6 @@
-//! Everything that a worker runs tasks with, handed on as one value; and how it waits for something without
-//! missing an abort, an order to leave, or the loss of its lease.
+//! The values that all parts of a worker use to run tasks, passed around as one [`Context`]. A
+//! context also waits for a result without missing an abort, an order to retire or the loss of the
+//! lease.
 
 use std::time::Duration;
 
@@ -7,43 +8,43 @@ use rework_core::task::fence::Fence;
 
 use crate::{
     abort::Abort,
-    alarm::Alarm,
-    life::{Event, LeaseLost, Life},
     local_queue::LocalQueue,
     recorder::Recorder,
+    resettable_timer::ResettableTimer,
     runner_launcher::RunnerLauncher,
-    runners::Runners,
+    supervisor::{Event, LeaseLost, Supervisor},
+    warm_runners::WarmRunners,
 };
 
-/// What a worker runs tasks with.
+/// Everything that a worker needs to run tasks.
 pub(crate) struct Context {
-    /// The monitor's orders, and the lease.
-    pub life: Life,
-    /// The only way to the database.
+    /// Receives the monitor's orders and keeps the lease.
+    pub supervisor: Supervisor,
+    /// Writes to the database and claims tasks; all other parts go through it.
     pub recorder: Recorder,
-    /// Starts runners.
     pub launcher: RunnerLauncher,
-    /// Runners that are warm and have no run.
-    pub runners: Runners,
-    /// Claimed runs that no runner was given yet.
+    /// Runners that are started and have no run.
+    pub warm_runners: WarmRunners,
+    /// Claimed runs that were not given to a runner yet.
     pub queue: LocalQueue,
-    /// How long a runner may take from its start to its `hello`.
+    /// The longest time from the start of a runner to its `hello`.
     pub start_timeout: Duration,
-    /// The timer of the run loop.
-    pub alarm: Alarm,
+    /// The timer of the run loop, kept here so that all run loops share it.
+    pub timer: ResettableTimer,
 }
 
-/// What ended a wait.
+/// How [`Context::wait_for`] ended.
 pub(crate) enum Waited<T> {
-    /// The result that was waited for.
+    /// The result that the caller waited for.
     Ready(T),
-    /// Somebody wants the run to end for whose sake the worker waits.
+    /// An abort of the run that the caller waits for.
     Aborted(Abort),
 }
 
 impl Context {
-    /// Waits for `result` for the sake of the run `fence`. Meanwhile aborts of other claimed runs are carried out, and
-    /// a worker that is told to leave returns what it has claimed to the queue.
+    /// Waits for `result` on behalf of the run `fence` (`None` if on behalf of no run). Meanwhile
+    /// aborts of other claimed runs are carried out, and if the worker is ordered to retire, it
+    /// requeues the runs in its local queue. `Err` if the lease is lost.
     pub(crate) async fn wait_for<T>(
         &mut self,
         fence: Option<Fence>,
@@ -54,14 +55,14 @@ impl Context {
             tokio::select! {
                 biased;
                 result = &mut result => return Ok(Waited::Ready(result)),
-                event = self.life.next(fence) => match event {
+                event = self.supervisor.next(fence) => match event {
                     Event::LeaseLost => return Err(LeaseLost),
-                    Event::Abort(abort) if fence.is_some_and(|fence| abort.names(fence)) => {
+                    Event::Abort(abort) if fence.is_some_and(|fence| abort.concerns(fence)) => {
                         return Ok(Waited::Aborted(abort));
                     }
                     Event::Abort(abort) => self.queue.abort(&abort, &self.recorder),
                     Event::Retired => {
-                        self.queue.give_back("its worker was leaving", &self.recorder);
+                        self.queue.requeue_all("its worker was leaving", &self.recorder);
                     }
                     Event::Woken => {}
                 },

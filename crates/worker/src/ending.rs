@@ -1,4 +1,6 @@
-//! From what was seen of a run to what is recorded of it: outcome, cause in words, output. Pure.
+//! The end of a run: what is recorded of a run, calculated from the observations about the run:
+//! outcome, reason and output. This file only calculates. The texts for single causes are in
+//! `run_result.rs`.
 
 use std::time::Instant;
 
@@ -17,117 +19,122 @@ use rework_wire::{
 };
 use serde_json::json;
 
-use crate::verdict::{StopReason, Verdict, of_exit, of_failure};
+use crate::run_result::{RunResult, StopReason, result_of_exit, result_of_failure};
 
 /// How one run ended.
 #[derive(Debug)]
-pub(crate) enum End {
-    /// The code says that it returned.
+pub(crate) enum RunEnd {
+    /// The code reported that it returned.
     Done,
-    /// The code says that it failed.
+    /// The code reported that it failed.
     Failed(Failure),
-    /// It was taken back before its code started.
+    /// The run was revoked before its code started.
     NotStarted,
-    /// Its process ended while the run was open.
+    /// The process exited while the run was open.
     Exited(Exit),
-    /// The worker killed its process, for this reason.
+    /// The worker killed the process, for this reason.
     Stopped(StopReason),
-    /// Its process was killed for the sake of another run, as these words say.
+    /// The process was killed because of another run; the text is the reason.
     RunnerKilled(String),
-    /// Its runner closed the socket and did not exit.
+    /// The runner closed its socket and did not exit.
     SocketClosed,
 }
 
-/// Why a runner is of no more use, so that all runs that are open in it end.
+/// The reason why a runner cannot be used any more. All runs that are open in it end.
 #[derive(Debug)]
 pub(crate) enum RunnerEnd {
-    /// The process ended.
+    /// The process exited.
     Exited(Exit),
-    /// A run of this task was told to stop and did not stop within its grace.
+    /// A run was ordered to stop and did not stop within its grace period.
     GraceOver {
-        /// The task.
+        /// The id of the task of the run that did not stop.
         task: i64,
     },
-    /// It sent something that the protocol does not allow, or cannot be read from.
+    /// The runner sent something that the protocol does not allow, or reading from it failed.
     Broken(String),
-    /// Its process tree uses too much memory.
+    /// The process tree uses too much memory.
     OutOfMemory(StopReason),
-    /// It closed its socket and did not exit.
+    /// The runner closed its socket and did not exit.
     SocketClosed,
 }
 
 impl From<std::io::Error> for RunnerEnd {
-    /// What the runner writes cannot be read.
+    /// Converts an error of reading from the runner.
     fn from(error: std::io::Error) -> RunnerEnd {
         RunnerEnd::Broken(error.to_string())
     }
 }
 
-/// The end of one run that was open when its runner ended.
+/// Returns how one run ended that was open when its runner ended.
 ///
-/// `stop` is the reason for which the run itself was told to stop. `started` says whether its code had started.
-/// `blamed` says whether the run can be the cause: its code had started, or it was the first run that
-/// a new runner was given, and the runner has never started any.
+/// `stop` is the reason for which this run was ordered to stop, if it was. `started` is whether its code had started.
+/// `at_fault` is whether this run may be the cause of the end: its code had started, or it is the first run of a new
+/// runner that never started any.
 pub(crate) fn end_with_runner(
     runner: &RunnerEnd,
     stop: Option<&StopReason>,
     started: bool,
-    blamed: bool,
-) -> End {
+    at_fault: bool,
+) -> RunEnd {
     match (runner, stop) {
-        (_, Some(_)) if !started => End::NotStarted,
-        (RunnerEnd::Exited(exit), _) => End::Exited(*exit),
-        (_, Some(stop)) => End::Stopped(stop.clone()),
-        (RunnerEnd::GraceOver { task }, None) => End::RunnerKilled(format!(
-            "its runner was killed: task {task}, open beside it, did not end"
+        (_, Some(_)) if !started => RunEnd::NotStarted,
+        (RunnerEnd::Exited(exit), _) => RunEnd::Exited(*exit),
+        (_, Some(stop)) => RunEnd::Stopped(stop.clone()),
+        (RunnerEnd::GraceOver { task }, None) => RunEnd::RunnerKilled(format!(
+            "its runner was killed: task {task}, open in the same runner, did not stop"
         )),
-        (_, None) if !blamed => {
-            End::RunnerKilled("its runner was killed before it began".to_owned())
+        (_, None) if !at_fault => {
+            RunEnd::RunnerKilled("its runner was killed before it started".to_owned())
         }
-        (RunnerEnd::Broken(why), None) => End::Stopped(StopReason::Broken(why.clone())),
-        (RunnerEnd::OutOfMemory(reason), None) => End::Stopped(reason.clone()),
-        (RunnerEnd::SocketClosed, None) => End::SocketClosed,
+        (RunnerEnd::Broken(why), None) => RunEnd::Stopped(StopReason::Broken(why.clone())),
+        (RunnerEnd::OutOfMemory(reason), None) => RunEnd::Stopped(reason.clone()),
+        (RunnerEnd::SocketClosed, None) => RunEnd::SocketClosed,
     }
 }
 
-/// All that was seen of a run.
+/// Everything that the worker observed about a run.
 #[derive(Debug)]
-pub(crate) struct Seen {
-    /// The run.
+pub(crate) struct ObservedRun {
     pub fence: Fence,
-    /// How it ended.
-    pub end: End,
-    /// Why it was told to stop; `None` if it was not.
-    pub stop: Option<StopReason>,
-    /// Whether its code had started.
+    /// How the run ended.
+    pub end: RunEnd,
+    /// Why the run was ordered to stop; `None` if it received no such order.
+    pub stop_reason: Option<StopReason>,
+    /// Whether the code of the run had started.
     pub started: bool,
-    /// Whether an end of its process is its own doing, as in [`end_with_runner`].
-    pub blamed: bool,
-    /// When it started and ended.
+    /// Whether the run may be the cause of the end of its process, as in [`end_with_runner`].
+    pub at_fault: bool,
+    /// When the run started and when it ended.
     pub span: (Instant, Instant),
-    /// The last output that it sent.
+    /// The last output that the run sent.
     pub output: Payload,
-    /// What a command left in its output file, or why that cannot be stored; `None` for a run of an SDK's runner.
+    /// The content of a command's output file, or why it cannot be stored; `None` for a runner of an SDK.
     pub output_file: Option<Result<Payload, String>>,
-    /// The most memory that its process tree used, in bytes, if that was measured.
+    /// The peak memory of the process tree, in bytes; `None` if it was not measured.
     pub memory_peak: Option<i64>,
     /// The revision of the code that ran.
     pub revision: String,
 }
 
-/// What is recorded of a run.
-pub(crate) fn completion(seen: Seen) -> Completion {
-    let is_command = seen.output_file.is_some();
-    let mut verdict = verdict(&seen.end, seen.stop.as_ref(), seen.blamed, seen.started, is_command);
-    let (output, refusal) = output(seen.output, seen.output_file);
+/// Returns the end of a run as it is recorded.
+pub(crate) fn completion(observed: ObservedRun) -> Completion {
+    let is_command = observed.output_file.is_some();
+    let mut result = result_of_end(
+        &observed.end,
+        observed.stop_reason.as_ref(),
+        observed.at_fault,
+        observed.started,
+        is_command,
+    );
+    let (output, refusal) = output_to_store(observed.output, observed.output_file);
     if let Some(refusal) = refusal
-        && seen.stop.is_none()
-        && verdict.outcome == Outcome::Done
+        && observed.stop_reason.is_none()
+        && result.outcome == Outcome::Done
     {
-        verdict = refusal;
+        result = refusal;
     }
-    let failure = match seen.end {
-        End::Failed(failure) => Some(failure),
+    let failure = match observed.end {
+        RunEnd::Failed(failure) => Some(failure),
         _ => None,
     };
     let retry_in_ms = match failure.as_ref().map(|failure| failure.retry) {
@@ -140,60 +147,66 @@ pub(crate) fn completion(seen: Seen) -> Completion {
         error,
         output,
         retry_in_ms,
-        began: seen.started.then_some(seen.span.0),
-        ended: seen.span.1,
-        memory_peak: seen.memory_peak,
-        revision: Some(seen.revision),
-        ..Completion::new(seen.fence, verdict.outcome, verdict.reason)
+        started: observed.started.then_some(observed.span.0),
+        ended: observed.span.1,
+        memory_peak: observed.memory_peak,
+        revision: Some(observed.revision),
+        ..Completion::new(observed.fence, result.outcome, result.reason)
     }
 }
 
-/// The output to store, and why it is refused if it cannot be stored.
-fn output(sent: Payload, file: Option<Result<Payload, String>>) -> (Payload, Option<Verdict>) {
+/// Returns the output to store, and the result of the run if its output cannot be stored, otherwise
+/// `None`.
+fn output_to_store(
+    sent: Payload,
+    file: Option<Result<Payload, String>>,
+) -> (Payload, Option<RunResult>) {
     let output = match file {
         Some(Ok(written)) => written,
         Some(Err(why)) => {
             let why = format!("the output cannot be stored: {why}");
-            return (sent, Some(Verdict::refused(why)));
+            return (sent, Some(RunResult::refused(why)));
         }
         None => sent,
     };
     if output.bytes() > MAX_PAYLOAD_BYTES {
-        return (Payload::None, Some(Verdict::refused(too_large(output.bytes()))));
+        return (Payload::None, Some(RunResult::refused(too_large(output.bytes()))));
     }
     (output, None)
 }
 
-/// Why an output of this many bytes is refused.
+/// Returns the reason to refuse an output of this many bytes.
 pub(crate) fn too_large(bytes: u64) -> String {
     let show = |bytes: u64| quantity::show_bytes(bytes as i64);
     format!("the output cannot be stored: {} of at most {}", show(bytes), show(MAX_PAYLOAD_BYTES))
 }
 
-fn verdict(
-    end: &End,
+/// Returns the result of a run. A reason to stop it takes precedence over everything that its process did.
+fn result_of_end(
+    end: &RunEnd,
     stop: Option<&StopReason>,
-    blamed: bool,
+    at_fault: bool,
     started: bool,
     is_command: bool,
-) -> Verdict {
+) -> RunResult {
     match (end, stop) {
-        (End::NotStarted, Some(stop)) => stop.verdict_if_not_started(),
-        (_, Some(stop)) | (End::Stopped(stop), None) => stop.verdict(),
-        (End::Done, None) => Verdict::done(),
-        (End::Failed(failure), None) => of_failure(failure),
-        (End::NotStarted, None) => {
-            Verdict::new(Outcome::Unbegun, "it was taken back before it began")
+        (RunEnd::NotStarted, Some(stop)) => stop.result_if_not_started(),
+        (_, Some(stop)) | (RunEnd::Stopped(stop), None) => stop.result(),
+        (RunEnd::Done, None) => RunResult::done(),
+        (RunEnd::Failed(failure), None) => result_of_failure(failure),
+        (RunEnd::NotStarted, None) => {
+            RunResult::new(Outcome::NotStarted, "it was revoked before it started")
         }
-        (End::Exited(exit), None) if !blamed => {
-            Verdict::new(Outcome::Unbegun, format!("its runner ended before it began: {exit}"))
+        (RunEnd::Exited(exit), None) if !at_fault => RunResult::new(
+            Outcome::NotStarted,
+            format!("its runner exited before it started: {exit}"),
+        ),
+        (RunEnd::Exited(exit), None) => result_of_exit(*exit, is_command),
+        (RunEnd::RunnerKilled(why), None) => {
+            RunResult::new(if started { Outcome::Lost } else { Outcome::NotStarted }, why.clone())
         }
-        (End::Exited(exit), None) => of_exit(*exit, is_command),
-        (End::RunnerKilled(why), None) => {
-            Verdict::new(if started { Outcome::Lost } else { Outcome::Unbegun }, why.clone())
-        }
-        (End::SocketClosed, None) => {
-            Verdict::new(Outcome::Failed, "its runner closed its socket and did not end")
+        (RunEnd::SocketClosed, None) => {
+            RunResult::new(Outcome::Failed, "its runner closed its socket and did not exit")
         }
     }
 }

@@ -1,25 +1,25 @@
-//! The environment of operation code: the worker's own, less whatever is ours or opens the
-//! database.
+//! The environment of operation code: the worker's own, without the variables of rework and those that give access to
+//! the database.
 
 use std::ffi::{OsStr, OsString};
 
-/// One variable.
+/// The name and value of an environment variable.
 pub(crate) type Variable = (OsString, OsString);
 
-/// What must not be seen by operation code.
+/// Values that operation code must not see.
 #[derive(Clone)]
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// The DSN and its password.
+    /// Collects the DSN and its password; `None` if the DSN has no password.
     pub(crate) fn new(dsn: &str, password: Option<String>) -> Secrets {
-        // A URL may spell the password with percent signs.
-        let spelled = dsn
+        // In a URL the password may be percent-encoded, so that form is a secret, too.
+        let encoded = dsn
             .split_once("://")
             .and_then(|(_, rest)| rest.rsplit_once('@'))
             .and_then(|(user, _)| user.split_once(':'))
             .map(|(_, password)| password.to_owned());
-        let all = [Some(dsn.to_owned()), password, spelled];
+        let all = [Some(dsn.to_owned()), password, encoded];
         Secrets(all.into_iter().flatten().filter(|secret| !secret.is_empty()).collect())
     }
 
@@ -29,19 +29,19 @@ impl Secrets {
     }
 }
 
-/// Removes `REWORK_*`, `PG*` and `DATABASE_URL`, but for what the operation lets through by name,
-/// and any variable that holds a secret, let through or not.
+/// Removes `REWORK_*`, `PG*` and `DATABASE_URL`, except for variables that the operation passes through by name. Also
+/// removes every variable that contains a secret, passed through or not.
 pub(crate) fn cleaned(
     all: impl IntoIterator<Item = Variable>,
     secrets: &Secrets,
-    lets_through: impl Fn(&str) -> bool,
+    passes_through: impl Fn(&str) -> bool,
 ) -> Vec<Variable> {
     all.into_iter()
         .filter(|(name, value)| {
             let name = name.to_string_lossy();
             let ours = name.starts_with("REWORK_") || name.starts_with("PG");
-            let kept_back = ours || name == "DATABASE_URL";
-            (!kept_back || lets_through(&name)) && !secrets.are_in(value)
+            let is_removed = ours || name == "DATABASE_URL";
+            (!is_removed || passes_through(&name)) && !secrets.are_in(value)
         })
         .collect()
 }
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_opens_the_database_is_left() {
+    fn no_variable_that_gives_access_to_the_database_is_left() {
         let all = variables(&[
             ("PATH", "/bin"),
             ("REWORK_DSN", "x"),
@@ -67,11 +67,11 @@ mod tests {
             ("AWS_REGION", "eu"),
         ]);
         let secrets = Secrets::new("postgres://me:s%33cret@db/jobs", Some("s3cret".to_owned()));
-        let left = cleaned(all.clone(), &secrets, |_| false);
-        assert_eq!(left, variables(&[("PATH", "/bin"), ("AWS_REGION", "eu")]));
-        let asked = cleaned(all, &secrets, |name| name.starts_with("PG"));
+        let cleaned_env = cleaned(all.clone(), &secrets, |_| false);
+        assert_eq!(cleaned_env, variables(&[("PATH", "/bin"), ("AWS_REGION", "eu")]));
+        let passed_through = cleaned(all, &secrets, |name| name.starts_with("PG"));
         assert_eq!(
-            asked,
+            passed_through,
             variables(&[("PATH", "/bin"), ("PGHOST", "elsewhere"), ("AWS_REGION", "eu")])
         );
     }

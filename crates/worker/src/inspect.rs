@@ -1,16 +1,16 @@
-//! Inspect: what an executable can run, as it says itself. It is started as a runner, with nothing
-//! of ours in its environment, asked for its `hello`, and told to leave. What is not one of ours
-//! does not answer; it is killed with all that it started, and what it wrote says why.
+//! Inspects a module: starts its program like a runner, to learn which operations it contains. Used by `rework
+//! register-operations`. The program must send `hello` and is then ordered to exit. A program that is not a runner
+//! sends nothing; it is killed with all its processes, and its stderr becomes part of the error.
 
 use std::{fs::File, io, path::Path, time::Duration};
 
 use rework_core::values::validate::Schema;
 use rework_process::{Child, Containment, Launch, LaunchError, Tree};
 use rework_wire::{
-    connection::{Frames, FramesError},
+    frame_socket::{FrameSocket, FrameSocketError},
     operation::Definition,
     runner::{FromRunner, ToRunner},
-    worker::MemoryRung,
+    worker::MemoryMethod,
 };
 use tokio::{
     io::AsyncReadExt,
@@ -21,41 +21,43 @@ use tokio::{
 use crate::{
     code::Code,
     environment::{Secrets, cleaned},
-    runner::PATIENCE,
+    runner::KILL_TIMEOUT,
 };
 
-/// From the start of an executable to its `hello`, where nobody says otherwise.
+/// The default of the longest time from the start of a program to its `hello`.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Between two tries to start a file that is being written.
+/// The pause before a program whose file is still open for writing is started again.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
-/// The last lines of its stderr that are shown.
+/// The number of lines of stderr in an error.
 const LAST_LINES: usize = 5;
 
-/// Bytes of its stderr that are kept for that.
+/// The number of bytes of stderr that are kept for an error.
 const TAIL_BYTES: usize = 2000;
 
-/// The operations of the executable at `path`, absolute. To be called on the main thread, inside
-/// a tokio runtime.
+/// Returns the operations of a program or Python module, whose path must be absolute. Must be called on the main
+/// thread, inside a tokio runtime. `Err` if the program does not list them within `timeout`, or if a schema is invalid.
 pub async fn inspect(code: &Code, timeout: Duration) -> Result<Vec<Definition>, InspectError> {
-    let fault = |why| InspectError { code: code.clone(), why };
-    let mut probe = start_when_whole(code, timeout).await.map_err(fault)?;
-    let heard = tokio::time::timeout(timeout, probe.hello()).await;
-    let heard = heard.unwrap_or_else(|_| Err(Why::Late { timeout, said: probe.last_words() }));
-    probe.dismiss(heard.is_ok()).await.map_err(fault)?;
-    let operations = heard.map_err(fault)?;
-    schemas_compile(&operations).map_err(fault)?;
+    let failed = |reason| InspectError { code: code.clone(), reason };
+    let mut inspection = start_when_written(code, timeout).await.map_err(failed)?;
+    let hello = tokio::time::timeout(timeout, inspection.hello()).await;
+    let hello = hello
+        .unwrap_or_else(|_| Err(Reason::TimedOut { timeout, stderr: inspection.stderr_tail() }));
+    inspection.stop(hello.is_ok()).await.map_err(failed)?;
+    let operations = hello.map_err(failed)?;
+    check_schemas(&operations).map_err(failed)?;
     Ok(operations)
 }
 
-/// Starts it; while somebody still writes to it, as a linker does, a little later.
-async fn start_when_whole(code: &Code, timeout: Duration) -> Result<Probe, Why> {
-    let late = Instant::now() + timeout;
+/// Starts the program. If a linker, for example, still writes to the file, tries again until `timeout`.
+async fn start_when_written(code: &Code, timeout: Duration) -> Result<Inspection, Reason> {
+    let deadline = Instant::now() + timeout;
     loop {
-        match Probe::start(code) {
-            Err(Why::Launch(LaunchError::Program { source, .. }))
-                if source.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < late =>
+        match Inspection::start(code) {
+            Err(Reason::Launch(LaunchError::Program { source, .. }))
+                if source.kind() == io::ErrorKind::ExecutableFileBusy
+                    && Instant::now() < deadline =>
             {
                 tokio::time::sleep(BUSY_PAUSE).await;
             }
@@ -64,24 +66,25 @@ async fn start_when_whole(code: &Code, timeout: Duration) -> Result<Probe, Why> 
     }
 }
 
-/// The executable at work.
-struct Probe {
+/// The running program.
+struct Inspection {
     tree: Tree,
     child: Child,
-    frames: Frames,
+    frames: FrameSocket,
     stderr: Receiver,
-    /// The last that it wrote there.
+    /// The last bytes of stderr.
     tail: Vec<u8>,
 }
 
-impl Probe {
-    fn start(code: &Code) -> Result<Probe, Why> {
+impl Inspection {
+    fn start(code: &Code) -> Result<Inspection, Reason> {
         let (program, args) = code.command();
-        let mark = format!("inspect-{}", uuid::Uuid::new_v4());
-        let tree = Tree::new(&Containment::from_parts(None, MemoryRung::Sampled), &mark, 0)?;
-        let (frames, theirs) = Frames::pair()?;
+        let process_tag = format!("inspect-{}", uuid::Uuid::new_v4());
+        let tree =
+            Tree::new(&Containment::from_parts(None, MemoryMethod::Sampled), &process_tag, 0)?;
+        let (frames, theirs) = FrameSocket::pair()?;
         let (err, stderr) = pipe::pipe()?;
-        let nothing = File::options().read(true).write(true).open("/dev/null")?;
+        let null = File::options().read(true).write(true).open("/dev/null")?;
         let mut env = cleaned(std::env::vars_os(), &Secrets::new("", None), |_| false);
         env.push((
             rework_wire::runner::SOCKET_FD_VAR.into(),
@@ -92,61 +95,65 @@ impl Probe {
             args,
             env,
             cwd: std::env::current_dir()?,
-            stdin: nothing.try_clone()?.into(),
-            stdout: nothing.into(),
+            stdin: null.try_clone()?.into(),
+            stdout: null.into(),
             stderr: err.into_blocking_fd()?,
             fds: vec![(theirs, rework_wire::runner::SOCKET_FD)],
         })?;
-        Ok(Probe { tree, child, frames, stderr, tail: Vec::new() })
+        Ok(Inspection { tree, child, frames, stderr, tail: Vec::new() })
     }
 
-    /// Waits for its `hello`, or for its end.
-    async fn hello(&mut self) -> Result<Vec<Definition>, Why> {
+    /// Waits for the `hello` of the program, or for its exit.
+    async fn hello(&mut self) -> Result<Vec<Definition>, Reason> {
         let version = ToRunner::Hello { version: rework_wire::runner::VERSION };
-        self.frames.send(&version, &[]).map_err(FramesError::from)?;
-        let mut said = [0; TAIL_BYTES];
-        let mut listening = true;
+        self.frames.send(&version, &[]).map_err(FrameSocketError::from)?;
+        let mut stderr = [0; TAIL_BYTES];
+        let mut stderr_open = true;
         loop {
             tokio::select! {
                 frame = self.frames.next() => match frame? {
-                    Some(frame) => return greeted(frame.message()),
+                    Some(frame) => return check_hello(frame.message()),
                     None => break,
                 },
-                read = self.stderr.read(&mut said), if listening => {
+                read = self.stderr.read(&mut stderr), if stderr_open => {
                     let count = read?;
-                    listening = count > 0;
-                    self.keep_last(&said[..count]);
+                    stderr_open = count > 0;
+                    self.keep_last(&stderr[..count]);
                 }
             }
         }
         let exit = self.child.wait().await?;
-        while let Ok(count @ 1..) = self.stderr.try_read(&mut said) {
-            self.keep_last(&said[..count]);
+        while let Ok(count @ 1..) = self.stderr.try_read(&mut stderr) {
+            self.keep_last(&stderr[..count]);
         }
-        Err(Why::Silent { exit: exit.to_string(), said: self.last_words() })
+        Err(Reason::NoHello { exit: exit.to_string(), stderr: self.stderr_tail() })
     }
 
-    /// Lets it leave where it can be expected to, and sees to it that nothing of it is left.
-    async fn dismiss(mut self, understands: bool) -> Result<(), Why> {
-        if understands {
-            self.frames.send(&ToRunner::Exit, &[]).map_err(FramesError::from)?;
-            // One that stays is killed all the same: what it holds has been told.
-            let _ = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+    /// Tells a program that has sent `hello` to exit, then kills all that is left of its processes.
+    async fn stop(mut self, speaks_protocol: bool) -> Result<(), Reason> {
+        if speaks_protocol {
+            self.frames.send(&ToRunner::Exit, &[]).map_err(FrameSocketError::from)?;
+            // A program that does not exit is killed below. It has sent its list, so nothing is lost.
+            let _ = tokio::time::timeout(KILL_TIMEOUT, self.child.wait()).await;
         }
-        self.tree.kill(PATIENCE).await.map_err(|left| Why::System(io::Error::other(left)))?;
+        self.tree
+            .kill(KILL_TIMEOUT)
+            .await
+            .map_err(|unkillable| Reason::System(io::Error::other(unkillable)))?;
         self.child.wait().await?;
         Ok(())
     }
 
-    /// A program that writes without end must not fill our memory.
+    /// Keeps the last [`TAIL_BYTES`] bytes of stderr, so that a program that writes without end does not fill the
+    /// memory.
     fn keep_last(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes);
         let surplus = self.tail.len().saturating_sub(TAIL_BYTES);
         self.tail.drain(..surplus);
     }
 
-    /// The last that it wrote, each line indented on a line of its own; or nothing.
-    fn last_words(&self) -> String {
+    /// Returns the last lines of stderr, each indented on a line of its own; empty if there are none.
+    fn stderr_tail(&self) -> String {
         let text = String::from_utf8_lossy(&self.tail);
         let lines: Vec<&str> = text.lines().collect();
         let shown = lines[lines.len().saturating_sub(LAST_LINES)..].iter();
@@ -154,106 +161,114 @@ impl Probe {
     }
 }
 
-fn greeted(
+/// Returns the operations in the first frame of the program.
+fn check_hello(
     hello: Result<FromRunner, rework_wire::frame::FrameError>,
-) -> Result<Vec<Definition>, Why> {
+) -> Result<Vec<Definition>, Reason> {
     match hello {
         Ok(FromRunner::Hello { version: rework_wire::runner::VERSION, operations, .. }) => {
             Ok(operations)
         }
-        Ok(FromRunner::Hello { version, sdk, .. }) => Err(Why::Version { version, sdk }),
-        Ok(_) => Err(Why::NotHello),
-        Err(error) => Err(Why::Protocol(error.into())),
+        Ok(FromRunner::Hello { version, sdk, .. }) => Err(Reason::Version { version, sdk }),
+        Ok(_) => Err(Reason::NotHello),
+        Err(error) => Err(Reason::Protocol(error.into())),
     }
 }
 
-/// Workers hold every input against its schema: one that cannot be made ready is refused now.
-fn schemas_compile(operations: &[Definition]) -> Result<(), Why> {
+/// Compiles the schemas. Workers validate every input, so an invalid schema is refused at registration.
+fn check_schemas(operations: &[Definition]) -> Result<(), Reason> {
     for operation in operations {
         for schema in [&operation.input, &operation.output].into_iter().flatten() {
-            Schema::compile(schema).map_err(|error| Why::Schema {
+            Schema::compile(schema).map_err(|error| Reason::Schema {
                 operation: operation.name.clone(),
-                why: error.to_string(),
+                reason: error.to_string(),
             })?;
         }
     }
     Ok(())
 }
 
-/// An executable that did not say what it can run.
+/// The error if a program could not list its operations.
 #[derive(Debug, thiserror::Error)]
-#[error("`{}` {why}", code.path.display())]
+#[error("`{}` {reason}", code.path.display())]
 pub struct InspectError {
     code: Code,
-    why: Why,
+    reason: Reason,
 }
 
 impl InspectError {
-    /// What to do about it.
+    /// Returns a suggestion for the user; `None` if there is nothing to suggest.
     pub fn hint(&self) -> Option<String> {
         if let Some(interpreter) = &self.code.interpreter {
-            return python_hint(&self.why, interpreter);
+            return python_hint(&self.reason, interpreter);
         }
-        match &self.why {
-            Why::Version { .. } => {
-                Some("build it with the SDK of this version, or use the `rework` of its own".into())
+        match &self.reason {
+            Reason::Version { .. } => {
+                Some("build it with the SDK of this version, or use the `rework` of the same version as its SDK".into())
             }
-            Why::Launch(LaunchError::Program { .. }) => {
-                Some("is it made for this machine? a command goes into a manifest (`.toml`)".into())
+            Reason::Launch(LaunchError::Program { .. }) => {
+                Some("check that it is built for this machine; a command is declared in a manifest (`.toml`)".into())
             }
-            Why::Silent { .. } | Why::Late { .. } | Why::NotHello | Why::Protocol(_) => Some(
-                "a program of operations calls `rework::run()`; any other command goes into a \
+            Reason::NoHello { .. }
+            | Reason::TimedOut { .. }
+            | Reason::NotHello
+            | Reason::Protocol(_) => Some(
+                "a program with operations calls `rework::run()`; any other command is declared in a \
                  manifest (`.toml`)"
                     .into(),
             ),
-            Why::Schema { .. } | Why::Launch(_) | Why::System(_) => None,
+            Reason::Schema { .. } | Reason::Launch(_) | Reason::System(_) => None,
         }
     }
 }
 
-/// Of what a Python module is tried with.
-fn python_hint(why: &Why, interpreter: &Path) -> Option<String> {
+/// Returns a suggestion for a Python module, which names the interpreter; `None` if there is
+/// nothing to suggest.
+fn python_hint(reason: &Reason, interpreter: &Path) -> Option<String> {
     let interpreter = interpreter.display();
-    match why {
-        Why::Launch(LaunchError::Program { .. }) => {
-            Some(format!("`{interpreter}` is to run it: name another one with `--python PATH`"))
-        }
-        Why::Silent { said, .. } if said.contains("No module named 'rework") => Some(format!(
-            "`{interpreter}` is to run it: `{interpreter} -m pip install rework-pg`, or name \
-             another one with `--python PATH`"
+    match reason {
+        Reason::Launch(LaunchError::Program { .. }) => Some(format!(
+            "`{interpreter}` runs it: choose another interpreter with `--python PATH`"
         )),
-        Why::Silent { .. } | Why::Late { .. } => {
-            Some(format!("`{interpreter}` is to run it: see whether it can import the module"))
+        Reason::NoHello { stderr, .. } if stderr.contains("No module named 'rework") => {
+            Some(format!(
+                "`{interpreter}` runs it: install rework there with `{interpreter} -m pip install rework-pg`, or \
+             choose another interpreter with `--python PATH`"
+            ))
+        }
+        Reason::NoHello { .. } | Reason::TimedOut { .. } => {
+            Some(format!("`{interpreter}` runs it: check that it can import the module"))
         }
         _ => None,
     }
 }
 
+/// The reason for an [`InspectError`]. Each text continues a sentence that begins with the path.
 #[derive(Debug, thiserror::Error)]
-enum Why {
-    #[error("cannot be started: {}", cause(.0))]
+enum Reason {
+    #[error("cannot be started: {}", innermost_cause(.0))]
     Launch(#[from] LaunchError),
     #[error("cannot be inspected: {0}")]
     System(#[from] io::Error),
-    #[error("ended ({exit}) without saying which operations it has{said}")]
-    Silent { exit: String, said: String },
-    #[error("did not say within {} s which operations it has{said}", timeout.as_secs())]
-    Late { timeout: Duration, said: String },
+    #[error("exited ({exit}) before it listed its operations{stderr}")]
+    NoHello { exit: String, stderr: String },
+    #[error("did not list its operations within {} s{stderr}", timeout.as_secs())]
+    TimedOut { timeout: Duration, stderr: String },
     #[error(
-        "speaks version {version} of the runner protocol ({sdk}), this `rework` version {}",
+        "speaks version {version} of the runner protocol ({sdk}), and this `rework` speaks version {}",
         rework_wire::runner::VERSION
     )]
     Version { version: u32, sdk: String },
-    #[error("did not begin with `hello`")]
+    #[error("sent a first frame that is not `hello`")]
     NotHello,
     #[error("does not speak the runner protocol: {0}")]
-    Protocol(#[from] FramesError),
-    #[error("defines operation `{operation}`, whose schema is {why}")]
-    Schema { operation: String, why: String },
+    Protocol(#[from] FrameSocketError),
+    #[error("defines operation `{operation}`, whose schema is {reason}")]
+    Schema { operation: String, reason: String },
 }
 
-/// The innermost cause: the system's own words.
-fn cause(error: &LaunchError) -> String {
+/// Returns the innermost cause of an error: the text of the operating system.
+fn innermost_cause(error: &LaunchError) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 

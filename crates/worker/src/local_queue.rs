@@ -1,10 +1,12 @@
-//! What a worker has claimed and not handed to a runner yet: tasks that have proved short, claimed
-//! together. None of them waits behind a task that takes long.
+//! The local queue of a worker: runs that it has claimed and not yet given to a runner. The worker
+//! claims several short tasks at once and fetches the next batch before the queue is empty. If the
+//! running task takes long, the worker requeues everything in here, so that other workers can run
+//! the tasks.
 
 use std::{collections::VecDeque, future::pending, time::Duration};
 
 use rework_core::task::{
-    claim::{Batches, OperationVersion},
+    claim::{BatchLimits, OperationVersion},
     complete::Completion,
 };
 use tokio::sync::oneshot::error::TryRecvError;
@@ -14,39 +16,42 @@ use crate::{
     writer::entry::Answer,
 };
 
-/// The tasks at hand.
+/// Runs that are claimed and wait for a runner, in the order in which they run.
 pub(crate) struct LocalQueue {
     waiting: VecDeque<ClaimedRun>,
-    /// A claim on its way.
-    asked: Option<Answer<Vec<ClaimedRun>>>,
-    /// It is for tasks of one operation alone: that it brings none does not say that there are none.
-    asked_for_one: bool,
-    /// As many as the last claim brought; 0 where it brought less than was asked for.
-    full: usize,
+    /// The claim that was sent to the database and has no answer yet; `None` if there is no such
+    /// claim.
+    pending_claim: Option<Answer<Vec<ClaimedRun>>>,
+    /// Whether the pending claim, or else the one answered last, was restricted to one operation.
+    /// If it found nothing, tasks of other operations may still be ready.
+    claim_is_for_one_operation: bool,
+    /// The number of tasks in the last claim if it was full; 0 if it brought fewer tasks than requested.
+    last_full_batch: usize,
     batch_sizes: BatchSizes,
 }
 
 impl LocalQueue {
-    /// None yet; so many at most are claimed at once.
-    pub(crate) fn new(most: u32) -> LocalQueue {
+    /// Creates an empty queue. One claim takes at most `max_batch` tasks (option `--batch`).
+    pub(crate) fn new(max_batch: u32) -> LocalQueue {
         LocalQueue {
             waiting: VecDeque::new(),
-            asked: None,
-            asked_for_one: false,
-            full: 0,
-            batch_sizes: BatchSizes::new(most),
+            pending_claim: None,
+            claim_is_for_one_operation: false,
+            last_full_batch: 0,
+            batch_sizes: BatchSizes::new(max_batch),
         }
     }
 
-    /// The next task.
+    /// Removes the first run and returns it; `None` if no run waits.
     pub(crate) fn next(&mut self) -> Option<ClaimedRun> {
-        self.gather();
+        self.receive_claimed();
         self.waiting.pop_front()
     }
 
-    /// The next task, if it is of this very operation.
+    /// Removes and returns the first run if it is of this operation in this version; otherwise
+    /// `None`.
     pub(crate) fn next_of(&mut self, version: OperationVersion) -> Option<ClaimedRun> {
-        self.gather();
+        self.receive_claimed();
         let next = self.waiting.front()?;
         if next.claimed.version != version {
             return None;
@@ -54,139 +59,152 @@ impl LocalQueue {
         self.waiting.pop_front()
     }
 
-    /// Tasks that were taken and not begun, in their order.
-    pub(crate) fn put_back(&mut self, taken: Vec<ClaimedRun>) {
-        taken.into_iter().rev().for_each(|held| self.waiting.push_front(held));
+    /// Puts runs back at the front, in the given order.
+    pub(crate) fn push_front(&mut self, runs: Vec<ClaimedRun>) {
+        runs.into_iter().rev().for_each(|run| self.waiting.push_front(run));
     }
 
-    /// Whether nothing is at hand.
+    /// Returns whether no run waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// The operation of the next one.
+    /// Returns the operation, with its version, of the first run; `None` if no run waits.
     pub(crate) fn next_version(&self) -> Option<OperationVersion> {
-        self.waiting.front().map(|held| held.claimed.version)
+        self.waiting.front().map(|run| run.claimed.version)
     }
 
-    /// Asks for tasks of this one operation, so many at most.
-    pub(crate) fn ask_for(&mut self, operation: i64, most: u32, recorder: &Recorder) {
-        let most = i32::try_from(most).unwrap_or(i32::MAX);
-        let batches = Batches { short: vec![operation], most: vec![most], sole: Some(operation) };
-        self.asked = Some(recorder.claim(batches));
-        self.asked_for_one = true;
-    }
-
-    /// Whether the last claim was for tasks of one operation alone; no more, once it is said.
-    pub(crate) fn was_asked_for_one(&mut self) -> bool {
-        std::mem::take(&mut self.asked_for_one)
-    }
-
-    /// Whether a claim is on its way.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.asked.is_some()
-    }
-
-    /// Until the claim on its way is answered. Losing the wait loses nothing.
-    pub(crate) async fn arrival(&mut self) {
-        let Some(asked) = &mut self.asked else { return pending().await };
-        match asked.await {
-            Ok(Ok(more)) => self.add(more),
-            // It is asked again when it is needed.
-            Ok(Err(error)) => {
-                tracing::debug!("a claim ahead of time failed: {error}");
-                self.asked = None;
-            }
-            Err(_) => self.asked = None,
-        }
-    }
-
-    fn gather(&mut self) {
-        if let Some(asked) = &mut self.asked {
-            match asked.try_recv() {
-                Ok(Ok(more)) => self.add(more),
-                Err(TryRecvError::Empty) => {}
-                // It is asked again when it is needed.
-                Ok(Err(error)) => {
-                    tracing::debug!("a claim ahead of time failed: {error}");
-                    self.asked = None;
-                }
-                Err(TryRecvError::Closed) => self.asked = None,
-            }
-        }
-    }
-
-    /// The answer to the claim on its way, or to a new one.
-    pub(crate) fn claim(&mut self, recorder: &Recorder) -> Answer<Vec<ClaimedRun>> {
-        self.asked.take().unwrap_or_else(|| recorder.claim(self.batch_sizes.batches()))
-    }
-
-    /// Takes what was claimed.
-    pub(crate) fn add(&mut self, more: Vec<ClaimedRun>) {
-        self.asked = None;
-        self.asked_for_one = false;
-        let operation = more.first().map(|held| held.claimed.version.operation);
-        let full =
-            operation.is_some_and(|operation| self.batch_sizes.claimed(operation, more.len()));
-        self.full = if full { more.len() } else { 0 };
-        self.waiting.extend(more);
-    }
-
-    /// Asks for more where half of a full batch is gone, so that it is there in time; where tasks are claimed
-    /// one by one, when none waits, neither here nor in the runner (`handed`).
-    pub(crate) fn look_ahead(&mut self, handed: usize, recorder: &Recorder) {
-        let batches = self.batch_sizes.batches();
-        let wanted = if self.batch_sizes.is_one_by_one() {
-            handed == 0 && self.waiting.is_empty()
-        } else {
-            self.waiting.len() <= self.full / 2 && batches != Batches::default()
+    /// Claims at most `max_tasks` tasks of one operation, for a runner that can run them side by side.
+    pub(crate) fn claim_one_operation(
+        &mut self,
+        operation: i64,
+        max_tasks: u32,
+        recorder: &Recorder,
+    ) {
+        let size = i32::try_from(max_tasks).unwrap_or(i32::MAX);
+        let batches = BatchLimits {
+            operations: vec![operation],
+            sizes: vec![size],
+            only_operation: Some(operation),
         };
-        if self.asked.is_none() && self.full > 0 && wanted {
-            self.asked = Some(recorder.claim(batches));
-            self.asked_for_one = false;
+        self.pending_claim = Some(recorder.claim(batches));
+        self.claim_is_for_one_operation = true;
+    }
+
+    /// Returns whether the last claim was restricted to one operation, and forgets it.
+    pub(crate) fn take_was_for_one_operation(&mut self) -> bool {
+        std::mem::take(&mut self.claim_is_for_one_operation)
+    }
+
+    /// Returns whether a claim has no answer yet.
+    pub(crate) fn has_pending_claim(&self) -> bool {
+        self.pending_claim.is_some()
+    }
+
+    /// Waits until the pending claim is answered and adds its tasks. Waits forever if there is no pending claim. Cancel
+    /// safe.
+    pub(crate) async fn claim_answered(&mut self) {
+        let Some(pending_claim) = &mut self.pending_claim else { return pending().await };
+        match pending_claim.await {
+            Ok(Ok(claimed_runs)) => self.add(claimed_runs),
+            // The claim is repeated when the queue is empty.
+            Ok(Err(error)) => {
+                tracing::debug!("a prefetched claim failed: {error}");
+                self.pending_claim = None;
+            }
+            Err(_) => self.pending_claim = None,
         }
     }
 
-    /// A run of this operation is over, and took so long.
-    pub(crate) fn ran(&mut self, operation: i64, took: Duration) {
-        self.batch_sizes.ran(operation, took);
+    fn receive_claimed(&mut self) {
+        if let Some(pending_claim) = &mut self.pending_claim {
+            match pending_claim.try_recv() {
+                Ok(Ok(claimed_runs)) => self.add(claimed_runs),
+                Err(TryRecvError::Empty) => {}
+                // The claim is repeated when the queue is empty.
+                Ok(Err(error)) => {
+                    tracing::debug!("a prefetched claim failed: {error}");
+                    self.pending_claim = None;
+                }
+                Err(TryRecvError::Closed) => self.pending_claim = None,
+            }
+        }
     }
 
-    /// Whether runs of this operation leave processes behind, so that they run one at a time.
-    pub(crate) fn is_alone(&self, operation: i64) -> bool {
-        self.batch_sizes.is_alone(operation)
+    /// Returns the answer to the pending claim, or sends a new claim. The caller awaits it and calls
+    /// [`add`](LocalQueue::add).
+    pub(crate) fn claim(&mut self, recorder: &Recorder) -> Answer<Vec<ClaimedRun>> {
+        self.pending_claim.take().unwrap_or_else(|| recorder.claim(self.batch_sizes.batches()))
     }
 
-    /// The runs of this operation leave processes: they are claimed, and run, one by one.
-    pub(crate) fn runs_alone(&mut self, operation: i64) {
-        self.batch_sizes.runs_alone(operation);
+    /// Adds claimed runs.
+    pub(crate) fn add(&mut self, claimed_runs: Vec<ClaimedRun>) {
+        self.pending_claim = None;
+        self.claim_is_for_one_operation = false;
+        let operation = claimed_runs.first().map(|run| run.claimed.version.operation);
+        let is_full = operation
+            .is_some_and(|operation| self.batch_sizes.record_claim(operation, claimed_runs.len()));
+        self.last_full_batch = if is_full { claimed_runs.len() } else { 0 };
+        self.waiting.extend(claimed_runs);
     }
 
-    /// Ends a task that somebody wants to end, if it waits here.
+    /// Claims the next tasks early, so that they arrive before the current ones are done. This happens when half of a
+    /// full batch is used up. With `--batch 1` it happens when no run waits here or in the runner; `sent_ahead` is the
+    /// number of runs that wait in the runner.
+    pub(crate) fn prefetch(&mut self, sent_ahead: usize, recorder: &Recorder) {
+        let batches = self.batch_sizes.batches();
+        let is_needed = if self.batch_sizes.claims_one_by_one() {
+            sent_ahead == 0 && self.waiting.is_empty()
+        } else {
+            self.waiting.len() <= self.last_full_batch / 2 && batches != BatchLimits::default()
+        };
+        if self.pending_claim.is_none() && self.last_full_batch > 0 && is_needed {
+            self.pending_claim = Some(recorder.claim(batches));
+            self.claim_is_for_one_operation = false;
+        }
+    }
+
+    /// Records how long a run of this operation took.
+    pub(crate) fn record_duration(&mut self, operation: i64, duration: Duration) {
+        self.batch_sizes.record_duration(operation, duration);
+    }
+
+    /// Returns whether runs of this operation leave processes behind, so that they must run one at
+    /// a time.
+    pub(crate) fn leaves_processes(&self, operation: i64) -> bool {
+        self.batch_sizes.leaves_processes(operation)
+    }
+
+    /// Records that runs of this operation leave processes behind. From now on they are claimed and run one at a time.
+    pub(crate) fn set_leaves_processes(&mut self, operation: i64) {
+        self.batch_sizes.set_leaves_processes(operation);
+    }
+
+    /// Ends the run that `abort` is for, if it waits here.
     pub(crate) fn abort(&mut self, abort: &Abort, recorder: &Recorder) {
-        let named = |held: &ClaimedRun| abort.names(held.claimed.fence);
-        let Some(at) = self.waiting.iter().position(named) else { return };
-        let Some(ClaimedRun { claimed, .. }) = self.waiting.remove(at) else { return };
+        let is_aborted = |run: &ClaimedRun| abort.concerns(run.claimed.fence);
+        let Some(index) = self.waiting.iter().position(is_aborted) else { return };
+        let Some(ClaimedRun { claimed, .. }) = self.waiting.remove(index) else { return };
         recorder.complete(abort.completion(claimed.fence));
     }
 
-    /// Nobody waits for this answer any more: what it brings later goes back by itself, and what it
-    /// has brought is taken.
-    pub(crate) fn forgo(&mut self, mut answer: Answer<Vec<ClaimedRun>>) {
+    /// Stops waiting for a claim. Tasks that it has already brought are added; tasks that it brings later are requeued
+    /// by the writer.
+    pub(crate) fn abandon_claim(&mut self, mut answer: Answer<Vec<ClaimedRun>>) {
         answer.close();
-        if let Ok(Ok(more)) = answer.try_recv() {
-            self.waiting.extend(more);
+        if let Ok(Ok(claimed_runs)) = answer.try_recv() {
+            self.waiting.extend(claimed_runs);
         }
     }
 
-    /// All that waits goes back to the queue. So does what a claim on its way brings.
-    pub(crate) fn give_back(&mut self, why: &str, recorder: &Recorder) {
-        if let Some(asked) = self.asked.take() {
-            self.forgo(asked);
+    /// Requeues all runs that wait here, and those of a pending claim.
+    pub(crate) fn requeue_all(&mut self, reason: &str, recorder: &Recorder) {
+        if let Some(pending_claim) = self.pending_claim.take() {
+            self.abandon_claim(pending_claim);
         }
-        self.full = 0;
+        self.last_full_batch = 0;
         for ClaimedRun { claimed, .. } in self.waiting.drain(..) {
-            recorder.complete(Completion::unbegun(claimed.fence, why));
+            recorder.complete(Completion::not_started(claimed.fence, reason));
         }
     }
 }

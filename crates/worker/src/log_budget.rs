@@ -1,36 +1,36 @@
 //! The limit on the log of one run.
 
 use chrono::Utc;
-use rework_core::task::progress::Line;
+use rework_core::task::progress::NewLogLine;
 
-/// Most bytes of log that one run keeps.
+/// The most bytes of log that are kept for one run.
 pub(crate) const MAX_LOG_BYTES: u64 = 50 << 20;
 
-/// What a row of the log costs beside its bytes: so that empty lines are bounded too.
-const ROW_BYTES: u64 = 16;
+/// The cost of a log line besides its bytes, so that the number of empty lines is limited, too.
+const ROW_OVERHEAD_BYTES: u64 = 16;
 
-/// What a run may still log, and what it lost.
+/// How many bytes a run may still log, and how many lines were dropped.
 #[derive(Debug)]
-pub(crate) struct Budget {
-    left: u64,
+pub(crate) struct LogBudget {
+    bytes_left: u64,
     cut_lines: u64,
     cut_bytes: u64,
 }
 
-impl Default for Budget {
+impl Default for LogBudget {
     fn default() -> Self {
-        Budget { left: MAX_LOG_BYTES, cut_lines: 0, cut_bytes: 0 }
+        LogBudget { bytes_left: MAX_LOG_BYTES, cut_lines: 0, cut_bytes: 0 }
     }
 }
 
-impl Budget {
-    /// Keeps what fits, in order; after the first line that does not, none does.
-    pub(crate) fn keep(&mut self, lines: &mut Vec<Line>) {
+impl LogBudget {
+    /// Removes the lines that exceed the limit. After the first one that is removed, all others are removed, too.
+    pub(crate) fn keep(&mut self, lines: &mut Vec<NewLogLine>) {
         lines.retain(|line| {
             let bytes = line.bytes.len() as u64;
-            let cost = bytes + ROW_BYTES;
-            if self.cut_bytes == 0 && cost <= self.left {
-                self.left -= cost;
+            let cost = bytes + ROW_OVERHEAD_BYTES;
+            if self.cut_bytes == 0 && cost <= self.bytes_left {
+                self.bytes_left -= cost;
                 return true;
             }
             self.cut_lines += u64::from(line.whole);
@@ -39,9 +39,9 @@ impl Budget {
         });
     }
 
-    /// The mark that stands for all that was cut.
-    pub(crate) fn mark(&self) -> Option<Line> {
-        (self.cut_bytes > 0).then(|| Line {
+    /// Returns a line about how much was dropped; `None` if nothing was.
+    pub(crate) fn truncation_notice(&self) -> Option<NewLogLine> {
+        (self.cut_bytes > 0).then(|| NewLogLine {
             at: Utc::now(),
             stream: "rework".to_owned(),
             level: "WARNING",
@@ -60,18 +60,18 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lines::Splitter;
+    use crate::line_splitter::LineSplitter;
 
     #[test]
-    fn what_is_past_the_limit_is_counted_not_kept() {
-        let mut budget = Budget { left: 40, ..Budget::default() };
-        let mut splitter = Splitter::new("stdout", "INFO");
+    fn lines_past_the_limit_are_counted_and_dropped() {
+        let mut budget = LogBudget { bytes_left: 40, ..LogBudget::default() };
+        let mut splitter = LineSplitter::new("stdout", "INFO");
         let mut lines = Vec::new();
         splitter.push(b"1234\n5678\nabcd\ne\n", &mut lines);
         budget.keep(&mut lines);
         assert_eq!(lines.len(), 2);
-        let mark = String::from_utf8(budget.mark().unwrap().bytes).unwrap();
-        assert!(mark.contains("2 lines (7 bytes)"), "{mark}");
-        assert!(Budget::default().mark().is_none());
+        let notice = String::from_utf8(budget.truncation_notice().unwrap().bytes).unwrap();
+        assert!(notice.contains("2 lines (7 bytes)"), "{notice}");
+        assert!(LogBudget::default().truncation_notice().is_none());
     }
 }

@@ -1,12 +1,12 @@
-//! What a worker remembers of operations: their limits, their schemas ready for use, their code.
+//! A worker's cache of operations: their limits, their compiled schemas, and where their code is on this host.
 
 use std::{collections::HashMap, path::PathBuf, rc::Rc};
 
 use rework_core::{
     db::error::Error,
-    operation::kind::Kind,
+    operation::module_kind::ModuleKind,
     task::{
-        claim::{OperationVersion, Placed},
+        claim::{OperationVersion, PlacedOperation},
         complete::Outcome,
         payload::Payload,
     },
@@ -14,78 +14,80 @@ use rework_core::{
 };
 use rework_wire::operation::Definition;
 
-use crate::{code::Code, recorder::Recorder, verdict::Verdict};
+use crate::{code::Code, recorder::Recorder, run_result::RunResult};
 
-/// Operations that a worker remembers; past it, it forgets all and asks again.
-const MAX_REMEMBERED: usize = 256;
+/// The most operations in the cache. When it is full, all are forgotten and read again.
+const MAX_CACHED: usize = 256;
 
-/// An operation, ready to be run here.
+/// An operation that this worker can run.
 pub(crate) struct Operation {
-    /// Name, schemas and limits.
+    /// The name, schemas and limits.
     pub definition: Definition,
-    /// How this host runs it.
-    pub kind: Kind,
-    /// Its executable, module or manifest.
+    /// The kind of module that contains the operation.
+    pub kind: ModuleKind,
+    /// The executable, Python module or manifest.
     pub code: Code,
     input: Option<Schema>,
 }
 
-/// The operations of a worker.
+/// The operations that a worker has used.
 #[derive(Default)]
 pub(crate) struct Operations {
-    known: HashMap<OperationVersion, Rc<Operation>>,
+    cached: HashMap<OperationVersion, Rc<Operation>>,
 }
 
 impl Operations {
-    /// Whether the database need not be asked.
-    pub(crate) fn has(&self, version: OperationVersion) -> bool {
-        self.known.contains_key(&version)
+    /// Returns whether this version of an operation can be used without asking the database.
+    pub(crate) fn is_cached(&self, version: OperationVersion) -> bool {
+        self.cached.contains_key(&version)
     }
 
-    /// The details of an operation in this very version; the database is asked once.
+    /// Returns an operation in the given version, from the cache or from the database. `Err` is the result of a run
+    /// whose operation cannot be loaded.
     pub(crate) async fn get(
         &mut self,
         version: OperationVersion,
         recorder: &Recorder,
-    ) -> Result<Rc<Operation>, Verdict> {
-        if let Some(known) = self.known.get(&version) {
-            return Ok(Rc::clone(known));
+    ) -> Result<Rc<Operation>, RunResult> {
+        if let Some(cached) = self.cached.get(&version) {
+            return Ok(Rc::clone(cached));
         }
-        let gone = |why: &dyn std::fmt::Display| {
-            Verdict::refused(format!("the operation cannot be loaded: {why}"))
+        let cannot_load = |reason: &dyn std::fmt::Display| {
+            RunResult::refused(format!("the operation cannot be loaded: {reason}"))
         };
-        let placed = match recorder.placed(version).await {
+        let placed = match recorder.placement(version).await {
             Ok(Ok(placed)) => placed,
-            // Unregistered on this host since the claim: another host may still run it.
+            // The operation was unregistered on this host after the claim. The task is requeued, because another host
+            // may still run it.
             Ok(Err(Error::NoRow)) => {
                 let reason = Some("this host does not run the operation any more".to_owned());
-                return Err(Verdict { outcome: Outcome::Unbegun, reason });
+                return Err(RunResult { outcome: Outcome::NotStarted, reason });
             }
-            Ok(Err(error)) => return Err(gone(&error)),
-            Err(stopped) => return Err(gone(&stopped)),
+            Ok(Err(error)) => return Err(cannot_load(&error)),
+            Err(closed) => return Err(cannot_load(&closed)),
         };
-        let operation = Rc::new(Operation::new(placed).map_err(|why| gone(&why))?);
-        if self.known.len() >= MAX_REMEMBERED {
-            self.known.clear();
+        let operation = Rc::new(Operation::new(placed).map_err(|reason| cannot_load(&reason))?);
+        if self.cached.len() >= MAX_CACHED {
+            self.cached.clear();
         }
-        self.known.insert(version, Rc::clone(&operation));
+        self.cached.insert(version, Rc::clone(&operation));
         Ok(operation)
     }
 }
 
 impl Operation {
-    /// How many of its runs may be open at once in one runner.
+    /// Returns how many runs one runner may have open at once.
     pub(crate) fn concurrency(&self) -> usize {
         match self.kind {
-            Kind::Command => 1,
-            Kind::Rust | Kind::Python => {
+            ModuleKind::Command => 1,
+            ModuleKind::Rust | ModuleKind::Python => {
                 self.definition.limits.concurrency.unsigned_abs().max(1) as usize
             }
         }
     }
 
-    fn new(placed: Placed) -> Result<Operation, String> {
-        let kind = Kind::parse(&placed.kind)
+    fn new(placed: PlacedOperation) -> Result<Operation, String> {
+        let kind = ModuleKind::parse(&placed.kind)
             .ok_or_else(|| format!("this `rework` does not know the kind `{}`", placed.kind))?;
         let input = placed.definition.input.as_ref().map(Schema::compile).transpose();
         Ok(Operation {
@@ -99,21 +101,21 @@ impl Operation {
         })
     }
 
-    /// The input, if it fits; bytes are the operation's own affair. What was scheduled without an
-    /// input is given `{}` where only an object fits.
-    pub(crate) fn fitting(&self, input: Payload) -> Result<Payload, Verdict> {
+    /// Validates an input against the operation's schema and returns it. Bytes are not validated. A task without an
+    /// input is given `{}` if the schema accepts that and not `null`. `Err` is the result of the run.
+    pub(crate) fn validate_input(&self, input: Payload) -> Result<Payload, RunResult> {
         let Some(schema) = &self.input else { return Ok(input) };
-        let misfit = match &input {
+        let violation = match &input {
             Payload::Bytes(_) => return Ok(input),
             Payload::Json(text) => schema.check(text.as_bytes()),
             Payload::None if schema.check(b"null").is_ok() => return Ok(input),
             Payload::None => match schema.check(b"{}") {
                 Ok(()) => return Ok(Payload::Json("{}".to_owned())),
-                misfit => misfit,
+                violation => violation,
             },
         };
-        misfit
+        violation
             .map(|()| input)
-            .map_err(|misfit| Verdict::refused(format!("the input does not fit: {misfit}")))
+            .map_err(|violation| RunResult::refused(format!("invalid input: {violation}")))
     }
 }

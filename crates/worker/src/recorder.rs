@@ -1,15 +1,15 @@
-//! The recorder: the way of all others in a worker to the database. It hands what they write and ask to the
-//! [writer](crate::writer), a task of its own, so that limits are kept and aborts are noticed while Postgres is slow or
-//! away.
+//! The recorder: the interface of all other parts of a worker to the database. It puts entries into a channel to the
+//! [writer](crate::writer), which is a task of its own. So time limits and aborts are handled even while Postgres is
+//! slow or unavailable.
 
 use std::rc::Rc;
 
 use rework_core::task::{
-    claim::{Batches, OperationVersion, Placed},
+    claim::{BatchLimits, OperationVersion, PlacedOperation},
     complete::Completion,
     fence::Fence,
     payload::Payload,
-    progress::{Child, Line},
+    progress::{ChildTask, NewLogLine},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -20,14 +20,15 @@ use crate::{
     claimed_run::ClaimedRun,
     writer::{
         backlog::Backlog,
-        entry::{Answer, Answering, Batched, Entry, Immediate},
+        entry::{Answer, AnswerSender, Batched, Entry, Immediate},
     },
 };
 
-/// Bytes that may wait to be written. Past it the worker stops reading from its runner, and the runner blocks.
+/// The number of bytes that may wait to be written. Above it the worker stops reading from its runner, and the runner
+/// blocks when its pipes are full.
 const MAX_WAITING_BYTES: usize = 16 << 20;
 
-/// Hands everything that concerns the database to the writer.
+/// Sends log lines, results and requests to the writer. Clones share the same channel.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     sender: mpsc::UnboundedSender<(Entry, usize)>,
@@ -35,7 +36,8 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder, and what its writer needs: the entries, with the bytes of each, and the backlog to keep.
+    /// Creates a recorder. Also returns what the writer needs: the receiver of the entries, each with its size in
+    /// bytes, and the shared backlog counters.
     pub(crate) fn new() -> (Recorder, mpsc::UnboundedReceiver<(Entry, usize)>, Rc<Backlog>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let backlog = Rc::<Backlog>::default();
@@ -43,89 +45,93 @@ impl Recorder {
     }
 
     /// Appends lines to the log of a run.
-    pub(crate) fn lines(&self, fence: Fence, lines: Vec<Line>) {
-        self.tell(Batched::Lines(fence, lines));
+    pub(crate) fn lines(&self, fence: Fence, lines: Vec<NewLogLine>) {
+        self.enqueue(Batched::Lines(fence, lines));
     }
 
-    /// Records the end of a run. Ends that follow one another are recorded together.
+    /// Records the end of a run. Consecutive ends are recorded together.
     pub(crate) fn complete(&self, end: Completion) {
-        self.tell(Batched::Complete(Box::new(end)));
+        self.enqueue(Batched::Complete(Box::new(end)));
     }
 
-    /// Claims tasks; none if none is ready.
-    pub(crate) fn claim(&self, batches: Batches) -> Answer<Vec<ClaimedRun>> {
-        self.ask(|answer| Batched::Claim(batches, answer))
+    /// Claims tasks. The answer is empty if none is ready.
+    pub(crate) fn claim(&self, batches: BatchLimits) -> Answer<Vec<ClaimedRun>> {
+        self.request(|answer| Batched::Claim(batches, answer))
     }
 
     /// Records that the code of a run started at this moment.
-    pub(crate) fn begin(&self, fence: Fence, began: Instant, revision: String) {
-        self.tell(Immediate::Begin(fence, began, revision));
+    pub(crate) fn record_start(&self, fence: Fence, started_at: Instant, revision: String) {
+        self.enqueue(Immediate::Start(fence, started_at, revision));
     }
 
-    /// Saves progress and output of a run that goes on.
+    /// Saves the progress and the output of a run that has not ended. `None` leaves the former
+    /// progress.
     pub(crate) fn save(&self, fence: Fence, progress: Option<String>, output: Payload) {
-        self.tell(Immediate::Save(fence, progress, output));
+        self.enqueue(Immediate::Save(fence, progress, output));
     }
 
-    /// Records that processes of a run do not die.
+    /// Records that processes of a run could not be killed.
     pub(crate) fn unkillable(&self, fence: Fence, reason: String) {
-        self.tell(Immediate::Unkillable(fence, reason));
+        self.enqueue(Immediate::Unkillable(fence, reason));
     }
 
-    /// Schedules a task for a run. `None` if the run is no longer current.
-    pub(crate) fn child(&self, fence: Fence, child: Child) -> Answer<Option<i64>> {
-        self.ask(|answer| Immediate::Child(fence, Box::new(child), answer))
+    /// Schedules a task on behalf of a run. The answer is the id of the new task; `None` if the run is not current any
+    /// more.
+    pub(crate) fn schedule_child(&self, fence: Fence, child: ChildTask) -> Answer<Option<i64>> {
+        self.request(|answer| Immediate::Child(fence, Box::new(child), answer))
     }
 
-    /// Asks for the details of an operation.
-    pub(crate) fn placed(&self, version: OperationVersion) -> Answer<Placed> {
-        self.ask(|answer| Immediate::Placed(version, answer))
+    /// Requests the definition of an operation and the path of its code on this host.
+    pub(crate) fn placement(&self, version: OperationVersion) -> Answer<PlacedOperation> {
+        self.request(|answer| Immediate::PlacedOperation(version, answer))
     }
 
-    /// Answered when everything that was handed over before is in the database.
-    pub(crate) fn settled(&self) -> Answer<()> {
-        self.ask(Immediate::Settled)
+    /// Returns an answer that arrives when everything sent before is in the database.
+    pub(crate) fn flushed(&self) -> Answer<()> {
+        self.request(Immediate::Flush)
     }
 
-    /// Records that the worker has left.
-    pub(crate) fn leave(&self, reason: String) -> Answer<()> {
-        self.ask(|answer| Immediate::Leave(reason, answer))
+    /// Records that the worker has exited.
+    pub(crate) fn record_exit(&self, reason: String) -> Answer<()> {
+        self.request(|answer| Immediate::Exit(reason, answer))
     }
 
-    /// Whether a claim whose answer was lost may still take effect.
+    /// Returns whether a claim whose answer was lost may still take effect.
     pub(crate) fn has_unconfirmed_claim(&self) -> bool {
         self.backlog.has_unconfirmed_claim()
     }
 
-    /// When to claim again although the last claim found nothing: it did not scan everything.
+    /// Returns when to claim again, although the last claim found nothing, because it did not scan
+    /// all of the queue. `None` if no claim has left a part unscanned since the last call.
     pub(crate) fn take_rescan_at(&self) -> Option<Instant> {
         self.backlog.rescan_at.take()
     }
 
-    /// Whether so much waits to be written that no more should be read from the runner.
+    /// Returns whether so many bytes wait to be written that the worker should not read from its
+    /// runner.
     pub(crate) fn is_full(&self) -> bool {
         self.backlog.bytes.get() > MAX_WAITING_BYTES
     }
 
-    /// Whether lines or ends of runs are not in the database yet.
+    /// Returns whether log lines or ends of runs are not in the database yet.
     pub(crate) fn has_unsaved(&self) -> bool {
         self.backlog.unsaved.get() > 0
     }
 
-    fn tell(&self, entry: impl Into<Entry>) {
+    fn enqueue(&self, entry: impl Into<Entry>) {
         let entry = entry.into();
         let bytes = entry.bytes();
         self.backlog.bytes.set(self.backlog.bytes.get() + bytes);
         if entry.is_unsaved() {
             self.backlog.unsaved.set(self.backlog.unsaved.get() + 1);
         }
-        // The writer ends only with the process.
+        // The writer ends only with the process, so sending cannot fail.
         let _ = self.sender.send((entry, bytes));
     }
 
-    fn ask<T, E: Into<Entry>>(&self, entry: impl FnOnce(Answering<T>) -> E) -> Answer<T> {
+    fn request<T, E: Into<Entry>>(&self, entry: impl FnOnce(AnswerSender<T>) -> E) -> Answer<T> {
         let (sender, receiver) = oneshot::channel();
-        self.tell(entry(sender));
+        self.enqueue(entry(sender));
         receiver
     }
 }

@@ -1,14 +1,14 @@
-//! Which code runs: a revision is a registration plus the identity of the file, so that a file put
-//! in place of another is seen, also where nobody registered it again.
+//! The revision of an operation's code: the number of its registration, and the identity of the file. So a replaced
+//! file is noticed even if nobody registered it again.
 
 use std::{fs, io, os::unix::fs::MetadataExt};
 
 use crate::code::Code;
 
-/// What tells one content of a path from another without reading it.
+/// The registration and the metadata of a file, which change when its content is replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Revision {
-    /// The file, and what runs it.
+    /// The file and its interpreter.
     pub code: Code,
     registration: i32,
     device: u64,
@@ -18,7 +18,8 @@ pub(crate) struct Revision {
 }
 
 impl Revision {
-    /// Looks at the file, through symlinks: `current/bin/ops` follows a release.
+    /// Reads the metadata of the file. Symlinks are followed, so that a link such as `current/bin/ops` is noticed when
+    /// it points to a new release.
     pub(crate) fn of(code: &Code, registration: i32) -> io::Result<Revision> {
         let file = fs::metadata(&code.path)?;
         Ok(Revision {
@@ -33,14 +34,14 @@ impl Revision {
 }
 
 impl std::fmt::Display for Revision {
-    /// The registration's number and a short name of the file's identity: `3.5f2c81a9`.
+    /// Writes the number of the registration and a hash of the file's identity: `3.5f2c81a9`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let identity = format!("{}:{}:{}:{}", self.device, self.inode, self.bytes, self.changed_ns);
         write!(f, "{}.{:08x}", self.registration, fnv1a(identity.as_bytes()))
     }
 }
 
-/// A short name, the same for the same bytes on every machine and in every version of us.
+/// Returns the FNV-1a hash of `bytes`, which is the same on every machine and in every version of rework.
 fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }

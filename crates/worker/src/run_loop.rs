@@ -1,21 +1,21 @@
-//! The run loop: drives the runs that one runner was given, from their start until none is left.
+//! The run loop: it drives the runs of one runner, from their start until no run is left.
 //!
-//! There is one loop for all operations. What differs is how many runs the runner holds:
+//! There is one loop for all operations. They differ in the number of runs that the runner has:
 //!
 //! | operation | open at once | sent ahead |
 //! | --- | --- | --- |
-//! | a command, or one with a memory limit | 1 | none |
-//! | short runs in a warm runner | 1 | up to [`sent_ahead::MOST`], so that they follow one another without a pause |
+//! | a command, or an operation with a memory limit | 1 | none |
+//! | short runs in a warm runner | 1 | up to [`sent_ahead::MAX_SENT_AHEAD`], so that they follow without a pause |
 //! | `concurrency` above 1 | up to `concurrency` | none |
 //!
-//! [`RunLoop::drive`] waits for one thing at a time and handles it. It returns when no run is open, or when the
-//! runner is of no more use ([`RunnerEnd`]); [`RunLoop::finish`] then removes processes and records what is left.
-//! What is recorded of a run is decided in [`crate::ending`], which is pure.
+//! [`RunLoop::drive`] waits for one event at a time and handles it. It returns when no run is open, or when the runner
+//! cannot be used any more ([`RunnerEnd`]). [`RunLoop::finish`] then kills the processes that are left and records the
+//! ends of runs. The result of a run is decided in [`crate::ending`], which only calculates.
 
 mod abort;
 mod finish;
 mod frames;
-mod hand_over;
+mod dispatch;
 mod out_of_memory;
 mod polling;
 mod sent_ahead;
@@ -24,9 +24,9 @@ mod timers;
 
 use std::io;
 
-use rework_core::task::{claim::OperationVersion, progress::Line};
+use rework_core::task::{claim::OperationVersion, progress::NewLogLine};
 use rework_process::Exit;
-use rework_wire::{connection::FramesError, frame::Frame};
+use rework_wire::{frame::Frame, frame_socket::FrameSocketError};
 use tokio::time::Instant;
 
 use self::{polling::Polling, sent_ahead::SentAhead};
@@ -35,58 +35,58 @@ use crate::{
     claimed_run::ClaimedRun,
     command::OutputFile,
     context::Context,
-    ending::{End, RunnerEnd},
-    life::{Event, LeaseLost},
+    ending::{RunEnd, RunnerEnd},
     operations::Operation,
     runner::Runner,
     runner_message::{Scheduled, next_scheduled},
     start_run::Started,
+    supervisor::{Event, LeaseLost},
 };
 
-/// The name of the log stream for what a process with several open runs writes past the SDK. Nobody can tell which
-/// run wrote it, so each of them gets it.
+/// The name of the log stream for output that a process with several open runs writes without its SDK. It cannot be
+/// attributed to one run, so it is logged for each of them.
 const SHARED_STREAM: &str = "shared";
 
-/// A runner with its runs.
+/// A runner and its runs.
 pub(crate) struct RunLoop<'a> {
     context: &'a mut Context,
     operation: &'a Operation,
     version: OperationVersion,
     runner: Runner,
-    /// The runner's revision, in words.
+    /// The runner's revision, as it is recorded.
     revision: String,
-    /// Where a command leaves its output.
+    /// The file to which a command writes its output; `None` for a runner of an SDK.
     output_file: Option<OutputFile>,
     /// The most runs that may be open at once.
     concurrency: usize,
     /// Runs that have started, as far as the worker knows.
     open: Vec<ActiveRun>,
-    /// Runs that the runner holds and has not started.
-    ahead: SentAhead,
-    /// Runs that have ended and are not recorded, since processes of theirs may be left.
-    ended: Vec<(ActiveRun, End)>,
-    /// When this loop started. No run of it started earlier.
-    began: Instant,
-    /// How many more runs the runner may be given before it is replaced (`--maxruns`).
-    allowed: u32,
-    /// Whether the runner is given no more runs.
-    closed: bool,
-    /// Whether a run was told to stop, after which the runner is not used again.
-    worn: bool,
+    /// Runs that the runner has received and not started.
+    sent_ahead: SentAhead,
+    /// Runs that have ended and are not recorded yet, because processes of theirs may be left.
+    ended: Vec<(ActiveRun, RunEnd)>,
+    /// When this loop started. None of its runs started earlier.
+    started_at: Instant,
+    /// How many more runs the runner may receive before it is replaced (option `--maxruns`).
+    runs_left: u32,
+    /// Whether the runner must not receive any more runs.
+    accepts_no_runs: bool,
+    /// Whether the runner must be replaced after this loop, because one of its runs was ordered to stop.
+    must_be_replaced: bool,
     /// Whether runs of this operation leave processes behind, so that they must run one at a time.
     leaves_processes: bool,
     polling: Polling,
     timers: timers::Timers,
     /// Index of the run whose abort request is checked next. Used only by a worker without a monitor, which has to ask
     /// the database itself.
-    asked_about: usize,
+    abort_poll_index: usize,
 }
 
-/// One thing that the loop waited for.
-enum Happened {
-    Outside(Event),
-    TimeIsUp,
-    Frame(Result<Option<Frame>, FramesError>),
+/// An event that the loop handles.
+enum LoopEvent {
+    Supervisor(Event),
+    Timer,
+    Frame(Result<Option<Frame>, FrameSocketError>),
     Scheduled(usize, Scheduled),
     ClaimAnswered,
     Exited(io::Result<Exit>),
@@ -95,86 +95,86 @@ enum Happened {
 }
 
 impl<'a> RunLoop<'a> {
-    /// A loop for a runner that was given this run; `lines` were written while the runner started.
+    /// Creates the loop of a runner that has received this run. `lines` were written while the runner started.
     pub(crate) fn new(
         context: &'a mut Context,
         operation: &'a Operation,
         started: Started,
         run: ClaimedRun,
-        lines: Vec<Line>,
+        lines: Vec<NewLogLine>,
     ) -> RunLoop<'a> {
         let Started { runner, output_file } = started;
         let version = run.claimed.version;
-        let leaves_processes = context.queue.is_alone(version.operation);
+        let leaves_processes = context.queue.leaves_processes(version.operation);
         RunLoop {
             version,
             revision: runner.revision.to_string(),
             output_file,
             concurrency: operation.concurrency(),
             open: vec![ActiveRun::new(run, lines)],
-            ahead: SentAhead::new(runner.runs_in_series(operation)),
+            sent_ahead: SentAhead::new(runner.can_send_ahead(operation)),
             ended: Vec::new(),
-            began: Instant::now(),
-            allowed: context.runners.more_runs(&runner),
-            closed: false,
-            worn: false,
+            started_at: Instant::now(),
+            runs_left: context.warm_runners.more_runs(&runner),
+            accepts_no_runs: false,
+            must_be_replaced: false,
             leaves_processes,
             polling: Polling::default(),
             timers: timers::Timers::new(&operation.definition.limits),
-            asked_about: 0,
+            abort_poll_index: 0,
             context,
             operation,
             runner,
         }
     }
 
-    /// Runs until no run is open, or the runner is of no more use.
+    /// Drives the runs until none is open (`None`) or the runner cannot be used any more.
     pub(crate) async fn drive(&mut self) -> Result<Option<RunnerEnd>, LeaseLost> {
         loop {
-            self.fill();
-            if let Some(end) = self.poll_or_listen() {
+            self.dispatch_and_claim();
+            if let Some(end) = self.switch_polling() {
                 return Ok(Some(end));
             }
             let ended = match self.next().await {
-                Happened::Outside(event) => self.on_event(event)?,
-                Happened::TimeIsUp => self.on_time(),
-                Happened::Frame(frame) => self.on_frames(frame),
-                Happened::Scheduled(place, answer) => self.on_scheduled(place, answer),
-                Happened::ClaimAnswered => {
+                LoopEvent::Supervisor(event) => self.on_event(event)?,
+                LoopEvent::Timer => self.on_timer(),
+                LoopEvent::Frame(frame) => self.on_frames(frame),
+                LoopEvent::Scheduled(index, answer) => self.on_scheduled(index, answer),
+                LoopEvent::ClaimAnswered => {
                     self.on_claim_answered();
                     None
                 }
-                Happened::Exited(exit) => Some(self.on_exit(exit)),
-                Happened::Stdout(read) => self.on_stdout(read),
-                Happened::Stderr(read) => self.on_stderr(read),
+                LoopEvent::Exited(exit) => Some(self.on_exit(exit)),
+                LoopEvent::Stdout(read) => self.on_stdout(read),
+                LoopEvent::Stderr(read) => self.on_stderr(read),
             };
             if ended.is_some() || self.open.is_empty() {
                 return Ok(ended);
             }
             let recorder = &self.context.recorder;
-            self.open.iter_mut().for_each(|run| run.look_after_lines(recorder));
+            self.open.iter_mut().for_each(|run| run.schedule_flush(recorder));
         }
     }
 
-    /// Waits for the next thing to handle. Nothing is read from the runner while the recorder is full.
-    async fn next(&mut self) -> Happened {
-        let timer = self.next_timer();
-        self.asked_about = (self.asked_about + 1) % self.open.len();
-        let fence = self.open[self.asked_about].fence();
-        let Context { life, recorder, queue, alarm, .. } = &mut *self.context;
-        let asked = queue.is_asked();
-        let room = !recorder.is_full();
+    /// Waits for the next event. Nothing is read from the runner while the recorder is full.
+    async fn next(&mut self) -> LoopEvent {
+        let deadline = self.next_timer();
+        self.abort_poll_index = (self.abort_poll_index + 1) % self.open.len();
+        let fence = self.open[self.abort_poll_index].fence();
+        let Context { supervisor, recorder, queue, timer, .. } = &mut *self.context;
+        let claim_is_pending = queue.has_pending_claim();
+        let may_read = !recorder.is_full();
         let Runner { child, frames, stdout, stderr, .. } = &mut self.runner;
         tokio::select! {
             biased;
-            event = life.next(Some(fence)) => Happened::Outside(event),
-            () = alarm.until(timer) => Happened::TimeIsUp,
-            frame = Runner::next(frames), if room => Happened::Frame(frame),
-            (place, answer) = next_scheduled(&mut self.open) => Happened::Scheduled(place, answer),
-            () = queue.arrival(), if asked => Happened::ClaimAnswered,
-            exit = child.wait() => Happened::Exited(exit),
-            read = stdout.read(), if room && stdout.is_open() => Happened::Stdout(read),
-            read = stderr.read(), if room && stderr.is_open() => Happened::Stderr(read),
+            event = supervisor.next(Some(fence)) => LoopEvent::Supervisor(event),
+            () = timer.until(deadline) => LoopEvent::Timer,
+            frame = Runner::next_frame(frames), if may_read => LoopEvent::Frame(frame),
+            (index, answer) = next_scheduled(&mut self.open) => LoopEvent::Scheduled(index, answer),
+            () = queue.claim_answered(), if claim_is_pending => LoopEvent::ClaimAnswered,
+            exit = child.wait() => LoopEvent::Exited(exit),
+            read = stdout.read(), if may_read && stdout.is_open() => LoopEvent::Stdout(read),
+            read = stderr.read(), if may_read && stderr.is_open() => LoopEvent::Stderr(read),
         }
     }
 
@@ -190,7 +190,7 @@ impl<'a> RunLoop<'a> {
         }
     }
 
-    /// Handles what the process sent before it exited.
+    /// Handles the frames that the process sent before it exited.
     fn on_exit(&mut self, exit: io::Result<Exit>) -> RunnerEnd {
         match exit {
             Ok(exit) => self.read_frames_now().unwrap_or(RunnerEnd::Exited(exit)),
@@ -221,17 +221,18 @@ impl<'a> RunLoop<'a> {
     /// Reads everything that is in the runner's pipes now.
     fn drain_pipes(&mut self) {
         let runner = &mut self.runner;
-        let drained = |lines: &mut Vec<Line>| {
+        let drain = |lines: &mut Vec<NewLogLine>| {
             if let Err(error) = runner.drain(lines) {
                 tracing::warn!("the last output of a run could not be read: {error}");
             }
         };
-        log_lines(self.concurrency, &mut self.open, drained);
+        log_lines(self.concurrency, &mut self.open, drain);
     }
 }
 
-/// Gives the lines that `write` produces to the open run, or to each of several.
-fn log_lines(concurrency: usize, open: &mut [ActiveRun], write: impl FnOnce(&mut Vec<Line>)) {
+/// Calls `write` with the lines of the open run. If several may be open, each of them gets the lines, as stream
+/// `shared`.
+fn log_lines(concurrency: usize, open: &mut [ActiveRun], write: impl FnOnce(&mut Vec<NewLogLine>)) {
     if let [run] = open
         && concurrency == 1
     {

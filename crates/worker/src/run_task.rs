@@ -1,34 +1,35 @@
-//! A claimed task is run, and those that may follow it or run beside it in the same runner: started, driven to the
-//! end, processes removed, ends recorded.
+//! Runs one claimed task: validates its input, starts it in a runner (`start_run.rs`), drives the run loop
+//! (`run_loop.rs`) until the runner has no run left, and records the end. Other tasks of the same operation may join
+//! the loop.
 
 use rework_core::task::complete::Completion;
 
 use crate::{
     claimed_run::ClaimedRun,
     context::Context,
-    life::LeaseLost,
     operations::Operation,
     run_loop::RunLoop,
+    run_result::RunResult,
     start_run::{NotStarted, start},
-    verdict::Verdict,
+    supervisor::LeaseLost,
 };
 
-/// Runs a task and whatever joins it in the same runner. The end of each run is recorded when no process of it
-/// is left.
+/// Runs a task and the tasks that join it in the same runner. The end of a run is recorded only when none of its
+/// processes is left. `Err` if the lease was lost.
 pub(crate) async fn run_task(
     context: &mut Context,
     operation: &Operation,
     mut run: ClaimedRun,
 ) -> Result<(), LeaseLost> {
     let mut lines = Vec::new();
-    let started = match operation.fitting(std::mem::take(&mut run.claimed.input)) {
+    let started = match operation.validate_input(std::mem::take(&mut run.claimed.input)) {
         Ok(input) => {
             run.claimed.input = input;
             start(context, operation, &run, &mut lines).await
         }
-        Err(verdict) => Err(NotStarted::Verdict(verdict)),
+        Err(result) => Err(NotStarted::RunResult(result)),
     };
-    context.life.set_to_work();
+    context.supervisor.report_busy();
     match started {
         Ok(started) => {
             let mut runs = RunLoop::new(context, operation, started, run, lines);
@@ -36,7 +37,7 @@ pub(crate) async fn run_task(
             runs.finish(ended).await
         }
         Err(NotStarted::LeaseLost) => Err(LeaseLost),
-        Err(NotStarted::Verdict(Verdict { outcome, reason })) => {
+        Err(NotStarted::RunResult(RunResult { outcome, reason })) => {
             let fence = run.claimed.fence;
             if !lines.is_empty() {
                 context.recorder.lines(fence, lines);

@@ -1,192 +1,209 @@
-//! A runner: the process in which an operation's own code lives, with all that a worker holds of
-//! it. An SDK's runner speaks frames and stays warm; a command's lives for one run.
+//! A runner: the process that executes an operation's code, with everything that the worker needs to use it. A runner
+//! of an SDK exchanges frames with the worker and can stay warm after a run. A command lives for one run.
 
 use std::{io, time::Duration};
 
-use rework_core::task::progress::Line;
+use rework_core::task::progress::NewLogLine;
 use rework_process::{Child, Exit, Tree};
 use rework_wire::{
-    connection::{Frames, FramesError},
+    frame_socket::{FrameSocket, FrameSocketError},
     operation::Limits,
     runner::{FromRunner, ToRunner},
 };
 use tokio::time::Instant;
 
-use crate::{operations::Operation, revision::Revision, stream::Stream};
+use crate::{operations::Operation, output_stream::OutputStream, revision::Revision};
 
-/// How long processes may take to die before they are called unkillable.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long processes may take to die after SIGKILL before they are reported as unkillable.
+pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Runs shorter than this are not asked for their memory where it is not limited.
-const WORTH_A_LOOK: Duration = Duration::from_millis(100);
+/// Without a memory limit, the memory of shorter runs is not measured.
+const MIN_MEASURED_RUN: Duration = Duration::from_millis(100);
 
-/// Lines that a runner may write before its `hello`; one that goes on finds its pipe full.
+/// The most lines that a runner may write before its `hello`. After that its pipes are not read, so it blocks when they
+/// are full.
 const MAX_EARLY_LINES: usize = 10_000;
 
-/// A process and what holds it.
+/// A runner process and its channels.
 pub(crate) struct Runner {
-    /// The code that it runs.
+    /// The revision of the code that the runner executes.
     pub revision: Revision,
     /// The process itself.
     pub child: Child,
-    /// All of its processes.
+    /// The process tree: the process and all that descends from it.
     pub tree: Tree,
-    /// Where an SDK's runner speaks; none: a command.
-    pub frames: Option<Frames>,
-    /// What it writes on fd 1.
-    pub stdout: Stream,
-    /// What it writes on fd 2.
-    pub stderr: Stream,
-    /// Runs may be sent ahead, behind the one in hand.
-    pub ahead: bool,
-    /// Its memory limit is kept by looking, not by the kernel.
+    /// The socket for frames; `None` for a command, or after the runner has closed it.
+    pub frames: Option<FrameSocket>,
+    /// The standard output of the runner.
+    pub stdout: OutputStream,
+    /// The standard error of the runner.
+    pub stderr: OutputStream,
+    /// Whether the runner accepts runs ahead of time, while another run is open.
+    pub accepts_runs_ahead: bool,
+    /// Whether the worker measures the memory of the runner, because no cgroup limits it.
     pub sampled: bool,
-    /// How many of its runs have ended.
+    /// The number of runs of this runner that have ended.
     pub runs: u32,
-    /// When it last had work.
-    pub used: Instant,
+    /// When the last run of this runner ended, or when the runner started if no run has ended yet.
+    pub last_used: Instant,
 }
 
-/// Why there is no runner.
+/// The reason why a runner could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    /// It could not be started at all.
-    #[error("{}", chain(.0))]
+    /// The program could not be executed.
+    #[error("{}", with_sources(.0))]
     Launch(#[from] rework_process::LaunchError),
-    /// The machine refused what a runner needs.
-    #[error("a runner could not be prepared: {0}")]
+    /// The system refused something that a runner needs.
+    #[error("the system cannot provide what a runner needs: {0}")]
     System(#[from] io::Error),
-    /// It ended before it said `hello`.
-    #[error("it ended before it was ready: {exit}{said}")]
+    /// The process ended before it sent `hello`.
+    #[error("it ended before it was ready: {exit}{last_line}")]
     Ended {
-        /// How, in words.
+        /// The exit code or signal, as a text.
         exit: String,
-        /// The last that it wrote, after `: `, or nothing.
-        said: String,
+        /// The last line that the process wrote, after `: `; empty if it wrote none.
+        last_line: String,
     },
-    /// It did not say `hello` in time.
+    /// The process did not send `hello` in time.
     #[error("it was not ready after {} s, the start timeout", .0.as_secs())]
     Timeout(Duration),
-    /// What it said is not `hello` of a version that we speak.
+    /// The first frame is not a `hello` of the supported version.
     #[error("it does not speak this version of the runner protocol: {0}")]
     Protocol(String),
 }
 
-/// Where an error came from matters more than that there was one.
-fn chain(error: &dyn std::error::Error) -> String {
+/// Returns the text of an error together with those of its sources, which name the file or system call.
+fn with_sources(error: &dyn std::error::Error) -> String {
     match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
+        Some(source) => format!("{error}: {}", with_sources(source)),
         None => error.to_string(),
     }
 }
 
 impl Runner {
-    /// Waits for the `hello` of an SDK's runner. What it writes meanwhile belongs to the run that
-    /// it was started for.
+    /// Waits for the `hello` of a runner of an SDK. What the runner writes meanwhile is added to
+    /// `lines`, which belong to the run that the runner was started for.
     pub(crate) async fn hello(
         &mut self,
-        within: Duration,
-        lines: &mut Vec<Line>,
+        start_timeout: Duration,
+        lines: &mut Vec<NewLogLine>,
     ) -> Result<(), StartError> {
         let Some(frames) = &mut self.frames else { return Ok(()) };
         let version = ToRunner::Hello { version: rework_wire::runner::VERSION };
         frames.send(&version, &[]).map_err(|error| StartError::Protocol(error.to_string()))?;
-        let late = tokio::time::sleep(within);
-        tokio::pin!(late);
+        let timeout = tokio::time::sleep(start_timeout);
+        tokio::pin!(timeout);
         loop {
             tokio::select! {
                 frame = frames.next() => match frame {
                     Ok(Some(frame)) => {
-                        self.ahead = greeted(frame.message())?;
+                        self.accepts_runs_ahead = check_hello(frame.message())?;
                         return Ok(());
                     }
                     Ok(None) => break,
                     Err(error) => return Err(StartError::Protocol(error.to_string())),
                 },
-                read = self.stdout.read(), if self.stdout.is_open() && lines.len() < MAX_EARLY_LINES => self.stdout.splitter.push(&read?, lines),
-                read = self.stderr.read(), if self.stderr.is_open() && lines.len() < MAX_EARLY_LINES => self.stderr.splitter.push(&read?, lines),
-                () = &mut late => return Err(StartError::Timeout(within)),
+                read = self.stdout.read(), if self.stdout.is_open() && lines.len() < MAX_EARLY_LINES => {
+                    self.stdout.splitter.push(&read?, lines);
+                }
+                read = self.stderr.read(), if self.stderr.is_open() && lines.len() < MAX_EARLY_LINES => {
+                    self.stderr.splitter.push(&read?, lines);
+                }
+                () = &mut timeout => return Err(StartError::Timeout(start_timeout)),
             }
         }
-        // The socket is closed: either it ends, or it is none of ours and only closed what it
-        // did not know.
+        // The socket is closed. Either the process exits, or it is a program without an SDK that closed an unknown
+        // descriptor.
         let exit = tokio::select! {
             exit = self.child.wait() => exit?,
-            () = &mut late => return Err(StartError::Timeout(within)),
+            () = &mut timeout => return Err(StartError::Timeout(start_timeout)),
         };
         self.drain(lines)?;
-        Err(StartError::Ended { exit: exit.to_string(), said: last_words(lines) })
+        Err(StartError::Ended { exit: exit.to_string(), last_line: last_line(lines) })
     }
 
-    /// Reads all that is in its pipes now.
-    pub(crate) fn drain(&mut self, lines: &mut Vec<Line>) -> io::Result<()> {
+    /// Reads everything that is in the pipes of the runner now.
+    pub(crate) fn drain(&mut self, lines: &mut Vec<NewLogLine>) -> io::Result<()> {
         self.stdout.drain(lines)?;
         self.stderr.drain(lines)
     }
 
-    /// Its next message; none for ever for a command.
-    pub(crate) async fn next(
-        frames: &mut Option<Frames>,
-    ) -> Result<Option<rework_wire::frame::Frame>, FramesError> {
+    /// Waits for the next frame of a runner; `None` if the runner has closed its socket. Waits
+    /// forever if the runner has no socket.
+    pub(crate) async fn next_frame(
+        frames: &mut Option<FrameSocket>,
+    ) -> Result<Option<rework_wire::frame::Frame>, FrameSocketError> {
         match frames {
             Some(frames) => frames.next().await,
             None => std::future::pending().await,
         }
     }
 
-    /// Whatever it says or writes wakes us, or we look when we like.
-    pub(crate) fn listen(&mut self, loud: bool) -> io::Result<()> {
-        if loud {
-            self.frames.as_mut().map_or(Ok(()), Frames::loud)?;
-            self.stdout.loud()?;
-            self.stderr.loud()
+    /// Sets whether frames and output wake the worker. Otherwise the worker must poll.
+    pub(crate) fn set_wake_on_data(&mut self, wakes: bool) -> io::Result<()> {
+        if wakes {
+            self.frames.as_mut().map_or(Ok(()), FrameSocket::wake_on_data)?;
+            self.stdout.wake_on_data()?;
+            self.stderr.wake_on_data()
         } else {
-            self.frames.as_mut().map_or(Ok(()), Frames::quiet)?;
-            self.stdout.quiet()?;
-            self.stderr.quiet()
+            self.frames.as_mut().map_or(Ok(()), FrameSocket::poll_only)?;
+            self.stdout.poll_only()?;
+            self.stderr.poll_only()
         }
     }
 
-    /// Sets the memory limit of the next run.
+    /// Sets the memory limit for the next run (`None` for no limit), and resets the measured peak
+    /// if there is a limit.
     pub(crate) fn limit_memory(&mut self, bytes: Option<i64>) -> io::Result<()> {
         self.tree.set_memory_limit(bytes.map(i64::unsigned_abs))?;
         if bytes.is_some() {
-            self.tree.memory_peak_reset();
+            self.tree.reset_memory_peak();
         }
         Ok(())
     }
 
-    /// Whether runs of this operation may be sent ahead, behind the one that is open.
-    pub(crate) fn runs_in_series(&self, operation: &Operation) -> bool {
+    /// Returns whether further runs of this operation may be sent ahead, while one is open. With a
+    /// memory limit they may not, because the limit applies to each run.
+    pub(crate) fn can_send_ahead(&self, operation: &Operation) -> bool {
         let limits = &operation.definition.limits;
-        self.ahead && limits.memory_bytes.is_none() && operation.concurrency() == 1
+        self.accepts_runs_ahead && limits.memory_bytes.is_none() && operation.concurrency() == 1
     }
 
-    /// The most memory that the run used that has just ended, in bytes. It is not measured for a short run without a
-    /// limit in a warm runner, since measuring costs more than such a run.
+    /// Returns the peak memory of the run that has just ended, in bytes. `None` for a short run without a limit in a
+    /// warm runner: measuring would cost more than such a run.
     pub(crate) fn memory_peak(&self, limits: &Limits, took: Duration) -> Option<i64> {
-        let asked = limits.memory_bytes.is_some() || (self.runs <= 1 && took > WORTH_A_LOOK);
-        asked.then(|| self.tree.memory_peak()).filter(|peak| *peak > 0).map(|peak| peak as i64)
+        let is_measured =
+            limits.memory_bytes.is_some() || (self.runs <= 1 && took > MIN_MEASURED_RUN);
+        is_measured
+            .then(|| self.tree.memory_peak())
+            .filter(|peak| *peak > 0)
+            .map(|peak| peak as i64)
     }
 
-    /// Whether its process has ended.
+    /// Returns whether the process of the runner has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Kills all of it.
+    /// Kills the whole process tree of the runner, and returns the exit of the runner, or `None` if
+    /// it cannot be read. `Err` if processes are left after [`KILL_TIMEOUT`].
     pub(crate) async fn kill(&mut self) -> Result<Option<Exit>, rework_process::Unkillable> {
-        self.tree.kill(PATIENCE).await?;
+        self.tree.kill(KILL_TIMEOUT).await?;
         Ok(self.child.wait().await.ok())
     }
 }
 
-/// Whether runs may be sent ahead.
-fn greeted(hello: Result<FromRunner, rework_wire::frame::FrameError>) -> Result<bool, StartError> {
+/// Checks the first frame of a runner. Returns whether the runner accepts runs ahead of time.
+fn check_hello(
+    hello: Result<FromRunner, rework_wire::frame::FrameError>,
+) -> Result<bool, StartError> {
     match hello {
-        Ok(FromRunner::Hello { version: rework_wire::runner::VERSION, ahead, .. }) => Ok(ahead),
+        Ok(FromRunner::Hello {
+            version: rework_wire::runner::VERSION, accepts_runs_ahead, ..
+        }) => Ok(accepts_runs_ahead),
         Ok(FromRunner::Hello { version, .. }) => Err(StartError::Protocol(format!(
-            "it speaks version {version}, this `rework` version {}",
+            "it speaks version {version}, and this `rework` speaks version {}",
             rework_wire::runner::VERSION
         ))),
         Ok(_) => Err(StartError::Protocol("its first frame is not `hello`".to_owned())),
@@ -194,7 +211,8 @@ fn greeted(hello: Result<FromRunner, rework_wire::frame::FrameError>) -> Result<
     }
 }
 
-fn last_words(lines: &[Line]) -> String {
+/// Returns the last line that is not empty, after `: `.
+fn last_line(lines: &[NewLogLine]) -> String {
     lines
         .iter()
         .rev()

@@ -1,10 +1,14 @@
-//! Starts runners: the process of an operation's code, in a process tree of its own, with what it inherits.
+//! Starts runners: each is the process of an operation's code, in a process tree of its own. Also creates what a runner
+//! inherits: its pipes, its socket, the send buffer and its environment.
 
 use std::{
     ffi::OsString,
     fs::{DirBuilder, File},
     io,
-    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
+    os::{
+        fd::{OwnedFd, RawFd},
+        unix::fs::DirBuilderExt,
+    },
     path::PathBuf,
 };
 
@@ -14,71 +18,84 @@ use nix::{
 };
 use rework_process::{Containment, Launch, Tree};
 use rework_wire::{
-    connection::Frames,
-    outbox::{OUTBOX_BYTES, Outbox},
-    worker::{MemoryRung, Start},
+    frame_socket::FrameSocket,
+    runner as protocol,
+    send_buffer::{SEND_BUFFER_BYTES, SendBuffer},
+    worker::{MemoryMethod, Start},
 };
 use tokio::time::Instant;
 
 use crate::{
     code::Code,
     environment::{Secrets, Variable, cleaned},
+    output_stream::OutputStream,
     revision::Revision,
     runner::{Runner, StartError},
-    stream::Stream,
 };
 
 /// Starts the runners of a worker.
 pub(crate) struct RunnerLauncher {
     containment: Containment,
-    mark: String,
-    page: File,
+    /// The tag in the names of the cgroups and in the environment of all processes of this worker's runners.
+    process_tag: String,
+    started_runs: File,
     secrets: Secrets,
+    /// The number of the last runner.
     number: u32,
 }
 
 /// A program to start as a runner.
 pub(crate) struct Program {
-    /// A path, or a name to be found in `PATH`.
+    /// A path, or a name to find in `PATH`.
     pub executable: OsString,
-    /// Its arguments.
+    /// The command-line arguments.
     pub args: Vec<OsString>,
-    /// Its working directory.
+    /// The working directory.
     pub cwd: PathBuf,
-    /// Its whole environment, but for what frames need.
+    /// The complete environment, without the variables for frames.
     pub env: Vec<Variable>,
-    /// Its fd 0.
+    /// The descriptor for standard input.
     pub stdin: OwnedFd,
 }
 
 impl RunnerLauncher {
-    /// A launcher with the containment and the names that the monitor gave this worker.
-    pub(crate) fn new(start: &Start, page: File, secrets: Secrets) -> io::Result<RunnerLauncher> {
-        let containment = Containment::from_parts(start.cgroup.clone(), start.memory.clone());
-        let launcher =
-            RunnerLauncher { containment, mark: start.mark.clone(), page, secrets, number: 0 };
-        // Made here and nowhere else: a folder that somebody else made is not ours to trust.
+    /// Creates a launcher with the settings that the monitor sent, and the folder for temporary files.
+    pub(crate) fn new(
+        start: &Start,
+        started_runs: File,
+        secrets: Secrets,
+    ) -> io::Result<RunnerLauncher> {
+        let containment =
+            Containment::from_parts(start.cgroup.clone(), start.memory_method.clone());
+        let launcher = RunnerLauncher {
+            containment,
+            process_tag: start.process_tag.clone(),
+            started_runs,
+            secrets,
+            number: 0,
+        };
+        // The folder is created here and must not exist before: another user could have created it.
         DirBuilder::new().mode(0o700).create(launcher.folder())?;
         Ok(launcher)
     }
 
-    /// The page in which (task, run) is noted before its first instruction.
-    pub(crate) fn page(&self) -> &File {
-        &self.page
+    /// Returns the shared memory of started runs.
+    pub(crate) fn started_runs(&self) -> &File {
+        &self.started_runs
     }
 
-    /// The folder of this worker's temporary files.
+    /// Returns the folder of this worker's temporary files.
     pub(crate) fn folder(&self) -> PathBuf {
-        std::env::temp_dir().join(format!("rework-{}", self.mark))
+        std::env::temp_dir().join(format!("rework-{}", self.process_tag))
     }
 
-    /// The worker's own environment, without what operation code must not see; what an operation
-    /// lets through by name stays.
-    pub(crate) fn environment(&self, lets_through: impl Fn(&str) -> bool) -> Vec<Variable> {
-        cleaned(std::env::vars_os(), &self.secrets, lets_through)
+    /// Returns the worker's environment without the variables that operation code must not see. `passes_through`
+    /// selects variables by name that stay.
+    pub(crate) fn environment(&self, passes_through: impl Fn(&str) -> bool) -> Vec<Variable> {
+        cleaned(std::env::vars_os(), &self.secrets, passes_through)
     }
 
-    /// What runs operations of an SDK.
+    /// Returns the program that runs operations of an SDK.
     pub(crate) fn program(&self, code: &Code) -> io::Result<Program> {
         let (executable, args) = code.command();
         Ok(Program {
@@ -90,40 +107,23 @@ impl RunnerLauncher {
         })
     }
 
-    /// Starts a process in a tree of its own. With `speaks`, it is given a socket for frames.
+    /// Starts a program in a process tree of its own. `memory_bytes` is the memory limit; `None`
+    /// for no limit. With `has_socket` the program receives a socket for frames, the shared memory
+    /// of started runs, and a send buffer.
     pub(crate) fn start(
         &mut self,
         program: Program,
         revision: Revision,
-        speaks: bool,
+        has_socket: bool,
         memory_bytes: Option<i64>,
     ) -> Result<Runner, StartError> {
         self.number += 1;
-        let mut tree = Tree::new(&self.containment, &self.mark, self.number)?;
+        let mut tree = Tree::new(&self.containment, &self.process_tag, self.number)?;
         tree.set_memory_limit(memory_bytes.map(i64::unsigned_abs))?;
-        let (stdout, out) = Stream::new("stdout", "INFO")?;
-        let (stderr, err) = Stream::new("stderr", "WARNING")?;
-        let mut env = program.env;
-        let mut fds = Vec::new();
-        let mut frames = None;
-        if speaks {
-            let (mut ours, theirs) = Frames::pair()?;
-            let outbox = outbox()?;
-            ours.share(Outbox::of(&outbox)?);
-            frames = Some(ours);
-            for (fd, number, variable) in [
-                (theirs, rework_wire::runner::SOCKET_FD, rework_wire::runner::SOCKET_FD_VAR),
-                (
-                    self.page.try_clone()?.into(),
-                    rework_wire::runner::PAGE_FD,
-                    rework_wire::runner::PAGE_FD_VAR,
-                ),
-                (outbox.into(), rework_wire::runner::OUTBOX_FD, rework_wire::runner::OUTBOX_FD_VAR),
-            ] {
-                fds.push((fd, number));
-                env.push((variable.into(), number.to_string().into()));
-            }
-        }
+        let (stdout, out) = OutputStream::new("stdout", "INFO")?;
+        let (stderr, err) = OutputStream::new("stderr", "WARNING")?;
+        let (mut env, mut fds) = (program.env, Vec::new());
+        let frames = if has_socket { Some(self.connect(&mut env, &mut fds)?) } else { None };
         let child = tree.launch(Launch {
             program: program.executable,
             args: program.args,
@@ -134,19 +134,53 @@ impl RunnerLauncher {
             stderr: err,
             fds,
         })?;
-        let used = Instant::now();
-        let sampled = self.containment.memory == MemoryRung::Sampled;
-        let (ahead, runs) = (false, 0);
-        Ok(Runner { revision, child, tree, frames, stdout, stderr, ahead, sampled, runs, used })
+        let last_used = Instant::now();
+        let sampled = self.containment.memory == MemoryMethod::Sampled;
+        let (accepts_runs_ahead, runs) = (false, 0);
+        Ok(Runner {
+            revision,
+            child,
+            tree,
+            frames,
+            stdout,
+            stderr,
+            accepts_runs_ahead,
+            sampled,
+            runs,
+            last_used,
+        })
+    }
+
+    /// Creates what the worker and an SDK share: a socket for frames, the memory of started runs and a send buffer.
+    /// Adds the runner's file descriptors to `fds` and the variables that name them to `env`.
+    fn connect(
+        &self,
+        env: &mut Vec<Variable>,
+        fds: &mut Vec<(OwnedFd, RawFd)>,
+    ) -> io::Result<FrameSocket> {
+        let (mut ours, theirs) = FrameSocket::pair()?;
+        let send_buffer = send_buffer()?;
+        ours.attach_send_buffer(SendBuffer::map(&send_buffer)?);
+        let started_runs = self.started_runs.try_clone()?;
+        for (fd, number, variable) in [
+            (theirs, protocol::SOCKET_FD, protocol::SOCKET_FD_VAR),
+            (started_runs.into(), protocol::STARTED_RUNS_FD, protocol::STARTED_RUNS_FD_VAR),
+            (send_buffer.into(), protocol::SEND_BUFFER_FD, protocol::SEND_BUFFER_FD_VAR),
+        ] {
+            fds.push((fd, number));
+            env.push((variable.into(), number.to_string().into()));
+        }
+        Ok(ours)
     }
 }
 
-/// Memory that a new runner and the worker share as its outbox.
-fn outbox() -> io::Result<File> {
+/// Creates the memory of a send buffer, which a new runner and the worker share.
+fn send_buffer() -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let file = File::from(memfd_create(c"rework-outbox", flags)?);
-    file.set_len(OUTBOX_BYTES)?;
-    // It is mapped here: an operation that made it shorter would end the worker.
+    let file = File::from(memfd_create(c"rework-send-buffer", flags)?);
+    file.set_len(SEND_BUFFER_BYTES)?;
+    // Both processes map this memory. The seals keep an operation from shrinking it, which would kill the worker by
+    // SIGBUS.
     let size = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(size))?;
     Ok(file)

@@ -1,4 +1,5 @@
-//! Messages of a runner about one of its open runs.
+//! Handles the messages of a runner about one of its open runs: log lines, progress, output, requests to schedule a
+//! task, and the end.
 
 use std::{
     future::{Future as _, poll_fn},
@@ -10,7 +11,7 @@ use rework_core::{
     db::error::Result,
     task::{
         payload::Payload,
-        progress::{Child, Line},
+        progress::{ChildTask, NewLogLine},
     },
 };
 use rework_wire::{
@@ -22,33 +23,34 @@ use serde_json::json;
 use tokio::sync::oneshot::error::RecvError;
 
 use crate::{
-    active_run::ActiveRun, claimed_run::Key, ending::End, lines::MAX_LINE_BYTES, recorder::Recorder,
+    active_run::ActiveRun, claimed_run::RunKey, ending::RunEnd, line_splitter::MAX_LINE_BYTES,
+    recorder::Recorder,
 };
 
-/// Longest name of a logger that is kept: it is stored with every line.
+/// The longest name of a logger that is kept, in characters. It is stored with every line.
 const MAX_LOGGER_CHARS: usize = 200;
 
-/// What a message means for its run.
+/// The effect of a message on its run.
 pub(crate) enum Handled {
-    /// The run goes on.
-    GoesOn,
+    /// The run continues.
+    Continue,
     /// The run has ended.
-    Ended(End),
-    /// The protocol does not allow this message here: why, in words.
+    Ended(RunEnd),
+    /// The protocol does not allow this message here, for this reason.
     Broken(String),
 }
 
-/// The message in a frame.
+/// Decodes the message in a frame. `done` is tried first, because it is by far the most frequent.
 pub(crate) fn message(frame: &Frame) -> Result<FromRunner, FrameError> {
-    match frame.of_type("done") {
+    match frame.message_of_type("done") {
         Some(done) => done.map(FromRunner::Done),
         None => frame.message(),
     }
 }
 
 impl ActiveRun {
-    /// Handles a message about this run. `revocable` says whether the worker has taken the run back or told it
-    /// to stop, so that the runner may answer that it has not started it.
+    /// Handles a message about this run. `revocable` is whether the worker has revoked the run or ordered it to stop,
+    /// so that the runner may answer that it has not started it.
     pub(crate) fn handle(
         &mut self,
         message: FromRunner,
@@ -61,16 +63,16 @@ impl ActiveRun {
                 self.span = span;
                 match output.map(|form| self.on_output(form == Form::Bytes, body)) {
                     Some(Handled::Broken(why)) => return Handled::Broken(why),
-                    _ => return Handled::Ended(End::Done),
+                    _ => return Handled::Ended(RunEnd::Done),
                 }
             }
             FromRunner::Failed(failure) => {
                 self.span = failure.span;
-                return Handled::Ended(End::Failed(failure));
+                return Handled::Ended(RunEnd::Failed(failure));
             }
-            FromRunner::Revoked { .. } if revocable => return Handled::Ended(End::NotStarted),
+            FromRunner::Revoked { .. } if revocable => return Handled::Ended(RunEnd::NotStarted),
             FromRunner::Log { level, logger, .. } => {
-                self.log(known_level(&level), &stream_of(&logger), &body);
+                self.log(log_level(&level), &stream_name(&logger), &body);
             }
             FromRunner::Progress { done, total, message, .. } => {
                 let progress = json!({"done": done, "total": total, "message": message});
@@ -79,10 +81,10 @@ impl ActiveRun {
             FromRunner::Output { raw, .. } => return self.on_output(raw, body),
             FromRunner::Schedule(request) => return self.on_schedule(request, body, recorder),
             FromRunner::Revoked { .. } | FromRunner::Hello { .. } => {
-                return Handled::Broken("a frame that has no place in this run".to_owned());
+                return Handled::Broken("a frame that is not allowed in this run".to_owned());
             }
         }
-        Handled::GoesOn
+        Handled::Continue
     }
 
     fn on_schedule(
@@ -93,7 +95,7 @@ impl ActiveRun {
     ) -> Handled {
         match payload(request.raw, request.has_input, body) {
             Ok(input) => {
-                let child = Child {
+                let child = ChildTask {
                     number: request.number as i32,
                     operation: request.operation,
                     domain: request.domain,
@@ -101,9 +103,9 @@ impl ActiveRun {
                     delay_ms: request.delay_ms.map(|ms| ms as i64),
                     input,
                 };
-                let answer = recorder.child(self.fence(), child);
-                self.scheduling.push_back((request.number, answer));
-                Handled::GoesOn
+                let answer = recorder.schedule_child(self.fence(), child);
+                self.schedule_answers.push_back((request.number, answer));
+                Handled::Continue
             }
             Err(why) => Handled::Broken(format!("an input that is {why}")),
         }
@@ -114,24 +116,24 @@ impl ActiveRun {
             Ok(output) => {
                 self.output = output;
                 self.unsaved_output = true;
-                Handled::GoesOn
+                Handled::Continue
             }
             Err(why) => Handled::Broken(format!("an output that is {why}")),
         }
     }
 
-    /// A line longer than a row is several, as on the streams.
+    /// Adds a line of a logger. A line longer than [`MAX_LINE_BYTES`] becomes several rows.
     fn log(&mut self, level: &'static str, stream: &str, text: &[u8]) {
         let at = chrono::Utc::now();
         let pieces = text.len().div_ceil(MAX_LINE_BYTES).max(1);
         self.lines.extend((1..=pieces).map(|piece| {
             let from = (piece - 1) * MAX_LINE_BYTES;
             let bytes = text[from..text.len().min(piece * MAX_LINE_BYTES)].to_vec();
-            Line { at, stream: stream.to_owned(), level, bytes, whole: piece == pieces }
+            NewLogLine { at, stream: stream.to_owned(), level, bytes, whole: piece == pieces }
         }));
     }
 
-    /// The answer to a request of this run.
+    /// Returns the answer to a request of this run to schedule a task.
     pub(crate) fn scheduled(&self, (number, answer): Scheduled) -> ToRunner {
         let (task, error) = match answer {
             Ok(Some(task)) => (Some(task), None),
@@ -143,19 +145,19 @@ impl ActiveRun {
     }
 }
 
-/// The number of a request within its run, and the id of the task that was scheduled; `None` if the run is no longer
-/// current.
+/// The number of a request within its run, and the id of the task that was scheduled; `None` if the run is not current
+/// any more.
 pub(crate) type Scheduled = (u32, Result<Option<i64>, String>);
 
-/// Waits for the next answer to a request to schedule; with the place of its run in `open`.
+/// Waits for the next answer to a request to schedule a task. Also returns the index of its run in `open`.
 pub(crate) async fn next_scheduled(open: &mut [ActiveRun]) -> (usize, Scheduled) {
     poll_fn(|context| {
-        for (place, run) in open.iter_mut().enumerate() {
-            let Some((number, answer)) = run.scheduling.front_mut() else { continue };
+        for (index, run) in open.iter_mut().enumerate() {
+            let Some((number, answer)) = run.schedule_answers.front_mut() else { continue };
             if let Poll::Ready(answered) = Pin::new(answer).poll(context) {
-                let answer = (*number, answer_of(answered));
-                run.scheduling.pop_front();
-                return Poll::Ready((place, answer));
+                let answer = (*number, flatten_answer(answered));
+                run.schedule_answers.pop_front();
+                return Poll::Ready((index, answer));
             }
         }
         Poll::Pending
@@ -163,8 +165,8 @@ pub(crate) async fn next_scheduled(open: &mut [ActiveRun]) -> (usize, Scheduled)
     .await
 }
 
-/// The run that a message is about.
-pub(crate) fn run_of(message: &FromRunner) -> Option<Key> {
+/// Returns the run that a message is about. `None` for `hello`, which is about no run.
+pub(crate) fn run_key(message: &FromRunner) -> Option<RunKey> {
     match message {
         FromRunner::Log { task, run, .. }
         | FromRunner::Progress { task, run, .. }
@@ -177,36 +179,39 @@ pub(crate) fn run_of(message: &FromRunner) -> Option<Key> {
     }
 }
 
-/// A logger's name as the log can hold it: one that it refused would take the lines beside it along.
-fn stream_of(logger: &str) -> String {
+/// Returns a logger's name as the database can store it. A name with a NUL byte would make the statement fail, together
+/// with all other lines in it.
+fn stream_name(logger: &str) -> String {
     logger.chars().take(MAX_LOGGER_CHARS).map(|c| if c == '\0' { '\u{2400}' } else { c }).collect()
 }
 
-/// What may come of a run after its end from a thread that did not know of it.
-pub(crate) fn is_late(message: &FromRunner) -> bool {
+/// Returns whether a message may arrive after the end of its run, sent by a thread that did not
+/// notice the end.
+pub(crate) fn may_arrive_late(message: &FromRunner) -> bool {
     matches!(
         message,
         FromRunner::Log { .. } | FromRunner::Progress { .. } | FromRunner::Output { .. }
     )
 }
 
-fn answer_of(answered: Result<Result<Option<i64>>, RecvError>) -> Result<Option<i64>, String> {
+fn flatten_answer(answered: Result<Result<Option<i64>>, RecvError>) -> Result<Option<i64>, String> {
     match answered {
         Ok(answered) => answered.map_err(|error| error.to_string()),
-        Err(stopped) => Err(stopped.to_string()),
+        Err(closed) => Err(closed.to_string()),
     }
 }
 
-/// The levels that the log knows; what a runner calls otherwise is `INFO`.
-fn known_level(level: &str) -> &'static str {
+/// Returns the level of a log line; `INFO` for an unknown one.
+fn log_level(level: &str) -> &'static str {
     ["ERROR", "WARNING", "INFO", "DEBUG", "TRACE"]
         .into_iter()
         .find(|known| *known == level)
         .unwrap_or("INFO")
 }
 
-fn payload(raw: bool, given: bool, body: Vec<u8>) -> Result<Payload, &'static str> {
-    if !given {
+/// Returns the body of a frame as a payload. `Err` describes what is wrong with it.
+fn payload(raw: bool, has_input: bool, body: Vec<u8>) -> Result<Payload, &'static str> {
+    if !has_input {
         return Ok(Payload::None);
     }
     if raw {

@@ -1,45 +1,45 @@
-//! A run starts: a command is launched, or an SDK's runner, warm or new, is handed the run.
+//! Starts a run: launches a command, or sends the run to a runner of an SDK, warm or new.
 
 use std::rc::Rc;
 
 use rework_core::{
-    operation::kind::Kind,
-    task::{complete::Outcome, fence::Fence, payload::Payload, progress::Line},
+    operation::module_kind::ModuleKind,
+    task::{complete::Outcome, fence::Fence, payload::Payload, progress::NewLogLine},
 };
 use rework_process::LaunchError;
 use rework_wire::{
     frame::FrameError,
-    runner::{RunRequest, ToRunner, mark_bytes},
+    runner::{RunRequest, ToRunner, boundary_bytes},
 };
 use tokio::time::timeout;
 
 use crate::{
-    batch_size::LONG,
+    batch_size::LONG_RUN,
     claimed_run::ClaimedRun,
     command::{self, OutputFile},
     context::{Context, Waited},
-    life::LeaseLost,
     operations::Operation,
     revision::Revision,
+    run_result::RunResult,
     runner::{Runner, StartError},
-    runners,
-    started_page::note_started,
-    verdict::Verdict,
+    started_runs::record_started,
+    supervisor::LeaseLost,
+    warm_runners,
 };
 
-/// A runner that was given a run.
+/// A runner that has received its first run.
 pub(crate) struct Started {
     /// The runner.
     pub runner: Runner,
-    /// Where a command leaves its output; `None` for an SDK's runner.
+    /// The file to which a command writes its output; `None` for a runner of an SDK.
     pub output_file: Option<OutputFile>,
 }
 
-/// Why a run ended before its code started.
+/// The reason why a run ended before its code started.
 pub(crate) enum NotStarted {
-    /// Its end is recorded like this.
-    Verdict(Verdict),
-    /// The run belongs to somebody else now.
+    /// The run ended with this result.
+    RunResult(RunResult),
+    /// The lease was lost, so the run must not be recorded.
     LeaseLost,
 }
 
@@ -49,148 +49,153 @@ impl From<LeaseLost> for NotStarted {
     }
 }
 
-/// Hands a run to a runner. `lines` receives what a new runner writes before it is ready.
+/// Starts a run. `lines` receives what a new runner writes before it is ready.
 pub(crate) async fn start(
     context: &mut Context,
     operation: &Operation,
     run: &ClaimedRun,
-    lines: &mut Vec<Line>,
+    lines: &mut Vec<NewLogLine>,
 ) -> Result<Started, NotStarted> {
     let ClaimedRun { claimed, slot } = run;
-    let cannot = |why: &dyn std::fmt::Display| {
-        NotStarted::Verdict(Verdict::refused(format!("the operation cannot be loaded: {why}")))
+    let cannot_load = |why: &dyn std::fmt::Display| {
+        NotStarted::RunResult(RunResult::refused(format!("the operation cannot be loaded: {why}")))
     };
     let path = &operation.code.path;
     let revision = Revision::of(&operation.code, claimed.version.revision)
-        .map_err(|error| cannot(&format!("`{}`: {error}", path.display())))?;
+        .map_err(|error| cannot_load(&format!("`{}`: {error}", path.display())))?;
     match operation.kind {
-        Kind::Command => {
+        ModuleKind::Command => {
             let definition = &operation.definition;
-            let found = command::find(path, &definition.domain, &definition.name)
-                .map_err(|why| cannot(&why))?;
-            let (program, output) = command::prepare(&context.launcher, &found, claimed)
-                .map_err(|error| cannot(&error))?;
-            // A command cannot note it by itself.
-            if let Err(error) = note_started(context.launcher.page(), *slot, claimed.fence) {
-                tracing::warn!("the page of started runs cannot be written: {error}");
+            let command_operation = command::find(path, &definition.domain, &definition.name)
+                .map_err(|why| cannot_load(&why))?;
+            let (program, output) =
+                command::prepare(&context.launcher, &command_operation, claimed)
+                    .map_err(|error| cannot_load(&error))?;
+            // A command cannot record its start itself.
+            if let Err(error) =
+                record_started(context.launcher.started_runs(), *slot, claimed.fence)
+            {
+                tracing::warn!("the start of a run cannot be recorded in shared memory: {error}");
             }
-            context.life.set_to_work();
+            context.supervisor.report_busy();
             let mut runner = context
                 .launcher
                 .start(program, revision, false, operation.definition.limits.memory_bytes)
                 .map_err(|error| not_started(&error))?;
-            runner.tree.memory_peak_reset();
+            runner.tree.reset_memory_peak();
             Ok(Started { runner, output_file: Some(output) })
         }
-        Kind::Rust | Kind::Python => {
-            let mut runner = warm(context, operation, revision, claimed.fence, lines).await?;
-            let in_series = runner.runs_in_series(operation);
-            if let Err(error) = send(&mut runner, operation, run, in_series) {
-                runners::end(runner).await;
-                return Err(cannot(&error));
+        ModuleKind::Rust | ModuleKind::Python => {
+            let mut runner = get_runner(context, operation, revision, claimed.fence, lines).await?;
+            let with_boundary = runner.can_send_ahead(operation);
+            if let Err(error) = send(&mut runner, operation, run, with_boundary) {
+                warm_runners::end(runner).await;
+                return Err(cannot_load(&error));
             }
             if let Some(frames) = &mut runner.frames {
-                frames.push();
+                frames.flush();
             }
             Ok(Started { runner, output_file: None })
         }
     }
 }
 
-/// Puts a run among the frames that leave with the next push. With `in_series` the runner is to write a mark at the
-/// end of the run, since others may follow it.
+/// Queues a run for the runner; the run is sent at the next flush. With `with_boundary` the runner
+/// must write a boundary (bytes that separate the output of two runs) after the run, since others
+/// may follow it.
 pub(crate) fn send(
     runner: &mut Runner,
     operation: &Operation,
-    held: &ClaimedRun,
-    in_series: bool,
+    run: &ClaimedRun,
+    with_boundary: bool,
 ) -> Result<(), FrameError> {
-    let mut request = request(operation, held);
-    if in_series {
-        let (mark, bytes) = mark_of(held);
-        request.mark = Some(mark);
-        runner.stdout.splitter.expect(held.key(), bytes.clone());
-        runner.stderr.splitter.expect(held.key(), bytes);
+    let mut request = request(operation, run);
+    if with_boundary {
+        let (boundary, bytes) = boundary_of(run);
+        request.boundary = Some(boundary);
+        runner.stdout.splitter.expect(run.key(), bytes.clone());
+        runner.stderr.splitter.expect(run.key(), bytes);
     }
-    let body: &[u8] = match &held.claimed.input {
+    let body: &[u8] = match &run.claimed.input {
         Payload::None => &[],
         Payload::Json(text) => text.as_bytes(),
         Payload::Bytes(bytes) => bytes,
     };
     match &mut runner.frames {
-        Some(frames) => frames.put(&ToRunner::Run(request), body),
+        Some(frames) => frames.queue(&ToRunner::Run(request), body),
         None => Ok(()),
     }
 }
 
-/// The mark of a run, and how it stands on its streams.
-fn mark_of(held: &ClaimedRun) -> (String, Rc<[u8]>) {
-    // A token may be that of a whole claim.
-    let mark = format!("{}{:x}", held.claimed.fence.token.simple(), held.claimed.fence.task);
-    let bytes = mark_bytes(&mark).into();
-    (mark, bytes)
+/// Returns the boundary of a run, and its bytes as they appear on the streams.
+fn boundary_of(run: &ClaimedRun) -> (String, Rc<[u8]>) {
+    // The task id is added, because all tasks of one claim may have the same token.
+    let boundary = format!("{}{:x}", run.claimed.fence.token.simple(), run.claimed.fence.task);
+    let bytes = boundary_bytes(&boundary).into();
+    (boundary, bytes)
 }
 
-/// A warm runner of this code, or a new one that has sent `hello`.
-async fn warm(
+/// Returns a warm runner of this code, or starts a new one and waits for its `hello`.
+async fn get_runner(
     context: &mut Context,
     operation: &Operation,
     revision: Revision,
     fence: Fence,
-    lines: &mut Vec<Line>,
+    lines: &mut Vec<NewLogLine>,
 ) -> Result<Runner, NotStarted> {
     let memory = operation.definition.limits.memory_bytes;
-    if let Some(mut runner) = context.runners.take(&revision).await {
+    if let Some(mut runner) = context.warm_runners.take(&revision).await {
         if runner.limit_memory(memory).is_ok() {
             return Ok(runner);
         }
-        // What it holds from earlier runs is past this operation's limit.
-        runners::end(runner).await;
+        // The memory that it holds from earlier runs exceeds this operation's limit.
+        warm_runners::end(runner).await;
     }
-    context.life.set_to_work();
+    context.supervisor.report_busy();
     let launcher = &mut context.launcher;
     let program = launcher.program(&operation.code).map_err(|error| not_started(&error.into()))?;
     let mut runner =
         launcher.start(program, revision, true, memory).map_err(|error| not_started(&error))?;
-    let hello = greet(context, &mut runner, fence, lines).await;
-    if let Err(not_started) = hello {
-        runners::end(runner).await;
+    let ready = wait_for_hello(context, &mut runner, fence, lines).await;
+    if let Err(not_started) = ready {
+        warm_runners::end(runner).await;
         return Err(not_started);
     }
     Ok(runner)
 }
 
-/// Waits for the `hello` of a new runner. What is claimed does not wait with it for longer than [`LONG`].
-async fn greet(
+/// Waits for the `hello` of a new runner. If that takes longer than [`LONG_RUN`], the runs in the local queue are
+/// requeued, so that other workers can run them.
+async fn wait_for_hello(
     context: &mut Context,
     runner: &mut Runner,
     fence: Fence,
-    lines: &mut Vec<Line>,
+    lines: &mut Vec<NewLogLine>,
 ) -> Result<(), NotStarted> {
     let hello = runner.hello(context.start_timeout, lines);
     tokio::pin!(hello);
-    let waited = match context.wait_for(Some(fence), timeout(LONG, &mut hello)).await? {
-        Waited::Ready(Ok(greeted)) => Waited::Ready(greeted),
+    let waited = match context.wait_for(Some(fence), timeout(LONG_RUN, &mut hello)).await? {
+        Waited::Ready(Ok(hello)) => Waited::Ready(hello),
         Waited::Ready(Err(_)) => {
-            context.queue.give_back("its runner was slow to start", &context.recorder);
+            context.queue.requeue_all("its runner was slow to start", &context.recorder);
             context.wait_for(Some(fence), hello).await?
         }
         Waited::Aborted(abort) => Waited::Aborted(abort),
     };
     match waited {
-        Waited::Ready(greeted) => greeted.map_err(|error| not_started(&error)),
-        Waited::Aborted(abort) => Err(NotStarted::Verdict(abort.verdict())),
+        Waited::Ready(hello) => hello.map_err(|error| not_started(&error)),
+        Waited::Aborted(abort) => Err(NotStarted::RunResult(abort.result())),
     }
 }
 
-/// What cannot be started at all no further attempt can mend; a machine that has no process or
-/// memory left may have some later.
+/// Returns the result of a run whose runner could not be started. If the system had no process or memory left, a later
+/// attempt may succeed; otherwise none can.
 fn not_started(error: &StartError) -> NotStarted {
     let reason = format!("the operation cannot be loaded: {error}");
-    let passing =
+    let may_pass =
         matches!(error, StartError::System(_) | StartError::Launch(LaunchError::System(_)));
-    let outcome = if passing { Outcome::Failed } else { Outcome::Refused };
-    NotStarted::Verdict(Verdict { outcome, reason: Some(reason) })
+    let outcome = if may_pass { Outcome::Failed } else { Outcome::Refused };
+    NotStarted::RunResult(RunResult { outcome, reason: Some(reason) })
 }
 
 fn request(operation: &Operation, ClaimedRun { claimed, slot }: &ClaimedRun) -> RunRequest {
@@ -206,6 +211,6 @@ fn request(operation: &Operation, ClaimedRun { claimed, slot }: &ClaimedRun) -> 
         raw: matches!(claimed.input, Payload::Bytes(_)),
         has_input: claimed.input != Payload::None,
         metadata: claimed.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
-        mark: None,
+        boundary: None,
     }
 }

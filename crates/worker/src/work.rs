@@ -1,4 +1,6 @@
-//! The worker's loop: claim, run, record; wait when there is nothing, leave when told to.
+//! The main loop of a worker process: it claims a task, runs it (`run_task.rs`), and claims again. If nothing is ready,
+//! it reports itself idle to its monitor and waits until the monitor wakes it. It ends when the monitor orders it to,
+//! or when its lease is lost. Claimed tasks that have not started go back to the queue first.
 
 use std::{fs::File, future::pending, os::fd::AsFd, process::ExitCode, rc::Rc, time::Duration};
 
@@ -11,96 +13,102 @@ use rework_core::{
     },
 };
 use rework_wire::{
-    connection::Frames,
-    worker::{FromWorker, PAGE_FD, Start, ToWorker},
+    frame_socket::FrameSocket,
+    worker::{FromWorker, STARTED_RUNS_FD, Start, ToWorker},
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
-    alarm::Alarm,
     claimed_run::ClaimedRun,
     context::{Context, Waited},
-    database_away::Database,
+    database_connection::DatabaseConnection,
     environment::Secrets,
-    keeper::Keeper,
-    life::{Event, LeaseLost, Life},
+    lease_client::LeaseClient,
     local_queue::LocalQueue,
     operations::{Operation, Operations},
     recorder::Recorder,
+    resettable_timer::ResettableTimer,
+    run_result::RunResult,
     run_task::run_task,
     runner_launcher::RunnerLauncher,
-    runners::Runners,
-    verdict::Verdict,
+    supervisor::{Event, LeaseLost, Supervisor},
+    warm_runners::WarmRunners,
     writer::DbWriter,
 };
 
-/// After a claim that was refused for a reason that may pass.
+/// The pause after a claim that the database refused, for example because its disk is full.
 const CLAIM_RETRY: Duration = Duration::from_secs(1);
 
-/// An idle worker looks again so often while a claim of its own may still come to light.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How often an idle worker scans the queue while a claim whose answer was lost may still take effect. Such a claim
+/// assigns tasks to this worker without a notification.
+const RESCAN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long a worker that leaves waits for the database.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a worker that ends waits for an unavailable database: first for the answer of a claim, then to record its
+/// exit. Its monitor records the exit otherwise.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a worker could not begin.
+/// The reason why a worker process could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// It was not started by a monitor.
+    /// The first message on standard input is not a monitor's `start`.
     #[error("a worker is started by a monitor: its standard input is the monitor's socket")]
     NoMonitor,
-    /// The machine refused something that it cannot do without.
-    #[error("the worker could not begin")]
+    /// The system refused a resource that the worker needs.
+    #[error("the worker cannot start")]
     System(#[from] std::io::Error),
-    /// The DSN that the monitor gave.
+    /// The DSN in the `start` message is invalid.
     #[error(transparent)]
     Dsn(#[from] Error),
 }
 
-/// Runs this process as a worker, until its monitor or its own limits let it go. On the first
-/// thread of a process, in a current-thread runtime.
+/// Runs this process as a worker until its monitor orders it to end or its lease is lost. Must be
+/// called on the first thread of the process, in a current-thread runtime: the kernel kills a
+/// runner when the thread that started it ends. `Err` if the worker cannot start.
 pub async fn run() -> Result<ExitCode, WorkerError> {
-    tokio::task::LocalSet::new().run_until(Box::pin(live())).await
+    tokio::task::LocalSet::new().run_until(Box::pin(run_worker())).await
 }
 
-async fn live() -> Result<ExitCode, WorkerError> {
+async fn run_worker() -> Result<ExitCode, WorkerError> {
     let Ok(mut control) = control_socket() else { return Err(WorkerError::NoMonitor) };
     let Ok(Some(frame)) = control.next().await else { return Err(WorkerError::NoMonitor) };
     let Ok(ToWorker::Start(start)) = frame.message() else { return Err(WorkerError::NoMonitor) };
     rework_process::become_subreaper()?;
     let dsn = Dsn::parse(&start.dsn)?;
     let secrets = Secrets::new(&start.dsn, dsn.password());
-    let page = inherited_page()?;
-    // Its memory and environment are no business of what its runners run as the same user.
+    let started_runs = inherited_started_runs()?;
+    // Runners run as the same user. This keeps them from reading the worker's memory and environment, which hold the
+    // DSN.
     nix::sys::prctl::set_dumpable(false).map_err(std::io::Error::from)?;
-    let who = format!("rework worker {}", start.worker);
-    let keeper = Keeper::start(Database::new(dsn.clone(), format!("{who} (lease)")), &start);
-    let database = Database::new(dsn, who);
+    let application_name = format!("rework worker {}", start.worker);
+    let lease_database =
+        DatabaseConnection::new(dsn.clone(), format!("{application_name} (lease)"));
+    let lease_client = LeaseClient::start(lease_database, &start);
+    let database = DatabaseConnection::new(dsn, application_name);
     let (recorder, entries, backlog) = Recorder::new();
     let writer = DbWriter::new(database, claimant(&start), backlog).run(entries);
     let writer = tokio::task::spawn_local(writer);
     let mut worker = Worker {
         context: Context {
-            life: Life::new(control, &start, recorder.clone(), keeper)?,
+            supervisor: Supervisor::new(control, &start, recorder.clone(), lease_client)?,
             recorder,
-            launcher: RunnerLauncher::new(&start, page, secrets)?,
-            runners: Runners::new(&start),
+            launcher: RunnerLauncher::new(&start, started_runs, secrets)?,
+            warm_runners: WarmRunners::new(&start),
             queue: LocalQueue::new(start.batch),
             start_timeout: Duration::from_millis(start.start_timeout_ms),
-            alarm: Alarm::new(),
+            timer: ResettableTimer::new(),
         },
         operations: Operations::default(),
     };
-    worker.context.life.tell(&FromWorker::Up);
-    let ended = tokio::select! {
-        ended = worker.work() => ended,
-        // Only a panic ends it. Without a writer nothing that runs would ever be recorded.
+    worker.context.supervisor.send(&FromWorker::Started);
+    let result = tokio::select! {
+        result = worker.work() => result,
+        // The writer ends early only by a panic. Without it no run could be recorded, so the worker ends, too.
         _ = writer => return Ok(ExitCode::FAILURE),
     };
-    worker.context.runners.end_all().await;
+    worker.context.warm_runners.end_all().await;
     drop(std::fs::remove_dir_all(worker.context.launcher.folder()));
-    if let Err(lost) = ended {
-        tracing::error!("{lost}: its run is somebody else's now");
+    if let Err(lost) = result {
+        tracing::error!("{lost}: its runs are left to other workers");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
@@ -125,129 +133,134 @@ struct Worker {
 impl Worker {
     async fn work(&mut self) -> Result<(), LeaseLost> {
         loop {
-            let Context { life, recorder, queue, .. } = &mut self.context;
-            if let Some(reason) = life.retired() {
+            let Context { supervisor, recorder, queue, .. } = &mut self.context;
+            if let Some(reason) = supervisor.retired() {
                 let reason = reason.to_owned();
                 self.leave(reason).await;
                 return Ok(());
             }
-            if let Some(held) = queue.next() {
-                queue.look_ahead(0, recorder);
-                self.handle(held).await?;
-            } else if !self.claim().await && self.context.life.retired().is_none() {
+            if let Some(run) = queue.next() {
+                queue.prefetch(0, recorder);
+                self.handle(run).await?;
+            } else if !self.claim().await && self.context.supervisor.retired().is_none() {
                 self.wait().await;
             }
         }
     }
 
-    /// False: there is nothing. A worker that is told to leave meanwhile does not wait for a
-    /// database that is away.
+    /// Claims tasks into the local queue. Returns whether the caller should claim again at once; `false` means that
+    /// nothing is ready. If the worker is ordered to end meanwhile, it waits only for [`EXIT_TIMEOUT`], since the
+    /// database may be unavailable.
     async fn claim(&mut self) -> bool {
-        let Context { life, recorder, queue, .. } = &mut self.context;
+        let Context { supervisor, recorder, queue, .. } = &mut self.context;
         let mut answer = queue.claim(recorder);
-        let answered = loop {
+        let result = loop {
             tokio::select! {
                 biased;
-                answered = &mut answer => break Ok(answered),
-                event = life.next(None) => match event {
+                result = &mut answer => break Ok(result),
+                event = supervisor.next(None) => match event {
                     Event::Woken | Event::Abort(..) => {}
                     Event::Retired | Event::LeaseLost => {
-                        break timeout(LAST_WORDS, &mut answer).await;
+                        break timeout(EXIT_TIMEOUT, &mut answer).await;
                     }
                 },
             }
         };
-        match answered {
+        match result {
             Ok(Ok(Ok(claimed))) => {
-                let again = queue.was_asked_for_one() || !claimed.is_empty();
+                let claim_again = queue.take_was_for_one_operation() || !claimed.is_empty();
                 queue.add(claimed);
-                again
+                claim_again
             }
             Ok(Ok(Err(error))) => {
-                tracing::warn!("nothing can be claimed: {error}");
+                tracing::warn!("the claim failed: {error}");
                 sleep(CLAIM_RETRY).await;
                 true
             }
             Ok(Err(_)) => false,
             Err(_) => {
-                queue.forgo(answer);
+                queue.abandon_claim(answer);
                 false
             }
         }
     }
 
-    /// Runs a task, and those that may follow it at once, and sees to it that their ends are recorded.
-    async fn handle(&mut self, held: ClaimedRun) -> Result<(), LeaseLost> {
-        let ClaimedRun { claimed, .. } = &held;
+    /// Runs a claimed task and records how it ended. Its runner may take up more tasks, after this one or at the same
+    /// time. If the operation has to be read from the database, which may take long, the worker reports itself busy
+    /// before.
+    async fn handle(&mut self, run: ClaimedRun) -> Result<(), LeaseLost> {
+        let ClaimedRun { claimed, .. } = &run;
         let (version, fence) = (claimed.version, claimed.fence);
-        if !self.operations.has(version) {
-            self.context.life.set_to_work();
+        if !self.operations.is_cached(version) {
+            self.context.supervisor.report_busy();
         }
-        match self.known(version, fence).await? {
-            Ok(operation) => run_task(&mut self.context, &operation, held).await,
-            Err(Verdict { outcome, reason }) => {
+        match self.operation_of(version, fence).await? {
+            Ok(operation) => run_task(&mut self.context, &operation, run).await,
+            Err(RunResult { outcome, reason }) => {
                 self.context.recorder.complete(Completion::new(fence, outcome, reason));
                 Ok(())
             }
         }
     }
 
-    /// The operation of a task. The database may be away: the life line is listened to meanwhile.
-    async fn known(
+    /// Returns the operation of a task, from the cache or from the database. While the database is unavailable, aborts,
+    /// orders to retire and the lease are handled.
+    async fn operation_of(
         &mut self,
         version: OperationVersion,
         fence: Fence,
-    ) -> Result<Result<Rc<Operation>, Verdict>, LeaseLost> {
+    ) -> Result<Result<Rc<Operation>, RunResult>, LeaseLost> {
         let recorder = self.context.recorder.clone();
         let operation = self.operations.get(version, &recorder);
         match self.context.wait_for(Some(fence), operation).await? {
             Waited::Ready(operation) => Ok(operation),
-            Waited::Aborted(abort) => Ok(Err(abort.verdict())),
+            Waited::Aborted(abort) => Ok(Err(abort.result())),
         }
     }
 
-    /// Until something may be ready, or it is time to leave.
+    /// Waits until a task may be ready or the worker is to end.
     async fn wait(&mut self) {
-        let Context { life, runners, recorder, .. } = &mut self.context;
-        let doubt = recorder.has_unconfirmed_claim().then(|| Instant::now() + LOOK_AGAIN);
-        let again = [doubt, recorder.take_rescan_at()].into_iter().flatten().min();
-        life.rest();
+        let Context { supervisor, warm_runners, recorder, .. } = &mut self.context;
+        let recheck_at = recorder.has_unconfirmed_claim().then(|| Instant::now() + RESCAN_INTERVAL);
+        let rescan_at = [recheck_at, recorder.take_rescan_at()].into_iter().flatten().min();
+        supervisor.report_idle();
         loop {
-            let too_long = until(runners.expires());
+            let idle_timeout = sleep_until_or_forever(warm_runners.expires());
             tokio::select! {
-                event = life.next(None) => match event {
+                event = supervisor.next(None) => match event {
                     Event::Woken | Event::Retired | Event::LeaseLost => return,
                     Event::Abort(..) => {}
                 },
-                () = too_long => runners.expire().await,
-                () = until(again) => return,
+                () = idle_timeout => warm_runners.expire().await,
+                () = sleep_until_or_forever(rescan_at) => return,
             }
         }
     }
 
-    /// What was claimed and not begun goes back. The monitor records the end of its workers; without
-    /// one, or not heard, the worker itself.
+    /// Ends the worker: requeues the claimed tasks that have not started, writes what is unsaved, and records its exit.
+    /// The monitor records the exit, too; the worker does it in case it has no monitor.
     async fn leave(&mut self, reason: String) {
-        let Context { life, recorder, queue, .. } = &mut self.context;
-        queue.give_back(&format!("its worker was leaving: {reason}"), recorder);
-        // What ran exists only here: there is no hurry that could be worth it.
+        let Context { supervisor, recorder, queue, .. } = &mut self.context;
+        queue.requeue_all(&format!("its worker was leaving: {reason}"), recorder);
+        // Log lines and results of runs exist only in this process until they are written, so there is no time limit.
         if recorder.has_unsaved() {
-            settle(life, recorder).await;
+            wait_until_flushed(supervisor, recorder).await;
         }
-        life.tell(&FromWorker::Leaving { reason: reason.clone() });
-        if let Ok(Ok(Err(error))) = timeout(LAST_WORDS, recorder.leave(reason)).await {
+        supervisor.send(&FromWorker::Leaving { reason: reason.clone() });
+        if let Ok(Ok(Err(error))) = timeout(EXIT_TIMEOUT, recorder.record_exit(reason)).await {
             tracing::warn!("the worker's end could not be recorded: {error}");
         }
     }
 }
 
-/// Lives on until what ran is recorded, unless it is somebody else's by now.
-async fn settle(life: &mut Life, recorder: &Recorder) {
-    let mut settled = recorder.settled();
+/// Waits until everything handed to the recorder is in the database, or until the lease is lost: then other processes
+/// have already recorded these runs as lost.
+async fn wait_until_flushed(supervisor: &mut Supervisor, recorder: &Recorder) {
+    let mut flushed = recorder.flushed();
     loop {
         tokio::select! {
-            _ = &mut settled => return,
-            event = life.next(None) => match event {
+            _ = &mut flushed => return,
+            event = supervisor.next(None) => match event {
                 Event::LeaseLost => return,
                 Event::Woken | Event::Abort(..) | Event::Retired => {}
             },
@@ -255,20 +268,21 @@ async fn settle(life: &mut Life, recorder: &Recorder) {
     }
 }
 
-async fn until(at: Option<Instant>) {
+async fn sleep_until_or_forever(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => pending().await,
     }
 }
 
-/// Standard input, which is the monitor's end of a socket pair.
-fn control_socket() -> std::io::Result<Frames> {
+/// Returns the worker's end of the control socket, which its monitor passes as standard input.
+fn control_socket() -> std::io::Result<FrameSocket> {
     let fd = std::io::stdin().as_fd().try_clone_to_owned()?;
-    Frames::over(fd.into())
+    FrameSocket::new(fd.into())
 }
 
-/// The page that the monitor passed: opened again by its number, so that no fd is made of thin air.
-fn inherited_page() -> std::io::Result<File> {
-    File::options().read(true).write(true).open(format!("/proc/self/fd/{PAGE_FD}"))
+/// Returns the shared memory of started runs, which the monitor passes as descriptor [`STARTED_RUNS_FD`]. It is opened
+/// again by its path in `/proc`, because making a `File` from a bare number would need `unsafe`.
+fn inherited_started_runs() -> std::io::Result<File> {
+    File::options().read(true).write(true).open(format!("/proc/self/fd/{STARTED_RUNS_FD}"))
 }

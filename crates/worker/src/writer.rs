@@ -1,8 +1,10 @@
-//! The writer: the task that writes what the [recorder](crate::recorder) hands over, in order, to a database that may be slow,
-//! away, or lose an answer. Lines, ends and a claim that come together are one transaction.
+//! The writer: the task that writes what the [recorder](crate::recorder) sends, in order. The database may be slow,
+//! unavailable, or drop an answer. Log lines, ends of runs and a claim that wait at the same time are written in one
+//! transaction, called the exchange. If that fails, each kind is written by a statement of its own (`batch.rs`,
+//! `claim.rs`).
 
 pub(crate) mod backlog;
-mod pending;
+mod batch;
 mod claim;
 pub(crate) mod entry;
 mod scan_start;
@@ -19,7 +21,7 @@ use rework_core::{
     fleet::worker,
     task::{
         self,
-        claim::{Claimant, placed},
+        claim::{Claimant, placed_operation},
         complete::Completion,
         exchange::{Exchange, Exchanged, exchange},
         fence::Fence,
@@ -30,63 +32,69 @@ use tokio::{sync::mpsc, time::sleep};
 
 use self::{
     backlog::Backlog,
-    claim::note_unconfirmed_claim,
+    batch::Batch,
+    claim::set_unconfirmed_claim,
     entry::{Batched, Entry, Immediate},
-    pending::Batch,
     scan_start::ScanStart,
     slots::Slots,
 };
-use crate::database_away::Database;
+use crate::database_connection::DatabaseConnection;
 
-/// Until what the database refused is told again.
+/// The pause before a write that the database refused is tried again.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
-/// Writes to the database.
+/// Owns the worker's connection to the database.
 pub(crate) struct DbWriter {
-    database: Database,
-    who: Claimant,
+    database: DatabaseConnection,
+    claimant: Claimant,
     backlog: Rc<Backlog>,
     slots: Slots,
-    /// How many lines of each open run are written.
-    written: FxHashMap<Fence, i64>,
+    /// The number of log lines that are stored for each open run. It shows whether a statement whose answer was lost
+    /// was applied.
+    lines_written: FxHashMap<Fence, i64>,
     batch: Batch,
-    /// Ends of tasks whose rows somebody else holds in a long transaction.
-    locked: Vec<Completion>,
-    /// Where it looks for ready tasks.
+    /// Ends of runs that wait because another transaction has locked the row of the task.
+    locked_ends: Vec<Completion>,
+    /// The positions in the queue from which the next claim scans.
     scan_start: ScanStart,
-    /// When the run began that began last.
-    after: Option<DateTime<Utc>>,
+    /// The latest start time of a run that this worker has recorded; `None` if it has recorded
+    /// none. It is a lower bound for the start times of runs recorded later.
+    latest_start: Option<DateTime<Utc>>,
 }
 
-/// What became of all that was to go together.
+/// The reason why a batch was not written in one transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NotExchanged {
-    /// Nothing of it is done.
-    Undone,
-    /// All of it is done, or nothing.
+    /// Nothing of the batch was written.
+    NotApplied,
+    /// All of the batch was written or nothing; the answer was lost.
     Unknown,
 }
 
 impl DbWriter {
-    pub(crate) fn new(database: Database, who: Claimant, backlog: Rc<Backlog>) -> DbWriter {
+    pub(crate) fn new(
+        database: DatabaseConnection,
+        claimant: Claimant,
+        backlog: Rc<Backlog>,
+    ) -> DbWriter {
         DbWriter {
             database,
-            who,
+            claimant,
             backlog,
             slots: Slots::new(),
-            written: FxHashMap::default(),
+            lines_written: FxHashMap::default(),
             batch: Batch::default(),
-            locked: Vec::new(),
+            locked_ends: Vec::new(),
             scan_start: ScanStart::default(),
-            after: None,
+            latest_start: None,
         }
     }
 
-    /// Writes what comes, in order, for as long as the worker lives.
+    /// Writes entries in order, until the recorder is dropped.
     pub(crate) async fn run(mut self, mut entries: mpsc::UnboundedReceiver<(Entry, usize)>) {
         loop {
             let expires = self.database.expires();
-            let waits = !self.locked.is_empty();
+            let has_locked_ends = !self.locked_ends.is_empty();
             let idle = async {
                 match expires {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -98,10 +106,10 @@ impl DbWriter {
                     Some((entry, bytes)) => self.enqueue(entry, bytes).await,
                     None => return,
                 },
-                () = sleep(REFUSED_PAUSE), if waits => self.complete_locked().await,
+                () = sleep(REFUSED_PAUSE), if has_locked_ends => self.complete_locked().await,
                 () = idle => self.database.expire(),
             }
-            // What came while the last answer was awaited goes together.
+            // Entries that arrived while the last statement ran are written together.
             while let Ok((entry, bytes)) = entries.try_recv() {
                 self.enqueue(entry, bytes).await;
             }
@@ -109,7 +117,7 @@ impl DbWriter {
         }
     }
 
-    /// Adds an entry to the batch, or writes the batch and then the entry.
+    /// Adds an entry to the batch. An immediate entry is written by itself, after the batch.
     async fn enqueue(&mut self, entry: Entry, bytes: usize) {
         self.batch.bytes += bytes;
         self.batch.unsaved += usize::from(entry.is_unsaved());
@@ -131,66 +139,71 @@ impl DbWriter {
     }
 
     async fn write(&mut self, immediate: Immediate) {
-        let (db, after) = (&mut self.database, self.after);
+        let (db, latest_start) = (&mut self.database, self.latest_start);
         match immediate {
-            Immediate::Begin(fence, began, revision) => {
-                let note = async |db: &_| {
-                    let elapsed_ms = began.elapsed().as_millis() as i64;
-                    task::progress::begin(db, fence, elapsed_ms, &revision, after).await
+            Immediate::Start(fence, started_at, revision) => {
+                let record = async |db: &_| {
+                    let elapsed_ms = started_at.elapsed().as_millis() as i64;
+                    task::progress::record_start(db, fence, elapsed_ms, &revision, latest_start)
+                        .await
                 };
-                let at = db.until_answered(note).await;
-                self.after = after.max(at.as_ref().ok().copied().flatten());
-                noted(at.map(|at| at.is_some()));
+                let recorded_at = db.until_answered(record).await;
+                self.latest_start = latest_start.max(recorded_at.as_ref().ok().copied().flatten());
+                log_refused_write(recorded_at.map(|at| at.is_some()));
             }
             Immediate::Save(fence, progress, output) => {
                 let save = async |db: &_| {
-                    task::progress::save(db, fence, progress.as_deref(), &output).await
+                    task::progress::save_progress(db, fence, progress.as_deref(), &output).await
                 };
-                noted(db.until_answered(save).await);
+                log_refused_write(db.until_answered(save).await);
             }
-            Immediate::Unkillable(fence, reason) => noted(
-                db.until_answered(async |db| task::progress::unkillable(db, fence, &reason).await)
-                    .await,
+            Immediate::Unkillable(fence, reason) => log_refused_write(
+                db.until_answered(async |db| {
+                    task::progress::record_unkillable(db, fence, &reason).await
+                })
+                .await,
             ),
             Immediate::Child(fence, child, answer) => {
-                let asked = async |db: &_| task::progress::schedule_child(db, fence, &child).await;
-                let _ = answer.send(db.until_answered(asked).await);
+                let schedule =
+                    async |db: &_| task::progress::schedule_child(db, fence, &child).await;
+                let _ = answer.send(db.until_answered(schedule).await);
             }
-            Immediate::Placed(version, answer) => {
-                let _ = answer.send(db.until_answered(async |db| placed(db, version).await).await);
+            Immediate::PlacedOperation(version, answer) => {
+                let _ = answer
+                    .send(db.until_answered(async |db| placed_operation(db, version).await).await);
             }
-            Immediate::Settled(answer) => {
-                while !self.locked.is_empty() {
+            Immediate::Flush(answer) => {
+                while !self.locked_ends.is_empty() {
                     sleep(REFUSED_PAUSE).await;
                     self.complete_locked().await;
                 }
                 let _ = answer.send(Ok(()));
             }
-            Immediate::Leave(reason, answer) => {
-                let worker = self.who.worker;
-                let leave = async |db: &_| worker::leave(db, worker, &reason).await;
-                let _ = answer.send(db.until_answered(leave).await);
+            Immediate::Exit(reason, answer) => {
+                let worker = self.claimant.worker;
+                let record = async |db: &_| worker::finish(db, worker, &reason).await;
+                let _ = answer.send(db.until_answered(record).await);
             }
         }
     }
 
-    /// Writes the batch: in one transaction if all goes well, otherwise one statement after the other,
-    /// each until it is answered.
+    /// Writes the batch: in one transaction if possible, otherwise one statement after the other, each repeated until
+    /// it is answered.
     async fn flush(&mut self) {
         let batch = std::mem::take(&mut self.batch);
-        let locked = self.locked.len();
+        let locked = self.locked_ends.len();
         let exchanged = self.exchange(&batch).await;
         let Batch { lines, ends, claim, bytes, unsaved } = batch;
-        let mut hinted = false;
+        let mut used_ranges = false;
         let claimed = match exchanged {
-            Ok(((recorded, claimed), by_hints)) => {
-                self.note_lines(&lines);
-                self.note_ends(ends.into_iter().zip(recorded));
-                hinted = by_hints;
+            Ok(((recorded, claimed), in_ranges)) => {
+                self.count_lines(&lines);
+                self.on_recorded(ends.into_iter().zip(recorded));
+                used_ranges = in_ranges;
                 Ok(claimed)
             }
-            Err(not) => {
-                self.append(&lines, not == NotExchanged::Unknown).await;
+            Err(failure) => {
+                self.append(&lines, failure == NotExchanged::Unknown).await;
                 self.complete(ends).await;
                 match &claim {
                     Some((batches, _)) => self.claim(batches).await,
@@ -201,55 +214,66 @@ impl DbWriter {
         self.backlog.bytes.set(self.backlog.bytes.get() - bytes);
         if let Some((batches, answer)) = claim {
             let claimed = match claimed {
-                Ok(none) if none.is_empty() && hinted => self.claim_anywhere(&batches).await,
+                Ok(tasks) if tasks.is_empty() && used_ranges => {
+                    self.claim_in_whole_lanes(&batches).await
+                }
                 claimed => claimed,
             };
-            self.answer(claimed, answer).await;
+            self.deliver(claimed, answer).await;
         }
-        self.backlog.unsaved.set(self.backlog.unsaved.get() - unsaved + self.locked.len() - locked);
+        self.backlog
+            .unsaved
+            .set(self.backlog.unsaved.get() - unsaved + self.locked_ends.len() - locked);
     }
 
-    /// Writes the batch in one transaction, if it is more than one statement. Also returns whether it was by
-    /// hints that one looked for more.
+    /// Writes the batch in one transaction, if it has at least two kinds of entries. Also returns whether the claim
+    /// scanned only the known ranges of the queue. While an earlier claim is unconfirmed, nothing is exchanged, because
+    /// the claim must first find the tasks that the earlier one took.
     async fn exchange(
         &mut self,
         batch: &Batch,
     ) -> std::result::Result<(Exchanged, bool), NotExchanged> {
         let Batch { lines, ends, claim, .. } = batch;
         if batch.kinds() < 2 || (claim.is_some() && self.backlog.has_unconfirmed_claim()) {
-            return Err(NotExchanged::Undone);
+            return Err(NotExchanged::NotApplied);
         }
-        let batches = claim.as_ref().map(|(batches, _)| self.within_room(batches));
-        let hints = self.scan_start.ranges(Instant::now());
-        let ranges = hints.clone().unwrap_or_default();
-        let Ok(db) = self.database.get().await else { return Err(NotExchanged::Undone) };
-        let began = Instant::now();
-        let claim = batches.as_ref().map(|batches| (&self.who, batches, &ranges));
-        let exchanged = exchange(db, Exchange { lines, ends, after: self.after, claim }).await;
+        let batches = claim.as_ref().map(|(batches, _)| self.limit_to_free_slots(batches));
+        let known_ranges = self.scan_start.ranges(Instant::now());
+        let ranges = known_ranges.clone().unwrap_or_default();
+        let Ok(db) = self.database.get().await else { return Err(NotExchanged::NotApplied) };
+        let sent_at = Instant::now();
+        let claim = batches.as_ref().map(|batches| (&self.claimant, batches, &ranges));
+        let exchanged =
+            exchange(db, Exchange { lines, ends, earliest_start: self.latest_start, claim }).await;
         if let (Some(_), Ok((_, claimed))) = (&batches, &exchanged) {
-            self.scan_start.claimed(claimed, hints.is_none(), began.elapsed(), Instant::now());
+            self.scan_start.record_claim(
+                claimed,
+                known_ranges.is_none(),
+                sent_at.elapsed(),
+                Instant::now(),
+            );
         }
-        exchanged.map(|exchanged| (exchanged, hints.is_some())).map_err(|error| {
-            tracing::debug!("what was to go together did not: {error}");
+        exchanged.map(|exchanged| (exchanged, known_ranges.is_some())).map_err(|error| {
+            tracing::debug!("a batch could not be written in one transaction: {error}");
             if error.is_data() || error.is_locked() {
-                return NotExchanged::Undone;
+                return NotExchanged::NotApplied;
             }
             if batches.is_some() {
-                note_unconfirmed_claim(&self.backlog);
+                set_unconfirmed_claim(&self.backlog);
             }
             NotExchanged::Unknown
         })
     }
 
-    /// Until it is done, or the value itself is at fault. A full disk, a server that only reads
-    /// for now: what a run left exists only here.
+    /// Repeats a write until it is stored, or until the database rejects the value itself or finds the row locked.
+    /// Other refusals (a full disk, a read-only server) pass, and what a run left exists only in this process.
     async fn retry_until_stored<T>(
         &mut self,
         what: &str,
-        mut tell: impl AsyncFnMut(&Db) -> Result<T>,
+        mut write: impl AsyncFnMut(&Db) -> Result<T>,
     ) -> Result<T> {
         loop {
-            match self.database.until_answered(&mut tell).await {
+            match self.database.until_answered(&mut write).await {
                 Err(error) if !error.is_data() && !error.is_locked() => {
                     tracing::error!("{what} cannot be written: {error}");
                     sleep(REFUSED_PAUSE).await;
@@ -260,8 +284,9 @@ impl DbWriter {
     }
 }
 
-/// What nobody waits for: a run that is not current any more learns of it at its end.
-fn noted(answer: Result<bool>) {
+/// Logs a write that was refused and that nobody waits for. If the run is not current any more, this is noticed when
+/// its end is recorded.
+fn log_refused_write(answer: Result<bool>) {
     match answer {
         Ok(true) => {}
         Ok(false) => tracing::debug!("a write of a run that is not current was refused"),

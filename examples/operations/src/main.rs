@@ -1,9 +1,9 @@
-//! Operations to try rework with. Each shows one thing:
+//! Example operations. Each of them shows one feature of the Rust SDK.
 //!
 //! ```console
 //! $ cargo build -p examples
-//! $ target/debug/operations                      # lists them
-//! $ target/debug/operations resize --width 300   # runs one here, without a database
+//! $ target/debug/operations                      # lists the operations
+//! $ target/debug/operations resize --width 300   # runs one, without a database
 //! $ rework register-operations target/debug/operations
 //! $ rework schedule double --input 21 --wait
 //! ```
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     rework::run()
 }
 
-/// A number or a text.
+/// A number or a text. JSON shows which one it is, so no tag is needed.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Doubled {
@@ -44,14 +44,14 @@ fn double(_task: &Task, input: Doubled) -> Doubled {
     doubled
 }
 
-/// What `resize` needs to know.
+/// The input of `resize`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Resize {
     /// The new width, in pixels.
     width: u32,
-    /// The new height; in proportion, if left out.
+    /// The new height, in pixels. The default is three quarters of the width.
     height: Option<u32>,
-    /// How the image fits into it.
+    /// How the image fits into the new size.
     #[serde(default)]
     fit: Fit,
 }
@@ -71,7 +71,7 @@ struct Thumbnail {
     fit: Fit,
 }
 
-/// Computes the size of a thumbnail: typed input and output.
+/// Computes the size of a thumbnail, with typed input and output.
 #[operation(domain = "images", timeout = "5m", memory = "512MiB", attempts = 3)]
 async fn resize(task: &Task, input: Resize) -> anyhow::Result<Thumbnail> {
     anyhow::ensure!(input.width > 0, "an image is at least one pixel wide");
@@ -85,12 +85,12 @@ async fn resize(task: &Task, input: Resize) -> anyhow::Result<Thumbnail> {
 struct Count {
     /// The last number.
     to: u32,
-    /// Milliseconds between two numbers.
+    /// The pause between two numbers, in milliseconds.
     #[serde(default)]
     pause_ms: u64,
 }
 
-/// Counts aloud, and says how far it is. It gives back how far it came.
+/// Prints numbers, and reports its progress. Returns the last number, also if it is aborted.
 #[operation]
 fn count(task: &Task, Count { to, pause_ms }: Count) -> u32 {
     for number in 1..=to {
@@ -104,45 +104,45 @@ fn count(task: &Task, Count { to, pause_ms }: Count) -> u32 {
     to
 }
 
-/// Never ends by itself, and tidies up when it is aborted.
+/// Runs until it is aborted, and then cleans up.
 #[operation(grace = "2s")]
 async fn forever(task: &Task) {
-    println!("I shall run until somebody aborts me");
-    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    println!("I run until somebody aborts me");
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = ticks.tick() => tracing::info!("still here"),
+            _ = interval.tick() => tracing::info!("still running"),
             () = task.aborted() => break,
         }
     }
     println!("I was {}", task.abort_reason().unwrap_or("aborted"));
 }
 
-/// Never ends by itself and listens to nobody: it is killed.
+/// Runs forever, and does not check for aborts: its process has to be killed.
 #[operation]
 fn stubborn() {
-    println!("I listen to nobody");
+    println!("I ignore aborts");
     loop {
         sleep(Duration::from_secs(3600));
     }
 }
 
-/// Fails at its first attempt, and asks for the next one soon.
+/// Fails at the first attempt, and requests the next one after a short delay.
 #[operation(attempts = 3)]
 fn fail_sometimes(task: &Task) -> rework::Result<String> {
     match task.attempt() {
         1 => Err(Error::retry_in(Duration::from_millis(100), "the first attempt always fails")),
-        attempt => Ok(format!("attempt {attempt} did it")),
+        attempt => Ok(format!("attempt {attempt} succeeded")),
     }
 }
 
-/// Takes the quotient of two numbers, and knows when another attempt is of no use.
+/// Divides two numbers. Without a quotient it gives up, because another attempt would fail as well.
 #[operation(attempts = 3)]
 fn divide((dividend, divisor): (i64, i64)) -> rework::Result<i64> {
-    dividend.checked_div(divisor).ok_or_else(|| Error::give_up("this has no quotient"))
+    dividend.checked_div(divisor).ok_or_else(|| Error::give_up("these numbers have no quotient"))
 }
 
-/// Schedules `double` for each number, and gives back the ids of the new tasks.
+/// Schedules `double` for each number, and returns the ids of the new tasks.
 #[operation]
 async fn double_all(task: &Task, numbers: Vec<i64>) -> rework::Result<Vec<i64>> {
     let mut tasks = Vec::new();

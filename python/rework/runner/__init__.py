@@ -1,4 +1,5 @@
-"""The runner: the process in which a module's operations run, at the other end of a worker's socket.
+"""The runner: the process that imports a module and runs its operations. A worker starts it and sends it runs.
 
-It speaks docs/runner-protocol.md, needs the standard library alone, and lives for many runs.
+`main.py` is its program. It speaks the protocol of docs/runner-protocol.md, and needs the standard library alone. One
+process runs many tasks, one after the other or at the same time.
 """

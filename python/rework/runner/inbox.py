@@ -1,4 +1,7 @@
-"""What the worker says: runs wait for their turn, an abort reaches the run in hand."""
+"""Handle the frames that the worker sends: queue runs, abort and revoke them, and pass on answers.
+
+Any thread may read the socket, through `Inbox.listen`. `execute.py` takes the queued runs and executes them.
+"""
 
 from __future__ import annotations
 
@@ -6,147 +9,153 @@ import os
 import sys
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Optional, Tuple
+from typing import Any, Callable
 
-from rework.runner.frames import Frame, Head, Link, break_off, encode
-from rework.runner.running import Running
+from rework.runner.frames import PROTOCOL_ERROR_EXIT_CODE, Frame, Head, Link, encode, exit_on_protocol_error
+from rework.runner.run import Run
 
-#: The one version of the protocol that is spoken here.
-VERSION = 1
+#: The version of the protocol that this runner speaks.
+PROTOCOL_VERSION = 1
 
-#: The exit code of a runner whose run is aborted and does not care.
-ABORTED = 130
+#: The exit code of a runner whose run is aborted and does not end by itself: that of a shell command after Ctrl-C.
+ABORTED_EXIT_CODE = 130
 
 
-def key(head: Head) -> Tuple[int, int]:
-    """Which run a frame is about."""
+def run_key(head: Head) -> tuple[int, int]:
+    """Return the key of the run that a frame is about: the ids of the task and of the run."""
     return head['task'], head['run']
 
 
 class Inbox:
-    """Takes frames from a link, whichever thread reads them."""
+    """Handles the frames that arrive on a link, and knows which runs are queued and which are open."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._waiting: Deque[Frame] = deque()
-        self._is_leaving = False
-        self._current: Optional[Running] = None
-        #: Those in hand; more than one in a crowd.
-        self._open: Dict[Tuple[int, int], Running] = {}
-        #: Called when a run has come, by whichever thread read it.
-        self.on_run: Optional[Callable[[], Any]] = None
-        # A run waits, is in hand, or is over: nobody may find it between two of them, least of all an
-        # abort, which must not end another run than the one that it names.
+        self._queue: deque[Frame] = deque()
+        self._is_exiting = False
+        self._current: Run | None = None
+        #: The open runs by their keys. There are several only for an operation with `concurrency`.
+        self._open: dict[tuple[int, int], Run] = {}
+        #: Called after a run was queued, by the thread that read it.
+        self.on_run: Callable[[], Any] | None = None
+        # A run is queued, open or ended. The lock makes each change atomic for other threads. In particular, an abort
+        # must never end another run than the one that it names.
         self._lock = threading.Lock()
 
     @property
-    def current(self) -> Optional[Running]:
-        """The one run in hand; None: there is none, or are several."""
+    def current(self) -> Run | None:
+        """Return the open run, or None if no run or several runs are open."""
         return self._current
 
-    def next(self) -> Optional[Running]:
-        """The next run, when it comes, which is the one in hand then; None: there will be no more."""
+    def next(self) -> Run | None:
+        """Wait for a run and return it. It is the current run then. Return None if the worker will send no more."""
         while True:
             with self._lock:
-                if self._waiting:
-                    self._current = self._begin(self._waiting.popleft())
+                if self._queue:
+                    self._current = self._open_run(self._queue.popleft())
                     return self._current
-            if self._is_leaving:
+            if self._is_exiting:
                 return None
-            self.listen(until=lambda: self._waiting or self._is_leaving)
+            self.listen(until=lambda: self._queue or self._is_exiting)
 
-    def next_of(self, operation: Tuple[str, str]) -> Optional[Running]:
-        """The next run that has come, if it is of this operation, to be in hand beside others."""
+    def next_of(self, operation: tuple[str, str]) -> Run | None:
+        """Return the next queued run if it is of this operation (domain and name), or None. Does not wait.
+
+        The run is open at the same time as others, so there is no current run then.
+        """
         with self._lock:
             self._current = None
-            if not self._waiting:
+            if not self._queue:
                 return None
-            head = self._waiting[0].head
+            head = self._queue[0].head
             if (head['domain'], head['operation']) != operation:
                 return None
-            return self._begin(self._waiting.popleft())
+            return self._open_run(self._queue.popleft())
 
-    def _begin(self, frame: Frame) -> Running:
-        running = Running(frame, self._link, self.listen)
-        self._open[running.key] = running
-        return running
+    def _open_run(self, frame: Frame) -> Run:
+        run = Run(frame, self._link, self.listen)
+        self._open[run.key] = run
+        return run
 
-    def end(self, running: Running) -> None:
-        """It is not in hand any more: whatever is still said of it comes too late."""
+    def close(self, run: Run) -> None:
+        """Close a run. Frames about it that arrive later are ignored."""
         with self._lock:
             self._current = None
-            self._open.pop(running.key, None)
+            self._open.pop(run.key, None)
 
-    def listen(self, until: Optional[Callable[[], Any]] = None) -> bool:
-        """Takes what has come; with `until`, waits for something unless that is true already."""
-        return self._link.receive(self._take, until)
+    def listen(self, until: Callable[[], Any] | None = None) -> bool:
+        """Read and handle frames once. Return whether there were any. `Link.receive` describes `until`."""
+        return self._link.receive(self._handle, until)
 
     def give_back(self) -> None:
-        """All runs that wait, those in the socket too, go back to the worker."""
+        """Return all queued runs to the worker, also those that are still in the socket."""
         while self.listen():
             pass
         with self._lock:
-            heads = [frame.head for frame in self._waiting]
-            self._waiting.clear()
+            heads = [frame.head for frame in self._queue]
+            self._queue.clear()
         for head in heads:
-            self._revoked(head)
+            self._send_revoked(head)
 
-    def _take(self, frame: Frame) -> None:
+    def _handle(self, frame: Frame) -> None:
         kind = frame.head.get('type')
         if kind == 'run':
             with self._lock:
-                self._waiting.append(frame)
+                self._queue.append(frame)
             if self.on_run is not None:
                 self.on_run()
         elif kind == 'revoke':
             self._revoke(frame.head)
         elif kind == 'abort':
+            # An abort of a queued run revokes it.
             if not self._revoke(frame.head):
                 self._abort(frame.head)
         elif kind == 'scheduled':
             parent = frame.head['parent'], frame.head['parent_run']
-            running = self._open.get(parent)
-            if running is not None:
-                running.answered(frame.head)
+            run = self._open.get(parent)
+            if run is not None:
+                run.handle_scheduled(frame.head)
         elif kind == 'exit':
-            self._is_leaving = True
+            self._is_exiting = True
         elif kind == 'hello':
             _check_version(frame.head)
         else:
-            break_off(f'a frame of type {kind!r}')
+            exit_on_protocol_error(f'a frame of type {kind!r}')
 
     def _revoke(self, head: Head) -> bool:
+        """Remove a run from the queue and confirm it to the worker. Return False if it is not queued."""
         with self._lock:
-            named = [frame for frame in self._waiting if key(frame.head) == key(head)]
+            named = [frame for frame in self._queue if run_key(frame.head) == run_key(head)]
             for frame in named:
-                self._waiting.remove(frame)
+                self._queue.remove(frame)
         for frame in named:
-            self._revoked(frame.head)
+            self._send_revoked(frame.head)
         return bool(named)
 
-    def _revoked(self, head: Head) -> None:
-        task, run = key(head)
+    def _send_revoked(self, head: Head) -> None:
+        task, run = run_key(head)
         self._link.send(encode({'type': 'revoked', 'task': task, 'run': run}))
 
     def _abort(self, head: Head) -> None:
+        """Abort an open run. If the operation does not handle it itself, cancel its coroutine or end the process."""
         with self._lock:
-            running = self._open.get(key(head))
-            if running is None:
+            run = self._open.get(run_key(head))
+            if run is None:
                 return
-            if running.abort(head.get('reason') or ''):
+            if run.abort(head.get('reason') or ''):
                 return
-            if running.cancel is not None:
-                running.cancel()
-            elif running is self._current:
-                os._exit(ABORTED)
+            if run.cancel is not None:
+                run.cancel()
+            elif run is self._current:
+                os._exit(ABORTED_EXIT_CODE)
 
 
 def _check_version(head: Head) -> None:
-    if head.get('version') != VERSION:
+    if head.get('version') != PROTOCOL_VERSION:
         print(
-            f'this `rework` for Python speaks version {VERSION} of the runner protocol, '
+            f'this `rework` for Python speaks version {PROTOCOL_VERSION} of the runner protocol, '
             f'the worker speaks {head.get("version")}',
             file=sys.stderr,
             flush=True,
         )
-        os._exit(2)
+        os._exit(PROTOCOL_ERROR_EXIT_CODE)

@@ -1,4 +1,4 @@
-"""The records of Python's loggers become lines of the run in hand, each with its level and logger."""
+"""Send the records of Python's loggers to the worker, as lines in the log of the run whose code logs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 from rework.runner.frames import Link
 from rework.runner.inbox import Inbox
-from rework.runner.printing import own
+from rework.runner.printing import current_run
 
-#: Levels of the protocol, from the highest on.
+#: The levels of the protocol, highest first, each with the lowest level of `logging` that it stands for.
 _LEVELS = (
     (logging.ERROR, 'ERROR'),
     (logging.WARNING, 'WARNING'),
@@ -19,12 +19,12 @@ _LEVELS = (
 
 
 def level_name(level: int) -> str:
-    """The protocol's word for a level of `logging`."""
-    return next((name for least, name in _LEVELS if level >= least), 'TRACE')
+    """Return the level of the protocol for a level of `logging`."""
+    return next((name for lowest, name in _LEVELS if level >= lowest), 'TRACE')
 
 
 class Handler(logging.Handler):
-    """Sends each record at once: what the worker has got is kept, even if this process dies."""
+    """Sends each record at once. What the worker has received is kept, even if this process dies."""
 
     def __init__(self, link: Link, inbox: Inbox) -> None:
         super().__init__()
@@ -32,21 +32,21 @@ class Handler(logging.Handler):
         self._inbox = inbox
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Where no run is in hand, and in a forked process, it goes to stderr."""
+        """Send a record. Outside of a run, and in a forked child, write it to stderr."""
         try:
             text = self.format(record)
-            running = own() or self._inbox.current
-            if running is None or self._link.is_forked:
+            run = current_run() or self._inbox.current
+            if run is None or self._link.is_forked:
                 sys.stderr.write(f'{record.name}:{record.levelname}: {text}\n')
                 return
             body = text.encode('utf-8', 'replace')
-            running.say('log', body, level=level_name(record.levelno), logger=record.name)
+            run.send('log', body, level=level_name(record.levelno), logger=record.name)
         except Exception:
             self.handleError(record)
 
 
 def install(link: Link, inbox: Inbox) -> None:
-    """Everything from INFO on is kept, unless the module or `capturelogs` says otherwise."""
+    """Add the handler to the root logger, with the level INFO. A module or `capturelogs` may change the level."""
     root = logging.getLogger()
     root.addHandler(Handler(link, inbox))
     root.setLevel(logging.INFO)

@@ -1,64 +1,64 @@
-"""The program of a runner: `main(PATH)`, started by a worker."""
+"""The program of a runner. A worker starts it with the path of a module as its only argument."""
 
 from __future__ import annotations
 
 import faulthandler
 import os
 import sys
+from typing import Any
 
 from rework import __version__
 from rework.operation import registry
 from rework.runner import log
 from rework.runner.execute import Executor
-from rework.runner.failure import trace
+from rework.runner.failure import format_traceback
 from rework.runner.frames import Link, encode
-from rework.runner.inbox import VERSION, Inbox
+from rework.runner.inbox import PROTOCOL_VERSION, Inbox
 from rework.runner.loading import load
-from rework.runner.watch import Watch
+from rework.runner.reader_thread import ReaderThread
 
 
 def main() -> None:
-    """Runs the operations of the module at `sys.argv[1]` until the worker has no more for them."""
-    link = Link(_inherited('REWORK_RUNNER_FD'))
-    page = _inherited('REWORK_PAGE_FD') if 'REWORK_PAGE_FD' in os.environ else None
-    if 'REWORK_OUTBOX_FD' in os.environ:
-        os.close(_inherited('REWORK_OUTBOX_FD'))
+    """Import the module at `sys.argv[1]`, and run its operations until the worker sends no more runs."""
+    link = Link(_inherited_fd('REWORK_RUNNER_FD'))
+    started_runs = _inherited_fd('REWORK_STARTED_RUNS_FD') if 'REWORK_STARTED_RUNS_FD' in os.environ else None
+    if 'REWORK_SEND_BUFFER_FD' in os.environ:
+        # This runner sends each frame at once and does not use the send buffer.
+        os.close(_inherited_fd('REWORK_SEND_BUFFER_FD'))
     inbox = Inbox(link)
     log.install(link, inbox)
+    # A crash in C code leaves the Python stack in the log.
     faulthandler.enable(all_threads=False)
+    # The module sees the arguments that it would see as a program.
     path = sys.argv.pop(1)
     sys.argv[0] = path
     try:
         load(path)
     except BaseException as error:
-        _say_why(error)
+        sys.stderr.write(format_traceback(error) + '\n')
+        sys.stderr.flush()
         os._exit(1)
     link.send(encode(_hello()))
-    executor = Executor(link, inbox, Watch(link, inbox), page)
+    executor = Executor(link, inbox, ReaderThread(link, inbox), started_runs)
     while True:
-        running = inbox.next()
-        if running is None:
+        run = inbox.next()
+        if run is None:
             break
-        executor.run(running)
+        executor.execute(run)
 
 
-def _inherited(variable: str) -> int:
-    """A descriptor for the runner alone: what an operation starts must not hold it."""
+def _inherited_fd(variable: str) -> int:
+    """Return the descriptor in an environment variable. Processes that an operation starts get neither of the two."""
     fd = int(os.environ.pop(variable))
     os.set_inheritable(fd, False)
     return fd
 
 
-def _hello() -> dict:  # type: ignore[type-arg]
+def _hello() -> dict[str, Any]:
     return {
         'type': 'hello',
-        'version': VERSION,
+        'version': PROTOCOL_VERSION,
         'sdk': f'rework-python {__version__}',
         'operations': [operation.definition() for operation in registry.values()],
-        'ahead': True,
+        'accepts_runs_ahead': True,
     }
-
-
-def _say_why(error: BaseException) -> None:
-    sys.stderr.write(trace(error) + '\n')
-    sys.stderr.flush()

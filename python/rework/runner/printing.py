@@ -1,8 +1,8 @@
-"""What is printed where several runs are open at once: each line under the run whose code printed it.
+"""While several runs are open in one process, send each line that Python code prints to the log of its own run.
 
-Python's own `print` and whatever else writes to `sys.stdout` and `sys.stderr` is told apart by the context in
-which it runs, which asyncio keeps for each task, and `asyncio.to_thread` for a thread. What goes to the
-descriptors past them is everybody's: C code, children, other threads.
+The module replaces `sys.stdout` and `sys.stderr`. The run is found by a context variable: asyncio keeps one context for
+each task, and `asyncio.to_thread` passes it to the thread. Output that bypasses these two objects cannot be assigned
+to a run: that of C code, of child processes and of other threads. The worker stores it for all open runs.
 """
 
 from __future__ import annotations
@@ -10,94 +10,84 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, Iterator, Optional, TextIO
+from typing import Any, TextIO
 
-from rework.runner.running import Running
+from rework.runner.run import Run
 
-#: The run whose code this is.
-OWN: ContextVar[Optional[Running]] = ContextVar('rework_run', default=None)
-
-#: By the stream's name: the level of its lines.
-LEVELS = {'stdout': 'INFO', 'stderr': 'WARNING'}
+#: The run whose code executes in this context.
+RUN: ContextVar[Run | None] = ContextVar('rework_run', default=None)
 
 
-def own() -> Optional[Running]:
-    """The open run whose code this is; None: nobody's, one that is over, or a forked process."""
-    running = OWN.get()
-    return None if running is None or running.is_over or running.is_forked else running
+def current_run() -> Run | None:
+    """Return the run whose code calls this. Return None outside of a run, after its end, and in a forked child."""
+    run = RUN.get()
+    return None if run is None or run.has_ended or run.is_forked else run
 
 
-class _Text(io.TextIOBase):
-    """Takes the place of `sys.stdout` or `sys.stderr`."""
+class _TextStream(io.TextIOBase):
+    """Replaces `sys.stdout` or `sys.stderr`. Without a current run it writes to the original stream."""
 
     def __init__(self, name: str, original: TextIO) -> None:
         self._name = name
         self._original = original
-        self.buffer = _Bytes(name, original)
+        self.buffer = _ByteStream(name, original)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Of what is written."""
         return 'utf-8'
 
     def write(self, text: str) -> int:
-        """Lines of the run at work, or of the process."""
-        running = own()
-        if running is None:
+        run = current_run()
+        if run is None:
             return self._original.write(text)
-        running.printed(self._name, LEVELS[self._name], text.encode('utf-8', 'replace'))
+        run.write_output(self._name, text.encode('utf-8', 'replace'))
         return len(text)
 
     def flush(self) -> None:
-        """Lines are on their way when they are whole."""
+        # Complete lines of a run were sent when they were written.
         self._original.flush()
 
     def fileno(self) -> int:
-        """The descriptor of the process."""
         return self._original.fileno()
 
     def writable(self) -> bool:
-        """It is."""
         return True
 
 
-class _Bytes(io.BufferedIOBase):
-    """Its `buffer`."""
+class _ByteStream(io.BufferedIOBase):
+    """Replaces the `buffer` of `sys.stdout` or `sys.stderr`."""
 
     def __init__(self, name: str, original: TextIO) -> None:
         self._name = name
         self._original = original
 
     def write(self, data: Any) -> int:
-        """As text is written."""
-        running = own()
-        if running is None:
+        run = current_run()
+        if run is None:
             return self._original.buffer.write(data)
         body = bytes(data)
-        running.printed(self._name, LEVELS[self._name], body)
+        run.write_output(self._name, body)
         return len(body)
 
     def flush(self) -> None:
-        """See above."""
         self._original.flush()
 
     def fileno(self) -> int:
-        """The descriptor of the process."""
         return self._original.fileno()
 
     def writable(self) -> bool:
-        """It is."""
         return True
 
 
 @contextlib.contextmanager
-def parted() -> Iterator[None]:
-    """Within it each run has what its code prints."""
+def separate_output() -> Iterator[None]:
+    """Within the block, send what is printed to the log of the run that prints it."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _Text('stdout', before[0]), _Text('stderr', before[1])
+    sys.stdout, sys.stderr = _TextStream('stdout', before[0]), _TextStream('stderr', before[1])
     try:
         yield
     finally:
-        # What an operation has put in their place goes too.
+        # This also removes a stream by which an operation has replaced one of ours.
         sys.stdout, sys.stderr = before

@@ -1,25 +1,24 @@
-"""What a run writes: everything of it is on its way before the run is over, and parted from the next."""
+"""The stdout and stderr of the runner process: flush them, and write the boundary between the output of two runs."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import sys
-from typing import Optional
 
-#: Stands on either side of a mark.
-_BOUND = b'\x1e'
+#: The byte before and after the boundary: the ASCII record separator.
+_RECORD_SEPARATOR = b'\x1e'
 
-_libc: Optional[ctypes.CDLL] = None
+_libc: ctypes.CDLL | None = None
 
 
 def flush() -> None:
-    """Whatever is buffered on the way to fd 1 and 2: Python's and the C library's."""
+    """Write everything that Python or the C library has buffered for stdout and stderr."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (AttributeError, ValueError, OSError):
-            # None, closed, or put in place by the operation: no affair of ours.
+            # The operation may have replaced the stream by None or another object, or closed it.
             continue
     global _libc
     if _libc is None:
@@ -27,11 +26,12 @@ def flush() -> None:
     _libc.fflush(None)
 
 
-def part(mark: str) -> None:
-    """What comes behind the mark is the next run's."""
-    data = _BOUND + mark.encode() + _BOUND
+def write_boundary(boundary: str) -> None:
+    """Write the boundary that ends the output of a run. Output after it belongs to the next run."""
+    data = _RECORD_SEPARATOR + boundary.encode() + _RECORD_SEPARATOR
     for fd in (1, 2):
         try:
+            # One call for the whole boundary, so that the output of other processes cannot divide it.
             os.write(fd, data)
         except OSError:
             continue

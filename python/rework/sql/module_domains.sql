@@ -1,4 +1,6 @@
--- module_domains: the domains of an operation that the hosts have from this module, given by its path or the end of it
+-- module_domains: returns the domains of the operations with name `:name` that a host registered from the module
+-- `:module`, the path of the module's file or the end of that path. If `:domain` is not null, only this domain can be
+-- returned.
 select distinct o.domain
   from rework.operation o
   join rework.placement p on p.operation = o.id

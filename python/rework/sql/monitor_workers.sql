@@ -1,4 +1,4 @@
--- monitor_workers: the workers of a monitor that are up
+-- monitor_workers: returns the workers of monitor `:monitor` that have started and not ended.
 select id
   from rework.worker
  where monitor = cast(:monitor as bigint)

@@ -1,4 +1,5 @@
--- read_log: the next lines of a task's log after a line, at most so many; times in whole seconds since 1970
+-- read_log: returns up to `:lines` lines of the log of task `:task` that follow the line with the id `:after`. Times
+-- are in whole seconds since 1970.
 select id, cast(floor(extract(epoch from at)) as bigint), stream, level, line
   from rework.log
  where task = cast(:task as bigint)

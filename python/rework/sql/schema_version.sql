@@ -1,2 +1,2 @@
--- schema_version: what the schema is, and the oldest client that it serves
+-- schema_version: returns the version of the schema, and the oldest client version that the schema still serves.
 select schema, serves from rework.version

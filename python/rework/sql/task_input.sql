@@ -1,4 +1,4 @@
--- task_input: what a task is given, as JSON or as bytes, with what its operation declares
+-- task_input: returns the input of task `:task`, which is JSON or bytes, with the schema that its operation declares.
 select cast(task.input as text), task.input_bytes, cast(operation.input_schema as text)
   from rework.task
   join rework.operation on operation.id = task.operation

@@ -1,4 +1,4 @@
--- task_output: what a task has given, as JSON or as bytes, with what its operation declares
+-- task_output: returns the output of task `:task`, which is JSON or bytes, with the schema that its operation declares.
 select cast(task.output as text), task.output_bytes, cast(operation.output_schema as text)
   from rework.task
   join rework.operation on operation.id = task.operation

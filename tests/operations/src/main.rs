@@ -1,5 +1,7 @@
-//! Operations that the tests schedule: each does one thing that a task queue has to bear. They are
-//! grouped by what they are about; here stand the plain ones.
+//! The program `fixture-operations`: operations that the tests schedule.
+//!
+//! Each operation does one thing that a task queue must handle. This file has the simple ones. Operations that
+//! fail are in `failures.rs`, operations that wait in `waits.rs`, and those that write to their log in `log_output.rs`.
 
 #![expect(
     clippy::print_stdout,
@@ -8,12 +10,12 @@
 )]
 #![expect(clippy::needless_pass_by_value, reason = "an operation takes its input by value")]
 
-mod ends;
-mod falls;
-mod holds;
-mod knows;
-mod notes;
-mod writes;
+mod append_number;
+mod ends_on_demand;
+mod failures;
+mod log_output;
+mod run_facts;
+mod waits;
 
 use std::process::ExitCode;
 use std::thread::sleep;
@@ -22,13 +24,13 @@ use std::time::Duration;
 use rework::{Bytes, Runner, Task, operation};
 use serde_json::{Value, json};
 
-use crate::knows::Calls;
+use crate::run_facts::CallCount;
 
 fn main() -> ExitCode {
-    Runner::new().state(Calls::default()).run()
+    Runner::new().state(CallCount::default()).run()
 }
 
-/// Doubles a number, or repeats a text.
+/// Doubles a number, or writes a string twice. Fails for any other input.
 #[operation]
 fn double(input: Value) -> rework::Result<Value> {
     println!("I am running");
@@ -38,13 +40,13 @@ fn double(input: Value) -> rework::Result<Value> {
             None => json!(number.as_f64().map(|number| number * 2.0)),
         },
         Value::String(text) => json!(text.repeat(2)),
-        _ => return Err("neither a number nor a text".into()),
+        _ => return Err("the input is neither a number nor a string".into()),
     };
     println!("I am done");
     Ok(doubled)
 }
 
-/// Sleeps for so many seconds.
+/// Sleeps for `seconds`. The function has another name, because `sleep` of the standard library is imported.
 #[operation(name = "sleep")]
 async fn sleeps(seconds: f64) {
     println!("asleep");
@@ -52,45 +54,45 @@ async fn sleeps(seconds: f64) {
     println!("awake");
 }
 
-/// Has a limit of time and needs none of it.
+/// Returns at once, long before its timeout.
 #[operation(timeout = "3s")]
-fn quick_t() -> u32 {
+fn fast_with_timeout() -> u32 {
     1
 }
 
-/// Needs more time than it has.
+/// Exceeds its timeout, and does not react when it should stop.
 #[operation(timeout = "2s", grace = "500ms")]
-fn slow_t() {
+fn slow_with_timeout() {
     println!("slow");
     sleep(Duration::from_secs(60));
 }
 
-/// Has more time than it needs.
+/// Sleeps for `seconds`, which the tests choose shorter than its timeout.
 #[operation(timeout = "1m")]
-fn patient_t(seconds: f64) {
+fn sleep_with_timeout(seconds: f64) {
     sleep(Duration::from_secs_f64(seconds));
 }
 
-/// Bytes in, bytes out.
+/// Appends a text to its input, which is bytes instead of JSON, and returns the result as bytes.
 #[operation]
 fn raw(Bytes(mut input): Bytes) -> Bytes {
     input.extend_from_slice(b" and Celeste");
     Bytes(input)
 }
 
-/// Takes nothing.
+/// Takes no input.
 #[operation]
 fn noinput() {
     println!("nothing given");
 }
 
-/// Lives in a domain of its own.
+/// Returns its input. The only operation in the domain `nondefault`.
 #[operation(domain = "nondefault")]
-fn other_dom(input: Value) -> Value {
+fn other_domain(input: Value) -> Value {
     input
 }
 
-/// Says how far it is.
+/// Reports its progress after each of `count` steps.
 #[operation]
 fn steps(task: &Task, count: u32) {
     for step in 1..=count {

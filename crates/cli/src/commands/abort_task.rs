@@ -1,49 +1,50 @@
-//! `rework abort-task`: ask for the end of tasks.
+//! `rework abort-task`: aborts tasks, and optionally waits until their processes have ended.
 
 use std::process::ExitCode;
 
-use rework_core::task::{self, abort::Asked, state::State};
+use rework_core::task::{self, abort::AbortResult, state::State};
 
 use super::wait_task;
 use crate::{context::Context, exit::Exit};
 
-/// Ask for the end of tasks: what has not begun never will, what runs is killed
+/// Abort tasks: a waiting task never starts, a running task is stopped, and killed after its grace period
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The tasks
+    /// The ids of the tasks
     #[arg(value_name = "TASK", required = true)]
     tasks: Vec<i64>,
-    /// Why; it completes the phrase `aborted …`
+    /// The reason; it completes the phrase `aborted …`
     #[arg(long, value_name = "TEXT", default_value = "from the command line")]
     reason: String,
-    /// Wait until no process of them is left
+    /// Wait until all processes of the tasks have ended
     #[arg(long)]
     wait: bool,
 }
 
-/// Asks for it, and prints what became of it.
+/// Aborts the tasks and prints the new state of each. The exit code is 1 if no task was aborted.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let mut aborted = false;
     let mut aborting = Vec::new();
     for task in args.tasks {
         match task::abort::abort(&db, task, &args.reason).await {
-            Ok(Asked::Now(State::Aborting)) if args.wait => aborting.push(task),
-            Ok(Asked::Now(state)) => {
+            Ok(AbortResult::Accepted(State::Aborting)) if args.wait => aborting.push(task),
+            Ok(AbortResult::Accepted(state)) => {
                 aborted = true;
                 context.print(format_args!("{task} {state}"))?;
             }
-            Ok(Asked::Ended(state)) => {
-                context.complain(&anyhow::anyhow!("task {task} has ended before: it is {state}"));
+            Ok(AbortResult::AlreadyEnded(state)) => {
+                context
+                    .print_error(&anyhow::anyhow!("task {task} has already ended: it is {state}"));
             }
             Err(error @ rework_core::db::error::Error::Refused { .. }) => {
-                context.complain(&error.into());
+                context.print_error(&error.into());
             }
             Err(error) => return Err(error.into()),
         }
     }
     if !aborting.is_empty() {
-        let print = |end: &rework_core::task::wait::Status| {
+        let print = |end: &rework_core::task::wait::TaskStatus| {
             aborted |= end.state == State::Aborted;
             context.print(format_args!("{} {}", end.id, end.state))
         };

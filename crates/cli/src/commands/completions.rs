@@ -1,19 +1,19 @@
-//! `rework completions`: what a shell needs to complete our commands and options.
+//! `rework completions`: prints the script with which a shell completes the commands and options of `rework`.
 
 use std::process::ExitCode;
 
 use crate::{context::Context, exit::Exit};
 
-/// Print what a shell needs to complete commands and options
+/// Print a script with which a shell completes commands and options
 #[derive(Debug, clap::Args)]
-#[command(after_help = "For bash: `source <(rework completions bash)`, in ~/.bashrc for good.")]
+#[command(after_help = "For bash, add this line to ~/.bashrc: source <(rework completions bash)")]
 pub struct Args {
-    /// The shell
+    /// The shell that will run the script
     #[arg(value_enum)]
     shell: clap_complete::Shell,
 }
 
-/// Prints its script.
+/// Prints the script.
 #[expect(clippy::unused_async, reason = "every command is asynchronous")]
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();

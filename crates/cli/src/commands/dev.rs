@@ -1,4 +1,4 @@
-//! `rework dev`: one command that brings up everything, and takes it down again.
+//! `rework dev`: parses the arguments. The implementation is in `dev/`.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -8,21 +8,21 @@ use crate::{
     exit::Exit,
 };
 
-/// Bring up everything: a Postgres, the schema, operations, a monitor, until Ctrl-C
+/// Run everything for development until Ctrl-C: Postgres, schema, operations and a monitor
 ///
-/// It uses the database that it is given, else a Postgres of its own whose data persists. Files
-/// that change are registered again. Other commands, typed in this directory or below it, find it.
+/// Uses the given database, or else a private Postgres whose data is kept. Registers files again when they change.
+/// Other commands in this directory or below use the same database.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Register the operations of these programs and manifests; left out: a few examples
+    /// Programs, Python modules and manifests whose operations to register [default: a few examples]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Most workers of each domain
+    /// The maximum number of workers per domain
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     maxworkers: Option<u32>,
 }
 
-/// Keeps it up until Ctrl-C or SIGTERM.
+/// Runs until Ctrl-C or SIGTERM.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let options = DevOptions {
         dsn: context.named_dsn()?,

@@ -1,4 +1,4 @@
-//! `rework export-scheduled`: schedules into a file.
+//! `rework export-scheduled`: saves schedules to a file as JSON. `import_scheduled.rs` reads such a file.
 
 use std::{
     io::Write as _,
@@ -11,18 +11,18 @@ use rework_core::cron::list::list_scheduled;
 
 use crate::{context::Context, exit::Exit};
 
-/// Save schedules in a file, as JSON
+/// Save schedules to a file as JSON
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only schedules of this domain
     #[arg(long)]
     domain: Option<String>,
-    /// The file; `-` for the standard output
+    /// The file to write; `-` for standard output
     #[arg(long, default_value = "rework.sched")]
     path: PathBuf,
 }
 
-/// Saves them.
+/// Saves the schedules and prints their number.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let listed = list_scheduled(&db, args.domain.as_deref()).await?;
@@ -39,7 +39,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// All of it or nothing.
+/// Writes the file completely or not at all: a temporary file is renamed when all data is on disk.
 fn save(path: &Path, text: &str) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;

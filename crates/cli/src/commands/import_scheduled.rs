@@ -1,11 +1,11 @@
-//! `rework import-scheduled`: schedules from a file.
+//! `rework import-scheduled`: creates the schedules of a file that `rework export-scheduled` has written.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use rework_core::{
     cron::{
-        add::{Schedule, prepare},
+        declare::{Schedule, declare},
         error::CronError,
     },
     db::error::Error,
@@ -15,29 +15,29 @@ use rework_core::{
 use super::prepare::payload;
 use crate::{
     context::Context,
+    error_text::{OrHint as _, hinted},
     exit::Exit,
     input,
-    report::{OrHint as _, hinted},
 };
 
-/// Prepare the schedules that a file holds: all of them or none
+/// Create the schedules of a file: all of them, or none if one is invalid
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file
+    /// The file to read
     #[arg(long, default_value = "rework.sched")]
     path: PathBuf,
 }
 
-/// Prepares them.
+/// Validates and creates all schedules in one transaction.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let path = args.path.display();
     let text = std::fs::read_to_string(&args.path)
         .with_context(|| format!("cannot read `{path}`"))
-        .or_hint(|| "`rework export-scheduled --path FILE` makes one".into())?;
+        .or_hint(|| "`rework export-scheduled --path FILE` writes such a file".into())?;
     let schedules: Vec<Schedule> = serde_json::from_str(&text).map_err(|error| {
         hinted(
-            format!("`{path}` holds no schedules: {error}"),
-            "it is the JSON that `rework export-scheduled` writes",
+            format!("`{path}` is not a file of schedules: {error}"),
+            "`rework export-scheduled --path FILE` writes such a file",
         )
     })?;
     let mut db = context.open().await?;
@@ -48,9 +48,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         let found = operation::find::find(&transaction, &schedule.operation, domain);
         let operation = found.await.with_context(entry)?.definition;
         let payload = payload(schedule).with_context(entry)?;
-        input::check(&operation, &payload).with_context(entry)?;
+        input::validate(&operation, &payload).with_context(entry)?;
         let rule = schedule.rule(true).map_err(CronError::Rule).with_context(entry)?;
-        prepare(&transaction, schedule, &rule, &payload).await.with_context(entry)?;
+        declare(&transaction, schedule, &rule, &payload).await.with_context(entry)?;
     }
     transaction.commit().await.map_err(Error::from)?;
     context.print(format_args!("loaded {} entries from {path}", schedules.len()))?;

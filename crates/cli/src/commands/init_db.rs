@@ -1,4 +1,4 @@
-//! `rework init-db`: make the schema, or bring it up to date.
+//! `rework init-db`: creates the schema `rework`, or migrates it to the version of this program.
 
 use std::process::ExitCode;
 
@@ -6,19 +6,18 @@ use rework_core::admin::schema::{self, Migrated};
 
 use crate::{context::Context, exit::Exit};
 
-/// Make the schema `rework`, or bring it up to date; nothing is ever dropped
+/// Create the schema `rework`, or migrate it to the current version; it never drops data
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Give a role the rights to `schedule`, to `read` or to `run`: `--grant run=workers`; may be given
-    /// again
+    /// Grant a role the rights to `schedule`, `read` or `run`, for example `run=workers`; repeatable
     #[arg(long, value_name = "RIGHTS=ROLE", value_parser = rights)]
     grant: Vec<(String, String)>,
-    /// Only print the SQL that makes the schema; no database is needed
+    /// Only print the SQL that creates the schema; this needs no database
     #[arg(long, conflicts_with = "grant")]
     print_sql: bool,
 }
 
-/// Migrates, and says what that came to.
+/// Migrates the schema, prints its version, and grants rights.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if args.print_sql {
         context.write(schema::script().as_bytes())?;
@@ -26,13 +25,13 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
     let migrated = schema::migrate(&context.dsn()?).await?;
     if !context.quiet {
-        context.print(said(migrated))?;
+        context.print(summary(migrated))?;
     }
     if !args.grant.is_empty() {
         let db = context.open().await?;
         for (rights, role) in args.grant {
             schema::grant(&db, &role, &rights).await?;
-            context.note(format_args!("role `{role}` has the rights to {rights}"));
+            context.note(format_args!("granted role `{role}` the rights to {rights}"));
         }
     }
     Ok(Exit::Done.into())
@@ -47,14 +46,15 @@ fn rights(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn said(Migrated { applied, version }: Migrated) -> String {
+/// Returns the line that describes what was done.
+fn summary(Migrated { applied, version }: Migrated) -> String {
     match applied {
         0 => format!("already at version {version}"),
-        // One migration for each version: all of them were missing.
+        // There is one migration per version. If all of them were applied, there was no schema before.
         _ if i32::try_from(applied) == Ok(version) => {
-            format!("schema rework made, version {version}")
+            format!("schema rework created, version {version}")
         }
-        _ => format!("schema rework brought up to version {version}"),
+        _ => format!("schema rework migrated to version {version}"),
     }
 }
 
@@ -63,13 +63,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_done_is_said() {
+    fn the_summary_says_what_was_done() {
         for (applied, expected) in [
             (0, "already at version 12"),
-            (12, "schema rework made, version 12"),
-            (3, "schema rework brought up to version 12"),
+            (12, "schema rework created, version 12"),
+            (3, "schema rework migrated to version 12"),
         ] {
-            assert_eq!(said(Migrated { applied, version: 12 }), expected);
+            assert_eq!(summary(Migrated { applied, version: 12 }), expected);
         }
     }
 }

@@ -1,28 +1,28 @@
-//! `rework kill-worker`: have workers killed now, and the task in hand aborted.
+//! `rework kill-worker`: requests that monitors kill workers at once. A task that such a worker runs is aborted.
 
 use std::process::ExitCode;
 
-use rework_core::fleet::ask_worker::Ask;
+use rework_core::fleet::stop_worker::StopMode;
 
 use super::shutdown_worker;
 use crate::{context::Context, exit::Exit};
 
-/// Have workers killed now; the task in hand is aborted
+/// Kill workers at once; the task that a worker runs is aborted
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The workers
+    /// The ids of the workers
     #[arg(value_name = "WORKER", required = true)]
     workers: Vec<i64>,
-    /// Do not ask, though the database is one of production
+    /// Do not ask for confirmation, even if the database is marked as production
     #[arg(short, long)]
     yes: bool,
 }
 
-/// Asks their monitors for it.
+/// Requests the kill of each worker, after a confirmation if the database is marked as production.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    if !context.may_destroy("kill workers", args.yes)? {
+    if !context.confirm_destructive("kill workers", args.yes)? {
         context.print("Ok, nothing has been done.")?;
         return Ok(Exit::Done.into());
     }
-    shutdown_worker::ask(&args.workers, Ask::Kill, context).await
+    shutdown_worker::request(&args.workers, StopMode::Kill, context).await
 }

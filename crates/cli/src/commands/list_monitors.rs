@@ -1,4 +1,4 @@
-//! `rework list-monitors`: the processes that keep the workers of their hosts.
+//! `rework list-monitors`: lists the monitors, the processes that run the workers of each host.
 
 use std::process::ExitCode;
 
@@ -19,16 +19,19 @@ use crate::{
 /// List the monitors
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// With those that ended
+    /// Also list monitors that have ended
     #[arg(long)]
     all: bool,
 }
 
-/// Unseen for so many seconds a monitor is late, and then lost.
+/// The time in seconds since the last renewal of its lease after which a monitor is shown as late.
+/// A healthy monitor renews its lease every 4 s, a fifth of its default length.
 const LATE_SECONDS: f64 = 10.0;
+/// The time in seconds since the last renewal of its lease after which a monitor is shown as
+/// probably lost. The colours have no other effect.
 const LOST_SECONDS: f64 = 60.0;
 
-/// Lists them.
+/// Prints the monitors.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let monitors = list_monitors::list(&db, args.all).await?;
@@ -41,7 +44,7 @@ fn table(monitors: &[Monitor]) -> Table {
     for monitor in monitors {
         table.row([
             Cell::number(monitor.id),
-            Cell::styled(time_text::moment(monitor.renewed_at), seen_style(monitor)),
+            Cell::styled(time_text::timestamp(monitor.renewed_at), lease_style(monitor)),
             monitor.domains.join(",").into(),
             format!("options({})", options(&monitor.options)).into(),
             format!("{}@{}", monitor.pid, monitor.host).into(),
@@ -55,7 +58,7 @@ fn table(monitors: &[Monitor]) -> Table {
     table
 }
 
-/// `maxmem=0, maxruns=0, maxworkers=2, …`, in the order of their names, quantities with their unit.
+/// Returns the options in the order of their names, with units: `maxmem=2 GiB, maxruns=0, maxworkers=2, …`.
 fn options(given: &Value) -> String {
     let Value::Object(given) = given else { return String::new() };
     let shown = given.iter().map(|(name, value)| {
@@ -72,18 +75,21 @@ fn options(given: &Value) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
+/// Returns the capabilities as `capabilities=…`. Empty if there are none.
 fn capabilities(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("capabilities={}", names.join(",")) }
 }
 
+/// Returns when and why the monitor ended. Empty if no end is recorded.
 fn end(monitor: &Monitor) -> String {
     let Some(at) = monitor.finished_at else { return String::new() };
     let reason = monitor.reason.as_deref().unwrap_or_default();
-    format!("[ended {}] {reason}", time_text::moment(at)).trim_end().to_owned()
+    format!("[ended {}] {reason}", time_text::timestamp(at)).trim_end().to_owned()
 }
 
-fn seen_style(monitor: &Monitor) -> Style {
-    let colour = match monitor.unseen_seconds {
+/// Returns the colour that shows how long ago the monitor renewed its lease.
+fn lease_style(monitor: &Monitor) -> Style {
+    let colour = match monitor.seconds_since_renewal {
         _ if monitor.finished_at.is_some() => return Style::new().dimmed(),
         seconds if seconds > LOST_SECONDS => AnsiColor::Red,
         seconds if seconds > LATE_SECONDS => AnsiColor::Magenta,
@@ -99,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_holds_the_facts_in_their_order() {
+    fn a_line_has_all_fields_in_their_order() {
         let at = "2026-11-22T02:10:17.3Z".parse().unwrap();
         let monitor = Monitor {
             id: 1,
@@ -115,16 +121,17 @@ mod tests {
             started_at: at,
             renewed_at: at,
             finished_at: Some(at),
-            reason: Some("asked to stop".into()),
-            unseen_seconds: 0.5,
+            reason: Some("signal 15 (terminated)".into()),
+            seconds_since_renewal: 0.5,
         };
-        let moment = time_text::moment(at);
+        let moment = time_text::timestamp(at);
         assert_eq!(
             table(&[monitor]).render(false),
             format!(
-                "1 {moment} default,images options(maxmem=0, maxruns=0, maxworkers=2, minworkers=2, start_timeout=30s, vacuum=never) \
+                "1 {moment} default,images options(maxmem=0, maxruns=0, maxworkers=2, minworkers=2, \
+                 start_timeout=30s, vacuum=never) \
                  4711@alpha capabilities=gpu containment=cgroup memory=cgroup2 version=0.1.0 \
-                 [ended {moment}] asked to stop\n"
+                 [ended {moment}] signal 15 (terminated)\n"
             )
         );
     }

@@ -1,9 +1,9 @@
-//! `rework list-operations`: what can be scheduled, and where it runs.
+//! `rework list-operations`: lists the registered operations and the hosts that can run them.
 
 use std::process::ExitCode;
 
 use anstyle::Style;
-use rework_core::operation::list::{Listed, list_operations};
+use rework_core::operation::list::{ListedOperation, list_operations};
 
 use crate::{
     context::Context,
@@ -11,20 +11,20 @@ use crate::{
     table::{Cell, Table},
 };
 
-/// List operations, a line for each host that can run one
+/// List operations, with one line for each host that can run an operation
 ///
-/// The columns are: id, name, domain, host, kind, revision, path. In JSON, its schemas and limits too.
+/// The columns are: id, name, domain, host, kind, revision, path. JSON also has the schemas and limits.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only operations of this domain
     #[arg(long)]
     domain: Option<String>,
-    /// Those too that are not registered any more
+    /// Also list operations that are not registered any more
     #[arg(long)]
     all: bool,
 }
 
-/// Lists them.
+/// Prints the operations.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let mut listed = list_operations(&db, args.domain.as_deref(), args.all).await?;
@@ -35,7 +35,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-fn table(listed: &[Listed]) -> Table {
+fn table(listed: &[ListedOperation]) -> Table {
     let mut table = Table::default();
     for operation in listed {
         table.row(cells(operation));
@@ -43,18 +43,18 @@ fn table(listed: &[Listed]) -> Table {
     table
 }
 
-fn cells(operation: &Listed) -> Vec<Cell> {
-    let place = operation.placement.as_ref();
-    let gone = operation.unregistered_at.map(|_| "unregistered").unwrap_or_default();
+fn cells(operation: &ListedOperation) -> Vec<Cell> {
+    let placement = operation.placement.as_ref();
+    let unregistered = operation.unregistered_at.map(|_| "unregistered").unwrap_or_default();
     vec![
         Cell::number(operation.id),
         Cell::styled(operation.definition.name.as_str(), Style::new().bold()),
         operation.definition.domain.as_str().into(),
-        place.map_or("-", |place| &place.host).into(),
-        place.map_or("-", |place| &place.kind).into(),
-        Cell::number(place.map_or("-".to_owned(), |place| place.revision.to_string())),
-        place.map_or("-", |place| &place.path).into(),
-        Cell::styled(gone, Style::new().dimmed()),
+        placement.map_or("-", |placement| &placement.host).into(),
+        placement.map_or("-", |placement| &placement.kind).into(),
+        Cell::number(placement.map_or("-".to_owned(), |placement| placement.revision.to_string())),
+        placement.map_or("-", |placement| &placement.path).into(),
+        Cell::styled(unregistered, Style::new().dimmed()),
     ]
 }
 
@@ -66,8 +66,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_host_has_its_line_and_what_has_none_a_dash() {
-        let thumbnail = Listed {
+    fn an_operation_has_a_line_per_host_and_dashes_without_a_host() {
+        let thumbnail = ListedOperation {
             id: 8,
             definition: Definition {
                 domain: "images".into(),
@@ -87,14 +87,14 @@ mod tests {
                 revision: 12,
             }),
         };
-        let gone = Listed {
+        let unregistered = ListedOperation {
             id: 10,
             unregistered_at: Some(thumbnail.registered_at),
             placement: None,
             ..thumbnail.clone()
         };
         assert_eq!(
-            table(&[thumbnail, gone]).render(false),
+            table(&[thumbnail, unregistered]).render(false),
             " 8 thumbnail images alpha command 12 /srv/ops.toml\n\
              10 thumbnail images -     -        - -             unregistered\n"
         );

@@ -1,10 +1,10 @@
-//! `rework list-scheduled`: what is prepared.
+//! `rework list-scheduled`: lists the schedules with the time at which each fires next.
 
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use rework_core::cron::{
-    list::{Listed, list_scheduled},
+    list::{ListedSchedule, list_scheduled},
     rule::{Missed, Overlap},
 };
 
@@ -15,10 +15,10 @@ use crate::{
     time_text,
 };
 
-/// List schedules: what is prepared, and when it comes due next
+/// List schedules and when they fire next
 ///
-/// The columns are: id, operation, domain, host, metadata, rule and zone, next time, and what is
-/// special about it.
+/// The columns are: id, operation, domain, host, metadata, rule and zone, next time, and settings that differ from the
+/// default.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only schedules of this domain
@@ -26,7 +26,7 @@ pub struct Args {
     domain: Option<String>,
 }
 
-/// Lists them.
+/// Prints the schedules.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let listed = list_scheduled(&db, args.domain.as_deref()).await?;
@@ -34,7 +34,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-fn table(listed: &[Listed]) -> Table {
+fn table(listed: &[ListedSchedule]) -> Table {
     let mut table = Table::default();
     for listed in listed {
         table.row(cells(listed));
@@ -42,11 +42,11 @@ fn table(listed: &[Listed]) -> Table {
     table
 }
 
-fn cells(listed: &Listed) -> Vec<Cell> {
+fn cells(listed: &ListedSchedule) -> Vec<Cell> {
     let schedule = &listed.schedule;
     let next = match listed.next_at {
         _ if listed.unregistered => Cell::styled("unregistered", AnsiColor::Yellow.on_default()),
-        Some(next) => format!("next {}", time_text::second_in_zone(next)).into(),
+        Some(next) => format!("next {}", time_text::seconds_with_zone(next)).into(),
         None => Cell::styled("paused", AnsiColor::Yellow.on_default()),
     };
     vec![
@@ -57,26 +57,26 @@ fn cells(listed: &Listed) -> Vec<Cell> {
         schedule.metadata.as_ref().map_or("no meta", |raw| raw.get()).into(),
         format!("\"{}\" {}", schedule.rule, schedule.zone).into(),
         next,
-        Cell::styled(specials(listed), Style::new().dimmed()),
+        Cell::styled(non_defaults(listed), Style::new().dimmed()),
     ]
 }
 
-/// Whatever is not as it is left out, and why the last time brought no task.
-fn specials(listed: &Listed) -> String {
+/// Returns the settings that differ from their defaults, and why the last firing scheduled no task.
+fn non_defaults(listed: &ListedSchedule) -> String {
     let schedule = &listed.schedule;
-    let mut specials = Vec::new();
+    let mut texts = Vec::new();
     if schedule.missed != Missed::default() {
-        specials.push(format!("missed={}", schedule.missed));
+        texts.push(format!("missed={}", schedule.missed));
     }
     if schedule.overlap != Overlap::default() {
-        specials.push(format!("overlap={}", schedule.overlap));
+        texts.push(format!("overlap={}", schedule.overlap));
     }
     if let Some(priority) = schedule.priority.filter(|priority| *priority != 0) {
-        specials.push(format!("priority={priority}"));
+        texts.push(format!("priority={priority}"));
     }
-    specials.extend(schedule.capabilities.iter().map(|name| format!("capability={name}")));
+    texts.extend(schedule.capabilities.iter().map(|name| format!("capability={name}")));
     if let Some(reason) = listed.last.as_ref().and_then(|last| last.reason.as_ref()) {
-        specials.push(format!("last time no task: {reason}"));
+        texts.push(format!("last time no task: {reason}"));
     }
-    specials.join(" ")
+    texts.join(" ")
 }

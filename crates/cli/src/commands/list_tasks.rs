@@ -1,4 +1,4 @@
-//! `rework list-tasks`: the last tasks, newest at the prompt.
+//! `rework list-tasks`: lists the latest tasks. The newest one is at the bottom, next to the shell prompt.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use rework_core::{
     db::connect::Db,
     task::{
         self,
-        list::{Extras, Filter, Listed},
+        list::{Extras, ListedTask, TaskFilter},
         state::State,
     },
     values::quantity,
@@ -22,51 +22,52 @@ use crate::{
     time_text,
 };
 
-/// List the last tasks, newest at the prompt
+/// List the latest tasks, the newest at the bottom
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands for itself")]
 pub struct Args {
     /// Only tasks of this domain
     #[arg(long)]
     domain: Option<String>,
-    /// Only tasks in these states: `--state failed,lost`
+    /// Only tasks in these states, for example `failed,lost`
     #[arg(long, value_delimiter = ',', value_parser = state_parser())]
     state: Vec<State>,
     /// Only tasks of this operation
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
-    /// At most so many
+    /// The maximum number of tasks
     #[arg(long, value_name = "N", default_value_t = 100,
           value_parser = clap::value_parser!(i64).range(1..))]
     limit: i64,
-    /// Only tasks scheduled in the last so long: `90s`, `5m`, `1h30m`
+    /// Only tasks scheduled within this time: `90s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = quantity::milliseconds)]
     since: Option<i64>,
-    /// With the tracebacks of those that failed
+    /// Show the tracebacks of failed tasks
     #[arg(long, overrides_with = "no_tracebacks")]
     tracebacks: bool,
+    // The Python rework has this option.
     #[arg(long, hide = true)]
     no_tracebacks: bool,
-    /// With the number of log lines of each
+    /// Show the number of log lines of each task
     #[arg(long, overrides_with = "no_logcount")]
     logcount: bool,
     #[arg(long, hide = true)]
     no_logcount: bool,
-    /// With the worker and the host of each
+    /// Show the worker and the host of each task
     #[arg(long)]
     worker: bool,
 }
 
-/// More than this are not counted.
-const MOST_COUNTED: i64 = 10_000;
+/// The maximum number of older tasks that are counted, so that counting takes a short time.
+const MAX_COUNTED: i64 = 10_000;
 
-/// So many tasks are read at a time with all that they hold.
-const WHOLE_TASKS: usize = 20;
+/// The number of complete tasks that are read at a time for JSON. Their inputs and outputs may be large.
+const JSON_CHUNK: usize = 20;
 
-/// Lists them.
+/// Prints the tasks, and a note with the number of older ones.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
-    let filter = Filter {
+    let filter = TaskFilter {
         domain: args.domain.clone(),
         states: args.state.clone(),
         operation: args.operation.clone(),
@@ -77,13 +78,13 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     match context.format {
         Format::Table => print_table(context, &tasks, &args)?,
         _ if context.quiet => print_table(context, &tasks, &args)?,
-        _ => print_whole(context, &db, &tasks).await?,
+        _ => print_json(context, &db, &tasks).await?,
     }
     if let Some(first) = tasks.first()
         && tasks.len() as i64 == args.limit
     {
-        let more = task::list::count_older(&db, &filter, first.id, MOST_COUNTED).await?;
-        say_more(context, more);
+        let older = task::list::count_older(&db, &filter, first.id, MAX_COUNTED).await?;
+        note_older(context, older);
     }
     Ok(Exit::Done.into())
 }
@@ -92,16 +93,17 @@ fn state_parser() -> impl TypedValueParser<Value = State> {
     PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(|word| word.parse::<State>())
 }
 
-fn say_more(context: &Context, more: i64) {
-    match more {
+/// Prints a note with the number of older tasks, if there are any.
+fn note_older(context: &Context, older: i64) {
+    match older {
         0 => {}
-        MOST_COUNTED => context.note(format_args!("{more} older tasks or more: see `--limit`")),
+        MAX_COUNTED => context.note(format_args!("{older} older tasks or more: see `--limit`")),
         1 => context.note("1 older task: see `--limit`"),
-        _ => context.note(format_args!("{more} older tasks: see `--limit`")),
+        _ => context.note(format_args!("{older} older tasks: see `--limit`")),
     }
 }
 
-fn print_table(context: &Context, tasks: &[Listed], args: &Args) -> anyhow::Result<()> {
+fn print_table(context: &Context, tasks: &[ListedTask], args: &Args) -> anyhow::Result<()> {
     if context.quiet {
         return tasks.iter().try_for_each(|task| context.print(task.id));
     }
@@ -117,57 +119,61 @@ fn print_table(context: &Context, tasks: &[Listed], args: &Args) -> anyhow::Resu
     Ok(())
 }
 
-/// One line: what it is, where it is, when it was, and how it ended if it ended badly.
-fn cells(task: &Listed, worker: bool) -> Vec<Cell> {
+/// Returns one line: id, operation, state, domain, times, and the reason unless the task is done. `worker`: whether to
+/// show the worker and host.
+fn cells(task: &ListedTask, worker: bool) -> Vec<Cell> {
     let lines = task.lines.map(|lines| format!("{lines} log lines")).unwrap_or_default();
-    let held = match (worker, task.worker, &task.host) {
+    let claimed_by = match (worker, task.worker, &task.host) {
         (true, Some(worker), Some(host)) => format!("worker={worker}@{host}"),
         (true, None, Some(host)) => format!("host={host}"),
         _ => String::new(),
     };
-    let dates = time_text::life(task.queued_at, task.started_at, task.finished_at);
+    let dates = time_text::timeline(task.queued_at, task.started_at, task.finished_at);
     vec![
         Cell::number(task.id),
         task.operation.as_str().into(),
         Cell::styled(task.state.as_str(), style_of(task.state)),
         format!("domain={}", task.domain).into(),
         lines.into(),
-        held.into(),
+        claimed_by.into(),
         dates.into(),
-        why(task).into(),
+        reason(task).into(),
     ]
 }
 
-fn why(task: &Listed) -> String {
+/// Returns the reason of the task's state, or when a delayed task is due. Empty if there is nothing to explain.
+fn reason(task: &ListedTask) -> String {
     match (task.state, &task.reason, task.delayed_until) {
         (State::Done, ..) => String::new(),
         (State::Delayed, Some(reason), Some(until)) => {
-            format!("not before {}, after {reason}", time_text::moment(until))
+            format!("not before {}, after {reason}", time_text::timestamp(until))
         }
-        (State::Delayed, None, Some(until)) => format!("not before {}", time_text::moment(until)),
+        (State::Delayed, None, Some(until)) => {
+            format!("not before {}", time_text::timestamp(until))
+        }
         (_, Some(reason), _) => reason.clone(),
         _ => String::new(),
     }
 }
 
-/// In JSON a task is always whole. Inputs may be large: only a few are held at a time.
-async fn print_whole(context: &Context, db: &Db, tasks: &[Listed]) -> anyhow::Result<()> {
+/// Prints complete tasks as JSON. Only a few are in memory at a time, because their inputs may be large.
+async fn print_json(context: &Context, db: &Db, tasks: &[ListedTask]) -> anyhow::Result<()> {
     let mut list = context.json_list()?;
-    for some in tasks.chunks(WHOLE_TASKS) {
-        let ids: Vec<i64> = some.iter().map(|task| task.id).collect();
+    for chunk in tasks.chunks(JSON_CHUNK) {
+        let ids: Vec<i64> = chunk.iter().map(|task| task.id).collect();
         for task in task::show::show(db, &ids).await? {
             list.item(&task)?;
         }
     }
-    list.end()
+    list.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn task(state: State) -> Listed {
-        Listed {
+    fn task(state: State) -> ListedTask {
+        ListedTask {
             id: 1,
             operation: "my_first_task".into(),
             domain: "default".into(),
@@ -184,21 +190,24 @@ mod tests {
         }
     }
 
-    fn line(task: &Listed, worker: bool) -> String {
+    fn line(task: &ListedTask, worker: bool) -> String {
         let mut table = Table::default();
         table.row(cells(task, worker));
         table.render(false)
     }
 
     #[test]
-    fn a_line_holds_the_facts_in_their_order() {
-        let dates = time_text::life(task(State::Done).queued_at, None, None);
+    fn a_line_has_all_fields_in_their_order() {
+        let dates = time_text::timeline(task(State::Done).queued_at, None, None);
         assert_eq!(
             line(&task(State::Queued), false),
             format!("1 my_first_task queued domain=default {dates}\n")
         );
-        let failed =
-            Listed { reason: Some("exit code 3".into()), lines: Some(2), ..task(State::Failed) };
+        let failed = ListedTask {
+            reason: Some("exit code 3".into()),
+            lines: Some(2),
+            ..task(State::Failed)
+        };
         assert_eq!(
             line(&failed, true),
             format!(
@@ -208,8 +217,8 @@ mod tests {
     }
 
     #[test]
-    fn a_good_end_needs_no_reason() {
-        let done = Listed { reason: Some("exit code 0".into()), ..task(State::Done) };
+    fn a_task_that_is_done_shows_no_reason() {
+        let done = ListedTask { reason: Some("exit code 0".into()), ..task(State::Done) };
         assert!(line(&done, false).ends_with("]\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! `rework list-workers`: the processes that claim tasks.
+//! `rework list-workers`: lists the workers, the processes that claim and run tasks.
 
 use std::process::ExitCode;
 
@@ -12,10 +12,10 @@ use crate::{
     time_text,
 };
 
-/// List the workers: those that live, and those that ended in the last day
+/// List the workers that run, and those that ended in the last 24 hours
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// With those that ended earlier
+    /// Also list workers that ended earlier
     #[arg(long)]
     all: bool,
 }
@@ -23,7 +23,7 @@ pub struct Args {
 const DAY_MS: i64 = 86_400_000;
 const MIB: i64 = 1 << 20;
 
-/// Lists them.
+/// Prints the workers.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let workers = list_workers::list(&db, (!args.all).then_some(DAY_MS)).await?;
@@ -53,8 +53,8 @@ fn cells(worker: &Worker) -> Vec<Cell> {
         Cell::number(format_args!("{} Mb", worker.memory_bytes / MIB)),
         Cell::number(format_args!("{}%", worker.cpu_percent)),
         Cell::styled(format!("[{}]", state(worker)), style.on_default()),
-        time_text::life(worker.created_at, worker.started_at, worker.finished_at).into(),
-        why(worker).into(),
+        time_text::timeline(worker.created_at, worker.started_at, worker.finished_at).into(),
+        reason(worker).into(),
     ]
 }
 
@@ -68,11 +68,12 @@ fn state(worker: &Worker) -> String {
     }
 }
 
-fn why(worker: &Worker) -> String {
-    match (worker.state, worker.asked.as_deref()) {
+/// Returns why the worker ended, what was requested of it, or that its monitor is gone. Empty otherwise.
+fn reason(worker: &Worker) -> String {
+    match (worker.state, worker.requested.as_deref()) {
         (WorkerState::Dead, _) => worker.reason.clone().unwrap_or_default(),
-        (_, Some(asked)) => format!("{asked} asked for"),
-        (_, None) if worker.orphan => "its monitor is gone".to_owned(),
+        (_, Some(requested)) => format!("{requested} requested"),
+        (_, None) if worker.orphan => "its monitor has exited".to_owned(),
         (_, None) => String::new(),
     }
 }
@@ -92,7 +93,7 @@ mod tests {
             task: None,
             memory_bytes: 62 << 20,
             cpu_percent: 3,
-            asked: None,
+            requested: None,
             created_at: "2026-11-22T02:10:10.101623Z".parse().unwrap(),
             started_at: None,
             finished_at: None,
@@ -106,16 +107,16 @@ mod tests {
     }
 
     #[test]
-    fn a_line_holds_the_facts_in_their_order() {
-        let created = time_text::life(worker(WorkerState::Idle).created_at, None, None);
+    fn a_line_has_all_fields_in_their_order() {
+        let created = time_text::timeline(worker(WorkerState::Idle).created_at, None, None);
         let running = Worker { task: Some(5), ..worker(WorkerState::Running) };
         assert_eq!(line(&running), format!("1 26325@alpha 62 Mb 3% [running #5] {created}\n"));
         assert_eq!(
             line(&worker(WorkerState::Idle)),
             format!("1 26325@alpha 62 Mb 3% [running (idle)] {created}\n")
         );
-        let unborn = Worker { pid: None, ..worker(WorkerState::Unstarted) };
-        assert_eq!(line(&unborn), format!("1 <nopid>@alpha 62 Mb 3% [unstarted] {created}\n"));
+        let unstarted = Worker { pid: None, ..worker(WorkerState::Unstarted) };
+        assert_eq!(line(&unstarted), format!("1 <nopid>@alpha 62 Mb 3% [unstarted] {created}\n"));
         let dead = Worker { reason: Some("explicit shutdown".into()), ..worker(WorkerState::Dead) };
         assert_eq!(
             line(&dead),
@@ -124,10 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_shows_until_it_is_done() {
-        let asked = Worker { asked: Some("shutdown".into()), ..worker(WorkerState::Idle) };
-        assert!(line(&asked).ends_with("] shutdown asked for\n"));
+    fn a_request_is_shown_until_it_is_carried_out() {
+        let requested = Worker { requested: Some("shutdown".into()), ..worker(WorkerState::Idle) };
+        assert!(line(&requested).ends_with("] shutdown requested\n"));
         let orphan = Worker { orphan: true, ..worker(WorkerState::Running) };
-        assert!(line(&orphan).ends_with("] its monitor is gone\n"));
+        assert!(line(&orphan).ends_with("] its monitor has exited\n"));
     }
 }

@@ -1,40 +1,41 @@
-//! `rework log-task`: everything that a task wrote, now or as it writes it.
+//! `rework log-task`: prints the log of a task, once or continuously until the task ends. `log_text.rs` renders the
+//! lines.
 
 use std::{process::ExitCode, time::Duration};
 
 use rework_core::{
     db::connect::Db,
-    log::read::{LEVELS, Line, PAGE, Reader, Selection},
+    log::read::{LEVELS, LogFilter, LogLine, LogReader, PAGE},
     task,
     values::quantity,
 };
 
 use crate::{
-    context::{Context, is_away},
+    context::{Context, is_unreachable},
+    error_text::hinted,
     exit::Exit,
     json_list::JsonList,
     log_text::{self, JsonLine},
     options::Format,
-    report::hinted,
     task_text::traceback,
 };
 
-/// Show what a task wrote
+/// Show the log of a task
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The task
+    /// The id of the task
     #[arg(value_name = "TASK")]
     task: i64,
-    /// Go on until the task ends
+    /// Continue until the task ends
     #[arg(short, long, visible_alias = "watch")]
     follow: bool,
-    /// Only lines after the one with this id
+    /// Only lines after the line with this id
     #[arg(long, value_name = "ID", default_value_t = 0, hide_default_value = true)]
     fromid: i64,
-    /// Only the last so many lines
+    /// Only this number of lines from the end
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     tail: Option<i64>,
-    /// Only lines of the last so long: `90s`, `5m`, `1h30m`
+    /// Only lines written within this time: `90s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = quantity::milliseconds)]
     since: Option<i64>,
     /// Only lines of this run
@@ -43,25 +44,25 @@ pub struct Args {
     /// Only this stream: `stdout`, `stderr`, or a logger's name
     #[arg(long)]
     stream: Option<String>,
-    /// Only lines of this level or a worse one
+    /// Only lines of this level or a more severe one
     #[arg(long, ignore_case = true, value_parser = LEVELS)]
     level: Option<String>,
-    /// Exactly the bytes that the task wrote
+    /// Print exactly the bytes that the task wrote
     #[arg(long)]
     raw: bool,
 }
 
-/// Between two looks at a log that is followed.
-const LOOK: Duration = Duration::from_millis(250);
+/// The interval at which a followed log is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Prints it.
+/// Prints the log. In the form for people, the traceback follows if there is one.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     if task::wait::status(&db, &[args.task]).await?.is_empty() {
-        return Err(unknown(args.task));
+        return Err(unknown_task(args.task));
     }
     let wanted = args.level.as_deref();
-    let selection = Selection {
+    let filter = LogFilter {
         task: args.task,
         run: args.run,
         stream: args.stream.clone(),
@@ -69,48 +70,48 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             .into_iter()
             .find(|level| wanted.is_some_and(|word| level.eq_ignore_ascii_case(word))),
     };
-    let mut reader = Reader::after(selection, args.fromid);
+    let mut reader = LogReader::after(filter, args.fromid);
     if args.tail.is_some() || args.since.is_some() {
         reader.skip_to(&db, args.tail, args.since).await?;
     }
     let mut printer = Printer::new(context, args.raw)?;
     if args.follow {
         tokio::select! {
-            read = read_to_the_end(context, db, &mut reader, &mut printer) => read?,
+            read = read_until_task_ends(context, db, &mut reader, &mut printer) => read?,
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted.into()),
         }
     } else {
         read(&db, &mut reader, false, &mut printer).await?;
     }
-    let readable = matches!(printer, Printer::Text(_));
-    printer.end()?;
-    if readable {
+    let is_text = matches!(printer, Printer::Text(_));
+    printer.finish()?;
+    if is_text {
         print_traceback(context, args.task).await?;
     }
     Ok(Exit::Done.into())
 }
 
-/// There is no such task.
-pub(crate) fn unknown(task: i64) -> anyhow::Error {
+/// Returns the error for a task that does not exist.
+pub(crate) fn unknown_task(task: i64) -> anyhow::Error {
     hinted(format!("there is no task {task}"), "see `rework list-tasks`")
 }
 
-/// Prints the log of a task until the task ends, for people.
+/// Prints the log of a task in the form for people until the task ends.
 pub async fn follow(context: &Context, task: i64) -> anyhow::Result<()> {
     let db = context.open().await?;
-    let mut reader = Reader::after(Selection { task, ..Selection::default() }, 0);
-    read_to_the_end(context, db, &mut reader, &mut Printer::Text(context)).await
+    let mut reader = LogReader::after(LogFilter { task, ..LogFilter::default() }, 0);
+    read_until_task_ends(context, db, &mut reader, &mut Printer::Text(context)).await
 }
 
-/// The last lines of what a run wrote, for people; empty where it wrote nothing.
+/// Returns the last `n` log lines of one run in the form for people. Empty if the run wrote nothing.
 pub(crate) async fn tail(
     context: &Context,
     db: &Db,
     (task, run): (i64, i64),
     n: i64,
 ) -> anyhow::Result<Vec<u8>> {
-    let selection = Selection { task, run: Some(run), ..Selection::default() };
-    let mut reader = Reader::after(selection, 0);
+    let filter = LogFilter { task, run: Some(run), ..LogFilter::default() };
+    let mut reader = LogReader::after(filter, 0);
     reader.skip_to(db, Some(n), None).await?;
     let mut out = Vec::new();
     for line in reader.next(db).await? {
@@ -119,34 +120,36 @@ pub(crate) async fn tail(
     Ok(out)
 }
 
-/// As [`read`], to the end of the task, also where the database is away in between.
-async fn read_to_the_end(
+/// Reads as [`read`] does until the task ends. Connects again if the database becomes unreachable.
+async fn read_until_task_ends(
     context: &Context,
     mut db: Db,
-    reader: &mut Reader,
+    reader: &mut LogReader,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<()> {
-    let mut told = false;
+    let mut has_printed = false;
     loop {
         match read(&db, reader, true, printer).await {
-            Err(error) if is_away(&error) => {
-                if !std::mem::replace(&mut told, true) {
-                    context.note("the database is away: waiting for it");
+            Err(error) if is_unreachable(&error) => {
+                if !std::mem::replace(&mut has_printed, true) {
+                    context.note("the database is unreachable: waiting for it");
                 }
-                tokio::time::sleep(LOOK).await;
-                // Still away: the old connection says so again.
+                tokio::time::sleep(POLL_INTERVAL).await;
+                // If this fails, the old connection is kept. It fails again, so the loop tries again.
                 db = context.open().await.unwrap_or(db);
             }
-            ended => return ended,
+            result => return result,
         }
     }
 }
 
-/// Reads on to the end of the log or, of a task that is followed, to the end of the task: what
-/// it wrote last is there when it has ended, and is looked for after that was seen.
+/// Prints the log to its end. With `follow`, continues until the task has ended.
+///
+/// The last lines of a task are stored no later than its end. So once the task has ended, the log is read one more
+/// time.
 async fn read(
     db: &Db,
-    reader: &mut Reader,
+    reader: &mut LogReader,
     follow: bool,
     printer: &mut Printer<'_>,
 ) -> anyhow::Result<()> {
@@ -163,11 +166,12 @@ async fn read(
         let status = task::wait::status(db, &[reader.task()]).await?;
         ended = status.first().is_none_or(|status| status.state.is_end());
         if !ended {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }
 
+/// Prints the traceback of the task's error, if there is one.
 async fn print_traceback(context: &Context, task: i64) -> anyhow::Result<()> {
     let tasks = task::show::show(&context.open().await?, &[task]).await?;
     let error = tasks.first().and_then(|task| task.error.as_deref());
@@ -177,7 +181,7 @@ async fn print_traceback(context: &Context, task: i64) -> anyhow::Result<()> {
     }
 }
 
-/// How lines are printed.
+/// A printer of log lines: as text with time and stream, as the raw bytes, or as JSON.
 enum Printer<'a> {
     Text(&'a Context),
     Raw(&'a Context),
@@ -193,7 +197,7 @@ impl<'a> Printer<'a> {
         })
     }
 
-    fn print(&mut self, lines: &[Line]) -> anyhow::Result<()> {
+    fn print(&mut self, lines: &[LogLine]) -> anyhow::Result<()> {
         let mut out = Vec::new();
         let context = match self {
             Printer::Json(list) => {
@@ -215,9 +219,10 @@ impl<'a> Printer<'a> {
         context.write(&out)
     }
 
-    fn end(self) -> anyhow::Result<()> {
+    /// Prints the end of the output.
+    fn finish(self) -> anyhow::Result<()> {
         match self {
-            Printer::Json(list) => list.end(),
+            Printer::Json(list) => list.finish(),
             _ => Ok(()),
         }
     }

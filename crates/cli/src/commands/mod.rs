@@ -1,10 +1,10 @@
-//! The commands: one file each, of the same name, with its arguments and what it does.
+//! The commands of `rework`. Each has a file of the same name, with its arguments (`Args`) and its code (`run`).
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::{context::Context, report::hinted};
+use crate::{context::Context, error_text::hinted};
 
 pub mod abort_task;
 pub mod completions;
@@ -83,7 +83,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Declares the enum of all commands, and what leads from each to its file.
+/// Declares the enum of all commands and a function that runs the one in it.
 macro_rules! commands {
     ($($(#[$attribute:meta])* $variant:ident => $module:ident),* $(,)?) => {
         /// A command with its arguments. The doc comment of its `Args` is its help.
@@ -93,7 +93,7 @@ macro_rules! commands {
         }
 
         impl Command {
-            /// Does what was asked.
+            /// Runs the command and returns its exit code.
             pub(crate) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
                 match self {
                     $(Command::$variant(args) => Box::pin($module::run(args, context)).await),*
@@ -138,12 +138,13 @@ commands! {
     Worker => worker,
 }
 
+/// Returns the error for a schedule that does not exist.
 fn unknown_schedule(id: i64) -> anyhow::Error {
     hinted(format!("there is no schedule {id}"), "see `rework list-scheduled`")
 }
 
 impl Command {
-    /// Whether it runs until somebody stops it, its arguments in sight all the while.
+    /// Returns whether the command runs until it is stopped. Other users can then read its arguments all that time.
     pub(crate) fn runs_long(&self) -> bool {
         matches!(self, Command::Monitor(_) | Command::Dev(_))
     }

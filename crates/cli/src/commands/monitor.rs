@@ -1,4 +1,4 @@
-//! `rework monitor`: keep the workers of this host.
+//! `rework monitor`: parses the options of a monitor and runs it. The monitor itself is in the crate `rework-monitor`.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -6,100 +6,102 @@ use rework_core::{
     db::{connect::Db, dsn::Dsn},
     values::quantity::{self, QuantityError},
 };
-use rework_monitor::{Keep, Options};
-use rework_process::{ContainmentWish, MemoryWish, Wish};
-use rework_wire::lease::Terms;
+use rework_monitor::{Options, PoolOptions};
+use rework_process::{Choice, ContainmentChoice, MemoryChoice};
+use rework_wire::lease::LeaseTerms;
 
-use super::register_operations::{registered, summary};
+use super::register_operations::{register, summary};
 use crate::{
     argv,
-    context::{Context, is_away},
+    context::{Context, is_unreachable},
     exit::Exit,
     host, modules, reexec,
 };
 
-const AWAY_PAUSE: Duration = Duration::from_millis(500);
-const SHORTEST_LEASE: Duration = Duration::from_secs(1);
-const LONGEST_LEASE: Duration = Duration::from_secs(3600);
+/// The pause between two attempts to connect to an unreachable database.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+/// The minimum length of a lease. With a shorter one, a busy machine could lose its lease.
+const MIN_LEASE: Duration = Duration::from_secs(1);
+/// The maximum length of a lease. The tasks of a dead host stay open until its lease expires.
+const MAX_LEASE: Duration = Duration::from_secs(3600);
 
-/// Keep the workers of this host: start them, watch them, kill them
+/// Run the workers of this host: start, stop and replace them
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Serve this domain; may be given again. Left out: every domain that has operations here
+    /// Serve this domain; repeatable [default: every domain that has operations on this host]
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     domain: Vec<String>,
-    /// Workers of each domain that are kept when there is nothing to do; left out: as many as
-    /// `--maxworkers`
+    /// The number of workers per domain that run even if there is nothing to do [default: `--maxworkers`]
     #[arg(long, value_name = "N")]
     minworkers: Option<u32>,
-    /// Most workers of each domain
+    /// The maximum number of workers per domain
     #[arg(long, value_name = "N", default_value_t = 2,
           value_parser = clap::value_parser!(u32).range(1..))]
     maxworkers: u32,
-    /// Renew the process that runs operations after so many runs; 0: never
+    /// Replace the process that runs operations after this number of runs; 0: never
     #[arg(long, value_name = "N", default_value_t = 0)]
     maxruns: u32,
-    /// Renew it when it has grown past this, `2GiB`, or a number of MiB; 0: never
+    /// Replace the process that runs operations when it uses more memory than this: `2GiB`, or a number of MiB; 0:
+    /// never
     #[arg(long, value_name = "SIZE", default_value = "0", value_parser = quantity::bytes_or_mib)]
     maxmem: i64,
-    /// Most tasks that a worker claims at once, of an operation whose runs have proved short; 1: a commit
-    /// each
+    /// The maximum number of tasks that a worker claims at once, if their runs are short; 1: one commit per task
     #[arg(long, value_name = "N", default_value_t = 1000,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     batch: u32,
-    /// The longest that a worker, or the code of an operation, may take to come up: `30s`, or a
-    /// number of seconds
+    /// How long a worker, or the code of an operation, may take to start: `30s`, or a number of seconds
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = seconds)]
     start_timeout: Duration,
-    /// Delete tasks and workers that ended so long ago: `30d`, `P1D`, or `never`
+    /// Delete tasks and workers after this time since their end: `30d`, `P1D`, or `never`
     #[arg(long, value_name = "DURATION", default_value = "P1D", value_parser = or_never)]
     vacuum: Limit,
-    /// How long running tasks may go on after SIGTERM: `25s`, or `infinity`
+    /// How long running tasks may continue after SIGTERM: `25s`, or `infinity`
     #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = or_infinity)]
     shutdown_grace: Limit,
-    /// What this host is called; else `$REWORK_HOST`, else its own name
+    /// The name of this host [default: `$REWORK_HOST`, else its hostname]
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
-    /// What this host offers to tasks that need it; may be given again
+    /// A capability that this host offers to tasks that need it; repeatable
     #[arg(long, value_name = "NAME")]
     capability: Vec<String>,
-    /// Answer `/health` and `/ready` over HTTP at this address: `127.0.0.1:9393`
+    /// Serve `/health` and `/ready` over HTTP at this address: `127.0.0.1:9393`
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// A direct line to the database for notifications, where the other one leads through a pooler; else
-    /// `$REWORK_LISTEN_DSN`
+    /// A DSN that connects directly to the server, for notifications. Needed if the database is behind a pooler
+    /// [default: `$REWORK_LISTEN_DSN`]
     #[arg(long, value_name = "DSN", value_parser = dsn)]
     listen_dsn: Option<Box<Dsn>>,
-    /// How long the lease is by which this host's runs live: others take them that long after it was
-    /// lost
+    /// The length of this host's lease. When the host has not renewed its lease for that time, other hosts end its runs
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = lease)]
-    lease: Terms,
-    /// It takes the place of one that was here before: a database that is away is waited for.
+    lease: LeaseTerms,
+    // The monitor adds this option when it executes itself again. It then waits for an unreachable database instead of
+    // failing, because the monitor before it may have tasks that still run.
+    /// Wait for the database, because this monitor replaces an earlier one
     #[arg(long, hide = true)]
     again: bool,
-    /// How the processes of a task are held together: `auto`, `cgroup` or `processes`
-    #[arg(long, value_name = "RUNG", default_value = "auto")]
-    containment: ContainmentWish,
-    /// How limits of memory are kept: `auto`, `cgroup` or `sampled`
-    #[arg(long, value_name = "RUNG", default_value = "auto", hide = true)]
-    memory: MemoryWish,
-    /// Register the operations of these programs, modules and manifests first
+    /// How the processes of a task are tracked and killed: `auto`, `cgroup` or `processes`
+    #[arg(long, value_name = "METHOD", default_value = "auto")]
+    containment: ContainmentChoice,
+    /// How memory limits are enforced: `auto`, `cgroup` or `sampled`
+    #[arg(long, value_name = "METHOD", default_value = "auto", hide = true)]
+    memory: MemoryChoice,
+    /// Register the operations of these programs, modules and manifests before starting
     #[arg(long, value_name = "PATH", num_args = 1..)]
     register: Vec<PathBuf>,
 }
 
-/// A duration, or none at all.
+/// A duration. `None` is unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Limit(Option<Duration>);
 
-/// Keeps them until it is asked to end.
+/// Runs the monitor until a signal stops it. After SIGHUP, and after the loss of its lease, executes the program again.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let host = host::name(args.host.clone());
     if !args.register.is_empty() {
         let modules = modules::read(&args.register, None, None).await?;
         let mut db =
-            if args.again { open_patiently(context).await? } else { context.open().await? };
-        let registered = registered(&mut db, Some(host.clone()), &modules).await?;
+            if args.again { open_when_reachable(context).await? } else { context.open().await? };
+        let registered = register(&mut db, Some(host.clone()), &modules).await?;
         context.note(summary(&registered));
     }
     let dsn = context.dsn()?;
@@ -111,42 +113,44 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// Until a database that is away is back: what was here before may have tasks under way.
-async fn open_patiently(context: &Context) -> anyhow::Result<Db> {
+/// Connects to the database. Tries again as long as it is unreachable.
+async fn open_when_reachable(context: &Context) -> anyhow::Result<Db> {
     loop {
         match context.open().await {
-            Err(error) if is_away(&error) => tokio::time::sleep(AWAY_PAUSE).await,
-            opened => return opened,
+            Err(error) if is_unreachable(&error) => tokio::time::sleep(RECONNECT_PAUSE).await,
+            result => return result,
         }
     }
 }
 
-/// Executes this program anew, with the same options, as the next monitor. A DSN that was typed is
-/// passed on out of sight; one from a file or a variable is read anew.
+/// Executes this program again with the same options, as the next monitor.
+///
+/// A typed DSN is passed in anonymous memory. A DSN from a file, a variable or the configuration is read again, because
+/// it may have changed.
 fn reexec(dsn: &Dsn, context: &Context) -> anyhow::Error {
     const AGAIN: &str = "--again";
     let typed = argv::rewrite(&(context.parser)(), std::env::args_os().collect());
-    let names_database = typed.iter().any(|arg| {
+    let has_typed_dsn = typed.iter().any(|arg| {
         let arg = arg.to_string_lossy();
         arg.starts_with("--dsn-fd=")
-            || arg.strip_prefix("--db=").is_some_and(Dsn::looks_like)
-            || Dsn::looks_like(&arg)
+            || arg.strip_prefix("--db=").is_some_and(Dsn::is_plausible)
+            || Dsn::is_plausible(&arg)
     });
-    // The name of a database is looked up anew.
-    let mut rest = if names_database { argv::without_database(typed) } else { typed };
-    if !rest.iter().any(|arg| arg == AGAIN) {
-        rest.push(AGAIN.into());
+    let mut next = if has_typed_dsn { argv::without_database(typed) } else { typed };
+    if !next.iter().any(|arg| arg == AGAIN) {
+        next.push(AGAIN.into());
     }
-    if names_database { reexec::reexec_with_dsn(dsn.text(), rest) } else { reexec::reexec(rest) }
+    if has_typed_dsn { reexec::reexec_with_dsn(dsn.text(), next) } else { reexec::reexec(next) }
 }
 
+/// Returns the options for the crate `rework-monitor`.
 fn options(args: Args, context: &Context, dsn: Dsn, host: String) -> anyhow::Result<Options> {
     let variable = std::env::var("REWORK_LISTEN_DSN").ok().filter(|text| !text.is_empty());
     let listen_dsn = match (args.listen_dsn, variable) {
         (None, Some(text)) => Some(Dsn::parse(&text)?),
         (typed, _) => typed.map(|dsn| *dsn),
     };
-    let usual = Keep {
+    let default = PoolOptions {
         minworkers: args.minworkers,
         maxworkers: args.maxworkers,
         maxruns: args.maxruns,
@@ -156,7 +160,7 @@ fn options(args: Args, context: &Context, dsn: Dsn, host: String) -> anyhow::Res
         dsn,
         domains: args.domain,
         host,
-        keep: context.config().keep(usual),
+        pool_options: context.config().pool_options(default),
         batch: args.batch,
         start_timeout: args.start_timeout,
         vacuum: args.vacuum.0,
@@ -165,30 +169,33 @@ fn options(args: Args, context: &Context, dsn: Dsn, host: String) -> anyhow::Res
         listen: args.listen,
         listen_dsn,
         lease: args.lease,
-        patient: args.again,
-        wish: Wish { containment: args.containment, memory: args.memory },
+        wait_for_database: args.again,
+        containment: Choice { containment: args.containment, memory: args.memory },
     })
 }
 
-/// What is typed here stays in sight.
+/// Parses `--listen-dsn`. `Err` if it contains a password, because other users can read the arguments.
 fn dsn(text: &str) -> Result<Box<Dsn>, String> {
     let dsn = Dsn::parse(text).map_err(|error| error.to_string())?;
     if dsn.redacted() != text {
-        return Err("others can see a password here: set REWORK_LISTEN_DSN instead".to_owned());
+        return Err(
+            "other users can see a password in the arguments: set REWORK_LISTEN_DSN instead"
+                .to_owned(),
+        );
     }
     Ok(Box::new(dsn))
 }
 
-/// Shorter than the shortest, a busy machine would be taken for a dead one.
-fn lease(text: &str) -> Result<Terms, String> {
+/// Parses `--lease`.
+fn lease(text: &str) -> Result<LeaseTerms, String> {
     let length = quantity::duration(text).map_err(|error| error.to_string())?;
-    if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&length) {
-        return Err("it is between 1s and 1h".to_owned());
+    if !(MIN_LEASE..=MAX_LEASE).contains(&length) {
+        return Err("a lease must be between 1s and 1h".to_owned());
     }
-    Ok(Terms { length })
+    Ok(LeaseTerms { length })
 }
 
-/// A bare number is seconds here, as the option's first users wrote it.
+/// Parses a duration. A bare number is in seconds, as in the Python rework.
 fn seconds(text: &str) -> Result<Duration, QuantityError> {
     text.parse().map(Duration::from_secs).or_else(|_| quantity::duration(text))
 }
@@ -201,6 +208,7 @@ fn or_infinity(text: &str) -> Result<Limit, QuantityError> {
     or_none("infinity", text)
 }
 
+/// Parses a duration, or the word that means that there is no limit.
 fn or_none(word: &str, text: &str) -> Result<Limit, QuantityError> {
     if text == word { Ok(Limit(None)) } else { Ok(Limit(Some(quantity::duration(text)?))) }
 }
@@ -210,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_are_read_as_they_were_always_written() {
+    fn durations_are_parsed_with_their_special_values() {
         assert_eq!(seconds("30"), Ok(Duration::from_secs(30)));
         assert_eq!(seconds("1m30s"), Ok(Duration::from_secs(90)));
         assert!(seconds("soon").is_err());

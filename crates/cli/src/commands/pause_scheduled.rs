@@ -1,29 +1,29 @@
-//! `rework pause-scheduled`: schedules that are to rest, or not any more.
+//! `rework pause-scheduled`: pauses schedules. `resume_scheduled.rs` resumes them.
 
 use std::process::ExitCode;
 
-use rework_core::cron::manage::{Held, pause};
+use rework_core::cron::manage::{PauseResult, pause};
 
 use crate::{context::Context, exit::Exit};
 
-/// Pause schedules: they make no tasks until they go on
+/// Pause schedules: they schedule no tasks until they are resumed
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The schedules
+    /// The ids of the schedules
     #[arg(value_name = "SCHEDULE", required = true)]
     schedules: Vec<i64>,
 }
 
-/// Does it, and prints those of which it is so.
+/// Pauses the schedules and prints each one that was paused by this call.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let mut exit = Exit::Done;
     for id in args.schedules {
         match pause(&db, id).await? {
-            Held::Now => context.print(format_args!("{id} paused"))?,
-            Held::Already => context.note(format_args!("schedule {id} was paused before")),
-            Held::Unknown => {
-                context.complain(&super::unknown_schedule(id));
+            PauseResult::Changed => context.print(format_args!("{id} paused"))?,
+            PauseResult::Unchanged => context.note(format_args!("schedule {id} is already paused")),
+            PauseResult::NoSuchSchedule => {
+                context.print_error(&super::unknown_schedule(id));
                 exit = Exit::Error;
             }
         }

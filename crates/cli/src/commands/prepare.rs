@@ -1,11 +1,11 @@
-//! `rework prepare`: give an operation a cron rule.
+//! `rework prepare`: creates a schedule, which runs an operation by a cron rule. `unprepare.rs` deletes schedules.
 
 use std::process::ExitCode;
 
 use rework_core::{
     cron::{
         self,
-        add::Schedule,
+        declare::Schedule,
         error::CronError,
         rule::{Missed, Overlap},
     },
@@ -16,81 +16,82 @@ use rework_core::{
 use serde_json::value::RawValue;
 
 use super::schedule::json;
-use crate::{context::Context, exit::Exit, input::Typed, time_text};
+use crate::{context::Context, exit::Exit, input::TypedInput, time_text};
 
-/// Give an operation a cron rule, and print the id of the schedule
+/// Create a schedule that runs an operation by a cron rule, and print the id of the schedule
 ///
-/// It replaces one of the same operation, rule, input and host.
+/// A schedule of the same operation, rule, input and host is replaced.
 #[derive(Debug, clap::Args)]
 #[command(
     override_usage = "rework prepare [OPTIONS] <OPERATION> --rule <RULE> [--NAME VALUE …]",
-    after_help = "A rule has five fields, minute first, or six, second first: `0 8 * * mon-fri`, \
-                  `0 15 8,12 * * *`. `rework schedule OPERATION --help` shows the inputs of an \
-                  operation; where one has the name of an option, it is `--input.NAME`."
+    after_help = "A rule has five fields (starting with the minute) or six (starting with the second): \
+                  `0 8 * * mon-fri`, `0 15 8,12 * * *`. `rework schedule OPERATION --help` shows the inputs of an \
+                  operation. For an input with the name of an option, type `--input.NAME`."
 )]
 pub struct Args {
-    /// The operation
+    /// The name of the operation
     operation: String,
-    /// When: `0 8 * * mon-fri`, or with seconds first `0 15 8,12 * * *`
+    /// The cron rule: `0 8 * * mon-fri`, or with seconds `0 15 8,12 * * *`
     #[arg(long)]
     rule: String,
-    /// Where it is that time: `Europe/Vienna`. If left out, that of the schedule that it replaces, else `UTC`
+    /// The time zone of the rule, for example `Europe/Vienna` [default: that of the replaced schedule, else `UTC`]
     #[arg(long)]
     zone: Option<String>,
-    /// The operation's domain, where several have one of this name
+    /// The domain of the operation, if several domains have an operation of this name
     #[arg(long)]
     domain: Option<String>,
-    /// The only host that may run it
+    /// The only host that may run the tasks
     #[arg(long)]
     host: Option<String>,
-    /// Higher first; if left out, as the operation says, which is 0 where it says nothing
+    /// The priority; tasks with a higher one run first [default: that of the operation, else 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i16>,
-    /// What the host must offer; may be given again
+    /// A capability that the host must offer; repeatable
     #[arg(long, value_name = "NAME")]
     capability: Vec<String>,
-    /// Anything to keep with the tasks
+    /// Any JSON to store with the tasks
     #[arg(long, value_name = "JSON", value_parser = json)]
     metadata: Option<String>,
-    /// Tasks for instants at which no monitor was there: `none`, for the `last`, for `all` (of the
-    /// last 100)
+    /// Tasks for times that were missed because no monitor ran: `none`, only the `last`, or `all` (up to 100)
     #[arg(long, value_name = "POLICY", default_value_t)]
     missed: Missed,
-    /// Where the task before has not ended: `allow` another one, or `skip` the instant
+    /// If the previous task has not ended: `allow` another one, or `skip` this time
     #[arg(long, value_name = "POLICY", default_value_t)]
     overlap: Overlap,
-    /// The rule does mean every second
+    /// Confirm that the rule is meant to fire every second
     #[arg(long)]
     every_second: bool,
-    /// The whole input: JSON, `@FILE`, or `-` for the standard input
+    /// The whole input as JSON, `@FILE`, or `-` for standard input
     #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
     input: Option<String>,
-    /// The whole input as bytes: a text, `@FILE`, or `-` for the standard input
+    /// The whole input as bytes: a text, `@FILE`, or `-` for standard input
     #[arg(long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true, conflicts_with = "input")]
     raw: Option<String>,
+    // The inputs by name. `argv/operation_inputs.rs` puts them behind `--`.
     #[arg(last = true, hide = true)]
-    words: Vec<String>,
+    parts: Vec<String>,
 }
 
-/// Checks the rule and the input, and prepares.
+/// Validates the rule and the input, creates the schedule, and prints its id.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let domain = args.domain.as_deref();
     let operation = operation::find::find(db.client(), &args.operation, domain).await?;
-    let typed = Typed { json: args.input.as_deref(), raw: args.raw.as_deref(), words: &args.words };
+    let typed =
+        TypedInput { json: args.input.as_deref(), raw: args.raw.as_deref(), parts: &args.parts };
     let input = typed.payload(&operation.definition)?;
     let every_second = args.every_second;
     let zone = args.zone.clone();
     let mut schedule = schedule(args, operation.definition.domain)?;
     schedule.zone = match zone {
         Some(zone) => zone,
-        None => cron::add::standing_zone(db.client(), &schedule, &input).await?,
+        None => cron::declare::existing_zone(db.client(), &schedule, &input).await?,
     };
     let rule = schedule.rule(every_second).map_err(CronError::Rule)?;
-    let prepared = cron::add::prepare(db.client(), &schedule, &rule, &input).await?;
-    context.print(prepared.id)?;
-    if let Some(next) = prepared.next_at {
-        context.note(format_args!("first at {}", time_text::second_in_zone(next)));
+    let declared = cron::declare::declare(db.client(), &schedule, &rule, &input).await?;
+    context.print(declared.id)?;
+    if let Some(next) = declared.next_at {
+        context.note(format_args!("first at {}", time_text::seconds_with_zone(next)));
     }
     warn_if_unserved(&db, &schedule.domain, context).await;
     Ok(Exit::Done.into())
@@ -114,17 +115,18 @@ fn schedule(args: Args, domain: String) -> anyhow::Result<Schedule> {
     })
 }
 
-/// The monitors of its domain fire a schedule. Who may only prepare may not know of them.
+/// Warns if no monitor serves the domain, because only monitors fire schedules. Prints nothing if the role may not read
+/// the monitors.
 pub(super) async fn warn_if_unserved(db: &Db, domain: &str, context: &Context) {
-    if let Ok(false) = task::unserved::domain(db, domain).await {
+    if let Ok(false) = task::unserved::is_domain_served(db, domain).await {
         context.warn(format_args!(
-            "no monitor serves domain `{domain}`: nothing comes due until one does\n\
+            "no monitor serves domain `{domain}`: the schedule does not fire until one does\n\
              hint: `rework monitor --domain {domain}`"
         ));
     }
 }
 
-/// What it was given, in the form in which a schedule keeps it.
+/// Returns the input of a schedule that was read from a file. `Err` if its base64 is invalid.
 pub(super) fn payload(schedule: &Schedule) -> anyhow::Result<Payload> {
     schedule.payload().map_err(|error| anyhow::anyhow!("`input_base64` is not base64: {error}"))
 }

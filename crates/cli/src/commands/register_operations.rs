@@ -1,10 +1,11 @@
-//! `rework register-operations`: what files define becomes operations of this host.
+//! `rework register-operations`: registers the operations that files define, so that this host runs them. `modules.rs`
+//! reads the files.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use rework_core::{
     db::connect::Db,
-    operation::register::{self, Module, Registered},
+    operation::register::{self as core_register, Module, RegisteredOperation},
 };
 use serde::Serialize;
 
@@ -12,78 +13,79 @@ use crate::{context::Context, exit::Exit, host, modules, options::Format, table:
 
 /// Register the operations of manifests, Python modules and programs on this host
 ///
-/// A manifest is a TOML file of commands; a module uses `rework.api`; a program is made with the SDK. Registering again
-/// updates, makes a new revision and loses no history. It is done for all files or for none.
+/// A manifest is a TOML file of commands, a module uses `rework.api`, and a program uses the Rust SDK. Registering a
+/// file again updates its operations and creates a new revision; their history stays. Either all files are registered
+/// or none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Manifests (`.toml`), Python modules (`.py`) and programs
+    /// The paths of manifests (`.toml`), Python modules (`.py`) and programs
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Only the operations of this domain
     #[arg(long)]
     domain: Option<String>,
-    /// The host that runs them: this one, if left out
+    /// The host that will run the operations [default: this host]
     #[arg(long)]
     host: Option<String>,
-    /// The interpreter that runs Python modules: that of the environment of this program, if left out
+    /// The interpreter for Python modules [default: that of the environment of this program]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
-    /// Only say what would be registered; this needs no database
+    /// Only show what would be registered; this needs no database
     #[arg(long)]
     check: bool,
-    // Typed by users of the first `rework`, where it chose whether history is lost. It never is.
+    // The Python rework has these options, which choose whether the history is deleted. Here the history always stays.
     #[arg(long, hide = true, overrides_with = "no_reset")]
     reset: bool,
     #[arg(long, hide = true)]
     no_reset: bool,
 }
 
-/// Reads the files, and registers what they define.
+/// Reads the files and registers their operations.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let modules =
         modules::read(&args.paths, args.domain.as_deref(), args.python.as_deref()).await?;
     if let Some(domain) = &args.domain
         && modules.iter().all(|module| module.operations.is_empty())
     {
-        context.warn(format_args!("nothing here is of domain `{domain}`"));
+        context.warn(format_args!("these files define no operation in domain `{domain}`"));
     }
     if args.check {
         print_check(context, &modules)?;
         return Ok(Exit::Done.into());
     }
     let mut db = context.open().await?;
-    print_registered(context, &registered(&mut db, args.host, &modules).await?)?;
+    print_registered(context, &register(&mut db, args.host, &modules).await?)?;
     Ok(Exit::Done.into())
 }
 
-/// Registers on this host, or on the one that is given.
-pub(crate) async fn registered(
+/// Registers modules on the given host, or on this one.
+pub(crate) async fn register(
     db: &mut Db,
     host: Option<String>,
     modules: &[Module],
-) -> anyhow::Result<Vec<Registered>> {
-    Ok(register::register(db, &host::name(host), modules).await?)
+) -> anyhow::Result<Vec<RegisteredOperation>> {
+    Ok(core_register::register(db, &host::name(host), modules).await?)
 }
 
-/// `registered 1 new operation (0 already known)`.
-pub(crate) fn summary(registered: &[Registered]) -> String {
+/// Returns the summary in the wording of the Python rework: `registered 1 new operation (0 already known)`.
+pub(crate) fn summary(registered: &[RegisteredOperation]) -> String {
     let new = registered.iter().filter(|operation| operation.new).count();
     format!("registered {new} new operation ({} already known)", registered.len() - new)
 }
 
-fn print_registered(context: &Context, registered: &[Registered]) -> anyhow::Result<()> {
+fn print_registered(context: &Context, registered: &[RegisteredOperation]) -> anyhow::Result<()> {
     match context.format {
         _ if context.quiet => Ok(()),
         Format::Table => context.print(summary(registered)),
         _ => {
             let mut list = context.json_list()?;
             registered.iter().try_for_each(|operation| list.item(operation))?;
-            list.end()
+            list.finish()
         }
     }
 }
 
-/// What would be registered: the same facts as in `list-operations`.
+/// Prints what would be registered, with the same fields as `list-operations`.
 fn print_check(context: &Context, modules: &[Module]) -> anyhow::Result<()> {
     #[derive(Serialize)]
     struct Checked<'a> {
@@ -104,14 +106,15 @@ fn print_check(context: &Context, modules: &[Module]) -> anyhow::Result<()> {
         .collect();
     let table = |checked: &[Checked<'_>]| {
         let mut table = Table::default();
-        for one in checked {
-            let texts = [&one.definition.name, &one.definition.domain, one.kind, one.path];
+        for operation in checked {
+            let definition = operation.definition;
+            let texts = [&definition.name, &definition.domain, operation.kind, operation.path];
             table.row(texts.map(Into::into));
         }
         table
     };
-    context.print_list(&checked, |one| one.definition.name.clone(), table)?;
-    context.note(format_args!("{} would be registered: nothing was", checked.len()));
+    context.print_list(&checked, |operation| operation.definition.name.clone(), table)?;
+    context.note(format_args!("{} would be registered; nothing was changed", checked.len()));
     Ok(())
 }
 
@@ -120,8 +123,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_is_the_one_that_people_know() {
-        let operation = |new| Registered {
+    fn the_summary_has_the_wording_of_the_python_rework() {
+        let operation = |new| RegisteredOperation {
             domain: "default".into(),
             name: "hello".into(),
             new,

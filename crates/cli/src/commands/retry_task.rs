@@ -1,21 +1,22 @@
-//! `rework retry-task`: tasks that ended badly are queued again.
+//! `rework retry-task`: queues tasks again that failed, were aborted or were lost.
 
 use std::process::ExitCode;
 
-use rework_core::task::{self, retry::Retried, state::State};
+use rework_core::task::{self, retry::RetryResult, state::State};
 
-use super::log_task::unknown;
-use crate::{context::Context, exit::Exit, report::hinted};
+use super::log_task::unknown_task;
+use crate::{context::Context, error_text::hinted, exit::Exit};
 
-/// Queue tasks again that failed, were aborted or lost, with all their attempts
+/// Queue failed, aborted or lost tasks again, with their full number of attempts
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The tasks
+    /// The ids of the tasks
     #[arg(value_name = "TASK", required = true)]
     tasks: Vec<i64>,
 }
 
-/// Queues them, and prints `7 queued`; those that cannot be are named, and the exit code is 1.
+/// Queues the tasks and prints `7 queued` for each. If a task cannot be queued, prints an error for it, and the exit
+/// code is 1.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let mut exit = Exit::Done;
@@ -24,7 +25,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             None if context.quiet => context.print(task)?,
             None => context.print(format_args!("{task} queued"))?,
             Some(error) => {
-                context.complain(&error);
+                context.print_error(&error);
                 exit = Exit::Error;
             }
         }
@@ -32,21 +33,22 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(exit.into())
 }
 
-fn refusal(task: i64, retried: Retried) -> Option<anyhow::Error> {
+/// Returns the error for a task that was not queued again. `None` if it was queued again.
+fn refusal(task: i64, retried: RetryResult) -> Option<anyhow::Error> {
     Some(match retried {
-        Retried::Queued => return None,
-        Retried::Unknown => unknown(task),
-        Retried::Unregistered(operation) => hinted(
+        RetryResult::Queued => return None,
+        RetryResult::NoSuchTask => unknown_task(task),
+        RetryResult::Unregistered(operation) => hinted(
             format!("the operation `{operation}` of task {task} is not registered any more"),
             "register it again: `rework register-operations PATH`",
         ),
-        Retried::NotFrom(State::Done) => hinted(
-            format!("task {task} is done: only what failed, was aborted or was lost is retried"),
-            "schedule another one: `rework schedule`",
+        RetryResult::NotRetriable(State::Done) => hinted(
+            format!("task {task} is done: only failed, aborted and lost tasks can be retried"),
+            "schedule a new task: `rework schedule`",
         ),
-        Retried::NotFrom(state) => hinted(
+        RetryResult::NotRetriable(state) => hinted(
             format!("task {task} has not ended: it is {state}"),
-            format!("wait for its end, or end it: `rework abort-task {task}`"),
+            format!("wait until it ends, or abort it: `rework abort-task {task}`"),
         ),
     })
 }

@@ -1,4 +1,4 @@
-//! `rework run-scheduled`: a schedule's task, now.
+//! `rework run-scheduled`: schedules the task of a schedule now, in addition to its rule.
 
 use std::process::ExitCode;
 
@@ -6,15 +6,16 @@ use rework_core::cron::manage::run_now;
 
 use crate::{context::Context, exit::Exit};
 
-/// Make a task of a schedule now, and print its id
+/// Schedule the task of a schedule now, and print its id
 ///
-/// Paused or not; when it comes due does not change.
+/// This also works for a paused schedule. The next time at which the schedule fires does not change.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The schedule
+    /// The id of the schedule
     schedule: i64,
 }
 
+/// Schedules the task and prints its id.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let Some(task) = run_now(&db, args.schedule).await? else {

@@ -1,4 +1,4 @@
-//! `rework schedule`: put a task in the queue, or one for each line of a file.
+//! `rework schedule`: schedules a task, or with `--many` one task for each line of a file (`schedule/many.rs`).
 
 mod many;
 
@@ -11,58 +11,58 @@ use rework_core::{
     task::{
         self,
         schedule::{Ready, Request, schedule},
-        wait::Status,
+        wait::TaskStatus,
     },
     values::quantity,
 };
 use serde_json::value::RawValue;
 
 use super::{log_task, wait_task};
-use crate::{context::Context, exit::Exit, input::Typed, operation_help};
+use crate::{context::Context, exit::Exit, input::TypedInput, operation_help};
 
-/// Put a task in the queue, and print its id
+/// Schedule a task, and print its id
 #[derive(Debug, clap::Args)]
 #[command(
     disable_help_flag = true,
     override_usage = "rework schedule [OPTIONS] <OPERATION> [--NAME VALUE …]",
-    after_help = "`rework schedule OPERATION --help` shows the inputs of an operation; where one \
-                  has the name of an option, it is `--input.NAME`."
+    after_help = "`rework schedule OPERATION --help` shows the inputs of an operation. For an input with the \
+                  name of an option, type `--input.NAME`."
 )]
 pub struct Args {
-    /// The operation
+    /// The name of the operation
     #[arg(required_unless_present = "help")]
     operation: Option<String>,
-    /// The operation's domain, where several have one of this name
+    /// The domain of the operation, if several domains have an operation of this name
     #[arg(long)]
     domain: Option<String>,
-    /// The only host that may run it
+    /// The only host that may run the task
     #[arg(long)]
     host: Option<String>,
-    /// Higher first; if left out, as the operation says, which is 0 where it says nothing
+    /// The priority; tasks with a higher one run first [default: that of the operation, else 0]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i16>,
-    /// Not before this time: RFC 3339, or `2026-11-22 16:30` in your zone
-    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "delay")]
+    /// Do not start before this time: RFC 3339, or `2026-11-22 16:30` in your time zone
+    #[arg(long, value_name = "TIME", value_parser = timestamp, conflicts_with = "delay")]
     at: Option<DateTime<Utc>>,
-    /// Not before so long from now: `90s`, `5m`, `1h30m`
+    /// Do not start before this delay has passed: `90s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
     delay: Option<Duration>,
-    /// Do nothing where a task of the operation with this key exists: print its id
+    /// If a task of the operation with this key exists, schedule nothing and print the id of that task
     #[arg(long, value_name = "KEY")]
     unique_key: Option<String>,
-    /// Anything to keep with the task
+    /// Any JSON to store with the task
     #[arg(long, value_name = "JSON", value_parser = json)]
     metadata: Option<String>,
-    /// What the host must offer; may be given again
+    /// A capability that the host must offer; repeatable
     #[arg(long, value_name = "NAME")]
     capability: Vec<String>,
-    /// The whole input: JSON, `@FILE`, or `-` for the standard input
+    /// The whole input as JSON, `@FILE`, or `-` for standard input
     #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
     input: Option<String>,
-    /// The whole input as bytes: a text, `@FILE`, or `-` for the standard input
+    /// The whole input as bytes: a text, `@FILE`, or `-` for standard input
     #[arg(long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true, conflicts_with = "input")]
     raw: Option<String>,
-    /// A task for each line of a file, all or none: a line is an input in JSON. `-` for the standard input
+    /// Schedule one task for each line of a file, all or none. A line is an input as JSON. `-` for standard input
     #[arg(
         long,
         value_name = "FILE|-",
@@ -70,20 +70,21 @@ pub struct Args {
         conflicts_with_all = ["input", "raw", "unique_key", "wait", "follow"]
     )]
     many: Option<String>,
-    /// Wait until the task ends; the exit code tells how
+    /// Wait until the task ends; the exit code shows how
     #[arg(long)]
     wait: bool,
-    /// Wait, and show what it writes
+    /// Wait, and show the log of the task
     #[arg(short, long)]
     follow: bool,
-    /// Print help; with an operation, that of its inputs
+    /// Print help; with an operation, the help of its inputs
     #[arg(short, long)]
     help: bool,
+    // The inputs by name. `argv/operation_inputs.rs` puts them behind `--`.
     #[arg(last = true, hide = true)]
-    words: Vec<String>,
+    parts: Vec<String>,
 }
 
-/// Checks the input, schedules, and waits if asked to.
+/// Validates the input, schedules the task, prints its id, and waits with `--wait` or `--follow`.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if args.help {
         return help(&args, context).await;
@@ -92,9 +93,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         return many::run(&args, path, context).await;
     }
     let db = context.open().await?;
-    let task = queue(&db, &args).await?;
+    let task = schedule_one(&db, &args).await?;
     context.print(task)?;
-    if let Some(warning) = unserved(&db, task, "it stays").await {
+    if let Some(warning) = unserved_warning(&db, task, "it stays").await {
         context.warn(warning);
     }
     if args.follow {
@@ -106,10 +107,12 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn queue(db: &Db, args: &Args) -> anyhow::Result<i64> {
+/// Schedules one task and returns its id.
+async fn schedule_one(db: &Db, args: &Args) -> anyhow::Result<i64> {
     let name = args.operation.as_deref().unwrap_or_default();
     let operation = operation::find::find(db.client(), name, args.domain.as_deref()).await?;
-    let typed = Typed { json: args.input.as_deref(), raw: args.raw.as_deref(), words: &args.words };
+    let typed =
+        TypedInput { json: args.input.as_deref(), raw: args.raw.as_deref(), parts: &args.parts };
     let request = Request {
         operation: name,
         domain: Some(&operation.definition.domain),
@@ -124,6 +127,7 @@ async fn queue(db: &Db, args: &Args) -> anyhow::Result<i64> {
     Ok(schedule(db.client(), &request).await?)
 }
 
+/// Returns when the task becomes ready.
 fn ready(args: &Args) -> Ready {
     match (args.at, args.delay) {
         (Some(at), _) => Ready::At(at),
@@ -132,34 +136,36 @@ fn ready(args: &Args) -> Ready {
     }
 }
 
-/// What is missing for a task to run, for people: `it stays` queued, or `they stay`. Who may only schedule
-/// may not know.
-async fn unserved(db: &Db, task: i64, stays: &str) -> Option<String> {
-    let needs = task::unserved::unserved(db, task).await.ok()??;
-    let offers = needs.capabilities.join("` and `");
-    let host = match (&needs.host, offers.is_empty()) {
+/// Returns a warning if no live monitor can run the task. `None` also if the role may not read the monitors.
+///
+/// `stays` is the verb for the scheduled tasks in the warning: `it stays` or `they stay`.
+async fn unserved_warning(db: &Db, task: i64, stays: &str) -> Option<String> {
+    let unserved = task::unserved::unserved(db, task).await.ok()??;
+    let capabilities = unserved.capabilities.join("` and `");
+    let host = match (&unserved.host, capabilities.is_empty()) {
         (Some(host), true) => format!(" on host `{host}`"),
-        (Some(host), false) => format!(" on host `{host}` with `{offers}`"),
+        (Some(host), false) => format!(" on host `{host}` with `{capabilities}`"),
         (None, true) => String::new(),
-        (None, false) => format!(" on a host with `{offers}`"),
+        (None, false) => format!(" on a host with `{capabilities}`"),
     };
-    let operation = &needs.operation;
-    let placed = match (&needs.host, needs.placed_on.as_slice()) {
-        (_, []) => format!(": operation `{operation}` is on no host"),
-        (Some(host), on) if !on.contains(host) => {
-            format!(": operation `{operation}` is on `{}`", on.join("`, `"))
+    let operation = &unserved.operation;
+    let registration = match (&unserved.host, unserved.placed_on.as_slice()) {
+        (_, []) => format!(": operation `{operation}` is not registered on any host"),
+        (Some(host), hosts) if !hosts.contains(host) => {
+            format!(": operation `{operation}` is registered on `{}`", hosts.join("`, `"))
         }
         _ => String::new(),
     };
     Some(format!(
-        "no monitor serves domain `{domain}`{host}{placed}: {stays} queued until one does\n\
+        "no monitor serves domain `{domain}`{host}{registration}: {stays} queued until one does\n\
          hint: `rework monitor --domain {domain}`",
-        domain = needs.domain
+        domain = unserved.domain
     ))
 }
 
+/// Waits until the task ends. Notes the reason unless it is done.
 async fn wait(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
-    let tell = |end: &Status| {
+    let note_reason = |end: &TaskStatus| {
         if let (Some(reason), false) = (&end.reason, Exit::of_state(end.state) == Some(Exit::Done))
         {
             context.note(format_args!("task {task} {}: {reason}", end.state));
@@ -167,9 +173,10 @@ async fn wait(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
         }
         Ok(())
     };
-    wait_task::wait(context, &[task], None, tell).await
+    wait_task::wait(context, &[task], None, note_reason).await
 }
 
+/// Prints the log of the task until it ends.
 async fn follow(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
     tokio::select! {
         followed = log_task::follow(context, task) => followed?,
@@ -178,7 +185,8 @@ async fn follow(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
     wait(task, context).await
 }
 
-/// The help of an operation's inputs; of the command, where none is named or cannot be asked for.
+/// Prints the help of an operation's inputs. Without an operation, or without a database, prints the help of the
+/// command.
 async fn help(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut parser = (context.parser)();
     parser.build();
@@ -186,7 +194,7 @@ async fn help(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         return Ok(Exit::Error.into());
     };
     let options = command.get_arguments().filter_map(clap::Arg::get_long);
-    let ours: Vec<String> = options.map(str::to_owned).collect();
+    let own_options: Vec<String> = options.map(str::to_owned).collect();
     let Some(name) = &args.operation else {
         context.write(styled(&command.render_help(), context.colour).as_bytes())?;
         return Ok(Exit::Done.into());
@@ -194,12 +202,12 @@ async fn help(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     match context.open().await {
         Ok(db) => {
             let found = operation::find::find(db.client(), name, args.domain.as_deref()).await?;
-            let text = operation_help::text(&found.definition, &ours, context.colour);
+            let text = operation_help::render(&found.definition, &own_options, context.colour);
             context.write(text.as_bytes())?;
         }
         Err(error) => {
             context.write(styled(&command.render_help(), context.colour).as_bytes())?;
-            context.warn(format_args!("the inputs of `{name}` are not known here: {error}"));
+            context.warn(format_args!("cannot show the inputs of operation `{name}`: {error}"));
         }
     }
     Ok(Exit::Done.into())
@@ -209,20 +217,21 @@ fn styled(text: &clap::builder::StyledStr, colour: bool) -> String {
     if colour { text.ansi().to_string() } else { text.to_string() }
 }
 
-/// A moment as it is typed: with its zone, or in the user's.
-fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+/// Parses `--at`: a time with its zone, or a time in the user's zone.
+fn timestamp(text: &str) -> Result<DateTime<Utc>, String> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Ok(at.to_utc());
     }
     let naive = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"]
         .into_iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
         .ok_or("write it as `2026-11-22T16:30:00Z` or `2026-11-22 16:30`")?;
+    // A local time may occur twice (in autumn) or not at all (in spring).
     let at = Local.from_local_datetime(&naive).earliest();
-    at.map(|at| at.to_utc()).ok_or_else(|| "there is no such time in your zone".to_owned())
+    at.map(|at| at.to_utc()).ok_or_else(|| "this time does not exist in your time zone".to_owned())
 }
 
-/// JSON text, as it was typed.
+/// Checks that a text is JSON and returns it as it was typed.
 pub(super) fn json(text: &str) -> Result<String, String> {
     match serde_json::from_str::<&RawValue>(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -235,16 +244,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_have_a_zone_or_ours() {
-        let at = moment("2026-11-22T16:30:00+02:00").unwrap();
+    fn a_time_without_a_zone_is_in_the_zone_of_the_user() {
+        let at = timestamp("2026-11-22T16:30:00+02:00").unwrap();
         assert_eq!(at.to_rfc3339(), "2026-11-22T14:30:00+00:00");
-        let here = moment("2026-11-22 16:30").unwrap().with_timezone(&Local);
+        let here = timestamp("2026-11-22 16:30").unwrap().with_timezone(&Local);
         assert_eq!(here.format("%Y-%m-%d %H:%M").to_string(), "2026-11-22 16:30");
-        assert!(moment("tomorrow").unwrap_err().contains("write it as"));
+        assert!(timestamp("tomorrow").unwrap_err().contains("write it as"));
     }
 
     #[test]
-    fn metadata_is_json() {
+    fn metadata_must_be_json() {
         assert_eq!(json(r#"{"user": "x"}"#).as_deref(), Ok(r#"{"user": "x"}"#));
         assert!(json("user").unwrap_err().starts_with("not JSON: "));
     }

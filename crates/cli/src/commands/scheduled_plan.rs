@@ -1,10 +1,10 @@
-//! `rework scheduled-plan`: when schedules come due in the next hours.
+//! `rework scheduled-plan`: lists when schedules will fire in the next hours.
 
 use std::{cmp::Reverse, collections::BinaryHeap, process::ExitCode};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rework_core::cron::{
-    list::{Listed, list_scheduled},
+    list::{ListedSchedule, list_scheduled},
     rule::Rule,
 };
 use serde::Serialize;
@@ -16,22 +16,22 @@ use crate::{
     time_text,
 };
 
-/// Show when schedules come due in the next hours
+/// Show when schedules will fire in the next hours
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only schedules of this domain
     domain: Option<String>,
-    /// As far ahead
+    /// The number of hours from now
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(i64).range(1..=100_000))]
     hours: i64,
-    /// At most so many
+    /// The maximum number of lines
     #[arg(long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
 }
 
-/// An instant to come.
+/// One future firing of a schedule: an instant at which it will be due.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Due {
     at: DateTime<Utc>,
@@ -40,7 +40,7 @@ struct Due {
     schedule: i64,
 }
 
-/// Shows them.
+/// Prints the plan.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let listed = list_scheduled(&db, args.domain.as_deref()).await?;
@@ -50,7 +50,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let due: Vec<Due> = plan.by_ref().take(limit).collect();
     context.print_list(&due, |due| due.schedule.to_string(), table)?;
     if plan.next().is_some() {
-        context.note(format_args!("there are more: `--limit {}`", args.limit.saturating_mul(10)));
+        let higher_limit = args.limit.saturating_mul(10);
+        context
+            .note(format_args!("the list is not complete; to see more: `--limit {higher_limit}`"));
     }
     Ok(Exit::Done.into())
 }
@@ -58,22 +60,25 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
 fn table(plan: &[Due]) -> Table {
     let mut table = Table::default();
     for due in plan {
-        let at: Cell = time_text::second_in_zone(due.at).into();
+        let at: Cell = time_text::seconds_with_zone(due.at).into();
         table.row([at, due.operation.as_str().into()]);
     }
     table
 }
 
-/// The instants of several rules, in order.
+/// An iterator over the future firings of several schedules, in the order of time.
 struct Plan<'a> {
-    rules: Vec<(&'a Listed, Rule)>,
+    rules: Vec<(&'a ListedSchedule, Rule)>,
+    /// The next firing of each rule, with the index of the rule. The earliest is at the top of the
+    /// heap. A rule whose next firing is after `end` has no entry.
     next: BinaryHeap<Reverse<(DateTime<Utc>, usize)>>,
     end: DateTime<Utc>,
 }
 
 impl<'a> Plan<'a> {
-    /// After `now`, until `end`. What is paused or not registered has no instants.
-    fn new(listed: &'a [Listed], now: DateTime<Utc>, end: DateTime<Utc>) -> Plan<'a> {
+    /// Returns the plan after `now` until `end`. Schedules that are paused, or whose operation is not registered, do
+    /// not fire.
+    fn new(listed: &'a [ListedSchedule], now: DateTime<Utc>, end: DateTime<Utc>) -> Plan<'a> {
         let active = listed.iter().filter(|one| !one.unregistered && !one.schedule.paused);
         let rules = active.filter_map(|one| Some((one, one.schedule.rule(true).ok()?))).collect();
         let mut plan = Plan { rules, next: BinaryHeap::new(), end };
@@ -83,6 +88,7 @@ impl<'a> Plan<'a> {
         plan
     }
 
+    /// Adds the first firing of a rule after a time.
     fn push(&mut self, index: usize, after: DateTime<Utc>) {
         let next = self.rules[index].1.after(after).filter(|at| *at <= self.end);
         self.next.extend(next.map(|at| Reverse((at, index))));

@@ -1,4 +1,4 @@
-//! `rework show-task`: all that is known about tasks, and what to type next.
+//! `rework show-task`: prints everything that is known about tasks, and the commands that are useful next.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -10,40 +10,40 @@ use rework_core::{
 
 use super::log_task;
 use crate::{
-    context::Context, exit::Exit, json_list::on_one_line, options::Format, report::hinted,
+    context::Context, error_text::hinted, exit::Exit, json_list::on_one_line, options::Format,
     runs_table, task_text,
 };
 
-/// Show all about tasks: cause, times, input, output, attempts, the end of the log
+/// Show everything about tasks: state, reason, times, input, output, runs, the end of the log
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The tasks
+    /// The ids of the tasks
     #[arg(value_name = "TASK", required = true)]
     tasks: Vec<i64>,
-    /// Print the output alone, exactly as the task gave it
+    /// Print only the output, exactly as the task returned it
     #[arg(long)]
     raw_output: bool,
-    /// Write the output to this file, exactly as the task gave it
+    /// Write the output to this file, exactly as the task returned it
     #[arg(long, value_name = "PATH", conflicts_with = "raw_output")]
     output_file: Option<PathBuf>,
 }
 
-/// So many lines of the log explain a bad end.
-const TAIL: i64 = 10;
+/// The number of log lines that are shown for a task that failed, was aborted or was lost.
+const TAIL_LINES: i64 = 10;
 
-/// Shows them; those that do not exist are named, and the exit code is 1.
+/// Prints the tasks. If a task does not exist, prints an error for it, and the exit code is 1.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let db = context.open().await?;
     let mut exit = Exit::Done;
     let several = args.tasks.len() > 1;
-    let shown = !args.raw_output && args.output_file.is_none();
-    let mut list = (several && shown && context.format != Format::Table)
+    let shows_tasks = !args.raw_output && args.output_file.is_none();
+    let mut list = (several && shows_tasks && context.format != Format::Table)
         .then(|| context.json_list())
         .transpose()?;
     for (i, id) in args.tasks.iter().enumerate() {
-        // One by one: any of them may hold a large input and a large output.
+        // One by one, because each may have a large input and a large output.
         let Some(task) = task::show::show(&db, &[*id]).await?.pop() else {
-            context.complain(&log_task::unknown(*id));
+            context.print_error(&log_task::unknown_task(*id));
             exit = Exit::Error;
             continue;
         };
@@ -65,15 +65,15 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
                 if i > 0 {
                     context.print("")?;
                 }
-                tell(context, &db, &task).await?;
+                print_text(context, &db, &task).await?;
             }
         }
     }
-    list.map_or(Ok(()), crate::json_list::JsonList::end)?;
+    list.map_or(Ok(()), crate::json_list::JsonList::finish)?;
     Ok(exit.into())
 }
 
-/// The bytes of the output.
+/// Returns the bytes of the output. `Err` if the task has none.
 fn output(task: &Task) -> anyhow::Result<&[u8]> {
     match &task.output {
         Payload::Json(text) => Ok(text.as_bytes()),
@@ -85,8 +85,9 @@ fn output(task: &Task) -> anyhow::Result<&[u8]> {
     }
 }
 
-/// For people: facts, attempts, then what explains a bad end, then what to type.
-async fn tell(context: &Context, db: &Db, task: &Task) -> anyhow::Result<()> {
+/// Prints a task for people: its fields, its runs, the traceback of its error, the last log lines
+/// if it ended without success, and the commands to type next.
+async fn print_text(context: &Context, db: &Db, task: &Task) -> anyhow::Result<()> {
     context.write(task_text::facts(task, context.colour).as_bytes())?;
     let runs = task::show::runs(db, task.id).await?;
     if !runs.is_empty() {
@@ -97,12 +98,12 @@ async fn tell(context: &Context, db: &Db, task: &Task) -> anyhow::Result<()> {
         context.write(format!("traceback\n{text}").as_bytes())?;
     }
     if task.state.is_end() && Exit::of_state(task.state) != Some(Exit::Done) {
-        let tail = log_task::tail(context, db, (task.id, task.run), TAIL).await?;
+        let tail = log_task::tail(context, db, (task.id, task.run), TAIL_LINES).await?;
         if !tail.is_empty() {
-            context.print("the last lines that it wrote")?;
+            context.print("the last lines of its log")?;
             context.write(&tail)?;
         }
     }
-    context.note(format_args!("next: {}", task_text::next(task)));
+    context.note(format_args!("next: {}", task_text::next_commands(task)));
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! `rework wait-task`: until tasks have ended. Its exit code is that of the worst end.
+//! `rework wait-task`: waits until tasks have ended. The exit code is that of the worst end.
 
 use std::{collections::BTreeSet, future::pending, process::ExitCode, time::Duration};
 
 use rework_core::{
     task::{
         self,
-        wait::{CHANNEL, Status},
+        wait::{CHANNEL, TaskStatus},
     },
     values::quantity,
 };
@@ -15,130 +15,138 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::log_task::unknown;
+use super::log_task::unknown_task;
 use crate::{
-    context::{Context, is_away},
+    context::{Context, is_unreachable},
     exit::Exit,
     json_list::on_one_line,
     options::Format,
 };
 
-/// Wait until tasks have ended; the exit code tells how
+/// Wait until tasks have ended; the exit code shows how
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 done, 3 failed, 4 aborted, 5 lost (the worst of all: failed \
-                        before lost before aborted), 124 waited too long."
+    after_help = "Exit codes: 0 done, 3 failed, 4 aborted, 5 lost, 124 timeout. For several tasks, the code \
+                  is that of the worst end: failed, then lost, then aborted."
 )]
 pub struct Args {
-    /// The tasks
+    /// The ids of the tasks
     #[arg(value_name = "TASK", required = true)]
     tasks: Vec<i64>,
-    /// Wait no longer than this: `90s`, `5m`, `1h30m`
+    /// The maximum time to wait: `90s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
     timeout: Option<Duration>,
 }
 
-/// Between two looks at tasks whose end was not notified.
-const LOOK: Duration = Duration::from_secs(1);
+/// The interval at which tasks are polled if no notification arrives. Notifications may be lost, for example behind a
+/// pooler.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Waits, and prints each task's end as it comes.
+/// Waits for the tasks and prints the end of each as soon as it is known.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let print = |end: &Status| print_end(context, end);
+    let print = |end: &TaskStatus| print_end(context, end);
     wait(context, &args.tasks, args.timeout, print).await
 }
 
-/// Waits until all of these have ended, and gives the exit code of the worst end; `each` is told
-/// of every end. Ctrl-C ends the waiting and not the tasks.
+/// Waits until all tasks have ended. Returns the exit code of the worst end, or of a timeout or Ctrl-C.
+///
+/// Calls `on_end` for each task that ends. `limit` is the maximum time to wait; `None` waits forever. Ctrl-C stops the
+/// command, not the tasks.
 pub async fn wait(
     context: &Context,
     tasks: &[i64],
-    at_most: Option<Duration>,
-    mut each: impl FnMut(&Status) -> anyhow::Result<()>,
+    limit: Option<Duration>,
+    mut on_end: impl FnMut(&TaskStatus) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let open = tasks.iter().copied().collect();
-    let mut waiting = Waiting { context, open, worst: Exit::Done, reached: false };
-    let over = async {
-        match at_most {
-            Some(at_most) => sleep(at_most).await,
+    let mut waiter = Waiter { context, open, worst: Exit::Done, has_connected: false };
+    let deadline = async {
+        match limit {
+            Some(limit) => sleep(limit).await,
             None => pending().await,
         }
     };
     tokio::select! {
         biased;
-        ended = waiting.run(&mut each) => return ended.map(|()| waiting.worst.into()),
+        ended = waiter.run(&mut on_end) => return ended.map(|()| waiter.worst.into()),
         _ = tokio::signal::ctrl_c() => {}
-        () = over => {
-            context.warn(format_args!("waited too long for {}", named(&waiting.open)));
-            return Ok(Exit::WaitedTooLong.into());
+        () = deadline => {
+            context.warn(format_args!("timeout while waiting for {}", name_tasks(&waiter.open)));
+            return Ok(Exit::TimedOut.into());
         }
     }
-    Ok(interrupted(context, waiting.open))
+    Ok(interrupted(context, waiter.open))
 }
 
-/// Says that Ctrl-C ended the watching, not the tasks.
+/// Notes that Ctrl-C stopped the command and that the tasks continue. Returns the exit code.
 pub fn interrupted(context: &Context, tasks: impl IntoIterator<Item = i64>) -> ExitCode {
     let tasks: BTreeSet<i64> = tasks.into_iter().collect();
     let ids: Vec<String> = tasks.iter().map(i64::to_string).collect();
-    let (go, it) = if tasks.len() == 1 { ("goes", "it") } else { ("go", "them") };
-    let (named, ids) = (named(&tasks), ids.join(" "));
-    context.note(format_args!("\n{named} {go} on; `rework abort-task {ids}` ends {it}"));
+    let (continues, it) = if tasks.len() == 1 { ("continues", "it") } else { ("continue", "them") };
+    let (names, ids) = (name_tasks(&tasks), ids.join(" "));
+    context.note(format_args!("\n{names} {continues}; to abort {it}: `rework abort-task {ids}`"));
     Exit::Interrupted.into()
 }
 
-/// A waiting under way.
-struct Waiting<'a> {
+/// The state of waiting for tasks.
+struct Waiter<'a> {
     context: &'a Context,
-    /// What has not ended, as far as was seen.
+    /// The tasks that are not known to have ended.
     open: BTreeSet<i64>,
+    /// The exit code of the worst end so far.
     worst: Exit,
-    /// The database was there once: when it is away, it may come back.
-    reached: bool,
+    /// Whether a connection succeeded before. Only then is an unreachable database waited for.
+    has_connected: bool,
 }
 
-impl Waiting<'_> {
+impl Waiter<'_> {
+    /// Waits until all tasks have ended. Connects again if the database becomes unreachable.
     async fn run(
         &mut self,
-        each: &mut impl FnMut(&Status) -> anyhow::Result<()>,
+        on_end: &mut impl FnMut(&TaskStatus) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut told = false;
+        let mut has_printed = false;
         loop {
-            match self.on_one_connection(each).await {
-                Err(error) if self.reached && is_away(&error) => {
-                    if !std::mem::replace(&mut told, true) {
-                        self.context.note("the database is away: waiting for it too");
+            match self.run_on_one_connection(on_end).await {
+                Err(error) if self.has_connected && is_unreachable(&error) => {
+                    if !std::mem::replace(&mut has_printed, true) {
+                        self.context.note("the database is unreachable: waiting for it");
                     }
-                    sleep(LOOK).await;
+                    sleep(POLL_INTERVAL).await;
                 }
-                ended => return ended,
+                result => return result,
             }
         }
     }
 
-    /// Listens first, then has the ends notified, then looks: none can slip through.
-    async fn on_one_connection(
+    /// Waits on one connection until all tasks have ended.
+    ///
+    /// The order matters, so that no end is missed: first `listen`, then request notifications for the tasks, then read
+    /// their states.
+    async fn run_on_one_connection(
         &mut self,
-        each: &mut impl FnMut(&Status) -> anyhow::Result<()>,
+        on_end: &mut impl FnMut(&TaskStatus) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let (db, mut heard) = self.context.open_listening().await?;
-        self.reached = true;
+        let (db, mut notifications) = self.context.open_listening().await?;
+        self.has_connected = true;
         db.execute_script(&format!("listen {CHANNEL}")).await?;
-        let known = task::wait::watch(&db, &self.open()).await?;
+        let known = task::wait::notify_ends(&db, &self.open()).await?;
         if let Some(task) = self.open.iter().find(|task| !known.contains(task)) {
-            return Err(unknown(*task));
+            return Err(unknown_task(*task));
         }
         loop {
             for status in task::wait::status(&db, &self.open()).await? {
                 if let Some(exit) = Exit::of_state(status.state) {
                     self.worst = worse(self.worst, exit);
                     self.open.remove(&status.id);
-                    each(&status)?;
+                    on_end(&status)?;
                 }
             }
             if self.open.is_empty() {
                 return Ok(());
             }
-            // Nothing heard in time: look all the same.
-            let _ = timeout(LOOK, one_of(&mut heard, &self.open)).await;
+            // After a notification or the interval, the states are read again in either case.
+            let _ = timeout(POLL_INTERVAL, next_end(&mut notifications, &self.open)).await;
         }
     }
 
@@ -147,9 +155,9 @@ impl Waiting<'_> {
     }
 }
 
-/// Until the end of one of these is notified.
-async fn one_of(heard: &mut UnboundedReceiver<(String, String)>, open: &BTreeSet<i64>) {
-    while let Some((_, payload)) = heard.recv().await {
+/// Waits until the end of one of the open tasks is notified. Waits forever if the connection is closed.
+async fn next_end(notifications: &mut UnboundedReceiver<(String, String)>, open: &BTreeSet<i64>) {
+    while let Some((_, payload)) = notifications.recv().await {
         if payload.parse().is_ok_and(|task: i64| open.contains(&task)) {
             return;
         }
@@ -157,6 +165,7 @@ async fn one_of(heard: &mut UnboundedReceiver<(String, String)>, open: &BTreeSet
     pending::<()>().await;
 }
 
+/// Returns the worse of two exit codes: failed is worse than lost, which is worse than aborted.
 fn worse(one: Exit, other: Exit) -> Exit {
     let badness = |exit| match exit {
         Exit::Done => 0,
@@ -167,13 +176,14 @@ fn worse(one: Exit, other: Exit) -> Exit {
     if badness(other) > badness(one) { other } else { one }
 }
 
-fn named(tasks: &BTreeSet<i64>) -> String {
+/// Returns the tasks for a message: `task 7` or `tasks 7, 9`.
+fn name_tasks(tasks: &BTreeSet<i64>) -> String {
     let ids: Vec<String> = tasks.iter().map(i64::to_string).collect();
     format!("{} {}", if tasks.len() == 1 { "task" } else { "tasks" }, ids.join(", "))
 }
 
-/// `7 done` on standard output; why it ended badly beside it.
-fn print_end(context: &Context, end: &Status) -> anyhow::Result<()> {
+/// Prints the end of a task to standard output: `7 done`. If it is not done, notes the reason on standard error.
+fn print_end(context: &Context, end: &TaskStatus) -> anyhow::Result<()> {
     #[derive(Serialize)]
     struct End<'a> {
         id: i64,
@@ -202,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_end_counts() {
+    fn the_worst_end_determines_the_exit_code() {
         use Exit::{Done, TaskAborted, TaskFailed, TaskLost};
         assert_eq!(worse(Done, TaskAborted), TaskAborted);
         assert_eq!(worse(TaskLost, TaskAborted), TaskLost);
@@ -212,7 +222,7 @@ mod tests {
 
     #[test]
     fn tasks_are_named_in_order() {
-        assert_eq!(named(&[7].into()), "task 7");
-        assert_eq!(named(&[9, 7].into()), "tasks 7, 9");
+        assert_eq!(name_tasks(&[7].into()), "task 7");
+        assert_eq!(name_tasks(&[9, 7].into()), "tasks 7, 9");
     }
 }

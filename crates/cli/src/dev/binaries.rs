@@ -1,7 +1,7 @@
-//! Where the programs of a Postgres server are installed, and which of them can be used.
+//! Finds the programs of an installed Postgres server (`initdb`, `postgres`) for `rework dev`.
 //!
-//! `PATH` comes first, since its order is somebody's wish; then the places of the distributions,
-//! newest version first. A version counts only when the user that is to run the server can run it.
+//! Directories in `PATH` come first, because the user chose their order. Then come the directories of the
+//! distributions, newest version first. A version counts only if the user who will run the server can execute it.
 
 use std::{
     env, fs,
@@ -15,9 +15,9 @@ use super::{
     layout::ServerUser,
 };
 
-/// Directories with one `bin` of a version in each entry that matches: (directory, prefix of the
-/// entry, what follows it).
-const PLACES: [(&str, &str, &str); 8] = [
+/// Where distributions install Postgres: a directory, the prefix of its entries (one per version), and the path below
+/// an entry that holds the programs.
+const INSTALL_DIRECTORIES: [(&str, &str, &str); 8] = [
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr/lib64", "postgresql-", "bin"),
     ("/usr", "pgsql-", "bin"),
@@ -28,20 +28,22 @@ const PLACES: [(&str, &str, &str); 8] = [
     ("/Applications/Postgres.app/Contents/Versions", "", "bin"),
 ];
 
-/// The programs of one installed version.
+/// The programs of one installed Postgres version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Binaries {
-    /// Where `initdb` and `postgres` are.
+    /// The directory that holds `initdb` and `postgres`.
     pub(crate) directory: PathBuf,
-    /// `15`
+    /// The major version, for example 15.
     pub(crate) major: u32,
 }
 
 impl Binaries {
-    /// Finds the first version that is new enough, or exactly the wanted one where the data
-    /// exists already.
+    /// Finds the first version that is new enough.
+    ///
+    /// If `required` is given, exactly that major version is needed, because the data directory beside it was made by
+    /// that version. `user` is the user who will run the server; `None` for the current user.
     pub(crate) fn find(
-        wanted: Option<(u32, &Path)>,
+        required: Option<(u32, &Path)>,
         user: Option<&ServerUser>,
     ) -> Result<Binaries, DevError> {
         let installed = candidates().into_iter().filter_map(|directory| {
@@ -49,32 +51,33 @@ impl Binaries {
                 directory.join("initdb").is_file().then(|| version_of(&directory, user))??;
             Some(Binaries { directory, major })
         });
-        choose(installed, wanted)
+        choose(installed, required)
     }
 
-    /// The path of one of its programs.
+    /// Returns the path of a program.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 }
 
+/// Returns the first usable version. `Err` names the versions that are too old, or the required version.
 fn choose(
     installed: impl Iterator<Item = Binaries>,
-    wanted: Option<(u32, &Path)>,
+    required: Option<(u32, &Path)>,
 ) -> Result<Binaries, DevError> {
     let mut too_old = Vec::new();
     let mut usable = false;
-    for found in installed {
-        if found.major < OLDEST {
-            too_old.push(format!("{} in `{}`", found.major, found.directory.display()));
+    for binaries in installed {
+        if binaries.major < OLDEST {
+            too_old.push(format!("{} in `{}`", binaries.major, binaries.directory.display()));
             continue;
         }
         usable = true;
-        if wanted.is_none_or(|(major, _)| major == found.major) {
-            return Ok(found);
+        if required.is_none_or(|(major, _)| major == binaries.major) {
+            return Ok(binaries);
         }
     }
-    match wanted {
+    match required {
         Some((major, data)) if usable => Err(DevError::OtherMajor { data: data.to_owned(), major }),
         _ => {
             let os = fs::read_to_string("/etc/os-release").unwrap_or_default();
@@ -83,15 +86,16 @@ fn choose(
     }
 }
 
+/// Returns the directories that may hold the programs, in order of preference.
 fn candidates() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut directories: Vec<PathBuf> =
         env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
-    let mut installed: Vec<PathBuf> = PLACES
+    let mut installed: Vec<PathBuf> = INSTALL_DIRECTORIES
         .iter()
         .flat_map(|(directory, prefix, below)| versions_in(Path::new(directory), prefix, below))
         .collect();
-    installed.sort_by_key(|directory| std::cmp::Reverse(number_in(directory)));
+    installed.sort_by_key(|directory| std::cmp::Reverse(version_in_path(directory)));
     directories.extend(installed);
     directories
 }
@@ -105,8 +109,8 @@ fn versions_in(directory: &Path, prefix: &str, below: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The version that a path names: 17 for `/usr/lib/postgresql/17/bin`; 0 if none.
-fn number_in(path: &Path) -> u32 {
+/// Returns the version that a path contains, for example 17 for `/usr/lib/postgresql/17/bin`. 0 if there is none.
+fn version_in_path(path: &Path) -> u32 {
     let text = path.to_string_lossy();
     text.split(|c: char| !c.is_ascii_digit())
         .filter_map(|n| n.parse().ok())
@@ -114,6 +118,7 @@ fn number_in(path: &Path) -> u32 {
         .unwrap_or(0)
 }
 
+/// Asks `postgres --version` for the major version. `None` if `user` cannot execute the program.
 fn version_of(directory: &Path, user: Option<&ServerUser>) -> Option<u32> {
     let mut command = Command::new(directory.join("postgres"));
     command.arg("--version").current_dir("/").stdin(Stdio::null()).stderr(Stdio::null());
@@ -124,14 +129,16 @@ fn version_of(directory: &Path, user: Option<&ServerUser>) -> Option<u32> {
     major_of(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` is 15.
+/// Returns the major version in the output of `postgres --version`: 15 for `postgres (PostgreSQL)
+/// 15.18 (Debian 15.18-0+deb12u1)`. `None` if the output has another form.
 fn major_of(version: &str) -> Option<u32> {
     let number = version.split_once("(PostgreSQL) ")?.1;
     number[..number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len())].parse().ok()
 }
 
-/// The command that installs a server here: by the words of `/etc/os-release`, and by the kind of
-/// system.
+/// Returns the command that installs a Postgres server on this system.
+///
+/// `os_release` is the contents of `/etc/os-release`, and `system` the name of the operating system in Rust.
 fn install_command(os_release: &str, system: &str) -> String {
     let value = |key: &str| {
         let line = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -146,7 +153,7 @@ fn install_command(os_release: &str, system: &str) -> String {
         () if is("alpine") => "apk add postgresql",
         () if is("arch") => "pacman -S postgresql",
         () if family.contains("suse") => "zypper install postgresql-server",
-        () => "install the server of PostgreSQL and put its directory of programs into PATH",
+        () => "install the PostgreSQL server and add the directory of its programs to PATH",
     };
     command.to_owned()
 }
@@ -160,12 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_is_new_enough_is_taken() {
+    fn the_first_version_that_is_new_enough_is_chosen() {
         assert_eq!(choose(installed(&[13, 16, 18]), None).unwrap().major, 16);
     }
 
     #[test]
-    fn existing_data_gets_the_version_that_made_it() {
+    fn existing_data_needs_the_version_that_made_it() {
         let data = Path::new("/data");
         assert_eq!(choose(installed(&[17, 15]), Some((15, data))).unwrap().major, 15);
         let missing = choose(installed(&[17, 15]), Some((16, data))).unwrap_err();
@@ -173,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_the_package_is_named() {
+    fn without_postgres_the_error_says_how_to_install_it() {
         let error = choose(installed(&[]), None).unwrap_err();
         let DevError::NoPostgres { ref too_old, ref install } = error else { panic!("{error}") };
         assert!(too_old.is_empty());
@@ -184,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_read_from_what_the_program_says() {
+    fn the_version_is_read_from_the_output_of_the_program() {
         assert_eq!(major_of("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(major_of("postgres (PostgreSQL) 18beta2"), Some(18));
         assert_eq!(major_of("sh: not found"), None);
     }
 
     #[test]
-    fn each_system_is_told_its_own_command() {
+    fn each_system_has_its_own_install_command() {
         for (os_release, command) in [
             ("NAME=x\nID=debian\n", "apt-get install postgresql"),
             ("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", "apt-get install postgresql"),
@@ -206,9 +213,9 @@ mod tests {
     }
 
     #[test]
-    fn newer_places_come_first() {
-        assert_eq!(number_in(Path::new("/usr/lib/postgresql/17/bin")), 17);
-        assert_eq!(number_in(Path::new("/opt/homebrew/opt/postgresql@16/bin")), 16);
-        assert_eq!(number_in(Path::new("/usr/local/pgsql/bin")), 0);
+    fn the_version_is_read_from_a_path() {
+        assert_eq!(version_in_path(Path::new("/usr/lib/postgresql/17/bin")), 17);
+        assert_eq!(version_in_path(Path::new("/opt/homebrew/opt/postgresql@16/bin")), 16);
+        assert_eq!(version_in_path(Path::new("/usr/local/pgsql/bin")), 0);
     }
 }

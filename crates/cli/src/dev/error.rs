@@ -1,70 +1,71 @@
-//! What can keep `rework dev` from coming up, each with what to do about it.
+//! The errors of `rework dev`, each with a hint that says what to do about it.
 
 use std::{io, path::PathBuf};
 
 /// The oldest major version of Postgres that rework works with.
 pub(crate) const OLDEST: u32 = 14;
 
-/// Why a private installation did not come up, or did not stop.
+/// An error while `rework dev` starts, runs or stops its private Postgres.
 #[derive(Debug, thiserror::Error)]
 pub enum DevError {
-    /// No server's programs were found.
+    /// No usable Postgres server is installed.
     #[error("no Postgres server of version {OLDEST} or newer is installed here{}", found(.too_old))]
     NoPostgres {
-        /// What was found and is of no use: `15 in /usr/lib/…`.
+        /// The installed versions that are too old, with their directories: ``13 in `/usr/lib/…` ``.
         too_old: Vec<String>,
-        /// The command that installs one.
+        /// The command that installs a server.
         install: String,
     },
-    /// The data was made by a version that is not installed any more.
+    /// The data directory was created by a version that is not installed.
     #[error("`{}` was made by Postgres {major}, which is not installed here", .data.display())]
     OtherMajor {
         /// The data directory.
         data: PathBuf,
-        /// Its version.
+        /// The major version that created the data directory.
         major: u32,
     },
-    /// We are root, and there is nobody else to run the server as.
+    /// `rework dev` runs as root, and there is no other user to run the server.
     #[error("Postgres refuses to run as root, and there is no user `postgres` or `nobody`")]
     NoServerUser,
-    /// A directory that must be ours alone is not.
-    #[error("`{}` {why}", .path.display())]
-    NotOurs {
-        /// The directory.
+    /// `rework dev` needs a private directory at a path, but the path is not a directory or belongs
+    /// to another user.
+    #[error("`{}` {reason}", .path.display())]
+    UnusablePath {
         path: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
+        /// The problem, as a predicate of the path: `belongs to another user`.
+        reason: &'static str,
     },
-    /// Another one runs in this project.
+    /// Another `rework dev` runs in this project.
     #[error("`rework dev` already runs in `{}`: process {pid}", .project.display())]
     AlreadyRunning {
-        /// Its directory.
+        /// The directory of the project.
         project: PathBuf,
-        /// Its process; 0 where it did not say.
+        /// The pid of the other `rework dev`. 0 if it could not be read.
         pid: i32,
     },
     /// A program of Postgres failed.
     #[error("`{program}` failed:\n{output}")]
     Program {
-        /// `initdb`.
+        /// The name of the program, for example `initdb`.
         program: &'static str,
-        /// The last lines of what it wrote.
+        /// The last lines of the program's output.
         output: String,
     },
-    /// The server ended instead of becoming ready, or did not become ready in time.
-    #[error("Postgres {what}; its log says:\n{tail}")]
+    /// The server failed to start, to become ready or to stop, or it exited, or a running server
+    /// cannot be used.
+    #[error("Postgres {problem}; the last lines of its log:\n{tail}")]
     Server {
-        /// `did not start`.
-        what: &'static str,
+        /// The problem, as a predicate of Postgres: `did not start`.
+        problem: &'static str,
         /// The last lines of the log.
         tail: String,
-        /// The whole log.
+        /// The path of the whole log.
         log: PathBuf,
     },
-    /// The system refused something.
+    /// An operation of the file system failed.
     #[error("cannot {action} `{}`", .path.display())]
     System {
-        /// `create`.
+        /// The operation as a verb, for example `create`.
         action: &'static str,
         path: PathBuf,
         #[source]
@@ -73,7 +74,7 @@ pub enum DevError {
 }
 
 impl DevError {
-    /// For `map_err`: what was being done, to what.
+    /// Returns a function for `map_err` that adds the failed operation and its path to an I/O error.
     pub(crate) fn system(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -82,30 +83,31 @@ impl DevError {
         move |source| DevError::System { action, path, source }
     }
 
-    /// What to do about it, with a command to type.
+    /// Returns a hint with a command to type. `None` if there is no hint.
     pub fn hint(&self) -> Option<String> {
         match self {
             DevError::NoPostgres { install, .. } => Some(format!(
-                "`{install}`; or give `rework dev` a database: `rework dev --db postgres://…`"
+                "`{install}`; or use an existing database: `rework dev --db postgres://…`"
             )),
             DevError::OtherMajor { data, major } => Some(format!(
-                "install Postgres {major} again, or begin anew: `rm -r {}`",
+                "install Postgres {major}, or delete the data and start again: `rm -r {}`",
                 data.display()
             )),
             DevError::AlreadyRunning { .. } => {
-                Some("other commands find it: `rework list-tasks`; Ctrl-C there ends it".into())
+                Some("other commands use its database: `rework list-tasks`; to stop it, press Ctrl-C there".into())
             }
-            DevError::NotOurs { path, .. } => {
-                Some(format!("move it away: `mv {0} {0}.old`", path.display()))
+            DevError::UnusablePath { path, .. } => {
+                Some(format!("rename it: `mv {0} {0}.old`", path.display()))
             }
             DevError::Server { log, .. } => {
-                Some(format!("read all of it: `less {}`", log.display()))
+                Some(format!("read the whole log: `less {}`", log.display()))
             }
             _ => None,
         }
     }
 }
 
+/// Returns the versions that are too old, as an addition to a message.
 fn found(too_old: &[String]) -> String {
     if too_old.is_empty() { String::new() } else { format!(", only {}", too_old.join(", ")) }
 }

@@ -1,9 +1,9 @@
-//! Where the private Postgres of a project lives, and as whom it runs.
+//! Chooses the directories of a project's private Postgres, and the user that runs the server.
 //!
-//! For an ordinary user everything is in `PROJECT/.rework`. Postgres refuses root, and its own user
-//! may not be able to reach the project, so for root it lives in `/var/lib/rework`: there root owns
-//! the directory itself, and the server's user only the data and the socket within, so that
-//! whatever root writes there (the log, the lock) cannot be redirected by that user.
+//! For an ordinary user everything is in `PROJECT/.rework`, and the server runs as that user. Postgres refuses to run
+//! as root. So if `rework dev` runs as root, the server runs as another user, who may not be able to enter the project,
+//! and everything is in `/var/lib/rework`. There root owns the directory, and the server's user owns only the data and
+//! the socket directory inside. So that user cannot redirect the files that root writes (for example the log).
 
 use std::{
     env, fs,
@@ -16,10 +16,10 @@ use nix::unistd::{Gid, Uid, User, chown, geteuid};
 
 use super::error::DevError;
 
-/// The longest directory of a socket: the kernel takes 107 bytes for `DIRECTORY/.s.PGSQL.5432`.
+/// The maximum length in bytes of a socket's directory. The kernel limits `DIRECTORY/.s.PGSQL.5432` to 107 bytes.
 const SOCKET_DIRECTORY_MAX: usize = 107 - "/.s.PGSQL.5432".len();
 
-/// The user that the server runs as when we are root.
+/// The user that runs the server if `rework dev` runs as root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerUser {
     pub(crate) uid: u32,
@@ -29,20 +29,20 @@ pub(crate) struct ServerUser {
 /// The directories of one project.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
-    /// Holds the others; ours.
+    /// The directory that contains the data and the log. It belongs to the current user.
     pub(crate) base: PathBuf,
-    /// The data directory; the server's.
+    /// The data directory. It belongs to the server's user.
     pub(crate) data: PathBuf,
-    /// What the server writes about itself.
+    /// The file to which the server writes its log.
     pub(crate) log: PathBuf,
-    /// The directory of the unix socket, which nobody else can enter; the server's.
+    /// The directory of the unix socket. It belongs to the server's user; other users cannot enter it.
     pub(crate) socket: PathBuf,
-    /// As whom the server runs; none: as we do.
+    /// The user that runs the server. `None` for the current user.
     pub(crate) user: Option<ServerUser>,
 }
 
 impl Layout {
-    /// Chooses the directories of a project and makes them, except that of the data.
+    /// Chooses the directories of a project and creates them, except the data directory.
     pub(crate) fn of(project: &Path) -> Result<Layout, DevError> {
         let user = if geteuid().is_root() { Some(server_user()?) } else { None };
         let base = if user.is_some() {
@@ -50,15 +50,17 @@ impl Layout {
             directory(all, 0o755, None)?;
             let base = all.join(name_of(project));
             directory(&base, 0o711, None)?;
-            let note = base.join("project");
-            fs::write(&note, project.as_os_str().as_bytes())
-                .map_err(DevError::system("write", note))?;
+            // The name of the directory contains only a hash of the project's path, so the path is stored here for
+            // people.
+            let project_file = base.join("project");
+            fs::write(&project_file, project.as_os_str().as_bytes())
+                .map_err(DevError::system("write", project_file))?;
             base
         } else {
             state_directory(project)?
         };
         let socket = match base.join("socket") {
-            near if fits_a_socket(&near) => near,
+            in_base if fits_a_socket(&in_base) => in_base,
             _ => short_directory()?.join(name_of(project)),
         };
         directory(&socket, 0o700, user.as_ref())?;
@@ -72,8 +74,8 @@ impl Layout {
     }
 }
 
-/// `PROJECT/.rework`: what belongs to the project's `rework dev`, made if it is not there, and
-/// kept out of version control.
+/// Returns `PROJECT/.rework`, the directory for the files of `rework dev`. Creates it if it is missing, with a
+/// `.gitignore` that keeps it out of version control.
 pub(crate) fn state_directory(project: &Path) -> Result<PathBuf, DevError> {
     let state = project.join(".rework");
     directory(&state, 0o700, None)?;
@@ -84,43 +86,47 @@ pub(crate) fn state_directory(project: &Path) -> Result<PathBuf, DevError> {
     Ok(state)
 }
 
-/// Makes a directory of this mode and owner; one that is there must be a directory of that owner.
+/// Creates a directory with this mode and owner. `owner` is `None` for the current user.
+///
+/// `Err` if the path exists and is not a directory, or belongs to another user.
 pub(crate) fn directory(
     path: &Path,
     mode: u32,
     owner: Option<&ServerUser>,
 ) -> Result<(), DevError> {
-    let not_ours = |why| DevError::NotOurs { path: path.to_owned(), why };
+    let unusable = |reason| DevError::UnusablePath { path: path.to_owned(), reason };
     match fs::DirBuilder::new().mode(mode).create(path) {
         Ok(()) => {
             if let Some(user) = owner {
                 let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
                 chown(path, Some(uid), Some(gid))
-                    .map_err(|errno| DevError::system("give away", path)(errno.into()))?;
+                    .map_err(|errno| DevError::system("change the owner of", path)(errno.into()))?;
             }
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let found = fs::symlink_metadata(path).map_err(DevError::system("look at", path))?;
-            if !found.is_dir() {
-                return Err(not_ours("is in the way: it is not a directory"));
+            // Not following a symbolic link here: another user could have created one.
+            let metadata = fs::symlink_metadata(path).map_err(DevError::system("read", path))?;
+            if !metadata.is_dir() {
+                return Err(unusable("is not a directory"));
             }
-            if found.uid() != owner.map_or(geteuid().as_raw(), |user| user.uid) {
-                return Err(not_ours("belongs to another user"));
+            if metadata.uid() != owner.map_or(geteuid().as_raw(), |user| user.uid) {
+                return Err(unusable("belongs to another user"));
             }
         }
         Err(error) => return Err(DevError::system("create", path)(error)),
     }
-    // Also against the umask, and where somebody opened it since.
+    // Set the mode in any case: the umask may have removed bits, and an existing directory may have another mode.
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .map_err(DevError::system("set the mode of", path))
 }
 
-/// Whether clients can name a socket in this directory. To libpq a comma separates two hosts.
+/// Returns whether clients can connect to a socket in this directory. libpq splits a host at commas.
 fn fits_a_socket(directory: &Path) -> bool {
     let bytes = directory.as_os_str().as_bytes();
     bytes.len() <= SOCKET_DIRECTORY_MAX && !bytes.contains(&b',')
 }
 
+/// Returns the user that runs the server instead of root: `postgres`, else `nobody`.
 fn server_user() -> Result<ServerUser, DevError> {
     ["postgres", "nobody"]
         .iter()
@@ -129,12 +135,15 @@ fn server_user() -> Result<ServerUser, DevError> {
         .ok_or(DevError::NoServerUser)
 }
 
-/// Where a path of a socket is short: the user's run directory, else one of ours in `/tmp`.
+/// Returns a directory with a short path for sockets: in `$XDG_RUNTIME_DIR` if that is private, else in `/tmp`.
 fn short_directory() -> Result<PathBuf, DevError> {
     let run = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|run| {
-        let private = fs::symlink_metadata(run).is_ok_and(|found| {
-            found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o777 == 0o700
+        let private = fs::symlink_metadata(run).is_ok_and(|metadata| {
+            metadata.is_dir()
+                && metadata.uid() == geteuid().as_raw()
+                && metadata.mode() & 0o777 == 0o700
         });
+        // 40 bytes leave enough room for `rework`, the name of the project and the name of the socket.
         private && run.is_absolute() && run.as_os_str().len() < 40
     });
     let short = match run {
@@ -145,19 +154,20 @@ fn short_directory() -> Result<PathBuf, DevError> {
     Ok(short)
 }
 
-/// A short name for a project that says which: `shop-3f9a0c12b7e4`.
+/// Returns a short unique name for a project: the name of its directory with a hash of its path, for example
+/// `shop-3f9a0c12b7e4`.
 fn name_of(project: &Path) -> String {
-    let last = project.file_name().unwrap_or_default().to_string_lossy();
-    let word: String = last
+    let directory_name = project.file_name().unwrap_or_default().to_string_lossy();
+    let readable: String = directory_name
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
         .take(24)
         .collect();
-    format!("{word}-{:012x}", hash(project.as_os_str().as_bytes()) >> 16)
+    format!("{readable}-{:012x}", hash(project.as_os_str().as_bytes()) >> 16)
 }
 
-/// FNV-1a. The standard library's hash may change with the compiler, and the data would be lost
-/// from sight.
+/// Computes the FNV-1a hash. The hash of the standard library may change with the compiler, and a project would then no
+/// longer find its data.
 fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -169,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_keeps_its_name() {
+    fn the_name_of_a_project_depends_on_its_path_only() {
         assert_eq!(hash(b"foobar"), 0x8594_4171_f739_67e8);
         let name = name_of(Path::new("/home/me/my shop"));
         assert_eq!(name, name_of(Path::new("/home/me/my shop")));
@@ -180,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_are_where_clients_can_name_them() {
+    fn a_path_that_is_too_long_or_has_a_comma_does_not_fit_a_socket() {
         assert!(fits_a_socket(Path::new("/home/me/shop/.rework/socket")));
         assert!(!fits_a_socket(Path::new("/home/me/a,b/.rework/socket")));
         assert!(fits_a_socket(Path::new(&format!("/{}", "x".repeat(92)))));
@@ -188,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_are_ours_and_private() {
+    fn a_directory_gets_its_mode_and_must_not_be_a_link() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("made");
         directory(&path, 0o700, None).unwrap();
@@ -203,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_another_user_is_refused() {
-        // Nobody but root can make such a directory; others look at one that root has made.
+    fn a_directory_of_another_user_is_refused() {
+        // Only root can create such a directory. Other users test with a directory that belongs to root.
         let theirs = tempfile::tempdir().unwrap();
         let path = if geteuid().is_root() {
             chown(theirs.path(), Some(Uid::from_raw(65_534)), None).unwrap();
@@ -217,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_of_a_project_stays_out_of_version_control() {
+    fn the_state_directory_is_private_and_ignored_by_git() {
         let project = tempfile::tempdir().unwrap();
         let state = state_directory(project.path()).unwrap();
         assert_eq!(fs::read_to_string(state.join(".gitignore")).unwrap(), "*\n");

@@ -1,25 +1,25 @@
-//! `rework dev`: one command that brings up everything, keeps it up, and takes it down.
+//! Implements `rework dev`: one command that starts everything, keeps it running, and stops it again.
 //!
-//! A Postgres, unless it is given one; the schema; the modules, registered again whenever they
-//! change; a monitor; the logs of all tasks on the screen. Other commands find it by the file that
-//! it writes (`claim`). Whatever a killed `rework dev` left behind, the next one of the same
-//! project adopts or stops.
+//! It starts a private Postgres unless it is given a database, creates the schema, registers the modules (again
+//! whenever their files change), runs a monitor, and prints the logs of all tasks. Other commands find its database
+//! through the file that it writes (`project_lock.rs`). If `rework dev` is killed, the next one of the same project
+//! adopts the Postgres and replaces the monitor that are still running.
 
-mod announce;
 mod binaries;
-mod claim;
+mod changed_files;
 mod cluster;
 mod error;
 mod layout;
-mod logs;
+mod log_follower;
 mod modules;
 mod monitor;
-mod postgres;
 mod postmaster;
+mod private_postgres;
+mod project_lock;
 mod server;
 mod server_log;
-mod stopping;
-mod watch;
+mod startup_text;
+mod stop_signals;
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -33,144 +33,160 @@ use rework_core::{
 use tokio::time::{MissedTickBehavior, interval};
 
 pub use error::DevError;
-pub use postgres::Installation;
+pub use private_postgres::PrivatePostgres;
 
-use self::{claim::Claim, logs::Logs, modules::Modules, monitor::Monitor, stopping::Stopping};
+use self::{
+    log_follower::LogFollower, modules::DevModules, monitor::MonitorProcess,
+    project_lock::ProjectLock, stop_signals::StopSignals,
+};
 use crate::{
     context::Context,
-    discover::{Process, Running},
-    report::with_hint,
+    discover::{DevInfo, Process},
+    error_text::with_hint,
 };
 
-/// Between two looks at the logs and at the files.
-const LOOK: Duration = Duration::from_millis(300);
+/// The interval at which `rework dev` polls the logs and the registered files: short enough for a person who watches.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// What `rework dev` is asked to do.
+/// The options of `rework dev`.
 #[derive(Debug)]
 pub struct DevOptions {
-    /// The database to use; none: a Postgres of its own.
+    /// The database to use. `None` to start a private Postgres.
     pub dsn: Option<Dsn>,
-    /// The modules to register; empty: a few examples.
+    /// The modules to register. If empty, a few examples are registered.
     pub paths: Vec<PathBuf>,
-    /// The directory in which, and below which, other commands find it.
+    /// The project directory. Other commands find this `rework dev` from there and from below.
     pub project: PathBuf,
-    /// The most workers of a domain; none: as the monitor has it.
+    /// The maximum number of workers per domain. `None` for the default of the monitor.
     pub maxworkers: Option<u32>,
 }
 
-/// Runs until Ctrl-C or SIGTERM, and stops everything that it has started.
+/// Runs until Ctrl-C or SIGTERM, then stops everything that it started.
 pub async fn run(options: DevOptions, context: &Context) -> anyhow::Result<()> {
-    let ended = bring_up(options, context).await;
-    ended.map_err(|error| match error.downcast_ref::<DevError>().and_then(DevError::hint) {
+    let result = start_and_serve(options, context).await;
+    result.map_err(|error| match error.downcast_ref::<DevError>().and_then(DevError::hint) {
         Some(hint) => with_hint(error, hint),
         None => error,
     })
 }
 
-async fn bring_up(options: DevOptions, context: &Context) -> anyhow::Result<()> {
-    let mut stopping = Stopping::listen()?;
+/// Starts a private Postgres if no database is given, and serves until it is stopped.
+async fn start_and_serve(options: DevOptions, context: &Context) -> anyhow::Result<()> {
+    let mut stop_signals = StopSignals::listen()?;
     let project = fs::canonicalize(&options.project)
         .with_context(|| format!("cannot find `{}`", options.project.display()))?;
-    let claim = Claim::take(&project)?;
-    let modules = Modules::of(&options.paths, &project)?;
+    let lock = ProjectLock::take(&project)?;
+    let modules = DevModules::of(&options.paths, &project)?;
     if let Some(dsn) = options.dsn {
-        let up = Up { claim: &claim, dsn, own: None, modules, maxworkers: options.maxworkers };
-        return up.serve(&mut stopping, context).await;
+        let session =
+            Session { lock: &lock, dsn, postgres: None, modules, maxworkers: options.maxworkers };
+        return session.serve(&mut stop_signals, context).await;
     }
-    context.note("bringing up a Postgres of our own");
-    let mut own = Installation::bring_up(&project).await?;
-    let dsn = Dsn::parse(&own.dsn);
+    context.note("starting a private Postgres");
+    let mut postgres = PrivatePostgres::start(&project).await?;
+    let dsn = Dsn::parse(&postgres.dsn);
     let served = match dsn {
         Ok(dsn) => {
-            let own = Some(&mut own);
-            let up = Up { claim: &claim, dsn, own, modules, maxworkers: options.maxworkers };
-            up.serve(&mut stopping, context).await
+            let postgres = Some(&mut postgres);
+            let session =
+                Session { lock: &lock, dsn, postgres, modules, maxworkers: options.maxworkers };
+            session.serve(&mut stop_signals, context).await
         }
         Err(error) => Err(error.into()),
     };
-    // The first error is the one to tell.
-    let stopped = own.stop().await;
+    // Stop the server in any case. If both steps fail, the first error is the cause, so it is returned.
+    let stopped = postgres.stop().await;
     served?;
     stopped?;
     context.note("everything is stopped");
     Ok(())
 }
 
-/// A database that is up, and what is to run on it.
-struct Up<'a> {
-    claim: &'a Claim,
+/// A running database and everything that is needed to serve it.
+struct Session<'a> {
+    lock: &'a ProjectLock,
     dsn: Dsn,
-    own: Option<&'a mut Installation>,
-    modules: Modules,
+    /// The private Postgres. `None` if the database was given.
+    postgres: Option<&'a mut PrivatePostgres>,
+    modules: DevModules,
     maxworkers: Option<u32>,
 }
 
-impl Up<'_> {
-    async fn serve(mut self, stopping: &mut Stopping, context: &Context) -> anyhow::Result<()> {
-        if let Some(left) = self.claim.left().and_then(|left| left.monitor) {
-            monitor::replace(left).await?;
+impl Session<'_> {
+    /// Creates the schema, registers the modules, and runs a monitor until a signal or an error stops it.
+    async fn serve(
+        mut self,
+        stop_signals: &mut StopSignals,
+        context: &Context,
+    ) -> anyhow::Result<()> {
+        if let Some(monitor) = self.lock.leftover().and_then(|leftover| leftover.monitor) {
+            monitor::kill_leftover(monitor).await?;
         }
         schema::migrate(&self.dsn).await?;
         for path in self.modules.paths() {
             context.note(modules::register(path, self.dsn.text()).await?);
         }
-        let mut monitor = Monitor::start(self.dsn.text(), self.maxworkers)?;
-        let kept = match self.announce(&monitor, context).await {
-            Ok(()) => self.keep(&mut monitor, stopping, context).await,
+        let mut monitor = MonitorProcess::start(self.dsn.text(), self.maxworkers)?;
+        let served = match self.announce(&monitor, context).await {
+            Ok(()) => self.serve_until_stopped(&mut monitor, stop_signals, context).await,
             Err(error) => Err(error),
         };
-        // However it came to this: nothing of ours stays.
-        let database_is_gone = kept.as_ref().is_err_and(anyhow::Error::is::<DevError>);
-        let ended = monitor.end(database_is_gone).await;
-        kept.and(ended)
+        // Stop the monitor in any case. A `DevError` here usually means that the private Postgres has exited.
+        let database_is_gone = served.as_ref().is_err_and(anyhow::Error::is::<DevError>);
+        let stopped = monitor.stop_and_wait(database_is_gone).await;
+        served.and(stopped)
     }
 
-    /// Says where things are: to other commands, and to whoever has typed this one.
-    async fn announce(&self, monitor: &Monitor, context: &Context) -> anyhow::Result<()> {
-        let process = Process::look(std::process::id() as i32).context("/proc is not mounted")?;
-        self.claim.publish(&Running {
+    /// Publishes where the database is, in a file for other commands and on the terminal for the user.
+    async fn announce(&self, monitor: &MonitorProcess, context: &Context) -> anyhow::Result<()> {
+        let process = Process::find(std::process::id() as i32).context("/proc is not mounted")?;
+        self.lock.publish(&DevInfo {
             dsn: self.dsn.text().to_owned(),
             process,
             monitor: monitor.process(),
             started_at: Utc::now(),
-            data: self.own.as_ref().map(|own| own.data.clone()),
+            data: self.postgres.as_ref().map(|postgres| postgres.data.clone()),
         })?;
         let db = Db::connect(&self.dsn, "rework dev").await?;
         let operations = list_operations(&db, None, false).await?;
-        context.print(announce::text(&self.dsn, self.own.as_deref(), &operations))
+        context.print(startup_text::render(&self.dsn, self.postgres.as_deref(), &operations))
     }
 
-    /// Shows logs and registers what changes, until somebody stops us or something ends.
-    async fn keep(
+    /// Prints logs and registers changed modules, until the monitor or the private Postgres exits.
+    ///
+    /// Every signal is passed to the monitor, which then exits. `Err` if the monitor exits without a signal.
+    async fn serve_until_stopped(
         &mut self,
-        monitor: &mut Monitor,
-        stopping: &mut Stopping,
+        monitor: &mut MonitorProcess,
+        stop_signals: &mut StopSignals,
         context: &Context,
     ) -> anyhow::Result<()> {
-        let mut logs = Logs::new(self.dsn.clone());
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = false;
+        let mut logs = LogFollower::new(self.dsn.clone());
+        let mut poll = interval(POLL_INTERVAL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stop_requested = false;
         loop {
             tokio::select! {
-                ended = monitor.ended() => {
-                    logs.look(context).await?;
-                    let status = ended?;
-                    anyhow::ensure!(told, "`rework monitor` ended by itself: {status}");
+                exited = monitor.wait() => {
+                    // Print the last lines that tasks wrote before the monitor exited.
+                    logs.print_new(context).await?;
+                    let status = exited?;
+                    anyhow::ensure!(stop_requested, "`rework monitor` exited unexpectedly: {status}");
                     return Ok(());
                 }
-                error = ended(self.own.as_deref_mut()) => return Err(error.into()),
-                () = stopping.asked() => {
-                    context.note(if told {
+                error = exited(self.postgres.as_deref_mut()) => return Err(error.into()),
+                () = stop_signals.recv() => {
+                    context.note(if stop_requested {
                         "stopping now"
                     } else {
-                        "stopping: running tasks get their grace; Ctrl-C again stops them now"
+                        "stopping: running tasks may finish within their grace period; press Ctrl-C again to stop \
+                         them now"
                     });
-                    told = true;
-                    monitor.stop();
+                    stop_requested = true;
+                    monitor.request_stop();
                 }
-                _ = look.tick() => {
-                    logs.look(context).await?;
+                _ = poll.tick() => {
+                    logs.print_new(context).await?;
                     for path in self.modules.changed() {
                         context.note(modules::register(&path, self.dsn.text()).await?);
                     }
@@ -180,10 +196,10 @@ impl Up<'_> {
     }
 }
 
-/// Waits for the end of a Postgres of our own; one that was given is not ours to watch.
-async fn ended(own: Option<&mut Installation>) -> DevError {
-    match own {
-        Some(own) => own.ended().await,
+/// Waits until the private Postgres exits. Waits forever if there is none.
+async fn exited(postgres: Option<&mut PrivatePostgres>) -> DevError {
+    match postgres {
+        Some(postgres) => postgres.exited().await,
         None => std::future::pending().await,
     }
 }

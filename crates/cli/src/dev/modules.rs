@@ -1,8 +1,8 @@
-//! The modules that `rework dev` keeps registered: those that it is given, else its own examples.
+//! Registers the modules of `rework dev`: the given ones, or else a file of examples.
 //!
-//! Each is registered by the command that a person would type, so that what is printed and what
-//! is refused is the same. One that is broken does not keep the others from being registered, nor
-//! its own earlier registration from being used.
+//! Each module is registered by running `rework register-operations`, so that the output and the checks are the same as
+//! for a user. A broken module does not prevent the registration of the others, and its earlier registration stays in
+//! use.
 
 use std::{
     fs,
@@ -11,51 +11,51 @@ use std::{
 };
 
 use anyhow::Context as _;
-use rework_core::operation::kind::{self, Kind};
+use rework_core::operation::module_kind::{self, ModuleKind};
 use tokio::process::Command;
 
 use super::{
+    changed_files::{ChangedFiles, FileStamp},
     layout::state_directory,
-    watch::{Stamp, Watch},
 };
 
-/// The paths of modules, and how their files looked when they were registered.
+/// The modules of `rework dev`, and the state of their files.
 #[derive(Debug)]
-pub(crate) struct Modules {
+pub(crate) struct DevModules {
     paths: Vec<PathBuf>,
-    watch: Watch,
+    files: ChangedFiles,
 }
 
-impl Modules {
-    /// Checks that there are such modules, at least by their names; without any, writes the
-    /// examples into the project.
-    pub(crate) fn of(paths: &[PathBuf], project: &Path) -> anyhow::Result<Modules> {
+impl DevModules {
+    /// Checks that the modules exist and that their kind is known. If `paths` is empty, writes the examples into the
+    /// project and uses those.
+    pub(crate) fn of(paths: &[PathBuf], project: &Path) -> anyhow::Result<DevModules> {
         let paths = match paths {
             [] => vec![examples(project)?],
             given => given
                 .iter()
                 .map(|path| {
-                    Kind::of_file(path)?;
-                    kind::absolute(path).with_context(|| format!("cannot find {}", path.display()))
+                    ModuleKind::of_file(path)?;
+                    module_kind::absolute_path(path)
+                        .with_context(|| format!("cannot find {}", path.display()))
                 })
                 .collect::<anyhow::Result<_>>()?,
         };
-        let watch = Watch::new(&paths, Stamp::of);
-        Ok(Modules { paths, watch })
+        let files = ChangedFiles::new(&paths, FileStamp::of);
+        Ok(DevModules { paths, files })
     }
 
-    /// Where they are.
     pub(crate) fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
 
-    /// Those whose files have changed since the last look.
+    /// Returns the modules whose files have changed. Each change is returned once.
     pub(crate) fn changed(&mut self) -> Vec<PathBuf> {
-        self.watch.look(Stamp::of)
+        self.files.poll(FileStamp::of)
     }
 }
 
-/// Registers one module; what is to be said about it, in lines.
+/// Registers one module. Returns the output for the user. `Err` only if the command cannot be run.
 pub(crate) async fn register(path: &Path, dsn: &str) -> anyhow::Result<String> {
     let program = std::env::current_exe().context("cannot find this program")?;
     let output = Command::new(program)
@@ -68,11 +68,13 @@ pub(crate) async fn register(path: &Path, dsn: &str) -> anyhow::Result<String> {
         .output()
         .await
         .context("cannot run `rework register-operations`")?;
-    Ok(said(path, &output))
+    Ok(result_text(path, &output))
 }
 
-/// `ops.toml: registered 1 new operation (0 already known)`
-fn said(path: &Path, output: &Output) -> String {
+/// Returns the output of `rework register-operations` after the name of the file:
+/// `ops.toml: registered 1 new operation (0 already known)`. If the command failed, the text also
+/// says that an earlier registration stays in use.
+fn result_text(path: &Path, output: &Output) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let text = [&output.stderr[..], &output.stdout[..]].concat();
     let text = String::from_utf8_lossy(&text);
@@ -80,9 +82,10 @@ fn said(path: &Path, output: &Output) -> String {
     if output.status.success() {
         return format!("{name}: {text}");
     }
-    format!("{name}: not registered; what was registered before stays\n{text}")
+    format!("{name}: not registered; an earlier registration stays in use\n{text}")
 }
 
+/// Returns the path of the examples. Writes the file unless it exists, because the user may have edited it.
 fn examples(project: &Path) -> anyhow::Result<PathBuf> {
     let path = state_directory(project)?.join("examples.toml");
     if !path.exists() {
@@ -101,31 +104,32 @@ mod tests {
     #[test]
     fn the_examples_are_written_once() {
         let project = tempfile::tempdir().unwrap();
-        let modules = Modules::of(&[], project.path()).unwrap();
+        let modules = DevModules::of(&[], project.path()).unwrap();
         let [path] = modules.paths() else { panic!("{modules:?}") };
         assert_eq!(path, &project.path().join(".rework/examples.toml"));
         fs::write(path, "# mine").unwrap();
-        Modules::of(&[], project.path()).unwrap();
+        DevModules::of(&[], project.path()).unwrap();
         assert_eq!(fs::read_to_string(path).unwrap(), "# mine");
     }
 
     #[test]
-    fn a_path_that_is_not_there_is_refused_at_once() {
+    fn a_missing_module_is_an_error() {
         let project = tempfile::tempdir().unwrap();
-        let error = Modules::of(&[project.path().join("none.toml")], project.path()).unwrap_err();
+        let error =
+            DevModules::of(&[project.path().join("none.toml")], project.path()).unwrap_err();
         assert!(error.to_string().contains("none.toml"), "{error}");
     }
 
     #[test]
-    fn a_fault_is_told_with_what_follows_from_it() {
+    fn a_failed_registration_says_that_the_earlier_one_stays_in_use() {
         let output = |code: i32| Output {
             status: std::process::ExitStatus::from_raw(code << 8),
             stdout: b"registered 1 new operation (0 already known)\n".to_vec(),
             stderr: Vec::new(),
         };
         let path = Path::new("/x/ops.toml");
-        let text = said(path, &output(0));
+        let text = result_text(path, &output(0));
         assert_eq!(text, "ops.toml: registered 1 new operation (0 already known)");
-        assert!(said(path, &output(1)).starts_with("ops.toml: not registered; what was"));
+        assert!(result_text(path, &output(1)).starts_with("ops.toml: not registered; an earlier"));
     }
 }

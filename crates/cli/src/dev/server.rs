@@ -1,4 +1,4 @@
-//! Starting a Postgres server on a data directory, and knowing that it takes connections.
+//! Starts a Postgres server on a data directory, or adopts a running one, and waits until it accepts connections.
 
 use std::{
     ffi::OsString,
@@ -23,90 +23,98 @@ use super::{
     server_log,
 };
 
-/// The default port. It is only a part of the socket's name, but `psql` assumes it.
+/// The port, which is only a part of the socket's name. It is the default port, so `psql` needs no option.
 pub(crate) const PORT: u16 = 5432;
 
-/// Crash recovery may replay much, and says nothing meanwhile.
-const START_LIMIT: Duration = Duration::from_secs(120);
-/// How long orphans of a dead server may hold its shared memory before we give up.
-const ORPHANS_LIMIT: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(20);
+/// How long a start may take. Crash recovery may have to replay a large amount of WAL.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long to wait for child processes of a dead server that still use its shared memory.
+const ORPHANS_TIMEOUT: Duration = Duration::from_secs(10);
+/// The interval at which the state of a starting server is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Starts a server as our child; nobody may be running on the data directory.
+/// Starts a server as a child process and waits until it accepts connections. No server may run on the data directory.
+///
+/// Tries again while child processes of a dead server still use its shared memory.
 pub(crate) async fn start(binaries: &Binaries, layout: &Layout) -> Result<Child, DevError> {
-    let began = Instant::now();
+    let started_at = Instant::now();
     loop {
         match start_once(binaries, layout).await {
             Err(DevError::Server { tail, .. })
-                if tail.contains("shared memory block") && began.elapsed() < ORPHANS_LIMIT =>
+                if tail.contains("shared memory block")
+                    && started_at.elapsed() < ORPHANS_TIMEOUT =>
             {
                 sleep(Duration::from_millis(200)).await;
             }
-            done => return done,
+            result => return result,
         }
     }
 }
 
-/// Waits until a server that somebody else started takes connections.
-pub(crate) async fn adopt(found: Postmaster, layout: &Layout) -> Result<Postmaster, DevError> {
-    let failed = |why: &str| DevError::Server {
-        what: "cannot be used",
-        tail: format!("process {} {why}", found.pid),
+/// Waits until a server that another process started accepts connections. `Err` if it has no unix
+/// socket, exits, or does not become ready in time.
+pub(crate) async fn adopt(postmaster: Postmaster, layout: &Layout) -> Result<Postmaster, DevError> {
+    let failed = |reason: &str| DevError::Server {
+        problem: "is already running and cannot be used",
+        tail: format!("process {} {reason}", postmaster.pid),
         log: layout.log.clone(),
     };
-    match timeout(START_LIMIT, ready(&layout.data)).await {
+    match timeout(START_TIMEOUT, ready(&layout.data)).await {
         Ok(Some(running)) if running.socket.as_os_str().is_empty() => {
             Err(failed("has no unix socket"))
         }
         Ok(Some(running)) => Ok(running),
-        Ok(None) => Err(failed("ended")),
-        Err(_) => Err(failed("does not become ready")),
+        Ok(None) => Err(failed("exited")),
+        Err(_) => Err(failed("did not become ready in time")),
     }
 }
 
+/// Tries to start a server once. `Err` with the last lines of its log if it exits or does not become ready in time.
 async fn start_once(binaries: &Binaries, layout: &Layout) -> Result<Child, DevError> {
-    postmaster::disarm(&layout.data)?;
-    remove_left(&layout.socket.join(format!(".s.PGSQL.{PORT}.lock")))?;
-    let (log, from) = server_log::open(&layout.log)?;
-    let errors = log.try_clone().map_err(DevError::system("open", &layout.log))?;
+    postmaster::release_stale_lock(&layout.data)?;
+    // The lock file of the socket belongs to the same dead server. It does not name shared memory, so it can be
+    // deleted.
+    remove_if_exists(&layout.socket.join(format!(".s.PGSQL.{PORT}.lock")))?;
+    let (log, log_start) = server_log::open(&layout.log)?;
+    let stderr = log.try_clone().map_err(DevError::system("open", &layout.log))?;
     let mut command = cluster::program(binaries, "postgres", layout);
     command.arg("-D").arg(&layout.data);
     for setting in settings(&layout.socket) {
         command.arg("-c").arg(setting);
     }
-    command.stdin(Stdio::null()).stdout(log).stderr(errors);
+    command.stdin(Stdio::null()).stdout(log).stderr(stderr);
     let path = binaries.program("postgres");
     let mut child = command.spawn().map_err(DevError::system("run", path))?;
-    let what = tokio::select! {
+    let problem = tokio::select! {
         _ = child.wait() => "did not start",
-        // Until its lock file is there, it says of itself that it does not run.
-        () = async { while ready(&layout.data).await.is_none() { sleep(POLL).await; } } => {
+        // `ready` returns `None` until the server has written its lock file, so it is called in a loop.
+        () = async { while ready(&layout.data).await.is_none() { sleep(POLL_INTERVAL).await; } } => {
             return Ok(child);
         }
-        () = sleep(START_LIMIT) => "did not become ready in time",
+        () = sleep(START_TIMEOUT) => "did not become ready in time",
     };
-    // It may have ended already; then there is nothing to kill.
+    // An error means that the server has already exited.
     let _ = child.kill().await;
-    let tail = server_log::tail(&layout.log, from);
-    Err(DevError::Server { what, tail, log: layout.log.clone() })
+    let tail = server_log::tail(&layout.log, log_start);
+    Err(DevError::Server { problem, tail, log: layout.log.clone() })
 }
 
-/// The server that runs on this data directory, as soon as it takes connections; none: none runs.
+/// Waits until the server on this data directory accepts connections, and returns it. `None` if no server runs.
 async fn ready(data: &Path) -> Option<Postmaster> {
     loop {
         match Postmaster::running(data) {
             Some(running) if running.ready => return Some(running),
-            Some(_) => sleep(POLL).await,
+            Some(_) => sleep(POLL_INTERVAL).await,
             None => return None,
         }
     }
 }
 
-/// On the command line, since they depend on the layout, or are promises. All others are left to
-/// `postgresql.conf` in the data directory.
+/// Returns the settings that are passed on the command line, because they depend on the directories or because the
+/// documentation promises them. Users may change all other settings in `postgresql.conf` in the data directory.
 fn settings(socket: &Path) -> Vec<OsString> {
     let mut directory = OsString::from("unix_socket_directories=");
-    directory.push(one_of_list(socket));
+    directory.push(quote_list_item(socket));
     let fixed = [
         "listen_addresses=",
         "unix_socket_permissions=0700",
@@ -123,8 +131,8 @@ fn settings(socket: &Path) -> Vec<OsString> {
         .collect()
 }
 
-/// Several directories would be separated by commas; quotes make it one, whatever is in its name.
-fn one_of_list(path: &Path) -> OsString {
+/// Quotes a directory for a setting that is a list separated by commas, so that a comma in its name does not split it.
+fn quote_list_item(path: &Path) -> OsString {
     let mut quoted = vec![b'"'];
     for byte in path.as_os_str().as_bytes() {
         if *byte == b'"' {
@@ -136,8 +144,8 @@ fn one_of_list(path: &Path) -> OsString {
     OsString::from_vec(quoted)
 }
 
-/// The socket's lock is of the same dead server as that of the data.
-fn remove_left(path: &Path) -> Result<(), DevError> {
+/// Deletes a file if it exists.
+fn remove_if_exists(path: &Path) -> Result<(), DevError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(DevError::system("delete", path)(error))
@@ -151,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_with_commas_is_one() {
-        assert_eq!(one_of_list(Path::new("/a,b/\"c\"")), "\"/a,b/\"\"c\"\"\"");
+    fn a_directory_with_a_comma_is_one_item() {
+        assert_eq!(quote_list_item(Path::new("/a,b/\"c\"")), "\"/a,b/\"\"c\"\"\"");
     }
 }

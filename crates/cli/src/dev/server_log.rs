@@ -1,4 +1,4 @@
-//! The log that a private Postgres writes about itself: kept small, and quoted in errors.
+//! Opens the log file of the private Postgres, keeps it small, and reads its last lines for error messages.
 
 use std::{
     fs::{self, File},
@@ -8,37 +8,39 @@ use std::{
 
 use super::error::DevError;
 
-/// A log that is larger at a start is put aside; only one is kept so.
-const MAX: u64 = 10 << 20;
-/// What is read from its end for an error, in bytes and in lines.
-const TAIL: u64 = 16 << 10;
+/// The size in bytes above which a log is renamed when the server starts. Only one old log is kept.
+const MAX_BYTES: u64 = 10 << 20;
+/// The number of bytes that are read from the end of the log for an error.
+const TAIL_BYTES: u64 = 16 << 10;
+/// The maximum number of log lines in an error: they fit on one screen.
 const TAIL_LINES: usize = 15;
 
-/// Opens the log to be written on, and says where the new part begins.
+/// Opens the log for appending. Also returns its current length in bytes, where the new lines will start.
 pub(crate) fn open(log: &Path) -> Result<(File, u64), DevError> {
-    if fs::metadata(log).is_ok_and(|found| found.len() > MAX) {
+    if fs::metadata(log).is_ok_and(|metadata| metadata.len() > MAX_BYTES) {
         fs::rename(log, log.with_extension("log.1")).map_err(DevError::system("rename", log))?;
     }
     let file = File::options().append(true).create(true).open(log);
     let file = file.map_err(DevError::system("open", log))?;
-    let from = file.metadata().map_err(DevError::system("look at", log))?.len();
-    Ok((file, from))
+    let start = file.metadata().map_err(DevError::system("read", log))?.len();
+    Ok((file, start))
 }
 
-/// The last lines that were written after `from`.
+/// Returns the last lines that were written after the position `from` in bytes. Empty if the log cannot be read.
 pub(crate) fn tail(log: &Path, from: u64) -> String {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
         let end = file.metadata()?.len();
-        file.seek(SeekFrom::Start(from.max(end.saturating_sub(TAIL))))?;
+        file.seek(SeekFrom::Start(from.max(end.saturating_sub(TAIL_BYTES))))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    // It decorates an error: without it there is still the error.
+    // The lines are only an addition to an error message, so an error here is ignored.
     last_lines(&String::from_utf8_lossy(&read().unwrap_or_default()))
 }
 
+/// Returns the last lines of a text, [`TAIL_LINES`] at most.
 pub(crate) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
@@ -49,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_new_part_is_quoted() {
+    fn the_tail_has_only_lines_after_the_start_position() {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("postgres.log");
         fs::write(&log, "of the last start\n").unwrap();
@@ -60,16 +62,16 @@ mod tests {
     }
 
     #[test]
-    fn a_large_log_is_put_aside() {
+    fn a_large_log_is_renamed() {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("postgres.log");
-        fs::write(&log, vec![b'x'; MAX as usize + 1]).unwrap();
+        fs::write(&log, vec![b'x'; MAX_BYTES as usize + 1]).unwrap();
         assert_eq!(open(&log).unwrap().1, 0);
         assert!(directory.path().join("postgres.log.1").exists());
     }
 
     #[test]
-    fn errors_stay_short() {
+    fn only_the_last_lines_are_kept() {
         let text = (0..100).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
         let last = last_lines(&text);
         assert_eq!(last.lines().count(), TAIL_LINES);

@@ -1,10 +1,10 @@
-//! The client against a real Postgres, `$REWORK_TEST_DSN`; where tasks have to run, against a real
-//! `rework monitor` that runs the operations of `crates/sdk/examples/fixture.rs`.
+//! Tests the client with a real Postgres, which `REWORK_TEST_DSN` names. Where tasks must run, a real `rework monitor`
+//! runs the operations of `crates/sdk/examples/fixture.rs`.
 
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "these are tests, and what they call"
+    reason = "tests and their helper functions may panic"
 )]
 
 mod database;
@@ -25,7 +25,7 @@ fn done() -> End {
 }
 
 #[tokio::test]
-async fn tasks_run_and_leave_what_they_wrote() {
+async fn outputs_logs_and_ends_of_tasks_can_be_read() {
     let database = Database::new().await;
     let client = Client::connect(&database.dsn()).await.unwrap();
     let _monitor = Monitor::start(&database.dsn());
@@ -50,10 +50,10 @@ async fn tasks_run_and_leave_what_they_wrote() {
     assert_eq!(client.join(task).await.unwrap(), done());
     let lines = client.logs(task).await.unwrap();
     let texts: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(&line.bytes)).collect();
-    assert_eq!(texts, [format!("{task}"), format!("child {task}"), format!("rest {task}")]);
+    assert_eq!(texts, [format!("{task}"), format!("child {task}"), format!("end {task}")]);
     assert_eq!(client.output::<Option<u32>>(task).await.unwrap(), None);
 
-    let task = client.schedule("listens", &()).await.unwrap();
+    let task = client.schedule("awaits_abort", &()).await.unwrap();
     until("it runs", async || !client.logs(task).await.unwrap().is_empty()).await;
     client.abort(task, "by its test").await.unwrap();
     let end = client.join(task).await.unwrap();
@@ -62,7 +62,7 @@ async fn tasks_run_and_leave_what_they_wrote() {
 }
 
 #[tokio::test]
-async fn a_task_is_there_when_its_transaction_is_committed() {
+async fn a_task_exists_only_if_its_transaction_is_committed() {
     let database = Database::new().await;
     database.register("idle").await;
     let client = Client::connect(&database.dsn()).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_task_is_there_when_its_transaction_is_committed() {
 }
 
 #[tokio::test]
-async fn many_are_scheduled_in_their_order_all_or_none() {
+async fn many_tasks_are_scheduled_in_order_all_or_none() {
     let database = Database::new().await;
     database.register("idle").await;
     let client = Client::connect(&database.dsn()).await.unwrap();
@@ -111,7 +111,7 @@ async fn many_are_scheduled_in_their_order_all_or_none() {
 }
 
 #[tokio::test]
-async fn what_a_request_says_is_kept() {
+async fn all_options_of_a_request_are_stored() {
     let database = Database::new().await;
     database.register("idle").await;
     let client = Client::connect(&database.dsn()).await.unwrap();
@@ -141,7 +141,7 @@ async fn what_a_request_says_is_kept() {
 }
 
 #[tokio::test]
-async fn whoever_waits_hears_of_the_end() {
+async fn join_returns_when_the_task_ends_also_after_a_lost_connection() {
     let database = Database::new().await;
     database.register("idle").await;
     let client = Client::connect(&database.dsn()).await.unwrap();
@@ -151,16 +151,17 @@ async fn whoever_waits_hears_of_the_end() {
         let client = client.clone();
         async move { client.join(task).await.unwrap() }
     });
-    until("somebody watches", async || database.is_watched(task).await).await;
-    // The client's connection is lost: it makes a new one, asks again, and waits on.
-    database.end_connections_of("rework client").await;
+    until("the client waits", async || database.notifies_end(task).await).await;
+    // The client's connection is lost: the client opens a new one, requests the notification again, and goes on
+    // waiting.
+    database.terminate_connections("rework client").await;
     client.abort(other, "by its test").await.unwrap();
     client.abort(task, "by its test").await.unwrap();
     assert_eq!(waiting.await.unwrap().reason.as_deref(), Some("aborted by its test"));
 }
 
 #[tokio::test]
-async fn faults_say_what_to_do() {
+async fn errors_have_hints() {
     let database = Database::new().await;
     let client = Client::connect(&database.dsn()).await.unwrap();
     let error = client.schedule("unknown", &()).await.unwrap_err();

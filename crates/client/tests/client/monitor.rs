@@ -1,4 +1,4 @@
-//! A real `rework monitor`, for as long as a test wants it.
+//! Runs a real `rework monitor` during a test.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -6,11 +6,11 @@ use std::process::{Child, Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// A monitor that serves the operations of `crates/sdk/examples/fixture.rs`.
+/// A monitor process that runs the operations of `crates/sdk/examples/fixture.rs`.
 pub(crate) struct Monitor(Child);
 
 impl Monitor {
-    /// Starts one, on a host of its own.
+    /// Starts a monitor under a host name of its own.
     pub(crate) fn start(dsn: &str) -> Monitor {
         let host = format!("client-test-{}", std::process::id());
         let monitor = Command::new(built("rework"))
@@ -27,7 +27,7 @@ impl Monitor {
 }
 
 impl Drop for Monitor {
-    /// The second signal means now.
+    /// Stops the monitor. The second signal makes it stop at once, without waiting for running tasks.
     fn drop(&mut self) {
         for _ in 0..2 {
             let _ = kill(Pid::from_raw(self.0.id() as i32), Signal::SIGTERM);
@@ -36,7 +36,7 @@ impl Drop for Monitor {
     }
 }
 
-/// What cargo has built beside the tests.
+/// Returns the path of a program that cargo has built into the folder above the tests.
 fn built(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();

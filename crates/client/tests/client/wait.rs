@@ -1,22 +1,25 @@
-//! Waiting for facts.
+//! Waits until a condition is true.
 
 use std::time::{Duration, Instant};
 
-/// The longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit of every wait.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(10);
+/// Interval at which a condition is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Waits until it is so.
+/// Waits until `condition` is true. Panics with `description` after [`TIMEOUT`].
 #[track_caller]
-pub(crate) fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
-    let what = what.to_owned();
+pub(crate) fn until(
+    description: &str,
+    mut condition: impl AsyncFnMut() -> bool,
+) -> impl Future<Output = ()> {
+    let description = description.to_owned();
     async move {
         let started = Instant::now();
-        while !is_so().await {
-            assert!(started.elapsed() < PATIENCE, "waited too long: {what}");
-            tokio::time::sleep(LOOK).await;
+        while !condition().await {
+            assert!(started.elapsed() < TIMEOUT, "waited too long: {description}");
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Administration: the schema, its partitions, and the removal of old rows.
+//! Administration: installs and upgrades the schema, creates the log's partitions, and deletes old rows.
 
 pub mod schema;
 pub mod partition;

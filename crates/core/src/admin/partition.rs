@@ -1,4 +1,6 @@
-//! Partitions of the log: one a day, made ahead of time, dropped when they are too old.
+//! Creates the daily partitions of the log table ahead of time.
+//!
+//! `vacuum.rs` drops the partitions of past days when they are empty.
 
 use chrono::{Days, NaiveDate, Utc};
 use tokio_postgres::types::Type;
@@ -8,12 +10,14 @@ use crate::db::{
     error::Result,
 };
 
-/// Days ahead of today that have a partition.
+/// Number of days after today that get a partition. Lines can be written for that long although nothing runs
+/// [`ensure_partitions`].
 const DAYS_AHEAD: u64 = 3;
 
-/// Makes the partitions of today and the next days that are missing. Who runs it at the same time
-/// as another does no harm: a partition that was made meanwhile is left as it is.
-pub async fn ensure(db: &Db) -> Result<()> {
+/// Creates the missing partitions for today and for the next three days.
+///
+/// Several processes may call this at the same time: a partition that exists is left as it is.
+pub async fn ensure_partitions(db: &Db) -> Result<()> {
     let today = Utc::now().date_naive();
     let days = (0..=DAYS_AHEAD).filter_map(|days| today.checked_add_days(Days::new(days)));
     for day in days.collect::<Vec<NaiveDate>>() {

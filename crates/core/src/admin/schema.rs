@@ -1,4 +1,8 @@
-//! The schema `rework`: made and brought up to date by the migrations, checked by everybody else.
+//! The database schema `rework`: [`migrate`] installs and upgrades it, [`check`] verifies that this binary can use it.
+//!
+//! The files of `migrations/` are embedded in the binary. Each of them is called a chapter: it creates one table or
+//! function, and has a number, a name and a checksum of its text. `rework init-db` calls [`migrate`]; every other
+//! command calls [`open`].
 
 use std::fmt::Write as _;
 
@@ -15,47 +19,55 @@ mod embedded {
     refinery::embed_migrations!("../../migrations");
 }
 
-/// A chapter of the schema in this binary.
+/// A chapter of the schema, as it is embedded in this binary.
 struct Chapter {
     number: i32,
     name: &'static str,
-    /// As refinery stores it, in decimal.
+    /// The checksum of the chapter's text, in decimal digits, as refinery stores it in `rework.migration`.
     checksum: &'static str,
 }
 
-/// The chapters in their order, written by `build.rs`.
+/// All chapters by ascending number. `build.rs` writes this list.
 const CHAPTERS: &[Chapter] = include!(concat!(env!("OUT_DIR"), "/chapters.rs"));
 
-/// The schema that this binary was written for: the number of its last migration.
-pub const VERSION: i32 = 19;
+/// The schema version that this binary was written for: the number of its last chapter.
+pub const VERSION: i32 = 20;
 
-/// Serialises whoever migrates; any number that nobody else uses.
-const LOCK: i64 = 0x7265_776f_726b;
+/// Key of the advisory lock that lets one process migrate at a time. The number is arbitrary: the bytes of `rework`.
+const MIGRATION_LOCK: i64 = 0x7265_776f_726b;
 
-/// Brings the schema up to date, and says what it was and is. Nothing is ever dropped.
+/// Installs the schema or upgrades it to [`VERSION`]. Drops nothing.
+///
+/// A newer schema that still supports this binary is left as it is.
+///
+/// # Errors
+///
+/// `Err` if the schema was created by another build, if it is too new for this binary, or if a chapter fails.
 pub async fn migrate(dsn: &Dsn) -> Result<Migrated> {
     let mut db = Db::connect(dsn, "rework init-db").await?;
-    // A lock of the session: the migrations are several transactions. It ends with the connection.
-    db.execute_script(&format!("select pg_advisory_lock({LOCK})")).await?;
+    // A session lock, because each chapter is a transaction of its own. Closing the connection releases it.
+    db.execute_script(&format!("select pg_advisory_lock({MIGRATION_LOCK})")).await?;
     match inspect(&db, dsn).await {
         Ok(version) if version > VERSION => return Ok(Migrated { applied: 0, version }),
         Ok(_) | Err(Error::SchemaOld { .. }) => {}
-        // The number comes with the last chapter: others may be there of an attempt that was cut off.
-        Err(Error::SchemaAbsent { .. }) => compare(&applied(&db).await?, dsn)?,
+        // The last chapter creates the table that holds the version. Without it, an interrupted installation may
+        // still have applied earlier chapters.
+        Err(Error::SchemaMissing { .. }) => compare(&applied_chapters(&db).await?, dsn)?,
         Err(error) => return Err(error),
     }
     db.execute_script("create schema if not exists rework").await?;
-    let report = embedded::migrations::runner()
+    let migration = embedded::migrations::runner()
         .set_migration_table_name("rework.migration")
         .run_async(db.client_mut())
         .await
         .map_err(|error| Error::Migration(Box::new(error)))?;
-    crate::admin::partition::ensure(&db).await?;
-    Ok(Migrated { applied: report.applied_migrations().len(), version: VERSION })
+    crate::admin::partition::ensure_partitions(&db).await?;
+    Ok(Migrated { applied: migration.applied_migrations().len(), version: VERSION })
 }
 
-/// The SQL that `migrate` would run on an empty database, for whoever wants to read it first, and to
-/// run it by hand.
+/// Returns the SQL that [`migrate`] would run on an empty database, so that a person can read it and run it by hand.
+///
+/// The script also fills `rework.migration`, so that [`migrate`] later finds its chapters applied.
 pub fn script() -> String {
     let mut script = String::from(
         "begin;\ncreate schema if not exists rework;\n\
@@ -78,38 +90,46 @@ pub fn script() -> String {
     script
 }
 
-/// Gives a role rights: `schedule`, `read` or `run`.
+/// Grants a set of rights to a role. `rights` is `schedule`, `read` or `run`. `Err` with SQLSTATE
+/// `RW400` if there is no such set. `Err` also if the role of this connection may not grant rights:
+/// only the owner of the schema may.
 pub async fn grant(db: &Db, role: &str, rights: &str) -> Result<()> {
     let params: [Param<'_>; 2] = [(&role, Type::NAME), (&rights, Type::TEXT)];
     db.query(include_str!("sql/grant_rights.sql"), &params).await.map(drop)
 }
 
-/// What `migrate` did.
+/// The result of [`migrate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migrated {
-    /// How many migrations were applied; 0: it was up to date.
+    /// Number of chapters that were applied. 0 if the schema was up to date.
     pub applied: usize,
-    /// The schema's version now.
+    /// The version of the schema after the migration.
     pub version: i32,
 }
 
-/// Refuses a schema that is absent, too old, too new or of another build, with what to do about it.
+/// Checks that this binary can use the schema.
+///
+/// # Errors
+///
+/// `Err` if the schema is missing, too old, too new, or was created by another build. The error's hint says what to
+/// do.
 pub async fn check(db: &Db, dsn: &Dsn) -> Result<()> {
     inspect(db, dsn).await.map(drop)
 }
 
-/// The version of a schema that this binary can work with.
+/// Returns the version of the schema if this binary can use it.
 async fn inspect(db: &Db, dsn: &Dsn) -> Result<i32> {
     let row = match db.query_one(include_str!("sql/schema_version.sql"), &[]).await {
         Err(error) if error.is_undefined_table() => {
-            return Err(Error::SchemaAbsent { database: dsn.database().to_owned() });
+            return Err(Error::SchemaMissing { database: dsn.database().to_owned() });
         }
-        found => found?,
+        result => result?,
     };
     let row = Columns::new(&row);
     let chapters: Vec<i32> = row.get("chapters")?;
     let checksums: Vec<String> = row.get("checksums")?;
     compare(&chapters.into_iter().zip(checksums).collect::<Vec<_>>(), dsn)?;
+    // `serves` is the oldest binary, named by its schema version, that the schema still supports.
     let (has, serves): (i32, i32) = (row.get("schema")?, row.get("serves")?);
     if has < VERSION {
         return Err(Error::SchemaOld { has, needs: VERSION });
@@ -121,11 +141,11 @@ async fn inspect(db: &Db, dsn: &Dsn) -> Result<i32> {
     Ok(has)
 }
 
-/// The chapters that are there, with their checksums.
-async fn applied(db: &Db) -> Result<Vec<(i32, String)>> {
+/// Returns number and checksum of each chapter that was applied to the database.
+async fn applied_chapters(db: &Db) -> Result<Vec<(i32, String)>> {
     let rows = match db.query(include_str!("sql/schema_chapters.sql"), &[]).await {
         Err(error) if error.is_undefined_table() => return Ok(Vec::new()),
-        found => found?,
+        result => result?,
     };
     let chapter = |row| {
         let row = Columns::of("migration", "version", row);
@@ -134,26 +154,29 @@ async fn applied(db: &Db) -> Result<Vec<(i32, String)>> {
     rows.iter().map(chapter).collect()
 }
 
-/// Until a version is released its chapters are edited in place, so a number alone says too little: of each
-/// chapter that this binary has, the text must be the one that was applied.
+/// Checks that the applied chapters have the same text as the chapters of this binary.
+///
+/// Equal numbers are not enough: until a version is released, its chapters are edited in place. Chapters that only one
+/// side has are not compared.
 fn compare(applied: &[(i32, String)], dsn: &Dsn) -> Result<()> {
-    let other = CHAPTERS.iter().find(|chapter| {
+    let differing = CHAPTERS.iter().find(|chapter| {
         applied
             .iter()
             .any(|(number, checksum)| *number == chapter.number && *checksum != chapter.checksum)
     });
-    match other {
+    match differing {
         None => Ok(()),
-        Some(chapter) => Err(Error::SchemaForeign {
+        Some(chapter) => Err(Error::SchemaMismatch {
             database: dsn.database().to_owned(),
             chapter: format!("{} ({})", chapter.number, chapter.name),
         }),
     }
 }
 
-/// Connects and checks the schema: what every command but `init-db` begins with.
-pub async fn open(dsn: &Dsn, who: &str) -> Result<Db> {
-    let db = Db::connect(dsn, who).await?;
+/// Connects to the database and checks its schema. `application_name` is what Postgres shows for
+/// the connection. `Err` if the connection fails, or in the cases of [`check`].
+pub async fn open(dsn: &Dsn, application_name: &str) -> Result<Db> {
+    let db = Db::connect(dsn, application_name).await?;
     check(&db, dsn).await?;
     Ok(db)
 }

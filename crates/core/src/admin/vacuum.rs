@@ -1,6 +1,10 @@
-//! Vacuum: deletes what is too old. Tasks go with their runs and log lines, a bounded number at a
-//! time, so that a queue at work does not notice; workers go when no live task names them. The
-//! history of what is kept is never touched.
+//! Deletes rows that are older than a given age: tasks, workers, monitors, leases, firings (the
+//! records of the instants at which schedules were due) and placements (the records that a host can
+//! run an operation).
+//!
+//! A task is deleted together with its runs and log lines, a bounded number at a time, so that running workers are not
+//! disturbed. The runs and lines of tasks that are kept stay complete. `rework vacuum` and the hourly work of a monitor
+//! (`crates/monitor/src/hourly.rs`) call these functions.
 
 use std::time::Duration;
 
@@ -12,42 +16,47 @@ use crate::db::{
     row::Columns,
 };
 
-/// One statement looks at few rows, but a busy server may be slow.
+/// Time limit of one statement. A statement reads few rows, but it may have to wait on a busy server.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Which tasks are deleted.
+/// The group of tasks that [`delete_tasks`] deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// Those that ended.
+pub enum TasksToDelete {
+    /// Tasks that have ended, with any result.
     Ended,
-    /// Those in state `queued`, which nobody has claimed.
+    /// Tasks in state `queued`, which no worker has claimed.
     Queued,
 }
 
-impl Which {
+impl TasksToDelete {
     fn states(self) -> &'static [&'static str] {
         match self {
-            Which::Ended => &["done", "failed", "aborted", "lost"],
-            Which::Queued => &["queued"],
+            TasksToDelete::Ended => &["done", "failed", "aborted", "lost"],
+            TasksToDelete::Queued => &["queued"],
         }
     }
 }
 
-/// Deletes the ended tasks of `domain` (none: of all) that ended longer ago than `age`, and says
-/// how many they were.
-pub async fn tasks_older_than(db: &Db, domain: Option<&str>, age: Duration) -> Result<i64> {
-    tasks(db, Which::Ended, domain, age).await
+/// Deletes the tasks that ended longer than `age` ago, and returns how many. `domain` is `None` for all domains.
+pub async fn delete_ended_tasks(db: &Db, domain: Option<&str>, age: Duration) -> Result<i64> {
+    delete_tasks(db, TasksToDelete::Ended, domain, age).await
 }
 
-/// Deletes tasks of `domain` (none: of all): ended ones that ended, or queued ones that were
-/// queued, longer ago than `age`. Says how many they were.
-pub async fn tasks(db: &Db, which: Which, domain: Option<&str>, age: Duration) -> Result<i64> {
-    let (states, age_ms) = (which.states(), milliseconds(age));
+/// Deletes the selected tasks that ended (or were queued) longer than `age` ago, and returns how many.
+///
+/// `domain` is `None` for all domains.
+pub async fn delete_tasks(
+    db: &Db,
+    selected: TasksToDelete,
+    domain: Option<&str>,
+    age: Duration,
+) -> Result<i64> {
+    let (states, age_ms) = (selected.states(), milliseconds(age));
     let mut deleted = 0;
-    let mut from = 0_i64;
+    let mut after_id = 0_i64;
     loop {
         let params: [Param<'_>; 4] = [
-            (&from, Type::INT8),
+            (&after_id, Type::INT8),
             (&states, Type::TEXT_ARRAY),
             (&domain, Type::TEXT),
             (&age_ms, Type::INT8),
@@ -57,9 +66,9 @@ pub async fn tasks(db: &Db, which: Which, domain: Option<&str>, age: Duration) -
         let Some(row) = rows.first() else { break };
         let row = Columns::new(row);
         deleted += row.get::<i64>("deleted")?;
-        // Nothing was looked at: this was the end of the table.
+        // Null: the scan found no task, so this is the end of the table.
         let Some(last) = row.get("last")? else { break };
-        from = last;
+        after_id = last;
     }
     if deleted > 0 {
         audit(db, "tasks", domain, deleted, age_ms).await?;
@@ -68,16 +77,16 @@ pub async fn tasks(db: &Db, which: Which, domain: Option<&str>, age: Duration) -
     Ok(deleted)
 }
 
-/// Deletes the finished workers of `domain` (none: of all) that finished longer ago than `age`,
-/// then the finished monitors and the leases that nobody needs any more. Says how many workers
-/// they were.
-pub async fn workers(db: &Db, domain: Option<&str>, age: Duration) -> Result<i64> {
+/// Deletes the workers that finished longer than `age` ago, and returns how many. `domain` is `None` for all domains.
+///
+/// Then deletes the finished monitors and the leases that no row refers to any more.
+pub async fn delete_workers(db: &Db, domain: Option<&str>, age: Duration) -> Result<i64> {
     let age_ms = milliseconds(age);
     let params: [Param<'_>; 2] = [(&domain, Type::TEXT), (&age_ms, Type::INT8)];
     let sql = include_str!("sql/vacuum_workers.sql");
     let rows = db.within(DEADLINE, db.client().query_typed(sql, &params)).await?;
     let deleted = rows.first().map_or(Ok(0), |row| Columns::new(row).get("deleted"))?;
-    // In statements of their own: each sees what the one before it left.
+    // Separate statements, so that each one sees the deletions of the one before.
     db.query(include_str!("sql/vacuum_monitors.sql"), &params).await?;
     db.query(include_str!("sql/vacuum_leases.sql"), &[]).await?;
     if deleted > 0 {
@@ -86,23 +95,25 @@ pub async fn workers(db: &Db, domain: Option<&str>, age: Duration) -> Result<i64
     Ok(deleted)
 }
 
-/// Closes the leases by which nobody lives any more, where who ended last did not see it.
-pub async fn leases(db: &Db) -> Result<()> {
-    let all: [Param<'_>; 1] = [(&None::<i64>, Type::INT8)];
-    db.query(include_str!("../lease/sql/close_leases.sql"), &all).await?;
+/// Closes leases that no unfinished monitor and no unfinished worker uses, and reopens closed ones that are in use.
+///
+/// The last user of a lease normally closes it. This repairs the cases in which that did not happen.
+pub async fn close_unused_leases(db: &Db) -> Result<()> {
+    let every_lease: [Param<'_>; 1] = [(&None::<i64>, Type::INT8)];
+    db.query(include_str!("../lease/sql/close_unused_leases.sql"), &every_lease).await?;
     db.query(include_str!("sql/reopen_leases.sql"), &[]).await.map(drop)
 }
 
-/// Deletes the ticks of schedules that are more than a day old. The last one of each stays.
-pub async fn ticks(db: &Db) -> Result<()> {
-    let asking = db.client().query_typed(include_str!("sql/vacuum_ticks.sql"), &[]);
-    db.within(DEADLINE, asking).await.map(drop)
+/// Deletes the firings of schedules that are more than a day old, except the last ones of each schedule.
+pub async fn delete_firings(db: &Db) -> Result<()> {
+    let query = db.client().query_typed(include_str!("sql/vacuum_firings.sql"), &[]);
+    db.within(DEADLINE, query).await.map(drop)
 }
 
-/// Deletes the placements of hosts that have had no monitor for a day; tells whose they were.
-pub async fn placements(db: &Db) -> Result<Vec<String>> {
-    let asking = db.client().query_typed(include_str!("sql/vacuum_placements.sql"), &[]);
-    let rows = db.within(DEADLINE, asking).await?;
+/// Deletes the placements of hosts that have had no running monitor for a day. Returns these hosts, sorted.
+pub async fn delete_placements(db: &Db) -> Result<Vec<String>> {
+    let query = db.client().query_typed(include_str!("sql/vacuum_placements.sql"), &[]);
+    let rows = db.within(DEADLINE, query).await?;
     let hosts = rows.iter().map(|row| Columns::of("placement", "id", row).get("host"));
     let mut hosts = hosts.collect::<Result<Vec<String>>>()?;
     hosts.sort_unstable();
@@ -110,6 +121,7 @@ pub async fn placements(db: &Db) -> Result<Vec<String>> {
     Ok(hosts)
 }
 
+/// Records the deletion in `rework.audit`.
 async fn audit(db: &Db, what: &str, domain: Option<&str>, deleted: i64, age_ms: i64) -> Result<()> {
     let subject = match domain {
         Some(domain) => format!("{what} of domain {domain}"),

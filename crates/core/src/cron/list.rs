@@ -1,4 +1,5 @@
-//! List schedules: what is prepared, when it comes due next, and what came of the last time.
+//! Lists schedules, each with its next due time and its last firing: the last instant at which it
+//! was due, with the task that was made or the reason why none was.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
@@ -6,54 +7,56 @@ use serde::Serialize;
 use tokio_postgres::types::Type;
 
 use crate::{
-    cron::add::Schedule,
+    cron::declare::Schedule,
     db::{connect::Db, error::Result, row::Columns},
 };
 
-/// A schedule as it stands.
+/// A schedule with its current state. This is also the JSON that `rework list-scheduled` prints.
 #[derive(Debug, Clone, Serialize)]
-pub struct Listed {
+pub struct ListedSchedule {
     pub id: i64,
     #[serde(flatten)]
     pub schedule: Schedule,
-    /// When it comes due next; none: it is paused.
+    /// The time at which the schedule fires next. `None` if it is paused, or if its rule never fires again.
     pub next_at: Option<DateTime<Utc>>,
-    pub prepared_at: DateTime<Utc>,
-    /// The instant for which it was due last.
-    pub last: Option<Last>,
-    /// Its operation is not registered any more: it makes no tasks.
+    /// The time at which the schedule was declared last.
+    #[serde(rename = "prepared_at")]
+    pub declared_at: DateTime<Utc>,
+    /// The last firing. `None` if the schedule has not fired yet.
+    pub last: Option<LastFiring>,
+    /// Whether the operation is no longer registered, so that the schedule makes no tasks.
     pub unregistered: bool,
 }
 
-/// The last tick.
+/// The last firing of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Last {
-    /// The instant.
+pub struct LastFiring {
+    /// The instant at which the schedule was due.
     pub due_at: DateTime<Utc>,
-    /// Its task; none: none was made.
+    /// The task that was made. `None` if no task was made.
     pub task: Option<i64>,
-    /// Why not.
+    /// The reason why no task was made. `None` if a task was made.
     pub reason: Option<String>,
 }
 
-/// The schedules of a domain (none: of all), in the order of their operations.
-pub async fn list_scheduled(db: &Db, domain: Option<&str>) -> Result<Vec<Listed>> {
+/// Returns the schedules of a domain, or of all domains if `domain` is `None`, ordered by operation name.
+pub async fn list_scheduled(db: &Db, domain: Option<&str>) -> Result<Vec<ListedSchedule>> {
     let rows = db.query(include_str!("sql/list_scheduled.sql"), &[(&domain, Type::TEXT)]).await?;
-    rows.iter().map(|row| listed(Columns::of("schedule", "id", row))).collect()
+    rows.iter().map(|row| read_schedule(Columns::of("schedule", "id", row))).collect()
 }
 
-fn listed(row: Columns<'_>) -> Result<Listed> {
+fn read_schedule(row: Columns<'_>) -> Result<ListedSchedule> {
     let paused = row.get::<Option<DateTime<Utc>>>("paused_at")?.is_some();
     let next_at: Option<DateTime<Utc>> = row.get("next_at")?;
     let last: Option<DateTime<Utc>> = row.get("due_at")?;
-    Ok(Listed {
+    Ok(ListedSchedule {
         id: row.get("id")?,
-        schedule: schedule(row, paused)?,
+        schedule: read_declaration(row, paused)?,
         next_at: next_at.filter(|_| !paused),
-        prepared_at: row.get("prepared_at")?,
+        declared_at: row.get("declared_at")?,
         last: match last {
             Some(due_at) => {
-                Some(Last { due_at, task: row.get("task")?, reason: row.get("reason")? })
+                Some(LastFiring { due_at, task: row.get("task")?, reason: row.get("reason")? })
             }
             None => None,
         },
@@ -61,7 +64,7 @@ fn listed(row: Columns<'_>) -> Result<Listed> {
     })
 }
 
-fn schedule(row: Columns<'_>, paused: bool) -> Result<Schedule> {
+fn read_declaration(row: Columns<'_>, paused: bool) -> Result<Schedule> {
     let bytes: Option<Vec<u8>> = row.get("input_bytes")?;
     Ok(Schedule {
         operation: row.get("operation")?,
@@ -74,8 +77,8 @@ fn schedule(row: Columns<'_>, paused: bool) -> Result<Schedule> {
         input: row.json("input")?,
         input_base64: bytes.map(|bytes| BASE64_STANDARD.encode(bytes)),
         metadata: row.json("metadata")?,
-        missed: row.word("missed")?,
-        overlap: row.word("overlap")?,
+        missed: row.parsed("missed")?,
+        overlap: row.parsed("overlap")?,
         paused,
     })
 }

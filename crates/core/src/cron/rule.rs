@@ -1,8 +1,8 @@
-//! Cron rules: when a schedule comes due, in its own time zone. Pure.
+//! Computes the instants at which a cron rule fires in a time zone. Pure: no clock, no database.
 //!
-//! A rule has five fields (minute, hour, day of the month, month, day of the week), or six with the
-//! seconds first. Parsing and the walk through time are the `croner` library's; zones are those
-//! that are compiled in, so that every monitor of one version sees the same instants.
+//! A rule has five fields (minute, hour, day of the month, month, day of the week), or six with the second first. The
+//! `croner` library parses rules and finds the next instant. The time zones are compiled in, so that all monitors of
+//! one version compute the same instants. `docs/schedules.md` describes the rules for users.
 
 use std::{fmt, iter, str::FromStr};
 
@@ -10,111 +10,123 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use croner::{
     Cron,
-    errors::CronError,
+    errors::CronError as CronerError,
     parser::{CronParser, Seconds, Year},
 };
 use serde::{Deserialize, Serialize};
 
-/// An instant that a monitor comes to so late is not missed: a monitor was slow, or was replaced.
+/// An instant counts as missed if it is at least this old when a monitor handles it. A monitor that is slow or is
+/// restarted needs less.
 const ON_TIME: TimeDelta = TimeDelta::seconds(60);
 
-/// How far one looks back for the last instant, in seconds, until there is one: a second, a minute, an
-/// hour, a day, a month, a year, and from a 29 February to any other.
-const LOOKS_BACK: [i64; 7] = [1, 60, 3600, 25 * 3600, 32 * DAY, 367 * DAY, 9 * 366 * DAY];
+/// The ranges before an instant that are searched for the previous one, in seconds, shortest first. Rules fire every
+/// second, minute, hour, day (25 hours when clocks are put back), month or year. The longest range spans the eight
+/// years that may lie between two 29 February (1896 and 1904).
+const SEARCH_RANGES: [i64; 7] = [1, 60, 3600, 25 * 3600, 32 * DAY, 367 * DAY, 9 * 366 * DAY];
 
+/// Seconds of a day.
 const DAY: i64 = 24 * 3600;
 
-/// Most missed instants that are made up for; the latest.
+/// The largest number of missed instants for which tasks are made under [`Missed::All`]: the latest ones. The queue
+/// must not be flooded after a long time without a monitor.
 pub const MOST_MISSED: usize = 100;
 
-/// A rule in a zone.
+/// A parsed cron rule and its time zone.
 #[derive(Debug, Clone)]
 pub struct Rule {
     cron: Cron,
     zone: Tz,
 }
 
-/// Why a rule is none.
+/// The error of a rule that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
-    /// Its text.
-    #[error("`{rule}` is no cron rule: {why}")]
+    /// The text is not a cron rule.
+    #[error("`{rule}` is not a valid cron rule: {why}")]
     Rule {
-        /// As it was given.
+        /// The rule as the user wrote it.
         rule: String,
-        /// What is wrong, in words.
+        /// The reason, as a phrase.
         why: String,
     },
+    /// The IANA database has no such time zone.
     #[error("there is no time zone `{0}`")]
     Zone(String),
-    /// It comes due in every second, and nobody said that this is meant.
+    /// The rule fires every second, and the caller did not allow that.
     #[error("`{0}`: an \"every second\" rule is forbidden")]
     EverySecond(String),
-    /// There is no such day.
-    #[error("`{0}` never comes due")]
+    /// The rule never fires, for example on a 30 February.
+    #[error("the rule `{0}` never fires")]
     Never(String),
 }
 
 impl RuleError {
-    /// What to type instead.
+    /// Returns advice for the user: how to write a valid rule or zone.
     pub fn hint(&self) -> &'static str {
         match self {
             RuleError::Rule { .. } | RuleError::Never(_) => {
                 "write five fields, minute first: `0 8 * * mon-fri`; or six, second first: `0 15 8,12 * * *`"
             }
             RuleError::EverySecond(_) => {
-                "six fields begin with the seconds: `0 * * * * *` is every minute; or say `--every-second`"
+                "the first of six fields is the second: `0 * * * * *` is every minute; \
+                 `--every-second` allows such a rule"
             }
-            RuleError::Zone(_) => "name it as `Europe/Vienna` or `UTC`",
+            RuleError::Zone(_) => "write it as `Europe/Vienna` or `UTC`",
         }
     }
 }
 
 impl Rule {
-    /// Reads a rule, for a zone by its name in the IANA database.
+    /// Parses a rule. `zone` is the name of a time zone in the IANA database.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the rule or the name of the zone is not valid.
     pub fn parse(rule: &str, zone: &str) -> Result<Rule, RuleError> {
         let zone: Tz = zone.parse().map_err(|_| RuleError::Zone(zone.to_owned()))?;
-        let wrong = |why: String| RuleError::Rule { rule: rule.to_owned(), why };
+        let invalid = |why: String| RuleError::Rule { rule: rule.to_owned(), why };
         let fields: Vec<String> = rule.split_whitespace().map(last_weekday).collect();
         if ![5, 6].contains(&fields.len()) {
-            return Err(wrong(format!("it has {} fields, not 5 or 6", fields.len())));
+            return Err(invalid(format!("it has {} fields, not 5 or 6", fields.len())));
         }
         let parser = CronParser::builder()
             .seconds(Seconds::Optional)
             .year(Year::Disallowed)
             .sloppy_ranges(true)
             .build();
-        let cron = parser.parse(&fields.join(" ")).map_err(|error| wrong(in_words(&error)))?;
+        let cron = parser.parse(&fields.join(" ")).map_err(|error| invalid(reason(&error)))?;
         Ok(Rule { cron, zone })
     }
 
-    /// Whether it comes due in every second of some minute: what is rarely meant.
+    /// Returns whether the rule fires in every second of the minutes that it matches. People rarely mean that.
     pub fn is_every_second(&self) -> bool {
         (0..60).all(|second| self.cron.pattern.second_match(second).unwrap_or(false))
     }
 
-    /// The next instant after this one; none: never again.
+    /// Returns the first instant after `at` at which the rule fires, or `None` if it never fires again.
     pub fn after(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        // The library gives up at a day that a zone left out when it crossed the date line: the search
-        // goes on behind it.
+        // The library fails at a day that a zone skipped when it moved across the date line (Samoa, 30 December 2011).
+        // Then the search starts again, hour by hour, until it starts after that day.
         let starts = (0..=48).map(|hours| (at + TimeDelta::hours(hours)).with_timezone(&self.zone));
-        let mut found =
+        let mut instants =
             starts.filter_map(|start| self.cron.find_next_occurrence(&start, false).ok());
-        found.next().map(|found| found.to_utc()).filter(|found| *found > at)
+        instants.next().map(|instant| instant.to_utc()).filter(|instant| *instant > at)
     }
 
-    /// The last instant until this one; none: there was none.
+    /// Returns the last instant not after `at` at which the rule fires, or `None` if there is none.
     pub fn until(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        // The library's own way back finds what comes after `at` where a clock is put back.
-        LOOKS_BACK.iter().find_map(|seconds| {
+        // The library can also search backwards. That search is not used: where clocks are put back, it may return an
+        // instant after `at`.
+        SEARCH_RANGES.iter().find_map(|seconds| {
             let start = at - TimeDelta::seconds(*seconds) - TimeDelta::nanoseconds(1);
             let next = |instant: &DateTime<Utc>| self.after(*instant).filter(|next| *next <= at);
             iter::successors(next(&start), next).last()
         })
     }
 
-    /// Of the instants from `first` to `now`, those for which a task is to be made, in order. What
-    /// is less than a minute late always is; what is later was missed, and the policy decides.
+    /// Returns the instants from `first` to `now` for which a task must be made, in ascending order.
+    ///
+    /// An instant that is less than a minute old always gets a task. An older one was missed, and `missed` decides.
     pub fn due(
         &self,
         first: DateTime<Utc>,
@@ -124,13 +136,13 @@ impl Rule {
         let mut due = Vec::new();
         let mut at = self.until(now);
         while let Some(instant) = at.filter(|instant| *instant >= first) {
-            let wanted = instant > now - ON_TIME
+            let makes_task = instant > now - ON_TIME
                 || match missed {
                     Missed::None => false,
                     Missed::Last => due.is_empty(),
                     Missed::All => due.len() < MOST_MISSED,
                 };
-            if !wanted {
+            if !makes_task {
                 break;
             }
             due.push(instant);
@@ -141,7 +153,7 @@ impl Rule {
     }
 }
 
-/// `l5`, the last Friday as users of `croniter` write it, is `5L` here.
+/// Rewrites `l5`, the last Friday in the notation of Python's `croniter`, to `5L`, the notation of `croner`.
 fn last_weekday(field: &str) -> String {
     let parts = field.split(',').map(|part| match part.as_bytes() {
         [b'l' | b'L', day @ b'0'..=b'7'] => format!("{}L", char::from(*day)),
@@ -150,37 +162,39 @@ fn last_weekday(field: &str) -> String {
     parts.collect::<Vec<_>>().join(",")
 }
 
-fn in_words(error: &CronError) -> String {
+/// Returns the reason of the library's error, without the prefix that names the error's kind.
+fn reason(error: &CronerError) -> String {
     let text = error.to_string();
     let (_, why) = text.split_once(": ").unwrap_or(("", &text));
     why.trim_end_matches('.').to_owned()
 }
 
-/// What becomes of the instants at which no monitor was there.
+/// The policy for missed instants: those at which no monitor was running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missed {
-    /// Nothing.
+    /// No task is made for missed instants.
     #[default]
     None,
-    /// One task for the last of them.
+    /// One task is made, for the last missed instant.
     Last,
-    /// A task for each, for the last [`MOST_MISSED`].
+    /// A task is made for each missed instant, for the last [`MOST_MISSED`] at most.
     All,
 }
 
-/// Whether a task is made while the one before it has not ended.
+/// The policy for an instant at which the previous task of the schedule has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
+    /// A task is made.
     #[default]
     Allow,
-    /// It is not: the instant is skipped.
+    /// No task is made: the instant is skipped.
     Skip,
 }
 
 impl Missed {
-    /// The word for it, as the schema stores it.
+    /// Returns the name under which the database stores the policy.
     pub fn as_str(self) -> &'static str {
         match self {
             Missed::None => "none",
@@ -191,7 +205,7 @@ impl Missed {
 }
 
 impl Overlap {
-    /// The word for it, as the schema stores it.
+    /// Returns the name under which the database stores the policy.
     pub fn as_str(self) -> &'static str {
         match self {
             Overlap::Allow => "allow",
@@ -220,7 +234,7 @@ impl FromStr for Missed {
         known
             .into_iter()
             .find(|known| known.as_str() == text)
-            .ok_or_else(|| "it is `none`, `last` or `all`".to_owned())
+            .ok_or_else(|| "must be `none`, `last` or `all`".to_owned())
     }
 }
 
@@ -231,7 +245,7 @@ impl FromStr for Overlap {
         let mut known = [Overlap::Allow, Overlap::Skip].into_iter();
         known
             .find(|known| known.as_str() == text)
-            .ok_or_else(|| "it is `allow` or `skip`".to_owned())
+            .ok_or_else(|| "must be `allow` or `skip`".to_owned())
     }
 }
 

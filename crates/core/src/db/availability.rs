@@ -1,6 +1,9 @@
-//! Whether a server that does not let us in is there for nobody. Then whoever observes our lease has lost
-//! sight of it too, and begins anew; so it must be certain: a firewall, a pooler, or one of several
-//! addresses may refuse while others are served.
+//! Decides whether an unreachable Postgres server is down for every client, or for us alone.
+//!
+//! While the server is down for everyone, no observer (a monitor that watches the leases of others)
+//! can read our lease either. So the holder, the process that renews the lease, may extend it. The
+//! answer must therefore be certain. A refused connection alone is not enough: a firewall, a
+//! pooler, or one of several addresses may refuse us while other clients are served.
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
@@ -13,32 +16,36 @@ use tokio_postgres::config::Host;
 use crate::db::{
     connect::Db,
     dsn::Dsn,
-    error::{Error, Result, starts_or_recovers},
+    error::{Error, Result, is_starting_or_recovering},
     row::Columns,
 };
 
-/// An address that is quiet for so long may be there for others.
-const QUIET: Duration = Duration::from_secs(1);
+/// How long one address may take to accept or refuse a connection. If it does neither, nothing is known about it: it
+/// may serve other clients.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Dsn {
-    /// Whether this error, and a look at every address of the server, show that it is there for nobody.
-    pub async fn serves_nobody(&self, error: &Error) -> bool {
-        let Error::Connect { nobody: true, why, .. } = error else { return false };
+    /// Returns whether the server is certainly down for every client.
+    ///
+    /// `error` is the error of a connection attempt. If it allows this conclusion, all addresses of the server are
+    /// probed: each must refuse the connection. If the server answered that it is starting or recovering, exactly one
+    /// address must accept: the one that gave this answer.
+    pub async fn is_down_for_everyone(&self, error: &Error) -> bool {
+        let Error::Connect { down_for_everyone: true, why, .. } = error else { return false };
         let Some(addresses) = self.addresses().await else { return false };
-        let mut answering = 0;
+        let mut accepting = 0;
         for address in addresses {
-            match timeout(QUIET, TcpStream::connect(address)).await {
+            match timeout(PROBE_TIMEOUT, TcpStream::connect(address)).await {
                 Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {}
-                Ok(Ok(_)) => answering += 1,
+                Ok(Ok(_)) => accepting += 1,
                 _ => return false,
             }
         }
-        // One that starts is there to say so.
-        answering == usize::from(starts_or_recovers(why))
+        accepting == usize::from(is_starting_or_recovering(why))
     }
 
-    /// Those of the one server that it names; none for a socket. None at all: several servers, or a name
-    /// that leads nowhere.
+    /// Returns the TCP addresses of the server; an empty list for a Unix socket. `None` if the DSN names several
+    /// servers, or if the name cannot be resolved.
     async fn addresses(&self) -> Option<Vec<SocketAddr>> {
         let config = self.config();
         let port = config.get_ports().first().copied().unwrap_or(crate::db::dsn::DEFAULT_PORT);
@@ -54,22 +61,27 @@ impl Dsn {
 }
 
 impl Db {
-    /// Whether the line leads to the server itself. A socket is believed to, if we went to one.
+    /// Returns whether the connection goes to the server itself, and not through a pooler or an address translation.
+    ///
+    /// A Unix socket that `dsn` names counts as direct.
     pub async fn is_direct(&self, dsn: &Dsn) -> Result<bool> {
-        let to_a_socket = || matches!(dsn.config().get_hosts(), [Host::Unix(_)]);
-        Ok(self.leads_to(dsn).await?.unwrap_or_else(to_a_socket))
+        let is_socket = || matches!(dsn.config().get_hosts(), [Host::Unix(_)]);
+        Ok(self.server_is_at(dsn).await?.unwrap_or_else(is_socket))
     }
 
-    /// Whether the server is where we went. Behind a pooler, or an address that is translated on the way,
-    /// it is elsewhere. None: it was reached by a socket, which may be a pooler's.
-    pub(crate) async fn leads_to(&self, dsn: &Dsn) -> Result<Option<bool>> {
+    /// Returns whether the server's own address is one that `dsn` names.
+    ///
+    /// Behind a pooler or an address translation the server has another address. `None` if the server was reached by
+    /// a Unix socket: it may belong to a pooler on the server's machine.
+    pub(crate) async fn server_is_at(&self, dsn: &Dsn) -> Result<Option<bool>> {
         let row = self.query_one(include_str!("sql/server_address.sql"), &[]).await?;
         let row = Columns::new(&row);
         let address: Option<std::net::IpAddr> = row.get("address")?;
         let port: Option<i32> = row.get("port")?;
         let (Some(address), Some(port)) = (address, port) else { return Ok(None) };
-        let went = dsn.addresses().await.unwrap_or_default();
-        let met = |went: &SocketAddr| went.ip() == address && i32::from(went.port()) == port;
-        Ok(Some(went.iter().any(met)))
+        let named = dsn.addresses().await.unwrap_or_default();
+        let is_server =
+            |named: &SocketAddr| named.ip() == address && i32::from(named.port()) == port;
+        Ok(Some(named.iter().any(is_server)))
     }
 }

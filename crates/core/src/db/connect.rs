@@ -1,9 +1,9 @@
-//! Connecting to Postgres: which one, with which deadline, and what is heard from it.
+//! [`Db`], a connection to Postgres: statements with deadlines, and notifications.
 //!
-//! Every statement is sent unnamed (`query_typed`), so that it is correct behind a pooler in
-//! transaction mode; the few that are asked all the time are prepared where the line leads to the
-//! server itself (see `connect/prepared_statements.rs`). Each is under a deadline on our side: a connection that missed one
-//! is closed, since nobody knows what it would answer next.
+//! Every statement is sent unnamed (`query_typed`), so that it works behind a pooler in transaction mode. A few
+//! frequent statements are prepared, if the connection goes to the server itself (`connect/prepared_statements.rs`).
+//! Every statement has a deadline on our side. A connection that missed one is closed: the late answer could be taken
+//! for the answer to the next statement.
 
 mod prepared_statements;
 
@@ -20,59 +20,66 @@ use crate::db::{
     dsn::Dsn,
     error::{Error, Result},
 };
-use prepared_statements::Plans;
+use prepared_statements::PreparedStatements;
 
-/// A parameter of a statement, with its type: statements are never described beforehand.
+/// A parameter of a statement and its type. With known types, no round trip is needed to describe the statement.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// One connection.
+/// One connection to Postgres.
 #[derive(Debug)]
 pub struct Db {
     client: Client,
+    /// The task that moves bytes between the socket and `client`. Aborting it closes the connection.
     driver: tokio::task::JoinHandle<()>,
-    pub(crate) plans: Plans,
+    pub(crate) prepared: PreparedStatements,
 }
 
 impl Db {
-    /// Connects. `who` becomes the `application_name`: `rework worker 12`.
-    pub async fn connect(dsn: &Dsn, who: &str) -> Result<Db> {
-        Ok(Db::connect_listening(dsn, who).await?.0)
+    /// Connects to the database. Postgres shows `application_name`, such as `rework worker 12`, in `pg_stat_activity`.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the server is unreachable or refuses the connection; the variants of [`Error`] distinguish the causes.
+    pub async fn connect(dsn: &Dsn, application_name: &str) -> Result<Db> {
+        Ok(Db::connect_listening(dsn, application_name).await?.0)
     }
 
-    /// Connects, and gives what is notified on the channels that it will `listen` to: (channel,
-    /// payload). The stream ends with the connection.
+    /// Connects, and also returns a receiver of notifications as pairs of channel and payload.
+    ///
+    /// The caller executes `listen`. The receiver ends when the connection is closed.
     pub async fn connect_listening(
         dsn: &Dsn,
-        who: &str,
+        application_name: &str,
     ) -> Result<(Db, mpsc::UnboundedReceiver<(String, String)>)> {
         let mut config = dsn.config().clone();
-        config.application_name(who);
+        config.application_name(application_name);
+        // The library limits the attempt for each address. Twice that limit is enough for two addresses, and for the
+        // TLS handshake and the login, which the library does not limit.
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT * 2, config.connect(dsn.tls()));
         let (client, mut connection) = match connecting.await {
-            Ok(connected) => {
-                connected.map_err(|error| Error::connecting(dsn.place(), dsn.database(), &error))?
-            }
-            Err(_) => return Err(Error::ConnectTimeout { place: dsn.place() }),
+            Ok(connected) => connected
+                .map_err(|error| Error::connecting(dsn.server(), dsn.database(), &error))?,
+            Err(_) => return Err(Error::ConnectTimeout { server: dsn.server() }),
         };
         let (sender, receiver) = mpsc::unbounded_channel();
         let driver = tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
                 if let AsyncMessage::Notification(n) = message {
-                    // Nobody listens to most connections: what they are told is dropped.
+                    // Fails if the receiver was dropped, as `connect` does: then the notification is discarded.
                     let _ = sender.send((n.channel().to_owned(), n.payload().to_owned()));
                 }
             }
         });
-        Ok((Db { client, driver, plans: Plans::default() }, receiver))
+        Ok((Db { client, driver, prepared: PreparedStatements::default() }, receiver))
     }
 
-    /// Rows of a statement.
+    /// Executes a statement and returns its rows.
     pub async fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
         self.within(DEADLINE, self.client.query_typed(sql, params)).await
     }
 
-    /// Rows of a statement that must not take as long as others may.
-    pub async fn query_soon(
+    /// Executes a statement and returns its rows. `deadline` may shorten the usual deadline, not extend it.
+    pub async fn query_within(
         &self,
         deadline: Duration,
         sql: &str,
@@ -81,37 +88,41 @@ impl Db {
         self.within(deadline.min(DEADLINE), self.client.query_typed(sql, params)).await
     }
 
-    /// The one row of a statement, if there is one.
+    /// Executes a statement and returns its first row, or `None` if it returned no rows.
     pub async fn query_opt(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
         Ok(self.query(sql, params).await?.into_iter().next())
     }
 
-    /// The one row of a statement that always has one.
+    /// Executes a statement that always returns a row, and returns this row.
     pub async fn query_one(&self, sql: &str, params: &[Param<'_>]) -> Result<Row> {
         self.query_opt(sql, params).await?.ok_or(Error::NoRow)
     }
 
-    /// Statements without parameters, as a script.
+    /// Executes one or more statements without parameters, separated by `;`.
     pub async fn execute_script(&self, sql: &str) -> Result<()> {
         self.within(DEADLINE, self.client.batch_execute(sql)).await
     }
 
-    /// The connection itself, for statements with a deadline of their own.
+    /// Returns the underlying client, for statements whose deadline the caller sets with [`Db::within`].
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The connection itself, for transactions.
+    /// Returns the underlying client, for transactions.
     pub fn client_mut(&mut self) -> &mut Client {
         &mut self.client
     }
 
-    /// Whether it has ended.
+    /// Returns whether the connection is closed.
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
 
-    /// Waits for an answer; without one in time the connection is closed.
+    /// Waits for the answer to a statement on this connection for at most `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the statement fails, or if there is no answer in time. In the second case the connection is closed.
     pub async fn within<T, E>(
         &self,
         deadline: Duration,

@@ -1,23 +1,33 @@
-//! Deadlines: how long Postgres may take to answer.
+//! Time limits for Postgres. They are enforced on our side: no session has a `statement_timeout`, because session
+//! settings do not work behind a pooler in transaction mode.
 
 use std::time::Duration;
 
 use crate::db::error::{Error, Result};
 
-/// The longest that a statement of the queue itself may take.
+/// Time limit of an ordinary statement. Normally these take milliseconds; after this time the server or the network
+/// is assumed to hang.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The longest that one address may take to answer.
+/// Time limit of a connection attempt to one address. A name may have several addresses.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Waits for an answer on a connection that is somebody else's.
+/// Waits for an answer of Postgres for at most [`DEADLINE`].
+///
+/// For connections that the caller owns: unlike [`Db::within`], it does not close the connection after the deadline.
+///
+/// [`Db::within`]: crate::db::connect::Db::within
+///
+/// # Errors
+///
+/// `Err` if Postgres refuses the statement or does not answer in time.
 pub async fn within_deadline<T>(
     answer: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
 ) -> Result<T> {
     answer_within(DEADLINE, answer).await
 }
 
-/// The same, for what may take longer.
+/// Waits for an answer of Postgres for at most `deadline`. Otherwise like [`within_deadline`].
 pub async fn answer_within<T>(
     deadline: Duration,
     answer: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,

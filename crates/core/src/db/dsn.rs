@@ -1,5 +1,7 @@
-//! DSNs: where a database is, who asks, and how the way to it is encrypted. What `psql` understands
-//! is understood here: options, `PG*` variables, services and the file of passwords.
+//! [`Dsn`], the address of a database: server, user, password and encryption.
+//!
+//! A DSN is read as `psql` reads it. What it leaves out comes from its service (`dsn/service.rs`), from `PG*` variables
+//! (`dsn/options.rs`) and from the password file (`dsn/passfile.rs`). `dsn/tls.rs` carries out `sslmode`.
 
 mod options;
 mod passfile;
@@ -12,14 +14,14 @@ use tokio_postgres::{Config, config::Host};
 
 use crate::db::{
     deadline::{CONNECT_TIMEOUT, DEADLINE},
-    error::{Error, Result, words},
+    error::{Error, Result, server_message},
 };
 use options::Settings;
 use tls::Tls;
 
 pub(crate) const DEFAULT_PORT: u16 = 5432;
 
-/// Where a database is and who asks, as `postgres://…` or `host=… …`.
+/// The address of a database, written `postgres://…` or `host=… …`. Its `Debug` form hides the password.
 #[derive(Clone)]
 pub struct Dsn {
     text: String,
@@ -28,28 +30,32 @@ pub struct Dsn {
 }
 
 impl Dsn {
-    /// Reads one; what it leaves out comes from its service, from `PGHOST`, `PGPORT`, `PGUSER`,
-    /// `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE` and their like, and from the file of passwords.
+    /// Parses a DSN, and completes it: first from its service, then from the environment (`PGHOST`, `PGPORT`,
+    /// `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`, …), then the password from the password file.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the text is not a DSN, or if the service or an option in it is not valid.
     pub fn parse(text: &str) -> Result<Dsn> {
-        let bad = |what: String| Error::BadDsn { dsn: redact(text), what };
-        let (rest, mut ours) = options::take(text).map_err(bad)?;
-        let mut config: Config = rest
+        let bad = |why: String| Error::BadDsn { dsn: redact(text), why };
+        let (for_library, mut ours) = options::split(text).map_err(bad)?;
+        let mut config: Config = for_library
             .parse()
-            .map_err(|error| Error::BadDsn { dsn: redact(text), what: words(&error) })?;
-        let service = ours.remove("service").or_else(|| from("PGSERVICE"));
+            .map_err(|error| Error::BadDsn { dsn: redact(text), why: server_message(&error) })?;
+        let service = ours.remove("service").or_else(|| env_var("PGSERVICE"));
         let mut defaults = match service {
             Some(name) => {
                 let service = service::find(&name).map_err(bad)?;
                 let known = |key: &str| options::VARIABLES.iter().any(|(known, _)| *known == key);
                 if let Some(key) = service.keys().find(|key| !known(key)) {
-                    return Err(bad(format!("`{key}` of the service `{name}` is not known here")));
+                    return Err(bad(format!("the service `{name}` has an unknown option `{key}`")));
                 }
                 service
             }
             None => Settings::new(),
         };
         for (name, variable) in options::VARIABLES {
-            if let (false, Some(value)) = (defaults.contains_key(*name), from(variable)) {
+            if let (false, Some(value)) = (defaults.contains_key(*name), env_var(variable)) {
                 defaults.insert((*name).to_owned(), value);
             }
         }
@@ -65,39 +71,40 @@ impl Dsn {
         {
             config.password(password);
         }
-        let remote = |host: &Host| matches!(host, Host::Tcp(_));
-        let remote = !config.get_hostaddrs().is_empty() || config.get_hosts().iter().any(remote);
-        let tls = Tls::new(&ours, remote).map_err(bad)?;
-        config.ssl_mode(tls.asked());
+        let is_tcp = |host: &Host| matches!(host, Host::Tcp(_));
+        let uses_tcp = !config.get_hostaddrs().is_empty() || config.get_hosts().iter().any(is_tcp);
+        let tls = Tls::new(&ours, uses_tcp).map_err(bad)?;
+        config.ssl_mode(tls.requested_mode());
         config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(DEADLINE);
         Ok(Dsn { text: text.to_owned(), config, tls })
     }
 
-    /// Whether an argument is meant as one: `postgres://…`, `postgresql://…` or `host=… …`.
-    pub fn looks_like(text: &str) -> bool {
+    /// Returns whether a command-line argument is meant as a DSN: it starts with `postgres://` or `postgresql://`, or
+    /// with an option such as `host=`.
+    pub fn is_plausible(text: &str) -> bool {
         const KEYS: [&str; 6] = ["host", "hostaddr", "port", "dbname", "user", "service"];
         text.starts_with("postgres://")
             || text.starts_with("postgresql://")
             || text.split_once('=').is_some_and(|(key, _)| KEYS.contains(&key.trim()))
     }
 
-    /// As it was given, password included.
+    /// Returns the DSN as it was given to [`Dsn::parse`], including the password.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Its password, if it has one: what must not be seen.
+    /// Returns the password, or `None` if there is none. It must not be shown to anybody.
     pub fn password(&self) -> Option<String> {
         self.config.get_password().map(|p| String::from_utf8_lossy(p).into_owned())
     }
 
-    /// As it was given, with `***` for the password: for messages.
+    /// Returns the DSN as it was given, with `***` in place of the password, for messages.
     pub fn redacted(&self) -> String {
         redact(&self.text)
     }
 
-    /// The server, as a person would say it: `localhost:5432`.
-    pub fn place(&self) -> String {
+    /// Returns host and port of the server for messages, for example `localhost:5432`.
+    pub fn server(&self) -> String {
         let port = self.config.get_ports().first().copied().unwrap_or(DEFAULT_PORT);
         match self.config.get_hosts().first() {
             Some(Host::Tcp(host)) => format!("{host}:{port}"),
@@ -109,17 +116,17 @@ impl Dsn {
         }
     }
 
-    /// The database's name.
+    /// Returns the name of the database. Without one, Postgres uses the name of the user.
     pub fn database(&self) -> &str {
         self.config.get_dbname().or_else(|| self.config.get_user()).unwrap_or("postgres")
     }
 
-    /// What encrypts its connections.
+    /// Returns the connector that encrypts connections to this database.
     pub(crate) fn tls(&self) -> Tls {
         self.tls.clone()
     }
 
-    /// For pools and for callers that connect by themselves.
+    /// Returns the configuration for `tokio_postgres`, complete with all defaults.
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
@@ -131,12 +138,12 @@ impl fmt::Debug for Dsn {
     }
 }
 
-/// What a DSN left out.
+/// Sets the options that the DSN left out: from `defaults`, or else to the usual values of `psql`.
 fn complete(config: &mut Config, defaults: &Settings) -> Result<(), String> {
     let default = |name: &str| defaults.get(name).map(String::as_str);
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         if let Some(text) = default("hostaddr") {
-            config.hostaddr(text.parse().map_err(|_| format!("`{text}` is no address"))?);
+            config.hostaddr(text.parse().map_err(|_| format!("`{text}` is not an IP address"))?);
         }
         if let Some(host) = default("host") {
             config.host(host);
@@ -147,10 +154,10 @@ fn complete(config: &mut Config, defaults: &Settings) -> Result<(), String> {
     if config.get_ports().is_empty()
         && let Some(text) = default("port")
     {
-        config.port(text.parse().map_err(|_| format!("`{text}` is no port"))?);
+        config.port(text.parse().map_err(|_| format!("`{text}` is not a port number"))?);
     }
     if config.get_user().is_none()
-        && let Some(user) = default("user").map(str::to_owned).or_else(|| from("USER"))
+        && let Some(user) = default("user").map(str::to_owned).or_else(|| env_var("USER"))
     {
         config.user(user);
     }
@@ -167,17 +174,19 @@ fn complete(config: &mut Config, defaults: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// A variable that is set.
-fn from(name: &str) -> Option<String> {
+/// Returns the value of an environment variable, or `None` if it is unset or empty.
+fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A file in the home of whoever runs this.
-fn at_home(path: &str) -> Option<PathBuf> {
-    from("HOME").map(|home| PathBuf::from(home).join(path))
+/// Returns the path of a file in the home folder, or `None` if `HOME` is unset.
+fn home_path(path: &str) -> Option<PathBuf> {
+    env_var("HOME").map(|home| PathBuf::from(home).join(path))
 }
 
-/// `***` for whatever may be a password: between a user and `@`, and after each `password=`.
+/// Replaces everything that may be a password by `***`: the text between a user and `@`, and each value of `password=`.
+///
+/// The text need not be a valid DSN, since error messages show it.
 fn redact(dsn: &str) -> String {
     let mut text = dsn.to_owned();
     let after_scheme = text.find("://").map(|at| at + 3);
@@ -200,7 +209,8 @@ fn redact(dsn: &str) -> String {
     text
 }
 
-/// Where a value ends: at its closing quote, else before the next option.
+/// Returns the length of the value with which a text starts, in bytes. A quoted value includes its
+/// closing quote. Any other value ends before the next `&` in a URL, or else before white space.
 fn value_end(value: &str, in_url: bool) -> usize {
     if value.starts_with('\'') {
         let mut escaped = false;
@@ -220,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_not_shown() {
+    fn passwords_are_redacted() {
         for (dsn, shown) in [
             ("postgres://me:s3cret@db:5432/x", "postgres://me:***@db:5432/x"),
             ("postgres://me@db/x", "postgres://me@db/x"),
@@ -234,14 +244,14 @@ mod tests {
             assert_eq!(redact(dsn), shown);
             assert_eq!(Dsn::parse(dsn).unwrap().redacted(), shown);
         }
-        assert_eq!(redact("me:s3cret@db"), "me:***@db", "though it names no database");
+        assert_eq!(redact("me:s3cret@db"), "me:***@db", "also in a text that is not a DSN");
     }
 
     #[test]
-    fn names_of_operations_are_not_taken_for_databases() {
-        assert!(Dsn::looks_like("postgresql://localhost/jobs"));
-        assert!(Dsn::looks_like("dbname=jobs host=/tmp"));
-        assert!(!Dsn::looks_like("resize"));
-        assert!(!Dsn::looks_like("--input=host"));
+    fn a_name_of_an_operation_is_not_taken_for_a_dsn() {
+        assert!(Dsn::is_plausible("postgresql://localhost/jobs"));
+        assert!(Dsn::is_plausible("dbname=jobs host=/tmp"));
+        assert!(!Dsn::is_plausible("resize"));
+        assert!(!Dsn::is_plausible("--input=host"));
     }
 }

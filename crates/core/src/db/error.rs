@@ -1,144 +1,123 @@
-//! What can go wrong between us and Postgres, each with what to do about it.
+//! The errors of working with Postgres, each with advice for the user.
 //!
-//! The messages contain the words of the server or of the system. The errors that hold these words are not
-//! returned as sources, so that whoever prints an error with its causes prints them once.
+//! The messages contain the message of the server or of the operating system. The errors that these come from are not
+//! returned as sources. Otherwise a caller that prints an error with its sources would print the message twice.
 
 use tokio_postgres::error::SqlState;
 
-/// The result of what speaks with Postgres.
+/// The result of working with Postgres.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong.
+/// An error of working with Postgres.
+///
+/// The fields `server` hold host and port, such as `localhost:5432`. The fields `why` hold the message of the server or
+/// of the operating system.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No server, or it refused.
-    #[error("cannot connect to Postgres at {place}: {why}")]
+    /// No server is reachable, or it refused the connection for a reason that may pass.
+    #[error("cannot connect to Postgres at {server}: {why}")]
     Connect {
-        /// `localhost:5432`.
-        place: String,
-        /// The server's or the system's own words.
+        server: String,
         why: String,
-        /// Whether the answer was that it is there for nobody: no process listens, or it starts or
-        /// recovers. A server that shuts down may still serve who is connected.
-        nobody: bool,
+        /// Whether the answer means that the server serves no client at all: no process listens, or the server is
+        /// starting or recovering. A server that shuts down does not count, as it may still serve its connections.
+        down_for_everyone: bool,
     },
-    /// The server answered that it does not let us in: the password, the role, `pg_hba.conf`.
-    #[error("Postgres at {place} does not let us in: {why}")]
-    Denied {
-        /// `localhost:5432`.
-        place: String,
-        /// The server's own words.
-        why: String,
-    },
-    /// There is no such database.
-    #[error("there is no database `{database}` at {place}")]
-    NoDatabase {
-        /// Its name.
-        database: String,
-        /// `localhost:5432`.
-        place: String,
-    },
-    /// No answer to the attempt to connect.
-    #[error("Postgres at {place} did not answer in time")]
-    ConnectTimeout {
-        /// `localhost:5432`.
-        place: String,
-    },
-    /// The DSN cannot be read, or one of its options.
-    #[error("`{dsn}` does not name a database: {what}")]
+    /// The server refused the login because of the password, the role, or `pg_hba.conf`.
+    #[error("Postgres at {server} refused the login: {why}")]
+    Denied { server: String, why: String },
+    /// The server has no database of this name.
+    #[error("there is no database `{database}` at {server}")]
+    NoDatabase { database: String, server: String },
+    /// The server did not answer the connection attempt in time.
+    #[error("Postgres at {server} did not answer in time")]
+    ConnectTimeout { server: String },
+    /// The DSN, or one of its options, is not valid.
+    #[error("`{dsn}` does not name a database: {why}")]
     BadDsn {
-        /// Without its password.
+        /// The DSN with its password replaced by `***`.
         dsn: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// The connection cannot be encrypted as it is to be.
-    #[error("the connection to {place} cannot be encrypted as it is to be: {why}")]
-    Tls {
-        /// `localhost:5432`.
-        place: String,
         why: String,
     },
-    /// A statement took too long; its connection was closed.
+    /// The TLS connection that `sslmode` requires cannot be established.
+    #[error("cannot establish a TLS connection to {server}: {why}")]
+    Tls { server: String, why: String },
+    /// A statement missed its deadline. Its connection was closed.
     #[error("Postgres did not answer within {seconds} s")]
     Deadline {
-        /// The deadline.
+        /// The deadline of the statement.
         seconds: u64,
     },
-    /// One of our own functions refused: its words, and its hint.
+    /// A function of the schema raised one of the errors of rework.
     #[error("{message}")]
     Refused {
         message: String,
-        /// What to do.
         hint: Option<String>,
-        /// Our SQLSTATE, `RW404`.
+        /// The SQLSTATE. Those of rework begin with `RW`, such as `RW404`.
         code: String,
     },
-    /// There is no schema `rework`.
+    /// The database has no schema `rework`.
     #[error("there is no rework schema in database `{database}`")]
-    SchemaAbsent {
-        /// Its name.
-        database: String,
-    },
-    /// The schema is older than this binary.
+    SchemaMissing { database: String },
+    /// The schema is older than this binary requires.
     #[error("the rework schema is at version {has}, this `rework` needs {needs}")]
     SchemaOld {
-        /// Its version.
+        /// The version of the schema.
         has: i32,
-        /// Ours.
+        /// The version that this binary was written for.
         needs: i32,
     },
-    /// The schema is newer, and does not serve this binary any more.
+    /// The schema is newer than this binary and no longer supports it.
     #[error(
         "the rework schema is at version {has} and serves binaries from {serves} on; this \
          `rework` {binary} is at {ours}"
     )]
     SchemaNew {
-        /// Its version.
+        /// The version of the schema.
         has: i32,
-        /// The oldest that it serves.
+        /// The oldest binary, by its schema version, that the schema supports.
         serves: i32,
+        /// The schema version that this binary was written for.
         ours: i32,
-        /// Our version.
+        /// The version of this binary.
         binary: &'static str,
     },
-    /// Chapters of the schema are not those of this binary, though their numbers are.
+    /// A chapter of the schema (a file of `migrations/`) that was applied to the database has
+    /// another text than the chapter with the same number in this binary.
     #[error(
         "the schema `rework` of database `{database}` was made by another, unreleased build of \
          rework: chapter {chapter} differs"
     )]
-    SchemaForeign {
-        /// The database's name.
+    SchemaMismatch {
         database: String,
-        /// The first one that differs: `13 (claim)`.
+        /// Number and name of the first chapter (a file of `migrations/`) whose text differs, such
+        /// as `13 (claim)`.
         chapter: String,
     },
-    /// A migration failed.
-    #[error("the schema could not be brought up to date: {}", migration_words(.0))]
+    /// A chapter of the schema could not be applied.
+    #[error("the schema could not be brought up to date: {}", migration_message(.0))]
     Migration(Box<refinery::Error>),
-    /// A lease is not ours any more.
+    /// Another monitor took the lease away, because it was not renewed in time.
     #[error("the lease was taken away")]
     LeaseLost,
-    /// A column holds a value that no `rework` writes.
+    /// A column contains a value that rework does not write and cannot read.
     #[error("the column `{column}`{of} cannot be read: {why}")]
     Unreadable {
-        /// Its name.
         column: &'static str,
-        /// ` of schedule 7`, or nothing.
+        /// The row as the end of a phrase, such as ` of schedule 7`. Empty if the row is not known.
         of: String,
-        /// Why.
         why: String,
-        /// A statement that shows the row, if it is one of a table.
+        /// A statement that shows the row. `None` if the row cannot be identified.
         query: Option<String>,
     },
-    /// More columns are read than a statement has.
+    /// The code reads more columns than the statement returned. This is a bug.
     #[error("Postgres answered without a column that is read")]
     NoColumn,
-    /// A statement that always answers with a row did not.
+    /// A statement that always returns a row returned none.
     #[error("Postgres answered without a row")]
     NoRow,
-    /// Anything else that Postgres says.
-    #[error("{}", words(.0))]
+    /// Any other error of Postgres or of the connection.
+    #[error("{}", server_message(.0))]
     Database(tokio_postgres::Error),
 }
 
@@ -157,34 +136,37 @@ impl From<tokio_postgres::Error> for Error {
 }
 
 impl Error {
-    /// Why connecting failed, told apart by what can be done about it.
+    /// Classifies the error of a connection attempt by what the user can do about it.
     pub(crate) fn connecting(
-        place: String,
+        server: String,
         database: &str,
         error: &tokio_postgres::Error,
     ) -> Error {
-        let why = words(error);
+        let why = server_message(error);
         match error.code() {
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
-                Error::NoDatabase { database: database.to_owned(), place }
+                Error::NoDatabase { database: database.to_owned(), server }
             }
-            Some(code) if code.code().starts_with("28") => Error::Denied { place, why },
+            // SQLSTATE class 28: invalid authorization specification.
+            Some(code) if code.code().starts_with("28") => Error::Denied { server, why },
             Some(code) => {
-                let nobody = *code == SqlState::CANNOT_CONNECT_NOW && starts_or_recovers(&why);
-                Error::Connect { place, why, nobody }
+                let down_for_everyone =
+                    *code == SqlState::CANNOT_CONNECT_NOW && is_starting_or_recovering(&why);
+                Error::Connect { server, why, down_for_everyone }
             }
-            None if error.to_string().contains("TLS handshake") => Error::Tls { place, why },
-            None if why.contains("password missing") => Error::Denied { place, why },
+            // Without an SQLSTATE the error comes from the library, which names the kind in its text alone.
+            None if error.to_string().contains("TLS handshake") => Error::Tls { server, why },
+            None if why.contains("password missing") => Error::Denied { server, why },
             None => {
                 let refused = std::error::Error::source(error)
                     .and_then(|source| source.downcast_ref::<std::io::Error>())
                     .is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused);
-                Error::Connect { place, why, nobody: refused }
+                Error::Connect { server, why, down_for_everyone: refused }
             }
         }
     }
 
-    /// The database is away, or this connection of it: worth another try on a new one.
+    /// Returns whether the database or the connection is unavailable, so that a retry on a new connection makes sense.
     pub fn is_connection(&self) -> bool {
         match self {
             Error::Connect { .. } | Error::ConnectTimeout { .. } | Error::Deadline { .. } => true,
@@ -197,55 +179,60 @@ impl Error {
         }
     }
 
-    /// Postgres cannot store the value: not as this type, or not of this size.
+    /// Returns whether Postgres refused a value: its type (SQLSTATE class 22) or its size (class 54). A retry would
+    /// fail again.
     pub fn is_data(&self) -> bool {
         let Error::Database(e) = self else { return false };
         e.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
     }
 
-    /// A table that the statement names is not there.
+    /// Returns whether a table of the statement does not exist.
     pub(crate) fn is_undefined_table(&self) -> bool {
         matches!(self, Error::Database(e) if e.code() == Some(&SqlState::UNDEFINED_TABLE))
     }
 
-    /// Somebody else's transaction holds a row for too long.
+    /// Returns whether the statement gave up waiting for a lock that another transaction holds.
     pub fn is_locked(&self) -> bool {
         matches!(self, Error::Database(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
-    /// What to do about it, as a sentence with a command to type.
+    /// Returns advice for the user, as a sentence with a command to type. `None` if there is no
+    /// advice.
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::BadDsn { .. } => Some(
-                "give it as `postgres://user:password@host:5432/database`, or as `host=… dbname=…`"
+                "write it as `postgres://user:password@host:5432/database` or `host=… dbname=…`"
                     .into(),
             ),
-            Error::Connect { place, .. } | Error::ConnectTimeout { place } => {
-                Some(format!("is Postgres running at {place}? `rework dev` brings one of its own"))
-            }
+            Error::Connect { server, .. } | Error::ConnectTimeout { server } => Some(format!(
+                "is Postgres running at {server}? `rework dev` starts a server of its own"
+            )),
             Error::Denied { .. } => {
-                Some("check user and password; `psql DSN` must be let in too".into())
+                Some("check user and password: `psql DSN` must be able to log in too".into())
             }
-            Error::NoDatabase { database, .. } => Some(format!("make it: `createdb {database}`")),
+            Error::NoDatabase { database, .. } => {
+                Some(format!("create it: `createdb {database}`"))
+            }
             Error::Tls { .. } => Some(
-                "`psql` with the same DSN must be let in too; see `sslmode` and `sslrootcert` in docs/cli.md"
+                "check that `psql` connects with the same DSN; see `sslmode` and `sslrootcert` in docs/cli.md"
                     .into(),
             ),
-            Error::SchemaAbsent { .. } | Error::SchemaOld { .. } => {
+            Error::SchemaMissing { .. } | Error::SchemaOld { .. } => {
                 Some("run `rework init-db DSN`; it adds what is missing and drops nothing".into())
             }
             Error::SchemaNew { .. } => Some("use a newer `rework`".into()),
-            Error::SchemaForeign { .. } => Some(
-                "use the `rework` that made it; or make it anew: `drop schema rework cascade` in \
-                 `psql DSN`, which loses its tasks, then `rework init-db DSN`"
+            Error::SchemaMismatch { .. } => Some(
+                "use the `rework` that created it; or create it again, which deletes all tasks: \
+                 `psql DSN -c 'drop schema rework cascade'`, then `rework init-db DSN`"
                     .into(),
             ),
             Error::Unreadable { query: Some(query), .. } => Some(format!(
-                "`rework` writes no such value: see it by `psql DSN -c \"{query}\"`, and correct it"
+                "`rework` does not write such a value: show the row with `psql DSN -c \"{query}\"`, and correct it"
             )),
             Error::Refused { hint, .. } => hint.clone(),
             Error::Database(e) if e.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Some(
-                "connect as a role that has this right, or have the owner of the schema grant it"
+                "connect as a role that has this right, or let the owner of the schema grant it: \
+                 `rework init-db DSN --grant RIGHTS=ROLE`"
                     .into(),
             ),
             _ => None,
@@ -253,9 +240,11 @@ impl Error {
     }
 }
 
-/// In the words of a server that speaks English; of another one it is not known.
-pub(crate) fn starts_or_recovers(why: &str) -> bool {
-    ["starting up", "in recovery", "not yet accepting"].iter().any(|words| why.contains(words))
+/// Returns whether a server's message says that it is starting or recovering.
+///
+/// Only English messages are recognised. A server with another `lc_messages` is treated as one that may serve others.
+pub(crate) fn is_starting_or_recovering(message: &str) -> bool {
+    ["starting up", "in recovery", "not yet accepting"].iter().any(|part| message.contains(part))
 }
 
 fn is_io(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -273,23 +262,23 @@ fn is_starting_or_stopping(code: &SqlState) -> bool {
         || code.code().starts_with("08")
 }
 
-/// The server's own sentence, or else the system's, without the number that follows it.
-pub(crate) fn words(error: &tokio_postgres::Error) -> String {
+/// Returns the message of the server; without one, the message of the operating system without its `(os error …)`.
+pub(crate) fn server_message(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(db), _) => db.message().to_owned(),
         (None, Some(source)) => {
-            let said = source.to_string();
-            said.split_once(" (os error ").map_or(said.as_str(), |(words, _)| words).to_owned()
+            let text = source.to_string();
+            text.split_once(" (os error ").map_or(text.as_str(), |(message, _)| message).to_owned()
         }
         (None, None) => error.to_string(),
     }
 }
 
-/// What the migration runner says, with the words of Postgres if a statement failed.
-fn migration_words(error: &refinery::Error) -> String {
-    let failed = std::error::Error::source(error);
-    match failed.and_then(|source| source.downcast_ref::<tokio_postgres::Error>()) {
-        Some(failed) => words(failed),
+/// Returns the message of Postgres if a statement of a chapter failed, or else the message of the migration library.
+fn migration_message(error: &refinery::Error) -> String {
+    let source = std::error::Error::source(error);
+    match source.and_then(|source| source.downcast_ref::<tokio_postgres::Error>()) {
+        Some(error) => server_message(error),
         None => error.to_string(),
     }
 }

@@ -1,5 +1,7 @@
-//! The database: its address, the connection, and what can go wrong with it. Nothing here knows a table of
-//! ours.
+//! The connection to Postgres: its address (DSN), statements, deadlines, rows and errors.
+//!
+//! Nothing here names a table of rework, except `row.rs`, whose error messages may contain a statement that shows a
+//! row.
 
 pub mod error;
 pub mod row;

@@ -1,4 +1,4 @@
-//! List monitors: the processes that keep the workers of their hosts.
+//! Listing monitors, the processes that start and supervise the workers of their hosts.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -7,40 +7,39 @@ use tokio_postgres::types::Type;
 
 use crate::db::{connect::Db, error::Result, row::Columns};
 
-/// A monitor. Its JSON has exactly these keys, in this order.
+/// A monitor. The JSON of a monitor has exactly these keys, in this order.
 #[derive(Debug, Clone, Serialize)]
 pub struct Monitor {
     pub id: i64,
-    /// Where it runs.
     pub host: String,
-    /// Its process.
     pub pid: i32,
-    /// The domains whose workers it keeps.
+    /// The domains that the monitor serves.
     pub domains: Vec<String>,
-    /// What its host offers.
+    /// The capabilities that the host of the monitor offers.
     pub capabilities: Vec<String>,
-    /// Its options: `minworkers`, `maxworkers`, …
+    /// The options of the monitor: `minworkers`, `maxworkers`, …
     pub options: Value,
-    /// How the process trees of its runners die: `cgroup` or `processes`.
+    /// How the process trees of the monitor's runners are found and killed: `cgroup` or
+    /// `processes`.
     pub containment: String,
-    /// How memory limits are kept: `cgroup2`, `cgroup1` or `sampled`.
+    /// How memory limits are enforced: `cgroup2`, `cgroup1` or `sampled`.
     pub memory: String,
-    /// Of its binary.
+    /// The version of the binary.
     pub version: String,
-    /// When it was up.
+    /// When the monitor was registered.
     pub started_at: DateTime<Utc>,
-    /// When it was seen last.
+    /// When the monitor last renewed its lease.
     pub renewed_at: DateTime<Utc>,
-    /// When it ended.
+    /// When the monitor ended. `None` if its end is not recorded.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Why it ended, in words.
+    /// Why the monitor ended, for people. `None` if its end is not recorded.
     pub reason: Option<String>,
-    /// Seconds since it was seen last, by the server's clock.
+    /// Seconds since the last renewal of the lease, by the server's clock.
     #[serde(skip)]
-    pub unseen_seconds: f64,
+    pub seconds_since_renewal: f64,
 }
 
-/// The monitors that live or, with `ended` too, all, first one first.
+/// Returns the monitors that have not ended, oldest first. With `ended`, returns all monitors.
 pub async fn list(db: &Db, ended: bool) -> Result<Vec<Monitor>> {
     let rows = db.query(include_str!("sql/list_monitors.sql"), &[(&ended, Type::BOOL)]).await?;
     rows.iter().map(|row| monitor(Columns::of("monitor", "id", row))).collect()
@@ -61,6 +60,6 @@ fn monitor(row: Columns<'_>) -> Result<Monitor> {
         renewed_at: row.get("renewed_at")?,
         finished_at: row.get("finished_at")?,
         reason: row.get("reason")?,
-        unseen_seconds: row.get("unseen_seconds")?,
+        seconds_since_renewal: row.get("seconds_since_renewal")?,
     })
 }

@@ -1,4 +1,4 @@
-//! List workers: those that live, and those that ended lately.
+//! Listing workers: those that are alive, and those that ended recently.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -10,52 +10,54 @@ use crate::db::{connect::Db, error::Result, row::Columns};
 #[derive(Debug, Clone, Serialize)]
 pub struct Worker {
     pub id: i64,
-    /// Its process; none: not started yet.
+    /// The pid. `None` if the process is not started yet.
     pub pid: Option<i32>,
-    /// Where it runs.
     pub host: String,
-    /// The domain whose tasks it takes.
+    /// The domain whose tasks the worker claims.
     pub domain: String,
-    /// The monitor that made it.
+    /// The id of the monitor that created the worker.
     pub monitor: i64,
-    /// What it is doing.
     pub state: WorkerState,
-    /// The task in hand.
+    /// The id of the current task. If there are several, the one that started first. `None` if
+    /// there is none.
     pub task: Option<i64>,
-    /// Of its whole process tree, in bytes.
+    /// The resident memory of the worker and all its descendants, in bytes.
     pub memory_bytes: i64,
-    /// Of its whole process tree, in percent of one processor.
+    /// The processor time of the worker and all its descendants, in percent of one processor.
     pub cpu_percent: i32,
-    /// What it was asked: `shutdown`, or `kill`.
-    pub asked: Option<String>,
-    /// When its monitor made it.
+    /// How a user wants the worker to stop: `shutdown` or `kill`. `None` if no user does. The JSON
+    /// key is the one that users know.
+    #[serde(rename = "asked")]
+    pub requested: Option<String>,
+    /// When the monitor created the row of the worker.
     pub created_at: DateTime<Utc>,
-    /// When it was up.
+    /// When the worker was ready to claim. `None` if it is not ready yet.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// When the worker ended. `None` if its end is not recorded.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Why it ended, in words.
+    /// Why the worker ended, for people. `None` if its end is not recorded.
     pub reason: Option<String>,
-    /// Its monitor is gone: it finishes its task on a lease of its own, and leaves.
+    /// Whether the worker has lost its monitor. Such a worker finishes its task under a lease of
+    /// its own, and exits.
     pub orphan: bool,
 }
 
-/// What a worker is doing.
+/// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerState {
-    /// It was made, and is not up yet.
+    /// The row exists, and the process is not ready to claim yet.
     Unstarted,
-    /// It waits for a task.
+    /// The worker waits for a task.
     Idle,
-    /// It has a task in hand.
+    /// The worker runs a task.
     Running,
-    /// It ended.
+    /// The worker has ended.
     Dead,
 }
 
-/// The workers that live, and those that ended within the last `ended_ms` milliseconds (none:
-/// all), first one first.
+/// Returns the workers that are alive, and those that ended within the last `ended_ms` milliseconds, oldest first. With
+/// `None` all workers are returned.
 pub async fn list(db: &Db, ended_ms: Option<i64>) -> Result<Vec<Worker>> {
     let rows = db.query(include_str!("sql/list_workers.sql"), &[(&ended_ms, Type::INT8)]).await?;
     rows.iter().map(|row| worker(Columns::of("worker", "id", row))).collect()
@@ -74,7 +76,7 @@ fn worker(row: Columns<'_>) -> Result<Worker> {
         task,
         memory_bytes: row.get("memory_bytes")?,
         cpu_percent: row.get("cpu_percent")?,
-        asked: row.get("asked")?,
+        requested: row.get("requested")?,
         created_at: row.get("created_at")?,
         started_at,
         finished_at,

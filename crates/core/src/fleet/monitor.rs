@@ -1,4 +1,8 @@
-//! Monitors: who keeps the workers of a host, and for which domains.
+//! The rows of monitors: registration, the domains that a monitor serves, and its end.
+//!
+//! Each domain of a host is served by one monitor. So a monitor is registered only if no other monitor of its host
+//! serves one of its domains. `monitor/src/registration.rs` decides whether the monitors that it conflicts with are
+//! alive.
 
 use serde_json::Value;
 use tokio_postgres::{Row, Transaction, types::Type};
@@ -12,117 +16,128 @@ use crate::{
     },
     lease::{
         self,
-        row::{Lease, Seen},
+        row::{Lease, LeaseSnapshot},
     },
 };
-use rework_wire::lease::Terms;
+use rework_wire::lease::LeaseTerms;
 
-/// Who a process is, as the rows of monitors and workers say it.
+/// The identity of a process, as it is stored in the rows of monitors and workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
-    /// The kernel's random name for the boot.
+pub struct ProcessRecord {
+    /// The random name that the kernel gives to each boot.
     pub boot_id: String,
     /// The pid namespace.
     pub pid_ns: String,
-    /// The pid in that namespace.
+    /// The pid in the namespace `pid_ns`.
     pub pid: i32,
-    /// When it started, in clock ticks since the boot.
+    /// The start of the process, in clock ticks since the boot.
     pub pid_start: i64,
 }
 
-/// A monitor that has not ended, as far as its row says.
+/// A monitor whose end is not recorded. Its process may be dead.
 #[derive(Debug, Clone)]
-pub struct Standing {
-    /// Its row.
+pub struct RegisteredMonitor {
     pub id: i64,
-    pub process: Process,
-    /// What it serves.
+    pub process: ProcessRecord,
+    /// The domains that the monitor serves.
     pub domains: Vec<String>,
-    /// It serves whatever is registered on its host.
+    /// Whether the monitor serves every domain of which an operation is registered on its host.
     pub every_domain: bool,
-    /// Its lease now.
-    pub seen: Seen,
-    /// That was taken away.
-    pub taken: bool,
+    /// The lease of the monitor at the time of the query.
+    pub lease: LeaseSnapshot,
+    /// Whether `lease` was taken away.
+    pub lease_is_taken: bool,
 }
 
-/// A monitor that begins.
+/// A monitor that is to be registered.
 #[derive(Debug, Clone)]
-pub struct Beginning {
-    /// Its host's name.
+pub struct NewMonitor {
+    /// The name of the host of the monitor.
     pub host: String,
-    pub process: Process,
-    /// What it is to serve; empty: whatever is registered on its host.
+    pub process: ProcessRecord,
+    /// The domains to serve. If empty, the monitor serves every domain of which an operation is registered on its host.
     pub domains: Vec<String>,
-    /// What its host offers.
+    /// The capabilities that the host of the monitor offers.
     pub capabilities: Vec<String>,
-    /// What `list-monitors` shows of its options; an object.
+    /// The options that `rework list-monitors` shows, as a JSON object.
     pub options: Value,
-    /// `cgroup` or `processes`.
+    /// How the process trees of the monitor's runners are found and killed: `cgroup` or
+    /// `processes`.
     pub containment: String,
-    /// `cgroup2`, `cgroup1` or `sampled`.
+    /// How memory limits are enforced: `cgroup2`, `cgroup1` or `sampled`.
     pub memory: String,
-    /// Of the binary.
+    /// The version of the binary.
     pub version: String,
-    /// How long its lease is.
-    pub terms: Terms,
+    /// The terms of the monitor's lease.
+    pub terms: LeaseTerms,
 }
 
-/// An earlier monitor that is gone.
+/// An earlier monitor that is dead, and whose row is to be ended.
 #[derive(Debug, Clone)]
-pub struct Gone {
-    /// Its row.
+pub struct DeadMonitor {
     pub id: i64,
-    /// The lease as it was when it was found dead, to be taken away; none where the process itself
-    /// was seen to be gone, whose busy workers may still make leases of their own.
-    pub take: Option<Seen>,
+    /// The lease to take away, as it was last observed. `None` if it was taken away already, or if the death of the
+    /// process itself was observed. In the latter case the lease stays, so that busy workers of the dead monitor can
+    /// still create leases of their own.
+    pub lease_to_take: Option<LeaseSnapshot>,
 }
 
-/// What came of beginning.
+/// The result of an attempt to register a monitor.
 #[derive(Debug)]
-pub enum Begun {
-    /// The row is made.
-    Ours {
-        /// The monitor's row.
+pub enum RegisterResult {
+    /// The monitor is registered.
+    Registered {
+        /// The id of the monitor.
         id: i64,
-        /// What its workers live by.
+        /// The lease of the monitor and its workers.
         lease: Lease,
-        /// What it serves.
+        /// The domains that the monitor serves.
         domains: Vec<String>,
     },
-    /// Others stand in the way: look at them.
-    Contested(Vec<Standing>),
+    /// These monitors serve one of the domains. The caller finds out whether they are alive, and tries again.
+    Conflict(Vec<RegisteredMonitor>),
 }
 
-/// Why an earlier monitor's row ended.
-pub const GONE: &str = "monitor gone";
+/// The reason that is recorded for an earlier monitor that is dead.
+pub const MONITOR_GONE: &str = "monitor gone";
 
-/// The monitors of a host that have not ended, as far as their rows say.
-pub async fn standing(db: &Db, host: &str) -> Result<Vec<Standing>> {
-    let rows = db.query(include_str!("sql/standing_monitors.sql"), &[(&host, Type::TEXT)]).await?;
-    rows.iter().map(read).collect()
+/// Returns the monitors of a host whose ends are not recorded.
+pub async fn registered(db: &Db, host: &str) -> Result<Vec<RegisteredMonitor>> {
+    let sql = include_str!("sql/registered_monitors.sql");
+    let rows = db.query(sql, &[(&host, Type::TEXT)]).await?;
+    rows.iter().map(registered_monitor).collect()
 }
 
-/// The domains of which a host runs an operation.
+/// Returns the domains of which an operation is registered on a host.
 pub async fn placed_domains(db: &Db, host: &str) -> Result<Vec<String>> {
     let sql = include_str!("sql/placed_domains.sql");
     let row = db.query_one(sql, &[(&host, Type::TEXT)]).await?;
     Columns::new(&row).get("domains")
 }
 
-/// Ends the rows of those that are gone and makes the new one, unless another monitor of the host
-/// serves one of its domains. All in one transaction, one monitor at a time.
-pub async fn begin(db: &mut Db, new: &Beginning, gone: &[Gone]) -> Result<Begun> {
-    let within = tokio::time::timeout(DEADLINE, try_begin(db, new, gone));
-    within.await.unwrap_or(Err(Error::Deadline { seconds: DEADLINE.as_secs() }))
+/// Registers a monitor, unless another monitor of the host serves one of its domains. The rows of
+/// the `dead` monitors are ended first. All of it is one transaction, and a lock admits one
+/// registration at a time. `Err` if the database fails; a conflict with another monitor is a
+/// result.
+pub async fn register(
+    db: &mut Db,
+    new: &NewMonitor,
+    dead: &[DeadMonitor],
+) -> Result<RegisterResult> {
+    let registering = tokio::time::timeout(DEADLINE, try_register(db, new, dead));
+    registering.await.unwrap_or(Err(Error::Deadline { seconds: DEADLINE.as_secs() }))
 }
 
-async fn try_begin(db: &mut Db, new: &Beginning, gone: &[Gone]) -> Result<Begun> {
+async fn try_register(
+    db: &mut Db,
+    new: &NewMonitor,
+    dead: &[DeadMonitor],
+) -> Result<RegisterResult> {
     let transaction = db.client_mut().transaction().await?;
-    transaction.query_typed(include_str!("sql/lock_monitors.sql"), &[]).await?;
+    transaction.query_typed(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
     let host = [(&new.host as _, Type::TEXT)];
-    for one in gone {
-        end_gone(&transaction, one).await?;
+    for monitor in dead {
+        end_dead(&transaction, monitor).await?;
     }
     let every_domain = new.domains.is_empty();
     let domains = if every_domain {
@@ -131,47 +146,48 @@ async fn try_begin(db: &mut Db, new: &Beginning, gone: &[Gone]) -> Result<Begun>
     } else {
         new.domains.clone()
     };
-    let rows = transaction.query_typed(include_str!("sql/standing_monitors.sql"), &host).await?;
-    let mut others = rows.iter().map(read).collect::<Result<Vec<Standing>>>()?;
-    others.retain(|other| other.stands_in_the_way(&domains, every_domain));
+    let rows = transaction.query_typed(include_str!("sql/registered_monitors.sql"), &host).await?;
+    let mut others = rows.iter().map(registered_monitor).collect::<Result<Vec<_>>>()?;
+    others.retain(|other| other.conflicts_with(&domains, every_domain));
     if !others.is_empty() {
-        // What was taken away above comes back with the rollback, and is looked at again.
+        // The rollback also restores the leases that were taken away above. The next attempt takes them again.
         transaction.rollback().await?;
-        return Ok(Begun::Contested(others));
+        return Ok(RegisterResult::Conflict(others));
     }
-    let begun = insert(&transaction, new, &domains).await?;
+    let registered = insert(&transaction, new, &domains).await?;
     transaction.commit().await?;
-    Ok(begun)
+    Ok(registered)
 }
 
-impl Standing {
-    /// Whether both cannot stand side by side: they share a domain, or both take whatever comes.
-    pub fn stands_in_the_way(&self, domains: &[String], every_domain: bool) -> bool {
+impl RegisteredMonitor {
+    /// Returns whether this monitor and a new one cannot run at the same time: they serve the same domain, or both
+    /// serve every domain.
+    pub fn conflicts_with(&self, domains: &[String], every_domain: bool) -> bool {
         (self.every_domain && every_domain)
             || self.domains.iter().any(|domain| domains.contains(domain))
     }
 }
 
-/// A lease that moved meanwhile stays, and with it the row: its monitor lives.
-async fn end_gone(transaction: &Transaction<'_>, gone: &Gone) -> Result<()> {
-    if let Some(seen) = &gone.take {
+/// Ends the row of a dead monitor. If its lease has changed in the meantime, the monitor is alive and its row stays.
+async fn end_dead(transaction: &Transaction<'_>, dead: &DeadMonitor) -> Result<()> {
+    if let Some(snapshot) = &dead.lease_to_take {
         let sql = include_str!("../lease/sql/take_lease.sql");
-        if transaction.query_typed(sql, &lease::row::take_params(seen)).await?.is_empty() {
+        if transaction.query_typed(sql, &lease::row::take_params(snapshot)).await?.is_empty() {
             return Ok(());
         }
     }
     let sql = include_str!("sql/finish_monitor.sql");
-    transaction.query_typed(sql, &[(&gone.id, Type::INT8), (&GONE, Type::TEXT)]).await?;
+    transaction.query_typed(sql, &[(&dead.id, Type::INT8), (&MONITOR_GONE, Type::TEXT)]).await?;
     Ok(())
 }
 
 async fn insert(
     transaction: &Transaction<'_>,
-    new: &Beginning,
+    new: &NewMonitor,
     domains: &[String],
-) -> Result<Begun> {
+) -> Result<RegisterResult> {
     let options = new.options.to_string();
-    let length = new.terms.length.as_millis() as i64;
+    let length_ms = new.terms.length.as_millis() as i64;
     let params: [Param<'_>; 12] = [
         (&new.host, Type::TEXT),
         (&new.process.boot_id, Type::TEXT),
@@ -184,44 +200,45 @@ async fn insert(
         (&new.containment, Type::TEXT),
         (&new.memory, Type::TEXT),
         (&new.version, Type::TEXT),
-        (&length, Type::INT8),
+        (&length_ms, Type::INT8),
     ];
-    let row = transaction.query_typed_one(include_str!("sql/begin_monitor.sql"), &params).await?;
+    let sql = include_str!("sql/register_monitor.sql");
+    let row = transaction.query_typed_one(sql, &params).await?;
     let row = Columns::of("monitor", "id", &row);
     let lease = Lease { id: row.get("lease")?, epoch: row.get("epoch")? };
-    Ok(Begun::Ours { id: row.get("id")?, lease, domains: row.get("domains")? })
+    Ok(RegisterResult::Registered { id: row.get("id")?, lease, domains: row.get("domains")? })
 }
 
-/// Serves those of these domains too that no other monitor of the host serves; answers all that it
-/// serves now.
-pub async fn take_domains(
+/// Adds to the domains of a monitor those that no other monitor of the host serves. Returns all
+/// domains that the monitor serves now. `Err` with [`Error::NoRow`] if there is no such monitor.
+pub async fn add_domains(
     db: &mut Db,
     monitor: i64,
     host: &str,
-    wished: &[String],
+    wanted: &[String],
 ) -> Result<Vec<String>> {
     let params: [Param<'_>; 3] =
-        [(&monitor, Type::INT8), (&host, Type::TEXT), (&wished, Type::TEXT_ARRAY)];
-    let taking = async {
+        [(&monitor, Type::INT8), (&host, Type::TEXT), (&wanted, Type::TEXT_ARRAY)];
+    let adding = async {
         let transaction = db.client_mut().transaction().await?;
-        transaction.query_typed(include_str!("sql/lock_monitors.sql"), &[]).await?;
-        let sql = include_str!("sql/take_domains.sql");
+        transaction.query_typed(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
+        let sql = include_str!("sql/add_domains.sql");
         let row = transaction.query_typed_opt(sql, &params).await?.ok_or(Error::NoRow)?;
         transaction.commit().await?;
         Columns::new(&row).get("domains")
     };
-    let within = tokio::time::timeout(DEADLINE, taking);
-    within.await.unwrap_or(Err(Error::Deadline { seconds: DEADLINE.as_secs() }))
+    let adding = tokio::time::timeout(DEADLINE, adding);
+    adding.await.unwrap_or(Err(Error::Deadline { seconds: DEADLINE.as_secs() }))
 }
 
-/// Says in which domains a worker is idle: what is scheduled there is notified from the next
+/// Stores in which domains the monitor has an idle worker. Tasks that are scheduled there are notified from the next
 /// commit on.
-pub async fn publish_wants(db: &Db, monitor: i64, domains: &[String]) -> Result<()> {
+pub async fn publish_idle_domains(db: &Db, monitor: i64, domains: &[String]) -> Result<()> {
     let params: [Param<'_>; 2] = [(&monitor, Type::INT8), (&domains, Type::TEXT_ARRAY)];
-    db.query(include_str!("sql/publish_wants.sql"), &params).await.map(drop)
+    db.query(include_str!("sql/publish_idle_domains.sql"), &params).await.map(drop)
 }
 
-/// A monitor's last word.
+/// Records the end of a monitor, and closes its lease if no worker depends on it.
 pub async fn finish(db: &Db, monitor: i64, reason: &str) -> Result<()> {
     let params: [Param<'_>; 2] = [(&monitor, Type::INT8), (&reason, Type::TEXT)];
     match db.query_opt(include_str!("sql/finish_monitor.sql"), &params).await? {
@@ -230,12 +247,12 @@ pub async fn finish(db: &Db, monitor: i64, reason: &str) -> Result<()> {
     }
 }
 
-fn read(row: &Row) -> Result<Standing> {
+fn registered_monitor(row: &Row) -> Result<RegisteredMonitor> {
     let row = Columns::of("monitor", "id", row);
     let lease = Lease { id: row.get("lease")?, epoch: row.get("epoch")? };
-    Ok(Standing {
+    Ok(RegisteredMonitor {
         id: row.get("id")?,
-        process: Process {
+        process: ProcessRecord {
             boot_id: row.get("boot_id")?,
             pid_ns: row.get("pid_ns")?,
             pid: row.get("pid")?,
@@ -243,8 +260,8 @@ fn read(row: &Row) -> Result<Standing> {
         },
         domains: row.get("domains")?,
         every_domain: row.get("every_domain")?,
-        seen: Seen { lease, renewals: row.get("renewals")? },
-        taken: row.get("taken")?,
+        lease: LeaseSnapshot { lease, renewals: row.get("renewals")? },
+        lease_is_taken: row.get("lease_is_taken")?,
     })
 }
 
@@ -252,10 +269,10 @@ fn read(row: &Row) -> Result<Standing> {
 mod tests {
     use super::*;
 
-    fn standing(domains: &[&str], every_domain: bool) -> Standing {
-        Standing {
+    fn registered(domains: &[&str], every_domain: bool) -> RegisteredMonitor {
+        RegisteredMonitor {
             id: 1,
-            process: Process {
+            process: ProcessRecord {
                 boot_id: String::new(),
                 pid_ns: String::new(),
                 pid: 1,
@@ -263,23 +280,23 @@ mod tests {
             },
             domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
             every_domain,
-            seen: Seen { lease: Lease { id: 1, epoch: 1 }, renewals: 0 },
-            taken: false,
+            lease: LeaseSnapshot { lease: Lease { id: 1, epoch: 1 }, renewals: 0 },
+            lease_is_taken: false,
         }
     }
 
     #[test]
-    fn monitors_of_different_domains_stand_side_by_side() {
+    fn monitors_of_different_domains_do_not_conflict() {
         let images = ["images".to_owned()];
-        for (other, every_domain, refused) in [
-            (standing(&["default"], false), false, false),
-            (standing(&["default", "images"], false), false, true),
-            (standing(&["default"], true), false, false),
-            (standing(&[], true), true, true),
-            (standing(&["default"], false), true, false),
-            (standing(&[], false), false, false),
+        for (other, every_domain, conflict) in [
+            (registered(&["default"], false), false, false),
+            (registered(&["default", "images"], false), false, true),
+            (registered(&["default"], true), false, false),
+            (registered(&[], true), true, true),
+            (registered(&["default"], false), true, false),
+            (registered(&[], false), false, false),
         ] {
-            assert_eq!(other.stands_in_the_way(&images, every_domain), refused, "{other:?}");
+            assert_eq!(other.conflicts_with(&images, every_domain), conflict, "{other:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Workers: the rows that their monitor makes before it starts them, and what it does with those
+//! The rows of workers: a monitor creates them before it starts the processes, and uses them to clean up after workers
 //! that have died.
 
 use tokio_postgres::types::Type;
@@ -10,159 +10,172 @@ use crate::{
         error::Result,
         row::Columns,
     },
-    fleet::monitor::Process,
+    fleet::monitor::ProcessRecord,
     lease::{
         self,
-        row::{Lease, Seen},
+        row::{Lease, LeaseSnapshot},
     },
     task::{fence::Fence, state::State},
 };
 
-/// What the rows of new workers have in common.
+/// The columns that all new workers of a monitor have in common.
 #[derive(Debug, Clone)]
-pub struct Kin {
+pub struct WorkerTemplate {
     pub monitor: i64,
+    /// The lease of the monitor.
     pub lease: i64,
     pub host: String,
-    /// The boot of that host.
+    /// The random name of the current boot of the host.
     pub boot_id: String,
-    /// The pid namespace in which they will live.
+    /// The pid namespace of the workers.
     pub pid_ns: String,
-    /// Where the cgroups of their runners are made.
+    /// The directory in which the cgroups of the workers' runners are created. `None` without
+    /// cgroups.
     pub cgroup: Option<String>,
-    /// And those of the v1 memory hierarchy.
+    /// The directory in the `memory` hierarchy of cgroup v1 in which further cgroups of the
+    /// workers' runners are created. `None` if that hierarchy is not used.
     pub memory_cgroup: Option<String>,
 }
 
-/// A row that waits for its process.
+/// A row of a worker whose process is not started yet.
 #[derive(Debug, Clone, Copy)]
-pub struct Created {
-    /// The worker.
+pub struct CreatedWorker {
     pub id: i64,
-    /// Names the process trees of its runners.
-    pub mark: Uuid,
+    /// The tag that all processes of the worker's runners carry in their environment.
+    pub process_tag: Uuid,
 }
 
-/// Makes rows for workers of a domain.
-pub async fn create(db: &Db, kin: &Kin, domain: &str, count: u32) -> Result<Vec<Created>> {
+/// Creates the rows of `count` workers of a domain.
+pub async fn create(
+    db: &Db,
+    template: &WorkerTemplate,
+    domain: &str,
+    count: u32,
+) -> Result<Vec<CreatedWorker>> {
     let count = i64::from(count);
     let params: [Param<'_>; 9] = [
-        (&kin.monitor, Type::INT8),
-        (&kin.lease, Type::INT8),
-        (&kin.host, Type::TEXT),
+        (&template.monitor, Type::INT8),
+        (&template.lease, Type::INT8),
+        (&template.host, Type::TEXT),
         (&domain, Type::TEXT),
-        (&kin.boot_id, Type::TEXT),
-        (&kin.pid_ns, Type::TEXT),
-        (&kin.cgroup, Type::TEXT),
-        (&kin.memory_cgroup, Type::TEXT),
+        (&template.boot_id, Type::TEXT),
+        (&template.pid_ns, Type::TEXT),
+        (&template.cgroup, Type::TEXT),
+        (&template.memory_cgroup, Type::TEXT),
         (&count, Type::INT8),
     ];
     let rows = db.query(include_str!("sql/create_workers.sql"), &params).await?;
     let created = |row| {
         let row = Columns::of("worker", "id", row);
-        Ok(Created { id: row.get("id")?, mark: row.get("mark")? })
+        Ok(CreatedWorker { id: row.get("id")?, process_tag: row.get("process_tag")? })
     };
     rows.iter().map(created).collect()
 }
 
-/// Notes the processes of workers: (worker, pid, start). Gives the workers that it was noted of: a
-/// row that waited too long for this has ended.
-pub async fn place(db: &Db, born: &[(i64, i32, i64)]) -> Result<Vec<i64>> {
-    let workers: Vec<i64> = born.iter().map(|(worker, ..)| *worker).collect();
-    let pids: Vec<i32> = born.iter().map(|(_, pid, _)| *pid).collect();
-    let starts: Vec<i64> = born.iter().map(|(.., start)| *start).collect();
+/// Records the processes that were started for workers: the id of the worker, the pid, and the start of the process in
+/// clock ticks since the boot. Returns the workers that were found. A row that had no process for too long has ended
+/// meanwhile, and its worker is left out.
+pub async fn record_processes(db: &Db, processes: &[(i64, i32, i64)]) -> Result<Vec<i64>> {
+    let workers: Vec<i64> = processes.iter().map(|(worker, ..)| *worker).collect();
+    let pids: Vec<i32> = processes.iter().map(|(_, pid, _)| *pid).collect();
+    let starts: Vec<i64> = processes.iter().map(|(.., start)| *start).collect();
     let params: [Param<'_>; 3] =
         [(&workers, Type::INT8_ARRAY), (&pids, Type::INT4_ARRAY), (&starts, Type::INT8_ARRAY)];
-    let rows = db.query(include_str!("sql/place_workers.sql"), &params).await?;
+    let rows = db.query(include_str!("sql/record_processes.sql"), &params).await?;
     rows.iter().map(|row| Columns::new(row).get("id")).collect()
 }
 
-/// Notes that a worker is about to claim.
-pub async fn up(db: &Db, worker: i64) -> Result<()> {
-    db.query(include_str!("sql/worker_up.sql"), &[(&worker, Type::INT8)]).await.map(drop)
+/// Records that a worker is ready to claim.
+pub async fn record_ready(db: &Db, worker: i64) -> Result<()> {
+    db.query(include_str!("sql/worker_ready.sql"), &[(&worker, Type::INT8)]).await.map(drop)
 }
 
-/// A worker whose monitor has ended, and which has not, as far as its row says.
+/// A worker that an earlier monitor left behind: the monitor has ended, and the end of the worker is not recorded. Its
+/// process may be dead.
 #[derive(Debug, Clone)]
-pub struct Left {
-    /// The worker.
+pub struct AbandonedWorker {
     pub id: i64,
     pub domain: String,
-    /// Its process; none: it was never started.
-    pub process: Option<Process>,
-    /// The boot of its host and its pid namespace, also where it was never started.
-    pub place: (String, String),
-    /// Names the process trees of its runners.
-    pub mark: Uuid,
-    /// Where the cgroups of its runners are made.
+    /// The process. `None` if it was not started.
+    pub process: Option<ProcessRecord>,
+    /// The boot of the worker's host and the worker's pid namespace. Both are known even if the
+    /// process was not started.
+    pub boot_and_pid_ns: (String, String),
+    /// The tag that all processes of the worker's runners carry in their environment.
+    pub process_tag: Uuid,
+    /// The directory in which the cgroups of the worker's runners are created. `None` without
+    /// cgroups.
     pub cgroup: Option<String>,
-    /// And those of the v1 memory hierarchy.
+    /// The directory in the `memory` hierarchy of cgroup v1 in which further cgroups of the
+    /// worker's runners are created. `None` if that hierarchy is not used.
     pub memory_cgroup: Option<String>,
-    /// What it lives by.
-    pub seen: Seen,
-    /// That is a lease of its own.
-    pub alone: bool,
+    /// The lease that the worker depends on.
+    pub lease: LeaseSnapshot,
+    /// Whether `lease` is the worker's own, not that of its monitor.
+    pub has_own_lease: bool,
 }
 
-/// The workers that earlier monitors have left behind on a host.
-pub async fn left(db: &Db, host: &str) -> Result<Vec<Left>> {
-    let rows = db.query(include_str!("sql/left_workers.sql"), &[(&host, Type::TEXT)]).await?;
-    rows.iter().map(|row| read_left(Columns::of("worker", "id", row))).collect()
+/// Returns the workers that earlier monitors of a host left behind.
+pub async fn abandoned(db: &Db, host: &str) -> Result<Vec<AbandonedWorker>> {
+    let sql = include_str!("sql/abandoned_workers.sql");
+    let rows = db.query(sql, &[(&host, Type::TEXT)]).await?;
+    rows.iter().map(|row| abandoned_worker(Columns::of("worker", "id", row))).collect()
 }
 
-fn read_left(row: Columns<'_>) -> Result<Left> {
-    let place: (String, String) = (row.get("boot_id")?, row.get("pid_ns")?);
+fn abandoned_worker(row: Columns<'_>) -> Result<AbandonedWorker> {
+    let boot_and_pid_ns: (String, String) = (row.get("boot_id")?, row.get("pid_ns")?);
     let process = match row.get("pid")? {
-        Some(pid) => Some(Process {
-            boot_id: place.0.clone(),
-            pid_ns: place.1.clone(),
+        Some(pid) => Some(ProcessRecord {
+            boot_id: boot_and_pid_ns.0.clone(),
+            pid_ns: boot_and_pid_ns.1.clone(),
             pid,
             pid_start: row.get::<Option<i64>>("pid_start")?.unwrap_or_default(),
         }),
         None => None,
     };
     let lease = Lease { id: row.get("lease")?, epoch: row.get("epoch")? };
-    Ok(Left {
+    Ok(AbandonedWorker {
         id: row.get("id")?,
         domain: row.get("domain")?,
         process,
-        place,
-        mark: row.get("mark")?,
+        boot_and_pid_ns,
+        process_tag: row.get("process_tag")?,
         cgroup: row.get("cgroup")?,
         memory_cgroup: row.get("memory_cgroup")?,
-        seen: Seen { lease, renewals: row.get("renewals")? },
-        alone: row.get("alone")?,
+        lease: LeaseSnapshot { lease, renewals: row.get("renewals")? },
+        has_own_lease: row.get("has_own_lease")?,
     })
 }
 
-/// A run that a worker has claimed and nobody has ended.
+/// A run that was claimed and whose end is not recorded.
 #[derive(Debug, Clone)]
 pub struct OpenRun {
     pub fence: Fence,
-    /// Somebody asked for its end: why.
-    pub asked: Option<String>,
-    /// The revision of the code, where it is known to have begun.
+    /// Why the abort of the run was requested. `None` if it was not requested.
+    pub abort_reason: Option<String>,
+    /// The revision of the code. `None` if no start of the code was recorded.
     pub revision: Option<String>,
 }
 
+/// Returns the runs that a worker has claimed and whose ends are not recorded.
 pub async fn open_runs(db: &Db, worker: i64) -> Result<Vec<OpenRun>> {
     let rows = db.query(include_str!("sql/open_runs.sql"), &[(&worker, Type::INT8)]).await?;
-    rows.iter().map(|row| read_open(Columns::of("task", "id", row))).collect()
+    rows.iter().map(|row| open_run(Columns::of("task", "id", row))).collect()
 }
 
-fn read_open(row: Columns<'_>) -> Result<OpenRun> {
-    let aborting = row.word::<State>("state")? == State::Aborting;
+fn open_run(row: Columns<'_>) -> Result<OpenRun> {
+    let is_aborting = row.parsed::<State>("state")? == State::Aborting;
     Ok(OpenRun {
         fence: Fence { task: row.get("id")?, run: row.get("run")?, token: row.get("token")? },
-        asked: if aborting { row.get("reason")? } else { None },
+        abort_reason: if is_aborting { row.get("reason")? } else { None },
         revision: row.get("revision")?,
     })
 }
 
-/// A worker's own last word: it leaves, and why.
-pub async fn leave(db: &Db, worker: i64, reason: &str) -> Result<()> {
+/// Records the end of a worker, and closes its lease if no other process depends on it.
+pub async fn finish(db: &Db, worker: i64, reason: &str) -> Result<()> {
     let params: [Param<'_>; 2] = [(&worker, Type::INT8), (&reason, Type::TEXT)];
-    match db.query_opt(include_str!("sql/leave.sql"), &params).await? {
+    match db.query_opt(include_str!("sql/finish_worker.sql"), &params).await? {
         Some(row) => lease::row::close(db, Columns::new(&row).get("lease")?).await,
         None => Ok(()),
     }

@@ -1,66 +1,77 @@
-//! Holding a lease: who renews it lives for as long as it is certain that nobody took it away.
+//! The holder of a lease, the process that renews it: a pure state machine that decides until when
+//! a monitor may rely on its lease.
+//!
+//! A holder must die before an observer, a monitor on another host that watches the lease
+//! (`observer.rs`), can take the lease away. So the holder counts from the moment when the last
+//! successful renewal was *sent*. The monitor carries out the decisions in
+//! `monitor/src/state/own_lease.rs`.
 
-use rework_wire::lease::{Moment, Terms};
+use rework_wire::lease::{BootTime, LeaseTerms};
 
-/// What happens to a holder.
+/// An event for the holder of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// A renewal that was sent then was answered.
-    Renewed { sent_at: Moment },
-    /// The server answered, to an attempt of then, that it is not there for anybody: whoever observes
-    /// this lease has lost sight of it too, and begins anew.
-    Away {
-        /// When the attempt began.
-        asked_at: Moment,
+pub enum HolderEvent {
+    /// A renewal succeeded.
+    Renewed {
+        /// When the renewal was sent.
+        sent_at: BootTime,
     },
-    /// It was taken away.
+    /// An attempt to connect proved that the server is down for everyone. No observer can read the
+    /// lease either, and each observer starts its observation again afterwards. So the lease lasts
+    /// longer.
+    ServerDown {
+        /// When the attempt started.
+        attempted_at: BootTime,
+    },
+    /// The lease was taken away.
     Taken,
-    /// Time goes by.
-    Time,
+    /// Time has passed.
+    TimePassed,
 }
 
-/// What a holder does.
+/// An action that the holder of a lease has to carry out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Let the kernel kill this process at that moment, unless it is told another one.
-    Arm(Moment),
-    /// End whatever lives by this lease, now.
+pub enum HolderAction {
+    /// Set the kernel's timer that kills this process to this moment. This replaces the former
+    /// setting.
+    ArmKillTimer(BootTime),
+    /// Kill every process that depends on the lease, now.
     Die,
 }
 
-/// A holder.
+/// The holder of a lease.
 #[derive(Debug, Clone)]
-pub struct Hold {
-    terms: Terms,
-    until: Moment,
+pub struct LeaseHolder {
+    terms: LeaseTerms,
+    until: BootTime,
 }
 
-impl Hold {
-    /// Of a lease that was made by a statement sent at this moment.
-    pub fn new(terms: Terms, sent_at: Moment) -> Hold {
-        Hold { terms, until: sent_at + terms.self_kill() }
+impl LeaseHolder {
+    /// Starts with a lease that was created by a statement sent at `sent_at`.
+    pub fn new(terms: LeaseTerms, sent_at: BootTime) -> LeaseHolder {
+        LeaseHolder { terms, until: sent_at + terms.self_kill_after() }
     }
 
-    /// Until when it certainly is ours.
-    pub fn until(&self) -> Moment {
+    /// Returns the moment until which the lease is certain: no observer can take it away before.
+    pub fn until(&self) -> BootTime {
         self.until
     }
 
-    /// What follows from an event.
-    pub fn step(&mut self, event: Event, now: Moment) -> Vec<Action> {
+    /// Handles an event, and returns what has to be done.
+    pub fn step(&mut self, event: HolderEvent, now: BootTime) -> Vec<HolderAction> {
         match event {
-            // An answer that came too late is none: others may have judged already.
-            _ if now >= self.until => vec![Action::Die],
-            Event::Taken => vec![Action::Die],
-            Event::Renewed { sent_at: at } | Event::Away { asked_at: at } => {
-                let until = at + self.terms.self_kill();
+            // A renewal that is answered too late proves nothing: an observer may have decided already.
+            _ if now >= self.until => vec![HolderAction::Die],
+            HolderEvent::Taken => vec![HolderAction::Die],
+            HolderEvent::Renewed { sent_at: at } | HolderEvent::ServerDown { attempted_at: at } => {
+                let until = at + self.terms.self_kill_after();
                 if until <= self.until {
                     return Vec::new();
                 }
                 self.until = until;
-                vec![Action::Arm(until)]
+                vec![HolderAction::ArmKillTimer(until)]
             }
-            Event::Time => Vec::new(),
+            HolderEvent::TimePassed => Vec::new(),
         }
     }
 }

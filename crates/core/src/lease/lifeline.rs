@@ -1,153 +1,176 @@
-//! A worker's life line: its monitor's lease, and, when that monitor is silent or gone and a task is
-//! in hand, a lease of its own.
+//! The lifeline of a worker: a pure state machine that decides which lease the worker depends on.
+//!
+//! Normally this is the lease of its monitor. If the monitor dies or is silent for too long while the worker is busy,
+//! the worker creates a lease of its own, finishes its runs and exits. The worker carries out the decisions in
+//! `worker/src/supervisor.rs`.
 
-use rework_wire::lease::{Moment, Terms};
+use rework_wire::lease::{BootTime, LeaseTerms};
 
-/// What happens to a worker.
+/// An event for the lifeline of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// Its monitor said until when the lease is certain.
-    Told { until: Moment },
-    /// Its monitor is gone.
-    Deserted,
-    /// A lease of its own was made by a statement that was sent then.
-    Adopted { sent_at: Moment },
-    /// Its own lease was renewed by a statement that was sent then.
-    Renewed { sent_at: Moment },
-    /// What it asked came to nothing.
-    Failed,
-    /// The server answered, to an attempt of then, that it is not there for anybody.
-    Away {
-        /// When the attempt began.
-        asked_at: Moment,
+pub enum LifelineEvent {
+    /// The monitor reported that its lease is certain until this moment.
+    MonitorRenewed { until: BootTime },
+    /// The monitor closed the control socket, so it is dead.
+    MonitorGone,
+    /// A lease of the worker's own was created.
+    OwnLeaseCreated {
+        /// When the statement was sent.
+        sent_at: BootTime,
     },
-    /// What it lives by was taken away: its runs are somebody else's.
+    /// The worker's own lease was renewed.
+    OwnLeaseRenewed {
+        /// When the statement was sent.
+        sent_at: BootTime,
+    },
+    /// The last request failed. The database may have carried it out or not.
+    RequestFailed,
+    /// An attempt to connect proved that the server is down for everyone, so no observer (a monitor
+    /// that watches leases) can read the lease either.
+    ServerDown {
+        /// When the attempt started.
+        attempted_at: BootTime,
+    },
+    /// The lease was taken away. The runs of the worker are recorded as lost.
     Taken,
-    /// Time goes by.
-    Time,
+    /// Time has passed.
+    TimePassed,
 }
 
-/// What a worker does.
+/// An action that the worker has to carry out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Let the kernel kill this process at that moment, unless it is told another one.
-    Arm(Moment),
-    /// Ask for a lease of its own, guarded by the one that it lives by.
-    Adopt,
-    /// Renew its own lease.
-    Renew,
-    /// Kill the run in hand, and leave.
+pub enum LifelineAction {
+    /// Set the kernel's timer that kills this process to this moment. This replaces the former
+    /// setting.
+    ArmKillTimer(BootTime),
+    /// Request a lease of the worker's own. The request succeeds only if the lease that the worker
+    /// depends on was not taken away.
+    CreateOwnLease,
+    /// Renew the worker's own lease.
+    RenewOwnLease,
+    /// Kill the current runs, and exit.
     Die,
 }
 
-/// A life line.
+/// The lifeline of a worker.
 #[derive(Debug, Clone)]
-pub struct Line {
-    terms: Terms,
-    until: Moment,
-    heard_at: Moment,
-    mode: Mode,
+pub struct Lifeline {
+    terms: LeaseTerms,
+    /// The moment until which the lease is certain.
+    until: BootTime,
+    /// When the worker last received a message of its monitor or a reply of the database.
+    last_contact: BootTime,
+    mode: LifelineMode,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// Its monitor renews.
-    Led,
-    /// It asked for a lease of its own: which of the two it lives by, others may know before it does.
-    /// What the monitor renews says nothing any more.
-    Asking,
-    /// It renews its own.
-    Alone,
+enum LifelineMode {
+    /// The worker depends on the lease of its monitor.
+    Monitored,
+    /// The worker has requested its own lease and has no reply yet. The database may already have switched it to that
+    /// lease, so renewals that the monitor reports no longer count.
+    RequestingOwnLease,
+    /// The worker depends on its own lease.
+    OwnLease,
 }
 
-impl Line {
-    /// Of a worker that is told, now, until when its monitor's lease is certain.
-    pub fn new(terms: Terms, until: Moment, now: Moment) -> Line {
-        Line { terms, until, heard_at: now, mode: Mode::Led }
+impl Lifeline {
+    /// Starts with a monitor whose lease is certain until `until`.
+    pub fn new(terms: LeaseTerms, until: BootTime, now: BootTime) -> Lifeline {
+        Lifeline { terms, until, last_contact: now, mode: LifelineMode::Monitored }
     }
 
-    /// Until when what it lives by certainly is its own.
-    pub fn until(&self) -> Moment {
+    /// Returns the moment until which the lease is certain: no observer can take it away before.
+    pub fn until(&self) -> BootTime {
         self.until
     }
 
-    /// It lives by a lease of its own.
-    pub fn is_alone(&self) -> bool {
-        self.mode == Mode::Alone
+    /// Returns whether the worker depends on a lease of its own.
+    pub fn has_own_lease(&self) -> bool {
+        self.mode == LifelineMode::OwnLease
     }
 
-    /// When time itself has something to say next. `asks` says that an answer is awaited.
-    pub fn next_at(&self, busy: bool, asks: bool) -> Moment {
-        if asks || (self.mode != Mode::Alone && !busy) {
+    /// Returns when [`LifelineEvent::TimePassed`] is due at the latest. `busy`: the worker has a run, or results that
+    /// are not stored yet. `awaits_reply`: a request for the lease has no reply yet.
+    pub fn next_at(&self, busy: bool, awaits_reply: bool) -> BootTime {
+        if awaits_reply || (self.mode != LifelineMode::OwnLease && !busy) {
             return self.until;
         }
-        self.until.min(self.heard_at + self.patience())
+        self.until.min(self.last_contact + self.max_silence())
     }
 
-    /// What follows from an event. Only with a task in hand is a lease made.
-    pub fn step(&mut self, event: Event, now: Moment, busy: bool, asks: bool) -> Vec<Action> {
+    /// Handles an event, and returns what has to be done. Only a busy worker requests a lease of its own.
+    pub fn step(
+        &mut self,
+        event: LifelineEvent,
+        now: BootTime,
+        busy: bool,
+        awaits_reply: bool,
+    ) -> Vec<LifelineAction> {
         if now >= self.until {
-            return vec![Action::Die];
+            return vec![LifelineAction::Die];
         }
         match event {
-            Event::Told { until } if self.mode == Mode::Led => {
-                self.heard_at = now;
+            LifelineEvent::MonitorRenewed { until } if self.mode == LifelineMode::Monitored => {
+                self.last_contact = now;
                 self.extend(until)
             }
-            Event::Told { .. } => Vec::new(),
-            Event::Deserted => {
-                self.heard_at = now.saturating_sub(self.patience());
-                self.on_time(now, busy, asks)
+            LifelineEvent::MonitorRenewed { .. } => Vec::new(),
+            LifelineEvent::MonitorGone => {
+                // The silence counts as long enough, so a busy worker requests its own lease at once.
+                self.last_contact = now.saturating_sub(self.max_silence());
+                self.on_time(now, busy, awaits_reply)
             }
-            Event::Adopted { sent_at } => {
-                self.mode = Mode::Alone;
-                self.heard_at = now;
-                self.extend(sent_at + self.terms.self_kill())
+            LifelineEvent::OwnLeaseCreated { sent_at } => {
+                self.mode = LifelineMode::OwnLease;
+                self.last_contact = now;
+                self.extend(sent_at + self.terms.self_kill_after())
             }
-            Event::Renewed { sent_at } => {
-                self.heard_at = now;
-                self.extend(sent_at + self.terms.self_kill())
+            LifelineEvent::OwnLeaseRenewed { sent_at } => {
+                self.last_contact = now;
+                self.extend(sent_at + self.terms.self_kill_after())
             }
-            Event::Failed => {
-                self.heard_at = now;
+            LifelineEvent::RequestFailed => {
+                self.last_contact = now;
                 Vec::new()
             }
-            Event::Away { asked_at } => {
-                self.heard_at = now;
-                self.extend(asked_at + self.terms.self_kill())
+            LifelineEvent::ServerDown { attempted_at } => {
+                self.last_contact = now;
+                self.extend(attempted_at + self.terms.self_kill_after())
             }
-            Event::Time => self.on_time(now, busy, asks),
-            Event::Taken => vec![Action::Die],
+            LifelineEvent::TimePassed => self.on_time(now, busy, awaits_reply),
+            LifelineEvent::Taken => vec![LifelineAction::Die],
         }
     }
 
-    fn on_time(&mut self, now: Moment, busy: bool, asks: bool) -> Vec<Action> {
-        if asks || now < self.heard_at + self.patience() {
+    fn on_time(&mut self, now: BootTime, busy: bool, awaits_reply: bool) -> Vec<LifelineAction> {
+        if awaits_reply || now < self.last_contact + self.max_silence() {
             return Vec::new();
         }
         match self.mode {
-            Mode::Alone => vec![Action::Renew],
-            Mode::Led | Mode::Asking if busy => {
-                self.mode = Mode::Asking;
-                vec![Action::Adopt]
+            LifelineMode::OwnLease => vec![LifelineAction::RenewOwnLease],
+            LifelineMode::Monitored | LifelineMode::RequestingOwnLease if busy => {
+                self.mode = LifelineMode::RequestingOwnLease;
+                vec![LifelineAction::CreateOwnLease]
             }
-            Mode::Led | Mode::Asking => Vec::new(),
+            LifelineMode::Monitored | LifelineMode::RequestingOwnLease => Vec::new(),
         }
     }
 
-    /// A worker alone looks for the end of its task as often as it renews.
-    fn patience(&self) -> Moment {
+    /// Returns how long the worker waits after the last contact before it acts. Each renewal of its own lease also asks
+    /// whether its run is to be aborted, so it is sent as often as a monitor polls.
+    fn max_silence(&self) -> BootTime {
         match self.mode {
-            Mode::Led => self.terms.silence(),
-            Mode::Asking | Mode::Alone => self.terms.look_every(),
+            LifelineMode::Monitored => self.terms.own_lease_after(),
+            LifelineMode::RequestingOwnLease | LifelineMode::OwnLease => self.terms.poll_interval(),
         }
     }
 
-    fn extend(&mut self, until: Moment) -> Vec<Action> {
+    fn extend(&mut self, until: BootTime) -> Vec<LifelineAction> {
         if until <= self.until {
             return Vec::new();
         }
         self.until = until;
-        vec![Action::Arm(until)]
+        vec![LifelineAction::ArmKillTimer(until)]
     }
 }

@@ -1,5 +1,5 @@
-//! Leases: the row, and three pure machines that decide what follows from it. Nothing here starts or kills
-//! a process.
+//! Leases: the row, and three state machines that decide what follows from it. The state machines
+//! are pure functions of events and times. The monitor and the worker carry out what they decide.
 
 pub mod row;
 pub mod holder;

@@ -1,70 +1,89 @@
-//! Watching leases: which of them are dead, as far as one observer can tell.
+//! The observer of leases: a pure state machine that decides which leases are dead.
+//!
+//! An observer reads the leases of other hosts again and again. A lease is dead if neither its
+//! epoch (a number that changes when it is taken away) nor its number of renewals has changed for
+//! its length and a tenth, measured on the clock of the observer. The caller then takes the lease
+//! away by compare-and-set (`row.rs`). A monitor observes leases in
+//! `monitor/src/state/lost_hosts.rs`.
 
 use std::collections::BTreeMap;
 
-use rework_wire::lease::{Moment, Terms};
+use rework_wire::lease::{BootTime, LeaseTerms};
 
-use super::row::Seen;
+use super::row::LeaseSnapshot;
 
-/// What happens to an observer.
+/// An event for an observer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A look was answered.
-    Looked {
-        sent_at: Moment,
-        /// The leases that it watches, as they were.
-        leases: Vec<(Seen, Terms)>,
+pub enum ObserverEvent {
+    /// The leases were read.
+    Polled {
+        /// When the statement was sent.
+        sent_at: BootTime,
+        /// The leases that are observed.
+        leases: Vec<(LeaseSnapshot, LeaseTerms)>,
     },
-    /// A look was not answered, or the connection broke: what happened meanwhile is not known.
-    Lost,
+    /// A poll failed, or the connection broke. The leases may have been renewed in the meantime, so all observations
+    /// start again.
+    PollFailed,
 }
 
-/// An observer.
+/// An observer of leases.
 #[derive(Debug, Clone)]
-pub struct Watch {
-    /// How often it looks.
-    every: Moment,
-    vigils: BTreeMap<i64, Vigil>,
+pub struct LeaseObserver {
+    poll_interval: BootTime,
+    /// The observation of each lease, by the id of the lease.
+    observations: BTreeMap<i64, Observation>,
 }
 
 #[derive(Debug, Clone)]
-struct Vigil {
-    seen: Seen,
-    /// It has not moved since then.
-    since: Moment,
-    last_look: Moment,
+struct Observation {
+    snapshot: LeaseSnapshot,
+    /// The moment since which the lease has not changed.
+    unchanged_since: BootTime,
+    last_poll: BootTime,
 }
 
-impl Watch {
-    /// One that looks so often.
-    pub fn new(every: Moment) -> Watch {
-        Watch { every, vigils: BTreeMap::new() }
+impl LeaseObserver {
+    /// Creates an observer that reads the leases once in each `poll_interval`.
+    pub fn new(poll_interval: BootTime) -> LeaseObserver {
+        LeaseObserver { poll_interval, observations: BTreeMap::new() }
     }
 
-    /// What follows from an event: the leases that are dead, to be taken away by compare-and-set.
-    pub fn step(&mut self, event: Event, now: Moment) -> Vec<Seen> {
-        let Event::Looked { sent_at, leases } = event else {
-            self.vigils.clear();
+    /// Handles an event, and returns the leases that are dead. The caller takes them away by compare-and-set.
+    pub fn step(&mut self, event: ObserverEvent, now: BootTime) -> Vec<LeaseSnapshot> {
+        let ObserverEvent::Polled { sent_at, leases } = event else {
+            self.observations.clear();
             return Vec::new();
         };
-        self.vigils.retain(|id, _| leases.iter().any(|(seen, _)| seen.lease.id == *id));
-        let look = |(seen, terms): &(Seen, Terms)| self.look(*seen, *terms, sent_at, now);
-        let dead: Vec<bool> = leases.iter().map(look).collect();
-        leases.iter().zip(dead).filter(|(_, dead)| *dead).map(|((seen, _), _)| *seen).collect()
+        self.observations.retain(|id, _| leases.iter().any(|(lease, _)| lease.lease.id == *id));
+        let is_dead = |(lease, terms): &(LeaseSnapshot, LeaseTerms)| {
+            self.is_dead(*lease, *terms, sent_at, now)
+        };
+        let dead: Vec<bool> = leases.iter().map(is_dead).collect();
+        leases.iter().zip(dead).filter(|(_, dead)| *dead).map(|((lease, _), _)| *lease).collect()
     }
 
-    /// The state was that of a moment between sending and answer: for a beginning the later of the
-    /// two counts, for an end the earlier.
-    fn look(&mut self, seen: Seen, terms: Terms, sent_at: Moment, now: Moment) -> bool {
-        let fresh = Vigil { seen, since: now, last_look: now };
-        let vigil = self.vigils.entry(seen.lease.id).or_insert_with(|| fresh.clone());
-        let gap = now.saturating_sub(vigil.last_look);
-        if vigil.seen != seen || gap > terms.longest_gap().max(self.every * 3) {
-            *vigil = fresh;
+    /// Returns whether a lease is dead, given its snapshot. The database took the snapshot at some moment between
+    /// `sent_at` and `now`. To be safe, an observation starts at `now` and is measured until `sent_at`.
+    fn is_dead(
+        &mut self,
+        snapshot: LeaseSnapshot,
+        terms: LeaseTerms,
+        sent_at: BootTime,
+        now: BootTime,
+    ) -> bool {
+        let fresh = Observation { snapshot, unchanged_since: now, last_poll: now };
+        let observation =
+            self.observations.entry(snapshot.lease.id).or_insert_with(|| fresh.clone());
+        let gap = now.saturating_sub(observation.last_poll);
+        // After a long gap this process may have stood still, and then its clock proves nothing.
+        let max_gap = terms.max_poll_gap().max(self.poll_interval * 3);
+        if observation.snapshot != snapshot || gap > max_gap {
+            *observation = fresh;
             return false;
         }
-        vigil.last_look = now;
-        sent_at.saturating_sub(vigil.since) >= terms.dead_after()
+        observation.last_poll = now;
+        sent_at.saturating_sub(observation.unchanged_since) >= terms.dead_after()
     }
 }
 
@@ -77,57 +96,58 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn watch() -> Watch {
-        Watch::new(SECOND)
+    fn observer() -> LeaseObserver {
+        LeaseObserver::new(SECOND)
     }
 
-    fn look(watch: &mut Watch, second: u32, epoch: i64, renewals: i64) -> usize {
-        let seen = Seen { lease: Lease { id: 1, epoch }, renewals };
+    fn poll(observer: &mut LeaseObserver, second: u32, epoch: i64, renewals: i64) -> usize {
+        let snapshot = LeaseSnapshot { lease: Lease { id: 1, epoch }, renewals };
         let now = SECOND * second;
-        let leases = vec![(seen, Terms::default())];
-        watch.step(Event::Looked { sent_at: now, leases }, now).len()
+        let leases = vec![(snapshot, LeaseTerms::default())];
+        observer.step(ObserverEvent::Polled { sent_at: now, leases }, now).len()
     }
 
     #[test]
-    fn a_lease_is_dead_when_it_has_not_moved_for_its_length_and_a_tenth() {
-        let mut watch = watch();
-        assert_eq!((0..22).map(|second| look(&mut watch, second, 1, 5)).sum::<usize>(), 0);
-        assert_eq!(look(&mut watch, 22, 1, 5), 1);
+    fn a_lease_is_dead_when_it_has_not_changed_for_its_length_and_a_tenth() {
+        let mut observer = observer();
+        assert_eq!((0..22).map(|second| poll(&mut observer, second, 1, 5)).sum::<usize>(), 0);
+        assert_eq!(poll(&mut observer, 22, 1, 5), 1);
     }
 
     #[test]
-    fn a_lease_that_moves_lives() {
+    fn a_lease_that_changes_is_alive() {
         for (epoch, renewals) in [(1, 6), (2, 5)] {
-            let mut watch = watch();
-            (0..20).for_each(|second| assert_eq!(look(&mut watch, second, 1, 5), 0));
+            let mut observer = observer();
+            (0..20).for_each(|second| assert_eq!(poll(&mut observer, second, 1, 5), 0));
             for second in 20..42 {
-                assert_eq!(look(&mut watch, second, epoch, renewals), 0, "after {second} s");
+                assert_eq!(poll(&mut observer, second, epoch, renewals), 0, "after {second} s");
             }
-            assert_eq!(look(&mut watch, 42, epoch, renewals), 1);
+            assert_eq!(poll(&mut observer, 42, epoch, renewals), 1);
         }
     }
 
     #[test]
-    fn a_shorter_lease_is_watched_as_often_as_the_others() {
-        let mut watch = watch();
-        let terms = Terms { length: SECOND * 2 };
-        let seen = Seen { lease: Lease { id: 1, epoch: 1 }, renewals: 5 };
-        let mut look = |second: u32| {
+    fn a_short_lease_is_polled_as_often_as_the_others() {
+        let mut observer = observer();
+        let terms = LeaseTerms { length: SECOND * 2 };
+        let snapshot = LeaseSnapshot { lease: Lease { id: 1, epoch: 1 }, renewals: 5 };
+        let mut poll = |second: u32| {
             let now = SECOND * second;
-            watch.step(Event::Looked { sent_at: now, leases: vec![(seen, terms)] }, now).len()
+            let leases = vec![(snapshot, terms)];
+            observer.step(ObserverEvent::Polled { sent_at: now, leases }, now).len()
         };
-        assert_eq!((0..3).map(&mut look).sum::<usize>(), 0);
-        assert_eq!(look(3), 1);
+        assert_eq!((0..3).map(&mut poll).sum::<usize>(), 0);
+        assert_eq!(poll(3), 1);
     }
 
     #[test]
-    fn time_without_an_answer_is_no_evidence() {
-        let mut watch = watch();
-        look(&mut watch, 0, 1, 5);
-        assert_eq!(look(&mut watch, 60, 1, 5), 0);
-        assert_eq!((61..82).map(|second| look(&mut watch, second, 1, 5)).sum::<usize>(), 0);
-        watch.step(Event::Lost, SECOND * 82);
-        assert_eq!((82..104).map(|second| look(&mut watch, second, 1, 5)).sum::<usize>(), 0);
-        assert_eq!(look(&mut watch, 104, 1, 5), 1);
+    fn time_without_a_reply_proves_nothing() {
+        let mut observer = observer();
+        poll(&mut observer, 0, 1, 5);
+        assert_eq!(poll(&mut observer, 60, 1, 5), 0);
+        assert_eq!((61..82).map(|second| poll(&mut observer, second, 1, 5)).sum::<usize>(), 0);
+        observer.step(ObserverEvent::PollFailed, SECOND * 82);
+        assert_eq!((82..104).map(|second| poll(&mut observer, second, 1, 5)).sum::<usize>(), 0);
+        assert_eq!(poll(&mut observer, 104, 1, 5), 1);
     }
 }

@@ -1,16 +1,18 @@
-//! Leases: a row that somebody renews, and that others take away when it no longer moves.
+//! Leases: rows that show that a monitor or a worker is alive. The holder, the process that depends
+//! on a lease, renews its row. If the row no longer changes, an observer, a monitor of another
+//! host, takes the lease away, and other hosts run the tasks again.
 //!
-//! Nobody's clock is trusted. Who lives by a lease dies [by itself](super::holder) some time after the last
-//! renewal that was answered was *sent*; who [observes](super::observer) one waits for longer than that on a
-//! clock of its own, and takes it away by compare-and-set. A worker whose monitor is silent or gone
-//! [goes on alone](super::lifeline). These three are pure: `step(event, now)` gives what is to be done.
+//! No clock is compared with another one. A [holder](super::holder) dies by itself when 0.8 lengths have passed since
+//! the last successful renewal was *sent*. An [observer](super::observer) waits until the row has not changed for 1.1
+//! lengths on its own clock. A worker whose monitor is dead or silent creates a lease of its own: see its
+//! [lifeline](super::lifeline).
 //!
-//! What makes it safe: with clocks that go up to a tenth wrong, and a tenth of a length for a kill
-//! to come true, 0.8 lengths last no longer than 1.1 lengths of another clock.
+//! This is safe if each clock runs at most a tenth too fast or too slow, and a kill takes at most a tenth of a length:
+//! then 0.8 lengths of the holder's clock end before 1.1 lengths of the observer's clock.
 
 use std::time::Duration;
 
-use rework_wire::lease::Terms;
+use rework_wire::lease::LeaseTerms;
 use tokio_postgres::types::Type;
 
 use crate::{
@@ -22,84 +24,100 @@ use crate::{
     task::fence::Fence,
 };
 
-/// A lease, as long as nobody takes it away.
+/// The identity of a lease. It is no longer valid once the lease was taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lease {
-    /// Its row.
     pub id: i64,
-    /// Changes when it is taken away.
+    /// The epoch, a number that changes when the lease is taken away.
     pub epoch: i64,
 }
 
-/// A lease at one moment.
+/// The state of a lease when an observer read it. Two equal snapshots mean that the lease was not renewed in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct LeaseSnapshot {
     pub lease: Lease,
-    /// How often it had been renewed.
+    /// The number of renewals so far.
     pub renewals: i64,
 }
 
-/// Looks at a lease, and at its length. None: there is no such row, or it was taken away.
-pub async fn see(db: &Db, id: i64) -> Result<Option<(Seen, Terms)>> {
-    let row = db.query_opt(include_str!("sql/see_lease.sql"), &[(&id, Type::INT8)]).await?;
+/// Reads a lease and its terms. `None` if there is no such lease, or if it was taken away.
+pub async fn snapshot(db: &Db, id: i64) -> Result<Option<(LeaseSnapshot, LeaseTerms)>> {
+    let row = db.query_opt(include_str!("sql/lease_snapshot.sql"), &[(&id, Type::INT8)]).await?;
     let Some(row) = &row else { return Ok(None) };
     let row = Columns::new(row);
     let lease = Lease { id, epoch: row.get("epoch")? };
     let length = Duration::from_millis(row.get::<i64>("length_ms")? as u64);
-    Ok(Some((Seen { lease, renewals: row.get("renewals")? }, Terms { length })))
+    let snapshot = LeaseSnapshot { lease, renewals: row.get("renewals")? };
+    Ok(Some((snapshot, LeaseTerms { length })))
 }
 
-/// Takes a lease away, if it has not moved since it was seen. False: it has.
-pub async fn take(db: &Db, seen: Seen) -> Result<bool> {
-    Ok(db.query_opt(include_str!("sql/take_lease.sql"), &take_params(&seen)).await?.is_some())
+/// Takes a lease away if it has not changed since the snapshot. Returns whether it was taken away.
+pub async fn take(db: &Db, snapshot: LeaseSnapshot) -> Result<bool> {
+    let params = take_params(&snapshot);
+    Ok(db.query_opt(include_str!("sql/take_lease.sql"), &params).await?.is_some())
 }
 
-/// Closes a lease if nobody lives by it any more: it need not be watched. A statement of its own, so that it
-/// sees who has just ended.
+/// Closes a lease if no monitor and no worker depends on it, so that it is not observed any more.
+/// This must be a statement of its own: it has to see the end of the last monitor or worker that
+/// depended on the lease.
 pub(crate) async fn close(db: &Db, id: i64) -> Result<()> {
-    db.query(include_str!("sql/close_leases.sql"), &[(&Some(id), Type::INT8)]).await.map(drop)
+    db.query(include_str!("sql/close_unused_leases.sql"), &[(&Some(id), Type::INT8)])
+        .await
+        .map(drop)
 }
 
-/// A busy worker without a monitor makes a lease of its own. None: the lease that it lived by was
-/// taken away, and its runs with it.
-pub async fn adopt(db: &Db, worker: i64, lease: Lease, terms: Terms) -> Result<Option<Lease>> {
+/// Creates a lease for a worker that has lost its monitor. `lease` is the lease that the worker
+/// depends on. Returns `None` if `lease` was taken away: then the runs of the worker are lost too.
+pub async fn create_own(
+    db: &Db,
+    worker: i64,
+    lease: Lease,
+    terms: LeaseTerms,
+) -> Result<Option<Lease>> {
     let params: [Param<'_>; 3] =
         [(&worker, Type::INT8), (&lease.id, Type::INT8), (&lease.epoch, Type::INT8)];
-    let sql = include_str!("sql/adopt_lease.sql");
-    let rows = db.query_soon(terms.deadline(), sql, &params).await?;
+    let sql = include_str!("sql/create_own_lease.sql");
+    let rows = db.query_within(terms.statement_timeout(), sql, &params).await?;
     let Some(row) = rows.first().map(Columns::new) else { return Ok(None) };
     Ok(Some(Lease { id: row.get("id")?, epoch: row.get("epoch")? }))
 }
 
-/// A run that is to end, and why.
+/// A request to abort a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct AbortRequest {
     pub fence: Fence,
-    /// Why, in words.
+    /// Why the run is to be aborted, for people.
     pub reason: String,
 }
 
-/// Renews a worker's own lease, and tells whether the run in hand is to end.
+/// Renews the own lease of a worker, and returns the abort request for its current run. `None` if
+/// there is no such request, or no current run. `Err` with [`Error::LeaseLost`] if the lease was
+/// taken away.
 pub async fn renew_own(
     db: &Db,
     lease: Lease,
-    terms: Terms,
-    fence: Option<Fence>,
-) -> Result<Option<Asked>> {
-    let (task, run) = (fence.map(|fence| fence.task), fence.map(|fence| fence.run));
+    terms: LeaseTerms,
+    current_run: Option<Fence>,
+) -> Result<Option<AbortRequest>> {
+    let (task, run) = (current_run.map(|fence| fence.task), current_run.map(|fence| fence.run));
     let params: [Param<'_>; 4] = [
         (&lease.id, Type::INT8),
         (&lease.epoch, Type::INT8),
         (&task, Type::INT8),
         (&run, Type::INT8),
     ];
-    let sql = include_str!("sql/renew_own.sql");
-    let rows = db.query_soon(terms.deadline(), sql, &params).await?;
+    let sql = include_str!("sql/renew_own_lease.sql");
+    let rows = db.query_within(terms.statement_timeout(), sql, &params).await?;
     let row = Columns::new(rows.first().ok_or(Error::LeaseLost)?);
-    let reason: Option<String> = row.get("asked")?;
-    Ok(fence.zip(reason).map(|(fence, reason)| Asked { fence, reason }))
+    let reason: Option<String> = row.get("abort_reason")?;
+    Ok(current_run.zip(reason).map(|(fence, reason)| AbortRequest { fence, reason }))
 }
 
-pub(crate) fn take_params(seen: &Seen) -> [Param<'_>; 3] {
-    [(&seen.lease.id, Type::INT8), (&seen.lease.epoch, Type::INT8), (&seen.renewals, Type::INT8)]
+/// Returns the parameters of `take_lease.sql`.
+pub(crate) fn take_params(snapshot: &LeaseSnapshot) -> [Param<'_>; 3] {
+    [
+        (&snapshot.lease.id, Type::INT8),
+        (&snapshot.lease.epoch, Type::INT8),
+        (&snapshot.renewals, Type::INT8),
+    ]
 }

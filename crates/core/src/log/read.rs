@@ -1,5 +1,7 @@
-//! Read the log of a task, page by page: a reader holds one page, however long the log is, and
-//! follows it by asking for what came after the last line that it has seen.
+//! Reads the log of one task page by page, so that memory does not depend on the length of the log.
+//!
+//! A reader remembers the last line that it returned. To follow a log, call [`LogReader::next`] again: it returns the
+//! lines that were written since.
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
@@ -10,108 +12,112 @@ use crate::db::{
     row::Columns,
 };
 
-/// The levels, worst first.
+/// The levels of log lines, the most severe one first.
 pub const LEVELS: [&str; 5] = ["ERROR", "WARNING", "INFO", "DEBUG", "TRACE"];
 
-/// Most lines of a page. Together they are less than what one run's log may hold, some MiB.
+/// The largest number of lines of a page.
 pub const PAGE: usize = 1_000;
 
-/// A line of a log.
+/// A line of a task's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// Grows along the log.
+pub struct LogLine {
+    /// The number of the line. It increases along the log, with gaps.
     pub id: i64,
-    /// The run that wrote it.
+    /// The run of the task that wrote the line, counted from 1.
     pub run: i64,
-    /// When it was read from the run.
+    /// The time at which the worker read the line.
     pub at: DateTime<Utc>,
-    /// `stdout`, `stderr`, `shared`, `rework`, or a logger's name.
+    /// The source of the line: `stdout`, `stderr`, `shared` (output that several runs may have written), `rework`, or
+    /// the name of a logger.
     pub stream: String,
-    /// One of [`LEVELS`].
+    /// The level of the line, one of [`LEVELS`].
     pub level: String,
-    /// As it was written, without its newline.
+    /// The text of the line without its newline. It need not be UTF-8.
     pub bytes: Vec<u8>,
-    /// Whether a newline followed.
+    /// Whether the line ended with a newline.
     pub whole: bool,
 }
 
-/// Which lines of a task; what is none does not restrict.
+/// The lines to read. A field that is `None` does not restrict them.
 #[derive(Debug, Clone, Default)]
-pub struct Selection {
+pub struct LogFilter {
     pub task: i64,
     pub run: Option<i64>,
     pub stream: Option<String>,
-    /// Of this level or a worse one.
+    /// The least severe level, one of [`LEVELS`]. `None` for all levels.
     pub level: Option<&'static str>,
 }
 
-/// Reads on: a cursor in a log.
+/// A cursor in the log of a task.
 #[derive(Debug)]
-pub struct Reader {
-    selection: Selection,
+pub struct LogReader {
+    filter: LogFilter,
+    /// The number of the last line that was returned or skipped.
     last: i64,
 }
 
-impl Reader {
-    /// Begins after line `after`; 0: at the beginning.
-    pub fn after(selection: Selection, after: i64) -> Reader {
-        Reader { selection, last: after }
+impl LogReader {
+    /// Creates a reader that starts after the line with number `after`; 0 starts with the first line.
+    pub fn after(filter: LogFilter, after: i64) -> LogReader {
+        LogReader { filter, last: after }
     }
 
-    /// The task whose log it is.
+    /// Returns the task whose log is read.
     pub fn task(&self) -> i64 {
-        self.selection.task
+        self.filter.task
     }
 
-    /// Skips to the last `tail` lines, and to those of the last `since_ms` milliseconds; none
-    /// does not restrict. Never goes back.
+    /// Skips all lines but the last `tail`, and all lines older than `since_ms` milliseconds. `None` skips nothing.
+    ///
+    /// Never moves backwards.
     pub async fn skip_to(
         &mut self,
         db: &Db,
         tail: Option<i64>,
         since_ms: Option<i64>,
     ) -> Result<()> {
-        let levels = self.selection.levels();
+        let levels = self.filter.levels();
         let params: [Param<'_>; 6] = [
-            (&self.selection.task, Type::INT8),
+            (&self.filter.task, Type::INT8),
             (&tail, Type::INT8),
             (&since_ms, Type::INT8),
-            (&self.selection.run, Type::INT8),
-            (&self.selection.stream, Type::TEXT),
+            (&self.filter.run, Type::INT8),
+            (&self.filter.stream, Type::TEXT),
             (&levels, Type::TEXT_ARRAY),
         ];
         let row = db.query_one(include_str!("sql/log_start.sql"), &params).await?;
-        // No such line: what was read until now is all skipped.
+        // Null: no line is left to read, so everything written so far is skipped.
         let first: Option<i64> = Columns::new(&row).get("first")?;
         let start = match first {
             Some(first) => first - 1,
-            None => last_line(db, self.selection.task).await?,
+            None => last_line_number(db, self.filter.task).await?,
         };
         self.last = self.last.max(start);
         Ok(())
     }
 
-    /// The next lines, at most [`PAGE`]; empty: there are no more by now.
-    pub async fn next(&mut self, db: &Db) -> Result<Vec<Line>> {
-        let levels = self.selection.levels();
+    /// Returns the next lines, at most [`PAGE`]. An empty list means that there are no more lines at the moment.
+    pub async fn next(&mut self, db: &Db) -> Result<Vec<LogLine>> {
+        let levels = self.filter.levels();
         let page = PAGE as i64;
         let params: [Param<'_>; 6] = [
-            (&self.selection.task, Type::INT8),
+            (&self.filter.task, Type::INT8),
             (&self.last, Type::INT8),
             (&page, Type::INT8),
-            (&self.selection.run, Type::INT8),
-            (&self.selection.stream, Type::TEXT),
+            (&self.filter.run, Type::INT8),
+            (&self.filter.stream, Type::TEXT),
             (&levels, Type::TEXT_ARRAY),
         ];
         let rows = db.query(include_str!("sql/read_log.sql"), &params).await?;
-        let lines = rows.iter().map(|row| line(Columns::of("log", "id", row)));
-        let lines = lines.collect::<Result<Vec<Line>>>()?;
+        let lines = rows.iter().map(|row| read_line(Columns::of("log", "id", row)));
+        let lines = lines.collect::<Result<Vec<LogLine>>>()?;
         self.last = lines.last().map_or(self.last, |line| line.id);
         Ok(lines)
     }
 }
 
-impl Selection {
+impl LogFilter {
+    /// Returns the level of the filter and all more severe ones. `None` if the filter has no level.
     fn levels(&self) -> Option<Vec<&'static str>> {
         let least = self.level?;
         let through = LEVELS.iter().position(|level| *level == least)?;
@@ -119,13 +125,13 @@ impl Selection {
     }
 }
 
-async fn last_line(db: &Db, task: i64) -> Result<i64> {
+async fn last_line_number(db: &Db, task: i64) -> Result<i64> {
     let row = db.query_one(include_str!("sql/last_line.sql"), &[(&task, Type::INT8)]).await?;
     Columns::new(&row).get("last")
 }
 
-fn line(row: Columns<'_>) -> Result<Line> {
-    Ok(Line {
+fn read_line(row: Columns<'_>) -> Result<LogLine> {
+    Ok(LogLine {
         id: row.get("id")?,
         run: row.get("run")?,
         at: row.get("at")?,

@@ -1,9 +1,9 @@
-//! Manifests: operations that are commands, declared in a TOML file that needs no SDK.
+//! Reads manifests: TOML files that declare commands as operations, so that a program without an SDK can be one.
 //!
-//! Read when it is registered, for the definitions, and again by the worker that runs one, for the
-//! command. Every fault names the line, the operation and what was probably meant.
+//! A manifest is read twice: at registration for the definitions of its operations, and by the worker for the command
+//! to run. Every error names the line, the operation, and the key that was probably meant.
 
-mod fault;
+mod error;
 mod program;
 mod table;
 
@@ -14,16 +14,18 @@ use std::{
 
 use toml::{Spanned, de::DeTable};
 
-use self::{fault::At, table::Table};
+use self::{error::LocatedError, table::Table};
 pub use self::{
-    fault::{Fault, ManifestError},
+    error::{ManifestError, ManifestErrorKind},
     program::Program,
 };
 use crate::values::{quantity, short_schema, validate::Schema};
 use rework_wire::operation::{DEFAULT_DOMAIN, Definition, Form, Limits};
 
+/// The keys of the manifest itself.
 const KEYS: [&str; 2] = ["domain", "operation"];
 
+/// The keys of a table `[[operation]]`.
 const OPERATION_KEYS: [&str; 14] = [
     "name",
     "command",
@@ -41,74 +43,83 @@ const OPERATION_KEYS: [&str; 14] = [
     "input",
 ];
 
-/// One operation of a manifest: what it is, and what runs it.
+/// One operation of a manifest, and the command that it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandOperation {
-    /// Its name, schemas and limits.
+    /// Name, schemas and limits of the operation.
     pub definition: Definition,
-    /// What is run.
     pub program: Program,
-    /// The folder in which it runs, absolute: the manifest's own, if none is declared.
+    /// The absolute path of the folder in which the command runs. The default is the manifest's folder.
     pub cwd: PathBuf,
-    /// What is set in its environment.
+    /// The environment variables that are set for the command.
     pub env: BTreeMap<String, String>,
-    /// What is let through from the monitor's environment: names, with `*` for any letters.
+    /// Patterns of variables that the command gets from the monitor's environment. `*` stands for any characters.
     pub pass_env: Vec<String>,
 }
 
 impl CommandOperation {
-    /// Whether a variable of the monitor's environment is let through although it is one of those
-    /// that are kept from operations. Ours never are; the database's only by a pattern that
-    /// names them, so that `*` alone gives no password away.
-    pub fn lets_through(&self, variable: &str) -> bool {
-        let guarded = ["PG", "DATABASE_URL"].into_iter().find(|word| variable.starts_with(word));
+    /// Returns whether `pass_env` passes a variable of the monitor's environment to the command.
+    ///
+    /// Variables of rework are never passed. Those that may contain the password of a database are passed only if the
+    /// pattern starts with their prefix, so that `*` alone does not reveal a password.
+    pub fn passes_variable(&self, variable: &str) -> bool {
+        let secret_prefix =
+            ["PG", "DATABASE_URL"].into_iter().find(|prefix| variable.starts_with(prefix));
         !variable.starts_with("REWORK_")
             && self.pass_env.iter().any(|pattern| {
                 program::matches(pattern, variable)
-                    && guarded.is_none_or(|word| pattern.starts_with(word))
+                    && secret_prefix.is_none_or(|prefix| pattern.starts_with(prefix))
             })
     }
 }
 
-/// Reads the manifest at `path`.
+/// Reads and parses the manifest at `path`.
+///
+/// # Errors
+///
+/// `Err` if the file cannot be read, or if it is not a valid manifest.
 pub fn load(path: &Path) -> Result<Vec<CommandOperation>, ManifestError> {
     let text = std::fs::read_to_string(path).map_err(|error| ManifestError {
         path: path.to_owned(),
         line: None,
-        fault: Fault::Unreadable(error),
+        kind: ManifestErrorKind::Unreadable(error),
     })?;
     parse(&text, path)
 }
 
-/// Reads a manifest's text; `path`, absolute, is where it stands.
+/// Parses the text of a manifest. `path` is the absolute path of its file, to which `cwd` is
+/// relative. `Err` if the text is not a valid manifest.
 pub fn parse(text: &str, path: &Path) -> Result<Vec<CommandOperation>, ManifestError> {
-    read(text, path).map_err(|At { fault, span }| ManifestError {
+    read(text, path).map_err(|LocatedError { kind, span }| ManifestError {
         path: path.to_owned(),
         line: span.map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1),
-        fault,
+        kind,
     })
 }
 
-fn read(text: &str, path: &Path) -> Result<Vec<CommandOperation>, At> {
-    let document = DeTable::parse(text).map_err(|error| At {
-        fault: Fault::Syntax(error.message().to_owned()),
+fn read(text: &str, path: &Path) -> Result<Vec<CommandOperation>, LocatedError> {
+    let document = DeTable::parse(text).map_err(|error| LocatedError {
+        kind: ManifestErrorKind::Syntax(error.message().to_owned()),
         span: error.span(),
     })?;
     let top = Table::new(&document, "the manifest".to_owned());
     top.refuse_unknown(&KEYS)?;
-    let domain = top.word("domain")?.unwrap_or_else(|| DEFAULT_DOMAIN.to_owned());
+    let domain = top.name("domain")?.unwrap_or_else(|| DEFAULT_DOMAIN.to_owned());
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut operations: Vec<CommandOperation> = Vec::new();
     for table in top.tables("operation")? {
         let operation = operation(&table, &domain, folder)?;
         let name = &operation.definition.name;
         if operations.iter().any(|other| other.definition.name == *name) {
-            return Err(At::span(Fault::Duplicate { name: name.clone() }, table.span()));
+            return Err(LocatedError::span(
+                ManifestErrorKind::Duplicate { name: name.clone() },
+                table.span(),
+            ));
         }
         operations.push(operation);
     }
     if operations.is_empty() {
-        return Err(At { fault: Fault::Empty, span: None });
+        return Err(LocatedError { kind: ManifestErrorKind::Empty, span: None });
     }
     Ok(operations)
 }
@@ -117,14 +128,14 @@ fn operation(
     declared: &Spanned<DeTable<'_>>,
     domain: &str,
     folder: &Path,
-) -> Result<CommandOperation, At> {
+) -> Result<CommandOperation, LocatedError> {
     let mut table = Table::new(declared, "an operation without a name".to_owned());
-    let named = table.word("name");
-    if let Ok(Some(name)) = &named {
+    let name = table.name("name");
+    if let Ok(Some(name)) = &name {
         table = Table::new(declared, format!("operation `{name}`"));
     }
     table.refuse_unknown(&OPERATION_KEYS)?;
-    let name = named?.ok_or_else(|| table.missing("name"))?;
+    let name = name?.ok_or_else(|| table.missing("name"))?;
     let definition = Definition {
         domain: domain.to_owned(),
         name,
@@ -142,55 +153,62 @@ fn operation(
     })
 }
 
-fn program(table: &Table<'_, '_>) -> Result<Program, At> {
+fn program(table: &Table<'_, '_>) -> Result<Program, LocatedError> {
     match (table.strings("command")?, table.string("shell")?) {
         (Some(command), None) if command.first().is_none_or(String::is_empty) => {
-            Err(table.fault_at("command", |place| Fault::NoCommand { place }))
+            Err(table.error_at("command", |subject| ManifestErrorKind::NoCommand { subject }))
         }
         (Some(command), None) => Ok(Program::Command(command)),
         (None, Some(shell)) if shell.trim().is_empty() => {
-            Err(table.fault_at("shell", |place| Fault::NoCommand { place }))
+            Err(table.error_at("shell", |subject| ManifestErrorKind::NoCommand { subject }))
         }
         (None, Some(shell)) => Ok(Program::Shell(shell)),
-        (None, None) => Err(table.fault(|place| Fault::NeitherCommandNorShell { place })),
+        (None, None) => {
+            Err(table.error(|subject| ManifestErrorKind::NeitherCommandNorShell { subject }))
+        }
         (Some(_), Some(_)) => {
-            Err(table.fault_at("shell", |place| Fault::BothCommandAndShell { place }))
+            Err(table
+                .error_at("shell", |subject| ManifestErrorKind::BothCommandAndShell { subject }))
         }
     }
 }
 
-fn limits(table: &Table<'_, '_>) -> Result<Limits, At> {
-    let usual = Limits::default();
+fn limits(table: &Table<'_, '_>) -> Result<Limits, LocatedError> {
+    let defaults = Limits::default();
     Ok(Limits {
         timeout_ms: table.quantity("timeout", quantity::milliseconds, 1)?,
         memory_bytes: table.quantity("memory", quantity::bytes, 1)?,
-        attempts: table.positive("attempts")?.unwrap_or(usual.attempts),
-        grace_ms: table.quantity("grace", quantity::milliseconds, 0)?.unwrap_or(usual.grace_ms),
-        retry_lost: table.boolean("retry_lost")?.unwrap_or(usual.retry_lost),
-        priority: table.priority("priority")?.unwrap_or(usual.priority),
-        concurrency: usual.concurrency,
+        attempts: table.positive("attempts")?.unwrap_or(defaults.attempts),
+        grace_ms: table.quantity("grace", quantity::milliseconds, 0)?.unwrap_or(defaults.grace_ms),
+        retry_lost: table.boolean("retry_lost")?.unwrap_or(defaults.retry_lost),
+        priority: table.priority("priority")?.unwrap_or(defaults.priority),
+        concurrency: defaults.concurrency,
     })
 }
 
-fn output_form(table: &Table<'_, '_>) -> Result<Form, At> {
+fn output_form(table: &Table<'_, '_>) -> Result<Form, LocatedError> {
     match table.string("output")?.as_deref() {
         None | Some("json") => Ok(Form::Json),
         Some("bytes") => Ok(Form::Bytes),
         Some(other) => {
             let given = other.to_owned();
-            Err(table.fault_at("output", |place| Fault::BadOutput { place, given }))
+            Err(table.error_at("output", |subject| ManifestErrorKind::BadOutput { subject, given }))
         }
     }
 }
 
-/// The declared input as a JSON Schema that compiles.
-fn input_schema(table: &Table<'_, '_>) -> Result<Option<serde_json::Value>, At> {
+/// Returns the JSON Schema of the declared input, or `None` if no input is declared. `Err` if it is not a valid schema.
+fn input_schema(table: &Table<'_, '_>) -> Result<Option<serde_json::Value>, LocatedError> {
     let Some(declared) = table.object("input")? else { return Ok(None) };
-    let fault = |message: String| {
-        table.fault_at("input", |place| Fault::BadValue { key: "input", place, message })
+    let invalid = |message: String| {
+        table.error_at("input", |subject| ManifestErrorKind::BadValue {
+            key: "input",
+            subject,
+            message,
+        })
     };
-    let schema = short_schema::expand(&declared).map_err(|error| fault(error.to_string()))?;
-    Schema::compile(&schema).map_err(|error| fault(error.to_string()))?;
+    let schema = short_schema::expand(&declared).map_err(|error| invalid(error.to_string()))?;
+    Schema::compile(&schema).map_err(|error| invalid(error.to_string()))?;
     Ok(Some(schema))
 }
 

@@ -1,3 +1,6 @@
-//! Modules: what declares operations. A manifest declares commands as operations.
+//! Modules: files that declare operations. A manifest is a module in TOML; its operations are commands.
+//!
+//! The other kinds of modules (Python modules and executables) describe their operations themselves, over the protocol
+//! of `crates/wire`.
 
 pub mod manifest;

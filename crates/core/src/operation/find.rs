@@ -1,23 +1,22 @@
-//! One operation by its name: its schemas and limits, for whoever fills in or checks an input
-//! before scheduling.
+//! Finding an operation by its name, with its schemas and limits. Clients use the schemas to complete and to validate
+//! an input before they schedule a task.
 
 use tokio_postgres::{GenericClient, types::Type};
 
 use crate::db::{error::Result, row::Columns};
 use rework_wire::operation::{Definition, Limits};
 
-/// An operation as it is registered.
+/// A registered operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
-    /// Its row.
     pub id: i64,
-    /// Counts its changes.
+    /// The version, which counts the changes of the definition.
     pub version: i64,
     pub definition: Definition,
 }
 
-/// Finds it as `rework.schedule` does, and is refused likewise: `RW404` where it is not
-/// registered, `RW300` where several domains have it and none is named.
+/// Finds an operation with the same rules as `rework.schedule`. `Err` with SQLSTATE `RW404` if the
+/// operation is not registered, and with `RW300` if several domains have it and `domain` is `None`.
 pub async fn find(
     client: &impl GenericClient,
     name: &str,
@@ -25,7 +24,7 @@ pub async fn find(
 ) -> Result<Operation> {
     let row = client
         .query_typed_one(
-            include_str!("sql/operation_schema.sql"),
+            include_str!("sql/find_operation.sql"),
             &[(&name, Type::TEXT), (&domain, Type::TEXT)],
         )
         .await?;
@@ -34,14 +33,14 @@ pub async fn find(
     Ok(Operation { id: row.get("id")?, version: row.get("version")?, definition })
 }
 
-/// The definition in a row that has the columns of an operation.
+/// Reads the definition from a row with the columns of an operation.
 pub(crate) fn definition(row: Columns<'_>) -> Result<Definition> {
     Ok(Definition {
         domain: row.get("domain")?,
         name: row.get("name")?,
         input: row.get("input_schema")?,
         output: row.get("output_schema")?,
-        output_form: row.word("output_form")?,
+        output_form: row.parsed("output_form")?,
         limits: Limits {
             timeout_ms: row.get("timeout_ms")?,
             memory_bytes: row.get("memory_bytes")?,

@@ -1,4 +1,5 @@
-//! List operations: one row for each placement, and one for an operation that has none.
+//! Listing operations: one entry for each placement (the fact that one host can run an operation),
+//! and one for each operation without a placement.
 
 use serde::Serialize;
 use tokio_postgres::types::Type;
@@ -10,48 +11,52 @@ use crate::{
 use chrono::{DateTime, Utc};
 use rework_wire::operation::Definition;
 
-/// An operation, on a host where it has one.
+/// An operation with one of its placements.
 #[derive(Debug, Clone, Serialize)]
-pub struct Listed {
-    /// The operation's row.
+pub struct ListedOperation {
     pub id: i64,
     #[serde(flatten)]
     pub definition: Definition,
-    /// Counts the changes of its definition.
+    /// The version, which counts the changes of the definition.
     pub version: i64,
-    /// When it was last registered.
+    /// When the operation was last registered.
     pub registered_at: DateTime<Utc>,
-    /// When its last placement went; none: it is registered.
+    /// When the last placement of the operation was removed. `None` if the operation is registered.
     pub unregistered_at: Option<DateTime<Utc>>,
-    /// How the host runs it.
+    /// The placement. `None` if the operation has none.
     pub placement: Option<Placement>,
 }
 
-/// How a host runs an operation.
+/// The placement of an operation: how one host runs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Placement {
     pub host: String,
-    /// `rust`, `python` or `command`.
+    /// The kind of the module: `rust`, `python` or `command`.
     pub kind: String,
-    /// The module's path.
+    /// The path of the module.
     pub path: String,
-    /// Counts its registrations there.
+    /// The revision, which counts the registrations of the operation on this host.
     pub revision: i32,
 }
 
-/// Operations in the order of their domains, names and hosts; `all`: the unregistered ones too.
-pub async fn list_operations(db: &Db, domain: Option<&str>, all: bool) -> Result<Vec<Listed>> {
+/// Returns the registered operations in the order of their domains, names and hosts. With `all`, the unregistered ones
+/// too.
+pub async fn list_operations(
+    db: &Db,
+    domain: Option<&str>,
+    all: bool,
+) -> Result<Vec<ListedOperation>> {
     let rows = db
         .query(
             include_str!("sql/list_operations.sql"),
             &[(&domain, Type::TEXT), (&all, Type::BOOL)],
         )
         .await?;
-    rows.iter().map(|row| listed(Columns::of("operation", "id", row))).collect()
+    rows.iter().map(|row| listed_operation(Columns::of("operation", "id", row))).collect()
 }
 
-fn listed(row: Columns<'_>) -> Result<Listed> {
-    Ok(Listed {
+fn listed_operation(row: Columns<'_>) -> Result<ListedOperation> {
+    Ok(ListedOperation {
         id: row.get("id")?,
         definition: definition(row)?,
         version: row.get("version")?,

@@ -1,6 +1,6 @@
-//! Operations: the statements that register, find, list and remove them.
+//! Operations: the statements that register, find, list and unregister them.
 
-pub mod kind;
+pub mod module_kind;
 pub mod register;
 pub mod unregister;
 pub mod find;

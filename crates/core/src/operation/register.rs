@@ -1,9 +1,10 @@
-//! Register: what modules define becomes operations, placed on one host. Nothing is ever deleted,
-//! and what changed is audited.
+//! Registering the operations that modules define: each becomes an operation with a placement on
+//! one host, the record that the host can run it. Nothing is deleted, and all changes are recorded
+//! in `rework.audit`.
 //!
-//! All modules of a call are one transaction. The newest registration of an operation wins; each
-//! registration on a host is a new revision there, even where nothing changed, since the module's
-//! code may have.
+//! All modules of a call are registered in one transaction. The latest registration decides about the schemas and
+//! limits of an operation. Each registration on a host is a new revision there, even if the definition is the same,
+//! because the code of the module may have changed.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,62 +18,62 @@ use crate::{
         error::{Error, Result},
         row::Columns,
     },
-    operation::kind::Kind,
+    operation::module_kind::ModuleKind,
 };
 use rework_wire::operation::Definition;
 
-/// Another registration may be under way, and a large one takes its time.
+/// The deadline of a registration. It is longer than that of other statements, because a registration waits for the
+/// lock of another one, and may itself be large.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A file that holds operations.
+/// A file that defines operations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Module {
-    pub kind: Kind,
-    /// Its path, absolute.
+    pub kind: ModuleKind,
+    /// The absolute path.
     pub path: String,
-    /// What runs it, where it is a Python module: absolute.
+    /// The absolute path of the Python interpreter. `None` unless the module is a Python module.
     pub interpreter: Option<String>,
-    /// What it defines.
     pub operations: Vec<Definition>,
 }
 
-/// An operation as it now is on the host.
+/// An operation that was registered on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Registered {
+pub struct RegisteredOperation {
     pub domain: String,
     pub name: String,
-    /// It had no placement on this host before.
+    /// Whether the operation had no placement on this host before.
     pub new: bool,
-    /// Counts its registrations on this host.
+    /// The revision, which counts the registrations of the operation on this host.
     pub revision: i32,
-    /// Counts the changes of its definition.
+    /// The version, which counts the changes of the definition.
     pub version: i64,
 }
 
-/// Two modules, or one of them twice, define the same operation.
+/// The error for an operation that is defined twice, in two modules or in the same one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("operation `{name}` of domain `{domain}` is defined twice: in `{first}` and in `{second}`")]
-pub struct DefinedTwice {
+pub struct DuplicateOperation {
     domain: String,
     name: String,
     first: String,
     second: String,
 }
 
-impl DefinedTwice {
-    /// What to do about it.
+impl DuplicateOperation {
+    /// Returns what the user can do. Never `None`.
     pub fn hint(&self) -> Option<String> {
-        Some("rename one, or put it into another domain".to_owned())
+        Some("rename one of them, or put it into another domain".to_owned())
     }
 }
 
-/// Refuses modules that define the same operation: only one of them could be the one to run.
-pub fn refuse_twice(modules: &[Module]) -> Result<(), DefinedTwice> {
-    let mut seen: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+/// Returns an error if an operation is defined twice, because a host can run only one of the two.
+pub fn refuse_duplicates(modules: &[Module]) -> Result<(), DuplicateOperation> {
+    let mut defined_in: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for module in modules {
         for Definition { domain, name, .. } in &module.operations {
-            if let Some(first) = seen.insert((domain, name), &module.path) {
-                return Err(DefinedTwice {
+            if let Some(first) = defined_in.insert((domain, name), &module.path) {
+                return Err(DuplicateOperation {
                     domain: domain.clone(),
                     name: name.clone(),
                     first: first.to_owned(),
@@ -84,32 +85,37 @@ pub fn refuse_twice(modules: &[Module]) -> Result<(), DefinedTwice> {
     Ok(())
 }
 
-/// Registers all operations of the modules on `host`, or none of them. In the order of their
-/// domains and names.
-pub async fn register(db: &mut Db, host: &str, modules: &[Module]) -> Result<Vec<Registered>> {
-    let given = given(modules);
-    let writing = async {
+/// Registers the operations of all modules on `host`, all of them or none. Returns the operations
+/// in the order of their domains and names. `Err` if the database refuses a definition or does not
+/// answer in time.
+pub async fn register(
+    db: &mut Db,
+    host: &str,
+    modules: &[Module],
+) -> Result<Vec<RegisteredOperation>> {
+    let definitions = definitions_json(modules);
+    let registering = async {
         let transaction = db.client_mut().transaction().await?;
-        // One after the other, so that each sees what it changes.
-        transaction.query_typed(include_str!("sql/register_lock.sql"), &[]).await?;
+        // Only one registration at a time: each one audits the difference to the one before.
+        transaction.query_typed(include_str!("sql/lock_operation_registration.sql"), &[]).await?;
         let rows = transaction
             .query_typed(
                 include_str!("sql/register.sql"),
-                &[(&given, Type::TEXT), (&host, Type::TEXT)],
+                &[(&definitions, Type::TEXT), (&host, Type::TEXT)],
             )
             .await?;
         transaction.commit().await?;
-        rows.iter().map(registered).collect()
+        rows.iter().map(registered_operation).collect()
     };
-    match tokio::time::timeout(DEADLINE, writing).await {
-        Ok(written) => written,
+    match tokio::time::timeout(DEADLINE, registering).await {
+        Ok(registered) => registered,
         Err(_) => Err(Error::Deadline { seconds: DEADLINE.as_secs() }),
     }
 }
 
-fn registered(row: &Row) -> Result<Registered> {
+fn registered_operation(row: &Row) -> Result<RegisteredOperation> {
     let row = Columns::of("operation", "name", row);
-    Ok(Registered {
+    Ok(RegisteredOperation {
         domain: row.get("domain")?,
         name: row.get("name")?,
         new: row.get("new")?,
@@ -118,8 +124,9 @@ fn registered(row: &Row) -> Result<Registered> {
     })
 }
 
-/// The statement's parameter: one object for each operation, keyed by the columns.
-fn given(modules: &[Module]) -> String {
+/// Returns the parameter of `register.sql`: a JSON array with one object for each operation. `declared` has the columns
+/// of `rework.operation` as keys.
+fn definitions_json(modules: &[Module]) -> String {
     let rows = modules.iter().flat_map(|module| {
         module.operations.iter().map(|operation| {
             json!({
@@ -161,7 +168,7 @@ mod tests {
             limits: Limits::default(),
         };
         Module {
-            kind: Kind::Command,
+            kind: ModuleKind::Command,
             path: path.into(),
             interpreter: None,
             operations: names.iter().map(define).collect(),
@@ -169,20 +176,20 @@ mod tests {
     }
 
     #[test]
-    fn one_operation_in_two_modules_is_refused() {
+    fn an_operation_that_two_modules_define_is_refused() {
         let distinct = [module("/a.toml", &["x", "y"]), module("/b.toml", &["z"])];
-        assert_eq!(refuse_twice(&distinct), Ok(()));
+        assert_eq!(refuse_duplicates(&distinct), Ok(()));
         let same = [module("/a.toml", &["x", "y"]), module("/b.toml", &["y"])];
         assert_eq!(
-            refuse_twice(&same).unwrap_err().to_string(),
+            refuse_duplicates(&same).unwrap_err().to_string(),
             "operation `y` of domain `images` is defined twice: in `/a.toml` and in `/b.toml`"
         );
-        assert!(refuse_twice(&[module("/a", &["x", "x"])]).is_err());
+        assert!(refuse_duplicates(&[module("/a", &["x", "x"])]).is_err());
     }
 
     #[test]
-    fn the_parameter_has_a_row_for_each_operation() {
-        let text = given(&[module("/a.toml", &["x", "y"]), module("/b", &["z"])]);
+    fn the_parameter_has_an_object_for_each_operation() {
+        let text = definitions_json(&[module("/a.toml", &["x", "y"]), module("/b", &["z"])]);
         let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
         let names: Vec<&Value> = rows.iter().map(|row| &row["name"]).collect();
         assert_eq!(names, ["x", "y", "z"]);

@@ -1,69 +1,71 @@
-//! Unregister: takes placements of an operation away. An operation without any left is not to be
-//! scheduled any more; its tasks, their logs and what is queued stay.
+//! Unregistering: removing placements of an operation, the records that a host can run it. An
+//! operation without a placement can no longer be scheduled. Its tasks and their logs stay; queued
+//! tasks wait until the operation is registered again.
 
 use tokio_postgres::{Row, types::Type};
 
 use crate::db::{connect::Db, error::Result, row::Columns};
 
-/// Which placements are meant: all that fit everything given.
+/// Selects the placements to remove. A placement must match every field; `None` matches all placements.
 #[derive(Debug, Clone, Default)]
-pub struct Selection<'a> {
-    /// The operation's name.
+pub struct PlacementFilter<'a> {
+    /// The name of the operation.
     pub name: &'a str,
-    /// Its domain; none: any.
+    /// The domain of the operation.
     pub domain: Option<&'a str>,
-    /// The host; none: all.
     pub host: Option<&'a str>,
-    /// A part of the module's path, or a pattern of SQL's `like` where it has a `%`.
+    /// A part of the path of the module. If the text contains `%`, it is a pattern for the SQL
+    /// operator `like`.
     pub module: Option<&'a str>,
 }
 
-/// An operation on a host.
+/// A placement that can be removed, or a registered operation that has no placement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
-    /// The operation's row.
+pub struct UnregisterCandidate {
+    /// The id of the operation.
     pub operation: i64,
-    /// The placement's row; none: the operation is on no host.
+    /// The id of the placement. `None` if the operation has no placement.
     pub placement: Option<i64>,
-    /// The operation's domain.
+    /// The domain of the operation.
     pub domain: String,
+    /// The name of the operation.
     pub name: String,
-    /// Its module's path, or `-`.
+    /// The path of the module, or `-` if the operation has no placement.
     pub path: String,
-    /// The host, or `-`.
+    /// The host, or `-` if the operation has no placement.
     pub host: String,
 }
 
-/// What was taken away.
+/// How many rows were changed by [`unregister`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unregistered {
-    /// Placements that are gone.
+    /// The number of placements that were removed.
     pub placements: i64,
-    /// Operations that have none left.
+    /// The number of operations that have no placement any more.
     pub operations: i64,
-    /// Tasks of these operations that wait for a run, and go on waiting.
+    /// The number of queued tasks of these operations. They wait until the operation is registered again.
     pub waiting: i64,
 }
 
-/// What fits, in the order of domains and hosts.
-pub async fn candidates(db: &Db, selection: &Selection<'_>) -> Result<Vec<Placed>> {
+/// Returns the placements that match the filter, in the order of domains and hosts.
+pub async fn candidates(db: &Db, filter: &PlacementFilter<'_>) -> Result<Vec<UnregisterCandidate>> {
     let rows = db
         .query(
             include_str!("sql/unregister_candidates.sql"),
             &[
-                (&selection.name, Type::TEXT),
-                (&selection.domain, Type::TEXT),
-                (&selection.host, Type::TEXT),
-                (&selection.module, Type::TEXT),
+                (&filter.name, Type::TEXT),
+                (&filter.domain, Type::TEXT),
+                (&filter.host, Type::TEXT),
+                (&filter.module, Type::TEXT),
             ],
         )
         .await?;
-    rows.iter().map(placed).collect()
+    rows.iter().map(candidate).collect()
 }
 
-fn placed(row: &Row) -> Result<Placed> {
+fn candidate(row: &Row) -> Result<UnregisterCandidate> {
     let row = Columns::of("operation", "name", row);
-    Ok(Placed {
+    Ok(UnregisterCandidate {
         operation: row.get("operation")?,
         placement: row.get("placement")?,
         domain: row.get("domain")?,
@@ -73,10 +75,10 @@ fn placed(row: &Row) -> Result<Placed> {
     })
 }
 
-/// Takes exactly these away, as far as they are still there.
-pub async fn unregister(db: &Db, placed: &[Placed]) -> Result<Unregistered> {
-    let operations: Vec<i64> = placed.iter().map(|one| one.operation).collect();
-    let placements: Vec<i64> = placed.iter().filter_map(|one| one.placement).collect();
+/// Removes these placements, as far as they still exist, and no others.
+pub async fn unregister(db: &Db, candidates: &[UnregisterCandidate]) -> Result<Unregistered> {
+    let operations: Vec<i64> = candidates.iter().map(|one| one.operation).collect();
+    let placements: Vec<i64> = candidates.iter().filter_map(|one| one.placement).collect();
     let row = db
         .query_one(
             include_str!("sql/unregister.sql"),

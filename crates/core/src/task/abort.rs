@@ -1,5 +1,5 @@
-//! Abort a task: ask for its end. What has not begun ends at once; what runs is `aborting` until
-//! no process of it is left; what has ended stays as it is.
+//! Requesting the abort of a task. A task that did not start is aborted at once. A running task becomes `aborting`, and
+//! `aborted` when none of its processes is left. A task that has ended does not change.
 
 use tokio_postgres::types::Type;
 
@@ -12,23 +12,28 @@ use crate::{
     task::state::State,
 };
 
-/// What became of the request.
+/// The result of an abort request, with the state of the task after the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// The task is `aborting` or `aborted` now.
-    Now(State),
-    /// It had ended before, so.
-    Ended(State),
+pub enum AbortResult {
+    /// The task is `aborting` or `aborted`.
+    Accepted(State),
+    /// The task had ended before the request.
+    AlreadyEnded(State),
 }
 
-/// Asks for the end of a task. `reason` completes the phrase `aborted …`.
-pub async fn abort(db: &Db, task: i64, reason: &str) -> Result<Asked> {
+/// Requests the abort of a task. The task shows `aborted` followed by `reason`, for example
+/// `aborted by anna`. `Err` with SQLSTATE `RW404` if the task does not exist.
+pub async fn abort(db: &Db, task: i64, reason: &str) -> Result<AbortResult> {
     let params: [Param<'_>; 2] = [(&task, Type::INT8), (&reason, Type::TEXT)];
     let row = db.query_one(include_str!("sql/abort_task.sql"), &params).await?;
     let row = Columns::new(&row);
-    let after: State = row.word("after")?;
+    let after: State = row.parsed("after")?;
     let before: Option<&str> = row.get("before")?;
-    let ended_before = before.is_some() && row.word::<State>("before")?.is_end();
-    let aborts = matches!(after, State::Aborted | State::Aborting);
-    Ok(if ended_before || !aborts { Asked::Ended(after) } else { Asked::Now(after) })
+    let ended_before = before.is_some() && row.parsed::<State>("before")?.is_end();
+    let is_abort = matches!(after, State::Aborted | State::Aborting);
+    Ok(if ended_before || !is_abort {
+        AbortResult::AlreadyEnded(after)
+    } else {
+        AbortResult::Accepted(after)
+    })
 }

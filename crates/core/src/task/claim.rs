@@ -1,4 +1,7 @@
-//! Claim: a queued task becomes this worker's run.
+//! Claims: queued tasks become runs of a worker.
+//!
+//! The work is done by the SQL function `rework.claim` (`migrations/V13__claim.sql`). The claim of a busy worker
+//! travels together with the ends of its earlier runs: see `exchange.rs`.
 
 use std::cmp::Reverse;
 
@@ -17,109 +20,112 @@ use crate::{
 };
 use rework_wire::operation::Definition;
 
-/// Who claims: what the worker lives by, and what it can serve.
+/// A worker that claims tasks: its lease, and what its host can run.
 #[derive(Debug, Clone)]
 pub struct Claimant {
-    /// The worker's row.
+    /// The id of the worker.
     pub worker: i64,
-    /// The lease that it lives by.
+    /// The id of the lease that keeps the worker alive.
     pub lease: i64,
-    /// That lease's epoch.
+    /// The epoch of `lease`, a number that changes when the lease is taken away. Nothing is claimed
+    /// if the lease has another epoch by now.
     pub epoch: i64,
     pub host: String,
     pub domain: String,
-    /// What its host offers.
+    /// The capabilities that the host of the worker offers.
     pub capabilities: Vec<String>,
 }
 
-/// A claimed task.
+/// A task that was claimed, with what its run needs.
 #[derive(Debug, Clone)]
-pub struct Claimed {
-    /// Its run.
+pub struct ClaimedTask {
+    /// The fence of the new run: its task, its number and its token, by which every write names the
+    /// run.
     pub fence: Fence,
-    /// Which attempt this is, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: i32,
-    /// The operation, as it was when claimed.
+    /// The operation and its placement (what the host runs for it), in the versions that were
+    /// current at the claim.
     pub version: OperationVersion,
-    /// What it is given.
     pub input: Payload,
-    /// The task's metadata, JSON text.
+    /// The metadata of the task as JSON text. `None` if it has none.
     pub metadata: Option<String>,
-    /// Where it stood in the queue.
-    pub place: Place,
+    /// The key that the task had in the queue.
+    pub queue_key: QueueKey,
 }
 
-/// Where a task stands in the queue.
+/// The key of a ready task in the queue, which is the index `task_ready`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// What it needs of a host.
+pub struct QueueKey {
+    /// The lane: the number for what the task needs of a host (operation, pinned host and
+    /// capabilities).
     pub lane: i32,
-    /// Higher first.
+    /// The priority. Tasks with a higher priority run first.
     pub priority: i16,
-    /// Lower first.
+    /// The position within one priority. Tasks with a lower position run first.
     pub position: i64,
 }
 
-/// Parts of the queue to scan. Each index describes one range of a lane: its priorities and its first position; the rest of that lane
-/// is skipped. Lanes without a range are scanned whole.
+/// Parts of the queue to scan. Each index describes one range of a lane: its priorities and its first position; the
+/// rest of that lane is skipped. Lanes without a range are scanned whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScanRanges {
-    /// The lane.
+    /// The lane of each range.
     pub lanes: Vec<i32>,
-    /// The least urgent priority.
+    /// The lowest priority of each range.
     pub lows: Vec<i32>,
-    /// The most urgent priority.
+    /// The highest priority of each range.
     pub highs: Vec<i32>,
-    /// The first position.
-    pub floors: Vec<i64>,
+    /// The first position of each range.
+    pub positions: Vec<i64>,
 }
 
-/// Which operation, on which placement, in which of their versions: what a worker may remember
-/// the details of.
+/// An operation and its placement on a host, each in one version. A worker caches what it loads for this key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OperationVersion {
-    /// The operation's row.
+    /// The id of the operation.
     pub operation: i64,
-    /// Counts its changes.
+    /// The version of the operation, which counts the changes of its definition.
     pub version: i64,
-    /// The placement's row.
+    /// The id of the placement.
     pub placement: i64,
-    /// Counts its registrations.
+    /// The revision of the placement, which counts its registrations.
     pub revision: i32,
 }
 
-/// How many tasks of an operation are claimed at once, where they have proved short: of any other,
-/// one.
+/// How many tasks of an operation one claim may take. Operations that are not listed give one task per claim.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Batches {
-    /// The operations.
-    pub short: Vec<i64>,
-    /// As many of each, at the same place.
-    pub most: Vec<i32>,
-    /// The one operation of which any are wanted: none where a task of another one comes first.
-    pub sole: Option<i64>,
+pub struct BatchLimits {
+    /// The ids of operations whose tasks are short, so that several may be claimed at once.
+    pub operations: Vec<i64>,
+    /// The largest number of tasks to claim, for the operation at the same index.
+    pub sizes: Vec<i32>,
+    /// The only operation to claim from; `None` for all operations. If it is given, nothing is
+    /// claimed while the most urgent task is of another operation.
+    pub only_operation: Option<i64>,
 }
 
 /// Claims ready tasks that this claimant can run. Returns none if nothing within `ranges` is ready.
 pub async fn claim(
     db: &Db,
-    who: &Claimant,
-    batches: &Batches,
+    claimant: &Claimant,
+    limits: &BatchLimits,
     ranges: &ScanRanges,
-) -> Result<Vec<Claimed>> {
+) -> Result<Vec<ClaimedTask>> {
     let token = Uuid::new_v4();
-    let params = who.params(batches, ranges, &token);
-    let rows = db.within(DEADLINE, db.repeat(STATEMENT, &params)).await?;
-    in_order(rows.iter())
+    let params = claimant.params(limits, ranges, &token);
+    let rows = db.within(DEADLINE, db.query_prepared(STATEMENT, &params)).await?;
+    in_queue_order(rows.iter())
 }
 
-/// The statement; its parameters are [`Claimant::params`], its rows are read by [`in_order`].
+/// The statement of a claim. Its parameters are [`Claimant::params`]; [`in_queue_order`] reads its rows.
 pub(crate) const STATEMENT: &str = include_str!("sql/claim.sql");
 
 impl Claimant {
+    /// Returns the parameters of `claim.sql`. They are also the last ones of `exchange.sql`.
     pub(crate) fn params<'a>(
         &'a self,
-        batches: &'a Batches,
+        limits: &'a BatchLimits,
         ranges: &'a ScanRanges,
         token: &'a Uuid,
     ) -> [Param<'a>; 14] {
@@ -130,25 +136,27 @@ impl Claimant {
             (&self.host, Type::TEXT),
             (&self.domain, Type::TEXT),
             (&self.capabilities, Type::TEXT_ARRAY),
-            (&batches.short, Type::INT8_ARRAY),
-            (&batches.most, Type::INT4_ARRAY),
+            (&limits.operations, Type::INT8_ARRAY),
+            (&limits.sizes, Type::INT4_ARRAY),
             (&ranges.lanes, Type::INT4_ARRAY),
             (&ranges.lows, Type::INT4_ARRAY),
             (&ranges.highs, Type::INT4_ARRAY),
-            (&ranges.floors, Type::INT8_ARRAY),
-            (&batches.sole, Type::INT8),
+            (&ranges.positions, Type::INT8_ARRAY),
+            (&limits.only_operation, Type::INT8),
             (token, Type::UUID),
         ]
     }
 }
 
-/// What this claimant holds already, claims of it whose answers were lost on the way among it.
-pub async fn held(db: &Db, who: &Claimant) -> Result<Vec<Claimed>> {
-    let params: [Param<'_>; 2] = [(&who.worker, Type::INT8), (&who.host, Type::TEXT)];
-    in_order(db.query(include_str!("sql/held.sql"), &params).await?.iter())
+/// Returns the tasks that this claimant has claimed already. They include claims that succeeded in the database
+/// although the worker did not receive the reply.
+pub async fn existing_claims(db: &Db, claimant: &Claimant) -> Result<Vec<ClaimedTask>> {
+    let params: [Param<'_>; 2] = [(&claimant.worker, Type::INT8), (&claimant.host, Type::TEXT)];
+    in_queue_order(db.query(include_str!("sql/existing_claims.sql"), &params).await?.iter())
 }
 
-/// The columns of `claim.sql` and `held.sql`, and the first ones of `exchange.sql`, in their order.
+/// The columns of `claim.sql` and `existing_claims.sql`, and the first ones of `exchange.sql`, in this order. They are
+/// read by index, because a worker reads them for every task that it runs.
 const COLUMNS: [&str; 14] = [
     "task",
     "run",
@@ -166,16 +174,18 @@ const COLUMNS: [&str; 14] = [
     "position",
 ];
 
-/// From rows with these columns, in the order of the queue.
-pub(crate) fn in_order<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<Vec<Claimed>> {
-    let mut all = rows.map(claimed).collect::<Result<Vec<Claimed>>>()?;
-    all.sort_by_key(|Claimed { place, .. }| (Reverse(place.priority), place.position));
-    Ok(all)
+/// Reads rows with the columns [`COLUMNS`], and sorts the tasks in the order of the queue.
+pub(crate) fn in_queue_order<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<Vec<ClaimedTask>> {
+    let mut tasks = rows.map(claimed_task).collect::<Result<Vec<ClaimedTask>>>()?;
+    tasks.sort_by_key(|ClaimedTask { queue_key, .. }| {
+        (Reverse(queue_key.priority), queue_key.position)
+    });
+    Ok(tasks)
 }
 
-fn claimed(row: &Row) -> Result<Claimed> {
-    let mut row = Columns::found_by("task", "id", "task", row).in_order(&COLUMNS);
-    Ok(Claimed {
+fn claimed_task(row: &Row) -> Result<ClaimedTask> {
+    let mut row = Columns::with_key_column("task", "id", "task", row).in_order(&COLUMNS);
+    Ok(ClaimedTask {
         fence: Fence { task: row.next()?, run: row.next()?, token: row.next()? },
         attempt: row.next()?,
         version: OperationVersion {
@@ -186,31 +196,31 @@ fn claimed(row: &Row) -> Result<Claimed> {
         },
         input: Payload::from_columns(row.next()?, row.next()?),
         metadata: row.next()?,
-        place: Place { lane: row.next()?, priority: row.next()?, position: row.next()? },
+        queue_key: QueueKey { lane: row.next()?, priority: row.next()?, position: row.next()? },
     })
 }
 
-/// An operation as a host runs it.
+/// An operation together with its placement on one host.
 #[derive(Debug, Clone)]
-pub struct Placed {
-    /// Name, schemas and limits, as registered last.
+pub struct PlacedOperation {
+    /// The name, schemas and limits of the last registration.
     pub definition: Definition,
-    /// `rust`, `python` or `command`.
+    /// The kind of the module: `rust`, `python` or `command`.
     pub kind: String,
-    /// The executable, module or manifest.
+    /// The path of the executable, Python module or manifest.
     pub path: String,
-    /// What runs a module.
+    /// The path of the Python interpreter. `None` unless the module is a Python module.
     pub interpreter: Option<String>,
 }
 
-/// The details of an operation and its placement.
-pub async fn placed(db: &Db, version: OperationVersion) -> Result<Placed> {
+/// Loads an operation and its placement. `Err` with [`Error::NoRow`] if one of them was removed.
+pub async fn placed_operation(db: &Db, version: OperationVersion) -> Result<PlacedOperation> {
     let params: [Param<'_>; 2] =
         [(&version.operation, Type::INT8), (&version.placement, Type::INT8)];
-    let row = db.query_opt(include_str!("sql/placed.sql"), &params).await?;
+    let row = db.query_opt(include_str!("sql/placed_operation.sql"), &params).await?;
     let row = row.ok_or(Error::NoRow)?;
-    let row = Columns::found_by("operation", "id", "operation", &row);
-    Ok(Placed {
+    let row = Columns::with_key_column("operation", "id", "operation", &row);
+    Ok(PlacedOperation {
         definition: definition(row)?,
         kind: row.get("kind")?,
         path: row.get("path")?,

@@ -1,4 +1,10 @@
-//! Complete: a run ends, and with it, perhaps, its task. Whoever ends it, it ends here.
+//! The end of a run: recorded here, whatever ended it. The SQL function `rework.complete`
+//! (`migrations/V15__complete.sql`) decides what becomes of the task: it ends, or it is tried again.
+//!
+//! `complete/params.rs` builds the parameters. A busy worker sends them together with its next claim: see
+//! `exchange.rs`.
+
+mod params;
 
 use std::time::Instant;
 
@@ -6,7 +12,6 @@ use chrono::{DateTime, Utc};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use tokio_postgres::{Row, types::Type};
-use uuid::Uuid;
 
 use crate::{
     db::{
@@ -18,28 +23,30 @@ use crate::{
     task::{fence::Fence, payload::Payload, state::State},
 };
 
-/// What happened to a run. What becomes of its task follows from it and from the operation's
-/// attempts and `retry_lost`; a task that was asked to end becomes `aborted` whatever happened.
+pub(crate) use params::CompletionParams;
+
+/// How a run ended. Together with the attempts and `retry_lost` of the operation, it decides what becomes of the task.
+/// A task whose abort was requested becomes `aborted` with every outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It returned, or exited with 0.
+    /// The code returned, or the command exited with 0.
     Done,
-    /// An error, an exit code, a signal, out of memory, out of time: uses an attempt.
+    /// An error, an exit code, a signal, the memory limit or the timeout ended the run. It uses up an attempt.
     Failed,
-    /// What no further attempt can mend: the input, the output, the code itself.
+    /// The input, the output or the code is not valid. The task fails at once, because another attempt would fail too.
     Refused,
-    /// Nobody saw its end.
+    /// No process observed the end of the run, for example because its host died.
     Lost,
-    /// Somebody asked for its end.
+    /// The run was stopped because its abort was requested.
     Aborted,
-    /// The grace of a drain was over.
+    /// The run was stopped because the grace period of a drain had passed.
     Drained,
-    /// It was claimed and its code never began.
-    Unbegun,
+    /// The run was claimed, but its code did not start.
+    NotStarted,
 }
 
 impl Outcome {
-    /// The word for it, as the schema stores it.
+    /// Returns the name that the schema stores for this outcome.
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Done => "done",
@@ -48,42 +55,44 @@ impl Outcome {
             Outcome::Lost => "lost",
             Outcome::Aborted => "aborted",
             Outcome::Drained => "drained",
-            Outcome::Unbegun => "unbegun",
+            Outcome::NotStarted => "not_started",
         }
     }
 }
 
-/// The end of a run.
+/// The end of a run, as it is to be recorded.
 #[derive(Debug, Clone)]
 pub struct Completion {
-    /// Which run.
+    /// The fence of the run: its task, its number and its token.
     pub fence: Fence,
-    /// What happened to it.
     pub outcome: Outcome,
-    /// The cause in words, `exit code 3`; none where it is done.
+    /// The cause for people, such as `exit code 3`. `None` if the run is done.
     pub reason: Option<String>,
-    /// `{kind, message, traceback}`, where the code itself reported one.
+    /// The error that the code itself reported: `{kind, message, traceback}`. `None` if it reported
+    /// none.
     pub error: Option<Value>,
-    /// What it gave; none leaves what was saved under way.
+    /// The output. With [`Payload::None`] the task keeps the output that the run saved before.
     pub output: Payload,
-    /// When its code began; none: it never did.
-    pub began: Option<Instant>,
+    /// When the code started. `None` if it did not start.
+    pub started: Option<Instant>,
+    /// When the run ended.
     pub ended: Instant,
-    /// The most memory that its process tree used, in bytes, where it was measured.
+    /// The memory peak of the process tree in bytes. `None` if it was not measured.
     pub memory_peak: Option<i64>,
-    /// Milliseconds until the next attempt, where the error asks for it.
+    /// The delay before the next attempt in milliseconds. `None` unless the error asks for a delay.
     pub retry_in_ms: Option<i64>,
-    /// The revision of the code that ran.
+    /// The revision of the code that ran. With `None` the task keeps the revision that was recorded
+    /// at the start of the code.
     pub revision: Option<String>,
 }
 
 impl Completion {
-    /// The end of a run whose code has not started: its task goes back to the queue.
-    pub fn unbegun(fence: Fence, why: &str) -> Completion {
-        Completion::new(fence, Outcome::Unbegun, Some(why.to_owned()))
+    /// Returns the end of a run whose code did not start. Its task goes back to the queue.
+    pub fn not_started(fence: Fence, reason: &str) -> Completion {
+        Completion::new(fence, Outcome::NotStarted, Some(reason.to_owned()))
     }
 
-    /// The end of a run, just now, of which nothing more is known than what happened and why.
+    /// Returns the end of a run that ended just now, with nothing but its outcome and the reason.
     pub fn new(fence: Fence, outcome: Outcome, reason: Option<String>) -> Completion {
         Completion {
             fence,
@@ -91,7 +100,7 @@ impl Completion {
             reason,
             error: None,
             output: Payload::None,
-            began: None,
+            started: None,
             ended: Instant::now(),
             memory_peak: None,
             retry_in_ms: None,
@@ -100,196 +109,100 @@ impl Completion {
     }
 }
 
-/// What became of a completion.
+/// The result of recording one completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
+    /// The end was recorded by this call.
     Now {
-        /// What the task is in.
+        /// The state of the task after the end.
         state: State,
-        /// When the code began, if it did; of several that are all done, when the last one did.
+        /// When the code started. `None` if it did not start. If all runs of a call are done, this is the latest start
+        /// of them.
         started_at: Option<DateTime<Utc>>,
     },
-    /// It was recorded before: the answer to it was lost.
+    /// The end had been recorded by an earlier call, whose reply was lost.
     Already,
-    /// The run is not current any more: nothing was changed.
+    /// The run is no longer current. Nothing was changed.
     Stale,
 }
 
-/// Records the ends of runs, all of them or none; what became of each, in their order. `after`: no
-/// run of them began before it, by what one worker was told of the runs that it had before.
+/// Records the ends of runs, all of them or none. `Err` also if another session has locked one of
+/// the tasks for longer than 500 ms. Returns what was recorded for each end, in their order.
+///
+/// `earliest_start` is a lower bound for the start times: the start of the latest run that this worker recorded before.
+/// The bound keeps the runs of one worker in order even if the server's clock was set back.
 pub async fn complete(
     db: &Db,
     ends: &[Completion],
-    after: Option<DateTime<Utc>>,
+    earliest_start: Option<DateTime<Utc>>,
 ) -> Result<Vec<Recorded>> {
-    let values = Values::of(ends, after);
-    let rows = db.within(DEADLINE, db.repeat(STATEMENT, &values.params())).await?;
-    became(db, ends, &Answers::read(&rows, STATE)?).await
+    let params = CompletionParams::of(ends, earliest_start);
+    let rows = db.within(DEADLINE, db.query_prepared(STATEMENT, &params.params())).await?;
+    recorded_ends(db, ends, &EndedRuns::read(&rows, STATE)?).await
 }
 
-/// The statement; its parameters are [`Values::params`], its rows are read as [`Answers`].
+/// The statement that records ends. Its parameters are [`CompletionParams::params`]; [`EndedRuns::read`] reads its
+/// rows.
 pub(crate) const STATEMENT: &str = include_str!("sql/complete.sql");
 
-/// Where a row of it has the state.
+/// The index of the column `state` in `complete.sql`.
 pub(crate) const STATE: usize = 2;
 
-/// What `rework.complete` says.
+/// The runs that a call of `rework.complete` has ended.
 #[derive(Default)]
-pub(crate) struct Answers {
-    /// Of every run.
+pub(crate) struct EndedRuns {
+    /// The result for every run of the call. `None` if the rows name the runs.
     all: Option<Recorded>,
-    /// Of a run of a task.
+    /// The results for the runs that the rows name, by task and run.
     each: FxHashMap<(i64, i64), Recorded>,
 }
 
-impl Answers {
-    /// From rows that begin with task and run, and have the state at a place and, after it, when the run
-    /// began. What has no state is no answer.
-    pub(crate) fn read(rows: &[Row], place: usize) -> Result<Answers> {
-        let mut answers = Answers::default();
+impl EndedRuns {
+    /// Reads the reply. Each row starts with the task and the run. `state_index` is the index of the column `state`;
+    /// the next column is `started_at`. Rows without a state belong to another part of the statement and are skipped.
+    pub(crate) fn read(rows: &[Row], state_index: usize) -> Result<EndedRuns> {
+        let mut ended = EndedRuns::default();
         for row in rows {
-            let row = Columns::found_by("task", "id", "task", row);
-            if row.at::<Option<&str>>(place, "state")?.is_none() {
+            let row = Columns::with_key_column("task", "id", "task", row);
+            if row.at::<Option<&str>>(state_index, "state")?.is_none() {
                 continue;
             }
-            // The end is recorded by now: a beginning that cannot be read is no reason to fail.
-            let started_at = row.at(place + 1, "started_at").unwrap_or_default();
-            let now = Recorded::Now { state: row.word_at(place, "state")?, started_at };
+            // The end is recorded already, so an unreadable start time is not reported as a failure.
+            let started_at = row.at(state_index + 1, "started_at").unwrap_or_default();
+            let now = Recorded::Now { state: row.parsed_at(state_index, "state")?, started_at };
             match row.at::<Option<i64>>(0, "task")? {
-                Some(task) => drop(answers.each.insert((task, row.at(1, "run")?), now)),
-                None => answers.all = Some(now),
+                Some(task) => drop(ended.each.insert((task, row.at(1, "run")?), now)),
+                None => ended.all = Some(now),
             }
         }
-        Ok(answers)
+        Ok(ended)
     }
 }
 
-/// What became of each end. One that has no answer is looked up.
-pub(crate) async fn became(
+/// Returns what was recorded for each end, in their order. For an end that the reply does not name, it asks the
+/// database whether an earlier call recorded it.
+pub(crate) async fn recorded_ends(
     db: &Db,
     ends: &[Completion],
-    answers: &Answers,
+    ended: &EndedRuns,
 ) -> Result<Vec<Recorded>> {
-    let mut became = Vec::with_capacity(ends.len());
+    let mut recorded = Vec::with_capacity(ends.len());
     for Completion { fence, .. } in ends {
-        became.push(
-            match answers.all.or_else(|| answers.each.get(&(fence.task, fence.run)).copied()) {
+        recorded.push(
+            match ended.all.or_else(|| ended.each.get(&(fence.task, fence.run)).copied()) {
                 Some(now) => now,
-                None => recorded(db, *fence).await?,
+                None => recorded_before(db, *fence).await?,
             },
         );
     }
-    Ok(became)
+    Ok(recorded)
 }
 
-/// What the statement is given: an array for each thing that is known of ends, in ascending order
-/// of tasks, so that two who record do not wait for each other in a circle.
-#[derive(Default)]
-pub(crate) struct Values<'a> {
-    tasks: Vec<i64>,
-    runs: Vec<i64>,
-    tokens: Vec<Uuid>,
-    outcomes: Vec<&'static str>,
-    reasons: Vec<Option<String>>,
-    errors: Vec<Option<String>>,
-    json: Vec<Option<&'a str>>,
-    bytes: Vec<Option<&'a [u8]>>,
-    began: Vec<Option<i64>>,
-    ended: Vec<i64>,
-    peaks: Vec<Option<i64>>,
-    retries: Vec<Option<i64>>,
-    revisions: Vec<Option<&'a str>>,
-    after: Option<DateTime<Utc>>,
-}
-
-impl<'a> Values<'a> {
-    pub(crate) fn of(ends: &'a [Completion], after: Option<DateTime<Utc>>) -> Values<'a> {
-        let mut values = Values { after, ..Values::default() };
-        let mut sorted: Vec<&Completion> = ends.iter().collect();
-        sorted.sort_unstable_by_key(|end| end.fence.task);
-        let now = Instant::now();
-        for end in sorted {
-            values.push(end, now);
-        }
-        values.leave_out();
-        values
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
-    }
-
-    /// Of most batches most of it is null, or the same for all, and need not travel.
-    fn leave_out(&mut self) {
-        fn nulls<T>(values: &mut Vec<Option<T>>) {
-            if values.iter().all(Option::is_none) {
-                values.clear();
-            }
-        }
-        fn repeated<T: PartialEq>(values: &mut Vec<T>) {
-            if values.windows(2).all(|two| two[0] == two[1]) {
-                values.truncate(1);
-            }
-        }
-        nulls(&mut self.reasons);
-        nulls(&mut self.errors);
-        nulls(&mut self.json);
-        nulls(&mut self.bytes);
-        nulls(&mut self.peaks);
-        nulls(&mut self.retries);
-        repeated(&mut self.tokens);
-        repeated(&mut self.outcomes);
-        repeated(&mut self.revisions);
-    }
-
-    fn push(&mut self, end: &'a Completion, now: Instant) {
-        let ago = |moment: Instant| now.saturating_duration_since(moment).as_micros() as i64;
-        let (json, bytes) = end.output.columns();
-        self.tasks.push(end.fence.task);
-        self.runs.push(end.fence.run);
-        self.tokens.push(end.fence.token);
-        self.outcomes.push(end.outcome.as_str());
-        self.reasons.push(end.reason.as_deref().map(without_nul));
-        self.errors.push(end.error.as_ref().map(Value::to_string));
-        self.json.push(json);
-        self.bytes.push(bytes);
-        self.began.push(end.began.map(ago));
-        self.ended.push(ago(end.ended));
-        self.peaks.push(end.memory_peak);
-        self.retries.push(end.retry_in_ms);
-        self.revisions.push(end.revision.as_deref());
-    }
-
-    pub(crate) fn params(&self) -> [Param<'_>; 14] {
-        [
-            (&self.tasks, Type::INT8_ARRAY),
-            (&self.runs, Type::INT8_ARRAY),
-            (&self.tokens, Type::UUID_ARRAY),
-            (&self.outcomes, Type::TEXT_ARRAY),
-            (&self.reasons, Type::TEXT_ARRAY),
-            (&self.errors, Type::TEXT_ARRAY),
-            (&self.json, Type::TEXT_ARRAY),
-            (&self.bytes, Type::BYTEA_ARRAY),
-            (&self.began, Type::INT8_ARRAY),
-            (&self.ended, Type::INT8_ARRAY),
-            (&self.peaks, Type::INT8_ARRAY),
-            (&self.retries, Type::INT8_ARRAY),
-            (&self.revisions, Type::TEXT_ARRAY),
-            (&self.after, Type::TIMESTAMPTZ),
-        ]
-    }
-}
-
-/// Whether a run that is not current any more has its end in the books.
-async fn recorded(db: &Db, fence: Fence) -> Result<Recorded> {
+/// Returns [`Recorded::Already`] if the end of a run was recorded by an earlier call, else [`Recorded::Stale`].
+async fn recorded_before(db: &Db, fence: Fence) -> Result<Recorded> {
     let params: [Param<'_>; 3] =
         [(&fence.task, Type::INT8), (&fence.run, Type::INT8), (&fence.token, Type::UUID)];
-    let row = db.query_one(include_str!("sql/recorded.sql"), &params).await?;
-    let before: Option<&str> = Columns::new(&row).get("state")?;
-    Ok(if before.is_some() { Recorded::Already } else { Recorded::Stale })
-}
-
-/// Postgres' `text` holds every character but this one.
-fn without_nul(text: &str) -> String {
-    text.replace('\0', "\u{2400}")
+    let row = db.query_one(include_str!("sql/recorded_end.sql"), &params).await?;
+    let state: Option<&str> = Columns::new(&row).get("state")?;
+    Ok(if state.is_some() { Recorded::Already } else { Recorded::Stale })
 }

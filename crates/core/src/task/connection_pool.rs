@@ -1,5 +1,5 @@
-//! A pool of connections, for programs that schedule from many places at once: each statement is a
-//! commit of its own, and several wait for the disk together.
+//! A pool of connections for programs that schedule tasks concurrently. Each statement is a transaction of its own, and
+//! the server flushes the commits of several connections to disk together.
 
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool as Connections, PoolError, RecyclingMethod, Runtime,
@@ -14,14 +14,14 @@ use crate::{
     task::{
         payload::Payload,
         schedule::{self, Request},
-        schedule_many::{self, Common},
+        schedule_many::{self, CommonOptions},
     },
 };
 
-/// Most connections of one pool.
+/// The largest number of connections of one pool.
 const MAX_CONNECTIONS: usize = 8;
 
-/// Connections that are made when they are needed and kept for the next one.
+/// A pool that opens connections when they are needed, and keeps them for later statements.
 #[derive(Debug, Clone)]
 pub struct Pool {
     dsn: Dsn,
@@ -29,10 +29,11 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Connects when first used. `who` becomes the `application_name`.
-    pub fn new(dsn: &Dsn, who: &str) -> Result<Pool> {
+    /// Creates a pool without opening a connection. The server shows `application_name` for the
+    /// connections of the pool.
+    pub fn new(dsn: &Dsn, application_name: &str) -> Result<Pool> {
         let mut config = dsn.config().clone();
-        config.application_name(who);
+        config.application_name(application_name);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let connections = Connections::builder(Manager::from_config(config, dsn.tls(), recycling))
             .max_size(MAX_CONNECTIONS)
@@ -40,11 +41,13 @@ impl Pool {
             .wait_timeout(Some(DEADLINE))
             .create_timeout(Some(DEADLINE))
             .build()
-            .map_err(|_| Error::ConnectTimeout { place: dsn.place() })?;
+            .map_err(|_| Error::ConnectTimeout { server: dsn.server() })?;
         Ok(Pool { dsn: dsn.clone(), connections })
     }
 
-    /// Schedules a task. A connection that missed its deadline is not used again.
+    /// Schedules a task and returns its id. `Err` in the cases of [`schedule::schedule`], and if no
+    /// connection is free or can be opened in time. A connection that missed its deadline is not
+    /// used again.
     pub async fn schedule(&self, request: &Request<'_>) -> Result<i64> {
         let connection = self.connections.get().await.map_err(|error| self.explain(error))?;
         let scheduled = schedule::schedule(&**connection, request).await;
@@ -54,10 +57,11 @@ impl Pool {
         scheduled
     }
 
-    /// Schedules many tasks, all of them or none.
+    /// Schedules one task for each input, all of them or none. Returns their ids in the order of
+    /// the inputs. `Err` in the cases of [`Pool::schedule`].
     pub async fn schedule_many(
         &self,
-        common: &Common<'_>,
+        common: &CommonOptions<'_>,
         inputs: Vec<Payload>,
     ) -> Result<Vec<i64>> {
         let mut connection = self.connections.get().await.map_err(|error| self.explain(error))?;
@@ -71,9 +75,9 @@ impl Pool {
     fn explain(&self, error: PoolError) -> Error {
         match error {
             PoolError::Backend(error) => {
-                Error::connecting(self.dsn.place(), self.dsn.database(), &error)
+                Error::connecting(self.dsn.server(), self.dsn.database(), &error)
             }
-            _ => Error::ConnectTimeout { place: self.dsn.place() },
+            _ => Error::ConnectTimeout { server: self.dsn.server() },
         }
     }
 }

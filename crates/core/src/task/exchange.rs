@@ -1,5 +1,7 @@
-//! Exchange: what runs wrote, their ends, and the claim of the next ones, in one transaction and one
-//! round trip. A busy worker pays one commit for all of it.
+//! The exchange: one round trip of a busy worker to the database. It appends the log lines of runs, records the ends of
+//! runs and claims the next tasks, all in one transaction. So the worker pays for one commit instead of three.
+//!
+//! The parts are in `progress.rs` (log lines), `complete.rs` (ends) and `claim.rs` (claims).
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
@@ -13,96 +15,106 @@ use crate::{
     },
     task::{
         self,
-        claim::{self, Batches, Claimant, Claimed, ScanRanges, in_order},
-        complete::{self, Answers, Completion, Recorded, Values, became},
+        claim::{self, BatchLimits, Claimant, ClaimedTask, ScanRanges, in_queue_order},
+        complete::{self, Completion, CompletionParams, EndedRuns, Recorded, recorded_ends},
         fence::Fence,
-        progress::{Line, Lines},
+        progress::{LogLineParams, NewLogLine},
     },
 };
 
-/// What there is to tell and to ask.
+/// The contents of one exchange: what it writes and what it claims.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange<'a> {
-    /// What runs wrote.
-    pub lines: &'a [(Fence, Line)],
-    /// How runs ended.
+    /// Log lines that runs wrote.
+    pub lines: &'a [(Fence, NewLogLine)],
+    /// Ends of runs.
     pub ends: &'a [Completion],
-    /// None of them began before this.
-    pub after: Option<DateTime<Utc>>,
-    /// Who claims how much next, and where, if anybody does.
-    pub claim: Option<(&'a Claimant, &'a Batches, &'a ScanRanges)>,
+    /// A lower bound for the start times of the runs in `ends`, or `None`: see
+    /// [`complete::complete`].
+    pub earliest_start: Option<DateTime<Utc>>,
+    /// The parameters of the next claim. `None` if nothing is to be claimed.
+    pub claim: Option<(&'a Claimant, &'a BatchLimits, &'a ScanRanges)>,
 }
 
-/// What came of it: of each end, and the tasks that were claimed.
-pub type Exchanged = (Vec<Recorded>, Vec<Claimed>);
+/// The result of an exchange: what was recorded for each end, in their order, and the tasks that were claimed.
+pub type Exchanged = (Vec<Recorded>, Vec<ClaimedTask>);
 
-/// What the server says: of ends, and of claims.
-type Said = Result<(Answers, Vec<Claimed>)>;
+/// The server's reply: the runs that it ended, and the tasks that it claimed.
+type ServerReply = Result<(EndedRuns, Vec<ClaimedTask>)>;
 
-/// Sends all of it. After an error nothing of it was done, unless the connection was lost, when all of
-/// it may have been, or a row of the answer cannot be read, when all of it was.
+/// Carries out an exchange.
+///
+/// After an `Err` nothing was changed, with two exceptions. If the connection was lost, the transaction may have been
+/// committed. If a row of the reply cannot be read, it was committed.
 pub async fn exchange(db: &Db, exchange: Exchange<'_>) -> Result<Exchanged> {
-    let lines = Lines::of(exchange.lines);
-    let values = Values::of(exchange.ends, exchange.after);
+    let lines = LogLineParams::of(exchange.lines);
+    let ends = CompletionParams::of(exchange.ends, exchange.earliest_start);
     let token = Uuid::new_v4();
-    let claiming = exchange.claim.map(|(who, batches, ranges)| who.params(batches, ranges, &token));
-    let said = async {
-        match (exchange.lines, &claiming) {
-            ([], Some(claiming)) => together(db, &values, claiming).await,
-            _ => one_by_one(db, &lines, &values, claiming.as_ref()).await,
+    let claim_params =
+        exchange.claim.map(|(claimant, limits, ranges)| claimant.params(limits, ranges, &token));
+    let reply = async {
+        match (exchange.lines, &claim_params) {
+            ([], Some(claim_params)) => one_statement(db, &ends, claim_params).await,
+            _ => pipelined(db, &lines, &ends, claim_params.as_ref()).await,
         }
     };
-    let (answers, claimed) = db.within(DEADLINE, said).await?;
-    Ok((became(db, exchange.ends, &answers).await?, claimed))
+    let (ended, claimed) = db.within(DEADLINE, reply).await?;
+    Ok((recorded_ends(db, exchange.ends, &ended).await?, claimed))
 }
 
-/// Ends and a claim are one statement, which the server plans, commits and answers once.
-async fn together(db: &Db, values: &Values<'_>, claiming: &[Param<'_>; 14]) -> Said {
-    let params = [values.params().as_slice(), claiming].concat();
-    let rows = db.repeat(include_str!("sql/exchange.sql"), &params).await?;
+/// Sends the ends and the claim as one statement, so that the server plans, commits and answers once.
+async fn one_statement(
+    db: &Db,
+    ends: &CompletionParams<'_>,
+    claim_params: &[Param<'_>; 14],
+) -> ServerReply {
+    let params = [ends.params().as_slice(), claim_params].concat();
+    let rows = db.query_prepared(include_str!("sql/exchange.sql"), &params).await?;
     let is_claim = |row: &&Row| matches!(row.try_get::<_, Option<&str>>(STATE), Ok(None));
-    Ok((Answers::read(&rows, STATE)?, in_order(rows.iter().filter(is_claim))?))
+    Ok((EndedRuns::read(&rows, STATE)?, in_queue_order(rows.iter().filter(is_claim))?))
 }
 
-/// Where a row of `exchange.sql` has the state of a task that was ended.
+/// The index of the column `state` in `exchange.sql`. It is null in the rows of a claim.
 const STATE: usize = 14;
 
-/// Sent one behind the other without waiting: the server answers them in this order.
-async fn one_by_one(
+/// Sends the statements of a transaction one after the other without waiting for replies. The server answers them in
+/// the order in which they were sent.
+async fn pipelined(
     db: &Db,
-    lines: &Lines<'_>,
-    values: &Values<'_>,
-    claiming: Option<&[Param<'_>; 14]>,
-) -> Said {
+    lines: &LogLineParams<'_>,
+    ends: &CompletionParams<'_>,
+    claim_params: Option<&[Param<'_>; 14]>,
+) -> ServerReply {
     let client = db.client();
-    let (writing, completing) = (lines.params(), values.params());
-    db.make_ready(complete::STATEMENT, &completing).await?;
-    if let Some(params) = claiming {
-        db.make_ready(claim::STATEMENT, params).await?;
+    let (line_params, end_params) = (lines.params(), ends.params());
+    // Preparing waits for a reply, so it happens before the first statement of the transaction is sent.
+    db.prepare_once(complete::STATEMENT, &end_params).await?;
+    if let Some(params) = claim_params {
+        db.prepare_once(claim::STATEMENT, params).await?;
     }
-    let (began, written, ended, next, committed) = tokio::join!(
+    let (begin, appended, ended, claimed, commit) = tokio::join!(
         client.batch_execute("begin"),
         async {
             if lines.is_empty() {
                 return Ok(Vec::new());
             }
-            client.query_typed(task::progress::APPEND_LOG, &writing).await
+            client.query_typed(task::progress::APPEND_LOG, &line_params).await
         },
         async {
-            if values.is_empty() {
+            if ends.is_empty() {
                 return Ok(Vec::new());
             }
-            db.send(complete::STATEMENT, &completing).await
+            db.send_prepared(complete::STATEMENT, &end_params).await
         },
         async {
-            let Some(params) = claiming else { return Ok(Vec::new()) };
-            db.send(claim::STATEMENT, params).await
+            let Some(params) = claim_params else { return Ok(Vec::new()) };
+            db.send_prepared(claim::STATEMENT, params).await
         },
         client.batch_execute("commit"),
     );
-    began?;
-    written?;
-    let (ended, next) = (ended?, next?);
-    committed?;
-    Ok((Answers::read(&ended, complete::STATE)?, in_order(next.iter())?))
+    begin?;
+    appended?;
+    let (ended, claimed) = (ended?, claimed?);
+    commit?;
+    Ok((EndedRuns::read(&ended, complete::STATE)?, in_queue_order(claimed.iter())?))
 }

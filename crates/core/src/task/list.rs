@@ -1,7 +1,6 @@
-//! List tasks: the last ones, in the order in which they were scheduled.
+//! Listing tasks: the most recent ones, in the order in which they were scheduled.
 //!
-//! A list holds what fits on a line. Inputs and outputs may be large: they come with
-//! [`show`](crate::task::show::show).
+//! A listed task has no input and output, because these may be large. [`show`](crate::task::show::show) returns them.
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;
@@ -15,62 +14,66 @@ use crate::{
     task::state::State,
 };
 
-/// Which tasks; what is none does not restrict.
+/// Restricts the tasks that are listed. `None` and an empty list do not restrict.
 #[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// The domain of their operation.
+pub struct TaskFilter {
+    /// The domain of the operation.
     pub domain: Option<String>,
-    /// Any of these; none: all.
+    /// The states. A task must be in one of them.
     pub states: Vec<State>,
-    /// Their operation's name.
+    /// The name of the operation.
     pub operation: Option<String>,
-    /// Queued in the last so many milliseconds.
+    /// The largest age since the task was scheduled, in milliseconds.
     pub since_ms: Option<i64>,
 }
 
-/// What costs more than the line itself.
+/// Which additional columns to read. These cost more than the other columns.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Extras {
-    /// The error of those that failed.
+    /// Whether to read the errors.
     pub errors: bool,
-    /// How many lines each has logged.
+    /// Whether to count the log lines of each task.
     pub line_counts: bool,
 }
 
-/// A task, as a line of a list.
+/// A task in a list.
 #[derive(Debug, Clone)]
-pub struct Listed {
-    /// The task.
+pub struct ListedTask {
     pub id: i64,
-    /// Its operation's name.
+    /// The name of the operation.
     pub operation: String,
-    /// Its operation's domain.
+    /// The domain of the operation.
     pub domain: String,
-    /// Where it is in its life.
     pub state: State,
-    /// When it was scheduled.
+    /// When the task was scheduled.
     pub queued_at: DateTime<Utc>,
-    /// Not before this moment.
+    /// The moment before which the task must not start. `None` if the task was not delayed.
     pub delayed_until: Option<DateTime<Utc>>,
-    /// When its code began.
+    /// When the code of the task started. `None` if no start is recorded.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// When the task ended. `None` if it has not ended.
     pub finished_at: Option<DateTime<Utc>>,
-    /// How it ended, in words.
+    /// Why the task is in its state, for people. `None` if there is no reason.
     pub reason: Option<String>,
-    /// The worker that claimed it last.
+    /// The id of the worker that claimed the task last. `None` if no worker has.
     pub worker: Option<i64>,
-    /// The host that it ran on, or must run on.
+    /// The host that the task ran on. Before its first run, the host that it is pinned to; `None`
+    /// if it is not pinned.
     pub host: Option<String>,
-    /// Its error, JSON text, where that was asked for.
+    /// The error as JSON text. `None` without [`Extras::errors`].
     pub error: Option<String>,
-    /// The number of its log lines, where that was asked for.
+    /// The number of log lines. `None` without [`Extras::line_counts`].
     pub lines: Option<i64>,
 }
 
-/// The last `limit` tasks that pass the filter, oldest first.
-pub async fn list(db: &Db, filter: &Filter, extras: Extras, limit: i64) -> Result<Vec<Listed>> {
-    let states = filter.state_words();
+/// Returns the last `limit` tasks that pass the filter, oldest first.
+pub async fn list(
+    db: &Db,
+    filter: &TaskFilter,
+    extras: Extras,
+    limit: i64,
+) -> Result<Vec<ListedTask>> {
+    let states = filter.state_names();
     let params: [Param<'_>; 7] = [
         (&filter.domain, Type::TEXT),
         (&states, Type::TEXT_ARRAY),
@@ -81,15 +84,15 @@ pub async fn list(db: &Db, filter: &Filter, extras: Extras, limit: i64) -> Resul
         (&extras.line_counts, Type::BOOL),
     ];
     let rows = db.query(include_str!("sql/list_tasks.sql"), &params).await?;
-    rows.iter().rev().map(|row| listed(Columns::of("task", "id", row))).collect()
+    rows.iter().rev().map(|row| listed_task(Columns::of("task", "id", row))).collect()
 }
 
-fn listed(row: Columns<'_>) -> Result<Listed> {
-    Ok(Listed {
+fn listed_task(row: Columns<'_>) -> Result<ListedTask> {
+    Ok(ListedTask {
         id: row.get("id")?,
         operation: row.get("operation")?,
         domain: row.get("domain")?,
-        state: row.word("state")?,
+        state: row.parsed("state")?,
         queued_at: row.get("queued_at")?,
         delayed_until: row.get("delayed_until")?,
         started_at: row.get("started_at")?,
@@ -102,24 +105,25 @@ fn listed(row: Columns<'_>) -> Result<Listed> {
     })
 }
 
-/// How many older tasks than `before` pass the filter too; counts to `most`.
-pub async fn count_older(db: &Db, filter: &Filter, before: i64, most: i64) -> Result<i64> {
-    let states = filter.state_words();
+/// Returns how many tasks with an id below `before` pass the filter. Stops counting at `limit`.
+pub async fn count_older(db: &Db, filter: &TaskFilter, before: i64, limit: i64) -> Result<i64> {
+    let states = filter.state_names();
     let params: [Param<'_>; 6] = [
         (&filter.domain, Type::TEXT),
         (&states, Type::TEXT_ARRAY),
         (&filter.operation, Type::TEXT),
         (&filter.since_ms, Type::INT8),
         (&before, Type::INT8),
-        (&most, Type::INT8),
+        (&limit, Type::INT8),
     ];
     let row = db.query_one(include_str!("sql/count_tasks.sql"), &params).await?;
     Columns::new(&row).get("count")
 }
 
-impl Filter {
-    fn state_words(&self) -> Option<Vec<&'static str>> {
-        let words: Vec<_> = self.states.iter().map(|state| state.as_str()).collect();
-        (!words.is_empty()).then_some(words)
+impl TaskFilter {
+    /// Returns the states as the schema stores them. `None` if the filter has no states, so that all pass.
+    fn state_names(&self) -> Option<Vec<&'static str>> {
+        let names: Vec<_> = self.states.iter().map(|state| state.as_str()).collect();
+        (!names.is_empty()).then_some(names)
     }
 }

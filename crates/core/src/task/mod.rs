@@ -1,4 +1,4 @@
-//! Tasks: the states of one, and a statement for each step from its scheduling to its end.
+//! Tasks: the states of a task, and one file for each step from its scheduling to its end.
 
 pub mod state;
 pub mod payload;

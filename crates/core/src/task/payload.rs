@@ -1,19 +1,19 @@
-//! Inputs and outputs, as they are stored: nothing, JSON or bytes.
+//! Inputs and outputs of tasks, as the database stores them: nothing, JSON text or bytes.
 
-/// An input or output.
+/// The input or output of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Payload {
-    /// None was given.
+    /// There is no input or output.
     #[default]
     None,
-    /// JSON text, as it was given.
+    /// JSON text, stored byte for byte as it was received.
     Json(String),
-    /// Bytes of no known form.
+    /// Bytes that are not JSON.
     Bytes(Vec<u8>),
 }
 
 impl Payload {
-    /// How large it is.
+    /// Returns the size in bytes.
     pub fn bytes(&self) -> u64 {
         match self {
             Payload::None => 0,
@@ -22,7 +22,7 @@ impl Payload {
         }
     }
 
-    /// From a row's two columns.
+    /// Returns the payload of a row, which stores JSON and bytes in two columns.
     pub fn from_columns(json: Option<String>, bytes: Option<Vec<u8>>) -> Payload {
         match (json, bytes) {
             (Some(text), _) => Payload::Json(text),
@@ -31,7 +31,8 @@ impl Payload {
         }
     }
 
-    /// For a row's two columns.
+    /// Returns the values of the two columns of a row: JSON text and bytes. Each is `None` unless
+    /// the payload has this form.
     pub fn columns(&self) -> (Option<&str>, Option<&[u8]>) {
         match self {
             Payload::None => (None, None),

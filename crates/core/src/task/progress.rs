@@ -1,5 +1,6 @@
-//! What a run tells while it runs: that it began, its lines, its progress, an output saved early,
-//! a task that it schedules. Every statement is behind the fence.
+//! Recording what a run does before it ends: its start, its log lines, its progress, an output that
+//! it saves early, and the tasks that it schedules. Every statement names the fence (task, number
+//! and token of the run), so a run that is no longer current changes nothing.
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::{
@@ -17,50 +18,60 @@ use crate::{
     task::{fence::Fence, payload::Payload},
 };
 
-/// One line that a run wrote.
+/// A log line of a run that is not stored yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// When it was read, by the worker's clock.
+pub struct NewLogLine {
+    /// When the worker received the line, by the clock of its host.
     pub at: DateTime<Utc>,
-    /// `stdout`, `stderr`, `shared`, `rework`, or a logger's name.
+    /// The source of the line: `stdout`, `stderr`, `shared` (several runs at once), `rework`, or the name of a logger.
     pub stream: String,
-    /// `ERROR`, `WARNING`, `INFO`, `DEBUG` or `TRACE`.
+    /// The log level: `ERROR`, `WARNING`, `INFO`, `DEBUG` or `TRACE`.
     pub level: &'static str,
-    /// The bytes, without the newline.
+    /// The text without the newline. It need not be UTF-8.
     pub bytes: Vec<u8>,
-    /// Whether a newline followed.
+    /// Whether a newline ended the line. If not, the line was split, or the output ended without a newline.
     pub whole: bool,
 }
 
-/// Notes that the code of a run began, so many milliseconds ago, and gives the moment, which is not
-/// before `after`. None: the run is not current.
-pub async fn begin(
+/// Records that the code of a run started `elapsed_ms` milliseconds ago, and returns this moment by the server's clock.
+/// This moment is later than `earliest_start`. `None` if the run is not current, or if another session has locked the
+/// task.
+pub async fn record_start(
     db: &Db,
     fence: Fence,
     elapsed_ms: i64,
     revision: &str,
-    after: Option<DateTime<Utc>>,
+    earliest_start: Option<DateTime<Utc>>,
 ) -> Result<Option<DateTime<Utc>>> {
     let more: [Param<'_>; 3] =
-        [(&elapsed_ms, Type::INT8), (&revision, Type::TEXT), (&after, Type::TIMESTAMPTZ)];
-    let row = fenced(db, include_str!("sql/begin.sql"), fence, &more).await?;
+        [(&elapsed_ms, Type::INT8), (&revision, Type::TEXT), (&earliest_start, Type::TIMESTAMPTZ)];
+    let row = fenced(db, include_str!("sql/record_start.sql"), fence, &more).await?;
     row.map(|row| Columns::new(&row).get("started_at")).transpose()
 }
 
-/// Saves progress (JSON text) and output. False: the run is not current.
-pub async fn save(db: &Db, fence: Fence, progress: Option<&str>, output: &Payload) -> Result<bool> {
+/// Saves the progress (JSON text) and the output of a run. `None` and [`Payload::None`] leave the former value. Returns
+/// false if the run is not current, or if another session has locked the task.
+pub async fn save_progress(
+    db: &Db,
+    fence: Fence,
+    progress: Option<&str>,
+    output: &Payload,
+) -> Result<bool> {
     let (json, bytes) = output.columns();
     let more: [Param<'_>; 3] =
         [(&progress, Type::TEXT), (&json, Type::TEXT), (&bytes, Type::BYTEA)];
-    Ok(fenced(db, include_str!("sql/save.sql"), fence, &more).await?.is_some())
+    Ok(fenced(db, include_str!("sql/save_progress.sql"), fence, &more).await?.is_some())
 }
 
-/// Notes that processes of a run do not die. False: it is noted already, or not current.
-pub async fn unkillable(db: &Db, fence: Fence, reason: &str) -> Result<bool> {
+/// Records as the reason of a task that processes of its run cannot be killed. Returns false if that is recorded
+/// already, if the run is not current, or if another session has locked the task.
+pub async fn record_unkillable(db: &Db, fence: Fence, reason: &str) -> Result<bool> {
     let more: [Param<'_>; 1] = [(&reason, Type::TEXT)];
-    Ok(fenced(db, include_str!("sql/unkillable.sql"), fence, &more).await?.is_some())
+    Ok(fenced(db, include_str!("sql/record_unkillable.sql"), fence, &more).await?.is_some())
 }
 
+/// Runs a statement whose first three parameters are the fence. Returns its first row; `None` if it
+/// returned no row.
 async fn fenced(db: &Db, sql: &str, fence: Fence, more: &[Param<'_>]) -> Result<Option<Row>> {
     let mut params: Vec<Param<'_>> =
         vec![(&fence.task, Type::INT8), (&fence.run, Type::INT8), (&fence.token, Type::UUID)];
@@ -68,17 +79,18 @@ async fn fenced(db: &Db, sql: &str, fence: Fence, more: &[Param<'_>]) -> Result<
     db.query_opt(sql, &params).await
 }
 
-/// Appends lines to the logs of runs, in this order, all or none.
-pub async fn append_log(db: &Db, lines: &[(Fence, Line)]) -> Result<()> {
-    db.query(APPEND_LOG, &Lines::of(lines).params()).await.map(drop)
+/// Appends lines to the logs of runs in this order, all of them or none. Lines of runs that are not current are
+/// dropped.
+pub async fn append_log(db: &Db, lines: &[(Fence, NewLogLine)]) -> Result<()> {
+    db.query(APPEND_LOG, &LogLineParams::of(lines).params()).await.map(drop)
 }
 
-/// The statement; its parameters are [`Lines::params`].
+/// The statement that appends lines. Its parameters are [`LogLineParams::params`].
 pub(crate) const APPEND_LOG: &str = include_str!("sql/append_log.sql");
 
-/// What the statement is given.
+/// The parameters of `append_log.sql`: one array for each column.
 #[derive(Default)]
-pub(crate) struct Lines<'a> {
+pub(crate) struct LogLineParams<'a> {
     tasks: Vec<i64>,
     runs: Vec<i64>,
     tokens: Vec<Uuid>,
@@ -89,24 +101,24 @@ pub(crate) struct Lines<'a> {
     whole: Vec<bool>,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> LogLineParams<'a> {
     pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    pub(crate) fn of(lines: &'a [(Fence, Line)]) -> Lines<'a> {
-        let mut all = Lines::default();
+    pub(crate) fn of(lines: &'a [(Fence, NewLogLine)]) -> LogLineParams<'a> {
+        let mut params = LogLineParams::default();
         for (fence, line) in lines {
-            all.tasks.push(fence.task);
-            all.runs.push(fence.run);
-            all.tokens.push(fence.token);
-            all.at.push(line.at);
-            all.streams.push(&line.stream);
-            all.levels.push(line.level);
-            all.bytes.push(&line.bytes);
-            all.whole.push(line.whole);
+            params.tasks.push(fence.task);
+            params.runs.push(fence.run);
+            params.tokens.push(fence.token);
+            params.at.push(line.at);
+            params.streams.push(&line.stream);
+            params.levels.push(line.level);
+            params.bytes.push(&line.bytes);
+            params.whole.push(line.whole);
         }
-        all
+        params
     }
 
     pub(crate) fn params(&self) -> [Param<'_>; 8] {
@@ -123,32 +135,34 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// How many lines of a run are in the log.
-pub async fn stored_lines(db: &Db, fence: Fence) -> Result<i64> {
+/// Returns how many lines of a run are in the log. After a lost reply, the worker uses this number to find out whether
+/// its lines were stored.
+pub async fn count_log_lines(db: &Db, fence: Fence) -> Result<i64> {
     let params: [Param<'_>; 2] = [(&fence.task, Type::INT8), (&fence.run, Type::INT8)];
-    let row = db.query_one(include_str!("sql/stored_lines.sql"), &params).await?;
+    let row = db.query_one(include_str!("sql/count_log_lines.sql"), &params).await?;
     Columns::new(&row).get("count")
 }
 
-/// A task that a run schedules.
+/// A task that the code of a run schedules.
 #[derive(Debug, Clone)]
-pub struct Child {
-    /// Its number within the run, from 1: asked again, it is the same task.
+pub struct ChildTask {
+    /// The number of this child within the run, from 1. A request that is repeated with the same number returns the
+    /// same task.
     pub number: i32,
+    /// The name of the operation.
     pub operation: String,
-    /// Its domain, where the name alone is ambiguous.
+    /// The domain of the operation. `None` if the name is registered in one domain only.
     pub domain: Option<String>,
-    /// Higher first; none: as the operation says.
+    /// The priority; tasks with a higher priority run first. `None` takes the priority of the operation.
     pub priority: Option<i32>,
-    /// Not before so many milliseconds from now; none: now.
+    /// The delay until the task may start, in milliseconds. `None` if it may start at once.
     pub delay_ms: Option<i64>,
-    /// What it is given.
     pub input: Payload,
 }
 
-/// Schedules a task for a run, once per (task, run, number), and gives its id. None: the run is
-/// not current.
-pub async fn schedule_child(db: &Db, fence: Fence, child: &Child) -> Result<Option<i64>> {
+/// Schedules a task for a run, once for each child number, and returns the id of the task. `None`
+/// if the run is not current. `Err` in the cases of [`schedule`](crate::task::schedule::schedule).
+pub async fn schedule_child(db: &Db, fence: Fence, child: &ChildTask) -> Result<Option<i64>> {
     let (json, bytes) = child.input.columns();
     let params: [Param<'_>; 10] = [
         (&fence.task, Type::INT8),

@@ -1,5 +1,5 @@
-//! Retry a task that ended badly: the same task is queued again, with all its attempts. Its runs
-//! count on, and how it ended before is kept as one of them.
+//! Retrying a task that failed, was aborted or was lost: the same task is queued again and gets all its attempts back.
+//! The number of its next run follows that of its last one. The former end is kept as a row of `rework.run`.
 
 use tokio_postgres::types::Type;
 
@@ -12,37 +12,37 @@ use crate::{
     task::state::State,
 };
 
-/// What became of the request.
+/// The result of a request to retry a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Retried {
+pub enum RetryResult {
     /// The task is queued again.
     Queued,
-    /// It is in a state from which nothing leads back: it is alive, or done.
-    NotFrom(State),
-    /// Its operation, of this name, is not registered any more: nobody would run it.
+    /// The task has this state, from which it cannot be retried: it has not ended, or it is done.
+    NotRetriable(State),
+    /// The operation of this name is no longer registered, so no worker would run the task.
     Unregistered(String),
     /// There is no such task.
-    Unknown,
+    NoSuchTask,
 }
 
-/// Queues a task again that failed, was aborted, or was lost.
-pub async fn retry(db: &Db, task: i64) -> Result<Retried> {
+/// Queues a task again that failed, was aborted or was lost.
+pub async fn retry(db: &Db, task: i64) -> Result<RetryResult> {
     loop {
         let params: [Param<'_>; 1] = [(&task, Type::INT8)];
         if db.query_opt(include_str!("sql/retry_task.sql"), &params).await?.is_some() {
-            return Ok(Retried::Queued);
+            return Ok(RetryResult::Queued);
         }
-        let Some(row) = db.query_opt(include_str!("sql/retriable.sql"), &params).await? else {
-            return Ok(Retried::Unknown);
+        let Some(row) = db.query_opt(include_str!("sql/retry_refusal.sql"), &params).await? else {
+            return Ok(RetryResult::NoSuchTask);
         };
         let row = Columns::of("task", "id", &row);
-        let (state, registered): (State, bool) = (row.word("state")?, row.get("registered")?);
+        let (state, registered): (State, bool) = (row.parsed("state")?, row.get("registered")?);
         if !state.may_become(State::Queued) || !state.is_end() {
-            return Ok(Retried::NotFrom(state));
+            return Ok(RetryResult::NotRetriable(state));
         }
         if !registered {
-            return Ok(Retried::Unregistered(row.get("operation")?));
+            return Ok(RetryResult::Unregistered(row.get("operation")?));
         }
-        // It ended between the two statements: now it can be retried.
+        // The task ended between the two statements, so it can be retried now.
     }
 }

@@ -1,5 +1,6 @@
-//! Schedule: one task in the queue, by `rework.schedule` (`migrations/V11__schedule.sql`, which also decides what a
-//! unique key does), in the caller's own transaction if it has one. The input is not held against its schema here: whoever takes it from a person does.
+//! Scheduling one task with the SQL function `rework.schedule` (`migrations/V11__schedule.sql`). The statement runs in
+//! the transaction of the caller, if there is one. The input is not validated against its schema here: the caller does
+//! that, where a person entered it. `schedule_many.rs` schedules many tasks.
 
 use std::time::Duration;
 
@@ -16,29 +17,29 @@ use crate::{
     task::payload::Payload,
 };
 
-/// A large input may take so much longer than the deadline: bytes for each second.
+/// The upload speed that a large input is granted, in bytes per second: one second more than the deadline for each MiB.
 const SLOWEST_BYTES_PER_SECOND: u64 = 1 << 20;
 
-/// What is to run.
+/// A task to schedule.
 #[derive(Debug, Clone, Default)]
 pub struct Request<'a> {
-    /// The operation's name.
+    /// The name of the operation.
     pub operation: &'a str,
-    /// Its domain; none: the only one that has it.
+    /// The domain of the operation. `None` if the name is registered in one domain only.
     pub domain: Option<&'a str>,
-    /// What it is given.
     pub input: Payload,
-    /// The only host that may run it; none: any.
+    /// The only host that may run the task. `None` if every host may.
     pub host: Option<&'a str>,
-    /// Higher first; none: as the operation says.
+    /// The priority; tasks with a higher priority run first. `None` takes the priority of the operation.
     pub priority: Option<i16>,
-    /// When it becomes ready.
+    /// When the task becomes ready.
     pub ready: Ready,
-    /// A second task of the operation with this key is not made: its id is that of the first.
+    /// A key that only one task of the operation has. If a task with this key exists, no other one
+    /// is created. `None` for no key.
     pub unique_key: Option<&'a str>,
-    /// Whatever the caller wants to keep with it, JSON text.
+    /// Any JSON text that the client wants to keep with the task. `None` for no text.
     pub metadata: Option<&'a str>,
-    /// What its host must offer.
+    /// The capabilities that the host must offer.
     pub capabilities: &'a [String],
 }
 
@@ -47,13 +48,16 @@ pub struct Request<'a> {
 pub enum Ready {
     #[default]
     Now,
-    /// Not before this moment.
+    /// The task must not start before this moment.
     At(DateTime<Utc>),
-    /// Not before so long from now, by the server's clock.
+    /// The task must not start before this delay has passed on the server's clock.
     After(Duration),
 }
 
-/// The id of the new task, or of the one that has the unique key already.
+/// Schedules a task and returns its id. If a task with the unique key of the request exists, its id
+/// is returned instead. `Err` with SQLSTATE `RW404` if the operation is not registered, `RW300` if
+/// several domains have it and none is given, `RW413` if the input is too large, and `RW400` if
+/// another value is invalid.
 pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Result<i64> {
     let (json, bytes) = request.input.columns();
     let (at, after_ms) = request.ready.columns();
@@ -71,18 +75,18 @@ pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Res
         (&request.capabilities, Type::TEXT_ARRAY),
         (&bytes, Type::BYTEA),
     ];
-    let asking = client.query_typed_one(include_str!("sql/schedule.sql"), &params);
-    let row = answer_within(deadline_of(request.input.bytes()), asking).await?;
+    let query = client.query_typed_one(include_str!("sql/schedule.sql"), &params);
+    let row = answer_within(deadline_for(request.input.bytes()), query).await?;
     Columns::new(&row).get("task")
 }
 
-/// The longest that scheduling inputs of so many bytes may take.
-pub(crate) fn deadline_of(bytes: u64) -> Duration {
+/// Returns how long a statement may take that schedules inputs of this total size.
+pub(crate) fn deadline_for(bytes: u64) -> Duration {
     DEADLINE + Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
 }
 
 impl Ready {
-    /// As a moment, or as milliseconds from now.
+    /// Returns the moment, or the delay in milliseconds. Both are `None` for a task that is ready now.
     pub(crate) fn columns(self) -> (Option<DateTime<Utc>>, Option<i64>) {
         match self {
             Ready::Now => (None, None),

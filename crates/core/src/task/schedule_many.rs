@@ -1,8 +1,9 @@
-//! Schedule many: any number of tasks of one operation, by `rework.schedule_many`, all of them or none.
+//! Scheduling many tasks of one operation, all of them or none, with the SQL function `rework.schedule_many`
+//! (`migrations/V11__schedule.sql`).
 //!
-//! Inputs go in chunks, as arrays: `COPY` would want rights on the table, and is little faster
-//! (`bench/README.md`). The inputs are not held against their schema here: whoever takes them from
-//! a person does.
+//! The inputs are sent in chunks, as arrays. `COPY` would need rights on the table, and is hardly faster
+//! (`bench/README.md`). The inputs are not validated against their schema here: the caller does that, where a person
+//! entered them.
 
 use tokio_postgres::{Client, GenericClient, Transaction, types::Type};
 
@@ -15,109 +16,114 @@ use crate::{
     },
     task::{
         payload::Payload,
-        schedule::{Ready, deadline_of},
+        schedule::{Ready, deadline_for},
     },
 };
 
-/// Most inputs of one statement. More gain next to nothing, and both sides hold them all at once.
+/// The largest number of inputs of one statement. With more, the rate hardly rises, while client and server keep the
+/// whole chunk in memory.
 const CHUNK: usize = 5_000;
 
-/// No further input goes into a statement that is so large.
+/// The size of a chunk, in bytes, from which no further input is added to it. It bounds the memory for large inputs.
 const CHUNK_BYTES: u64 = 4 << 20;
 
-/// What many tasks have in common.
+/// The options that all tasks of a call have in common.
 #[derive(Debug, Clone, Default)]
-pub struct Common<'a> {
-    /// The operation's name.
+pub struct CommonOptions<'a> {
+    /// The name of the operation.
     pub operation: &'a str,
-    /// Its domain; none: the only one that has it.
+    /// The domain of the operation. `None` if the name is registered in one domain only.
     pub domain: Option<&'a str>,
-    /// The only host that may run them; none: any.
+    /// The only host that may run the tasks. `None` if every host may.
     pub host: Option<&'a str>,
-    /// Higher first; none: as the operation says.
+    /// The priority; tasks with a higher priority run first. `None` takes the priority of the operation.
     pub priority: Option<i16>,
-    /// When they become ready.
+    /// When the tasks become ready.
     pub ready: Ready,
-    /// Whatever the caller wants to keep with each, JSON text.
+    /// Any JSON text that the client wants to keep with each task. `None` for no text.
     pub metadata: Option<&'a str>,
-    /// What their host must offer.
+    /// The capabilities that the host must offer.
     pub capabilities: &'a [String],
 }
 
-/// The ids of the new tasks, in the order of the inputs. What fits into one statement is one round trip.
+/// Schedules a task for each input, and returns their ids in the order of the inputs. Inputs that
+/// fit into one chunk need one round trip; more chunks are sent in one transaction. `Err` in the
+/// cases of [`schedule`](crate::task::schedule::schedule); then no task is scheduled.
 pub async fn schedule_many(
     client: &mut Client,
-    common: &Common<'_>,
+    options: &CommonOptions<'_>,
     inputs: impl IntoIterator<Item = Payload>,
 ) -> Result<Vec<i64>> {
     let mut chunks = Chunks::of(inputs);
     let first = chunks.next().unwrap_or_default();
     let Some(second) = chunks.next() else {
-        return schedule_chunk(client, common, &first).await;
+        return schedule_chunk(client, options, &first).await;
     };
     let transaction = within_deadline(client.transaction()).await?;
     let mut tasks = Vec::new();
     for chunk in [first, second].into_iter().chain(chunks) {
-        tasks.append(&mut schedule_chunk(&transaction, common, &chunk).await?);
+        tasks.append(&mut schedule_chunk(&transaction, options, &chunk).await?);
     }
     within_deadline(transaction.commit()).await?;
     Ok(tasks)
 }
 
-/// The same, in the caller's own transaction.
+/// Schedules a task for each input in the transaction of the caller, and returns their ids in the order of the inputs.
 pub async fn schedule_many_within(
     transaction: &Transaction<'_>,
-    common: &Common<'_>,
+    options: &CommonOptions<'_>,
     inputs: impl IntoIterator<Item = Payload>,
 ) -> Result<Vec<i64>> {
     let mut tasks = Vec::new();
     for chunk in Chunks::of(inputs) {
-        tasks.append(&mut schedule_chunk(transaction, common, &chunk).await?);
+        tasks.append(&mut schedule_chunk(transaction, options, &chunk).await?);
     }
     Ok(tasks)
 }
 
-/// Makes known what the tasks will need of a host, in a commit of its own: whoever schedules the
-/// first task with such needs would otherwise wait for the end of a long transaction that does so too.
-/// It is refused as the tasks themselves would be.
-pub async fn make_ready(client: &impl GenericClient, common: &Common<'_>) -> Result<()> {
-    schedule_chunk(client, common, &[]).await.map(drop)
+/// Creates the lane of tasks with these options (the row whose number stands for what they need of
+/// a host), in a transaction of its own. `Err` if the tasks could not be scheduled.
+///
+/// The first task with certain needs inserts a row into `rework.lane`. If that happened in a long transaction, every
+/// other session that schedules such a task would wait until it ends.
+pub async fn create_lane(client: &impl GenericClient, options: &CommonOptions<'_>) -> Result<()> {
+    schedule_chunk(client, options, &[]).await.map(drop)
 }
 
-/// One statement: the ids of its tasks.
+/// Schedules the tasks of one chunk with one statement, and returns their ids in the order of the inputs.
 pub async fn schedule_chunk(
     client: &impl GenericClient,
-    common: &Common<'_>,
+    options: &CommonOptions<'_>,
     chunk: &[Payload],
 ) -> Result<Vec<i64>> {
     let (json, bytes): (Vec<_>, Vec<_>) = chunk.iter().map(Payload::columns).unzip();
     let bytes = bytes.iter().any(Option::is_some).then_some(bytes);
-    let (at, after_ms) = common.ready.columns();
-    let priority = common.priority.map(i32::from);
+    let (at, after_ms) = options.ready.columns();
+    let priority = options.priority.map(i32::from);
     let params: [Param<'_>; 10] = [
-        (&common.operation, Type::TEXT),
+        (&options.operation, Type::TEXT),
         (&json, Type::TEXT_ARRAY),
-        (&common.domain, Type::TEXT),
-        (&common.host, Type::TEXT),
+        (&options.domain, Type::TEXT),
+        (&options.host, Type::TEXT),
         (&priority, Type::INT4),
         (&at, Type::TIMESTAMPTZ),
         (&after_ms, Type::INT8),
-        (&common.metadata, Type::TEXT),
-        (&common.capabilities, Type::TEXT_ARRAY),
+        (&options.metadata, Type::TEXT),
+        (&options.capabilities, Type::TEXT_ARRAY),
         (&bytes, Type::BYTEA_ARRAY),
     ];
-    let asking = client.query_typed_one(include_str!("sql/schedule_many.sql"), &params);
+    let query = client.query_typed_one(include_str!("sql/schedule_many.sql"), &params);
     let size = chunk.iter().map(Payload::bytes).sum();
-    let row = answer_within(deadline_of(size), asking).await?;
+    let row = answer_within(deadline_for(size), query).await?;
     Columns::new(&row).get("tasks")
 }
 
-/// Inputs by the statement, as many as one takes.
+/// An iterator that splits inputs into chunks, one for each statement.
 #[derive(Debug)]
 pub struct Chunks<I>(I);
 
 impl<I: Iterator<Item = Payload>> Chunks<I> {
-    /// Of these inputs, in their order.
+    /// Splits these inputs in their order.
     pub fn of(inputs: impl IntoIterator<IntoIter = I>) -> Chunks<I> {
         Chunks(inputs.into_iter())
     }
@@ -149,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_bounded_by_number_and_by_size() {
+    fn chunks_are_limited_by_number_and_by_size() {
         assert_eq!(sizes([]), Vec::<usize>::new());
         assert_eq!(sizes(vec![1; CHUNK]), [CHUNK]);
         assert_eq!(sizes(vec![1; 2 * CHUNK + 1]), [CHUNK, CHUNK, 1]);

@@ -1,5 +1,5 @@
-//! Show tasks: everything that is known about each, in the one JSON shape in which every
-//! interface gives a task. Inputs, outputs and metadata are what was given, to the byte.
+//! Showing tasks with everything that is known about them. [`Task`] serializes to the JSON that every interface of
+//! rework returns for a task. Inputs, outputs and metadata are copied byte for byte.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
@@ -16,111 +16,111 @@ use crate::{
     task::{payload::Payload, state::State},
 };
 
-/// A task. Its JSON has exactly these keys, in this order.
+/// A task. The JSON of a task has exactly these keys, in this order.
 #[derive(Debug, Clone, Serialize)]
 pub struct Task {
     pub id: i64,
-    /// Its operation's name.
+    /// The name of the operation.
     pub operation: String,
-    /// Its operation's domain.
+    /// The domain of the operation.
     pub domain: String,
-    /// The host that it ran on, else the one that it must run on.
+    /// The host that the task ran on. Before its first run, the host that it is pinned to; `None`
+    /// if it is not pinned.
     pub host: Option<String>,
-    /// Where it is in its life.
     pub state: State,
-    /// Higher first.
+    /// The priority. Tasks with a higher priority run first.
     pub priority: i16,
-    /// Runs that count against its attempts.
+    /// The number of runs that used up an attempt.
     pub attempt: i32,
-    /// How often it is tried in all.
+    /// The number of attempts that the operation allows.
     pub attempts: i32,
-    /// Counts its claims.
+    /// The number of claims so far.
     pub run: i64,
-    /// The worker that claimed it last.
+    /// The id of the worker that claimed the task last. `None` if no worker has.
     pub worker: Option<i64>,
-    /// When it was scheduled.
+    /// When the task was scheduled.
     pub queued_at: DateTime<Utc>,
-    /// Not before this moment.
+    /// The moment before which the task must not start. `None` if the task was not delayed.
     pub delayed_until: Option<DateTime<Utc>>,
-    /// When its code began.
+    /// When the code of the task started. `None` if no start is recorded.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// When the task ended. `None` if it has not ended.
     pub finished_at: Option<DateTime<Utc>>,
-    /// What it is given; bytes as `{"base64": …}`.
+    /// The input. Bytes are serialized as `{"base64": …}`.
     #[serde(serialize_with = "payload")]
     pub input: Payload,
-    /// What it gave; bytes as `{"base64": …}`.
+    /// The output. Bytes are serialized as `{"base64": …}`.
     #[serde(serialize_with = "payload")]
     pub output: Payload,
-    /// What its code reported: `{kind, message, traceback}`.
+    /// The error that the code reported: `{kind, message, traceback}`. `None` if it reported none.
     pub error: Option<Box<RawValue>>,
-    /// How it ended, in words.
+    /// Why the task is in its state, for people. `None` if there is no reason.
     pub reason: Option<String>,
-    /// How far it is: `{done, total, message}`.
+    /// The progress that the code reported: `{done, total, message}`. `None` if it reported none.
     pub progress: Option<Box<RawValue>>,
-    /// At most one task of its operation has this key.
+    /// The key that no other task of the operation has. `None` if the task has no key.
     pub unique_key: Option<String>,
-    /// What its author attached.
+    /// The metadata that the client attached to the task. `None` if it attached none.
     pub metadata: Option<Box<RawValue>>,
-    /// Of the code that ran.
+    /// The revision of the code that ran. `None` if no start of the code is recorded.
     pub revision: Option<String>,
-    /// What is not in the JSON.
+    /// The details that are not part of the JSON.
     #[serde(skip)]
-    pub beside: Beside,
+    pub details: TaskDetails,
 }
 
-/// What explains a task to people, and is no part of its JSON.
+/// Details of a task that are shown to people, and are not part of its JSON.
 #[derive(Debug, Clone)]
-pub struct Beside {
-    /// What its host must have.
+pub struct TaskDetails {
+    /// The capabilities that the host must offer.
     pub capabilities: Vec<String>,
-    /// The only host that may run it.
+    /// The only host that may run the task. `None` if every host may.
     pub pinned: Option<String>,
-    /// The most memory that its last run used, in bytes.
+    /// The memory peak of the last run in bytes. `None` if it was not measured.
     pub memory_peak: Option<i64>,
-    /// The most that it may use, in bytes.
+    /// The memory limit of the operation in bytes. `None` if there is none.
     pub memory_limit: Option<i64>,
-    /// Milliseconds that a run may take.
+    /// The timeout of a run in milliseconds. `None` if there is none.
     pub timeout_ms: Option<i64>,
-    /// Whether its operation can be scheduled still.
+    /// Whether the operation is still registered.
     pub registered: bool,
-    /// The server's clock.
+    /// The time of the server's clock when the task was read.
     pub now: DateTime<Utc>,
 }
 
-/// A run that ended without ending its task.
+/// A run that ended without ending its task, because the task was tried again.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Which claim of the task.
+    /// The number of the run, counted from 1 for each task.
     pub run: i64,
-    /// Which attempt that counts.
+    /// The number of the attempt.
     pub attempt: i32,
-    /// What happened: `failed`, `lost`, `drained`, `unbegun`, …
+    /// The outcome: `failed`, `lost`, `drained`, `not_started`, …
     pub outcome: String,
-    /// The cause, in words.
+    /// The cause, for people. `None` if no cause is recorded.
     pub reason: Option<String>,
-    /// What its code reported.
+    /// The error that the code reported. `None` if it reported none.
     pub error: Option<Box<RawValue>>,
     pub worker: Option<i64>,
     pub host: Option<String>,
-    /// Of the code that ran.
+    /// The revision of the code that ran. `None` if no start of the code is recorded.
     pub revision: Option<String>,
-    /// The most memory that it used, in bytes.
+    /// The memory peak in bytes. `None` if it was not measured.
     pub memory_peak: Option<i64>,
-    /// When its code began; none: it never did.
+    /// When the code started. `None` if it did not start.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// When the run ended.
     pub finished_at: DateTime<Utc>,
 }
 
-/// These tasks, by id; those that do not exist are left out.
+/// Returns these tasks in the order of their ids. Tasks that do not exist are left out.
 pub async fn show(db: &Db, tasks: &[i64]) -> Result<Vec<Task>> {
     let params: [Param<'_>; 1] = [(&tasks, Type::INT8_ARRAY)];
     let rows = db.query(include_str!("sql/show_tasks.sql"), &params).await?;
     rows.iter().map(|row| task(Columns::of("task", "id", row))).collect()
 }
 
-/// The runs of a task that ended without ending it, first one first.
+/// Returns the runs of a task that ended without ending the task, oldest first.
 pub async fn runs(db: &Db, task: i64) -> Result<Vec<Run>> {
     let rows = db.query(include_str!("sql/list_runs.sql"), &[(&task, Type::INT8)]).await?;
     rows.iter().map(|row| run(Columns::of("run", "run", row))).collect()
@@ -148,7 +148,7 @@ fn task(row: Columns<'_>) -> Result<Task> {
         operation: row.get("operation")?,
         domain: row.get("domain")?,
         host: row.get("host")?,
-        state: row.word("state")?,
+        state: row.parsed("state")?,
         priority: row.get("priority")?,
         attempt: row.get("attempt")?,
         attempts: row.get("attempts")?,
@@ -166,7 +166,7 @@ fn task(row: Columns<'_>) -> Result<Task> {
         unique_key: row.get("unique_key")?,
         metadata: row.json("metadata")?,
         revision: row.get("revision")?,
-        beside: Beside {
+        details: TaskDetails {
             capabilities: row.get("capabilities")?,
             pinned: row.get("pinned")?,
             memory_peak: row.get("memory_peak")?,
@@ -178,6 +178,7 @@ fn task(row: Columns<'_>) -> Result<Task> {
     })
 }
 
+/// Serializes JSON unchanged, and bytes as `{"base64": …}`.
 fn payload<S: Serializer>(payload: &Payload, serializer: S) -> Result<S::Ok, S::Error> {
     let (json, bytes) = payload.columns();
     match (json, bytes) {
@@ -186,13 +187,13 @@ fn payload<S: Serializer>(payload: &Payload, serializer: S) -> Result<S::Ok, S::
             map.serialize_entry("base64", &BASE64_STANDARD.encode(bytes))?;
             map.end()
         }
-        (json, _) => as_given(json, serializer),
+        (json, _) => unchanged(json, serializer),
     }
 }
 
-/// JSON text as it is. Postgres lets through what our parser would not (`"\ud800"`), but only
-/// within strings, which are not looked at here.
-fn as_given<S: Serializer>(json: Option<&str>, serializer: S) -> Result<S::Ok, S::Error> {
+/// Serializes JSON text unchanged. Postgres accepts strings that a JSON parser rejects, such as `"\ud800"`. A
+/// `RawValue` does not decode strings, so it accepts them too.
+fn unchanged<S: Serializer>(json: Option<&str>, serializer: S) -> Result<S::Ok, S::Error> {
     let raw: Option<&RawValue> =
         json.map(serde_json::from_str).transpose().map_err(serde::ser::Error::custom)?;
     raw.serialize(serializer)

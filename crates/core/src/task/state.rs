@@ -1,34 +1,34 @@
-//! The eight states of a task and the moves between them, written once here and once in the
-//! schema's check; a test compares the two.
+//! The eight states of a task and the transitions between them. The schema lists the states too
+//! (`migrations/V07__task.sql`); a test below compares the two lists.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Where a task is in its life.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Not before a moment: scheduled for later, or between two attempts.
+    /// The task must not start yet: it was scheduled for later, or it waits for its next attempt.
     Delayed,
-    /// Ready: any worker that can run it may claim it.
+    /// The task is ready. Any worker that can run it may claim it.
     Queued,
-    /// Claimed.
+    /// A worker has claimed the task.
     Running,
-    /// Asked to end; processes of it may still live.
+    /// An abort was requested, and processes of the task may still be alive.
     Aborting,
-    /// It returned.
+    /// The task succeeded.
     Done,
-    /// It failed, and no attempt remains.
+    /// The task failed, and no attempt remains.
     Failed,
-    /// It was asked to end, and no process of it is left.
+    /// The task was aborted, and none of its processes is left.
     Aborted,
-    /// Nobody saw its end.
+    /// A run of the task was lost with its worker or host, and the task is not run again.
     Lost,
 }
 
 impl State {
-    /// All of them, in the order of a life.
+    /// All states, in the order in which a task passes through them.
     pub const ALL: [State; 8] = [
         State::Delayed,
         State::Queued,
@@ -40,7 +40,7 @@ impl State {
         State::Lost,
     ];
 
-    /// The word for it, as the schema stores it.
+    /// Returns the name that the schema stores for this state.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Delayed => "delayed",
@@ -54,17 +54,17 @@ impl State {
         }
     }
 
-    /// Whether the task has ended: only `retry-task` leads back from here.
+    /// Returns whether the task has ended. Only `rework retry-task` starts it again.
     pub fn is_end(self) -> bool {
         matches!(self, State::Done | State::Failed | State::Aborted | State::Lost)
     }
 
-    /// Whether a worker holds it.
-    pub fn is_held(self) -> bool {
+    /// Returns whether a worker has claimed the task and has not recorded its end yet.
+    pub fn is_claimed(self) -> bool {
         matches!(self, State::Running | State::Aborting)
     }
 
-    /// Whether a task may go from here to there.
+    /// Returns whether a task may change from this state to `next`.
     pub fn may_become(self, next: State) -> bool {
         match self {
             State::Delayed => matches!(next, State::Queued | State::Aborted),
@@ -83,16 +83,16 @@ impl fmt::Display for State {
     }
 }
 
-/// A word that is no state.
+/// The error for a text that does not name a state.
 #[derive(Debug, thiserror::Error)]
-#[error("a task has no such state")]
+#[error("not a state of a task")]
 pub struct UnknownState;
 
 impl FromStr for State {
     type Err = UnknownState;
 
-    fn from_str(word: &str) -> Result<State, UnknownState> {
-        let found = State::ALL.into_iter().find(|state| state.as_str() == word);
+    fn from_str(name: &str) -> Result<State, UnknownState> {
+        let found = State::ALL.into_iter().find(|state| state.as_str() == name);
         found.ok_or(UnknownState)
     }
 }
@@ -102,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schema_has_the_same_states() {
+    fn the_schema_lists_the_same_states() {
         let schema = include_str!("../../../../migrations/V07__task.sql");
-        let words = schema.split_once("check (value in").unwrap().1.split_once(");").unwrap().0;
-        let mut stored: Vec<&str> = words.split('\'').skip(1).step_by(2).collect();
+        let list = schema.split_once("check (value in").unwrap().1.split_once(");").unwrap().0;
+        let mut stored: Vec<&str> = list.split('\'').skip(1).step_by(2).collect();
         let mut known = State::ALL.map(State::as_str);
         stored.sort_unstable();
         known.sort_unstable();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_only_goes_back_to_the_queue() {
+    fn an_ended_task_can_only_be_queued_again() {
         for state in State::ALL.into_iter().filter(|state| state.is_end()) {
             for next in State::ALL {
                 let may = next == State::Queued && state != State::Done;

@@ -1,26 +1,26 @@
-//! Served: whether a live monitor could have a task run. A word for people who schedule, not a
-//! verdict: another host may come at any moment.
+//! Warnings for people who schedule tasks that no live monitor can run. They decide nothing: a suitable monitor may
+//! start at any moment.
 
 use tokio_postgres::types::Type;
 
 use crate::db::{connect::Db, error::Result, row::Columns};
 
-/// What a task needs that no live monitor offers.
+/// A task that no live monitor can run, and what the task needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unserved {
-    /// Its operation's domain.
+    /// The domain of the operation.
     pub domain: String,
-    /// Its operation's name.
+    /// The name of the operation.
     pub operation: String,
-    /// The only host that may run it, if it names one.
+    /// The only host that may run the task. `None` if every host may.
     pub host: Option<String>,
-    /// What its host must offer.
+    /// The capabilities that the host must offer.
     pub capabilities: Vec<String>,
-    /// The hosts where its operation has a placement.
+    /// The hosts where the operation is registered.
     pub placed_on: Vec<String>,
 }
 
-/// What is missing for a task to run; none where a live monitor serves it.
+/// Returns what a waiting task needs if no live monitor can run it. `None` if one can, or if the task does not wait.
 pub async fn unserved(db: &Db, task: i64) -> Result<Option<Unserved>> {
     let row = db.query_opt(include_str!("sql/unserved.sql"), &[(&task, Type::INT8)]).await?;
     let Some(row) = &row else { return Ok(None) };
@@ -34,8 +34,9 @@ pub async fn unserved(db: &Db, task: i64) -> Result<Option<Unserved>> {
     }))
 }
 
-/// Whether a live monitor serves a domain.
-pub async fn domain(db: &Db, domain: &str) -> Result<bool> {
-    let row = db.query_one(include_str!("sql/domain_served.sql"), &[(&domain, Type::TEXT)]).await?;
+/// Returns whether a live monitor serves a domain.
+pub async fn is_domain_served(db: &Db, domain: &str) -> Result<bool> {
+    let row =
+        db.query_one(include_str!("sql/is_domain_served.sql"), &[(&domain, Type::TEXT)]).await?;
     Columns::new(&row).get("served")
 }

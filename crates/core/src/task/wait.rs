@@ -1,5 +1,5 @@
-//! Wait for tasks: have their ends notified, and look where they are. A notification is a hint
-//! that may get lost (a pooler, a failover); whoever waits also looks once in a while.
+//! Waiting for tasks: a client asks to be notified of the ends of tasks, and reads their states. A notification may get
+//! lost, for example in a pooler or at a failover. So a client that waits also reads the states from time to time.
 
 use tokio_postgres::types::Type;
 
@@ -8,33 +8,33 @@ use crate::{
     task::state::State,
 };
 
-/// Where the ends of watched tasks are notified; the payload is the task's id.
+/// The channel on which the ends of tasks are notified. The payload is the id of the task.
 pub const CHANNEL: &str = "rework_end";
 
-/// Where a task is.
+/// The state of a task that a client waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    /// The task.
+pub struct TaskStatus {
     pub id: i64,
-    /// Where it is in its life.
     pub state: State,
-    /// Why, in words.
+    /// Why the task is in this state, for people. `None` if nothing is known.
     pub reason: Option<String>,
 }
 
-/// Has the ends of these tasks notified on [`CHANNEL`], and gives the ids of those that exist.
-/// Listen first, then watch, then look.
-pub async fn watch(db: &Db, tasks: &[i64]) -> Result<Vec<i64>> {
-    let rows = db.query(include_str!("sql/watch_tasks.sql"), &[(&tasks, Type::INT8_ARRAY)]).await?;
+/// Has the ends of these tasks notified on [`CHANNEL`]. Returns the ids of the tasks that exist.
+///
+/// A client first listens on the channel, then calls this function, and then reads the states. In another order it
+/// can miss an end.
+pub async fn notify_ends(db: &Db, tasks: &[i64]) -> Result<Vec<i64>> {
+    let rows = db.query(include_str!("sql/notify_ends.sql"), &[(&tasks, Type::INT8_ARRAY)]).await?;
     rows.iter().map(|row| Columns::new(row).get("id")).collect()
 }
 
-/// Where these tasks are; those that do not exist are left out.
-pub async fn status(db: &Db, tasks: &[i64]) -> Result<Vec<Status>> {
-    let rows = db.query(include_str!("sql/task_ends.sql"), &[(&tasks, Type::INT8_ARRAY)]).await?;
-    rows.iter().map(|row| status_of(Columns::of("task", "id", row))).collect()
+/// Returns the states of these tasks. Tasks that do not exist are left out.
+pub async fn status(db: &Db, tasks: &[i64]) -> Result<Vec<TaskStatus>> {
+    let rows = db.query(include_str!("sql/task_status.sql"), &[(&tasks, Type::INT8_ARRAY)]).await?;
+    rows.iter().map(|row| task_status(Columns::of("task", "id", row))).collect()
 }
 
-fn status_of(row: Columns<'_>) -> Result<Status> {
-    Ok(Status { id: row.get("id")?, state: row.word("state")?, reason: row.get("reason")? })
+fn task_status(row: Columns<'_>) -> Result<TaskStatus> {
+    Ok(TaskStatus { id: row.get("id")?, state: row.parsed("state")?, reason: row.get("reason")? })
 }

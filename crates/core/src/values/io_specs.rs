@@ -1,121 +1,130 @@
-//! What operations of the Python `rework` declare of their inputs and outputs, and the JSON Schema that
-//! `python/rework/io_schema.py` makes of the same declaration: a module that is registered later changes nothing.
-//! What does not fit one is told as Python tells it.
+//! Reads the input and output declarations (specs) of the Python `rework` 0.17, and converts them to JSON Schemas.
+//!
+//! `rework import-from` uses this for the operations of an old database. The schema is the one that
+//! `python/rework/io_schema.py` creates from the same declaration, so that registering the Python module later does not
+//! change it. `io_specs/violation.rs` describes invalid inputs with the same messages as Python.
 
-mod fault;
+mod violation;
 mod repr;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use serde_json::{Map, Value, json};
 
-pub use self::fault::fault;
+pub use self::violation::first_violation;
 
-/// Where the schema has the declaration that it was made of.
+/// The key of the JSON Schema that contains the specs from which the schema was created.
 const SPECS_KEY: &str = "x-rework-io";
 
-/// One named input or output.
+/// The declaration of one named input or output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
-    /// Unique in its operation.
+    /// The name, unique among the inputs (or outputs) of an operation.
     pub name: String,
-    /// The type of its value.
-    pub kind: Kind,
+    pub value_type: ValueType,
     required: bool,
     choices: Option<Vec<Value>>,
     default: Option<Value>,
 }
 
+/// The type of an input or output. The names are those of `rework.io` in Python.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A text.
+pub enum ValueType {
     String,
-    /// An integer or a floating point number.
+    /// An integer or a floating-point number.
     Number,
-    /// True or false.
     Boolean,
-    /// A date and a time of day, without a zone.
+    /// A date with a time of day. It may have a time zone.
     Datetime,
     /// A moment expression, such as `(shifted (today) #:days -1)`.
     Moment,
-    /// The content of a file.
+    /// The content of a file: base64 in JSON.
     File,
 }
 
-impl Kind {
-    const TABLE: [(Kind, &'static str); 6] = [
-        (Kind::String, "string"),
-        (Kind::Number, "number"),
-        (Kind::Boolean, "boolean"),
-        (Kind::Datetime, "datetime"),
-        (Kind::Moment, "moment"),
-        (Kind::File, "file"),
+impl ValueType {
+    const TABLE: [(ValueType, &'static str); 6] = [
+        (ValueType::String, "string"),
+        (ValueType::Number, "number"),
+        (ValueType::Boolean, "boolean"),
+        (ValueType::Datetime, "datetime"),
+        (ValueType::Moment, "moment"),
+        (ValueType::File, "file"),
     ];
 
-    fn parse(word: &str) -> Option<Kind> {
-        Kind::TABLE.iter().find(|(_, name)| *name == word).map(|(kind, _)| *kind)
+    fn parse(name: &str) -> Option<ValueType> {
+        ValueType::TABLE.iter().find(|(_, known)| *known == name).map(|(value_type, _)| *value_type)
     }
 
     fn as_str(self) -> &'static str {
-        Kind::TABLE.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+        ValueType::TABLE
+            .iter()
+            .find(|(value_type, _)| *value_type == self)
+            .map_or("", |(_, name)| name)
     }
 
-    /// What a schema says of it, beside its name.
+    /// Returns the JSON Schema of a value of this type, without choices and default.
     fn schema(self) -> Map<String, Value> {
         let schema = match self {
-            Kind::String | Kind::Number | Kind::Boolean => json!({ "type": self.as_str() }),
-            Kind::Datetime => json!({
+            ValueType::String | ValueType::Number | ValueType::Boolean => {
+                json!({ "type": self.as_str() })
+            }
+            ValueType::Datetime => json!({
                 "type": "string", "format": "date-time", "x-rework-type": "datetime",
             }),
-            Kind::Moment => json!({
+            ValueType::Moment => json!({
                 "type": "string",
                 "description": "a moment expression, such as (shifted (today) #:days -1)",
                 "x-rework-type": "moment",
             }),
-            Kind::File => json!({
+            ValueType::File => json!({
                 "type": "string", "contentEncoding": "base64", "x-rework-type": "file",
             }),
         };
         schema.as_object().cloned().unwrap_or_default()
     }
 
-    /// A choice or default as the values themselves are kept.
+    /// Converts a declared choice or default to the form in which values of this type are stored.
     fn stored(self, value: &Value) -> Value {
         match (self, value) {
-            (Kind::Datetime, Value::String(text)) => isoformat(text).into(),
-            (Kind::Boolean, Value::Number(number)) => (number.as_i64() != Some(0)).into(),
+            (ValueType::Datetime, Value::String(text)) => isoformat(text).into(),
+            (ValueType::Boolean, Value::Number(number)) => (number.as_i64() != Some(0)).into(),
             _ => value.clone(),
         }
     }
 }
 
 impl Spec {
-    /// Reads a declaration; an error says what it is instead.
+    /// Reads the declarations of all inputs (or outputs) of an operation, a JSON array.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if the JSON is not a list of declarations. The text completes a phrase such as `its inputs are …`.
     pub fn all(declared: &Value) -> Result<Vec<Spec>, String> {
         let list = declared.as_array().ok_or_else(|| format!("not a list, but {declared}"))?;
         list.iter().map(Spec::read).collect()
     }
 
     fn read(declared: &Value) -> Result<Spec, String> {
-        let word = |key: &str| declared.get(key).and_then(Value::as_str);
-        let name = word("name").ok_or_else(|| format!("without a name: {declared}"))?;
-        let kind = word("type").and_then(Kind::parse);
-        let kind = kind.ok_or_else(|| format!("of no known type: {declared}"))?;
+        let text = |key: &str| declared.get(key).and_then(Value::as_str);
+        let name = text("name").ok_or_else(|| format!("without a name: {declared}"))?;
+        let value_type = text("type").and_then(ValueType::parse);
+        let value_type = value_type.ok_or_else(|| format!("of no known type: {declared}"))?;
         let given = |key: &str| declared.get(key).filter(|value| !value.is_null());
         let choices = given("choices").and_then(Value::as_array).filter(|list| !list.is_empty());
         Ok(Spec {
             name: name.to_owned(),
-            kind,
+            value_type,
             required: given("required").and_then(Value::as_bool).unwrap_or(false),
-            choices: choices.map(|list| list.iter().map(|one| kind.stored(one)).collect()),
-            default: given("default").map(|default| kind.stored(default)),
+            choices: choices.map(|list| list.iter().map(|one| value_type.stored(one)).collect()),
+            default: given("default").map(|default| value_type.stored(default)),
         })
     }
 
-    /// The JSON Schema of an object of them all.
+    /// Returns the JSON Schema of an object with these inputs (or outputs).
     pub fn schema(specs: &[Spec]) -> Value {
         let properties: Map<String, Value> =
             specs.iter().map(|spec| (spec.name.clone(), spec.property())).collect();
-        // One with a default may be left out: it is filled in when it is read.
+        // An input with a default may be left out: the default is filled in when the input is read.
         let required = specs.iter().filter(|spec| spec.required && spec.default.is_none());
         let required: Vec<&str> = required.map(|spec| spec.name.as_str()).collect();
         let specs: Vec<Value> = specs.iter().map(Spec::to_json).collect();
@@ -129,7 +138,7 @@ impl Spec {
     }
 
     fn property(&self) -> Value {
-        let mut property = self.kind.schema();
+        let mut property = self.value_type.schema();
         if let Some(choices) = &self.choices {
             property.insert("enum".to_owned(), choices.clone().into());
         }
@@ -142,7 +151,7 @@ impl Spec {
     fn to_json(&self) -> Value {
         json!({
             "name": self.name,
-            "type": self.kind.as_str(),
+            "type": self.value_type.as_str(),
             "required": self.required,
             "choices": self.choices,
             "default": self.default,
@@ -150,7 +159,7 @@ impl Spec {
     }
 }
 
-/// A time as Python's `isoformat` writes it, which is how values are packed; what is written otherwise stays so.
+/// Rewrites a time in the form of Python's `isoformat`, in which values are packed. Returns other texts unchanged.
 fn isoformat(text: &str) -> String {
     let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
     let time = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
@@ -172,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_declaration_becomes_the_schema_that_python_makes_of_it() {
+    fn a_declaration_gives_the_same_schema_as_in_python() {
         let declared = json!([
             { "name": "photo", "type": "file", "required": true, "choices": null, "default": null },
             { "name": "width", "type": "number", "required": true, "choices": null, "default": 300 },
@@ -208,18 +217,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_declaration_is_named() {
-        for (declared, words) in [
+    fn an_invalid_declaration_is_an_error() {
+        for (declared, message) in [
             (json!({}), "not a list, but {}"),
             (json!([1]), "without a name: 1"),
             (json!([{ "name": "x", "type": "list" }]), "of no known type: "),
         ] {
-            assert!(Spec::all(&declared).unwrap_err().starts_with(words), "{declared}");
+            assert!(Spec::all(&declared).unwrap_err().starts_with(message), "{declared}");
         }
     }
 
     #[test]
-    fn times_are_written_as_they_are_packed() {
+    fn times_are_rewritten_in_iso_format() {
         for (given, packed) in [
             ("1973-5-20", "1973-05-20T00:00:00"),
             ("1973-05-20 09:00", "1973-05-20T09:00:00"),

@@ -1,5 +1,6 @@
-//! Values: inputs and outputs against their schemas, and the quantities that people type.
-//! Nothing here knows the database.
+//! Values that users give: inputs and outputs, which are validated against schemas, and durations and sizes.
+//!
+//! Nothing here uses the database.
 
 pub mod validate;
 pub mod short_schema;

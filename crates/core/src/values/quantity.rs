@@ -1,9 +1,8 @@
-//! Durations and sizes, as people write them and as they are shown: one grammar for manifests, the
-//! command line and messages.
+//! Parses and formats durations and sizes, for manifests, the command line and messages.
 //!
-//! A duration is `90s`, `5m`, `1h30m` or ISO 8601 (`PT3M`, `P1D`); a size is `512MiB` or `2GiB`.
-//! Neither is ever a bare number, since nobody can see its unit; where history demands one, the
-//! caller says so with a function of its own.
+//! A duration is written `90s`, `5m`, `1h30m` or in ISO 8601 (`PT3M`, `P1D`). A size is written `512MiB` or `2GiB`. A
+//! number without a unit is refused, because its reader cannot see the unit. The exception is [`bytes_or_mib`], for
+//! options that the Python rework had.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ const DURATION_FORMS: &str = "write it as `90s`, `5m`, `1h30m` or `PT5M`";
 const SIZE_FORMS: &str = "write it as `512MiB` or `2GiB`";
 const MIB: u64 = 1 << 20;
 
-/// Why a text is not a quantity, with how to write one.
+/// The error of a text that is not a duration or a size. Its message shows how to write one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is {why}: {forms}")]
 pub struct QuantityError {
@@ -23,18 +22,19 @@ pub struct QuantityError {
     forms: &'static str,
 }
 
-/// The duration of `90s`, `5m`, `1h30m`, `PT3M` or `P1D`. A day has 24 hours; months have no
-/// length of their own and are refused.
+/// Parses a duration such as `90s`, `5m`, `1h30m`, `PT3M` or `P1D`.
+///
+/// A day has 24 hours. Months and years are refused, because their length is not fixed.
 pub fn duration(text: &str) -> Result<Duration, QuantityError> {
-    let fault = |why| QuantityError { text: text.to_owned(), why, forms: DURATION_FORMS };
-    let span: Span = text.parse().map_err(|_| fault("not a duration"))?;
+    let error = |why| QuantityError { text: text.to_owned(), why, forms: DURATION_FORMS };
+    let span: Span = text.parse().map_err(|_| error("not a duration"))?;
     let length = span
         .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| fault("not a duration of fixed length"))?;
-    Duration::try_from(length).map_err(|_| fault("a duration before now"))
+        .map_err(|_| error("not a duration of fixed length"))?;
+    Duration::try_from(length).map_err(|_| error("a negative duration"))
 }
 
-/// Milliseconds of a [`duration`].
+/// Parses a [`duration`] and returns it in milliseconds.
 pub fn milliseconds(text: &str) -> Result<i64, QuantityError> {
     i64::try_from(duration(text)?.as_millis()).map_err(|_| QuantityError {
         text: text.to_owned(),
@@ -43,44 +43,44 @@ pub fn milliseconds(text: &str) -> Result<i64, QuantityError> {
     })
 }
 
-/// Bytes of `512MiB`, `2GiB` or `1GB`.
+/// Parses a size such as `512MiB`, `2GiB` or `1GB`, and returns it in bytes.
 pub fn bytes(text: &str) -> Result<i64, QuantityError> {
-    let fault = |why| QuantityError { text: text.to_owned(), why, forms: SIZE_FORMS };
+    let error = |why| QuantityError { text: text.to_owned(), why, forms: SIZE_FORMS };
     if !text.ends_with(|last: char| last.is_ascii_alphabetic()) {
-        return Err(fault("not a size with its unit"));
+        return Err(error("not a size with a unit"));
     }
-    let size: ByteSize = text.parse().map_err(|_| fault("not a size"))?;
-    i64::try_from(size.as_u64()).map_err(|_| fault("too much"))
+    let size: ByteSize = text.parse().map_err(|_| error("not a size"))?;
+    i64::try_from(size.as_u64()).map_err(|_| error("too large"))
 }
 
-/// Bytes of a size, where a bare number means MiB: `--maxmem 200`.
+/// Parses a size and returns it in bytes. A number without a unit means MiB: `--maxmem 200`.
 pub fn bytes_or_mib(text: &str) -> Result<i64, QuantityError> {
     match text.parse::<u64>() {
         Ok(mib) => mib
             .checked_mul(MIB)
             .and_then(|bytes| i64::try_from(bytes).ok())
-            .ok_or(QuantityError { text: text.to_owned(), why: "too much", forms: SIZE_FORMS }),
+            .ok_or(QuantityError { text: text.to_owned(), why: "too large", forms: SIZE_FORMS }),
         Err(_) => bytes(text),
     }
 }
 
-/// `5m`, `1h30m`, `250ms`: what [`milliseconds`] reads back.
+/// Formats milliseconds as a duration such as `5m`, `1h30m` or `250ms`, which [`milliseconds`] can parse.
 pub fn show_milliseconds(milliseconds: i64) -> String {
     const UNITS: [(i64, &str); 5] =
         [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
-    let mut rest = milliseconds.max(0);
-    if rest == 0 {
+    let mut remaining = milliseconds.max(0);
+    if remaining == 0 {
         return "0s".to_owned();
     }
     let mut part = |(length, unit): (i64, &str)| {
-        let count = rest / length;
-        rest %= length;
+        let count = remaining / length;
+        remaining %= length;
         if count > 0 { format!("{count}{unit}") } else { String::new() }
     };
     UNITS.map(&mut part).concat()
 }
 
-/// `2.1 GiB`, `512 MiB`: rounded to a tenth of its unit.
+/// Formats bytes as a size such as `2.1 GiB` or `512 MiB`, rounded to a tenth of the unit.
 pub fn show_bytes(bytes: i64) -> String {
     let text = ByteSize::b(bytes.max(0).unsigned_abs()).display().iec().to_string();
     text.replacen(".0 ", " ", 1)
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_in_every_notation() {
+    fn durations_are_read_in_every_notation() {
         for (text, expected) in [
             ("90s", 90_000),
             ("5m", 300_000),
@@ -111,17 +111,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_named_with_how_to_write_it() {
+    fn the_error_of_an_invalid_duration_shows_how_to_write_one() {
         for text in ["", "5", "5 parsecs", "5m later", "PT", "P1M", "-5m", "5m ago"] {
             let error = milliseconds(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("`{text}` is ")), "{error}");
             assert!(error.ends_with("`5m`, `1h30m` or `PT5M`"), "{error}");
         }
-        assert!(milliseconds("-5m").unwrap_err().to_string().contains("before now"));
+        assert!(milliseconds("-5m").unwrap_err().to_string().contains("a negative duration"));
     }
 
     #[test]
-    fn sizes_have_units() {
+    fn a_size_needs_a_unit() {
         for (text, expected) in
             [("2GiB", 2 << 30), ("512MiB", 512 << 20), ("1.5 GiB", 3 << 29), ("1MB", 1_000_000)]
         {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_number_is_mib_where_it_may_be() {
+    fn a_number_without_unit_can_mean_mib() {
         assert_eq!(bytes_or_mib("200"), Ok(200 << 20));
         assert_eq!(bytes_or_mib("2GiB"), Ok(2 << 30));
         assert_eq!(bytes_or_mib("0"), Ok(0));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_read_back() {
+    fn formatted_durations_can_be_parsed() {
         for (milliseconds, shown) in [
             (300_000, "5m"),
             (5_400_000, "1h30m"),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_rounded() {
+    fn sizes_are_rounded_to_a_tenth() {
         for (bytes, shown) in
             [(2 << 30, "2 GiB"), (2_254_857_830, "2.1 GiB"), (512 << 20, "512 MiB"), (0, "0 B")]
         {

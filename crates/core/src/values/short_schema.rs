@@ -1,5 +1,5 @@
-//! The short form of an input's schema, `{ width = "integer", note = "string?" }`, made the JSON
-//! Schema that it stands for: an object with these properties and no others.
+//! Expands the short form of an input's schema in a manifest, `{ width = "integer", note = "string?" }`, to a JSON
+//! Schema: an object with these properties and no others.
 
 use serde_json::{Map, Value, json};
 
@@ -7,11 +7,12 @@ use rework_arguments::suggest::nearest;
 
 const TYPES: [&str; 6] = ["string", "integer", "number", "boolean", "array", "object"];
 
-/// Words of JSON Schema that may stand beside a plain `type = "…"` with a plain text.
-const TEXT_KEYWORDS: [&str; 5] = ["type", "title", "description", "format", "pattern"];
+/// Keywords of JSON Schema whose value is a string. Without other keys, they make a table with `type` a JSON Schema.
+const STRING_KEYWORDS: [&str; 5] = ["type", "title", "description", "format", "pattern"];
 
-/// Words of JSON Schema whose value is never a plain text, so that they cannot be inputs here.
-const KEYWORDS: [&str; 13] = [
+/// Keywords of JSON Schema whose value is never a string. With another value than a string, such a key cannot be an
+/// input in the short form, so the table is a JSON Schema.
+const OTHER_KEYWORDS: [&str; 13] = [
     "properties",
     "required",
     "additionalProperties",
@@ -27,19 +28,23 @@ const KEYWORDS: [&str; 13] = [
     "maximum",
 ];
 
-/// An input of the short form that has no known type.
+/// The error of an input in the short form whose type is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{name}` is {given}, not a type{meant}: write \"string\", \"integer\", \"number\", \
-     \"boolean\", \"array\" or \"object\", with `?` after what may be left out"
+    "`{name}` is {given}, not a type{suggestion}: write \"string\", \"integer\", \"number\", \
+     \"boolean\", \"array\" or \"object\", and add `?` if the input may be left out"
 )]
 pub struct UnknownType {
     name: String,
     given: String,
-    meant: String,
+    suggestion: String,
 }
 
-/// The JSON Schema that `declared` is, or stands for.
+/// Returns `declared` itself if it is a JSON Schema, or else the JSON Schema of which it is the short form.
+///
+/// # Errors
+///
+/// `Err` if the short form gives an input an unknown type.
 pub fn expand(declared: &Map<String, Value>) -> Result<Value, UnknownType> {
     if is_json_schema(declared) {
         return Ok(Value::Object(declared.clone()));
@@ -47,13 +52,13 @@ pub fn expand(declared: &Map<String, Value>) -> Result<Value, UnknownType> {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for (name, given) in declared {
-        let text = given.as_str().ok_or_else(|| unknown(name, given))?;
-        let plain = text.strip_suffix('?').unwrap_or(text);
-        if !TYPES.contains(&plain) {
-            return Err(unknown(name, given));
+        let text = given.as_str().ok_or_else(|| unknown_type(name, given))?;
+        let type_name = text.strip_suffix('?').unwrap_or(text);
+        if !TYPES.contains(&type_name) {
+            return Err(unknown_type(name, given));
         }
-        properties.insert(name.clone(), json!({ "type": plain }));
-        if plain.len() == text.len() {
+        properties.insert(name.clone(), json!({ "type": type_name }));
+        if type_name.len() == text.len() {
             required.push(name.clone());
         }
     }
@@ -65,26 +70,28 @@ pub fn expand(declared: &Map<String, Value>) -> Result<Value, UnknownType> {
     }))
 }
 
-/// What has a word of JSON Schema with a value that no short form can have; or `type` with nothing
-/// but other words of JSON Schema, so that `{ type = "object" }` means what it says there.
+/// Returns whether a table is a JSON Schema, and not the short form.
+///
+/// It is one if it has a key that starts with `$`, or one of [`OTHER_KEYWORDS`] with a value that is not a string. It
+/// is also one if it has a `type` and nothing but [`STRING_KEYWORDS`], such as `{ type = "object" }`.
 fn is_json_schema(declared: &Map<String, Value>) -> bool {
-    let marked = declared.iter().any(|(key, value)| {
-        key.starts_with('$') || (KEYWORDS.contains(&key.as_str()) && !value.is_string())
+    let has_keyword = declared.iter().any(|(key, value)| {
+        key.starts_with('$') || (OTHER_KEYWORDS.contains(&key.as_str()) && !value.is_string())
     });
-    let typed = match declared.get("type") {
+    let has_type = match declared.get("type") {
         Some(Value::String(name)) => !name.ends_with('?'),
         other => other.is_some(),
     };
-    marked || (typed && declared.keys().all(|key| TEXT_KEYWORDS.contains(&key.as_str())))
+    has_keyword || (has_type && declared.keys().all(|key| STRING_KEYWORDS.contains(&key.as_str())))
 }
 
-fn unknown(name: &str, given: &Value) -> UnknownType {
-    let meant = given
+fn unknown_type(name: &str, given: &Value) -> UnknownType {
+    let suggestion = given
         .as_str()
         .and_then(|text| nearest(text, TYPES))
-        .map(|meant| format!(" (did you mean `{meant}`?)"))
+        .map(|nearest| format!(" (did you mean `{nearest}`?)"))
         .unwrap_or_default();
-    UnknownType { name: name.to_owned(), given: given.to_string(), meant }
+    UnknownType { name: name.to_owned(), given: given.to_string(), suggestion }
 }
 
 #[cfg(test)]
@@ -96,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_form() {
+    fn the_short_form_becomes_a_schema_of_an_object() {
         let schema = expanded(&json!({ "width": "integer", "note": "string?" })).unwrap();
         assert_eq!(
             schema,
@@ -134,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_type_is_named() {
+    fn the_error_names_an_unknown_type() {
         let error = expanded(&json!({ "width": "intger" })).unwrap_err();
         assert!(
             error.starts_with("`width` is \"intger\", not a type (did you mean `integer`?): write"),
@@ -145,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_declared_takes_nothing() {
+    fn an_empty_declaration_allows_no_inputs() {
         let schema = expanded(&json!({})).unwrap();
         assert_eq!(schema["additionalProperties"], json!(false));
     }

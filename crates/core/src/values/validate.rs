@@ -1,16 +1,16 @@
-//! Whether a JSON text fits a JSON Schema, and if not, what is wrong, in words for whoever wrote it:
-//! `` `width` is "wide", not an integer ``.
+//! Validates JSON against a JSON Schema. Violations are described for users: `` `width` is "wide", not an integer ``.
 
-mod misfit;
+mod violation;
 
 use jsonschema::Validator;
 use serde_json::Value;
 
-/// Most faults that one message names; the rest is counted.
-const MOST_FAULTS: usize = 5;
+/// The largest number of problems that one message describes. Further ones are only counted.
+const MAX_PROBLEMS: usize = 5;
 
-/// A JSON Schema, made ready once for any number of texts. Nothing is fetched: a `$ref` leads
-/// into the schema itself, or it is refused.
+/// A compiled JSON Schema, which validates any number of values.
+///
+/// A `$ref` must point into the schema itself: compiling never fetches another document.
 #[derive(Debug)]
 pub struct Schema {
     validator: Validator,
@@ -18,51 +18,53 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Makes it ready.
+    /// Compiles a schema. `Err` if it is not a valid JSON Schema.
     pub fn compile(schema: &Value) -> Result<Schema, BadSchema> {
         match jsonschema::options().build(schema) {
             Ok(validator) => Ok(Schema { validator, declared: schema.clone() }),
-            Err(error) => Err(BadSchema(misfit::describe(&error, schema))),
+            Err(error) => Err(BadSchema(violation::describe(&error, schema))),
         }
     }
 
-    /// Whether a text is JSON and fits.
-    pub fn check(&self, text: &[u8]) -> Result<(), Misfit> {
-        let value: Value = serde_json::from_slice(text)
-            .map_err(|error| Misfit { faults: vec![format!("it is not JSON: {error}")] })?;
+    /// Checks that a text is JSON and is valid against the schema. `Err` if not.
+    pub fn check(&self, text: &[u8]) -> Result<(), SchemaViolation> {
+        let value: Value = serde_json::from_slice(text).map_err(|error| SchemaViolation {
+            problems: vec![format!("it is not JSON: {error}")],
+        })?;
         self.check_value(&value)
     }
 
-    /// Whether a value fits.
-    pub fn check_value(&self, value: &Value) -> Result<(), Misfit> {
+    /// Checks that a value is valid against the schema. `Err` if not.
+    pub fn check_value(&self, value: &Value) -> Result<(), SchemaViolation> {
         if self.validator.is_valid(value) {
             return Ok(());
         }
-        let mut faults: Vec<String> = self
+        let mut problems: Vec<String> = self
             .validator
             .iter_errors(value)
-            .map(|error| misfit::describe(&error, &self.declared))
+            .map(|error| violation::describe(&error, &self.declared))
             .collect();
-        if faults.len() > MOST_FAULTS {
-            let more = faults.len() - MOST_FAULTS;
-            faults.truncate(MOST_FAULTS);
-            faults.push(format!("and {more} more"));
+        if problems.len() > MAX_PROBLEMS {
+            let more = problems.len() - MAX_PROBLEMS;
+            problems.truncate(MAX_PROBLEMS);
+            problems.push(format!("and {more} more"));
         }
-        Err(Misfit { faults })
+        Err(SchemaViolation { problems })
     }
 }
 
-/// What is given as a schema is none.
+/// The error of a value that is not a valid JSON Schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a JSON Schema: {0}")]
 pub struct BadSchema(String);
 
-/// A text that does not fit.
+/// The error of a value that is not valid against a schema. Its message lists the problems.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", faults.join("; "))]
-pub struct Misfit {
-    /// What is wrong, one place each.
-    pub faults: Vec<String>,
+#[error("{}", problems.join("; "))]
+pub struct SchemaViolation {
+    /// One description for each part of the value that is not valid, at most five, and then the number of
+    /// those that were left out.
+    pub problems: Vec<String>,
 }
 
 #[cfg(test)]
@@ -71,9 +73,9 @@ mod tests {
 
     use super::*;
 
-    fn faults(schema: &Value, text: &str) -> Vec<String> {
+    fn problems(schema: &Value, text: &str) -> Vec<String> {
         let schema = Schema::compile(schema).unwrap();
-        schema.check(text.as_bytes()).err().map(|misfit| misfit.faults).unwrap_or_default()
+        schema.check(text.as_bytes()).err().map(|violation| violation.problems).unwrap_or_default()
     }
 
     fn resize() -> Value {
@@ -97,17 +99,17 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_taken() {
+    fn a_valid_value_has_no_problems() {
         for text in [
             r#"{"width": 1, "note": ""}"#,
             r#"{"width": 1, "note": "", "height": null, "corners": [{"radius": 1.5}, {}]}"#,
         ] {
-            assert_eq!(faults(&resize(), text), Vec::<String>::new(), "{text}");
+            assert_eq!(problems(&resize(), text), Vec::<String>::new(), "{text}");
         }
     }
 
     #[test]
-    fn what_does_not_fit_is_named_with_its_place() {
+    fn a_problem_names_its_part_of_the_value() {
         for (text, expected) in [
             (r#"{"width": "wide", "note": ""}"#, r#"`width` is "wide", not an integer"#),
             (r#"{"width": 0, "note": ""}"#, "`width` is 0, less than 1"),
@@ -136,45 +138,45 @@ mod tests {
             ("[1]", "it is [1], not an object"),
             ("{", "it is not JSON: EOF while parsing an object at line 1 column 1"),
         ] {
-            assert_eq!(faults(&resize(), text), [expected], "{text}");
+            assert_eq!(problems(&resize(), text), [expected], "{text}");
         }
     }
 
     #[test]
-    fn every_fault_is_named_up_to_a_bound() {
+    fn at_most_five_problems_are_described() {
         assert_eq!(
-            faults(&resize(), r#"{"width": "wide", "a": 1}"#).len(),
+            problems(&resize(), r#"{"width": "wide", "a": 1}"#).len(),
             3,
             "a type, an unknown and a missing one"
         );
         let list = json!({ "type": "array", "items": { "type": "string" } });
-        let found = faults(&list, "[1, 2, 3, 4, 5, 6, 7]");
-        assert_eq!(found.len(), 6);
-        assert_eq!(found[5], "and 2 more");
+        let described = problems(&list, "[1, 2, 3, 4, 5, 6, 7]");
+        assert_eq!(described.len(), 6);
+        assert_eq!(described[5], "and 2 more");
     }
 
     #[test]
     fn long_values_are_cut() {
         let text = serde_json::to_string(&"x".repeat(1000)).unwrap();
-        let found = faults(&json!({ "type": "integer" }), &text);
-        assert!(found[0].starts_with("it is \"xxx"), "{}", found[0]);
-        assert!(found[0].ends_with("x…, not an integer"), "{}", found[0]);
-        assert!(found[0].chars().count() < 100, "{}", found[0]);
+        let described = problems(&json!({ "type": "integer" }), &text);
+        assert!(described[0].starts_with("it is \"xxx"), "{}", described[0]);
+        assert!(described[0].ends_with("x…, not an integer"), "{}", described[0]);
+        assert!(described[0].chars().count() < 100, "{}", described[0]);
     }
 
     #[test]
-    fn choices_tell_the_nearest_fault() {
+    fn the_alternative_that_fits_best_is_described() {
         let choice = json!({ "anyOf": [
             { "type": "null" },
             { "type": "object", "properties": { "x": { "type": "integer" } } }
         ] });
-        assert_eq!(faults(&choice, r#"{"x": "y"}"#), [r#"`x` is "y", not an integer"#]);
-        assert_eq!(faults(&choice, "3"), ["it is 3, not an object or null"]);
+        assert_eq!(problems(&choice, r#"{"x": "y"}"#), [r#"`x` is "y", not an integer"#]);
+        assert_eq!(problems(&choice, "3"), ["it is 3, not an object or null"]);
     }
 
     #[test]
-    fn what_is_no_schema_is_refused() {
-        for (schema, said) in [
+    fn an_invalid_schema_is_refused() {
+        for (schema, expected) in [
             (json!({ "type": "intger" }), "intger"),
             (json!({ "properties": { "a": { "minimum": "x" } } }), "`properties.a.minimum`"),
             (json!({ "$ref": "https://example.com/other.json" }), "example.com"),
@@ -182,7 +184,7 @@ mod tests {
         ] {
             let error = Schema::compile(&schema).unwrap_err().to_string();
             assert!(error.starts_with("not a JSON Schema: "), "{error}");
-            assert!(error.contains(said), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

@@ -1,71 +1,81 @@
-//! The database of the simulated world: what the statements do, and nothing else.
+//! The database of the simulated world. It does what the SQL statements of the product do to leases, workers and tasks.
 
-use rework_core::lease::row::{Lease, Seen};
-use rework_wire::lease::Terms;
+use rework_core::lease::row::{Lease, LeaseSnapshot};
+use rework_wire::lease::LeaseTerms;
 
-/// Each monitor watches up to so many next leases of monitors: fewer than there are.
-const WATCHED: usize = 2;
+/// The number of monitors that each monitor observes. It is smaller than the number of monitors, so that none observes
+/// all others.
+const OBSERVED_MONITORS: usize = 2;
 
-/// The safeguard that is taken out.
+/// A safeguard of the product that the simulation leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flaw {
-    /// The end of a run is recorded whichever run is current.
+pub(crate) enum MissingSafeguard {
+    /// Without it, the end of a run is recorded even if the run is not current.
     Fence,
-    /// A lease is taken away though it has moved.
-    Compare,
-    /// Nobody dies when its lease has run out.
+    /// Without it, a lease is taken away even if it was renewed since the observer read it.
+    CompareAndSet,
+    /// Without it, no process dies when its lease runs out.
     SelfKill,
-    /// A worker makes a lease of its own though the one before was taken away.
+    /// Without it, a worker creates a lease of its own even if its former lease was taken away.
     Guard,
 }
 
+/// A request to the database. A `row` is the index of the row of a worker.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Ask {
-    /// A monitor begins.
-    Begin(Terms),
-    Look {
+pub(crate) enum Request {
+    RegisterMonitor(LeaseTerms),
+    /// A monitor polls, and renews its lease if `renew` is set.
+    Poll {
         lease: Lease,
         renew: bool,
     },
-    Take(Seen),
-    /// A monitor saw a worker of its own dead.
-    Close {
+    /// A monitor takes a dead lease away.
+    TakeLease(LeaseSnapshot),
+    /// A monitor records that one of its workers is dead.
+    EndWorker {
         row: usize,
     },
-    Create {
+    /// A monitor creates the row of a worker.
+    CreateWorker {
         lease: Lease,
     },
     Claim {
         row: usize,
         lease: Lease,
     },
+    /// A worker records the end of a run.
     Complete {
         row: usize,
         task: usize,
         run: u64,
     },
-    Adopt {
+    /// A worker creates a lease of its own. `lease` is its former lease.
+    CreateOwnLease {
         row: usize,
         lease: Lease,
     },
-    Renew {
+    RenewOwnLease {
         lease: Lease,
     },
 }
 
+/// A reply of the database.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
-    /// The server is not there.
-    Away,
-    Begun(Lease),
-    Looked {
-        held: bool,
-        leases: Vec<(Seen, Terms)>,
+pub(crate) enum Reply {
+    /// The server is down for everyone.
+    ServerDown,
+    Registered(Lease),
+    Polled {
+        lease_is_current: bool,
+        leases: Vec<(LeaseSnapshot, LeaseTerms)>,
     },
     Done,
-    Created(usize),
+    /// The row of the new worker.
+    WorkerCreated(usize),
+    /// The task and the number of the run.
     Claimed(Option<(usize, u64)>),
-    Adopted(Option<Lease>),
+    OwnLease(Option<Lease>),
+    /// Whether the lease still exists.
     Renewed(bool),
 }
 
@@ -74,19 +84,20 @@ pub(crate) struct Database {
     leases: Vec<LeaseRow>,
     workers: Vec<WorkerRow>,
     tasks: Vec<TaskRow>,
-    /// Leases that were taken away just now, and whether they had moved since they were seen.
+    /// Leases that the last request took away, and whether they had been renewed since they were read.
     pub(crate) taken: Vec<(Lease, bool)>,
-    pub(crate) fault: Option<String>,
+    /// The promise that was broken, if one was.
+    pub(crate) violation: Option<String>,
 }
 
 #[derive(Debug)]
 struct LeaseRow {
-    terms: Terms,
+    terms: LeaseTerms,
     epoch: i64,
     renewals: i64,
     taken: bool,
-    /// A monitor's, not a worker's own.
-    monitors: bool,
+    /// Whether it is the lease of a monitor, not a worker's own.
+    of_monitor: bool,
 }
 
 #[derive(Debug)]
@@ -107,69 +118,69 @@ impl Database {
         Database { tasks, ..Database::default() }
     }
 
-    pub(crate) fn answer(&mut self, ask: Ask, flaw: Option<Flaw>) -> Answer {
-        match ask {
-            Ask::Begin(terms) => Answer::Begun(self.new_lease(terms, true)),
-            Ask::Look { lease, renew } => {
-                let held = self.is_current(lease);
-                if held && renew {
+    pub(crate) fn execute(&mut self, request: Request, missing: Option<MissingSafeguard>) -> Reply {
+        match request {
+            Request::RegisterMonitor(terms) => Reply::Registered(self.new_lease(terms, true)),
+            Request::Poll { lease, renew } => {
+                let lease_is_current = self.is_current(lease);
+                if lease_is_current && renew {
                     self.leases[lease.id as usize].renewals += 1;
                 }
-                Answer::Looked { held, leases: self.next_leases(lease) }
+                Reply::Polled { lease_is_current, leases: self.next_leases(lease) }
             }
-            Ask::Take(seen) => {
-                self.take(seen, flaw);
-                Answer::Done
+            Request::TakeLease(snapshot) => {
+                self.take(snapshot, missing);
+                Reply::Done
             }
-            Ask::Close { row } => {
+            Request::EndWorker { row } => {
                 self.end_worker(row);
-                Answer::Done
+                Reply::Done
             }
-            Ask::Create { lease } => {
+            Request::CreateWorker { lease } => {
                 self.workers.push(WorkerRow { lease: lease.id as usize, ended: false });
-                Answer::Created(self.workers.len() - 1)
+                Reply::WorkerCreated(self.workers.len() - 1)
             }
-            Ask::Claim { row, lease } => Answer::Claimed(self.claim(row, lease)),
-            Ask::Complete { row, task, run } => {
-                self.complete(row, task, run, flaw);
-                Answer::Done
+            Request::Claim { row, lease } => Reply::Claimed(self.claim(row, lease)),
+            Request::Complete { row, task, run } => {
+                self.complete(row, task, run, missing);
+                Reply::Done
             }
-            Ask::Adopt { row, lease } => {
-                if !self.is_current(lease) && flaw != Some(Flaw::Guard) {
-                    return Answer::Adopted(None);
+            Request::CreateOwnLease { row, lease } => {
+                if !self.is_current(lease) && missing != Some(MissingSafeguard::Guard) {
+                    return Reply::OwnLease(None);
                 }
                 let own = self.new_lease(self.leases[lease.id as usize].terms, false);
                 self.workers[row].lease = own.id as usize;
-                Answer::Adopted(Some(own))
+                Reply::OwnLease(Some(own))
             }
-            Ask::Renew { lease } => {
-                let held = self.is_current(lease);
-                if held {
+            Request::RenewOwnLease { lease } => {
+                let is_current = self.is_current(lease);
+                if is_current {
                     self.leases[lease.id as usize].renewals += 1;
                 }
-                Answer::Renewed(held)
+                Reply::Renewed(is_current)
             }
         }
     }
 
-    fn complete(&mut self, row: usize, task: usize, run: u64, flaw: Option<Flaw>) {
+    fn complete(&mut self, row: usize, task: usize, run: u64, missing: Option<MissingSafeguard>) {
         let current = (self.tasks[task].run, self.tasks[task].worker) == (run, Some(row));
-        if current || flaw == Some(Flaw::Fence) {
+        if current || missing == Some(MissingSafeguard::Fence) {
             if !current && self.tasks[task].run != run {
-                self.fault = Some(format!("run {run} of task {task} is not current"));
+                self.violation = Some(format!("run {run} of task {task} is not current"));
             }
             self.tasks[task].worker = None;
         }
     }
 
-    fn take(&mut self, seen: Seen, flaw: Option<Flaw>) {
-        let row = &mut self.leases[seen.lease.id as usize];
-        let same = (row.epoch, row.renewals) == (seen.lease.epoch, seen.renewals);
-        if !row.taken && (same || flaw == Some(Flaw::Compare)) {
+    fn take(&mut self, snapshot: LeaseSnapshot, missing: Option<MissingSafeguard>) {
+        let row = &mut self.leases[snapshot.lease.id as usize];
+        let same = (row.epoch, row.renewals) == (snapshot.lease.epoch, snapshot.renewals);
+        if !row.taken && (same || missing == Some(MissingSafeguard::CompareAndSet)) {
             row.taken = true;
             row.epoch += 1;
-            self.taken.push((seen.lease, !same));
-            self.sweep(seen.lease.id as usize);
+            self.taken.push((snapshot.lease, !same));
+            self.sweep(snapshot.lease.id as usize);
         }
     }
 
@@ -178,8 +189,9 @@ impl Database {
     }
 
     fn claim(&mut self, row: usize, lease: Lease) -> Option<(usize, u64)> {
-        if let Some(held) = self.tasks.iter().position(|task| task.worker == Some(row)) {
-            return Some((held, self.tasks[held].run));
+        // The worker already has a task if the reply to an earlier claim was lost.
+        if let Some(claimed) = self.tasks.iter().position(|task| task.worker == Some(row)) {
+            return Some((claimed, self.tasks[claimed].run));
         }
         if !self.is_current(lease) || self.workers[row].ended {
             return None;
@@ -191,8 +203,8 @@ impl Database {
         Some((ready, task.run))
     }
 
-    fn new_lease(&mut self, terms: Terms, monitors: bool) -> Lease {
-        self.leases.push(LeaseRow { terms, epoch: 1, renewals: 0, taken: false, monitors });
+    fn new_lease(&mut self, terms: LeaseTerms, of_monitor: bool) -> Lease {
+        self.leases.push(LeaseRow { terms, epoch: 1, renewals: 0, taken: false, of_monitor });
         Lease { id: self.leases.len() as i64 - 1, epoch: 1 }
     }
 
@@ -201,25 +213,26 @@ impl Database {
         row.epoch == lease.epoch && !row.taken
     }
 
-    /// Those that follow this one in the ring of what was not taken away, as far as a monitor's.
-    fn next_leases(&self, own: Lease) -> Vec<(Seen, Terms)> {
+    /// The leases that the monitor with the lease `own` observes: those that follow in the ring of leases, up to the
+    /// second monitor.
+    fn next_leases(&self, own: Lease) -> Vec<(LeaseSnapshot, LeaseTerms)> {
         let own = own.id as usize;
         let ring = (own + 1..self.leases.len()).chain(0..own);
         let mut monitors = 0;
         let live = ring.filter(|id| !self.leases[*id].taken).take_while(|id| {
-            let reached = monitors == WATCHED;
-            monitors += usize::from(self.leases[*id].monitors);
-            !reached
+            let is_last = monitors == OBSERVED_MONITORS;
+            monitors += usize::from(self.leases[*id].of_monitor);
+            !is_last
         });
-        let seen = |id: usize| {
+        let snapshot = |id: usize| {
             let row = &self.leases[id];
             let lease = Lease { id: id as i64, epoch: row.epoch };
-            (Seen { lease, renewals: row.renewals }, row.terms)
+            (LeaseSnapshot { lease, renewals: row.renewals }, row.terms)
         };
-        live.map(seen).collect()
+        live.map(snapshot).collect()
     }
 
-    /// Whoever lived by the lease is dead.
+    /// Records the end of all workers that depended on a lease.
     fn sweep(&mut self, lease: usize) {
         for row in 0..self.workers.len() {
             if self.workers[row].lease == lease && !self.workers[row].ended {
@@ -228,7 +241,7 @@ impl Database {
         }
     }
 
-    /// What it ran is lost, and queued again.
+    /// Records the end of a worker. Its task is queued again.
     fn end_worker(&mut self, row: usize) {
         self.workers[row].ended = true;
         for task in &mut self.tasks {

@@ -1,37 +1,41 @@
-//! A machine of the simulated world: its clock, its wire, and when it stands still.
+//! A machine of the simulated world: its clock, its network, and the times when it stands still.
 
 use fastrand::Rng;
-use rework_wire::lease::Moment;
+use rework_wire::lease::BootTime;
 
-/// True time, in milliseconds.
+/// The time of the world, in milliseconds. The clocks of machines differ from it.
 pub(crate) type Time = u64;
 
 #[derive(Debug)]
 pub(crate) struct Machine {
-    /// How fast its clock goes, and how far ahead it began.
-    rate: f64,
-    ahead: f64,
+    /// The speed of its clock: 1.0 is exact.
+    clock_rate: f64,
+    /// The time on its clock at the start of the world, in milliseconds.
+    clock_start: f64,
+    /// The moment until which its network is cut.
     cut_until: Time,
+    /// The moment until which it stands still.
     frozen_until: Time,
-    /// For how long it stood still in all.
-    frozen: Time,
+    /// How long it stood still in all, in milliseconds.
+    frozen_total: Time,
 }
 
 impl Machine {
     pub(crate) fn new(random: &mut Rng) -> Machine {
-        let (rate, ahead) = (0.9 + 0.2 * random.f64(), 1e6 * (1.0 + random.f64()));
-        Machine { rate, ahead, cut_until: 0, frozen_until: 0, frozen: 0 }
+        let (clock_rate, clock_start) = (0.9 + 0.2 * random.f64(), 1e6 * (1.0 + random.f64()));
+        Machine { clock_rate, clock_start, cut_until: 0, frozen_until: 0, frozen_total: 0 }
     }
 
-    /// What its clock shows. While it stands still, nobody looks.
-    pub(crate) fn clock(&self, now: Time) -> Moment {
-        let shown = now.saturating_sub(self.frozen) as f64 * self.rate + self.ahead;
-        Moment::from_micros((shown * 1000.0) as u64)
+    /// The time on its clock. No process reads it while the machine stands still.
+    pub(crate) fn clock(&self, now: Time) -> BootTime {
+        let shown =
+            now.saturating_sub(self.frozen_total) as f64 * self.clock_rate + self.clock_start;
+        BootTime::from_micros((shown * 1000.0) as u64)
     }
 
-    /// How long until its clock shows this.
-    pub(crate) fn until(&self, moment: Moment, now: Time) -> Time {
-        (moment.saturating_sub(self.clock(now)).as_millis() as f64 / self.rate).ceil() as Time
+    /// How long it takes until its clock shows this moment.
+    pub(crate) fn until(&self, moment: BootTime, now: Time) -> Time {
+        (moment.saturating_sub(self.clock(now)).as_millis() as f64 / self.clock_rate).ceil() as Time
     }
 
     pub(crate) fn cut(&mut self, until: Time) {
@@ -42,17 +46,17 @@ impl Machine {
         self.frozen_until > now
     }
 
-    pub(crate) fn freeze(&mut self, now: Time, long: Time) {
-        self.frozen_until = now + long;
-        self.frozen += long;
+    pub(crate) fn freeze(&mut self, now: Time, duration: Time) {
+        self.frozen_until = now + duration;
+        self.frozen_total += duration;
     }
 
     pub(crate) fn thaws_at(&self) -> Time {
         self.frozen_until
     }
 
-    /// A message takes a while, or comes late, or never.
-    pub(crate) fn travel(&self, now: Time, random: &mut Rng) -> Option<Time> {
+    /// How long a message travels, in milliseconds. `None` if it gets lost.
+    pub(crate) fn message_delay(&self, now: Time, random: &mut Rng) -> Option<Time> {
         let cut = self.cut_until.saturating_sub(now);
         match random.u16(..1000) {
             _ if cut > 0 => random.bool().then(|| cut + random.u64(1..500)),

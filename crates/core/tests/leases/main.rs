@@ -1,30 +1,48 @@
-//! Leases, simulated: monitors, workers and a database in a world of lost and late messages, stops,
-//! wrong clocks and outages. The decisions are the product's own; all else is drawn from a seed.
+//! A simulation of leases: monitors, workers and a database in a world of lost and late messages, stopped processes,
+//! wrong clocks and outages. The decisions are those of `core/src/lease`; everything else is random, from a seed.
 //!
-//! Never do two processes run one task, never is a lease taken away by which somebody lives, and
-//! never is a run recorded that is not current. A machine that stands still for longer than a lease, its
-//! clock with it, is the one exception of the first two: then nobody is robbed who has renewed, and
-//! nobody lives on who was robbed. A world from which one safeguard is taken must show it.
+//! The simulation checks three promises:
+//!
+//! - Two processes never run the same task.
+//! - A lease is never taken away while a process that depends on it is alive.
+//! - The end of a run is never recorded when the run is not current.
+//!
+//! There is one exception to the first two. If a machine and its clock stand still for longer than
+//! a lease, the lease may be taken away while its holder is alive. Even then two things hold. A
+//! lease that was renewed after the observer read it is not taken away. And a process whose lease
+//! was taken away ends.
+//!
+//! Each safeguard of the product can be left out. Then the simulation must find a violation.
 
-mod cast;
 mod database;
+mod event;
 mod machine;
+mod monitor;
 mod process;
+mod worker;
 mod world;
 
-use database::Flaw;
-use world::{Kind, World};
+use database::MissingSafeguard;
+use world::{Scenario, World};
 
-/// So many events in all, by seeds from 1 on; until the first fault.
-fn simulate(events: u64, kind: Kind, flaw: Option<Flaw>) -> (u64, Option<String>) {
+/// The number of events in one world. The next world then starts with another seed.
+const EVENTS_PER_WORLD: u64 = 40_000;
+
+/// Simulates worlds with the seeds 1, 2, … until this number of events has happened in all, or a promise is broken.
+/// Returns the number of runs, and the violation with its seed.
+fn simulate(
+    events: u64,
+    scenario: Scenario,
+    missing: Option<MissingSafeguard>,
+) -> (u64, Option<String>) {
     let (mut done, mut runs) = (0, 0);
     for seed in 1.. {
-        let mut world = World::new(seed, kind, flaw);
-        let fault = world.run((events - done).min(40_000));
+        let mut world = World::new(seed, scenario, missing);
+        let violation = world.run((events - done).min(EVENTS_PER_WORLD));
         done += world.steps;
         runs += world.runs;
-        if let Some(fault) = fault {
-            return (runs, Some(format!("seed {seed}: {fault}")));
+        if let Some(violation) = violation {
+            return (runs, Some(format!("seed {seed}: {violation}")));
         }
         if done >= events {
             break;
@@ -33,29 +51,30 @@ fn simulate(events: u64, kind: Kind, flaw: Option<Flaw>) -> (u64, Option<String>
     (runs, None)
 }
 
+/// The number of events to simulate. The environment variable `REWORK_SOAK` makes the test ten times as long.
 fn events() -> u64 {
     if std::env::var_os("REWORK_SOAK").is_some() { 5_000_000 } else { 500_000 }
 }
 
 #[test]
-fn nothing_runs_twice_and_nobody_who_lives_is_robbed() {
-    let (runs, fault) = simulate(events(), Kind::Usual, None);
-    assert_eq!(fault, None);
-    assert!(runs > events() / 1000, "the world is at work: {runs} runs");
-    let (_, fault) = simulate(events() / 2, Kind::Freezes, None);
-    assert_eq!(fault, None);
+fn no_task_runs_twice_and_no_live_process_loses_its_lease() {
+    let (runs, violation) = simulate(events(), Scenario::Usual, None);
+    assert_eq!(violation, None);
+    assert!(runs > events() / 1000, "the workers must run tasks: {runs} runs");
+    let (_, violation) = simulate(events() / 2, Scenario::Freezes, None);
+    assert_eq!(violation, None);
 }
 
 #[test]
-fn without_one_of_the_safeguards_it_shows() {
-    for (flaw, kind, words) in [
-        (Flaw::Fence, Kind::Usual, "is not current"),
-        (Flaw::Compare, Kind::Freezes, "lives by it"),
-        (Flaw::SelfKill, Kind::Usual, "lives by it"),
-        (Flaw::Guard, Kind::Freezes, "lives on"),
+fn the_simulation_notices_each_missing_safeguard() {
+    for (missing, scenario, text) in [
+        (MissingSafeguard::Fence, Scenario::Usual, "is not current"),
+        (MissingSafeguard::CompareAndSet, Scenario::Freezes, "lives by it"),
+        (MissingSafeguard::SelfKill, Scenario::Usual, "lives by it"),
+        (MissingSafeguard::Guard, Scenario::Freezes, "lives on"),
     ] {
-        let (_, fault) = simulate(5_000_000, kind, Some(flaw));
-        let fault = fault.unwrap_or_else(|| panic!("{flaw:?} goes unnoticed"));
-        assert!(fault.contains(words), "{flaw:?}: {fault}");
+        let (_, violation) = simulate(5_000_000, scenario, Some(missing));
+        let violation = violation.unwrap_or_else(|| panic!("without {missing:?} nothing is found"));
+        assert!(violation.contains(text), "{missing:?}: {violation}");
     }
 }

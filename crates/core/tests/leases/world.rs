@@ -1,241 +1,258 @@
-//! The simulated world: time, machines, the network, and what goes wrong with them.
+//! The simulated world: its processes, its machines, the queue of events, and the faults that are injected.
 
-mod births_and_deaths;
+mod lifecycle;
 mod messages;
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use rework_core::lease;
-use rework_wire::lease::Moment;
+use rework_core::lease::lifeline::LifelineEvent;
+use rework_wire::lease::BootTime;
 
 use crate::{
-    cast::{Event, Process, What},
-    database::{Database, Flaw},
+    database::{Database, MissingSafeguard},
+    event::Event,
     machine::{Machine, Time},
-    process::Wish,
+    process::{Effect, Process, Role},
 };
 
 const MACHINES: usize = 3;
-const WORKERS: usize = 3;
+const WORKERS_PER_MONITOR: usize = 3;
+/// The number of tasks, fewer than workers, so that workers compete for them.
 const TASKS: usize = 7;
 
-/// Far beyond the end of the world.
-const FOREVER: Moment = Moment::from_secs(1 << 30);
+/// A moment far after the end of every world.
+const FOREVER: BootTime = BootTime::from_secs(1 << 30);
 
-/// What may happen in a world.
+/// The faults that may happen in a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Whatever the promise is made for.
+pub(crate) enum Scenario {
+    /// All faults under which every promise holds.
     Usual,
-    /// A machine stands still, its clock with it, for longer than a lease: runs may be doubled then, but
-    /// nobody is robbed who renews, and nothing is recorded twice.
+    /// Also, machines and their clocks stand still for longer than a lease. A task may then run
+    /// twice. But a lease that was renewed after the observer read it is not taken away, and no end
+    /// is recorded twice.
     Freezes,
 }
 
 pub(crate) struct World {
+    /// The number of events so far.
     pub(crate) steps: u64,
+    /// The number of runs that were started.
     pub(crate) runs: u64,
     random: fastrand::Rng,
-    kind: Kind,
-    flaw: Option<Flaw>,
+    scenario: Scenario,
+    missing: Option<MissingSafeguard>,
     now: Time,
+    /// The time and the id of each future event.
     queue: BinaryHeap<Reverse<(Time, u64)>>,
     events: std::collections::HashMap<u64, Event>,
-    drawn: u64,
+    /// The id that was assigned last, to an event or to a request.
+    last_id: u64,
     database: Database,
     processes: Vec<Process>,
     machines: Vec<Machine>,
-    away: (Time, Time),
+    /// The start and the end of the last outage of the server.
+    outage: (Time, Time),
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, kind: Kind, flaw: Option<Flaw>) -> World {
+    pub(crate) fn new(seed: u64, scenario: Scenario, missing: Option<MissingSafeguard>) -> World {
         let mut random = fastrand::Rng::with_seed(seed);
         let machines = (0..MACHINES).map(|_| Machine::new(&mut random)).collect();
         let mut world = World {
             steps: 0,
             runs: 0,
             random,
-            kind,
-            flaw,
+            scenario,
+            missing,
             now: 0,
             queue: BinaryHeap::new(),
             events: std::collections::HashMap::new(),
-            drawn: 0,
+            last_id: 0,
             database: Database::with_tasks(TASKS),
             processes: Vec::new(),
             machines,
-            away: (0, 0),
+            outage: (0, 0),
         };
         for machine in 0..MACHINES {
             world.start_monitor(machine);
         }
-        world.later(1000, Event::Fault);
+        world.schedule(1000, Event::InjectFault);
         world
     }
 
-    /// Until so many events, or a fault.
+    /// Simulates this number of events, or fewer if a promise is broken. Returns the violation.
     pub(crate) fn run(&mut self, events: u64) -> Option<String> {
         while self.steps < events {
             self.steps += 1;
-            let Reverse((time, key)) = self.queue.pop()?;
+            let Reverse((time, id)) = self.queue.pop()?;
             self.now = time;
-            let event = self.events.remove(&key)?;
-            self.happens(event);
-            if let Some(fault) = self.database.fault.take() {
-                return Some(format!("at {} ms, {fault}", self.now));
+            let event = self.events.remove(&id)?;
+            self.handle(event);
+            if let Some(violation) = self.database.violation.take() {
+                return Some(format!("at {} ms, {violation}", self.now));
             }
         }
         None
     }
 
-    fn happens(&mut self, event: Event) {
-        let whom = match &event {
-            Event::Wake(whom) | Event::Answered { to: whom, .. } | Event::Told { to: whom, .. } => {
-                Some(*whom)
-            }
+    fn handle(&mut self, event: Event) {
+        // A dead process ignores an event. A process that stands still handles it afterwards.
+        let addressee = match &event {
+            Event::Wake(pid)
+            | Event::ReplyArrived { to: pid, .. }
+            | Event::MonitorRenewed { to: pid, .. } => Some(*pid),
             _ => None,
         };
-        if let Some(process) = whom.map(|whom| &self.processes[whom]) {
+        if let Some(process) = addressee.map(|pid| &self.processes[pid]) {
             if !process.alive {
                 return;
             }
             let until = process.stopped_until.max(self.machines[process.machine].thaws_at());
             if until > self.now {
-                return self.later(until - self.now, event);
+                return self.schedule(until - self.now, event);
             }
         }
         match event {
-            Event::Wake(whom) => self.wake(whom),
-            Event::Arrive { from, id, ask, sent } => self.arrive(from, id, ask, sent),
-            Event::Answered { to, id, ask, answer } => self.answered(to, id, ask, answer),
-            Event::Told { to, until } => {
+            Event::Wake(pid) => self.wake(pid),
+            Event::RequestArrived { from, id, request, sent } => {
+                self.on_request(from, id, request, sent);
+            }
+            Event::ReplyArrived { to, id, request, reply } => self.on_reply(to, id, request, reply),
+            Event::MonitorRenewed { to, until } => {
                 let now = self.clock(to);
-                if let What::Worker(worker, _) = &mut self.processes[to].what {
-                    let wishes = worker.steps(lease::lifeline::Event::Told { until }, now);
-                    self.grant(to, wishes);
+                if let Role::Worker(worker, _) = &mut self.processes[to].role {
+                    let effects =
+                        worker.step_lifeline(LifelineEvent::MonitorRenewed { until }, now);
+                    self.apply(to, effects);
                 }
             }
-            Event::Alarm { whom, armed } => self.alarm(whom, armed),
-            Event::Kill(whom) => match self.thaws_in(whom) {
-                0 => self.kill(whom),
-                wait => self.later(wait, Event::Kill(whom)),
+            Event::KillTimer { pid, armed } => self.on_kill_timer(pid, armed),
+            Event::Kill(pid) => match self.thaws_in(pid) {
+                0 => self.kill(pid),
+                wait => self.schedule(wait, Event::Kill(pid)),
             },
-            Event::Replace(machine) => self.start_monitor(machine),
-            Event::Fault => self.go_wrong(),
+            Event::StartMonitor(machine) => self.start_monitor(machine),
+            Event::InjectFault => self.inject_fault(),
         }
     }
 
-    fn wake(&mut self, whom: usize) {
-        let now = self.clock(whom);
+    fn wake(&mut self, pid: usize) {
+        let now = self.clock(pid);
         let pause = self.random.u64(300..1000);
-        self.later(pause, Event::Wake(whom));
-        let mother = match self.processes[whom].what {
-            What::Monitor(_) => whom,
-            What::Worker(_, mother) | What::Unborn(mother) => mother,
+        self.schedule(pause, Event::Wake(pid));
+        let monitor = match self.processes[pid].role {
+            Role::Monitor(_) => pid,
+            Role::Worker(_, monitor) | Role::StartingWorker(monitor) => monitor,
         };
-        let has_monitor = self.processes[mother].alive;
-        let wishes = match &mut self.processes[whom].what {
-            What::Monitor(monitor) => monitor.on_time(now),
-            What::Worker(worker, _) => worker.on_time(now, has_monitor),
-            What::Unborn(_) => return self.bear(whom, mother),
+        let has_monitor = self.processes[monitor].alive;
+        let effects = match &mut self.processes[pid].role {
+            Role::Monitor(monitor) => monitor.on_time(now),
+            Role::Worker(worker, _) => worker.on_time(now, has_monitor),
+            Role::StartingWorker(_) => return self.finish_worker_start(pid, monitor),
         };
-        self.grant(whom, wishes);
+        self.apply(pid, effects);
     }
 
-    fn alarm(&mut self, whom: usize, armed: Moment) {
-        let process = &self.processes[whom];
-        if !process.alive || process.armed != armed || self.flaw == Some(Flaw::SelfKill) {
+    fn on_kill_timer(&mut self, pid: usize, armed: BootTime) {
+        let process = &self.processes[pid];
+        let is_missing = self.missing == Some(MissingSafeguard::SelfKill);
+        if !process.alive || process.armed != armed || is_missing {
             return;
         }
-        let left = self.machine(whom).until(armed, self.now);
-        match self.thaws_in(whom).max(left) {
-            0 => self.kill_soon(whom),
-            wait => self.later(wait, Event::Alarm { whom, armed }),
+        let left = self.machine(pid).until(armed, self.now);
+        match self.thaws_in(pid).max(left) {
+            0 => self.kill_soon(pid),
+            wait => self.schedule(wait, Event::KillTimer { pid, armed }),
         }
     }
 
-    fn thaws_in(&self, whom: usize) -> Time {
-        self.machine(whom).thaws_at().saturating_sub(self.now)
+    fn thaws_in(&self, pid: usize) -> Time {
+        self.machine(pid).thaws_at().saturating_sub(self.now)
     }
 
-    fn grant(&mut self, whom: usize, wishes: Vec<Wish>) {
-        for wish in wishes {
-            match wish {
-                Wish::Ask(ask) => self.ask(whom, ask),
-                Wish::Arm(until) => {
-                    self.processes[whom].armed = until;
-                    let wait = self.machine(whom).until(until, self.now);
-                    self.later(wait, Event::Alarm { whom, armed: until });
+    /// Carries out what a process has decided.
+    fn apply(&mut self, pid: usize, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Send(request) => self.send(pid, request),
+                Effect::ArmKillTimer(until) => {
+                    self.processes[pid].armed = until;
+                    let wait = self.machine(pid).until(until, self.now);
+                    self.schedule(wait, Event::KillTimer { pid, armed: until });
                 }
-                Wish::Die => self.kill_soon(whom),
-                Wish::Tell(until) => {
-                    for to in self.led_by(whom) {
-                        self.later(0, Event::Told { to, until });
+                Effect::Die => self.kill_soon(pid),
+                Effect::NotifyWorkers(until) => {
+                    for to in self.workers_of(pid) {
+                        self.schedule(0, Event::MonitorRenewed { to, until });
                     }
                 }
-                Wish::Begin { task, run } => self.begin(whom, task, run),
+                Effect::StartRun { task, run } => self.start_run(pid, task, run),
             }
         }
     }
 
-    fn begin(&mut self, whom: usize, task: usize, run: u64) {
+    fn start_run(&mut self, pid: usize, task: usize, run: u64) {
         self.runs += 1;
-        let other = self.processes.iter().enumerate().find(|(number, process)| {
-            *number != whom
+        let other = self.processes.iter().enumerate().find(|(other, process)| {
+            *other != pid
                 && process.alive
-                && matches!(&process.what, What::Worker(worker, _)
-                    if worker.runs(task))
+                && matches!(&process.role, Role::Worker(worker, _) if worker.runs(task))
         });
-        if let Some((other, _)) = other.filter(|_| self.kind == Kind::Usual) {
-            let fault = format!("task {task} has two live runs, in {other} and in {whom}");
-            self.database.fault = Some(fault);
+        if let Some((other, _)) = other.filter(|_| self.scenario == Scenario::Usual) {
+            let violation = format!("task {task} has two live runs, in {other} and in {pid}");
+            self.database.violation = Some(violation);
         }
-        let (now, takes) = (self.clock(whom), self.random.u64(10..40_000));
-        if let What::Worker(worker, _) = &mut self.processes[whom].what {
+        let (now, duration_ms) = (self.clock(pid), self.random.u64(10..40_000));
+        if let Role::Worker(worker, _) = &mut self.processes[pid].role {
             worker.run = Some((task, run));
-            worker.run_until = now + Moment::from_millis(takes);
+            worker.run_until = now + BootTime::from_millis(duration_ms);
         }
     }
 
-    fn led_by(&self, monitor: usize) -> Vec<usize> {
-        let led = self.processes.iter().enumerate().filter(|(_, process)| {
-            process.alive && matches!(process.what, What::Worker(_, of) if of == monitor)
+    fn workers_of(&self, monitor: usize) -> Vec<usize> {
+        let workers = self.processes.iter().enumerate().filter(|(_, process)| {
+            process.alive && matches!(process.role, Role::Worker(_, of) if of == monitor)
         });
-        led.map(|(number, _)| number).collect()
+        workers.map(|(pid, _)| pid).collect()
     }
 
-    fn go_wrong(&mut self) {
+    fn inject_fault(&mut self) {
         let next = self.random.u64(100..15_000);
-        self.later(next, Event::Fault);
+        self.schedule(next, Event::InjectFault);
         let machine = self.random.usize(..MACHINES);
-        let living: Vec<usize> =
-            (0..self.processes.len()).filter(|number| self.processes[*number].alive).collect();
-        let whom = living[self.random.usize(..living.len())];
-        let long = self.random.u64(100..60_000);
+        let alive: Vec<usize> =
+            (0..self.processes.len()).filter(|pid| self.processes[*pid].alive).collect();
+        let pid = alive[self.random.usize(..alive.len())];
+        let duration = self.random.u64(100..60_000);
         match self.random.u8(..20) {
-            0..6 => self.machines[machine].cut(self.now + long),
-            6 => self.away = (self.now, self.now + long / 2),
-            7..12 if self.kind == Kind::Freezes && !self.machines[machine].is_frozen(self.now) => {
-                let long = self.random.u64(5_000..40_000);
-                self.machines[machine].freeze(self.now, long);
+            0..6 => self.machines[machine].cut(self.now + duration),
+            6 => self.outage = (self.now, self.now + duration / 2),
+            7..12
+                if self.scenario == Scenario::Freezes
+                    && !self.machines[machine].is_frozen(self.now) =>
+            {
+                let duration = self.random.u64(5_000..40_000);
+                self.machines[machine].freeze(self.now, duration);
             }
-            7..15 => self.processes[whom].stopped_until = self.now + long,
-            _ => self.kill(whom),
+            7..15 => self.processes[pid].stopped_until = self.now + duration,
+            _ => self.kill(pid),
         }
     }
 
-    fn machine(&self, whom: usize) -> &Machine {
-        &self.machines[self.processes[whom].machine]
+    fn machine(&self, pid: usize) -> &Machine {
+        &self.machines[self.processes[pid].machine]
     }
 
-    fn clock(&self, whom: usize) -> Moment {
-        self.machine(whom).clock(self.now)
+    /// The time on the clock of a process.
+    fn clock(&self, pid: usize) -> BootTime {
+        self.machine(pid).clock(self.now)
     }
 
-    fn later(&mut self, wait: Time, event: Event) {
-        self.drawn += 1;
-        self.queue.push(Reverse((self.now + wait, self.drawn)));
-        self.events.insert(self.drawn, event);
+    /// Has an event happen after `wait` milliseconds.
+    fn schedule(&mut self, wait: Time, event: Event) {
+        self.last_id += 1;
+        self.queue.push(Reverse((self.now + wait, self.last_id)));
+        self.events.insert(self.last_id, event);
     }
 }

@@ -1,5 +1,5 @@
--- import_schedules: what the Python rework has prepared. Its monitor goes by the name of the operation and the
--- domain of the schedule, whatever domain the operation's own row names
+-- import_schedules: returns the schedules of the source. The domain is that of the schedule, not that of the
+-- operation's row: the Python monitor uses the name of the operation with the domain of the schedule.
 select s.id::bigint as id, o.name, s.domain, s.inputdata, s.host, nullif(s.metadata, 'null')::text as metadata, s.rule
   from rework.sched s
   join rework.operation o on o.id = s.operation

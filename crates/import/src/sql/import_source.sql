@@ -1,11 +1,14 @@
--- import_source: what a database is that is to be imported from: whether it has our own schema, whether that of
--- the Python rework and which columns of that it lacks; and what tells it from any other, however it is reached,
--- and its tables from those of the same name before them
+-- import_source: identifies a database from which tasks are to be imported. Returns whether it has our own schema,
+-- whether it has the schema of the Python rework, and which of its columns are missing.
+--
+-- `identity` identifies the database and its tables, however the database is reached: the identifier of the server, the
+-- name of the database, and the oid of the table `task`, which is another one if the schema was created again.
 select current_database()::text as database,
-       (select c.system_identifier from pg_control_system() c)::text || '/' || current_database() || '/' || coalesce(to_regclass('rework.task')::oid, 0) as identity,
-       to_regclass('rework.version') is not null as ours,
+       (select c.system_identifier from pg_control_system() c)::text || '/' || current_database()
+           || '/' || coalesce(to_regclass('rework.task')::oid, 0) as identity,
+       to_regclass('rework.version') is not null as has_own_schema,
        to_regclass('rework.sched') is not null and to_regclass('rework.operation') is not null
-           and to_regclass('rework.task') is not null and to_regclass('rework.monitor') is not null as theirs,
+           and to_regclass('rework.task') is not null and to_regclass('rework.monitor') is not null as has_python_schema,
        array(select format('`%s.%s`', needed.relation, needed.field)
                from (values ('operation', 'id'), ('operation', 'host'), ('operation', 'name'), ('operation', 'domain'),
                             ('operation', 'timeout'), ('operation', 'inputs'), ('operation', 'outputs'),

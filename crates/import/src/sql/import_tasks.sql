@@ -1,5 +1,6 @@
--- import_tasks: queued tasks of the Python rework behind the id $1, in their order: at most $2, and none behind so
--- many bytes of input that $3 is reached. One that was asked to end never is to begin
+-- import_tasks: returns the queued tasks of the source with ids above $1, by ascending id. Returns at most $2 tasks,
+-- and stops after the task whose input reaches a total of $3 bytes. Tasks whose abort was requested are left out: they
+-- must not start.
 select id::bigint as id, operation::bigint as operation, input, nullif(metadata, 'null')::text as metadata
   from (select next.*, sum(size) over (order by id) - size as before
           from (select t.id, t.operation, t.input, t.metadata, coalesce(octet_length(t.input), 0)::bigint as size

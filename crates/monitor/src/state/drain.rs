@@ -1,8 +1,11 @@
-//! Draining: how a monitor ends when a signal asks for it. No more tasks are claimed. Runs that are
-//! open may finish within the grace; then they are aborted, and workers that have not left some time
-//! later are killed. Workers of earlier monitors cannot be told to abort: they are killed when the
-//! grace is over. A second signal kills all workers at once, and the monitor leaves as soon as their
-//! ends are recorded, or cannot be; a third one ends it on the spot.
+//! Draining: how a monitor ends after a signal.
+//!
+//! Workers claim no more tasks. Open runs may finish within the grace. Then they are aborted, and workers that have not
+//! exited some time later are killed. Workers of earlier monitors receive no messages, so they are killed when the
+//! grace ends.
+//!
+//! A second signal kills all workers at once. The monitor then exits as soon as their ends are recorded, or cannot be
+//! recorded. A third signal ends the monitor immediately. SIGHUP is handled in `drain/reload.rs`.
 
 use std::{
     iter,
@@ -10,199 +13,204 @@ use std::{
 };
 
 use crate::{
-    cleanup_plan::{MONITOR_EXIT, Sentence, signal_words},
+    cleanup_plan::{KillReason, MONITOR_EXIT, describe_signal},
     event::{Action, Finish},
     state::{
         State,
-        worker::{Doing, Worker},
+        worker::{Activity, Worker},
     },
 };
 
 pub(crate) mod reload;
 
-/// The time from aborting the runs to killing the workers: more than the usual grace of an operation,
-/// and not much more, since a machine that shuts down does not wait long either.
-const ABORT_PATIENCE: Duration = Duration::from_secs(10);
+/// The time from aborting the runs to killing the workers. It is longer than the default grace of an operation, but not
+/// much longer, because a host that shuts down does not wait long either.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The time from killing the workers to leaving. The next monitor of the host records the ends that
-/// are not recorded by then.
-const RECORD_PATIENCE: Duration = Duration::from_secs(10);
+/// The time from killing the workers to the exit of the monitor. The next monitor of the host records the ends that are
+/// not recorded by then.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The time from the second signal to leaving, if the database does not answer.
-const HURRY: Duration = Duration::from_secs(1);
+/// The time from the second signal to the exit of the monitor, if the database does not reply.
+const NO_REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The time from an answer of the database to leaving, after the second signal. Polls are a second
-/// apart, and a database that answers can also record.
-const HEARD: Duration = Duration::from_secs(2);
+/// The time from a reply of the database to the exit of the monitor, after the second signal. A database that replies
+/// can probably also record. Polls are a second apart, so each reply extends the time beyond the next one.
+const REPLY_EXTENSION: Duration = Duration::from_secs(2);
 
-/// How often the log says what the drain waits for.
-const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// The time between two log lines about the progress of a drain.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The end of a monitor that is under way.
+/// The end of a monitor, while it is in progress.
 #[derive(Debug)]
 pub(crate) struct Drain {
     finish: Finish,
-    /// Whether a signal has asked the monitor to end, rather than to reload.
-    ends: bool,
+    /// Whether a signal has requested the end of the monitor, rather than a reload.
+    end_requested: bool,
     phase: Phase,
-    /// When the next phase begins; `None` if it does not begin by itself.
-    until: Option<Instant>,
+    /// The time at which the next phase starts. `None` if this phase has no time limit.
+    phase_ends_at: Option<Instant>,
+    /// The time of the next log line about the progress.
     next_progress: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Runs go on without this monitor, and the next one takes its place.
+    /// The runs continue without this monitor. The next one adopts the workers.
     Reload,
-    /// Runs may finish.
+    /// The runs may finish.
     Grace,
-    /// Runs are aborted.
+    /// The runs are aborted.
     Abort,
-    /// Workers that are left are killed.
+    /// The remaining workers are killed.
     Kill,
-    /// Workers are killed because of a second signal. The monitor leaves at `latest` at the latest.
-    Now { latest: Instant },
+    /// The workers are killed because of a second signal. The monitor exits at `latest`, even if the database still
+    /// replies.
+    KillNow { latest: Instant },
 }
 
 impl Drain {
-    /// Whether all runs are to be aborted.
+    /// Returns whether all runs are aborted now.
     pub(crate) fn aborts(&self) -> bool {
         self.phase == Phase::Abort
     }
 
-    /// Whether a second signal has come.
-    pub(crate) fn hurries(&self) -> bool {
-        matches!(self.phase, Phase::Now { .. })
+    /// Returns whether a second signal has come.
+    pub(crate) fn is_hurried(&self) -> bool {
+        matches!(self.phase, Phase::KillNow { .. })
     }
 
-    /// Whether nothing lives by the monitor's lease any more.
-    pub(crate) fn is_over(&self) -> bool {
-        matches!(self.finish, Finish::LeaseLost | Finish::LeaseOver)
+    /// Returns whether the monitor ends because its lease has expired or was taken away.
+    pub(crate) fn lease_ended(&self) -> bool {
+        matches!(self.finish, Finish::LeaseLost | Finish::LeaseExpired)
     }
 
-    /// Whether the drain waits for the end of this worker.
+    /// Returns whether the drain waits for the end of this worker.
     fn awaits(&self, worker: &Worker) -> bool {
-        // A worker with a lease of its own goes on when that of the monitor is over.
-        self.phase != Phase::Reload && !(worker.alone && self.is_over())
+        // A worker with a lease of its own continues after the monitor's lease has ended.
+        self.phase != Phase::Reload && !(worker.has_own_lease && self.lease_ended())
     }
 
-    fn sentence(&self) -> Sentence {
+    fn kill_reason(&self) -> KillReason {
         match self.finish {
-            Finish::Asked(_) => Sentence::Drained,
-            Finish::LeaseLost => Sentence::LeaseLost,
-            Finish::LeaseOver => Sentence::LeaseOver,
+            Finish::Signal(_) => KillReason::Drained,
+            Finish::LeaseLost => KillReason::LeaseLost,
+            Finish::LeaseExpired => KillReason::LeaseExpired,
         }
     }
 
-    /// The reason for which the workers leave.
-    pub(crate) fn why(&self) -> String {
+    /// Returns the reason with which the workers exit.
+    pub(crate) fn leave_reason(&self) -> String {
         match self.finish {
-            Finish::Asked(signal) => format!("{MONITOR_EXIT}: {}", signal_words(signal)),
+            Finish::Signal(signal) => format!("{MONITOR_EXIT}: {}", describe_signal(signal)),
             Finish::LeaseLost => format!("{MONITOR_EXIT}: its lease was taken away"),
-            Finish::LeaseOver => format!("{MONITOR_EXIT}: its lease was over"),
+            Finish::LeaseExpired => format!("{MONITOR_EXIT}: its lease has expired"),
         }
     }
 }
 
 impl State {
-    /// The monitor received a signal.
-    pub(super) fn signalled(&mut self, signal: i32, now: Instant) {
+    /// Handles a signal.
+    pub(super) fn signal_received(&mut self, signal: i32, now: Instant) {
         if signal == reload::SIGNAL {
             self.reload(now);
         } else if self.drain.as_ref().is_some_and(|drain| drain.phase != Phase::Reload) {
-            self.signalled_again(signal, now);
+            self.signal_received_again(signal, now);
         } else {
-            self.begin_drain(signal, now);
+            self.start_drain(signal, now);
         }
     }
 
-    /// Begins to drain; replaces a reload.
-    fn begin_drain(&mut self, signal: i32, now: Instant) {
+    /// Starts to drain. Replaces a reload in progress.
+    fn start_drain(&mut self, signal: i32, now: Instant) {
         let drain = Drain {
-            finish: Finish::Asked(signal),
-            ends: true,
+            finish: Finish::Signal(signal),
+            end_requested: true,
             phase: Phase::Grace,
-            until: self.grace.map(|grace| now + grace),
+            phase_ends_at: self.grace.map(|grace| now + grace),
             next_progress: now,
         };
-        let why = drain.why();
+        let reason = drain.leave_reason();
         self.drain = Some(drain);
         for id in self.workers.keys().copied().collect::<Vec<_>>() {
-            self.retire(id, &why);
+            self.retire(id, &reason);
         }
         self.drain_on_time(now);
     }
 
-    /// A signal came while the monitor ends: kills all workers at once, or leaves at once if an earlier
-    /// signal has done that.
-    fn signalled_again(&mut self, signal: i32, now: Instant) {
+    /// Handles a signal during the drain. Kills all workers, or ends the monitor if an earlier signal has killed them.
+    fn signal_received_again(&mut self, signal: i32, now: Instant) {
         let Some(drain) = &mut self.drain else { return };
-        tracing::info!("{} again: no more waiting", signal_words(signal));
-        drain.ends = true;
-        if drain.hurries() {
-            self.give_up();
+        tracing::info!("{} again: the monitor stops waiting", describe_signal(signal));
+        drain.end_requested = true;
+        if drain.is_hurried() {
+            self.finish_with_unrecorded_ends();
             return;
         }
-        drain.phase = Phase::Now { latest: now + RECORD_PATIENCE };
-        drain.until = Some(now + HURRY);
+        drain.phase = Phase::KillNow { latest: now + RECORD_TIMEOUT };
+        drain.phase_ends_at = Some(now + NO_REPLY_TIMEOUT);
         self.kill_all();
-        // The answer tells whether the database can still record anything.
-        self.actions.push(Action::Poll);
+        // The reply shows whether the database can still record anything.
+        self.actions.push(Action::PollNow);
     }
 
-    /// Whether nothing lives by the lease of this monitor any more.
-    pub(crate) fn is_over(&self) -> bool {
-        self.drain.as_ref().is_some_and(Drain::is_over)
+    /// Returns whether the lease of this monitor has expired or was taken away.
+    pub(crate) fn lease_ended(&self) -> bool {
+        self.drain.as_ref().is_some_and(Drain::lease_ended)
     }
 
-    /// Kills all workers that live by the lease, and leaves.
-    pub(super) fn lose(&mut self, finish: Finish, now: Instant) {
+    /// Kills all workers under the lease of this monitor, and ends the monitor.
+    pub(super) fn end_without_lease(&mut self, finish: Finish, now: Instant) {
         let before = self.drain.take();
-        let ends = before.as_ref().is_some_and(|drain| drain.ends);
-        let (phase, until) = match before.filter(Drain::hurries) {
-            Some(drain) => (drain.phase, drain.until),
-            None => (Phase::Kill, Some(now + RECORD_PATIENCE)),
+        let end_requested = before.as_ref().is_some_and(|drain| drain.end_requested);
+        let (phase, phase_ends_at) = match before.filter(Drain::is_hurried) {
+            Some(drain) => (drain.phase, drain.phase_ends_at),
+            None => (Phase::Kill, Some(now + RECORD_TIMEOUT)),
         };
-        let next_progress = now + RECORD_PATIENCE;
-        self.drain = Some(Drain { finish, ends, phase, until, next_progress });
+        let next_progress = now + RECORD_TIMEOUT;
+        self.drain = Some(Drain { finish, end_requested, phase, phase_ends_at, next_progress });
         self.kill_all();
     }
 
     /// Ends a worker that was started while the monitor drains.
-    pub(crate) fn drain_newborn(&mut self, id: i64) {
+    pub(crate) fn drain_started_worker(&mut self, id: i64) {
         match &self.drain {
             Some(drain) if matches!(drain.phase, Phase::Grace | Phase::Abort) => {
-                let why = drain.why();
-                self.retire(id, &why);
+                let reason = drain.leave_reason();
+                self.retire(id, &reason);
             }
-            // It never receives what it needs to begin, or finishes its task alone.
+            // The worker finishes its task without this monitor. Or it never receives its first message, and exits.
             Some(drain) if drain.phase == Phase::Reload => {}
-            Some(drain) => self.kill(id, drain.sentence()),
+            Some(drain) => self.kill(id, drain.kill_reason()),
             None => {}
         }
     }
 
-    /// The database has answered.
-    pub(crate) fn drain_heard(&mut self, now: Instant) {
+    /// Handles a reply of the database: after a second signal, it extends the time for recording.
+    pub(crate) fn drain_reply_received(&mut self, now: Instant) {
         if let Some(drain) = &mut self.drain
-            && let Phase::Now { latest } = drain.phase
+            && let Phase::KillNow { latest } = drain.phase
         {
-            drain.until = drain.until.max(Some(latest.min(now + HEARD)));
+            let extended = latest.min(now + REPLY_EXTENSION);
+            drain.phase_ends_at = drain.phase_ends_at.max(Some(extended));
         }
     }
 
-    /// The moments when the drain has something to do by itself.
+    /// Returns the times at which [`State::drain_on_time`] has something to do.
     pub(crate) fn drain_deadline(&self) -> impl Iterator<Item = Instant> {
         let drain = self.drain.iter();
-        drain.flat_map(|drain| drain.until.into_iter().chain(iter::once(drain.next_progress)))
+        drain.flat_map(|drain| {
+            drain.phase_ends_at.into_iter().chain(iter::once(drain.next_progress))
+        })
     }
 
-    /// Goes on with the drain if its time has come.
+    /// Continues the drain: ends the monitor if everything is done, starts the next phase if that is due, or logs the
+    /// progress.
     pub(crate) fn drain_on_time(&mut self, now: Instant) {
         let Some(drain) = &self.drain else { return };
         if self.is_drained() {
             self.actions.push(Action::Finish(drain.finish.clone()));
-        } else if drain.until.is_some_and(|until| until <= now) {
+        } else if drain.phase_ends_at.is_some_and(|end| end <= now) {
             self.next_phase(now);
         } else if drain.next_progress <= now {
             self.log_progress(now);
@@ -214,24 +222,27 @@ impl State {
         match drain.phase {
             Phase::Grace => {
                 drain.phase = Phase::Abort;
-                drain.until = Some(now + ABORT_PATIENCE);
+                drain.phase_ends_at = Some(now + ABORT_TIMEOUT);
                 self.kill_awaited(Worker::is_orphan);
-                self.actions.push(Action::Poll);
+                // The poll returns all runs, so that they can be aborted.
+                self.actions.push(Action::PollNow);
             }
             Phase::Abort => {
                 drain.phase = Phase::Kill;
-                drain.until = Some(now + RECORD_PATIENCE);
+                drain.phase_ends_at = Some(now + RECORD_TIMEOUT);
                 self.kill_all();
             }
-            Phase::Reload | Phase::Kill | Phase::Now { .. } => self.give_up(),
+            Phase::Reload | Phase::Kill | Phase::KillNow { .. } => {
+                self.finish_with_unrecorded_ends();
+            }
         }
     }
 
-    /// Leaves, even if some ends are not recorded.
-    fn give_up(&mut self) {
+    /// Ends the monitor although some ends are not recorded.
+    fn finish_with_unrecorded_ends(&mut self) {
         let Some(drain) = &self.drain else { return };
-        let left = self.awaited().count() + self.being_cleaned.len();
-        tracing::error!("the ends of {left} workers are left for the next monitor");
+        let count = self.awaited().count() + self.cleaning_up.len();
+        tracing::error!("the ends of {count} workers are not recorded: the next monitor does that");
         self.actions.push(Action::Finish(drain.finish.clone()));
     }
 
@@ -239,15 +250,15 @@ impl State {
         self.kill_awaited(|_| true);
     }
 
-    fn kill_awaited(&mut self, which: impl Fn(&Worker) -> bool) {
-        let Some(why) = self.drain.as_ref().map(Drain::sentence) else { return };
-        let doomed = self.awaited().filter(|(_, worker)| which(worker));
-        for id in doomed.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.kill(id, why);
+    fn kill_awaited(&mut self, filter: impl Fn(&Worker) -> bool) {
+        let Some(reason) = self.drain.as_ref().map(Drain::kill_reason) else { return };
+        let targets = self.awaited().filter(|(_, worker)| filter(worker));
+        for id in targets.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.kill(id, reason);
         }
     }
 
-    /// The workers whose end the drain waits for.
+    /// Returns the workers whose end the drain waits for.
     fn awaited(&self) -> impl Iterator<Item = (i64, &Worker)> {
         self.drain.iter().flat_map(|drain| {
             let all = self.workers.iter().map(|(id, worker)| (*id, worker));
@@ -257,22 +268,22 @@ impl State {
 
     fn is_drained(&self) -> bool {
         self.awaited().next().is_none()
-            && self.being_cleaned.is_empty()
+            && self.cleaning_up.is_empty()
             && self.pools.values().all(|pool| pool.spawning == 0)
     }
 
     fn log_progress(&mut self, now: Instant) {
-        let tasks = self.awaited().filter(|(_, worker)| worker.doing == Doing::Busy).count();
-        let ends = self.being_cleaned.len();
+        let tasks = self.awaited().filter(|(_, worker)| worker.activity == Activity::Busy).count();
+        let ends = self.cleaning_up.len();
         let Some(drain) = &mut self.drain else { return };
-        drain.next_progress = now + PROGRESS_EVERY;
-        let left = drain.until.map(|until| until.saturating_duration_since(now).as_secs());
-        let left = left.map_or("no limit".to_owned(), |seconds| format!("{seconds} s"));
+        drain.next_progress = now + PROGRESS_INTERVAL;
+        let left = drain.phase_ends_at.map(|end| end.saturating_duration_since(now).as_secs());
+        let limit = left.map_or("no time limit".to_owned(), |seconds| format!("{seconds} s left"));
         let plural = if tasks == 1 { "" } else { "s" };
         if tasks > 0 {
-            tracing::info!("draining: {tasks} task{plural} running, {left}");
+            tracing::info!("draining: {tasks} worker{plural} still busy, {limit}");
         } else if ends > 0 {
-            tracing::info!("draining: the ends of {ends} workers are to be recorded, {left}");
+            tracing::info!("draining: the ends of {ends} workers are being recorded, {limit}");
         }
     }
 }

@@ -1,47 +1,48 @@
-//! Noticing lost hosts: each monitor watches the leases of some others. A lease that has not moved for
-//! its length means that its host is lost; [`Watch::step`] (`core/src/lease/observer.rs`) decides that. `sweep_lost_hosts.rs` then
-//! takes the lease away and records what lived by it. Which leases are watched is decided by the SQL
-//! function `tick`.
+//! Finding lost hosts. Each monitor observes the leases of some other monitors. If a lease is not renewed for its
+//! length, its host is lost; [`LeaseObserver::step`] (`core/src/lease/observer.rs`) decides that.
+//!
+//! Which leases a monitor observes is decided by the SQL function `rework.monitor_poll`. `sweep_lost_hosts.rs` takes
+//! dead leases away and records the ends of the runs.
 
-use rework_core::lease::observer::{Event, Watch};
-use rework_wire::lease::{Moment, Terms};
+use rework_core::lease::observer::{LeaseObserver, ObserverEvent};
+use rework_wire::lease::{BootTime, LeaseTerms};
 
 use crate::{
-    event::{Action, Poll},
+    event::{Action, CompletedPoll},
     state::State,
 };
 
-/// What is known of the leases of other monitors.
+/// The observations of other monitors' leases.
 #[derive(Debug)]
 pub(crate) struct LostHosts {
-    watch: Watch,
+    observer: LeaseObserver,
 }
 
 impl LostHosts {
-    pub(super) fn new(terms: Terms) -> LostHosts {
-        LostHosts { watch: Watch::new(terms.look_every()) }
+    pub(super) fn new(terms: LeaseTerms) -> LostHosts {
+        LostHosts { observer: LeaseObserver::new(terms.poll_interval()) }
     }
 }
 
 impl State {
-    /// Decides from the leases that a regular poll has seen which hosts are lost.
-    pub(super) fn find_lost_hosts(&mut self, poll: &Poll) {
-        let Some(answer) = &poll.answer else { return self.forget_seen_leases() };
+    /// Finds lost hosts from the leases in the reply to a regular poll.
+    pub(super) fn find_lost_hosts(&mut self, poll: &CompletedPoll) {
+        let Some(reply) = &poll.reply else { return self.restart_observation() };
         if !poll.regular {
             return;
         }
-        let (sent_at, leases) = (poll.sent_at, answer.leases.clone());
-        let dead = self.lost_hosts.watch.step(Event::Looked { sent_at, leases }, poll.seen_at);
+        let polled = ObserverEvent::Polled { sent_at: poll.sent_at, leases: reply.leases.clone() };
+        let dead = self.lost_hosts.observer.step(polled, poll.received_at);
         if !dead.is_empty() {
             self.actions.push(Action::TakeDeadLeases(dead));
         }
-        if answer.swept {
+        if reply.sweep_is_due {
             self.actions.push(Action::SweepLostHosts);
         }
     }
 
-    /// Begins to watch anew: what happened to the leases meanwhile is not known.
-    pub(super) fn forget_seen_leases(&mut self) {
-        self.lost_hosts.watch.step(Event::Lost, Moment::ZERO);
+    /// Starts all observations again, because leases may have been renewed unnoticed.
+    pub(super) fn restart_observation(&mut self) {
+        self.lost_hosts.observer.step(ObserverEvent::PollFailed, BootTime::ZERO);
     }
 }

@@ -1,90 +1,89 @@
-//! The lease of this monitor: until when it is certain, and the end of the monitor when the lease runs
-//! out or is taken away.
+//! The lease of this monitor: how long it is certain, and how the monitor ends when the lease expires or is taken away.
 
 use std::time::Instant;
 
-use rework_core::lease::holder::{self, Hold};
+use rework_core::lease::holder::{HolderAction, HolderEvent, LeaseHolder};
 use rework_wire::{
-    lease::{Moment, Terms},
+    lease::{BootTime, LeaseTerms},
     worker::ToWorker,
 };
 
 use crate::{
-    event::{Action, Finish, Poll},
+    event::{Action, CompletedPoll, Finish},
     state::State,
 };
 
-/// What is known of the lease of this monitor.
+/// The lease of this monitor.
 #[derive(Debug)]
 pub(crate) struct OwnLease {
-    terms: Terms,
-    hold: Hold,
+    terms: LeaseTerms,
+    holder: LeaseHolder,
 }
 
 impl OwnLease {
-    /// A lease that was made by a statement sent at this moment.
-    pub(crate) fn new(terms: Terms, sent_at: Moment) -> OwnLease {
-        OwnLease { terms, hold: Hold::new(terms, sent_at) }
+    /// Creates the state of a lease that was created by a statement sent at `sent_at`.
+    pub(crate) fn new(terms: LeaseTerms, sent_at: BootTime) -> OwnLease {
+        OwnLease { terms, holder: LeaseHolder::new(terms, sent_at) }
     }
 
-    pub(super) fn terms(&self) -> Terms {
+    pub(super) fn terms(&self) -> LeaseTerms {
         self.terms
     }
 
-    /// Until when the lease is certain.
-    pub(crate) fn until(&self) -> Moment {
-        self.hold.until()
+    /// Returns the time until which the lease is certain.
+    pub(crate) fn until(&self) -> BootTime {
+        self.holder.until()
     }
 
-    /// When everything that lives by the lease is killed: a twentieth of its length before it is no
-    /// longer certain.
-    pub(crate) fn ends_at(&self) -> Moment {
-        self.hold.until().saturating_sub(self.terms.length / 20)
+    /// Returns the time at which all workers under the lease are killed: a twentieth of the lease's length before the
+    /// lease is no longer certain. After that the kernel's timer kills this process.
+    pub(crate) fn ends_at(&self) -> BootTime {
+        self.holder.until().saturating_sub(self.terms.length / 20)
     }
 }
 
 impl State {
-    /// Takes note of a poll that renewed the lease.
-    pub(super) fn note_renewal(&mut self, poll: &Poll) {
-        if poll.renewed && poll.answer.as_ref().is_some_and(|answer| answer.held) {
-            let renewed = holder::Event::Renewed { sent_at: poll.sent_at };
-            self.own_lease_event(renewed, poll.seen_at);
+    /// Extends the lease if a poll has renewed it.
+    pub(super) fn record_renewal(&mut self, poll: &CompletedPoll) {
+        if poll.renewed && poll.reply.as_ref().is_some_and(|reply| reply.lease_is_current) {
+            let renewed = HolderEvent::Renewed { sent_at: poll.sent_at };
+            self.own_lease_event(renewed, poll.received_at);
         }
     }
 
-    pub(super) fn own_lease_event(&mut self, event: holder::Event, now: Moment) {
-        if self.is_over() {
+    pub(super) fn own_lease_event(&mut self, event: HolderEvent, now: BootTime) {
+        if self.lease_ended() {
             return;
         }
-        for action in self.own_lease.hold.step(event, now) {
-            // A renewal that comes too late arms nothing, and `own_lease_on_time` ends the monitor.
-            if let holder::Action::Arm(until) = action {
-                self.actions.push(Action::Arm(Some(until)));
-                self.tell_all(&ToWorker::Renewed { until });
+        for action in self.own_lease.holder.step(event, now) {
+            // A renewal that comes too late arms no timer. `own_lease_on_time` then ends the monitor.
+            if let HolderAction::ArmKillTimer(until) = action {
+                self.actions.push(Action::ArmSelfKill(Some(until)));
+                self.send_to_all(&ToWorker::Renewed { until });
             }
         }
     }
 
-    /// Ends the monitor if its lease has run out.
-    pub(crate) fn own_lease_on_time(&mut self, moment: Moment, now: Instant) {
-        if moment >= self.own_lease.ends_at() && !self.is_over() {
+    /// Ends the monitor if its lease has expired.
+    pub(crate) fn own_lease_on_time(&mut self, boot_time: BootTime, now: Instant) {
+        if boot_time >= self.own_lease.ends_at() && !self.lease_ended() {
             tracing::error!(
-                "the database has been silent for {:.0} s: others will soon take the runs of this \
-                 host, so its workers are killed",
-                self.own_lease.terms.self_kill().as_secs_f64()
+                "the database was silent for {:.0} s, so other hosts will soon take the runs of this host: \
+                 killing all workers",
+                self.own_lease.terms.self_kill_after().as_secs_f64()
             );
-            self.actions.push(Action::Arm(None));
-            self.lose(Finish::LeaseOver, now);
+            self.actions.push(Action::ArmSelfKill(None));
+            self.end_without_lease(Finish::LeaseExpired, now);
         }
     }
 
-    /// Ends the monitor since its lease was taken away: other hosts have its runs.
+    /// Ends the monitor because its lease was taken away. Other hosts have its runs.
     pub(super) fn lease_lost(&mut self, now: Instant) {
-        if self.is_over() {
+        if self.lease_ended() {
             return;
         }
-        tracing::error!("the lease was taken away: all workers are killed");
-        self.actions.push(Action::Arm(None));
-        self.lose(Finish::LeaseLost, now);
+        tracing::error!("the lease was taken away: killing all workers");
+        self.actions.push(Action::ArmSelfKill(None));
+        self.end_without_lease(Finish::LeaseLost, now);
     }
 }

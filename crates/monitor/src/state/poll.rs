@@ -1,124 +1,136 @@
-//! The poll of the database, once a second and at every hint: what it asks, and what follows from the
-//! answer.
+//! The poll of the database, once a second and after notifications: the contents of the request, and the decisions that
+//! follow from the reply.
+//!
+//! The statement is the SQL function `rework.monitor_poll`, called by `core/src/fleet/monitor_poll.rs`.
 
 use std::time::Instant;
 
-use rework_core::fleet::heartbeat::{Abort, Asked, MOST_PROMOTED, Wish};
+use rework_core::fleet::{
+    monitor_poll::{MAX_PROMOTED, RunToAbort, WorkerRequest},
+    stop_worker::StopMode,
+};
 use rework_wire::worker::{AbortCause, ToWorker};
 
 use crate::{
-    cleanup_plan::{DRAINED, Sentence},
-    event::{Action, Poll},
+    cleanup_plan::{DRAINED, KillReason},
+    event::{Action, CompletedPoll},
     state::{State, drain::Drain, pool_size::SHUTDOWN, subscriptions::Domains, worker::Worker},
 };
 
-/// The part of a poll that the state decides.
+/// The part of a poll request that the state decides.
 #[derive(Debug, Default)]
-pub(crate) struct PollRequest {
-    /// The domains for which the monitor wants notifications; `None` if they are not told.
+pub(crate) struct PollPlan {
+    /// The domains with an idle worker, for which the monitor wants notifications. `None` if they are not sent.
     pub(crate) subscriptions: Option<Vec<String>>,
-    /// The workers of which aborts, shutdowns and kills are asked for.
+    /// The workers for which the poll reads abort, shutdown and kill requests.
     pub(crate) workers: Vec<i64>,
-    /// The dead workers of which a late claim may appear.
-    pub(crate) dead: Vec<i64>,
-    /// The domains whose waiting tasks are counted, each with the number that is enough.
-    pub(crate) count: Vec<(String, i64)>,
-    /// All domains that are served.
+    /// The workers that died recently. The poll finds their late claims: claims that were sent
+    /// before the death of the worker and committed after it.
+    pub(crate) dead_workers: Vec<i64>,
+    /// The domains whose ready tasks are counted, each with the number at which counting stops.
+    pub(crate) count_ready: Vec<(String, i64)>,
+    /// All served domains.
     pub(crate) domains: Vec<String>,
-    /// Whether all runs are to be aborted.
+    /// Whether all runs are aborted.
     pub(crate) abort_all: bool,
     /// The domains whose schedules are fired.
-    pub(crate) fires: Vec<String>,
+    pub(crate) schedule_domains: Vec<String>,
 }
 
 impl State {
-    /// A poll begins. The regular one also withdraws subscriptions, and counts the tasks that wait for
-    /// idle workers, in case that a hint was lost.
-    pub(crate) fn poll_request(&mut self, regular: bool) -> PollRequest {
+    /// Plans the next poll.
+    ///
+    /// The poll counts the ready tasks of each domain that may get more workers. A regular poll
+    /// also counts those of domains with a worker that is not busy, in case a notification was
+    /// lost, and it withdraws subscriptions. During a drain no tasks are counted.
+    pub(crate) fn poll_plan(&mut self, regular: bool) -> PollPlan {
         for worker in self.workers.values_mut() {
-            worker.was_spare = worker.is_spare();
+            worker.was_available = worker.is_available();
         }
-        let mut count = Vec::new();
+        let mut count_ready = Vec::new();
         let domains: Vec<String> = self.pools.keys().cloned().collect();
         for domain in &domains {
             let load = self.load(domain);
             let max = self.bounds.of(domain).max;
-            let matters = (regular && self.has_free(domain)) || load.size < max;
+            let matters = (regular && self.has_free_worker(domain)) || load.size < max;
             let counted = matters && self.drain.is_none();
             if let Some(pool) = self.pools.get_mut(domain) {
                 pool.counted = counted;
             }
             if counted {
-                count.push((domain.clone(), i64::from(max + load.spare)));
+                // More tasks than this cannot change the size of the pool.
+                count_ready.push((domain.clone(), i64::from(max + load.available)));
             }
         }
         let idle = if self.drain.is_none() { self.idle_domains() } else { Domains::default() };
-        PollRequest {
-            subscriptions: if regular { self.subscriptions.tell(&idle) } else { None },
+        let recently_dead = self.recently_dead.keys().copied();
+        PollPlan {
+            subscriptions: if regular { self.subscriptions.take_for_poll(&idle) } else { None },
             workers: self.workers.keys().copied().collect(),
-            dead: self.dead.keys().copied().filter(|id| !self.being_cleaned.contains(id)).collect(),
-            count,
-            fires: if self.drain.is_none() { domains.clone() } else { Vec::new() },
+            dead_workers: recently_dead.filter(|id| !self.cleaning_up.contains(id)).collect(),
+            count_ready,
+            schedule_domains: if self.drain.is_none() { domains.clone() } else { Vec::new() },
             domains,
             abort_all: self.drain.as_ref().is_some_and(Drain::aborts),
         }
     }
 
-    /// A poll is over.
-    pub(crate) fn polled(&mut self, poll: Poll, now: Instant) {
-        if poll.told_subscriptions {
-            self.published(poll.answer.is_some());
+    /// Handles the end of a poll.
+    pub(crate) fn polled(&mut self, poll: CompletedPoll, now: Instant) {
+        if poll.sent_subscriptions {
+            self.confirm_subscriptions(poll.reply.is_some());
         }
         self.find_lost_hosts(&poll);
-        self.note_renewal(&poll);
-        let Some(answer) = poll.answer else { return };
-        self.drain_heard(now);
-        if !answer.held {
+        self.record_renewal(&poll);
+        let Some(reply) = poll.reply else { return };
+        self.drain_reply_received(now);
+        if !reply.lease_is_current {
             self.lease_lost(now);
             return;
         }
-        for abort in &answer.aborts {
+        for abort in &reply.aborts {
             self.abort(abort);
         }
-        for asked in &answer.asked {
-            self.asked(asked);
+        for request in &reply.worker_requests {
+            self.stop_worker(request);
         }
         if self.drain.is_none() {
-            self.fit_pools(&answer, poll.regular, now);
-            if !answer.found.is_empty() {
-                self.actions.push(Action::Take(answer.found));
+            self.resize_pools(&reply, poll.regular, now);
+            if !reply.new_domains.is_empty() {
+                self.actions.push(Action::TakeDomains(reply.new_domains));
             }
-            if answer.fires {
+            if reply.schedule_is_due {
                 let domains = self.pools.keys().cloned().collect();
                 self.actions.push(Action::Fire(domains));
             }
         }
-        self.actions.extend(answer.stray.into_iter().map(Action::RecordLateClaim));
-        if answer.promoted >= MOST_PROMOTED {
-            self.actions.push(Action::Poll);
+        self.actions.extend(reply.late_claims.into_iter().map(Action::RecordLateClaim));
+        // The poll made as many delayed tasks ready as it may at once. There are probably more.
+        if reply.promoted >= MAX_PROMOTED {
+            self.actions.push(Action::PollNow);
         }
     }
 
     /// Passes an abort on to the worker. Workers of earlier monitors poll for aborts themselves.
-    fn abort(&mut self, abort: &Abort) {
+    fn abort(&mut self, abort: &RunToAbort) {
         if self.workers.get(&abort.worker).is_none_or(Worker::is_orphan) {
             return;
         }
         let (cause, reason) = match &abort.reason {
-            Some(reason) if abort.asked => (AbortCause::Asked, reason.as_str()),
-            None if abort.asked => (AbortCause::Asked, "aborted"),
+            Some(reason) if abort.requested => (AbortCause::Requested, reason.as_str()),
+            None if abort.requested => (AbortCause::Requested, "aborted"),
             _ => (AbortCause::Drained, DRAINED),
         };
         let (task, run, reason) = (abort.task, abort.run, reason.to_owned());
-        let tell = Action::Tell(abort.worker, ToWorker::Abort { task, run, cause, reason });
-        self.actions.push(tell);
+        let message = ToWorker::Abort { task, run, cause, reason };
+        self.actions.push(Action::Send(abort.worker, message));
     }
 
-    /// A command asked for the end of a worker.
-    fn asked(&mut self, asked: &Asked) {
-        match asked.asked {
-            Wish::Shutdown => self.retire(asked.worker, SHUTDOWN),
-            Wish::Kill => self.kill(asked.worker, Sentence::KillWorker),
+    /// Carries out the commands `shutdown-worker` and `kill-worker`.
+    fn stop_worker(&mut self, request: &WorkerRequest) {
+        match request.requested {
+            StopMode::Shutdown => self.retire(request.worker, SHUTDOWN),
+            StopMode::Kill => self.kill(request.worker, KillReason::KillWorker),
         }
     }
 }

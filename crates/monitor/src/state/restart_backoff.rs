@@ -1,24 +1,29 @@
-//! The backoff of restarts: while the workers of a domain die as soon as they are started, the pause
-//! between two starts doubles, from 0.2 to 10 seconds.
+//! The backoff of restarts. While the workers of a domain die soon after their start, the pause before the next start
+//! doubles, from 0.2 to 10 seconds.
 
 use std::time::{Duration, Instant};
 
-/// A worker that died sooner counts as one that died at its start.
+/// The lifetime up to which a dead worker counts as one that died at its start.
 const MIN_UPTIME: Duration = Duration::from_secs(1);
 
+/// The pause after the first such death.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// The longest pause. It keeps a broken domain from using the CPU, and still restarts soon after a repair.
 const LAST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The pause before the next start of a worker in one domain.
 #[derive(Debug, Default)]
 pub(crate) struct RestartBackoff {
+    /// The last pause. `None` after a worker that lived longer.
     pause: Option<Duration>,
+    /// The time before which no worker is started. `None` if workers may be started at any time.
     not_before: Option<Instant>,
 }
 
 impl RestartBackoff {
-    /// A worker died by itself, or could not be started.
-    pub(crate) fn died(&mut self, lived: Duration, now: Instant) {
+    /// Records that a worker died unexpectedly after `lived`, or could not be started.
+    pub(crate) fn record_death(&mut self, lived: Duration, now: Instant) {
         if lived > MIN_UPTIME {
             *self = RestartBackoff::default();
             return;
@@ -28,8 +33,8 @@ impl RestartBackoff {
         self.not_before = Some(now + pause);
     }
 
-    /// Whether a worker may be started now.
-    pub(crate) fn lets(&self, now: Instant) -> bool {
+    /// Returns whether a worker may be started now.
+    pub(crate) fn allows(&self, now: Instant) -> bool {
         self.not_before.is_none_or(|at| at <= now)
     }
 }
@@ -39,21 +44,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workers_that_die_at_birth_are_started_ever_less_often() {
+    fn workers_that_die_at_their_start_are_started_ever_less_often() {
         let start = Instant::now();
         let mut backoff = RestartBackoff::default();
-        assert!(backoff.lets(start));
+        assert!(backoff.allows(start));
         let mut now = start;
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            backoff.died(Duration::from_millis(5), now);
-            assert!(!backoff.lets(now));
-            let pause = (1..=20_000).find(|ms| backoff.lets(now + Duration::from_millis(*ms)));
+            backoff.record_death(Duration::from_millis(5), now);
+            assert!(!backoff.allows(now));
+            let pause = (1..=20_000).find(|ms| backoff.allows(now + Duration::from_millis(*ms)));
             pauses.push(pause.unwrap());
             now += Duration::from_millis(pause.unwrap());
         }
         assert_eq!(pauses, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
-        backoff.died(Duration::from_secs(60), now);
-        assert!(backoff.lets(now));
+        backoff.record_death(Duration::from_secs(60), now);
+        assert!(backoff.allows(now));
     }
 }

@@ -1,38 +1,41 @@
-//! Subscriptions: the domains for which a monitor asks to be notified, because a worker of the domain is
-//! idle. The database keeps them in the column `wants`.
+//! Subscriptions: the domains for which a monitor wants notifications, because a worker of the domain is idle. The
+//! database stores them in the column `monitor.idle_domains`.
 //!
-//! A busy queue must pay nothing for notifications, and no task may be missed. So a domain is
-//! published when its first worker is idle, and once that is committed, that worker looks for a task
-//! again: it sees every task that was committed before, and every transaction that reads the
-//! subscriptions from then on notifies. A transaction that has read them before, and commits after the
-//! worker looked, does not notify: the regular poll finds its task within a second. A domain is
-//! withdrawn lazily: by a regular poll, if no worker of the domain was idle since the previous one.
+//! A busy queue must not pay for notifications, and no task may be missed. So a domain is published when its first
+//! worker becomes idle. Once that is committed, the worker tries to claim again. This attempt finds every task that was
+//! committed before. Every transaction that reads the subscriptions after the commit sends a notification. A
+//! transaction that has read them before and commits after the attempt sends none; the regular poll finds its task
+//! within a second.
+//!
+//! A domain is withdrawn lazily: by a regular poll, if no worker of the domain was idle since the previous one.
 
 use std::collections::BTreeSet;
 
-/// A set of domains.
+/// A set of domains, by name.
 pub(crate) type Domains = BTreeSet<String>;
 
-/// The subscriptions that the database was told, and is being told by at most one statement.
+/// The subscriptions that are stored in the database, and those that are being sent. At most one statement sends them
+/// at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     /// The domains that are known to be committed.
     published: Domains,
-    /// The domains that are being sent.
+    /// The domains that are being sent. `None` if no statement is in flight.
     sent: Option<Domains>,
     /// The domains with a worker that was idle at some time since the last regular poll.
-    lately_idle: Domains,
+    recently_idle: Domains,
 }
 
 impl Subscriptions {
-    /// A worker of this domain is idle.
-    pub(crate) fn note_idle(&mut self, domain: &str) {
-        if !self.lately_idle.contains(domain) {
-            self.lately_idle.insert(domain.to_owned());
+    /// Records that a worker of this domain is idle.
+    pub(crate) fn record_idle(&mut self, domain: &str) {
+        if !self.recently_idle.contains(domain) {
+            self.recently_idle.insert(domain.to_owned());
         }
     }
 
-    /// The domains that are to be published at once, if any, when these have an idle worker.
+    /// Returns the domains to send at once, given those with an idle worker. `None` if all of them are published, or if
+    /// another statement is in flight.
     pub(crate) fn publish(&mut self, idle: &Domains) -> Option<Vec<String>> {
         if self.sent.is_some() || idle.is_subset(&self.published) {
             return None;
@@ -40,22 +43,22 @@ impl Subscriptions {
         Some(self.send(self.published.union(idle).cloned().collect()))
     }
 
-    /// The domains that a regular poll is to tell, when these have an idle worker; `None` while another
-    /// statement is on its way.
-    pub(crate) fn tell(&mut self, idle: &Domains) -> Option<Vec<String>> {
+    /// Returns the domains to send with a regular poll, given those with an idle worker. `None` if another statement is
+    /// in flight.
+    pub(crate) fn take_for_poll(&mut self, idle: &Domains) -> Option<Vec<String>> {
         if self.sent.is_some() {
             return None;
         }
-        let kept = self.published.intersection(&self.lately_idle);
+        let kept = self.published.intersection(&self.recently_idle);
         let all = kept.chain(idle).cloned().collect();
-        self.lately_idle.clone_from(idle);
+        self.recently_idle.clone_from(idle);
         Some(self.send(all))
     }
 
-    /// The domains that were sent are committed, or (`false`) it is not known whether they are. Returns
-    /// the domains that are subscribed from now on and were not before: one idle worker of each is to
-    /// look once more.
-    pub(crate) fn answered(&mut self, committed: bool) -> Vec<String> {
+    /// Handles the end of the statement. `committed` is `false` if it is not known whether the domains are stored.
+    ///
+    /// Returns the newly published domains. One idle worker of each must try to claim once more.
+    pub(crate) fn confirm(&mut self, committed: bool) -> Vec<String> {
         let Some(sent) = self.sent.take() else { return Vec::new() };
         if !committed {
             self.published.clear();
@@ -83,21 +86,21 @@ mod tests {
 
     fn idle(subscriptions: &mut Subscriptions, names: &[&str]) -> Domains {
         for name in names {
-            subscriptions.note_idle(name);
+            subscriptions.record_idle(name);
         }
         domains(names)
     }
 
     #[test]
-    fn an_idle_worker_is_published_once_and_looks_again_after_the_commit() {
+    fn a_domain_is_published_once_and_its_worker_claims_again_after_the_commit() {
         let mut subscriptions = Subscriptions::default();
         let now_idle = idle(&mut subscriptions, &["default"]);
         assert_eq!(subscriptions.publish(&now_idle), Some(vec!["default".to_owned()]));
-        assert_eq!(subscriptions.publish(&now_idle), None, "it is on its way");
-        assert_eq!(subscriptions.answered(true), ["default"]);
-        assert_eq!(subscriptions.publish(&now_idle), None, "it is there");
+        assert_eq!(subscriptions.publish(&now_idle), None, "it is being sent");
+        assert_eq!(subscriptions.confirm(true), ["default"]);
+        assert_eq!(subscriptions.publish(&now_idle), None, "it is published");
         assert_eq!(subscriptions.publish(&domains(&[])), None, "busy for a moment");
-        assert_eq!(subscriptions.publish(&now_idle), None, "and idle again");
+        assert_eq!(subscriptions.publish(&now_idle), None, "idle again");
     }
 
     #[test]
@@ -105,48 +108,48 @@ mod tests {
         let mut subscriptions = Subscriptions::default();
         let both = idle(&mut subscriptions, &["default", "images"]);
         subscriptions.publish(&both);
-        subscriptions.answered(true);
+        subscriptions.confirm(true);
         let one = domains(&["images"]);
         assert_eq!(
-            subscriptions.tell(&one).unwrap(),
+            subscriptions.take_for_poll(&one).unwrap(),
             ["default", "images"],
             "idle since the last poll"
         );
-        assert!(subscriptions.answered(true).is_empty());
-        assert_eq!(subscriptions.tell(&one).unwrap(), ["images"]);
-        assert!(subscriptions.answered(true).is_empty());
+        assert!(subscriptions.confirm(true).is_empty());
+        assert_eq!(subscriptions.take_for_poll(&one).unwrap(), ["images"]);
+        assert!(subscriptions.confirm(true).is_empty());
         let again = idle(&mut subscriptions, &["default", "images"]);
         assert_eq!(subscriptions.publish(&again).unwrap(), ["default", "images"]);
-        assert_eq!(subscriptions.answered(true), ["default"]);
+        assert_eq!(subscriptions.confirm(true), ["default"]);
     }
 
     #[test]
-    fn what_becomes_idle_while_a_withdrawal_is_on_its_way_is_published_after_it() {
+    fn a_domain_that_becomes_idle_during_a_withdrawal_is_published_after_it() {
         let mut subscriptions = Subscriptions::default();
         let first = idle(&mut subscriptions, &["default"]);
         subscriptions.publish(&first);
-        subscriptions.answered(true);
-        subscriptions.tell(&domains(&[]));
-        subscriptions.answered(true);
-        assert_eq!(subscriptions.tell(&domains(&[])), Some(vec![]), "withdrawn");
+        subscriptions.confirm(true);
+        subscriptions.take_for_poll(&domains(&[]));
+        subscriptions.confirm(true);
+        assert_eq!(subscriptions.take_for_poll(&domains(&[])), Some(vec![]), "withdrawn");
         let again = idle(&mut subscriptions, &["default"]);
         assert_eq!(subscriptions.publish(&again), None);
-        assert!(subscriptions.answered(true).is_empty());
+        assert!(subscriptions.confirm(true).is_empty());
         assert_eq!(subscriptions.publish(&again), Some(vec!["default".to_owned()]));
-        assert_eq!(subscriptions.answered(true), ["default"]);
+        assert_eq!(subscriptions.confirm(true), ["default"]);
     }
 
     #[test]
-    fn after_a_lost_answer_everything_is_published_anew() {
+    fn after_a_lost_reply_all_domains_are_published_again() {
         let mut subscriptions = Subscriptions::default();
         let now_idle = idle(&mut subscriptions, &["default"]);
         subscriptions.publish(&now_idle);
-        assert!(subscriptions.answered(false).is_empty());
+        assert!(subscriptions.confirm(false).is_empty());
         assert_eq!(subscriptions.publish(&now_idle), Some(vec!["default".to_owned()]));
-        assert_eq!(subscriptions.answered(true), ["default"]);
-        subscriptions.tell(&now_idle);
-        subscriptions.answered(false);
-        assert_eq!(subscriptions.tell(&now_idle), Some(vec!["default".to_owned()]));
-        assert_eq!(subscriptions.answered(true), ["default"], "notifications may have been missed");
+        assert_eq!(subscriptions.confirm(true), ["default"]);
+        subscriptions.take_for_poll(&now_idle);
+        subscriptions.confirm(false);
+        assert_eq!(subscriptions.take_for_poll(&now_idle), Some(vec!["default".to_owned()]));
+        assert_eq!(subscriptions.confirm(true), ["default"], "notifications may have been missed");
     }
 }

@@ -1,180 +1,184 @@
-//! Scenes of workers that are woken, started, asked to leave, and die.
+//! Scenes of workers that are started, woken, retired, and die.
 
 use std::time::Duration;
 
-use rework_core::fleet::heartbeat::{Abort, Answer, Asked, Wish};
+use rework_core::fleet::{
+    monitor_poll::{PollReply, RunToAbort, WorkerRequest},
+    stop_worker::StopMode,
+};
 use rework_wire::worker::FromWorker;
 
 use super::scene::{Scene, waiting};
-use crate::event::{Event, Hint, Poll};
+use crate::event::{CompletedPoll, Event, Notification};
 
 #[test]
-fn an_idle_worker_is_published_and_looks_again_after_the_commit() {
+fn the_domain_of_an_idle_worker_is_published_and_the_worker_claims_again_after_the_commit() {
     let mut scene = Scene::new(1, 1);
-    scene.is_born(1);
-    assert_eq!(scene.says(1, FromWorker::Up), ["up 1"]);
-    assert_eq!(scene.says(1, FromWorker::Idle), ["publish default"]);
+    scene.starts_worker(1);
+    assert_eq!(scene.worker_sends(1, FromWorker::Started), ["ready 1"]);
+    assert_eq!(scene.worker_sends(1, FromWorker::Idle), ["publish default"]);
     assert_eq!(scene.apply(Event::Published(true)), ["wake 1"]);
-    assert!(scene.says(1, FromWorker::Idle).is_empty());
+    assert!(scene.worker_sends(1, FromWorker::Idle).is_empty());
 }
 
 #[test]
-fn one_hint_wakes_one_worker_after_the_other_while_there_is_work() {
+fn one_notification_wakes_one_worker_after_the_other_while_there_is_work() {
     let mut scene = Scene::idle(3);
-    assert_eq!(scene.hint(), ["wake 1"]);
-    assert_eq!(scene.says(1, FromWorker::Busy), ["wake 2"]);
-    assert_eq!(scene.says(2, FromWorker::Busy), ["wake 3"]);
-    assert!(scene.says(3, FromWorker::Idle).is_empty(), "nothing left");
-    assert!(scene.says(1, FromWorker::Idle).is_empty());
+    assert_eq!(scene.notify(), ["wake 1"]);
+    assert_eq!(scene.worker_sends(1, FromWorker::Busy), ["wake 2"]);
+    assert_eq!(scene.worker_sends(2, FromWorker::Busy), ["wake 3"]);
+    assert!(scene.worker_sends(3, FromWorker::Idle).is_empty(), "no task is left");
+    assert!(scene.worker_sends(1, FromWorker::Idle).is_empty());
 }
 
 #[test]
-fn a_hint_for_which_nobody_is_idle_is_kept_for_the_first_who_is() {
+fn a_notification_without_idle_worker_is_kept_for_the_next_idle_worker() {
     let mut scene = Scene::idle(1);
-    assert_eq!(scene.hint(), ["wake 1"]);
-    assert!(scene.hint().is_empty(), "it looks already, perhaps too early");
-    assert_eq!(scene.says(1, FromWorker::Idle), ["wake 1"]);
-    assert!(scene.says(1, FromWorker::Idle).is_empty());
-    let unknown = Event::Hint(Hint::Ready("elsewhere".to_owned()));
+    assert_eq!(scene.notify(), ["wake 1"]);
+    assert!(scene.notify().is_empty(), "it is claiming already, perhaps too early");
+    assert_eq!(scene.worker_sends(1, FromWorker::Idle), ["wake 1"]);
+    assert!(scene.worker_sends(1, FromWorker::Idle).is_empty());
+    let unknown = Event::Notified(Notification::Ready("elsewhere".to_owned()));
     assert!(scene.apply(unknown).is_empty());
 }
 
 #[test]
-fn a_hint_that_a_larger_pool_could_follow_is_looked_at() {
+fn a_notification_causes_a_poll_if_the_pool_may_grow() {
     let mut scene = Scene::new(0, 2);
-    assert_eq!(scene.hint(), ["poll"]);
-    assert_eq!(scene.polls(1), ["spawn 1"]);
-    assert!(scene.polls(1).is_empty(), "it is on its way");
+    assert_eq!(scene.notify(), ["poll"]);
+    assert_eq!(scene.poll_counts(1), ["spawn 1"]);
+    assert!(scene.poll_counts(1).is_empty(), "the worker is being started");
 }
 
 #[test]
-fn a_task_that_waits_beside_an_idle_worker_wakes_it_though_the_hint_was_lost() {
+fn a_poll_wakes_an_idle_worker_for_a_waiting_task_after_a_lost_notification() {
     let mut scene = Scene::idle(2);
-    assert_eq!(scene.polls(1), ["wake 1"]);
+    assert_eq!(scene.poll_counts(1), ["wake 1"]);
 }
 
 #[test]
-fn rw11_workers_that_took_what_waited_are_not_started_twice() {
+fn workers_that_claimed_the_waiting_tasks_are_not_started_twice() {
     let mut scene = Scene::new(1, 4);
-    assert_eq!(scene.polls(0), ["spawn 1"]);
-    scene.is_born(1);
-    scene.says(1, FromWorker::Up);
-    scene.says(1, FromWorker::Busy);
-    assert!(scene.polls(0).is_empty(), "one runs, none waits");
-    assert_eq!(scene.polls(2), ["spawn 2"]);
+    assert_eq!(scene.poll_counts(0), ["spawn 1"]);
+    scene.starts_worker(1);
+    scene.worker_sends(1, FromWorker::Started);
+    scene.worker_sends(1, FromWorker::Busy);
+    assert!(scene.poll_counts(0).is_empty(), "one task runs, none waits");
+    assert_eq!(scene.poll_counts(2), ["spawn 2"]);
     for worker in [2, 3] {
-        scene.is_born(worker);
-        scene.says(worker, FromWorker::Up);
+        scene.starts_worker(worker);
+        scene.worker_sends(worker, FromWorker::Started);
     }
-    // The poll goes out, the two take their tasks, and the answer still counts these.
-    scene.state.poll_request(true);
-    scene.says(2, FromWorker::Busy);
-    scene.says(3, FromWorker::Busy);
-    let answer = Some(Answer { held: true, waiting: waiting(2), ..Answer::default() });
-    let stale = Poll { regular: true, answer, ..Poll::default() };
+    // The poll is sent, then the two workers claim their tasks, and the reply still counts these tasks.
+    scene.state.poll_plan(true);
+    scene.worker_sends(2, FromWorker::Busy);
+    scene.worker_sends(3, FromWorker::Busy);
+    let reply =
+        Some(PollReply { lease_is_current: true, waiting: waiting(2), ..PollReply::default() });
+    let stale = CompletedPoll { regular: true, reply, ..CompletedPoll::default() };
     assert!(scene.apply(Event::Polled(stale)).is_empty());
-    assert_eq!(scene.polls(2), ["spawn 1"], "two more, room for one");
-    scene.is_born(4);
-    scene.says(4, FromWorker::Up);
-    scene.says(4, FromWorker::Busy);
-    assert!(scene.polls(1).is_empty(), "one stays queued");
+    assert_eq!(scene.poll_counts(2), ["spawn 1"], "two more tasks, room for one worker");
+    scene.starts_worker(4);
+    scene.worker_sends(4, FromWorker::Started);
+    scene.worker_sends(4, FromWorker::Busy);
+    assert!(scene.poll_counts(1).is_empty(), "one task stays queued");
     for worker in [1, 2, 3, 4] {
-        scene.says(worker, FromWorker::Idle);
+        scene.worker_sends(worker, FromWorker::Idle);
     }
     scene.apply(Event::Published(true));
-    scene.says(1, FromWorker::Idle);
-    assert_eq!(scene.polls(0), ["retire 4: explicit shutdown"], "one at a poll");
-    assert_eq!(scene.polls(0), ["retire 3: explicit shutdown"]);
-    assert_eq!(scene.polls(0), ["retire 2: explicit shutdown"]);
-    assert!(scene.polls(0).is_empty());
+    scene.worker_sends(1, FromWorker::Idle);
+    assert_eq!(scene.poll_counts(0), ["retire 4: explicit shutdown"], "one worker for each poll");
+    assert_eq!(scene.poll_counts(0), ["retire 3: explicit shutdown"]);
+    assert_eq!(scene.poll_counts(0), ["retire 2: explicit shutdown"]);
+    assert!(scene.poll_counts(0).is_empty());
 }
 
 #[test]
-fn rw15_a_worker_that_does_not_come_up_is_killed_and_replaced() {
+fn a_worker_that_does_not_start_in_time_is_killed_and_replaced() {
     let mut scene = Scene::new(1, 1);
-    assert_eq!(scene.polls(0), ["spawn 1"]);
-    scene.is_born(1);
+    assert_eq!(scene.poll_counts(0), ["spawn 1"]);
+    scene.starts_worker(1);
     assert_eq!(scene.state.deadline(), Some(scene.now + Duration::from_secs(10)));
     assert!(scene.after(Duration::from_millis(9999)).is_empty());
     assert_eq!(scene.after(Duration::from_millis(1)), ["kill 1"]);
     assert!(scene.after(Duration::from_secs(1)).is_empty(), "once");
-    assert_eq!(scene.dies(1), ["clean up 1: timeout while starting", "poll"]);
-    assert_eq!(scene.polls(0), ["spawn 1"]);
+    assert_eq!(scene.worker_dies(1), ["clean up 1: timeout while starting", "poll"]);
+    assert_eq!(scene.poll_counts(0), ["spawn 1"]);
 }
 
 #[test]
-fn workers_that_die_at_birth_are_started_more_slowly() {
+fn workers_that_die_at_their_start_are_started_more_slowly() {
     let mut scene = Scene::new(1, 1);
-    assert_eq!(scene.polls(0), ["spawn 1"]);
-    scene.is_born(1);
-    scene.dies(1);
-    let again = Poll {
+    assert_eq!(scene.poll_counts(0), ["spawn 1"]);
+    scene.starts_worker(1);
+    scene.worker_dies(1);
+    let again = CompletedPoll {
         regular: false,
-        answer: Some(Answer { held: true, ..Answer::default() }),
-        ..Poll::default()
+        reply: Some(PollReply { lease_is_current: true, ..PollReply::default() }),
+        ..CompletedPoll::default()
     };
-    scene.state.poll_request(false);
+    scene.state.poll_plan(false);
     assert!(scene.apply(Event::Polled(again)).is_empty());
-    assert_eq!(scene.polls(0), ["spawn 1"], "a second later");
+    assert_eq!(scene.poll_counts(0), ["spawn 1"], "a second later");
 }
 
 #[test]
-fn what_is_asked_of_a_worker_is_passed_on_once() {
+fn a_request_to_stop_a_worker_is_carried_out_once() {
     let mut scene = Scene::idle(3);
-    let asked = |worker, asked| Asked { worker, asked };
-    let both = vec![asked(1, Wish::Shutdown), asked(2, Wish::Kill)];
-    let answer = Answer { asked: both, ..Answer::default() };
-    assert_eq!(scene.sees(answer.clone()), ["retire 1: explicit shutdown", "kill 2"]);
-    assert!(scene.sees(answer).is_empty());
-    assert_eq!(scene.dies(2), ["clean up 2: killed by kill-worker", "poll"]);
-    assert_eq!(scene.hint(), ["wake 3"], "the others claim nothing any more");
+    let request = |worker, requested| WorkerRequest { worker, requested };
+    let both = vec![request(1, StopMode::Shutdown), request(2, StopMode::Kill)];
+    let reply = PollReply { worker_requests: both, ..PollReply::default() };
+    assert_eq!(scene.poll_gets(reply.clone()), ["retire 1: explicit shutdown", "kill 2"]);
+    assert!(scene.poll_gets(reply).is_empty());
+    assert_eq!(scene.worker_dies(2), ["clean up 2: killed by kill-worker", "poll"]);
+    assert_eq!(scene.notify(), ["wake 3"], "the other workers claim no more tasks");
 }
 
 #[test]
-fn aborts_reach_the_worker_that_has_the_run() {
+fn an_abort_is_sent_to_the_worker_that_has_the_run() {
     let mut scene = Scene::idle(1);
     scene.adopts(7);
-    let abort = |worker| Abort {
+    let abort = |worker| RunToAbort {
         worker,
         task: 5,
         run: 2,
-        asked: true,
+        requested: true,
         reason: Some("aborted by me".to_owned()),
     };
-    let answer = Answer { aborts: vec![abort(1), abort(7), abort(99)], ..Answer::default() };
-    assert_eq!(scene.sees(answer), ["abort 5 of 1: aborted by me"]);
+    let reply = PollReply { aborts: vec![abort(1), abort(7), abort(99)], ..PollReply::default() };
+    assert_eq!(scene.poll_gets(reply), ["abort 5 of 1: aborted by me"]);
 }
 
 #[test]
-fn a_worker_of_an_earlier_monitor_counts_and_is_never_told_anything() {
+fn a_worker_of_an_earlier_monitor_counts_and_receives_no_message() {
     let mut scene = Scene::new(2, 2);
     scene.adopts(7);
-    assert_eq!(scene.polls(5), ["spawn 1"]);
-    assert_eq!(scene.state.poll_request(true).workers, [7]);
+    assert_eq!(scene.poll_counts(5), ["spawn 1"]);
+    assert_eq!(scene.state.poll_plan(true).workers, [7]);
     assert!(scene.apply(Event::Signal(15)).is_empty());
 }
 
 #[test]
-fn a_claim_that_comes_to_light_after_its_worker_died_is_recorded() {
+fn a_claim_that_becomes_visible_after_the_death_of_its_worker_is_recorded() {
     let mut scene = Scene::idle(1);
-    scene.dies(1);
-    assert!(scene.state.poll_request(true).dead.is_empty(), "it is being recorded");
+    scene.worker_dies(1);
+    assert!(scene.state.poll_plan(true).dead_workers.is_empty(), "its end is being recorded");
     scene.apply(Event::CleanedUp(1));
-    assert_eq!(scene.state.poll_request(true).dead, [1]);
-    let answer = Answer { stray: vec![1], ..Answer::default() };
-    assert!(scene.sees(answer).contains(&"record late claim of 1".to_owned()));
+    assert_eq!(scene.state.poll_plan(true).dead_workers, [1]);
+    let reply = PollReply { late_claims: vec![1], ..PollReply::default() };
+    assert!(scene.poll_gets(reply).contains(&"record late claim of 1".to_owned()));
     scene.after(Duration::from_secs(60));
-    assert!(scene.state.poll_request(true).dead.is_empty());
+    assert!(scene.state.poll_plan(true).dead_workers.is_empty());
 }
 
 #[test]
 fn new_domains_are_taken_and_get_workers() {
     let mut scene = Scene::new(1, 1);
-    scene.polls(0);
-    let answer = Answer { found: vec!["images".to_owned()], ..Answer::default() };
-    assert_eq!(scene.sees(answer), ["take images"]);
-    let serves = Event::Serves(vec!["default".to_owned(), "images".to_owned()]);
-    assert_eq!(scene.apply(serves), ["poll"]);
-    assert_eq!(scene.polls(0), ["spawn 1"]);
+    scene.poll_counts(0);
+    let reply = PollReply { new_domains: vec!["images".to_owned()], ..PollReply::default() };
+    assert_eq!(scene.poll_gets(reply), ["take images"]);
+    let taken = Event::DomainsTaken(vec!["default".to_owned(), "images".to_owned()]);
+    assert_eq!(scene.apply(taken), ["poll"]);
+    assert_eq!(scene.poll_counts(0), ["spawn 1"]);
     assert_eq!(scene.state.pools["images"].spawning, 1);
 }

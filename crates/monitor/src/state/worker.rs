@@ -1,80 +1,87 @@
-//! A worker as its monitor knows it: what it does, and whether it could take a task.
+//! A worker as its monitor knows it: its activity, and whether it could take a task.
 
 use std::time::Instant;
 
-use crate::cleanup_plan::Sentence;
+use crate::cleanup_plan::KillReason;
 
 /// A worker, from its start to the end of its process.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) domain: String,
-    pub(crate) born: Instant,
-    pub(crate) doing: Doing,
+    /// The time at which the worker was started or adopted.
+    pub(crate) started_at: Instant,
+    pub(crate) activity: Activity,
     pub(crate) origin: Origin,
-    /// Whether it was told to leave.
+    /// Whether the worker claims no more tasks, and exits when its current runs have ended.
     pub(crate) retired: bool,
-    /// Whether it lives by a lease of its own.
-    pub(crate) alone: bool,
-    /// Why it was killed; `None` if it was not.
-    pub(crate) sentence: Option<Sentence>,
-    /// Whether it could have taken a task at some time since the last poll began: a task that waited
-    /// then may be running now.
-    pub(crate) was_spare: bool,
+    /// Whether the worker has a lease of its own, so that it can go on without its monitor.
+    pub(crate) has_own_lease: bool,
+    /// The reason for which the monitor killed the worker. `None` if it did not.
+    pub(crate) kill_reason: Option<KillReason>,
+    /// Whether the worker could have taken a task at some time since the last poll was sent. A task that waited then
+    /// may be running in this worker now.
+    pub(crate) was_available: bool,
 }
 
-/// Who started a worker.
+/// The monitor that started a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// This monitor started it.
-    Ours,
-    /// An earlier monitor started it. It finishes its task and leaves; it can be killed, but receives
-    /// no messages.
-    Left,
+    /// This monitor started the worker.
+    Own,
+    /// An earlier monitor started the worker. It finishes its task and exits. It can be killed, but receives no
+    /// messages.
+    Earlier,
 }
 
-/// What a worker does.
+/// The activity of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Doing {
-    /// It was started and has not sent a message yet.
+pub(crate) enum Activity {
+    /// The worker was started and has not sent a message yet.
     Starting,
-    /// It looks for a task, because it was woken or has just come up.
-    Looking { woken: bool },
-    /// It looked for a task and found none.
+    /// The worker tries to claim a task, because it was woken or has just started.
+    Claiming {
+        /// Whether the monitor woke the worker.
+        woken: bool,
+    },
+    /// The worker found no task, and waits to be woken.
     Idle,
-    /// It runs a task, or one after the other.
+    /// The worker runs tasks.
     Busy,
-    /// It leaves, for this reason.
+    /// The worker is exiting, for this reason.
     Leaving(String),
 }
 
 impl Worker {
     pub(crate) fn new(domain: String, now: Instant, origin: Origin) -> Worker {
-        let orphan = origin != Origin::Ours;
+        let is_orphan = origin != Origin::Own;
         Worker {
             domain,
-            born: now,
-            doing: if orphan { Doing::Busy } else { Doing::Starting },
+            started_at: now,
+            activity: if is_orphan { Activity::Busy } else { Activity::Starting },
             origin,
-            retired: orphan,
-            alone: orphan,
-            sentence: None,
-            was_spare: !orphan,
+            retired: is_orphan,
+            has_own_lease: is_orphan,
+            kill_reason: None,
+            was_available: !is_orphan,
         }
     }
 
-    /// Whether an earlier monitor has left it behind.
+    /// Returns whether an earlier monitor started the worker.
     pub(crate) fn is_orphan(&self) -> bool {
-        self.origin != Origin::Ours
+        self.origin != Origin::Own
     }
 
-    /// Whether it stays, and could take a task now or in a moment.
-    pub(crate) fn is_spare(&self) -> bool {
-        let free = matches!(self.doing, Doing::Starting | Doing::Looking { .. } | Doing::Idle);
-        free && !self.retired && self.sentence.is_none()
+    /// Returns whether the worker stays, and can take a task now or soon.
+    pub(crate) fn is_available(&self) -> bool {
+        let is_free = matches!(
+            self.activity,
+            Activity::Starting | Activity::Claiming { .. } | Activity::Idle
+        );
+        is_free && !self.retired && self.kill_reason.is_none()
     }
 
-    /// Whether it waits to be woken.
+    /// Returns whether the worker waits to be woken.
     pub(crate) fn is_idle(&self) -> bool {
-        self.doing == Doing::Idle && self.is_spare()
+        self.activity == Activity::Idle && self.is_available()
     }
 }

@@ -1,55 +1,57 @@
-//! The death of a worker: what is logged and cleaned up, and whether that slows down the start of the
-//! next ones.
+//! The death of a worker: what is logged and cleaned up, and whether it delays the start of the next workers.
 
 use std::time::{Duration, Instant};
 
 use rework_process::Exit;
 
 use crate::{
-    cleanup_plan::{CleanupPlan, Sentence},
+    cleanup_plan::{CleanupPlan, KillReason},
     event::Action,
-    state::{State, worker::Doing},
+    state::{State, worker::Activity},
 };
 
-/// A claim that a worker sent before it died is committed within this time, or never.
+/// The time after a worker's death within which a claim that it had sent may still be committed. A claim needs much
+/// less, so later ones are not expected.
 const LATE_CLAIM: Duration = Duration::from_secs(60);
 
 impl State {
-    /// The process of a worker has ended.
+    /// Handles the end of a worker's process.
     pub(super) fn worker_died(
         &mut self,
         id: i64,
         exit: Option<Exit>,
-        last_words: &str,
+        output_tail: &str,
         now: Instant,
     ) {
         let Some(worker) = self.workers.remove(&id) else { return };
-        let left = match &worker.doing {
-            Doing::Leaving(reason) => Some(reason.as_str()),
+        let leave_reason = match &worker.activity {
+            Activity::Leaving(reason) => Some(reason.as_str()),
             _ => None,
         };
-        let mut plan = CleanupPlan::of(worker.sentence, left, exit, last_words);
-        if let (Some(Sentence::Drained), Some(drain)) = (worker.sentence, &self.drain) {
-            plan.reason = drain.why();
+        let mut plan = CleanupPlan::of(worker.kill_reason, leave_reason, exit, output_tail);
+        if let (Some(KillReason::Drained), Some(drain)) = (worker.kill_reason, &self.drain) {
+            plan.reason = drain.leave_reason();
         }
         let failed = plan.sweep && !worker.is_orphan();
-        let unasked = failed && matches!(worker.sentence, None | Some(Sentence::StartTimeout));
-        if unasked {
+        let is_unexpected =
+            failed && matches!(worker.kill_reason, None | Some(KillReason::StartTimeout));
+        if is_unexpected {
             tracing::warn!("worker {id} died: {}", plan.reason);
         } else {
             tracing::info!("worker {id} ended: {}", plan.reason);
         }
-        if let Some(pool) = self.pools.get_mut(&worker.domain).filter(|_| unasked) {
-            pool.restart_backoff.died(now.duration_since(worker.born), now);
+        if let Some(pool) = self.pools.get_mut(&worker.domain).filter(|_| is_unexpected) {
+            pool.restart_backoff.record_death(now.duration_since(worker.started_at), now);
         }
-        self.being_cleaned.insert(id);
-        self.dead.insert(id, now);
+        self.cleaning_up.insert(id);
+        self.recently_dead.insert(id, now);
         self.actions.push(Action::CleanUp { worker: id, plan });
-        self.actions.push(Action::Poll);
+        // The poll decides whether a replacement is started.
+        self.actions.push(Action::PollNow);
     }
 
-    /// Forgets the workers of which no late claim can appear any more.
+    /// Forgets the dead workers whose late claims are no longer possible.
     pub(super) fn forget_dead(&mut self, now: Instant) {
-        self.dead.retain(|_, since| now.duration_since(*since) < LATE_CLAIM);
+        self.recently_dead.retain(|_, since| now.duration_since(*since) < LATE_CLAIM);
     }
 }

@@ -1,52 +1,56 @@
-//! The start of a worker, and the timeout for it.
+//! The start of a worker, and its timeout.
 
 use std::time::{Duration, Instant};
 
 use crate::{
-    cleanup_plan::Sentence,
+    cleanup_plan::KillReason,
     state::{
         State,
-        worker::{Doing, Origin, Worker},
+        worker::{Activity, Origin, Worker},
     },
 };
 
 impl State {
-    /// The process of a worker has been started.
-    pub(super) fn born(&mut self, id: i64, domain: String, now: Instant) {
+    /// Adds a worker whose process was started.
+    pub(super) fn worker_started(&mut self, id: i64, domain: String, now: Instant) {
         if let Some(pool) = self.pools.get_mut(&domain) {
             pool.spawning = pool.spawning.saturating_sub(1);
         }
-        self.workers.insert(id, Worker::new(domain, now, Origin::Ours));
-        self.drain_newborn(id);
+        self.workers.insert(id, Worker::new(domain, now, Origin::Own));
+        self.drain_started_worker(id);
     }
 
-    /// Workers of a domain could not be started.
-    pub(super) fn unborn(&mut self, domain: &str, count: u32, refused: bool, now: Instant) {
+    /// Handles the failed start of `count` workers of a domain. Delays the next start only if the start was refused,
+    /// not if the database is unavailable.
+    pub(super) fn spawn_failed(&mut self, domain: &str, count: u32, refused: bool, now: Instant) {
         if let Some(pool) = self.pools.get_mut(domain) {
             pool.spawning = pool.spawning.saturating_sub(count);
             if refused {
-                pool.restart_backoff.died(Duration::ZERO, now);
+                pool.restart_backoff.record_death(Duration::ZERO, now);
             }
         }
     }
 
-    /// Kills the workers that have not come up within the start timeout.
-    pub(super) fn kill_late_starters(&mut self, now: Instant) {
+    /// Kills the workers that sent no message within the start timeout.
+    pub(super) fn kill_start_timeouts(&mut self, now: Instant) {
         let timeout = self.start_timeout;
-        let late = self.starting().filter(|(_, worker)| now.duration_since(worker.born) >= timeout);
+        let is_late = |worker: &Worker| now.duration_since(worker.started_at) >= timeout;
+        let late = self.starting().filter(|(_, worker)| is_late(worker));
         for worker in late.map(|(worker, _)| worker).collect::<Vec<_>>() {
-            tracing::warn!("worker {worker} did not come up within {timeout:?}");
-            self.kill(worker, Sentence::StartTimeout);
+            tracing::warn!("worker {worker} did not start within {timeout:?}: it is killed");
+            self.kill(worker, KillReason::StartTimeout);
         }
     }
 
-    /// When the start timeouts of workers are over.
+    /// Returns the times at which the start timeouts end.
     pub(super) fn start_deadlines(&self) -> impl Iterator<Item = Instant> {
-        self.starting().map(|(_, worker)| worker.born + self.start_timeout)
+        self.starting().map(|(_, worker)| worker.started_at + self.start_timeout)
     }
 
     fn starting(&self) -> impl Iterator<Item = (i64, &Worker)> {
         let all = self.workers.iter().map(|(id, worker)| (*id, worker));
-        all.filter(|(_, worker)| worker.doing == Doing::Starting && worker.sentence.is_none())
+        all.filter(|(_, worker)| {
+            worker.activity == Activity::Starting && worker.kill_reason.is_none()
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! What stands behind a task: one run, and what the SDK itself does with it.
+//! The inside of a [`Task`]: one run, where its frames go, and the methods that only the SDK calls.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -9,44 +9,52 @@ use rework_wire::runner::{Failure, FromRunner, RunRequest};
 use super::{State, Task};
 use crate::Error;
 use crate::abort::Abort;
-use crate::link::{Link, Over};
+use crate::frame_sender::{FrameSender, RunEnded};
 use crate::output::Output;
-use crate::schedule_requests::Requests;
+use crate::schedule_requests::ScheduleRequests;
 
-/// One run.
+/// One run of a task.
 pub(super) struct Run {
     pub(super) request: RunRequest,
     pub(super) input: Vec<u8>,
-    pub(super) began: OnceLock<Instant>,
-    pub(super) outlet: Outlet,
+    /// When the run started. Empty while it waits in the queue.
+    pub(super) started_at: OnceLock<Instant>,
+    pub(super) destination: Destination,
     pub(super) state: Arc<State>,
     pub(super) abort: Abort,
-    pub(super) requests: Requests,
-    pub(super) over: Over,
+    pub(super) schedule_requests: ScheduleRequests,
+    pub(super) ended: RunEnded,
 }
 
-/// Where a run's word goes.
-pub(crate) enum Outlet {
-    /// To the worker.
-    Worker(Arc<Link>),
-    /// To a person: the operation runs directly. The last output is kept for the end.
-    Person(Mutex<Option<Output>>),
+/// Where the outputs, logs and progress of a run go.
+pub(crate) enum Destination {
+    /// To the worker that dispatched the run.
+    Worker(Arc<FrameSender>),
+    /// To the terminal: the operation runs without a worker. Holds the output that was saved last.
+    Terminal(Mutex<Option<Output>>),
 }
 
 impl Task {
     pub(crate) fn new(
         request: RunRequest,
         input: Vec<u8>,
-        outlet: Outlet,
+        destination: Destination,
         state: Arc<State>,
     ) -> Task {
-        let (began, abort) = (OnceLock::new(), Abort::default());
-        let (requests, over) = (Requests::default(), Over::default());
-        Task(Arc::new(Run { request, input, began, outlet, state, abort, requests, over }))
+        Task(Arc::new(Run {
+            request,
+            input,
+            started_at: OnceLock::new(),
+            destination,
+            state,
+            abort: Abort::default(),
+            schedule_requests: ScheduleRequests::default(),
+            ended: RunEnded::default(),
+        }))
     }
 
-    /// One that a person runs, with id 0.
-    pub(crate) fn directly(
+    /// Creates a task that runs without a worker. Its id is 0.
+    pub(crate) fn without_worker(
         domain: &str,
         operation: &str,
         input: Option<Vec<u8>>,
@@ -64,94 +72,104 @@ impl Task {
             raw,
             has_input: input.is_some(),
             metadata: None,
-            mark: None,
+            boundary: None,
         };
-        Task::new(request, input.unwrap_or_default(), Outlet::Person(Mutex::new(None)), state)
+        let destination = Destination::Terminal(Mutex::new(None));
+        Task::new(request, input.unwrap_or_default(), destination, state)
     }
 
-    /// Its time runs from now on.
-    pub(crate) fn begin(&self) {
-        self.0.began.get_or_init(Instant::now);
+    /// Starts the clock of the run, from which its deadline counts.
+    pub(crate) fn set_started(&self) {
+        self.0.started_at.get_or_init(Instant::now);
     }
 
-    /// What every frame of this run names.
+    /// Returns the task's id and the number of its run. Every frame of a run has both.
     pub(crate) fn key(&self) -> (i64, i64) {
         (self.id(), self.run())
     }
 
-    /// Its place in the page.
+    /// Returns the slot of this run: its place in the memory of started runs.
     pub(crate) fn slot(&self) -> u32 {
         self.0.request.slot
     }
 
-    /// What parts its output from that of the next run.
-    pub(crate) fn mark(&self) -> Option<&str> {
-        self.0.request.mark.as_deref()
+    /// Returns the boundary that separates the output of this run from that of the next one. `None` if the worker
+    /// does not want one.
+    pub(crate) fn boundary(&self) -> Option<&str> {
+        self.0.request.boundary.as_deref()
     }
 
     pub(crate) fn abort(&self) -> &Abort {
         &self.0.abort
     }
 
-    pub(crate) fn requests(&self) -> &Requests {
-        &self.0.requests
+    pub(crate) fn schedule_requests(&self) -> &ScheduleRequests {
+        &self.0.schedule_requests
     }
 
-    /// Somebody is to listen for what the worker answers.
+    /// Wakes the listener thread, so that it receives the answer of the worker while the operation runs.
     pub(crate) fn await_answer(&self) {
-        if let Outlet::Worker(link) = &self.0.outlet {
-            link.await_answer();
+        if let Destination::Worker(sender) = &self.0.destination {
+            sender.await_answer();
         }
     }
 
-    /// A worker is there to hear of it.
+    /// Returns whether a worker dispatched this run.
     pub(crate) fn has_worker(&self) -> bool {
-        matches!(self.0.outlet, Outlet::Worker(_))
+        matches!(self.0.destination, Destination::Worker(_))
     }
 
-    /// The last output that was saved before the end, where the operation runs directly.
-    pub(crate) fn saved_output(&self) -> Option<Output> {
-        match &self.0.outlet {
-            Outlet::Worker(_) => None,
-            Outlet::Person(last) => last.lock().unwrap_or_else(PoisonError::into_inner).take(),
+    /// Takes the output that a run without a worker saved last. `None` if it saved none, or there is a worker.
+    pub(crate) fn take_saved_output(&self) -> Option<Output> {
+        match &self.0.destination {
+            Destination::Worker(_) => None,
+            Destination::Terminal(saved) => {
+                saved.lock().unwrap_or_else(PoisonError::into_inner).take()
+            }
         }
     }
 
-    /// Saves an output, in place of an earlier one.
-    pub(super) fn keep(&self, output: Output) -> Result<(), Error> {
-        match &self.0.outlet {
-            Outlet::Worker(link) => {
-                if !link.send_within(&self.0.over, &self.encode_output(&output)?) {
-                    return Err(Error::new("over", "the run has ended: it has its output"));
+    /// Saves an output, which replaces an earlier one. `Err` if the run has ended or the output is too large.
+    pub(super) fn save(&self, output: Output) -> Result<(), Error> {
+        match &self.0.destination {
+            Destination::Worker(sender) => {
+                if !sender.send_within(&self.0.ended, &self.encode_output(&output)?) {
+                    return Err(Error::new(
+                        "over",
+                        "the run has ended, so its output cannot change",
+                    ));
                 }
             }
-            Outlet::Person(last) => {
-                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
+            Destination::Terminal(saved) => {
+                *saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
             }
         }
         Ok(())
     }
 
-    /// The frame of an output. The error's kind is `output`.
+    /// Encodes the frame of an output. `Err` with kind `output` if it is too large for a frame.
     pub(crate) fn encode_output(&self, output: &Output) -> Result<Vec<u8>, Error> {
         let (task, run) = self.key();
         encode(&FromRunner::Output { task, run, raw: output.raw }, &output.bytes).map_err(|error| {
-            Error::of(Failure::OUTPUT.into(), format!("the output cannot be sent: {error}"))
+            Error::with_kind(Failure::OUTPUT.into(), format!("the output cannot be sent: {error}"))
         })
     }
 
-    /// Sends a frame of this run; false if the run is over, or nobody would get it.
+    /// Sends a frame of this run. Returns `false` if the run has ended, or runs without a worker.
     pub(crate) fn send(&self, message: &FromRunner, body: &[u8]) -> Result<bool, FrameError> {
-        match &self.0.outlet {
-            Outlet::Worker(link) => Ok(link.send_within(&self.0.over, &encode(message, body)?)),
-            Outlet::Person(_) => Ok(false),
+        match &self.0.destination {
+            Destination::Worker(sender) => {
+                Ok(sender.send_within(&self.0.ended, &encode(message, body)?))
+            }
+            Destination::Terminal(_) => Ok(false),
         }
     }
 
-    /// Sends the last frame of this run: at once, or, where it is now some time that is given, a moment later.
-    pub(crate) fn send_last(&self, frame: &[u8], waits_us: Option<i64>) {
-        if let Outlet::Worker(link) = &self.0.outlet {
-            link.send_last(&self.0.over, frame, waits_us);
+    /// Sends the last frame of this run. If `defer_now_us` gives the current time, in microseconds, the frame is
+    /// deferred and sent together with later ones; otherwise it is sent at once.
+    pub(crate) fn send_last(&self, frame: &[u8], defer_now_us: Option<i64>) {
+        if let Destination::Worker(sender) = &self.0.destination {
+            sender.send_last(&self.0.ended, frame, defer_now_us);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a worker does to a run besides handing it over: it revokes, aborts, answers, hangs up.
+//! Tests of the messages with which a worker controls runs: it revokes and aborts them, answers their requests, and
+//! closes the socket.
 
 use rework_wire::runner::{Done, FromRunner, RunRequest, ScheduleRequest, ToRunner};
 use serde_json::{Value, json};
@@ -9,10 +10,10 @@ fn abort(task: i64, reason: &str) -> ToRunner {
     ToRunner::Abort { task, run: 1, reason: reason.to_owned() }
 }
 
-/// Hands over a run and waits until it logs: it has begun.
-fn begin(runner: &mut Runner, task: i64, operation: &str) {
-    runner.say(&ToRunner::Run(request(task, operation)), b"");
-    let (frame, _) = runner.hear();
+/// Dispatches a run and waits for its first log line, so that it has started.
+fn start_run(runner: &mut Runner, task: i64, operation: &str) {
+    runner.send(&ToRunner::Run(request(task, operation)), b"");
+    let (frame, _) = runner.receive();
     assert!(matches!(frame, FromRunner::Log { .. }), "{frame:?}");
 }
 
@@ -22,89 +23,90 @@ fn schedule_number(frame: &FromRunner) -> u32 {
 }
 
 #[test]
-fn an_operation_that_waits_for_it_is_told_of_its_abort() {
+fn an_operation_that_waits_for_an_abort_receives_its_reason() {
     let mut runner = Runner::start();
-    begin(&mut runner, 1, "listens");
-    runner.say(&abort(1, "timed out after 5m"), b"");
-    let frames = runner.hear_to_end();
+    start_run(&mut runner, 1, "awaits_abort");
+    runner.send(&abort(1, "timed out after 5m"), b"");
+    let frames = runner.receive_to_end();
     assert_eq!(frames[0].1, br#""timed out after 5m""#);
     assert!(matches!(frames[0].0, FromRunner::Done(Done { task: 1, .. })), "{frames:?}");
 }
 
 #[test]
-fn an_operation_that_looks_is_left_to_react() {
+fn an_operation_that_polls_for_aborts_can_react() {
     let mut runner = Runner::start();
-    begin(&mut runner, 1, "looks");
-    // The second line is logged after the first look.
-    runner.hear();
-    runner.say(&abort(1, "no longer needed"), b"");
-    let frames = runner.hear_to_end();
+    start_run(&mut runner, 1, "polls_for_abort");
+    // The second line is logged after the first check.
+    runner.receive();
+    runner.send(&abort(1, "no longer needed"), b"");
+    let frames = runner.receive_to_end();
     let Some((FromRunner::Failed(failure), _)) = frames.last() else { panic!("{frames:?}") };
-    assert_eq!(failure.message, "I was told to");
+    assert_eq!(failure.message, "aborted, as requested");
     runner.run(2, "nothing", &Value::Null);
 }
 
 #[test]
-fn an_operation_that_never_asked_is_ended_at_once() {
+fn an_operation_that_never_checks_for_aborts_is_ended_at_once() {
     let mut runner = Runner::start();
-    begin(&mut runner, 1, "deaf");
-    runner.say(&ToRunner::Run(request(2, "nothing")), b"");
-    runner.say(&abort(1, "no longer needed"), b"");
+    start_run(&mut runner, 1, "ignores_aborts");
+    runner.send(&ToRunner::Run(request(2, "nothing")), b"");
+    runner.send(&abort(1, "no longer needed"), b"");
     assert_eq!(runner.exit().code(), Some(130));
-    assert_eq!(runner.begun(), (1, 1), "the run that was sent ahead did not begin");
+    assert_eq!(runner.started_run(), (1, 1), "the run that was sent ahead did not start");
 }
 
 #[test]
-fn an_abort_meets_no_other_run() {
+fn an_abort_does_not_affect_another_run() {
     let mut runner = Runner::start();
     runner.run(1, "nothing", &Value::Null);
-    begin(&mut runner, 2, "listens");
-    runner.say(&abort(1, "too late"), b"");
-    runner.say(&ToRunner::Abort { task: 2, run: 7, reason: "another run".into() }, b"");
-    runner.say(&abort(2, "meant"), b"");
-    assert_eq!(runner.hear_to_end()[0].1, br#""meant""#);
+    start_run(&mut runner, 2, "awaits_abort");
+    runner.send(&abort(1, "too late"), b"");
+    runner.send(&ToRunner::Abort { task: 2, run: 7, reason: "another run".into() }, b"");
+    runner.send(&abort(2, "meant"), b"");
+    assert_eq!(runner.receive_to_end()[0].1, br#""meant""#);
 }
 
 #[test]
-fn what_has_not_begun_can_be_taken_back() {
+fn a_run_that_has_not_started_can_be_revoked() {
     let mut runner = Runner::start();
-    begin(&mut runner, 1, "listens");
+    start_run(&mut runner, 1, "awaits_abort");
     for task in 2..=4 {
-        runner.say(&ToRunner::Run(request(task, "nothing")), b"");
+        runner.send(&ToRunner::Run(request(task, "nothing")), b"");
     }
-    runner.say(&ToRunner::Revoke { task: 1, run: 1 }, b"");
-    runner.say(&ToRunner::Revoke { task: 3, run: 1 }, b"");
-    assert!(matches!(runner.hear().0, FromRunner::Revoked { task: 3, run: 1 }));
-    runner.say(&abort(4, "no longer needed"), b"");
-    assert!(matches!(runner.hear().0, FromRunner::Revoked { task: 4, run: 1 }));
-    runner.say(&abort(1, "end"), b"");
-    runner.hear_to_end();
-    assert!(matches!(runner.hear().0, FromRunner::Done(Done { task: 2, run: 1, .. })));
-    runner.say(&ToRunner::Exit, b"");
+    runner.send(&ToRunner::Revoke { task: 1, run: 1 }, b"");
+    runner.send(&ToRunner::Revoke { task: 3, run: 1 }, b"");
+    assert!(matches!(runner.receive().0, FromRunner::Revoked { task: 3, run: 1 }));
+    runner.send(&abort(4, "no longer needed"), b"");
+    assert!(matches!(runner.receive().0, FromRunner::Revoked { task: 4, run: 1 }));
+    runner.send(&abort(1, "end"), b"");
+    runner.receive_to_end();
+    assert!(matches!(runner.receive().0, FromRunner::Done(Done { task: 2, run: 1, .. })));
+    runner.send(&ToRunner::Exit, b"");
     assert!(runner.exit().success());
-    assert_eq!(runner.begun(), (2, 1));
+    assert_eq!(runner.started_run(), (2, 1));
 }
 
 #[test]
-fn what_waits_goes_back_when_a_run_leaves_a_process() {
-    // More than is read at once, and less than a socket takes.
+fn waiting_runs_are_revoked_when_a_run_leaves_a_process() {
+    // More bytes than the runner reads at once, and fewer than the socket holds.
     let inputs = vec![json!("x".repeat(2_000)).to_string().into_bytes(); 50];
     let mut frames = Vec::new();
     for (task, input) in (1..).zip(inputs) {
         let operation = if task == 1 { "leaves_a_process" } else { "optional" };
-        let mark = Some(format!("{task:032}"));
-        let run = RunRequest { has_input: task > 1, mark, ..request(task, operation) };
+        let boundary = Some(format!("{task:032}"));
+        let run = RunRequest { has_input: task > 1, boundary, ..request(task, operation) };
         frames.push((ToRunner::Run(run), if task > 1 { input } else { Vec::new() }));
     }
     let mut runner = Runner::start();
-    runner.say_together(&frames);
-    let told = runner.hear_to_end();
-    let returned = told.iter().filter_map(|(frame, _)| match frame {
+    runner.send_together(&frames);
+    let received = runner.receive_to_end();
+    let revoked = received.iter().filter_map(|(frame, _)| match frame {
         FromRunner::Revoked { task, .. } => Some(*task),
         _ => None,
     });
-    assert_eq!(returned.collect::<Vec<_>>(), (2..=50).collect::<Vec<_>>());
-    assert!(matches!(told.last(), Some((FromRunner::Done(Done { task: 1, .. }), _))), "{told:?}");
+    assert_eq!(revoked.collect::<Vec<_>>(), (2..=50).collect::<Vec<_>>());
+    let last = received.last();
+    assert!(matches!(last, Some((FromRunner::Done(Done { task: 1, .. }), _))), "{received:?}");
 }
 
 fn scheduled(parent: i64, number: u32, task: Option<i64>) -> ToRunner {
@@ -112,11 +114,11 @@ fn scheduled(parent: i64, number: u32, task: Option<i64>) -> ToRunner {
 }
 
 #[test]
-fn tasks_schedule_tasks() {
+fn a_task_schedules_tasks() {
     let mut runner = Runner::start();
-    runner.hand_over(1, "schedules", &json!({"count": 2}));
+    runner.dispatch(1, "schedules", &json!({"count": 2}));
     for number in 1..=2_u32 {
-        let (frame, body) = runner.hear();
+        let (frame, body) = runner.receive();
         let shown = serde_json::to_value(&frame).unwrap();
         let expected = json!({"type": "schedule", "task": 1, "run": 1, "number": number,
             "operation": "echo", "domain": "other", "priority": -2, "delay_ms": 5_000,
@@ -124,66 +126,66 @@ fn tasks_schedule_tasks() {
         assert_eq!(shown, expected);
         assert_eq!(body, format!("{{\"number\":{number}}}").as_bytes());
         let task = Some(100 + i64::from(number));
-        runner.say(&scheduled(1, number, task), b"");
+        runner.send(&scheduled(1, number, task), b"");
     }
-    assert_eq!(runner.hear_to_end()[0].1, b"[101,102]");
+    assert_eq!(runner.receive_to_end()[0].1, b"[101,102]");
 }
 
 #[test]
-fn no_end_waits_where_a_second_thread_listens_already() {
+fn no_end_is_delayed_while_a_second_thread_listens() {
     let mut runner = Runner::start();
-    let runs = [(1, "schedules_plainly"), (2, "nothing"), (3, "silent")];
+    let runs = [(1, "schedules_plainly"), (2, "nothing"), (3, "sleeps")];
     let frames =
         runs.map(|(task, operation)| (ToRunner::Run(request(task, operation)), Vec::new()));
-    runner.say_together(&frames);
-    let number = schedule_number(&runner.hear().0);
-    runner.say(&scheduled(1, number, Some(9)), b"");
+    runner.send_together(&frames);
+    let number = schedule_number(&runner.receive().0);
+    runner.send(&scheduled(1, number, Some(9)), b"");
     for ended in [1, 2] {
-        let (frame, _) = runner.hear();
+        let (frame, _) = runner.receive();
         assert!(matches!(frame, FromRunner::Done(Done { task, .. }) if task == ended), "{frame:?}");
     }
 }
 
 #[test]
-fn what_cannot_be_scheduled_is_an_error_of_the_task() {
+fn a_task_that_cannot_be_scheduled_is_an_error_of_the_operation() {
     let mut runner = Runner::start();
-    runner.say(&ToRunner::Run(request(1, "schedules_plainly")), b"");
-    let number = schedule_number(&runner.hear().0);
+    runner.send(&ToRunner::Run(request(1, "schedules_plainly")), b"");
+    let number = schedule_number(&runner.receive().0);
     let error = Some("operation `nothing` is not registered".to_owned());
-    runner.say(&ToRunner::Scheduled { parent: 1, parent_run: 1, number, task: None, error }, b"");
-    let frames = runner.hear_to_end();
+    runner.send(&ToRunner::Scheduled { parent: 1, parent_run: 1, number, task: None, error }, b"");
+    let frames = runner.receive_to_end();
     let (FromRunner::Failed(failure), _) = &frames[0] else { panic!("{frames:?}") };
     assert_eq!(failure.kind, "schedule");
     assert_eq!(failure.message, "operation `nothing` is not registered");
 }
 
 #[test]
-fn a_run_does_not_end_before_its_answers_came() {
+fn a_run_does_not_end_before_its_requests_are_answered() {
     let mut runner = Runner::start();
-    runner.say(&ToRunner::Run(request(1, "schedules_and_leaves")), b"");
-    runner.say(&ToRunner::Run(request(2, "schedules_plainly")), b"");
-    let number = schedule_number(&runner.hear().0);
-    runner.say(&scheduled(1, number, Some(50)), b"");
-    assert!(matches!(runner.hear().0, FromRunner::Done(Done { task: 1, .. })));
-    let number = schedule_number(&runner.hear().0);
-    runner.say(&scheduled(2, number, Some(60)), b"");
-    assert_eq!(runner.hear_to_end()[0].1, b"60");
+    runner.send(&ToRunner::Run(request(1, "schedules_without_waiting")), b"");
+    runner.send(&ToRunner::Run(request(2, "schedules_plainly")), b"");
+    let number = schedule_number(&runner.receive().0);
+    runner.send(&scheduled(1, number, Some(50)), b"");
+    assert!(matches!(runner.receive().0, FromRunner::Done(Done { task: 1, .. })));
+    let number = schedule_number(&runner.receive().0);
+    runner.send(&scheduled(2, number, Some(60)), b"");
+    assert_eq!(runner.receive_to_end()[0].1, b"60");
 }
 
-/// The task that a frame is of.
+/// Returns the task that a frame belongs to.
 fn task_of(frame: &FromRunner) -> Option<Value> {
     serde_json::to_value(frame).unwrap().get("task").cloned()
 }
 
 #[test]
-fn a_thread_that_is_left_behind_disturbs_no_other_run() {
+fn a_thread_that_is_left_behind_does_not_disturb_another_run() {
     let mut runner = Runner::start();
-    runner.say(&ToRunner::Run(request(1, "leaves_a_thread")), b"");
+    runner.send(&ToRunner::Run(request(1, "leaves_a_thread")), b"");
     let mut first = Vec::new();
     while !matches!(first.last(), Some(FromRunner::Done(Done { .. }))) {
-        let (frame, _) = runner.hear();
+        let (frame, _) = runner.receive();
         if let FromRunner::Schedule(ScheduleRequest { number, .. }) = frame {
-            runner.say(&scheduled(1, number, Some(9)), b"");
+            runner.send(&scheduled(1, number, Some(9)), b"");
         }
         first.push(frame);
     }
@@ -195,44 +197,45 @@ fn a_thread_that_is_left_behind_disturbs_no_other_run() {
 }
 
 #[test]
-fn children_of_operations_inherit_nothing_of_ours() {
+fn child_processes_inherit_neither_descriptors_nor_variables() {
     let mut runner = Runner::start();
-    let frames = runner.run(1, "heirloom", &Value::Null);
-    let seen: Vec<String> = serde_json::from_slice(&frames[0].1).unwrap();
-    assert!(seen.iter().any(|line| line.starts_with("/dev/null")), "{seen:?}");
-    let ours = |line: &&String| ["REWORK_", "socket:", "/tmp/"].iter().any(|p| line.starts_with(p));
-    assert_eq!(seen.iter().find(ours), None, "{seen:?}");
+    let frames = runner.run(1, "lists_inherited", &Value::Null);
+    let inherited: Vec<String> = serde_json::from_slice(&frames[0].1).unwrap();
+    assert!(inherited.iter().any(|line| line.starts_with("/dev/null")), "{inherited:?}");
+    let is_ours =
+        |line: &&String| ["REWORK_", "socket:", "/tmp/"].iter().any(|p| line.starts_with(p));
+    assert_eq!(inherited.iter().find(is_ours), None, "{inherited:?}");
 }
 
 #[test]
-fn the_end_of_the_worker_is_the_end_of_the_runner() {
+fn the_runner_ends_when_the_worker_closes_the_socket() {
     let mut idle = Runner::start();
-    idle.hang_up();
+    idle.close_socket();
     assert!(idle.exit().success());
     let mut busy = Runner::start();
-    begin(&mut busy, 1, "deaf");
-    busy.hang_up();
+    start_run(&mut busy, 1, "ignores_aborts");
+    busy.close_socket();
     assert!(busy.exit().success());
 }
 
 #[test]
-fn told_to_leave_it_finishes_first() {
+fn a_runner_finishes_its_run_before_it_exits() {
     let mut runner = Runner::start();
-    begin(&mut runner, 1, "listens");
-    runner.say(&ToRunner::Exit, b"");
-    runner.say(&abort(1, "now"), b"");
-    assert!(matches!(runner.hear_to_end()[0].0, FromRunner::Done(Done { task: 1, .. })));
+    start_run(&mut runner, 1, "awaits_abort");
+    runner.send(&ToRunner::Exit, b"");
+    runner.send(&abort(1, "now"), b"");
+    assert!(matches!(runner.receive_to_end()[0].0, FromRunner::Done(Done { task: 1, .. })));
     assert!(runner.exit().success());
 }
 
 #[test]
-fn a_worker_of_another_protocol_is_refused() {
+fn a_worker_with_another_protocol_is_refused() {
     let mut runner = Runner::spawn();
-    runner.say(&ToRunner::Hello { version: 99 }, b"");
+    runner.send(&ToRunner::Hello { version: 99 }, b"");
     assert_eq!(runner.exit().code(), Some(2));
     for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x10\0\0\0\0\0\0\0{\"type\":\"dance\"}"] {
         let mut runner = Runner::start();
-        runner.say_bytes(bytes);
+        runner.send_bytes(bytes);
         assert_eq!(runner.exit().code(), Some(2));
     }
 }

@@ -1,10 +1,13 @@
-//! The SDK against a worker's side of the protocol, and typed by hand: one program under test,
-//! `examples/fixture.rs`, in processes of its own.
+//! Tests of the SDK from outside: they start the program `examples/fixture.rs` and speak to it as a worker does, or run
+//! it from the command line.
 
-#![expect(clippy::unwrap_used, reason = "these are tests, and what they call")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, also in its helper functions"
+)]
 
+mod command_line;
 mod control;
-mod direct;
-mod document;
+mod protocol_document;
 mod runs;
 mod support;

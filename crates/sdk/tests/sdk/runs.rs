@@ -1,5 +1,4 @@
-//! Runs from their handing over to their end: outputs, failures, what is logged and printed, and in
-//! which order.
+//! Tests of whole runs: outputs, failures, logs, printed text, and the order in which they arrive.
 
 use rework_core::values::quantity;
 use rework_wire::operation::{Definition, Form};
@@ -12,7 +11,7 @@ fn definition<'a>(runner: &'a Runner, name: &str) -> &'a Definition {
     runner.operations.iter().find(|definition| definition.name == name).unwrap()
 }
 
-/// The output of a run that ends well.
+/// Runs an operation that succeeds, and returns its output.
 fn output(runner: &mut Runner, operation: &str, input: &Value) -> Value {
     let frames = runner.run(7, operation, input);
     let [(FromRunner::Done(Done { task: 7, run: 1, output: Some(Form::Json), .. }), body)] =
@@ -23,7 +22,7 @@ fn output(runner: &mut Runner, operation: &str, input: &Value) -> Value {
     serde_json::from_slice(body).unwrap()
 }
 
-/// The failure of a run that ends badly, with the frames before it.
+/// Runs an operation that fails, and returns the failure and the frames before it.
 fn failure(runner: &mut Runner, operation: &str, input: &Value) -> (Failure, Vec<FromRunner>) {
     let mut frames: Vec<_> = runner.run(8, operation, input).into_iter().map(|f| f.0).collect();
     let Some(FromRunner::Failed(failure)) = frames.pop() else { panic!("{frames:?}") };
@@ -51,7 +50,7 @@ fn hello_names_every_operation() {
 }
 
 #[test]
-fn limits_mean_what_they_mean_in_a_manifest() {
+fn limits_are_parsed_as_in_a_manifest() {
     let runner = Runner::start();
     let limits = &definition(&runner, "limits").limits;
     assert_eq!(limits.timeout_ms, Some(quantity::milliseconds("1d 1h").unwrap()));
@@ -60,22 +59,22 @@ fn limits_mean_what_they_mean_in_a_manifest() {
 }
 
 #[test]
-fn outputs_are_what_was_returned() {
+fn the_output_is_the_returned_value() {
     let mut runner = Runner::start();
     let input = json!({"a": [1, "\u{0}", null]});
     let request = RunRequest { domain: "other".into(), has_input: true, ..request(3, "echo") };
-    runner.say(&ToRunner::Run(request), input.to_string().as_bytes());
-    let frames = runner.hear_to_end();
+    runner.send(&ToRunner::Run(request), input.to_string().as_bytes());
+    let frames = runner.receive_to_end();
     assert_eq!(serde_json::from_slice::<Value>(&frames[0].1).unwrap(), input);
     assert_eq!(output(&mut runner, "optional", &json!(5)), json!(5));
 }
 
 #[test]
-fn no_input_and_no_output() {
+fn an_operation_may_have_neither_input_nor_output() {
     let mut runner = Runner::start();
     for operation in ["nothing", "optional"] {
-        runner.say(&ToRunner::Run(request(4, operation)), b"");
-        let frames = runner.hear_to_end();
+        runner.send(&ToRunner::Run(request(4, operation)), b"");
+        let frames = runner.receive_to_end();
         assert!(
             matches!(&frames[..], [(FromRunner::Done(Done { task: 4, run: 1, .. }), _)]),
             "{frames:?}"
@@ -84,12 +83,12 @@ fn no_input_and_no_output() {
 }
 
 #[test]
-fn raw_bytes_go_and_come_unchanged() {
+fn raw_bytes_are_not_changed() {
     let mut runner = Runner::start();
     let bytes: Vec<u8> = (0..3 << 20).map(|n| n as u8).collect();
     let request = RunRequest { has_input: true, raw: true, ..request(5, "reversed") };
-    runner.say(&ToRunner::Run(request), &bytes);
-    let frames = runner.hear_to_end();
+    runner.send(&ToRunner::Run(request), &bytes);
+    let frames = runner.receive_to_end();
     assert!(matches!(
         frames[0].0,
         FromRunner::Done(Done { task: 5, run: 1, output: Some(Form::Bytes), .. })
@@ -98,7 +97,7 @@ fn raw_bytes_go_and_come_unchanged() {
 }
 
 #[test]
-fn a_task_knows_its_run() {
+fn an_operation_reads_the_attributes_of_its_task() {
     let mut runner = Runner::start();
     let request = RunRequest {
         run: 4,
@@ -106,19 +105,19 @@ fn a_task_knows_its_run() {
         deadline_ms: Some(60_000),
         metadata: Some(json!({"who": "me"})),
         has_input: true,
-        ..request(9, "introduces_itself")
+        ..request(9, "describes_its_task")
     };
-    runner.say(&ToRunner::Run(request), b"[1]");
-    let frames = runner.hear_to_end();
+    runner.send(&ToRunner::Run(request), b"[1]");
+    let frames = runner.receive_to_end();
     let expected = json!({"id": 9, "run": 4, "attempt": 2, "domain": "default",
-        "operation": "introduces_itself", "metadata": {"who": "me"}, "seconds_left": 60.0,
+        "operation": "describes_its_task", "metadata": {"who": "me"}, "seconds_left": 60.0,
         "input": "[1]"});
     assert_eq!(serde_json::from_slice::<Value>(&frames[0].1).unwrap(), expected);
-    assert_eq!(runner.begun(), (9, 4));
+    assert_eq!(runner.started_run(), (9, 4));
 }
 
 #[test]
-fn errors_say_what_happened() {
+fn a_failure_has_the_causes_of_its_error() {
     let mut runner = Runner::start();
     let (failed, _) = failure(&mut runner, "fails", &json!(null));
     assert_eq!(failed.kind, "error");
@@ -128,7 +127,7 @@ fn errors_say_what_happened() {
 }
 
 #[test]
-fn errors_ask_for_what_they_want_and_early_outputs_are_sent() {
+fn an_error_decides_about_the_next_attempt_and_a_saved_output_is_sent() {
     let mut runner = Runner::start();
     let (failed, before) = failure(&mut runner, "fails_on_purpose", &json!("later"));
     assert_eq!((failed.message.as_str(), failed.retry), ("not yet", Retry::InMs(90_000)));
@@ -141,7 +140,7 @@ fn errors_ask_for_what_they_want_and_early_outputs_are_sent() {
 }
 
 #[test]
-fn a_panic_is_a_failure_and_the_runner_goes_on() {
+fn a_panic_is_a_failure_and_the_runner_continues() {
     let mut runner = Runner::start();
     let (failed, _) = failure(&mut runner, "panics", &json!("nothing"));
     assert_eq!(failed.kind, "panic");
@@ -152,27 +151,27 @@ fn a_panic_is_a_failure_and_the_runner_goes_on() {
 }
 
 #[test]
-fn what_no_attempt_can_mend_has_a_kind_of_its_own() {
+fn failures_that_no_attempt_can_repair_have_special_kinds() {
     let mut runner = Runner::start();
     let (failed, _) = failure(&mut runner, "schedules", &json!({"count": "three"}));
     assert_eq!(failed.kind, Failure::INPUT);
     assert!(failed.message.contains("expected u32"), "{}", failed.message);
-    let (failed, _) = failure(&mut runner, "unsayable", &json!(null));
+    let (failed, _) = failure(&mut runner, "returns_unserializable", &json!(null));
     assert_eq!(failed.kind, Failure::OUTPUT);
-    assert!(failed.message.contains("it cannot be said"), "{}", failed.message);
+    assert!(failed.message.contains("not serializable"), "{}", failed.message);
     let (failed, _) = failure(&mut runner, "unknown", &json!(null));
     assert_eq!(failed.kind, Failure::LOAD);
-    let (failed, _) = failure(&mut runner, "misses_state", &json!(null));
+    let (failed, _) = failure(&mut runner, "reads_missing_state", &json!(null));
     assert_eq!(failed.kind, Failure::LOAD);
     assert!(failed.message.contains("`alloc::string::String`"), "{}", failed.message);
     let raw = RunRequest { has_input: true, raw: true, ..request(8, "optional") };
-    runner.say(&ToRunner::Run(raw), b"1");
-    let frames = runner.hear_to_end();
+    runner.send(&ToRunner::Run(raw), b"1");
+    let frames = runner.receive_to_end();
     assert!(matches!(&frames[0].0, FromRunner::Failed(f) if f.kind == Failure::INPUT));
 }
 
 #[test]
-fn events_are_log_frames() {
+fn events_become_log_lines() {
     let mut runner = Runner::start();
     let frames = runner.run(11, "logs", &json!(null));
     let lines: Vec<(String, String, String)> = frames
@@ -197,9 +196,9 @@ fn events_are_log_frames() {
 }
 
 #[test]
-fn progress_is_sent() {
+fn progress_is_reported() {
     let mut runner = Runner::start();
-    let frames = runner.run(12, "progresses", &json!(null));
+    let frames = runner.run(12, "reports_progress", &json!(null));
     let [first, second, _] = &frames[..] else { panic!("{frames:?}") };
     let FromRunner::Progress { task: 12, run: 1, done, total, message } = &first.0 else {
         panic!("{first:?}");
@@ -212,34 +211,34 @@ fn progress_is_sent() {
 }
 
 #[test]
-fn state_lives_as_long_as_the_runner() {
+fn state_is_shared_by_all_runs_of_a_runner() {
     let mut runner = Runner::start();
     assert_eq!(output(&mut runner, "counts_calls", &json!(null)), json!(1));
     assert_eq!(output(&mut runner, "counts_calls", &json!(null)), json!(2));
 }
 
 #[test]
-fn a_thousand_warm_runs_each_print_before_their_end() {
+fn printed_text_arrives_before_the_end_of_each_of_1000_runs() {
     let mut runner = Runner::start();
     for task in 1..=1_000 {
         runner.run(task, "number", &json!(null));
-        assert_eq!(runner.printed(), format!("{task}\nchild {task}\nrest {task}"));
-        assert_eq!(runner.begun(), (task, 1));
+        assert_eq!(runner.printed(), format!("{task}\nchild {task}\nend {task}"));
+        assert_eq!(runner.started_run(), (task, 1));
     }
 }
 
-/// Frames that hand over runs of an operation, and behind them one of another.
+/// Returns frames that dispatch several runs of an operation, and then one run of another operation.
 fn runs(times: i64, operation: &str, last: &str) -> Vec<(ToRunner, Vec<u8>)> {
     let runs = (1..=times).map(|task| request(task, operation)).chain([request(times + 1, last)]);
     runs.map(|run| (ToRunner::Run(run), Vec::new())).collect()
 }
 
 #[test]
-fn a_runner_that_dies_takes_no_end_along() {
+fn delayed_ends_survive_the_death_of_the_runner() {
     let mut runner = Runner::start();
-    runner.say_together(&runs(50, "nothing", "dies"));
+    runner.send_together(&runs(50, "nothing", "dies"));
     assert!(!runner.exit().success());
-    let done = runner.last_words().into_iter().map(|frame| match frame {
+    let done = runner.remaining_frames().into_iter().map(|frame| match frame {
         FromRunner::Done(Done { task, .. }) => task,
         other => panic!("{other:?}"),
     });
@@ -247,11 +246,11 @@ fn a_runner_that_dies_takes_no_end_along() {
 }
 
 #[test]
-fn no_end_waits_behind_a_run_that_takes_long() {
+fn no_end_is_delayed_while_a_long_run_executes() {
     let mut runner = Runner::start();
-    runner.say_together(&runs(3, "nothing", "silent"));
+    runner.send_together(&runs(3, "nothing", "sleeps"));
     for number in 1..=3 {
-        let (frame, _) = runner.hear();
+        let (frame, _) = runner.receive();
         let FromRunner::Done(Done { task, .. }) = frame else { panic!("{frame:?}") };
         assert_eq!(task, number);
     }

@@ -1,4 +1,4 @@
-//! What is recorded of runs, by what was seen of them.
+//! Tests of what is recorded of a run, for different observations.
 
 use std::time::Duration;
 
@@ -19,47 +19,46 @@ fn failure(kind: &str, retry: Retry) -> Failure {
 }
 
 #[test]
-fn every_end_has_its_cause() {
-    let told = |verdict: Verdict| (verdict.outcome, verdict.reason.unwrap_or_default());
+fn every_end_of_a_run_has_an_outcome_and_a_reason() {
+    let result_text = |result: RunResult| (result.outcome, result.reason.unwrap_or_default());
     let killed = Exit::Signal { signal: 9, core: false };
     let cases = [
-        (of_exit(Exit::Code(0), true), Outcome::Done, ""),
-        (of_exit(Exit::Code(3), true), Outcome::Failed, "exit code 3"),
-        (of_exit(killed, false), Outcome::Failed, "signal 9 (killed)"),
-        (of_failure(&failure("error", Retry::Usual)), Outcome::Failed, "oops"),
-        (of_failure(&failure("error", Retry::GiveUp)), Outcome::Refused, "oops"),
-        (of_failure(&failure("panic", Retry::Usual)), Outcome::Failed, "panic: oops"),
+        (result_of_exit(Exit::Code(0), true), Outcome::Done, ""),
+        (result_of_exit(Exit::Code(3), true), Outcome::Failed, "exit code 3"),
+        (result_of_exit(killed, false), Outcome::Failed, "signal 9 (killed)"),
+        (result_of_failure(&failure("error", Retry::Usual)), Outcome::Failed, "oops"),
+        (result_of_failure(&failure("error", Retry::GiveUp)), Outcome::Refused, "oops"),
+        (result_of_failure(&failure("panic", Retry::Usual)), Outcome::Failed, "panic: oops"),
         (
-            of_failure(&failure("input", Retry::Usual)),
+            result_of_failure(&failure("input", Retry::Usual)),
             Outcome::Refused,
-            "the input does not fit: oops",
+            "invalid input: oops",
         ),
         (
-            StopReason::Timeout(Duration::from_secs(300)).verdict(),
+            StopReason::Timeout(Duration::from_secs(300)).result(),
             Outcome::Failed,
             "timed out after 5m",
         ),
         (
-            StopReason::OutOfMemory { used: 2_254_857_830, limit: 2 << 30, sampled: true }
-                .verdict(),
+            StopReason::OutOfMemory { used: 2_254_857_830, limit: 2 << 30, sampled: true }.result(),
             Outcome::Failed,
             "out of memory: 2.1 GiB of 2 GiB (sampled)",
         ),
-        (StopReason::Abort(AbortCause::Drained, "bye".into()).verdict(), Outcome::Drained, "bye"),
+        (StopReason::Abort(AbortCause::Drained, "bye".into()).result(), Outcome::Drained, "bye"),
     ];
-    for (verdict, outcome, reason) in cases {
-        assert_eq!(told(verdict), (outcome, reason.to_owned()));
+    for (result, outcome, reason) in cases {
+        assert_eq!(result_text(result), (outcome, reason.to_owned()));
     }
 }
 
-fn seen(end: End, stop: Option<StopReason>) -> Seen {
+fn observed(end: RunEnd, stop: Option<StopReason>) -> ObservedRun {
     let now = Instant::now();
-    Seen {
+    ObservedRun {
         fence: Fence { task: 1, run: 1, token: uuid::Uuid::nil() },
         end,
-        stop,
+        stop_reason: stop,
         started: true,
-        blamed: true,
+        at_fault: true,
         span: (now, now),
         output: Payload::Json("1".to_owned()),
         output_file: None,
@@ -68,8 +67,8 @@ fn seen(end: End, stop: Option<StopReason>) -> Seen {
     }
 }
 
-fn recorded(seen: Seen) -> (Outcome, String, Payload) {
-    let completion = completion(seen);
+fn recorded(observed: ObservedRun) -> (Outcome, String, Payload) {
+    let completion = completion(observed);
     (completion.outcome, completion.reason.unwrap_or_default(), completion.output)
 }
 
@@ -80,16 +79,16 @@ fn drained() -> StopReason {
 #[test]
 fn the_reason_to_stop_a_run_outweighs_how_it_ended() {
     let one = Payload::Json("1".to_owned());
-    let stopped = [End::Done, End::Exited(Exit::Code(3)), End::SocketClosed];
+    let stopped = [RunEnd::Done, RunEnd::Exited(Exit::Code(3)), RunEnd::SocketClosed];
     for end in stopped {
         let expected = (Outcome::Drained, "bye".to_owned(), one.clone());
-        assert_eq!(recorded(seen(end, Some(drained()))), expected);
+        assert_eq!(recorded(observed(end, Some(drained()))), expected);
     }
-    let not_started = recorded(seen(End::NotStarted, Some(drained())));
-    assert_eq!(not_started.0, Outcome::Unbegun, "after a drain another worker runs it");
+    let not_started = recorded(observed(RunEnd::NotStarted, Some(drained())));
+    assert_eq!(not_started.0, Outcome::NotStarted, "after a drain another worker runs it");
     let timeout = StopReason::Timeout(Duration::from_secs(1));
-    let failed = End::Failed(failure("error", Retry::InMs(7)));
-    let completion = completion(seen(failed, Some(timeout)));
+    let failed = RunEnd::Failed(failure("error", Retry::InMs(7)));
+    let completion = completion(observed(failed, Some(timeout)));
     assert_eq!(completion.reason.as_deref(), Some("timed out after 1s"));
     assert_eq!(completion.error.unwrap()["message"], "oops\nmore", "its own error is kept");
     assert_eq!(completion.retry_in_ms, Some(7));
@@ -97,43 +96,54 @@ fn the_reason_to_stop_a_run_outweighs_how_it_ended() {
 
 #[test]
 fn an_output_that_cannot_be_stored_refuses_a_run_that_is_done() {
-    let of_command =
-        |end, stop| Seen { output_file: Some(Err("not JSON".to_owned())), ..seen(end, stop) };
-    let done = recorded(of_command(End::Exited(Exit::Code(0)), None));
+    let of_command = |end, stop| ObservedRun {
+        output_file: Some(Err("not JSON".to_owned())),
+        ..observed(end, stop)
+    };
+    let done = recorded(of_command(RunEnd::Exited(Exit::Code(0)), None));
     assert_eq!(
         (done.0, done.1.as_str()),
         (Outcome::Refused, "the output cannot be stored: not JSON")
     );
-    let failed = recorded(of_command(End::Exited(Exit::Code(3)), None));
+    let failed = recorded(of_command(RunEnd::Exited(Exit::Code(3)), None));
     assert_eq!((failed.0, failed.1.as_str()), (Outcome::Failed, "exit code 3"));
-    let stopped = recorded(of_command(End::Exited(Exit::Code(0)), Some(drained())));
+    let stopped = recorded(of_command(RunEnd::Exited(Exit::Code(0)), Some(drained())));
     assert_eq!(stopped.0, Outcome::Drained);
     let large = Payload::Bytes(vec![0; MAX_PAYLOAD_BYTES as usize + 1]);
-    let large = recorded(Seen { output: large, ..seen(End::Done, None) });
+    let large = recorded(ObservedRun { output: large, ..observed(RunEnd::Done, None) });
     assert_eq!((large.0, large.2), (Outcome::Refused, Payload::None));
 }
 
 #[test]
 fn a_run_that_cannot_be_the_cause_of_its_runners_end_is_run_again() {
-    let said = |runner: &RunnerEnd, stop: Option<StopReason>, started, blamed| {
-        let end = end_with_runner(runner, stop.as_ref(), started, blamed);
-        let (outcome, reason, _) = recorded(Seen { started, blamed, ..seen(end, stop) });
+    let recorded_end = |runner: &RunnerEnd, stop: Option<StopReason>, started, at_fault| {
+        let end = end_with_runner(runner, stop.as_ref(), started, at_fault);
+        let (outcome, reason, _) =
+            recorded(ObservedRun { started, at_fault, ..observed(end, stop) });
         (outcome, reason)
     };
     let grace_over = RunnerEnd::GraceOver { task: 17 };
-    let neighbour = "its runner was killed: task 17, open beside it, did not end".to_owned();
-    assert_eq!(said(&grace_over, Some(drained()), true, true), (Outcome::Drained, "bye".into()));
-    assert_eq!(said(&grace_over, Some(drained()), false, false).0, Outcome::Unbegun);
-    assert_eq!(said(&grace_over, None, true, true), (Outcome::Lost, neighbour.clone()));
-    assert_eq!(said(&grace_over, None, false, false), (Outcome::Unbegun, neighbour));
+    let neighbour =
+        "its runner was killed: task 17, open in the same runner, did not stop".to_owned();
+    assert_eq!(
+        recorded_end(&grace_over, Some(drained()), true, true),
+        (Outcome::Drained, "bye".into())
+    );
+    assert_eq!(recorded_end(&grace_over, Some(drained()), false, false).0, Outcome::NotStarted);
+    assert_eq!(recorded_end(&grace_over, None, true, true), (Outcome::Lost, neighbour.clone()));
+    assert_eq!(recorded_end(&grace_over, None, false, false), (Outcome::NotStarted, neighbour));
     let broken = RunnerEnd::Broken("no frame".to_owned());
-    assert_eq!(said(&broken, None, true, true).0, Outcome::Failed);
-    assert_eq!(said(&broken, None, false, true).0, Outcome::Failed, "the first of a new runner");
-    assert_eq!(said(&broken, None, false, false).0, Outcome::Unbegun);
+    assert_eq!(recorded_end(&broken, None, true, true).0, Outcome::Failed);
+    assert_eq!(
+        recorded_end(&broken, None, false, true).0,
+        Outcome::Failed,
+        "the first of a new runner"
+    );
+    assert_eq!(recorded_end(&broken, None, false, false).0, Outcome::NotStarted);
     let exited = RunnerEnd::Exited(Exit::Code(3));
-    assert_eq!(said(&exited, None, true, true), (Outcome::Failed, "exit code 3".into()));
-    let early = (Outcome::Unbegun, "its runner ended before it began: exit code 3".into());
-    assert_eq!(said(&exited, None, false, false), early);
-    let (_, silent) = said(&RunnerEnd::SocketClosed, None, true, true);
-    assert_eq!(silent, "its runner closed its socket and did not end");
+    assert_eq!(recorded_end(&exited, None, true, true), (Outcome::Failed, "exit code 3".into()));
+    let requeued = (Outcome::NotStarted, "its runner exited before it started: exit code 3".into());
+    assert_eq!(recorded_end(&exited, None, false, false), requeued);
+    let (_, reason) = recorded_end(&RunnerEnd::SocketClosed, None, true, true);
+    assert_eq!(reason, "its runner closed its socket and did not exit");
 }

@@ -1,4 +1,4 @@
-//! The end of a run loop: processes are removed, then the ends of runs are recorded.
+//! The end of a run loop: the remaining processes are killed, then the ends of runs are recorded.
 
 use rework_core::task::complete::{Completion, Outcome};
 
@@ -8,16 +8,17 @@ use crate::{
     claimed_run::ClaimedRun,
     command::OutputFile,
     context::Waited,
-    ending::{End, RunnerEnd, Seen, completion, end_with_runner},
-    life::LeaseLost,
-    runner::PATIENCE,
-    started_page::is_started,
+    ending::{ObservedRun, RunEnd, RunnerEnd, completion, end_with_runner},
+    runner::KILL_TIMEOUT,
+    started_runs::is_started,
+    supervisor::LeaseLost,
 };
 
 impl RunLoop<'_> {
-    /// Records runs that ended while others go on. Runs that follow one another are recorded only if no process
-    /// of theirs is left; one that is left cannot be told from those of the open run, which must end first. Of runs that are
-    /// open side by side nobody can tell whose a process is, so it may stay until all have ended.
+    /// Records runs that have ended while others continue. With one open run at a time, a run is recorded only if none
+    /// of its processes is left. A remaining process cannot be distinguished from those of the open run, so the
+    /// recording waits until that run has ended. With several open runs, processes may remain until all runs have
+    /// ended, because it is unknown which run started them.
     pub(super) fn record_ended(&mut self) {
         if self.ended.is_empty() || self.open.is_empty() {
             return;
@@ -25,7 +26,7 @@ impl RunLoop<'_> {
         if self.concurrency == 1 && (self.leaves_processes || !self.runner.tree.others().is_empty())
         {
             self.leaves_processes = true;
-            // Their output need not wait.
+            // The log lines can be written now.
             let recorder = &self.context.recorder;
             self.ended.iter_mut().for_each(|(run, _)| run.flush(recorder));
             return self.revoke("a task before it has left processes");
@@ -35,92 +36,96 @@ impl RunLoop<'_> {
         }
     }
 
-    /// Removes what processes are left, and records all that has ended. `ended` is what [`RunLoop::drive`] returned.
+    /// Kills the remaining processes and records all runs that have ended. `ended` is the result of
+    /// [`RunLoop::drive`]: why the runner cannot be used any more, or `None` if it can. `Err` if
+    /// the lease was lost.
     pub(crate) async fn finish(
         mut self,
         ended: Result<Option<RunnerEnd>, LeaseLost>,
     ) -> Result<(), LeaseLost> {
         let out_of_memory = self.killed_for_memory(ended.as_ref().ok().and_then(Option::as_ref));
-        let reusable = matches!(ended, Ok(None)) && !self.worn;
-        // The cgroup that knows the peak is removed together with the processes.
+        let reusable = matches!(ended, Ok(None)) && !self.must_be_replaced;
+        // The peak must be read before the cgroup is removed together with the processes.
         let memory_peak = self.memory_peak();
         let cleared = self.clear(reusable).await;
         let ended = ended?;
         cleared?;
         let ended = out_of_memory.map_or(ended, Some);
         self.drain_last();
-        self.take_back_waiting();
+        self.requeue_sent_ahead();
         if self.leaves_processes {
-            self.context.queue.runs_alone(self.version.operation);
+            self.context.queue.set_leaves_processes(self.version.operation);
         }
         self.record_last(ended.as_ref(), memory_peak);
         if reusable {
-            self.context.runners.give_back(self.runner).await;
+            self.context.warm_runners.put(self.runner).await;
         }
         Ok(())
     }
 
-    /// The memory peak of the last run, in bytes. Of runs side by side nobody can tell which used it.
+    /// Returns the peak memory of the last run, in bytes. `None` for runs side by side, because they share their
+    /// processes.
     fn memory_peak(&self) -> Option<i64> {
         let last = self.open.first().or(self.ended.last().map(|(run, _)| run))?;
         let limits = &self.operation.definition.limits;
-        let took = last.began.elapsed();
+        let took = last.started_at.elapsed();
         (self.concurrency == 1).then(|| self.runner.memory_peak(limits, took)).flatten()
     }
 
-    /// Kills all of a runner that cannot be used again, and what runs left behind of one that can. That takes
-    /// long if a process does not die.
+    /// Kills a runner that cannot be used again; otherwise only the processes that its runs left behind. Repeats this
+    /// until all are dead.
     async fn clear(&mut self, reusable: bool) -> Result<(), LeaseLost> {
         let fence = self.last_run().map(|run| run.fence());
         let runner = &mut self.runner;
         loop {
             let killed = async {
                 if reusable {
-                    runner.tree.kill_others(PATIENCE).await.map(drop)
+                    runner.tree.kill_others(KILL_TIMEOUT).await.map(drop)
                 } else {
                     runner.kill().await.map(drop)
                 }
             };
             tokio::pin!(killed);
             let killed = loop {
-                // An abort changes nothing: its run is being ended.
+                // An abort of this run changes nothing, because the run is ending.
                 if let Waited::Ready(killed) = self.context.wait_for(fence, &mut killed).await? {
                     break killed;
                 }
             };
             let Err(unkillable) = killed else { return Ok(()) };
             let recorder = &self.context.recorder;
-            self.context.queue.give_back("processes of the task before it did not die", recorder);
-            tracing::warn!("what a run has left behind stays: {unkillable}");
+            self.context.queue.requeue_all("processes of the task before it did not die", recorder);
+            tracing::warn!("processes that a run left behind do not die: {unkillable}");
             if let Some(fence) = fence {
                 recorder.unkillable(fence, unkillable.to_string());
             }
         }
     }
 
-    /// The run that is recorded last.
+    /// Returns the run that is recorded last; `None` if no run is left to record.
     fn last_run(&mut self) -> Option<&mut ActiveRun> {
         self.open.first_mut().or(self.ended.last_mut().map(|(run, _)| run))
     }
 
-    /// Reads the rest of the runner's output, with the last line of each stream if it has no newline.
+    /// Reads the rest of the runner's output, and ends the last line of each stream if it has no newline.
     fn drain_last(&mut self) {
-        let mut over = std::mem::take(&mut self.ended);
+        let mut ended_runs = std::mem::take(&mut self.ended);
         if self.open.is_empty() {
-            // The last of runs that follow one another, or all that ended at the same moment side by side.
-            let from = if self.concurrency == 1 { over.len().saturating_sub(1) } else { 0 };
-            let (runs, ends): (Vec<_>, Vec<_>) = over.split_off(from).into_iter().unzip();
+            // The output belongs to the last run if one ran at a time, otherwise to all runs that ended together.
+            let first = if self.concurrency == 1 { ended_runs.len().saturating_sub(1) } else { 0 };
+            let (runs, ends): (Vec<_>, Vec<_>) = ended_runs.split_off(first).into_iter().unzip();
             self.open = runs;
             self.drain_pipes();
             self.finish_lines();
-            over.extend(std::mem::take(&mut self.open).into_iter().zip(ends));
+            ended_runs.extend(std::mem::take(&mut self.open).into_iter().zip(ends));
         } else {
             self.drain_pipes();
             self.finish_lines();
         }
-        self.ended = over;
+        self.ended = ended_runs;
     }
 
+    /// Adds what is left in the line splitters to the logs.
     fn finish_lines(&mut self) {
         let runner = &mut self.runner;
         super::log_lines(self.concurrency, &mut self.open, |lines| {
@@ -129,13 +134,13 @@ impl RunLoop<'_> {
         });
     }
 
-    /// Runs that were sent ahead and have not started go back to the worker's queue. One that had started all the
-    /// same, in a runner that was killed before it could say so, must not start a second time.
-    fn take_back_waiting(&mut self) {
-        let (waiting, aborts) = self.ahead.take_all();
-        let (lost, left): (Vec<ClaimedRun>, Vec<ClaimedRun>) =
+    /// Puts runs that were sent ahead and have not started back into the local queue. A killed runner may have started
+    /// one without reporting it. Such a run is recorded as lost, because it must not start twice.
+    fn requeue_sent_ahead(&mut self) {
+        let (waiting, aborts) = self.sent_ahead.take_all();
+        let (started, not_started): (Vec<ClaimedRun>, Vec<ClaimedRun>) =
             waiting.into_iter().partition(|run| self.is_started(run));
-        for run in lost {
+        for run in started {
             let reason = Some("its runner was killed".to_owned());
             self.context.recorder.complete(Completion::new(
                 run.claimed.fence,
@@ -143,57 +148,59 @@ impl RunLoop<'_> {
                 reason,
             ));
         }
-        self.context.queue.put_back(left);
+        self.context.queue.push_front(not_started);
         for abort in aborts {
             self.context.queue.abort(&abort, &self.context.recorder);
         }
     }
 
     fn is_started(&self, run: &ClaimedRun) -> bool {
-        is_started(self.context.launcher.page(), run.slot, run.claimed.fence)
+        is_started(self.context.launcher.started_runs(), run.slot, run.claimed.fence)
     }
 
-    /// Records what is over by now: runs that ended by themselves, and those that the end of their runner ended.
+    /// Records the runs that ended by themselves, and those that ended with their runner.
+    /// `runner_end` is `None` if the runner has not ended.
     fn record_last(&mut self, runner_end: Option<&RunnerEnd>, memory_peak: Option<i64>) {
         let ended = std::mem::take(&mut self.ended);
         let count = ended.len();
-        for (place, (run, end)) in ended.into_iter().enumerate() {
-            let is_last = self.open.is_empty() && place + 1 == count;
+        for (index, (run, end)) in ended.into_iter().enumerate() {
+            let is_last = self.open.is_empty() && index + 1 == count;
             self.record(run, end, true, true, memory_peak.filter(|_| is_last));
         }
         let Some(runner_end) = runner_end else { return };
         let mut open = std::mem::take(&mut self.open);
-        // A runner that ends before it has started anything would do so again: then its first run is to blame.
+        // A new runner that exits before it has started any run would do so again. Then its first run is at fault, so
+        // that it uses up an attempt.
         let any_started = self.runner.runs > 0 || open.iter().any(|run| self.is_started(&run.run));
-        open.sort_by_key(|run| run.began);
-        for (place, run) in open.into_iter().enumerate() {
+        open.sort_by_key(|run| run.started_at);
+        for (index, run) in open.into_iter().enumerate() {
             let started = self.is_started(&run.run);
-            let blamed = started || (place == 0 && !any_started);
-            let end = end_with_runner(runner_end, run.stop.as_ref(), started, blamed);
-            self.record(run, end, started, blamed, memory_peak);
+            let at_fault = started || (index == 0 && !any_started);
+            let end = end_with_runner(runner_end, run.stop_reason.as_ref(), started, at_fault);
+            self.record(run, end, started, at_fault, memory_peak);
         }
     }
 
-    /// Records the end of one run.
+    /// Records the end of one run. `memory_peak` is `None` if it was not measured.
     fn record(
         &mut self,
         mut run: ActiveRun,
-        end: End,
+        end: RunEnd,
         started: bool,
-        blamed: bool,
+        at_fault: bool,
         memory_peak: Option<i64>,
     ) {
-        let ran = !matches!(end, End::NotStarted);
-        let span = run.times(self.began);
-        if ran && blamed {
-            self.context.queue.ran(self.version.operation, span.1 - span.0);
+        let ran = !matches!(end, RunEnd::NotStarted);
+        let span = run.times(self.started_at);
+        if ran && at_fault {
+            self.context.queue.record_duration(self.version.operation, span.1 - span.0);
         }
-        let seen = Seen {
+        let observed = ObservedRun {
             fence: run.fence(),
             end,
-            stop: run.stop.take(),
+            stop_reason: run.stop_reason.take(),
             started: ran && started,
-            blamed,
+            at_fault,
             span,
             output: std::mem::take(&mut run.output),
             output_file: self.output_file.as_ref().map(OutputFile::read),
@@ -201,6 +208,6 @@ impl RunLoop<'_> {
             revision: self.revision.clone(),
         };
         run.flush_last(&self.context.recorder);
-        self.context.recorder.complete(completion(seen));
+        self.context.recorder.complete(completion(observed));
     }
 }

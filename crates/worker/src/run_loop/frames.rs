@@ -1,20 +1,21 @@
-//! Frames of the runner: which run each is about, and what the end of a run brings about.
+//! Handles the frames of a runner: finds the run that each is about, and starts the next run when one has ended.
 
-use rework_wire::{connection::FramesError, frame::Frame, runner::FromRunner};
+use rework_wire::{frame::Frame, frame_socket::FrameSocketError, runner::FromRunner};
 use tokio::time::Instant;
 
 use super::RunLoop;
 use crate::{
     active_run::ActiveRun,
-    ending::{End, RunnerEnd},
+    ending::{RunEnd, RunnerEnd},
     runner_message::{self, Handled, Scheduled},
 };
 
 impl RunLoop<'_> {
-    /// Handles a frame and those that were read together with it.
+    /// Handles a frame and those that were read together with it. Returns the reason if the runner
+    /// cannot be used any more, otherwise `None`.
     pub(super) fn on_frames(
         &mut self,
-        first: Result<Option<Frame>, FramesError>,
+        first: Result<Option<Frame>, FrameSocketError>,
     ) -> Option<RunnerEnd> {
         let mut next = first;
         let mut drained = false;
@@ -22,12 +23,13 @@ impl RunLoop<'_> {
             match next {
                 Ok(Some(frame)) => match self.on_frame(frame) {
                     Ok(None) => {}
-                    Ok(Some((place, end))) => {
-                        // A run writes all its output before it reports its end.
+                    Ok(Some((index, end))) => {
+                        // A run writes all of its output before it sends `done` or `failed`. One read is enough for all
+                        // runs that ended.
                         if !std::mem::replace(&mut drained, true) {
                             self.drain_pipes();
                         }
-                        self.on_end(place, end);
+                        self.on_end(index, end);
                     }
                     Err(broken) => return Some(broken),
                 },
@@ -38,7 +40,7 @@ impl RunLoop<'_> {
                 break;
             }
             let Some(frames) = &mut self.runner.frames else { break };
-            next = match frames.at_hand() {
+            next = match frames.next_decoded() {
                 Ok(None) => break,
                 next => next,
             };
@@ -47,64 +49,67 @@ impl RunLoop<'_> {
         None
     }
 
-    /// The place and the end of the run that this frame ends, if it ends one.
-    fn on_frame(&mut self, frame: Frame) -> Result<Option<(usize, End)>, RunnerEnd> {
+    /// Handles one frame. Returns the index and the end of the run that the frame ends; `None` if
+    /// it ends none. `Err` if the runner cannot be used any more.
+    fn on_frame(&mut self, frame: Frame) -> Result<Option<(usize, RunEnd)>, RunnerEnd> {
         let message = runner_message::message(&frame)
             .map_err(|error| RunnerEnd::Broken(error.to_string()))?;
-        let run = runner_message::run_of(&message);
-        let Some(place) = self.open.iter().position(|open| run == Some(open.key())) else {
+        let run = runner_message::run_key(&message);
+        let Some(index) = self.open.iter().position(|open| run == Some(open.key())) else {
             if let FromRunner::Revoked { task, run } = message
-                && self.on_taken_back((task, run))
+                && self.on_revoked((task, run))
             {
                 return Ok(None);
             }
-            if runner_message::is_late(&message) {
-                tracing::debug!("a frame of a run that has ended was left aside");
+            if runner_message::may_arrive_late(&message) {
+                tracing::debug!("a frame of a run that has ended was ignored");
                 return Ok(None);
             }
             return Err(RunnerEnd::Broken("a frame of a run that is not open".to_owned()));
         };
-        let open = &mut self.open[place];
-        let revocable = open.stop.is_some() || self.ahead.is_revoked();
+        let open = &mut self.open[index];
+        let revocable = open.stop_reason.is_some() || self.sent_ahead.is_revoked();
         match open.handle(message, frame.body, revocable, &self.context.recorder) {
-            Handled::GoesOn => Ok(None),
-            Handled::Ended(end) => Ok(Some((place, end))),
+            Handled::Continue => Ok(None),
+            Handled::Ended(end) => Ok(Some((index, end))),
             Handled::Broken(why) => Err(RunnerEnd::Broken(why)),
         }
     }
 
-    /// A run is over. If another was sent ahead, it has started or is about to.
-    fn on_end(&mut self, place: usize, end: End) {
-        let mut over = self.open.swap_remove(place);
+    /// Handles the end of a run. If another run was sent ahead, the runner has started it or is about to.
+    fn on_end(&mut self, index: usize, end: RunEnd) {
+        let mut ended_run = self.open.swap_remove(index);
         self.runner.runs += 1;
-        // An abort may leave the code of an only run in a state that the next one should not meet.
-        self.worn |=
-            self.concurrency == 1 && over.stop.is_some() && !matches!(end, End::NotStarted);
-        if let Some((run, abort)) = self.ahead.start_next() {
+        // After an abort the code may be in a state that the next run should not inherit.
+        self.must_be_replaced |= self.concurrency == 1
+            && ended_run.stop_reason.is_some()
+            && !matches!(end, RunEnd::NotStarted);
+        if let Some((run, abort)) = self.sent_ahead.start_next() {
             let mut next = ActiveRun::new(run, Vec::new());
             if let Some(abort) = abort {
-                next.stop = Some(abort.stop_reason());
+                next.stop_reason = Some(abort.stop_reason());
                 next.kill_at = Some(Instant::now() + self.grace());
             }
-            self.runner.stdout.splitter.advance(&mut over.lines, &mut next.lines);
-            self.runner.stderr.splitter.advance(&mut over.lines, &mut next.lines);
+            self.runner.stdout.splitter.advance(&mut ended_run.lines, &mut next.lines);
+            self.runner.stderr.splitter.advance(&mut ended_run.lines, &mut next.lines);
             self.open.push(next);
         }
-        self.ended.push((over, end));
+        self.ended.push((ended_run, end));
         self.timers.claim_now();
     }
 
-    /// The runner closed its socket: its exit follows, or it is of no more use.
+    /// Handles that the runner has closed its socket. It is expected to exit soon.
     fn on_closed(&mut self) {
         self.runner.frames = None;
-        self.closed = true;
+        self.accepts_no_runs = true;
         let last_grace = self.open.iter().filter_map(|run| run.kill_at).max();
-        self.timers.exit_is_due(last_grace);
+        self.timers.expect_exit(last_grace);
     }
 
-    /// Sends the answer to a run's request to schedule a task.
-    pub(super) fn on_scheduled(&mut self, place: usize, answer: Scheduled) -> Option<RunnerEnd> {
-        let answer = self.open[place].scheduled(answer);
+    /// Sends the answer to a run's request to schedule a task. Returns the reason if the runner
+    /// cannot be used any more, otherwise `None`.
+    pub(super) fn on_scheduled(&mut self, index: usize, answer: Scheduled) -> Option<RunnerEnd> {
+        let answer = self.open[index].scheduled(answer);
         let frames = self.runner.frames.as_mut()?;
         frames.send(&answer, &[]).err().map(|error| RunnerEnd::Broken(error.to_string()))
     }

@@ -1,30 +1,33 @@
-//! Out of memory: the process tree of a runner uses more than its operation allows. Where a cgroup holds the tree, the
-//! kernel enforces the limit and kills it; elsewhere the worker measures. `Tree::exceeded` (`process/src/tree.rs`) tells
-//! both; the kernel's count of kills is read in `process/src/memory.rs`.
+//! Out of memory: the process tree of a runner uses more memory than its operation allows. With a cgroup the kernel
+//! enforces the limit and kills the tree; otherwise the worker measures the memory and kills it.
+//! `Tree::memory_exceeded` in `process/src/tree.rs` detects both cases.
 
 use super::RunLoop;
-use crate::{ending::RunnerEnd, verdict::StopReason};
+use crate::{ending::RunnerEnd, run_result::StopReason};
 
 impl RunLoop<'_> {
-    /// Measures the tree. It is killed without grace, in which it would only take more.
-    pub(super) fn watch_memory(&mut self) -> Option<RunnerEnd> {
-        let reason = self.over_memory()?;
+    /// Checks the memory of the process tree. Returns the reason if the runner must be killed,
+    /// otherwise `None`. There is no grace period, during which the tree would only use more
+    /// memory.
+    pub(super) fn check_memory(&mut self) -> Option<RunnerEnd> {
+        let reason = self.memory_stop_reason()?;
         let end = self.read_frames_now();
         end.or_else(|| (!self.open.is_empty()).then_some(RunnerEnd::OutOfMemory(reason)))
     }
 
-    /// Whether a runner that exited was killed by the kernel for its memory. Only its cgroup knows, so this must be asked before
-    /// that is removed together with the processes.
+    /// Returns the reason if the runner exited because the kernel killed it for its memory,
+    /// otherwise `None`. Only the cgroup of the runner shows that, so this must be called before
+    /// the cgroup is removed together with the processes.
     pub(super) fn killed_for_memory(&self, ended: Option<&RunnerEnd>) -> Option<RunnerEnd> {
         matches!(ended, Some(RunnerEnd::Exited(_)))
-            .then(|| self.over_memory().map(RunnerEnd::OutOfMemory))
+            .then(|| self.memory_stop_reason().map(RunnerEnd::OutOfMemory))
             .flatten()
     }
 
-    /// Why the tree must end, if it uses or has used too much memory.
-    fn over_memory(&self) -> Option<StopReason> {
+    /// Returns the reason to stop if the tree uses or has used too much memory, otherwise `None`.
+    fn memory_stop_reason(&self) -> Option<StopReason> {
         let limit = self.operation.definition.limits.memory_bytes?.unsigned_abs();
-        let used = self.runner.tree.exceeded()?;
+        let used = self.runner.tree.memory_exceeded()?;
         Some(StopReason::OutOfMemory { used, limit, sampled: self.runner.sampled })
     }
 }

@@ -1,5 +1,5 @@
-//! Whether each frame and each byte of the runner wakes the worker, or the worker looks at the runner once a
-//! millisecond. Looking is cheaper while many short runs follow one another.
+//! Switches between two ways of reading from a runner. Normally each frame and each line wakes the worker. While many
+//! short runs follow one another, the worker polls the runner once a millisecond instead, which costs less.
 
 use std::time::Duration;
 
@@ -8,48 +8,50 @@ use tokio::time::Instant;
 use super::RunLoop;
 use crate::ending::RunnerEnd;
 
-/// With this many runs sent ahead the worker looks at the runner now and then instead of being woken.
-const MANY: usize = 8;
+/// The number of runs sent ahead from which the worker polls.
+const MIN_SENT_AHEAD: usize = 8;
 
-/// The pause between two looks.
-const PAUSE: Duration = Duration::from_millis(1);
+/// The pause between two polls. It bounds how much later an end of a run is noticed.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// A run that takes longer than this is listened to again: its frames wake the worker.
-const LISTEN: Duration = Duration::from_millis(5);
+/// When the open run takes longer than this, the worker is woken by each frame again.
+const MAX_POLLED_RUN: Duration = Duration::from_millis(5);
 
-/// One look reads at most 256 KiB. This many looks take all that a socket's buffer holds, which is less than 4 MiB: a
-/// runner that never stops sending cannot keep the worker from its timers.
-const MAX_LOOKS: usize = 16;
+/// The most polls that read everything a runner has sent. One poll reads at most 256 KiB, and a socket buffer holds
+/// less than 4 MiB. So a runner that never stops sending cannot keep the worker from its timers.
+const MAX_POLLS: usize = 16;
 
-/// How the worker learns of what the runner sends.
+/// Whether the worker polls the runner.
 #[derive(Debug, Default)]
 pub(super) struct Polling {
-    /// When the worker looks at the runner next; `None` while the runner wakes the worker.
-    pub(super) look_at: Option<Instant>,
+    /// When the worker polls the runner next; `None` while the runner wakes the worker.
+    pub(super) poll_at: Option<Instant>,
 }
 
 impl RunLoop<'_> {
-    /// Changes between looking and being woken, where that is due.
-    pub(super) fn poll_or_listen(&mut self) -> Option<RunnerEnd> {
+    /// Switches between polling and being woken, if that is due. Returns the reason if the runner
+    /// cannot be used any more, otherwise `None`.
+    pub(super) fn switch_polling(&mut self) -> Option<RunnerEnd> {
         let now = Instant::now();
-        let is_short = self.open.first().is_some_and(|run| now < run.began + LISTEN);
-        let polls = self.ahead.len() >= MANY && is_short;
-        if polls == self.polling.look_at.is_some() {
+        let is_short = self.open.first().is_some_and(|run| now < run.started_at + MAX_POLLED_RUN);
+        let polls = self.sent_ahead.len() >= MIN_SENT_AHEAD && is_short;
+        if polls == self.polling.poll_at.is_some() {
             return None;
         }
-        self.polling.look_at = polls.then_some(now + PAUSE);
-        self.runner.listen(!polls).err().map(RunnerEnd::from)
+        self.polling.poll_at = polls.then_some(now + POLL_INTERVAL);
+        self.runner.set_wake_on_data(!polls).err().map(RunnerEnd::from)
     }
 
-    /// Looks at a runner that does not wake the worker.
-    pub(super) fn look(&mut self) -> Option<RunnerEnd> {
-        self.polling.look_at = Some(Instant::now() + PAUSE);
+    /// Polls a runner that does not wake the worker. Returns the reason if the runner cannot be
+    /// used any more, otherwise `None`.
+    pub(super) fn poll(&mut self) -> Option<RunnerEnd> {
+        self.polling.poll_at = Some(Instant::now() + POLL_INTERVAL);
         if self.context.recorder.is_full() {
             return None;
         }
         let frames = self.runner.frames.as_mut()?;
-        let first = match frames.look() {
-            Ok(open) => match frames.at_hand() {
+        let first = match frames.poll() {
+            Ok(open) => match frames.next_decoded() {
                 Ok(None) if open => {
                     self.drain_pipes();
                     return None;
@@ -61,21 +63,23 @@ impl RunLoop<'_> {
         self.on_frames(first)
     }
 
-    /// Handles all that the runner has sent by now, and nothing that it sends meanwhile. The kernel is asked, since
-    /// the reactor may not have reported it yet.
+    /// Handles everything that the runner has sent by now. Reads from the kernel directly, because
+    /// tokio's reactor may not have reported the data yet. Afterwards the runner is polled, until
+    /// `switch_polling` lets it wake the worker again. Returns the reason if the runner cannot be
+    /// used any more, otherwise `None`.
     pub(super) fn read_frames_now(&mut self) -> Option<RunnerEnd> {
         if let Some(frames) = &mut self.runner.frames
-            && frames.quiet().is_ok()
+            && frames.poll_only().is_ok()
         {
-            self.polling.look_at = Some(Instant::now());
+            self.polling.poll_at = Some(Instant::now());
         }
-        for _ in 0..MAX_LOOKS {
+        for _ in 0..MAX_POLLS {
             if self.open.is_empty() {
                 break;
             }
             let Some(frames) = &mut self.runner.frames else { break };
-            let first = match frames.look() {
-                Ok(_) => match frames.at_hand() {
+            let first = match frames.poll() {
+                Ok(_) => match frames.next_decoded() {
                     Ok(None) => break,
                     next => next,
                 },

@@ -1,44 +1,47 @@
-//! Timeouts: a run that has used up the timeout of its operation is told to stop, and its runner is killed when the
-//! grace of a run is over.
+//! Timeouts: a run that exceeds the timeout of its operation is ordered to stop. Its runner is killed if it has not
+//! stopped within the grace period.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{RunLoop, timers::is_due};
-use crate::{active_run::ActiveRun, claimed_run::Key, ending::RunnerEnd, verdict::StopReason};
+use crate::{
+    active_run::ActiveRun, claimed_run::RunKey, ending::RunnerEnd, run_result::StopReason,
+};
 
 impl RunLoop<'_> {
-    /// Times runs out, and kills the runner if one that was told to stop has used up its grace.
-    pub(super) fn stop_what_is_late(&mut self, now: Instant) -> Option<RunnerEnd> {
+    /// Stops runs that have exceeded their timeout. Returns the reason to kill the runner if a run
+    /// has exceeded its grace period, otherwise `None`.
+    pub(super) fn enforce_time_limits(&mut self, now: Instant) -> Option<RunnerEnd> {
         let limits = &self.operation.definition.limits;
-        let late: Vec<Key> = self
+        let overdue: Vec<RunKey> = self
             .open
             .iter()
             .filter(|run| is_due(run.kill_at, now) || is_due(run.timeout_at(limits), now))
             .map(ActiveRun::key)
             .collect();
-        if late.is_empty() {
+        if overdue.is_empty() {
             return None;
         }
-        // They may have ended in the meantime.
+        // The frames that end these runs may have arrived already.
         let end = self.read_frames_now();
         if end.is_some() {
             return end;
         }
-        for run in late {
-            let Some(place) = self.place_of(run) else { continue };
-            if is_due(self.open[place].kill_at, now) {
+        for run in overdue {
+            let Some(index) = self.index_of(run) else { continue };
+            if is_due(self.open[index].kill_at, now) {
                 return Some(RunnerEnd::GraceOver { task: run.0 });
             }
-            self.time_out(place);
+            self.time_out(index);
         }
         None
     }
 
-    /// A run has used up the timeout of its operation.
-    fn time_out(&mut self, place: usize) {
+    /// Stops a run that has exceeded the timeout of its operation.
+    fn time_out(&mut self, index: usize) {
         let limit = self.operation.definition.limits.timeout_ms.unwrap_or_default();
-        self.stop(place, StopReason::Timeout(Duration::from_millis(limit.unsigned_abs())));
+        self.stop(index, StopReason::Timeout(Duration::from_millis(limit.unsigned_abs())));
     }
 }

@@ -1,4 +1,4 @@
-//! What is due at a certain time: the timeout of a run and the end of its grace (`timeout.rs`), a flush of its log, a
+//! The timers of the run loop: timeouts and grace periods of runs (`timeout.rs`), the flush of their logs, and the
 //! measurement of memory (`out_of_memory.rs`).
 
 use std::time::Duration;
@@ -7,30 +7,30 @@ use rework_wire::operation::Limits;
 use tokio::time::Instant;
 
 use super::RunLoop;
-use crate::{batch_size::LONG, ending::RunnerEnd};
+use crate::{batch_size::LONG_RUN, ending::RunnerEnd};
 
-/// The pause between two measurements of memory where it is limited.
-const SAMPLE: Duration = Duration::from_millis(100);
+/// The pause between two measurements of the memory of a runner with a memory limit.
+const MEMORY_SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A runner that is given run after run is looked over this often: it may have grown too large.
-const LOOK_OVER: Duration = Duration::from_secs(1);
+/// How often a runner that receives run after run is checked against `--maxmem`.
+const SIZE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a runner may live after it closed its socket. A normal exit takes less.
-const EXIT_FOLLOWS: Duration = Duration::from_secs(1);
+/// How long a runner may live after it has closed its socket. A normal exit takes less.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Nothing else is due: the loop still looks around now and then.
-const FAR: Duration = Duration::from_secs(3600);
+/// The longest time that the loop sleeps. An arbitrary value, since events wake it.
+const MAX_SLEEP: Duration = Duration::from_secs(3600);
 
-/// When the loop has something to do that is not about one run.
+/// The times at which the loop has something to do that does not belong to one run.
 #[derive(Debug)]
 pub(super) struct Timers {
     /// When memory is measured next; `None` without a limit.
     sample_at: Option<Instant>,
-    /// When the runner is looked over next.
-    look_over_at: Instant,
-    /// The runner has closed its socket and must have exited by then.
+    /// When the size of the runner is checked next.
+    size_check_at: Instant,
+    /// When the runner must have exited, after it has closed its socket; `None` if the socket is open.
     exit_by: Option<Instant>,
-    /// Not before this is a claim made to fill free room.
+    /// The earliest time of the next claim that fills free room.
     claim_at: Instant,
 }
 
@@ -38,19 +38,19 @@ impl Timers {
     pub(super) fn new(limits: &Limits) -> Timers {
         let now = Instant::now();
         Timers {
-            sample_at: limits.memory_bytes.map(|_| now + SAMPLE),
-            look_over_at: now + LOOK_OVER,
+            sample_at: limits.memory_bytes.map(|_| now + MEMORY_SAMPLE_INTERVAL),
+            size_check_at: now + SIZE_CHECK_INTERVAL,
             exit_by: None,
             claim_at: now,
         }
     }
 
-    /// There is room: a claim may find something at once.
+    /// Allows a claim at once, because a run has ended or a task may be ready.
     pub(super) fn claim_now(&mut self) {
         self.claim_at = Instant::now();
     }
 
-    /// The last claim found nothing.
+    /// Delays the next claim, because the last one found nothing.
     pub(super) fn claim_after(&mut self, pause: Duration) {
         self.claim_at = Instant::now() + pause;
     }
@@ -59,9 +59,11 @@ impl Timers {
         self.claim_at <= Instant::now()
     }
 
-    /// The runner has closed its socket. Runs that were told to stop keep their grace.
-    pub(super) fn exit_is_due(&mut self, last_grace: Option<Instant>) {
-        let exit_by = Instant::now() + EXIT_FOLLOWS;
+    /// Sets the time by which the runner must have exited. `last_grace` is when the last grace
+    /// period of its runs ends; `None` if none of them was ordered to stop. Runs that were ordered
+    /// to stop keep their grace period.
+    pub(super) fn expect_exit(&mut self, last_grace: Option<Instant>) {
+        let exit_by = Instant::now() + EXIT_TIMEOUT;
         self.exit_by = Some(last_grace.map_or(exit_by, |grace| grace.max(exit_by)));
     }
 }
@@ -71,60 +73,66 @@ pub(super) fn is_due(at: Option<Instant>, now: Instant) -> bool {
 }
 
 impl RunLoop<'_> {
-    /// When the loop must act next, whatever happens.
+    /// Returns when the loop must act next, if no event comes before.
     pub(super) fn next_timer(&self) -> Instant {
         let now = Instant::now();
         let limits = &self.operation.definition.limits;
-        let Timers { sample_at, look_over_at, exit_by, claim_at } = self.timers;
-        let full = self.context.recorder.is_full().then_some(now + SAMPLE);
+        let Timers { sample_at, size_check_at, exit_by, claim_at } = self.timers;
+        // A full recorder has no event that reports free room, so it is checked again after a pause.
+        let full = self.context.recorder.is_full().then_some(now + MEMORY_SAMPLE_INTERVAL);
         let of_runs = self.open.iter().filter_map(|run| run.timer(limits));
         let others = [
             sample_at,
-            (self.room() > 0).then_some(look_over_at),
-            self.asks_for_more().then_some(claim_at),
+            (self.room() > 0).then_some(size_check_at),
+            self.wants_claim().then_some(claim_at),
             exit_by,
-            self.polling.look_at,
+            self.polling.poll_at,
             full,
         ];
-        of_runs.chain(others.into_iter().flatten()).fold(now + FAR, Instant::min)
+        of_runs.chain(others.into_iter().flatten()).fold(now + MAX_SLEEP, Instant::min)
     }
 
-    /// Does whatever is due.
-    pub(super) fn on_time(&mut self) -> Option<RunnerEnd> {
-        if is_due(self.polling.look_at, Instant::now())
-            && let Some(end) = self.look()
+    /// Does everything that is due. Returns the reason if the runner cannot be used any more,
+    /// otherwise `None`.
+    pub(super) fn on_timer(&mut self) -> Option<RunnerEnd> {
+        if is_due(self.polling.poll_at, Instant::now())
+            && let Some(end) = self.poll()
         {
             return Some(end);
         }
         let now = Instant::now();
-        if let Some(end) = self.stop_what_is_late(now) {
+        if let Some(end) = self.enforce_time_limits(now) {
             return Some(end);
         }
         if is_due(self.timers.exit_by, now) {
             return Some(RunnerEnd::SocketClosed);
         }
-        self.look_over(now);
+        self.check_size(now);
         for run in &mut self.open {
-            if !run.is_long && now >= run.began + LONG {
+            if !run.is_long && now >= run.started_at + LONG_RUN {
                 run.is_long = true;
-                self.context.recorder.begin(run.fence(), run.began, self.revision.clone());
+                self.context.recorder.record_start(
+                    run.fence(),
+                    run.started_at,
+                    self.revision.clone(),
+                );
             }
             if run.flush_is_due(now) {
                 run.flush(&self.context.recorder);
             }
         }
         if is_due(self.timers.sample_at, now) {
-            self.timers.sample_at = Some(now + SAMPLE);
-            return self.watch_memory();
+            self.timers.sample_at = Some(now + MEMORY_SAMPLE_INTERVAL);
+            return self.check_memory();
         }
         None
     }
 
-    /// A runner that has grown past `--maxmem` is given no more runs.
-    fn look_over(&mut self, now: Instant) {
-        if now >= self.timers.look_over_at {
-            self.timers.look_over_at = now + LOOK_OVER;
-            self.closed |= self.context.runners.is_too_large(&self.runner);
+    /// Sends no more runs to a runner that has grown larger than `--maxmem`.
+    fn check_size(&mut self, now: Instant) {
+        if now >= self.timers.size_check_at {
+            self.timers.size_check_at = now + SIZE_CHECK_INTERVAL;
+            self.accepts_no_runs |= self.context.warm_runners.is_too_large(&self.runner);
         }
     }
 }

@@ -1,24 +1,27 @@
-//! What the writer lets the rest of the worker see of its work.
+//! The counters of the writer that the rest of the worker reads.
 
 use std::cell::Cell;
 
 use tokio::time::Instant;
 
-/// How far the writer is behind, and what it knows of its claims.
+/// How much waits to be written, and the state of the last claims.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    /// Bytes that wait to be written.
+    /// The number of bytes that wait to be written.
     pub bytes: Cell<usize>,
-    /// Lines and ends of runs that are not in the database yet: they exist only in this process.
+    /// The number of log lines and ends of runs that are not in the database yet, so that they exist only in this
+    /// process.
     pub unsaved: Cell<usize>,
-    /// Until then a claim whose answer was lost may still take effect.
+    /// Until this moment a claim whose answer was lost may still take effect; `None` if no answer
+    /// was ever lost.
     pub unconfirmed_claim_until: Cell<Option<Instant>>,
-    /// When to claim again although the last claim found nothing: it did not scan everything.
+    /// When to claim again, although the last claim found nothing, because it did not scan all of
+    /// the queue; `None` if no claim has left a part unscanned since this was read last.
     pub rescan_at: Cell<Option<Instant>>,
 }
 
 impl Backlog {
-    /// Whether a claim whose answer was lost may still take effect.
+    /// Returns whether a claim whose answer was lost may still take effect.
     pub(crate) fn has_unconfirmed_claim(&self) -> bool {
         self.unconfirmed_claim_until.get().is_some_and(|until| until > Instant::now())
     }

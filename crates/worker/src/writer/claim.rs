@@ -1,129 +1,144 @@
-//! Claims: asked so that one whose answer was lost is found again, and answered so that nothing of
-//! it is stranded.
+//! Claims: how the writer claims tasks so that none is lost. If the answer to a claim was lost, the claimed tasks are
+//! found again. Tasks that nobody waits for any more are requeued.
 
 use std::time::Duration;
 
 use rework_core::{
     db::error::Result,
     task::{
-        claim::{Batches, Claimed, ScanRanges, claim, held},
+        claim::{BatchLimits, ClaimedTask, ScanRanges, claim, existing_claims},
         complete::Completion,
     },
 };
 use tokio::time::Instant;
 
-use super::{DbWriter, backlog::Backlog, entry::Answering};
+use super::{DbWriter, backlog::Backlog, entry::AnswerSender};
 use crate::claimed_run::ClaimedRun;
 
-/// How long a server process whose connection was given up may still carry out a claim.
-const UNCONFIRMED: Duration = Duration::from_secs(300);
+/// How long a server process whose connection was closed may still carry out a claim.
+const UNCONFIRMED_CLAIM_DURATION: Duration = Duration::from_secs(300);
 
-/// The answer to a claim was lost: it may still take effect.
-pub(super) fn note_unconfirmed_claim(backlog: &Backlog) {
-    backlog.unconfirmed_claim_until.set(Some(Instant::now() + UNCONFIRMED));
+/// Records that the answer to a claim was lost, so that it may still take effect.
+pub(super) fn set_unconfirmed_claim(backlog: &Backlog) {
+    backlog.unconfirmed_claim_until.set(Some(Instant::now() + UNCONFIRMED_CLAIM_DURATION));
 }
 
 impl DbWriter {
-    /// Looks everywhere before it believes that there is nothing, unless it has just done so: then
-    /// the worker is to look again.
-    pub(super) async fn claim(&mut self, batches: &Batches) -> Result<Vec<Claimed>> {
+    /// Claims tasks, first within the known ranges of the queue, then by a scan of whole lanes (a
+    /// lane has the waiting tasks that need the same thing of a host). If whole lanes were scanned
+    /// too recently, returns nothing and sets the time to scan again.
+    pub(super) async fn claim(&mut self, batches: &BatchLimits) -> Result<Vec<ClaimedTask>> {
         let now = Instant::now().into_std();
         if let Some(ranges) = self.scan_start.ranges(now) {
-            let (claimed, took) = self.claim_in(batches, &ranges).await;
-            self.note_claimed(&claimed, false, took);
-            if !matches!(&claimed, Ok(none) if none.is_empty()) {
+            let (claimed, took) = self.claim_in_ranges(batches, &ranges).await;
+            self.observe_scan(&claimed, false, took);
+            if !matches!(&claimed, Ok(tasks) if tasks.is_empty()) {
                 return claimed;
             }
         }
-        self.claim_anywhere(batches).await
+        self.claim_in_whole_lanes(batches).await
     }
 
-    /// What was looked at was not everything, and there was nothing.
-    pub(super) async fn claim_anywhere(&mut self, batches: &Batches) -> Result<Vec<Claimed>> {
+    /// Claims tasks by a scan of whole lanes, after a scan of the known ranges found nothing. If whole lanes may not be
+    /// scanned yet, returns nothing and sets the time to scan again.
+    pub(super) async fn claim_in_whole_lanes(
+        &mut self,
+        batches: &BatchLimits,
+    ) -> Result<Vec<ClaimedTask>> {
         let now = Instant::now().into_std();
         if self.scan_start.ranges(now).is_some() {
-            self.backlog.rescan_at.set(self.scan_start.next_whole().map(Instant::from_std));
+            self.backlog.rescan_at.set(self.scan_start.next_whole_scan().map(Instant::from_std));
             return Ok(Vec::new());
         }
-        let (claimed, took) = self.claim_in(batches, &ScanRanges::default()).await;
-        self.note_claimed(&claimed, true, took);
+        let (claimed, took) = self.claim_in_ranges(batches, &ScanRanges::default()).await;
+        self.observe_scan(&claimed, true, took);
         claimed
     }
 
-    fn note_claimed(
+    /// Records the result and the duration of a scan, for the choice of the next ranges. `took` is
+    /// `None` if nothing was scanned.
+    fn observe_scan(
         &mut self,
-        claimed: &Result<Vec<Claimed>>,
+        claimed: &Result<Vec<ClaimedTask>>,
         whole: bool,
         took: Option<Duration>,
     ) {
         if let (Ok(claimed), Some(took)) = (claimed, took) {
-            self.scan_start.claimed(claimed, whole, took, Instant::now().into_std());
+            self.scan_start.record_claim(claimed, whole, took, Instant::now().into_std());
         }
     }
 
-    /// With how long the last try looked, if it did.
-    async fn claim_in(
+    /// Claims tasks within `ranges`, and repeats the statement while the database is unavailable. Also returns how long
+    /// the last scan took; `None` if the tasks come from a claim whose answer was lost.
+    async fn claim_in_ranges(
         &mut self,
-        batches: &Batches,
+        batches: &BatchLimits,
         ranges: &ScanRanges,
-    ) -> (Result<Vec<Claimed>>, Option<Duration>) {
-        let mut began = None;
-        let (who, batches) = (self.who.clone(), self.within_room(batches));
-        let in_doubt = self.backlog.has_unconfirmed_claim();
+    ) -> (Result<Vec<ClaimedTask>>, Option<Duration>) {
+        let mut sent_at = None;
+        let (claimant, batches) = (self.claimant.clone(), self.limit_to_free_slots(batches));
+        let has_unconfirmed_claim = self.backlog.has_unconfirmed_claim();
         let slots = &self.slots;
-        let mut tries = 0;
+        let mut attempts = 0;
         let claimed = self
             .database
             .until_answered(async |db| {
-                tries += 1;
-                began = None;
-                // After an answer that was lost: what it took, if it took anything.
-                if in_doubt || tries > 1 {
-                    let mut lost = held(db, &who).await?;
-                    lost.retain(|claimed| !slots.has(claimed.fence));
+                attempts += 1;
+                sent_at = None;
+                // After a lost answer, first find the tasks that the lost claim took.
+                if has_unconfirmed_claim || attempts > 1 {
+                    let mut lost = existing_claims(db, &claimant).await?;
+                    lost.retain(|claimed| !slots.contains(claimed.fence));
                     if !lost.is_empty() {
                         return Ok(lost);
                     }
                 }
-                began = Some(Instant::now());
-                claim(db, &who, &batches, ranges).await
+                sent_at = Some(Instant::now());
+                claim(db, &claimant, &batches, ranges).await
             })
             .await;
-        if tries > 1 || claimed.is_err() {
-            note_unconfirmed_claim(&self.backlog);
+        if attempts > 1 || claimed.is_err() {
+            set_unconfirmed_claim(&self.backlog);
         }
-        (claimed, began.map(|began| began.elapsed()))
+        (claimed, sent_at.map(|sent_at| sent_at.elapsed()))
     }
 
-    /// No more than the page has room for.
-    pub(super) fn within_room(&self, batches: &Batches) -> Batches {
-        let room = i32::try_from(self.slots.room()).unwrap_or(i32::MAX).max(1);
-        let most = batches.most.iter().map(|most| (*most).min(room)).collect();
-        Batches { short: batches.short.clone(), most, sole: batches.sole }
+    /// Returns the batch sizes, limited to the number of free slots for started runs.
+    pub(super) fn limit_to_free_slots(&self, batches: &BatchLimits) -> BatchLimits {
+        let free_slots = i32::try_from(self.slots.free_count()).unwrap_or(i32::MAX).max(1);
+        let sizes = batches.sizes.iter().map(|size| (*size).min(free_slots)).collect();
+        BatchLimits {
+            operations: batches.operations.clone(),
+            sizes,
+            only_operation: batches.only_operation,
+        }
     }
 
-    /// What there is no room for, and what nobody waits for any more, goes back.
-    pub(super) async fn answer(
+    /// Assigns slots to the claimed tasks and sends them to the caller. Tasks without a free slot are requeued, and so
+    /// are all of them if the caller does not wait any more.
+    pub(super) async fn deliver(
         &mut self,
-        claimed: Result<Vec<Claimed>>,
-        answer: Answering<Vec<ClaimedRun>>,
+        claimed: Result<Vec<ClaimedTask>>,
+        answer: AnswerSender<Vec<ClaimedRun>>,
     ) {
-        let (mut held, mut back) = (Vec::new(), Vec::new());
+        let (mut runs, mut unwanted) = (Vec::new(), Vec::new());
         let claimed = claimed.map(|claimed| {
             for claimed in claimed {
                 let fence = claimed.fence;
-                match self.slots.take(claimed) {
-                    Some(one) => held.push(one),
-                    None => back.push(fence),
+                match self.slots.assign(claimed) {
+                    Some(run) => runs.push(run),
+                    None => unwanted.push(fence),
                 }
             }
-            held
+            runs
         });
-        if let Err(Ok(held)) = answer.send(claimed) {
-            back.extend(held.into_iter().map(|held| held.claimed.fence));
+        if let Err(Ok(runs)) = answer.send(claimed) {
+            unwanted.extend(runs.into_iter().map(|run| run.claimed.fence));
         }
-        let why = "its worker had no use for it any more";
-        self.complete(back.into_iter().map(|fence| Completion::unbegun(fence, why)).collect())
-            .await;
+        let reason = "its worker did not need it any more";
+        self.complete(
+            unwanted.into_iter().map(|fence| Completion::not_started(fence, reason)).collect(),
+        )
+        .await;
     }
 }

@@ -1,50 +1,60 @@
-//! What the rest of the worker hands to the writer.
+//! The entries that the recorder sends to the writer: each one is something to write to the
+//! database, or a request that the database answers.
 
 use rework_core::{
     db::error::Result,
     task::{
-        claim::{Batches, OperationVersion, Placed},
+        claim::{BatchLimits, OperationVersion, PlacedOperation},
         complete::Completion,
         fence::Fence,
         payload::Payload,
-        progress::{Child, Line},
+        progress::{ChildTask, NewLogLine},
     },
 };
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::claimed_run::ClaimedRun;
 
-/// What a line costs beside its bytes, in memory and in time.
-const LINE_BYTES: usize = 320;
+/// The cost of a log line besides its bytes, in bytes: its fields, and the time that a row takes.
+const LINE_OVERHEAD_BYTES: usize = 320;
 
-/// The answer to a question, when it comes. The sender lives as long as the worker.
+/// The future answer to a request. Its sender lives as long as the worker.
 pub(crate) type Answer<T> = oneshot::Receiver<Result<T>>;
 
-/// The other end of an [`Answer`].
-pub(crate) type Answering<T> = oneshot::Sender<Result<T>>;
+/// The sending end of an [`Answer`].
+pub(crate) type AnswerSender<T> = oneshot::Sender<Result<T>>;
 
-/// Something to write or to ask.
+/// Something to write, or a request to answer.
 pub(crate) enum Entry {
     Batched(Batched),
     Immediate(Immediate),
 }
 
-/// Written together with others of its kind: one statement, one transaction.
+/// An entry that is written together with others: one statement for each kind, one transaction for all.
 pub(crate) enum Batched {
-    Lines(Fence, Vec<Line>),
+    Lines(Fence, Vec<NewLogLine>),
     Complete(Box<Completion>),
-    Claim(Batches, Answering<Vec<ClaimedRun>>),
+    Claim(BatchLimits, AnswerSender<Vec<ClaimedRun>>),
 }
 
-/// A statement of its own, after everything that came before it.
+/// An entry that is written by a statement of its own, after everything that was sent before it.
 pub(crate) enum Immediate {
-    Begin(Fence, Instant, String),
+    /// The code of a run started at this moment, in this revision.
+    Start(Fence, Instant, String),
+    /// The progress (JSON; `None` if it has not changed) and the output of a run that has not
+    /// ended.
     Save(Fence, Option<String>, Payload),
+    /// Processes of a run could not be killed, for this reason.
     Unkillable(Fence, String),
-    Child(Fence, Box<Child>, Answering<Option<i64>>),
-    Placed(OperationVersion, Answering<Placed>),
-    Settled(Answering<()>),
-    Leave(String, Answering<()>),
+    /// A task to schedule on behalf of a run; the answer is the id of the task, or `None` if the
+    /// run is not current any more.
+    Child(Fence, Box<ChildTask>, AnswerSender<Option<i64>>),
+    /// A request for the details of an operation.
+    PlacedOperation(OperationVersion, AnswerSender<PlacedOperation>),
+    /// Answered when everything before it is in the database.
+    Flush(AnswerSender<()>),
+    /// The worker exits, for this reason.
+    Exit(String, AnswerSender<()>),
 }
 
 impl From<Batched> for Entry {
@@ -60,20 +70,21 @@ impl From<Immediate> for Entry {
 }
 
 impl Entry {
-    /// Whether it exists only in this process until it is written.
+    /// Returns whether the entry is data of a run that exists only in this process until the entry
+    /// is written.
     pub(crate) fn is_unsaved(&self) -> bool {
         matches!(self, Entry::Batched(Batched::Lines(..) | Batched::Complete(_)))
     }
 
-    /// What it takes while it waits.
+    /// Returns the memory that the entry takes while it waits, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Entry::Batched(Batched::Lines(_, lines)) => {
-                lines.iter().map(|line| line.bytes.len() + LINE_BYTES).sum()
+                lines.iter().map(|line| line.bytes.len() + LINE_OVERHEAD_BYTES).sum()
             }
             Entry::Batched(Batched::Complete(end)) => {
                 let error = end.error.as_ref().map_or(0, |error| error.to_string().len());
-                end.output.bytes() as usize + error + LINE_BYTES
+                end.output.bytes() as usize + error + LINE_OVERHEAD_BYTES
             }
             Entry::Immediate(Immediate::Save(_, _, output)) => output.bytes() as usize,
             Entry::Immediate(Immediate::Child(_, child, _)) => child.input.bytes() as usize,

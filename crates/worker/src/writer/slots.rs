@@ -1,45 +1,47 @@
-//! The runs that a worker holds: claimed, and their ends not recorded. Each has a slot in the page of started runs, from which a
-//! monitor reads which of them had started when it finds the worker dead.
+//! The slots of a worker in the shared memory of started runs. Each run that the worker holds
+//! (claimed, and its end is not recorded) has a slot, the place in which its start is recorded.
+//! When a monitor finds the worker dead, it reads there which of these runs had started.
 
-use rework_core::task::{claim::Claimed, fence::Fence};
-use rework_wire::worker::PAGE_SLOTS;
+use rework_core::task::{claim::ClaimedTask, fence::Fence};
+use rework_wire::worker::STARTED_RUNS_SLOTS;
 use rustc_hash::FxHashMap;
 
 use crate::claimed_run::ClaimedRun;
 
-/// The runs in hand, by (task, run).
+/// The runs that the worker holds, by task id and run number.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    /// The slot of each run in the page.
+    /// The slot of each run.
     slots: FxHashMap<(i64, i64), u32>,
+    /// The unused slots.
     free: Vec<u32>,
 }
 
 impl Slots {
-    /// Nothing yet.
+    /// Creates the slots of a worker that holds no run.
     pub(crate) fn new() -> Slots {
-        Slots { slots: FxHashMap::default(), free: (0..PAGE_SLOTS).rev().collect() }
+        Slots { slots: FxHashMap::default(), free: (0..STARTED_RUNS_SLOTS).rev().collect() }
     }
 
-    /// How many more it may hold.
-    pub(crate) fn room(&self) -> usize {
+    /// Returns how many more runs the worker may hold.
+    pub(crate) fn free_count(&self) -> usize {
         self.free.len()
     }
 
-    /// Whether this run is in hand.
-    pub(crate) fn has(&self, fence: Fence) -> bool {
+    /// Returns whether the worker holds this run.
+    pub(crate) fn contains(&self, fence: Fence) -> bool {
         self.slots.contains_key(&(fence.task, fence.run))
     }
 
-    /// Takes a claimed task; none past the room there is.
-    pub(crate) fn take(&mut self, claimed: Claimed) -> Option<ClaimedRun> {
+    /// Assigns a slot to a claimed task. `None` if all slots are in use.
+    pub(crate) fn assign(&mut self, claimed: ClaimedTask) -> Option<ClaimedRun> {
         let slot = self.free.pop()?;
         self.slots.insert((claimed.fence.task, claimed.fence.run), slot);
         Some(ClaimedRun { claimed, slot })
     }
 
-    /// The end of this run is recorded.
-    pub(crate) fn end(&mut self, fence: Fence) {
+    /// Frees the slot of a run whose end is recorded.
+    pub(crate) fn release(&mut self, fence: Fence) {
         if let Some(slot) = self.slots.remove(&(fence.task, fence.run)) {
             self.free.push(slot);
         }

@@ -1,8 +1,8 @@
-//! `rework schedule OPERATION --many FILE`: a task for each line of a file, all of them or none.
+//! `rework schedule OPERATION --many FILE`: schedules one task for each line of a file, all of them or none.
 //!
-//! A thread of its own reads the lines and holds them against the operation's schema, while the server
-//! schedules those before them in one transaction. It is rolled back at the first line that does
-//! not fit. Ids are printed after the commit: before it they are nobody's.
+//! A second thread reads the lines and validates them, while the server schedules the earlier lines in one transaction.
+//! The transaction is rolled back at the first invalid line. The ids are printed after the commit, because before it
+//! the tasks do not exist for others.
 
 use std::{io::BufRead, ops::RangeInclusive, process::ExitCode};
 
@@ -11,7 +11,7 @@ use rework_core::{
     operation,
     task::{
         payload::Payload,
-        schedule_many::{Chunks, Common, make_ready, schedule_chunk},
+        schedule_many::{Chunks, CommonOptions, create_lane, schedule_chunk},
     },
     values::validate::Schema,
 };
@@ -19,35 +19,41 @@ use rework_wire::operation::Definition;
 use tokio::sync::mpsc;
 use tokio_postgres::Transaction;
 
-use super::{Args, ready, unserved};
+use super::{Args, ready, unserved_warning};
 use crate::{
-    context::Context, exit::Exit, input, json_lines::JsonLines, options::Format,
-    progress_bar::ProgressBar, report::usage,
+    context::Context, error_text::usage_error, exit::Exit, input, json_lines::JsonLines,
+    options::Format, progress_bar::ProgressBar,
 };
 
-/// Chunks that are ready before the server takes them.
-const AHEAD: usize = 2;
+/// The maximum number of validated chunks that wait for the server. It bounds the memory, and reading and scheduling
+/// still overlap.
+const MAX_WAITING_CHUNKS: usize = 2;
 
-/// Bytes of ids that are written at once.
-const BLOCK: usize = 32 << 10;
+/// The size of the buffer in which ids are collected before they are printed, in bytes.
+const WRITE_BYTES: usize = 32 << 10;
 
-/// Inputs that fit.
+/// The maximum length of an id with its newline, in bytes: 19 digits and a newline.
+const MAX_ID_BYTES: usize = 20;
+
+/// A chunk of validated inputs.
 struct Chunk {
     inputs: Vec<Payload>,
-    /// Bytes of the file up to their end.
+    /// The position in the file after these inputs, in bytes.
     bytes: u64,
 }
 
-/// Schedules them and prints their ids.
+/// Schedules the tasks and prints their ids.
 pub(super) async fn run(args: &Args, path: &str, context: &Context) -> anyhow::Result<ExitCode> {
-    if let Some(word) = args.words.first() {
-        let message = format!("`{word}` belongs to one input, and `--many` brings all of them");
-        return Err(usage(message, "`rework schedule OPERATION --many FILE`"));
+    if let Some(part) = args.parts.first() {
+        let message = format!(
+            "`{part}` cannot be combined with `--many`, which reads all inputs from a file"
+        );
+        return Err(usage_error(message, "`rework schedule OPERATION --many FILE`"));
     }
     let mut db = context.open().await?;
     let name = args.operation.as_deref().unwrap_or_default();
     let operation = operation::find::find(db.client(), name, args.domain.as_deref()).await?;
-    let common = Common {
+    let common = CommonOptions {
         operation: name,
         domain: Some(&operation.definition.domain),
         host: args.host.as_deref(),
@@ -57,24 +63,26 @@ pub(super) async fn run(args: &Args, path: &str, context: &Context) -> anyhow::R
         capabilities: &args.capability,
     };
     let (lines, size) = JsonLines::open(path)?;
-    let source = lines.name().to_owned();
-    let bar = ProgressBar::of_bytes(context, size);
-    let (sender, chunks) = mpsc::channel(AHEAD);
-    let schema = input::compile(operation.definition.input.as_ref())?;
+    let file_name = lines.name().to_owned();
+    let bar = ProgressBar::new(context, size);
+    let (sender, chunks) = mpsc::channel(MAX_WAITING_CHUNKS);
+    let schema = input::compile_schema(operation.definition.input.as_ref())?;
     let definition = operation.definition.clone();
-    let reading = tokio::task::spawn_blocking(move || read(lines, &definition, &schema, &sender));
-    make_ready(db.client(), &common).await?;
+    let reader = tokio::task::spawn_blocking(move || read(lines, &definition, &schema, &sender));
+    create_lane(db.client(), &common).await?;
     let transaction = db.client_mut().transaction().await.map_err(Error::from)?;
     let tasks = send(&transaction, &common, chunks, &bar).await?;
-    // Only now is it known that there are no more lines, rather than one that is no input.
-    reading.await??;
+    // The channel is also closed if the reader has found an invalid line. In that case this returns the error, and the
+    // transaction is rolled back.
+    reader.await??;
     transaction.commit().await.map_err(Error::from)?;
+    // Remove the bar before anything else is printed.
     drop(bar);
     print(&tasks, context)?;
     match tasks.first() {
-        None => context.note(format_args!("there are no lines in {source}: nothing is scheduled")),
+        None => context.note(format_args!("{file_name} has no lines: nothing was scheduled")),
         Some(first) => {
-            if let Some(warning) = unserved(&db, first, "they stay").await {
+            if let Some(warning) = unserved_warning(&db, first, "they stay").await {
                 context.warn(warning);
             }
         }
@@ -82,7 +90,8 @@ pub(super) async fn run(args: &Args, path: &str, context: &Context) -> anyhow::R
     Ok(Exit::Done.into())
 }
 
-/// Reads all lines, or until the first that is no input, or until nobody takes them any more.
+/// Reads and validates the lines, and sends them in chunks. Stops at the end of the file, at the first invalid line, or
+/// when the receiver is closed. `Err` for an invalid line.
 fn read(
     mut lines: JsonLines<impl BufRead>,
     operation: &Definition,
@@ -97,24 +106,24 @@ fn read(
                 end = Some(Ok(()));
                 None
             }
-            Err(fault) => {
-                end = Some(Err(fault));
+            Err(error) => {
+                end = Some(Err(error));
                 None
             }
         });
         let inputs = Chunks::of(inputs).next().filter(|_| !matches!(end, Some(Err(_))));
-        let untaken = inputs.is_some_and(|inputs| {
+        let is_closed = inputs.is_some_and(|inputs| {
             sender.blocking_send(Chunk { inputs, bytes: lines.bytes() }).is_err()
         });
         if let Some(end) = end {
             return end;
-        } else if untaken {
+        } else if is_closed {
             return Ok(());
         }
     }
 }
 
-/// The input on the next line; none: there is no line left.
+/// Returns the input on the next line. `None` at the end of the file. `Err` if the line is not a valid input.
 fn input_of(
     lines: &mut JsonLines<impl BufRead>,
     operation: &Definition,
@@ -123,43 +132,45 @@ fn input_of(
     let Some(line) = lines.next()? else { return Ok(None) };
     match schema.check(line.text.as_bytes()) {
         Ok(()) => Ok(Some(Payload::Json(line.text))),
-        Err(misfit) => {
-            let fault = input::told(operation, line.text.as_bytes(), &misfit);
-            // What it calls the first line is the line that is named already.
-            let fault = fault.replace(" at line 1 column ", " at column ");
+        Err(violation) => {
+            let message = input::violation_message(operation, line.text.as_bytes(), &violation);
+            // The message of an error in JSON counts lines within the text, which has only one line. The error names
+            // the line of the file instead.
+            let message = message.replace(" at line 1 column ", " at column ");
             let name = &operation.name;
             let hint = format!("nothing was scheduled; see `rework schedule {name} --help`");
-            Err(lines.fault(line.number, &fault, &hint))
+            Err(lines.error_at_line(line.number, &message, &hint))
         }
     }
 }
 
+/// Schedules the chunks in the transaction and returns the ids of the tasks.
 async fn send(
     transaction: &Transaction<'_>,
-    common: &Common<'_>,
+    common: &CommonOptions<'_>,
     mut chunks: mpsc::Receiver<Chunk>,
     bar: &ProgressBar,
 ) -> anyhow::Result<Ids> {
     let mut tasks = Ids::default();
     while let Some(chunk) = chunks.recv().await {
         tasks.extend(&schedule_chunk(transaction, common, &chunk.inputs).await?);
-        bar.at(chunk.bytes, tasks.count);
+        bar.update(chunk.bytes, tasks.count);
     }
     Ok(tasks)
 }
 
-/// One a line, or as a list in JSON.
+/// Prints one id per line, or all ids as a JSON array.
 fn print(tasks: &Ids, context: &Context) -> anyhow::Result<()> {
     if context.format == Format::Json && !context.quiet {
         let mut list = context.json_list()?;
         tasks.all().try_for_each(|task| list.item(&task))?;
-        return list.end();
+        return list.finish();
     }
-    let mut text = String::with_capacity(BLOCK);
+    let mut text = String::with_capacity(WRITE_BYTES);
     for task in tasks.all() {
         text.push_str(&task.to_string());
         text.push('\n');
-        if text.len() + 20 > BLOCK {
+        if text.len() + MAX_ID_BYTES > WRITE_BYTES {
             context.write(text.as_bytes())?;
             text.clear();
         }
@@ -167,10 +178,10 @@ fn print(tasks: &Ids, context: &Context) -> anyhow::Result<()> {
     context.write(text.as_bytes())
 }
 
-/// Ids in ascending order. They mostly follow each other, so that a million takes no memory.
+/// Ids in ascending order. They are stored as ranges, because most ids are consecutive and there may be millions.
 #[derive(Debug, Default)]
 struct Ids {
-    runs: Vec<RangeInclusive<i64>>,
+    ranges: Vec<RangeInclusive<i64>>,
     count: u64,
 }
 
@@ -178,19 +189,19 @@ impl Ids {
     fn extend(&mut self, ids: &[i64]) {
         self.count += ids.len() as u64;
         for &id in ids {
-            match self.runs.last_mut() {
-                Some(run) if *run.end() + 1 == id => *run = *run.start()..=id,
-                _ => self.runs.push(id..=id),
+            match self.ranges.last_mut() {
+                Some(range) if *range.end() + 1 == id => *range = *range.start()..=id,
+                _ => self.ranges.push(id..=id),
             }
         }
     }
 
     fn all(&self) -> impl Iterator<Item = i64> {
-        self.runs.iter().cloned().flatten()
+        self.ranges.iter().cloned().flatten()
     }
 
     fn first(&self) -> Option<i64> {
-        self.runs.first().map(|run| *run.start())
+        self.ranges.first().map(|range| *range.start())
     }
 }
 
@@ -199,13 +210,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_kept_as_runs() {
+    fn consecutive_ids_are_stored_as_ranges() {
         let mut ids = Ids::default();
         assert_eq!(ids.first(), None);
         ids.extend(&[3, 4, 5]);
         ids.extend(&[6, 8, 9]);
         ids.extend(&[]);
-        assert_eq!(ids.runs, [3..=6, 8..=9]);
+        assert_eq!(ids.ranges, [3..=6, 8..=9]);
         assert_eq!(ids.all().collect::<Vec<_>>(), [3, 4, 5, 6, 8, 9]);
         assert_eq!((ids.first(), ids.count), (Some(3), 6));
     }

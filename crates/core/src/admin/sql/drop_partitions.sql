@@ -1,2 +1,2 @@
--- drop_partitions: partitions of the log that are empty and past are dropped
+-- drop_partitions: drops the partitions of the log table that are empty and whose day is past.
 select rework.drop_partitions()::text

@@ -1,2 +1,3 @@
--- grant_rights: role $1 gets the rights $2
+-- grant_rights: grants the set of rights $2 (`schedule`, `read` or `run`) to role $1. Raises RW400 if there is no such
+-- set.
 select rework.grant_rights($1, $2)::text

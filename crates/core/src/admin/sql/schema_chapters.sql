@@ -1,2 +1,3 @@
--- schema_chapters: the chapters of the schema that are there
+-- schema_chapters: returns the migrations (chapters of the schema) that were applied to this database, with their
+-- checksums.
 select version, checksum::text as checksum from rework.migration

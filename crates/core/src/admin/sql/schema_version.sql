@@ -1,4 +1,6 @@
--- schema_version: the number of the schema, the oldest one that it serves, and its chapters with their checksums
+-- schema_version: returns the version of the schema, the oldest binary (by its schema version) that the schema still
+-- supports, and the numbers and checksums of the applied chapters (files of `migrations/`). Both arrays have the order
+-- of the chapters.
 select version.schema, version.serves, chapter.chapters, chapter.checksums
   from rework.version
  cross join (

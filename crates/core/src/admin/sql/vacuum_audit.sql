@@ -1,5 +1,4 @@
--- vacuum_audit: that, and how much, was deleted
---
--- $1 of what, $2 how many, $3 milliseconds that they were old at least
+-- vacuum_audit: records in the audit log that $2 rows were deleted. $1 is the kind and the domain of the rows, as text,
+-- and $3 their minimum age in milliseconds.
 insert into rework.audit (action, subject, detail)
 values ('vacuum', $1, json_build_object('deleted', $2::bigint, 'older_than_ms', $3::bigint))

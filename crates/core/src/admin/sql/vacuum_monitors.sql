@@ -1,6 +1,5 @@
--- vacuum_monitors: deletes finished monitors that have no worker left
---
--- $1 domain (null: all), $2 at least so many milliseconds old
+-- vacuum_monitors: deletes monitors that served domain $1 (null: any domain), that finished at least $2 milliseconds
+-- ago and have no row in `worker` any more.
 delete from rework.monitor m
  where m.finished_at <= clock_timestamp() - $2 * interval '1 millisecond'
    and ($1::text is null or $1 = any (m.domains))

@@ -1,5 +1,6 @@
--- vacuum_placements: placements of hosts that have had no monitor for a day. What is registered there
--- again is placed again; operations stay, and so does all that is known of their tasks.
+-- vacuum_placements: deletes the placements (the records that a host can run an operation) of hosts that have had no
+-- running monitor for a day, and returns the hosts. Operations and tasks stay. If an operation is registered on such a
+-- host again, its placement is created again.
 delete from rework.placement p
  where p.registered_at < now() - interval '1 day'
    and not exists (select from rework.monitor m

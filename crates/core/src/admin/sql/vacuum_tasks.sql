@@ -1,10 +1,11 @@
--- vacuum_tasks: looks at the next tasks in the order of their ids, and deletes up to 1000 of them,
--- with their runs and log lines. Says how many, and where to go on; null: there are no more.
+-- vacuum_tasks: scans the next 10000 tasks by id, and deletes up to 1000 old ones with their runs and log lines.
+-- Returns how many were deleted, and the id after which the next call continues (null: the table is finished). The two
+-- limits keep each statement short, so that workers are not disturbed.
 --
--- $1 after this id, $2 states, $3 domain (null: all), $4 at least so many milliseconds old
+-- $1 the id after which the scan starts, $2 states, $3 domain (null: all domains), $4 minimum age in milliseconds
 --
--- What changed its state meanwhile (retried, claimed) is not deleted: the delete looks again.
-with looked as materialized (
+-- A task whose state changed meanwhile (it was retried or claimed) is kept: the delete tests the state again.
+with scanned as materialized (
     select t.id, t.state, t.operation, coalesce(t.finished_at, t.queued_at) as since
       from rework.task t
      where t.id > $1
@@ -12,24 +13,25 @@ with looked as materialized (
      limit 10000
 ),
 old as materialized (
-    select looked.id
-      from looked
-      join rework.operation o on o.id = looked.operation
-     where looked.state = any ($2)
+    select scanned.id
+      from scanned
+      join rework.operation o on o.id = scanned.operation
+     where scanned.state = any ($2)
        and ($3::text is null or o.domain = $3)
-       and looked.since <= clock_timestamp() - $4 * interval '1 millisecond'
-     order by looked.id
+       and scanned.since <= clock_timestamp() - $4 * interval '1 millisecond'
+     order by scanned.id
      limit 1000
 ),
-gone as (
+deleted as (
     delete from rework.task t
      using old
      where t.id = old.id and t.state = any ($2)
     returning t.id
 ),
-silenced as (
-    delete from rework.log l using gone where l.task = gone.id
+deleted_lines as (
+    delete from rework.log l using deleted where l.task = deleted.id
 )
-select (select count(*) from gone) as deleted,
+select (select count(*) from deleted) as deleted,
+       -- If the limit of 1000 was reached, scanned tasks behind it may be old too: continue there.
        case when (select count(*) from old) = 1000 then (select max(id) from old)
-            else (select max(id) from looked) end as last
+            else (select max(id) from scanned) end as last

@@ -1,4 +1,4 @@
-//! The grammar, the policies, and what happens when clocks are put forward or back.
+//! Tests of the grammar, the policies for missed instants, and the nights in which clocks change.
 
 use super::*;
 
@@ -10,22 +10,22 @@ fn rule(text: &str, zone: &str) -> Rule {
     Rule::parse(text, zone).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The next instants after a moment, in the rule's own zone.
+/// Returns the next `count` instants after `from`, as text in the rule's own zone.
 fn next(text: &str, zone: &str, from: &str, count: usize) -> Vec<String> {
     let rule = rule(text, zone);
     let zone: Tz = zone.parse().unwrap();
     let mut now = at(from);
-    let mut found = Vec::new();
+    let mut instants = Vec::new();
     for _ in 0..count {
         let Some(instant) = rule.after(now) else { break };
-        found.push(instant.with_timezone(&zone).format("%a %d %H:%M:%S%:z").to_string());
+        instants.push(instant.with_timezone(&zone).format("%a %d %H:%M:%S%:z").to_string());
         now = instant;
     }
-    found
+    instants
 }
 
 #[test]
-fn five_fields_or_six_with_the_seconds_first() {
+fn a_rule_has_five_fields_or_six_with_the_second_first() {
     // 22 November 2026 is a Sunday.
     let from = "2026-11-22T00:00:00Z";
     for (text, expected) in [
@@ -41,7 +41,7 @@ fn five_fields_or_six_with_the_seconds_first() {
         ("0 0 * * friL", ["Fri 27 00:00:00+00:00", "Fri 25 00:00:00+00:00"]),
         ("0 0 * * mon,fri#2", ["Mon 23 00:00:00+00:00", "Mon 30 00:00:00+00:00"]),
         ("0 0 29W 11 *", ["Mon 30 00:00:00+00:00", "Mon 29 00:00:00+00:00"]),
-        // Day and weekday, both restricted: either.
+        // If day and weekday are both restricted, either of them suffices.
         ("0 0 25 * mon", ["Mon 23 00:00:00+00:00", "Wed 25 00:00:00+00:00"]),
         ("  0   15 8 * * *  ", ["Sun 22 08:15:00+00:00", "Mon 23 08:15:00+00:00"]),
     ] {
@@ -50,8 +50,8 @@ fn five_fields_or_six_with_the_seconds_first() {
 }
 
 #[test]
-fn what_is_no_rule_is_refused_with_its_fault() {
-    for (text, words) in [
+fn an_invalid_rule_is_refused_with_the_reason() {
+    for (text, reason) in [
         ("", "it has 0 fields, not 5 or 6"),
         ("* * * *", "it has 4 fields, not 5 or 6"),
         ("* * * * * * *", "it has 7 fields, not 5 or 6"),
@@ -62,8 +62,8 @@ fn what_is_no_rule_is_refused_with_its_fault() {
         ("0 0 * * mon#6", ""),
     ] {
         let error = Rule::parse(text, "UTC").unwrap_err().to_string();
-        assert!(error.starts_with(&format!("`{text}` is no cron rule: ")), "{error}");
-        assert!(error.contains(words), "{error}");
+        assert!(error.starts_with(&format!("`{text}` is not a valid cron rule: ")), "{error}");
+        assert!(error.contains(reason), "{error}");
     }
     assert_eq!(
         Rule::parse("0 0 * * *", "Mars/Olympus").unwrap_err().to_string(),
@@ -73,7 +73,7 @@ fn what_is_no_rule_is_refused_with_its_fault() {
 }
 
 #[test]
-fn rules_for_every_second_are_known_as_such() {
+fn rules_that_fire_every_second_are_recognised() {
     for text in ["* * * * * *", " * * * * * *", "* 0 8 * * *", "*/1 * * * * *", "0-59 0 8 * * *"] {
         assert!(rule(text, "UTC").is_every_second(), "{text}");
     }
@@ -83,7 +83,7 @@ fn rules_for_every_second_are_known_as_such() {
 }
 
 #[test]
-fn what_was_missed_is_made_up_for_as_it_was_asked() {
+fn the_policy_decides_which_missed_instants_get_a_task() {
     let hourly = rule("0 * * * *", "UTC");
     let (first, now) = (at("2026-11-22T01:00:00Z"), at("2026-11-22T05:30:00Z"));
     let hours = |missed, now| -> Vec<String> {
@@ -93,7 +93,7 @@ fn what_was_missed_is_made_up_for_as_it_was_asked() {
     assert!(hours(Missed::None, now).is_empty());
     assert_eq!(hours(Missed::Last, now), ["05"]);
     assert_eq!(hours(Missed::All, now), ["01", "02", "03", "04", "05"]);
-    // One of them is not late.
+    // The last of them is less than a minute old, so it is not missed.
     let now = at("2026-11-22T05:00:30Z");
     assert_eq!(hours(Missed::None, now), ["05"]);
     assert_eq!(hours(Missed::Last, now), ["05"]);
@@ -102,15 +102,15 @@ fn what_was_missed_is_made_up_for_as_it_was_asked() {
     let often = rule("*/10 * * * * *", "UTC");
     let all = often.due(first, now, Missed::All);
     assert_eq!((all.len(), all.last()), (MOST_MISSED, Some(&now)));
-    assert_eq!(often.due(first, now, Missed::None).len(), 6, "a minute is not late");
+    assert_eq!(often.due(first, now, Missed::None).len(), 6, "those of the last minute");
 }
 
-/// A row of the table in `docs/schedules.md`: a zone, the night, a rule, when it comes due.
+/// A row of the table in `docs/schedules.md`: a zone, an instant before the change, a rule, and the next instants.
 type Night = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
-/// What happens in the nights in which clocks are put forward or back.
+/// The expected instants in nights in which clocks are put forward or back.
 const NIGHTS: &[Night] = &[
-    // Forward: 02:00 to 03:00. A time that there is not comes due when the clock has jumped.
+    // Forward, 02:00 to 03:00: a local time that is skipped fires at the moment of the change.
     (
         "Europe/Vienna",
         "2026-03-28T23:30:00Z",
@@ -141,7 +141,7 @@ const NIGHTS: &[Night] = &[
         "15 2 * * *",
         &["Sun 04 02:30:00+11:00", "Mon 05 02:15:00+11:00"],
     ),
-    // Back: 03:00 to 02:00. A fixed time comes due once, the first time; an interval both times.
+    // Back, 03:00 to 02:00: a fixed time fires once, the first time; an interval (`*/30`) fires both times.
     (
         "Europe/Vienna",
         "2026-10-24T23:30:00Z",
@@ -159,7 +159,7 @@ const NIGHTS: &[Night] = &[
             "Sun 25 02:30:00+01:00",
         ],
     ),
-    // Looking back from just before the second of these, the library itself finds it again.
+    // From just before the second of these instants, the library's own backward search returns the second one.
     (
         "Europe/Vienna",
         "2026-10-24T23:30:00Z",
@@ -184,7 +184,7 @@ const NIGHTS: &[Night] = &[
         "30 2 * * *",
         &["Sun 15 02:30:00+01:00", "Mon 16 02:30:00+00:00"],
     ),
-    // At midnight, so that a day begins at 01:00, or the last hour of the day before comes again.
+    // A change at midnight: a day starts at 01:00, or the last hour of the previous day is repeated.
     (
         "America/Santiago",
         "2026-09-06T02:30:00Z",
@@ -208,7 +208,7 @@ const NIGHTS: &[Night] = &[
             "Sun 05 01:00:00-04:00",
         ],
     ),
-    // No change of the clock, or a whole day that there was not.
+    // Zones without a change, and one that skipped a whole day.
     (
         "Asia/Kolkata",
         "2026-03-28T23:30:00Z",
@@ -228,19 +228,19 @@ const NIGHTS: &[Night] = &[
 ];
 
 #[test]
-fn nights_in_which_clocks_change() {
-    let mut faults = Vec::new();
+fn rules_fire_as_documented_when_clocks_change() {
+    let mut differences = Vec::new();
     for (zone, from, text, expected) in NIGHTS {
-        let found = next(text, zone, from, expected.len());
-        if found != *expected {
-            faults.push(format!("{zone} {text}: {found:?}, not {expected:?}"));
+        let actual = next(text, zone, from, expected.len());
+        if actual != *expected {
+            differences.push(format!("{zone} {text}: {actual:?}, not {expected:?}"));
         }
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
 }
 
 #[test]
-fn instants_are_the_same_looking_back() {
+fn searching_backwards_finds_the_same_instants() {
     for (zone, from, text, _) in NIGHTS {
         let rule = rule(text, zone);
         let (first, last) = (at(from), at(from) + TimeDelta::days(3));

@@ -1,2 +1,3 @@
--- scheduled_rule: when schedule $1 comes due, and the time by which it does
+-- scheduled_rule: returns rule and time zone of schedule $1, and the current time of the clock that decides when
+-- schedules are due. No row if there is no such schedule.
 select id, rule, zone, rework.schedule_clock() as now from rework.schedule where id = $1

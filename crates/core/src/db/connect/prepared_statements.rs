@@ -1,9 +1,12 @@
-//! Plans that a connection keeps: what a worker asks all the time is prepared where the line leads to the
-//! server itself. Only calls of functions, whose own plans are safe on a table that grows: a prepared
-//! statement that reads a table may have been planned when it was empty.
+//! Prepared statements: the few statements that a worker sends for every task are parsed and planned once.
 //!
-//! Behind a pooler a statement name may belong to another client's statement. No two of ours agree in the number of parameters and in
-//! the type of the first, so that the server refuses the parameters of one for the other.
+//! They are used only if the connection certainly goes to the server itself. Only calls of functions are prepared. A
+//! prepared statement that reads a table may keep a plan from when the table was empty; the functions choose their
+//! plans so that this does no harm.
+//!
+//! If there is a pooler after all, a statement name may belong to the statement of another client. Our statements
+//! differ from each other in the number of parameters or in the type of the first one. So the server refuses the
+//! parameters of one statement for another, instead of running the wrong statement.
 
 use std::{
     collections::HashMap,
@@ -22,81 +25,82 @@ use crate::db::{
     error::Result,
 };
 
-/// The statements that were prepared, by their text; none: none is to be.
+/// The prepared statements of a connection, by their SQL text. The map is `None` if statements must not be prepared.
 #[derive(Default)]
-pub(crate) struct Plans(Mutex<Option<HashMap<&'static str, Statement>>>);
+pub(crate) struct PreparedStatements(Mutex<Option<HashMap<&'static str, Statement>>>);
 
-impl std::fmt::Debug for Plans {
+impl std::fmt::Debug for PreparedStatements {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Plans").field(&self.are_kept()).finish()
+        f.debug_tuple("PreparedStatements").field(&self.are_enabled()).finish()
     }
 }
 
 impl Db {
-    /// Keeps the plans of what is asked again and again, if the line to `dsn` leads to the server
-    /// itself for certain.
-    pub async fn keep_plans(&mut self, dsn: &Dsn) -> Result<()> {
-        let kept = self.leads_to(dsn).await?.unwrap_or(false).then(HashMap::new);
-        self.plans = Plans(Mutex::new(kept));
+    /// Enables prepared statements, if this connection to `dsn` certainly goes to the server itself.
+    pub async fn enable_prepared_statements(&mut self, dsn: &Dsn) -> Result<()> {
+        let statements = self.server_is_at(dsn).await?.unwrap_or(false).then(HashMap::new);
+        self.prepared = PreparedStatements(Mutex::new(statements));
         Ok(())
     }
 
-    /// Rows of a statement that is asked again and again.
-    pub(crate) async fn repeat(
+    /// Executes a frequent statement and returns its rows. Prepares it at the first call, if that is enabled.
+    pub(crate) async fn query_prepared(
         &self,
         sql: &'static str,
         params: &[Param<'_>],
     ) -> std::result::Result<Vec<Row>, tokio_postgres::Error> {
-        self.make_ready(sql, params).await?;
-        let kept = self.plans.find(sql).is_some();
-        match self.send(sql, params).await {
-            // It was refused before it began.
-            Err(error) if kept && is_outdated(&error) && !self.is_closed() => {
+        self.prepare_once(sql, params).await?;
+        let is_prepared = self.prepared.find(sql).is_some();
+        match self.send_prepared(sql, params).await {
+            // The server refused the prepared statement before it executed anything, so it can be sent again.
+            Err(error) if is_prepared && is_outdated(&error) && !self.is_closed() => {
                 self.client().query_typed(sql, params).await
             }
             answer => answer,
         }
     }
 
-    /// The same of one that [`Db::make_ready`] was called for: it is on its way from the first poll, so that
-    /// others may follow it without waiting.
-    pub(crate) async fn send(
+    /// Executes a statement for which [`Db::prepare_once`] was called, and returns its rows.
+    ///
+    /// The request is sent when the future is polled first. Further statements can be sent behind it without waiting
+    /// for its answer (pipelining).
+    pub(crate) async fn send_prepared(
         &self,
         sql: &'static str,
         params: &[Param<'_>],
     ) -> std::result::Result<Vec<Row>, tokio_postgres::Error> {
-        let Some(statement) = self.plans.find(sql) else {
+        let Some(statement) = self.prepared.find(sql) else {
             return self.client().query_typed(sql, params).await;
         };
         let values: Vec<&(dyn ToSql + Sync)> = params.iter().map(|(value, _)| *value).collect();
         let answer = self.client().query(&statement, &values).await;
         if answer.as_ref().is_err_and(is_outdated) {
-            self.plans.give_up();
+            self.prepared.disable();
         }
         answer
     }
 
-    /// Prepares it, where that was not done yet and may be done.
-    pub(crate) async fn make_ready(
+    /// Prepares a statement, unless it is prepared already or prepared statements are disabled.
+    pub(crate) async fn prepare_once(
         &self,
         sql: &'static str,
         params: &[Param<'_>],
     ) -> std::result::Result<(), tokio_postgres::Error> {
-        if !self.plans.are_kept() || self.plans.find(sql).is_some() {
+        if !self.prepared.are_enabled() || self.prepared.find(sql).is_some() {
             return Ok(());
         }
         let types: Vec<Type> = params.iter().map(|(_, kind)| kind.clone()).collect();
         match self.client().prepare_typed(sql, &types).await {
-            Ok(statement) => self.plans.remember(sql, statement),
-            Err(error) if is_outdated(&error) => self.plans.give_up(),
+            Ok(statement) => self.prepared.insert(sql, statement),
+            Err(error) if is_outdated(&error) => self.prepared.disable(),
             Err(error) => return Err(error),
         }
         Ok(())
     }
 }
 
-impl Plans {
-    fn are_kept(&self) -> bool {
+impl PreparedStatements {
+    fn are_enabled(&self) -> bool {
         self.lock().is_some()
     }
 
@@ -104,20 +108,23 @@ impl Plans {
         self.lock().as_ref()?.get(sql).cloned()
     }
 
-    fn remember(&self, sql: &'static str, statement: Statement) {
-        if let Some(kept) = self.lock().as_mut() {
-            // The server then refuses the parameters of one for the other.
-            let key = |statement: &Statement| {
+    fn insert(&self, sql: &'static str, statement: Statement) {
+        if let Some(statements) = self.lock().as_mut() {
+            // Statements must differ here, so that the server refuses the parameters of one for another (see above).
+            let signature = |statement: &Statement| {
                 (statement.params().len(), statement.params().first().cloned())
             };
-            let alike = |other: &Statement| key(other) == key(&statement);
-            debug_assert!(!kept.values().any(alike), "it could be taken for another one: {sql}");
-            kept.insert(sql, statement);
+            let is_alike = |other: &Statement| signature(other) == signature(&statement);
+            debug_assert!(
+                !statements.values().any(is_alike),
+                "the server would accept the parameters of another statement for this one: {sql}"
+            );
+            statements.insert(sql, statement);
         }
     }
 
-    /// From now on nothing is prepared on this line.
-    fn give_up(&self) {
+    /// Stops using prepared statements on this connection.
+    fn disable(&self) {
         *self.lock() = None;
     }
 
@@ -126,7 +133,8 @@ impl Plans {
     }
 }
 
-/// The schema has changed beneath it, or the server has another one by that name, or none.
+/// Returns whether an error means that a prepared statement cannot be used: the schema has changed since it was
+/// prepared, or the server has no statement of that name, or another one.
 fn is_outdated(error: &tokio_postgres::Error) -> bool {
     let outdated = [
         SqlState::FEATURE_NOT_SUPPORTED,

@@ -1,17 +1,17 @@
-//! The options of a DSN that the database library does not know: taken out of its text.
+//! Separates the options of a DSN that `tokio_postgres` does not handle, such as `sslmode`, from all others.
 
 use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 
-/// Options by their names.
+/// Values of options by their names.
 pub(crate) type Settings = BTreeMap<String, String>;
 
-/// Those that are ours to carry out.
+/// The names of the options that this crate handles itself.
 pub(super) const OURS: [&str; 6] =
     ["service", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey"];
 
-/// The variables that stand in for what is left out.
+/// Options and the environment variables that give their defaults.
 pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("host", "PGHOST"),
     ("hostaddr", "PGHOSTADDR"),
@@ -26,17 +26,17 @@ pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("sslkey", "PGSSLKEY"),
 ];
 
-/// The text without ours, and ours.
-pub(super) fn take(text: &str) -> Result<(String, Settings), String> {
+/// Splits a DSN into a DSN for `tokio_postgres`, without the options of [`OURS`], and the values of these options.
+pub(super) fn split(text: &str) -> Result<(String, Settings), String> {
     let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
-    if is_url { of_url(text) } else { of_pairs(text) }
+    if is_url { split_url(text) } else { split_pairs(text) }
 }
 
-fn of_url(text: &str) -> Result<(String, Settings), String> {
-    let Some((place, query)) = text.split_once('?') else {
+fn split_url(text: &str) -> Result<(String, Settings), String> {
+    let Some((base, query)) = text.split_once('?') else {
         return Ok((text.to_owned(), Settings::new()));
     };
-    let (mut rest, mut ours) = (Vec::new(), Settings::new());
+    let (mut kept, mut ours) = (Vec::new(), Settings::new());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
             Some((name, value)) if OURS.contains(&name) => {
@@ -44,18 +44,18 @@ fn of_url(text: &str) -> Result<(String, Settings), String> {
                 let value = value.map_err(|_| format!("`{name}` is not UTF-8"))?;
                 ours.insert(name.to_owned(), value.into_owned());
             }
-            _ => rest.push(pair),
+            _ => kept.push(pair),
         }
     }
-    let query = if rest.is_empty() { String::new() } else { format!("?{}", rest.join("&")) };
-    Ok((format!("{place}{query}"), ours))
+    let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+    Ok((format!("{base}{query}"), ours))
 }
 
-/// `name = value`, or `name = 'a \'quoted\' value'`.
-fn of_pairs(text: &str) -> Result<(String, Settings), String> {
+/// Splits a DSN of the form `name = value name = 'a \'quoted\' value'`.
+fn split_pairs(text: &str) -> Result<(String, Settings), String> {
     let (mut kept, mut ours) = (Vec::new(), Settings::new());
-    let mut left = text.trim_start();
-    while let Some((name, after)) = left.split_once('=') {
+    let mut unread = text.trim_start();
+    while let Some((name, after)) = unread.split_once('=') {
         let value_at = after.trim_start();
         let (value, length) = value(value_at)?;
         let end = text.len() - (value_at.len() - length);
@@ -63,16 +63,16 @@ fn of_pairs(text: &str) -> Result<(String, Settings), String> {
         if OURS.contains(&name) {
             ours.insert(name.to_owned(), value);
         } else {
-            kept.push(&text[text.len() - left.len()..end]);
+            kept.push(&text[text.len() - unread.len()..end]);
         }
-        left = value_at[length..].trim_start();
+        unread = value_at[length..].trim_start();
     }
-    // What is no pair, the library refuses in its own words.
-    kept.push(left);
+    // A remainder without `=` is kept, so that the library refuses it with its own message.
+    kept.push(unread);
     Ok((kept.join(" "), ours))
 }
 
-/// A value, and how many bytes of the text it takes.
+/// Reads the value with which a text starts. Returns it with the number of bytes that it takes in the text.
 fn value(text: &str) -> Result<(String, usize), String> {
     let quoted = text.starts_with('\'');
     let (mut value, mut escaped) = (String::new(), false);
@@ -96,8 +96,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_options_are_taken_out() {
-        for (text, rest, ours) in [
+    fn options_that_we_handle_are_separated() {
+        for (text, expected, ours) in [
             ("postgres://me@db/x", "postgres://me@db/x", vec![]),
             (
                 "postgres://db/x?sslmode=verify-full&user=me&sslrootcert=%2Fa%20b",
@@ -113,11 +113,11 @@ mod tests {
             ("service=prod", "", vec![("service", "prod")]),
             ("host=db nonsense", "host=db nonsense", vec![]),
         ] {
-            let (found, settings) = take(text).unwrap();
+            let (for_library, settings) = split(text).unwrap();
             let settings: Vec<(&str, &str)> =
                 settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            assert_eq!((found.as_str(), settings), (rest, ours), "{text}");
+            assert_eq!((for_library.as_str(), settings), (expected, ours), "{text}");
         }
-        assert_eq!(take("sslmode='x").unwrap_err(), "a quote is not closed");
+        assert_eq!(split("sslmode='x").unwrap_err(), "a quote is not closed");
     }
 }

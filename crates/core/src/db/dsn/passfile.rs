@@ -1,23 +1,27 @@
-//! The file of passwords: `host:port:database:user:password` in `~/.pgpass`, readable by its owner alone.
+//! Reads the password file of Postgres, `~/.pgpass`. Its lines are `host:port:database:user:password`.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use tokio_postgres::{Config, config::Host};
 
-use super::{DEFAULT_PORT, at_home};
+use super::{DEFAULT_PORT, home_path};
 
-/// The password for what a DSN names, if the file has one. As `psql` does, one that others can read is
-/// not trusted.
+/// Returns the password for the server, database and user of `config`, or `None` if the file has none.
+///
+/// `named` is the path of the file; `None` for `~/.pgpass`. Like `psql`, this ignores a file that other users can read.
 pub(super) fn find(named: Option<&str>, config: &Config) -> Option<String> {
-    let path = named.map(PathBuf::from).or_else(|| at_home(".pgpass"))?;
+    let path = named.map(PathBuf::from).or_else(|| home_path(".pgpass"))?;
     let metadata = std::fs::metadata(&path).ok()?;
     if metadata.permissions().mode() & 0o077 != 0 {
-        tracing::warn!("`{}` is not used: others can read it; `chmod 600` it", path.display());
+        let path = path.display();
+        tracing::warn!(
+            "the password file `{path}` is ignored: other users can read it; run `chmod 600 {path}`"
+        );
         return None;
     }
     let host = match (config.get_hostaddrs(), config.get_hosts()) {
-        // One password is not for several servers.
+        // A DSN with several servers has one password for all of them, so no line of the file fits.
         ([], [_, _, ..]) | ([_, _, ..], _) => return None,
         (_, [Host::Tcp(host)]) if !host.is_empty() => host.clone(),
         ([address], _) => address.to_string(),
@@ -29,16 +33,18 @@ pub(super) fn find(named: Option<&str>, config: &Config) -> Option<String> {
     read(&std::fs::read_to_string(&path).ok()?, [&host, &port, database, user])
 }
 
+/// Returns the password of the first line whose host, port, database and user match `wanted`.
+/// `None` if no line does.
 fn read(text: &str, wanted: [&str; 4]) -> Option<String> {
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let fields = fields(line);
-        let (password, place) = fields.split_last()?;
-        let fits = |(field, wanted): (&String, &&str)| field == "*" || field == wanted;
-        (place.len() == 4 && place.iter().zip(&wanted).all(fits)).then(|| password.clone())
+        let (password, key) = fields.split_last()?;
+        let matches = |(field, wanted): (&String, &&str)| field == "*" || field == wanted;
+        (key.len() == 4 && key.iter().zip(&wanted).all(matches)).then(|| password.clone())
     })
 }
 
-/// Parted by colons, but for those behind a backslash.
+/// Splits a line at its first four colons. A backslash escapes the next character.
 fn fields(line: &str) -> Vec<String> {
     let (mut fields, mut field, mut escaped) = (Vec::new(), String::new(), false);
     for letter in line.chars() {
@@ -48,7 +54,7 @@ fn fields(line: &str) -> Vec<String> {
                 escaped = false;
             }
             '\\' => escaped = true,
-            // The rest is the password.
+            // After four fields, everything else is the password, including colons.
             ':' if fields.len() < 4 => fields.push(std::mem::take(&mut field)),
             _ => field.push(letter),
         }
@@ -62,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_that_fits_counts() {
+    fn the_first_matching_line_gives_the_password() {
         let text = "#db:1:x:me:no\ndb:1:x:you:no\n*:5432:*:me:a:b\\\\c\ndb:*:x:me:later\n";
         assert_eq!(read(text, ["db", "5432", "x", "me"]).as_deref(), Some("a:b\\c"));
         assert_eq!(read(text, ["db", "1", "x", "me"]).as_deref(), Some("later"));

@@ -1,31 +1,38 @@
-//! Services: options by a name, in `~/.pg_service.conf` or the file that `PGSERVICEFILE` names.
+//! Reads the service file of Postgres, which stores the options of a connection under a name.
+//!
+//! The file is the one that `PGSERVICEFILE` names, or `~/.pg_service.conf`.
 
-use super::{at_home, from, options::Settings};
+use super::{env_var, home_path, options::Settings};
 
-/// The options of a service.
+/// Returns the options of the service `name`. `Err` if the file cannot be read or does not contain the service.
 pub(super) fn find(name: &str) -> Result<Settings, String> {
-    let path = from("PGSERVICEFILE").map(Into::into).or_else(|| at_home(".pg_service.conf"));
-    let path = path.ok_or_else(|| format!("there is no file for the service `{name}`"))?;
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| format!("the service `{name}`: `{}`: {error}", path.display()))?;
+    let path = env_var("PGSERVICEFILE").map(Into::into).or_else(|| home_path(".pg_service.conf"));
+    let path = path.ok_or_else(|| {
+        format!("cannot look up the service `{name}`: neither PGSERVICEFILE nor HOME is set")
+    })?;
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        format!("cannot look up the service `{name}`: cannot read `{}`: {error}", path.display())
+    })?;
     read(&text, name).ok_or_else(|| format!("there is no service `{name}` in `{}`", path.display()))
 }
 
+/// Returns the options in the section `name` of a service file, or `None` if there is no such section.
 fn read(text: &str, name: &str) -> Option<Settings> {
-    let mut found: Option<Settings> = None;
+    let mut section_options: Option<Settings> = None;
     for line in text.lines().map(str::trim) {
         if let Some(section) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            if found.is_some() {
+            if section_options.is_some() {
                 break;
             }
-            found = (section.trim() == name).then(Settings::new);
-        } else if let (Some(settings), Some((key, value))) = (&mut found, line.split_once('='))
+            section_options = (section.trim() == name).then(Settings::new);
+        } else if let (Some(settings), Some((key, value))) =
+            (&mut section_options, line.split_once('='))
             && !line.starts_with('#')
         {
             settings.insert(key.trim().to_owned(), value.trim().to_owned());
         }
     }
-    found
+    section_options
 }
 
 #[cfg(test)]

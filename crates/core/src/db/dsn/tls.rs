@@ -1,4 +1,7 @@
-//! Encryption of the way to Postgres: what `sslmode` and its files mean, carried out by rustls.
+//! Encrypts connections to Postgres with rustls, as `sslmode`, `sslrootcert`, `sslcert` and `sslkey` require.
+//!
+//! The options mean the same as in `psql`. `tls/verifiers.rs` checks certificates where `sslmode` requires less than a
+//! full verification.
 
 mod verifiers;
 
@@ -23,19 +26,20 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::options::Settings;
-use verifiers::{AnyName, Trusting};
+use verifiers::{AnyCertificate, AnyName};
 
-/// How a connection is encrypted.
+/// The TLS settings of a DSN, and the connector that applies them.
 #[derive(Debug, Clone)]
 pub(crate) struct Tls {
-    mode: Mode,
+    mode: VerifyMode,
     root: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
 }
 
+/// The value of `sslmode`. `allow` is treated as `Prefer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+enum VerifyMode {
     Disable,
     Prefer,
     Require,
@@ -43,46 +47,51 @@ enum Mode {
     VerifyFull,
 }
 
-/// The word for what the system trusts.
+/// The value of `sslrootcert` that means the root certificates of the operating system.
 const SYSTEM: &str = "system";
 
 impl Tls {
-    /// `remote`: not by a socket of this machine, where nobody listens in.
-    pub(crate) fn new(settings: &Settings, remote: bool) -> Result<Tls, String> {
+    /// Reads the TLS options. Without TCP (`uses_tcp` is false) nothing is encrypted, as Postgres has no TLS over a
+    /// Unix socket.
+    ///
+    /// # Errors
+    ///
+    /// `Err` if `sslmode` has an unknown value, or one that does not suit `sslrootcert=system`.
+    pub(crate) fn new(settings: &Settings, uses_tcp: bool) -> Result<Tls, String> {
         let path = |name: &str| settings.get(name).map(PathBuf::from);
         let root = path("sslrootcert");
         let system = root.as_deref() == Some(Path::new(SYSTEM));
         let mode = match settings.get("sslmode").map(String::as_str) {
-            None if system => Mode::VerifyFull,
-            None | Some("allow" | "prefer") => Mode::Prefer,
-            Some("disable") => Mode::Disable,
-            Some("require") => Mode::Require,
-            Some("verify-ca") => Mode::VerifyCa,
-            Some("verify-full") => Mode::VerifyFull,
+            None if system => VerifyMode::VerifyFull,
+            None | Some("allow" | "prefer") => VerifyMode::Prefer,
+            Some("disable") => VerifyMode::Disable,
+            Some("require") => VerifyMode::Require,
+            Some("verify-ca") => VerifyMode::VerifyCa,
+            Some("verify-full") => VerifyMode::VerifyFull,
             Some(other) => {
                 return Err(format!(
-                    "`sslmode={other}` is none of `disable`, `allow`, `prefer`, `require`, `verify-ca` \
-                     and `verify-full`"
+                    "`sslmode={other}` is not valid: write `disable`, `allow`, `prefer`, `require`, `verify-ca` \
+                     or `verify-full`"
                 ));
             }
         };
-        if system && mode != Mode::VerifyFull {
+        if system && mode != VerifyMode::VerifyFull {
             return Err("`sslrootcert=system` needs `sslmode=verify-full`".to_owned());
         }
-        let mode = if remote { mode } else { Mode::Disable };
+        let mode = if uses_tcp { mode } else { VerifyMode::Disable };
         Ok(Tls { mode, root, certificate: path("sslcert"), key: path("sslkey") })
     }
 
-    /// What the server is asked for.
-    pub(crate) fn asked(&self) -> SslMode {
+    /// Returns the mode that `tokio_postgres` negotiates with the server.
+    pub(crate) fn requested_mode(&self) -> SslMode {
         match self.mode {
-            Mode::Disable => SslMode::Disable,
-            Mode::Prefer => SslMode::Prefer,
-            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+            VerifyMode::Disable => SslMode::Disable,
+            VerifyMode::Prefer => SslMode::Prefer,
+            VerifyMode::Require | VerifyMode::VerifyCa | VerifyMode::VerifyFull => SslMode::Require,
         }
     }
 
-    /// For one connection: files are read anew, since certificates are renewed.
+    /// Creates the connector for one connection. It reads the files each time, because certificates are renewed.
     fn connector(&self) -> Result<MakeRustlsConnect, String> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -99,54 +108,58 @@ impl Tls {
         Ok(MakeRustlsConnect::new(config))
     }
 
+    /// Returns the check that the server's certificate must pass.
     fn verifier(
         &self,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ServerCertVerifier>, String> {
-        if self.mode == Mode::Disable {
-            return Ok(Arc::new(Trusting(Arc::clone(provider))));
+        if self.mode == VerifyMode::Disable {
+            return Ok(Arc::new(AnyCertificate(Arc::clone(provider))));
         }
         let roots = self.roots()?;
-        // As `psql`: a file of roots is there to be used.
-        let by_name = match (self.mode, &roots) {
-            (Mode::VerifyFull, _) => true,
-            (Mode::VerifyCa, _) | (Mode::Require, Some(_)) => false,
-            _ => return Ok(Arc::new(Trusting(Arc::clone(provider)))),
+        // Like `psql`, `require` verifies the chain of certificates if a file of root certificates exists.
+        let verify_name = match (self.mode, &roots) {
+            (VerifyMode::VerifyFull, _) => true,
+            (VerifyMode::VerifyCa, _) | (VerifyMode::Require, Some(_)) => false,
+            _ => return Ok(Arc::new(AnyCertificate(Arc::clone(provider)))),
         };
         let roots = roots.ok_or(
-            "there is no file of root certificates to verify the server with: `sslrootcert=FILE`, or \
+            "there are no root certificates to verify the server with: set `sslrootcert=FILE` or \
              `sslrootcert=system`",
         )?;
         let chain =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
                 .build()
                 .map_err(|error| error.to_string())?;
-        Ok(if by_name { chain } else { Arc::new(AnyName(chain)) })
+        Ok(if verify_name { chain } else { Arc::new(AnyName(chain)) })
     }
 
-    /// None: no file was named, and none is at the usual place.
+    /// Returns the root certificates, or `None` if no file was named and `~/.postgresql/root.crt` does not exist.
     fn roots(&self) -> Result<Option<RootCertStore>, String> {
         let mut roots = RootCertStore::empty();
         if self.root.as_deref() == Some(Path::new(SYSTEM)) {
             for certificate in rustls_native_certs::load_native_certs().certs {
-                // A system may trust what rustls cannot read.
+                // The system's store may contain certificates that rustls cannot read: skip them.
                 let _ = roots.add(certificate);
             }
             return Ok(Some(roots));
         }
-        let Some(path) = named_or_usual(self.root.as_deref(), "root.crt") else { return Ok(None) };
+        let Some(path) = named_or_default(self.root.as_deref(), "root.crt") else {
+            return Ok(None);
+        };
         for certificate in certificates(&path)? {
             roots.add(certificate).map_err(|error| format!("`{}`: {error}", path.display()))?;
         }
         Ok(Some(roots))
     }
 
+    /// Returns the client's certificate and key, or `None` if one of the two files is missing.
     fn client_certificate(&self) -> Result<Option<Identity>, String> {
-        if self.mode == Mode::Disable {
+        if self.mode == VerifyMode::Disable {
             return Ok(None);
         }
-        let certificate = named_or_usual(self.certificate.as_deref(), "postgresql.crt");
-        let key = named_or_usual(self.key.as_deref(), "postgresql.key");
+        let certificate = named_or_default(self.certificate.as_deref(), "postgresql.crt");
+        let key = named_or_default(self.key.as_deref(), "postgresql.key");
         let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };
         let read = PrivateKeyDer::from_pem_file(&key);
         let secret = read.map_err(|error| format!("`{}`: {error}", key.display()))?;
@@ -154,7 +167,8 @@ impl Tls {
     }
 }
 
-/// Nothing of it is made, and no file read, until a server does encrypt.
+/// Delays reading the files until the server has agreed to encrypt: `tokio_postgres` also asks for a connector if the
+/// server then refuses TLS.
 impl<S> MakeTlsConnect<S> for Tls
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -170,7 +184,7 @@ where
 
 type Stream<S> = <MakeRustlsConnect as MakeTlsConnect<S>>::Stream;
 
-/// A handshake to come.
+/// A TLS handshake that has not started. It reads the files when it starts.
 pub(crate) struct Handshake {
     tls: Tls,
     domain: String,
@@ -193,12 +207,15 @@ where
     }
 }
 
+/// A chain of certificates and the private key of the first one.
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn named_or_usual(named: Option<&Path>, usual: &str) -> Option<PathBuf> {
+/// Returns the path that was named, or else the file `default` in `~/.postgresql`. `None` if that
+/// does not exist.
+fn named_or_default(named: Option<&Path>, default: &str) -> Option<PathBuf> {
     named.map(Path::to_owned).or_else(|| {
         let home = std::env::var_os("HOME")?;
-        Some(PathBuf::from(home).join(".postgresql").join(usual)).filter(|path| path.exists())
+        Some(PathBuf::from(home).join(".postgresql").join(default)).filter(|path| path.exists())
     })
 }
 
@@ -208,7 +225,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match read {
         Ok(certificates) if certificates.is_empty() => {
-            Err(format!("`{shown}` holds no certificate"))
+            Err(format!("`{shown}` contains no certificate"))
         }
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(format!("`{shown}`: {error}")),

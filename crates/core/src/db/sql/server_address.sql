@@ -1,2 +1,2 @@
--- server_address: where the server listens to which this line leads; null: on a socket
+-- server_address: returns address and port of the server's end of this connection; null for a Unix socket.
 select inet_server_addr() as address, inet_server_port() as port

@@ -1,4 +1,4 @@
--- placed_domains: the domains of which host $1 runs an operation
+-- placed_domains: returns the domains of which an operation is registered on host $1.
 select coalesce(array_agg(distinct operation.domain order by operation.domain), '{}') as domains
   from rework.placement
   join rework.operation on operation.id = placement.operation

@@ -1,5 +1,5 @@
--- follow_logs: the lines of all tasks after line $1, and lines $2, at most $3; only of the
--- partitions that are still written
+-- follow_logs: returns the lines of all tasks with a number above $1, and the lines with the numbers $2, at most $3.
+-- The condition on `at` keeps the planner from scanning the partitions of past days, which are no longer written.
 select log.id, log.task, operation.name as operation, log.stream, log.level, log.line
   from rework.log
   join rework.task on task.id = log.task

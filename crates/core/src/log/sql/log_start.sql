@@ -1,5 +1,6 @@
--- log_start: the id of the first line of task $1 among the last $2 (all where null), of those not
--- older than $3 milliseconds (any where null), of run $4, stream $5 and levels $6 (any where null)
+-- log_start: returns the number of the line of task $1 at which reading starts: the first of the last $2 matching
+-- lines. Null if no line matches. A line matches if it is at most $3 milliseconds old, of run $4 and of stream $5, and
+-- if its level is in the array $6. A parameter that is null does not restrict the lines.
 select min(line.id) as first
   from (select log.id
           from rework.log

@@ -1,4 +1,5 @@
--- read_log: the next lines of task $1 after line $2, at most $3, of run $4, stream $5 and levels $6 (any where null)
+-- read_log: returns the next $3 lines of task $1 after line $2, by ascending id. Only lines of run $4, of stream $5 and
+-- with a level in the array $6 are returned; a parameter that is null does not restrict them.
 select log.id, log.run, log.at, log.stream, log.level, log.line, log.whole
   from rework.log
  where log.task = $1

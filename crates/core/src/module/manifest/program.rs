@@ -1,35 +1,35 @@
-//! What a manifest's operation runs, and which variables it is given.
+//! The program that an operation of a manifest runs, and the patterns of the environment variables that it gets.
 
 use std::ffi::OsStr;
 
-/// What is run: a program with its arguments, or a line for the shell.
+/// The program of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
-    /// A program, found in `PATH` or by its path from the operation's folder, and its arguments.
+    /// A program and its arguments. The program is found in `PATH`, or by its path relative to the operation's folder.
     Command(Vec<String>),
     /// A script for `/bin/sh -c`.
     Shell(String),
 }
 
 impl Program {
-    /// The program to start and its arguments.
+    /// Returns the program to start, followed by its arguments.
     pub fn argv(&self) -> Vec<&OsStr> {
         match self {
-            Program::Command(words) => words.iter().map(OsStr::new).collect(),
+            Program::Command(argv) => argv.iter().map(OsStr::new).collect(),
             Program::Shell(script) => ["/bin/sh", "-c", script].map(OsStr::new).to_vec(),
         }
     }
 }
 
-/// Whether a variable's name fits a pattern in which `*` stands for any letters.
+/// Returns whether the name of a variable matches a pattern in which `*` stands for any characters.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
-        Some((start, rest)) => name.strip_prefix(start).is_some_and(|name| {
+        Some((start, pattern_end)) => name.strip_prefix(start).is_some_and(|name| {
             name.char_indices()
                 .map(|(at, _)| at)
                 .chain([name.len()])
-                .any(|at| matches(rest, &name[at..]))
+                .any(|at| matches(pattern_end, &name[at..]))
         }),
     }
 }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns() {
+    fn a_star_matches_any_characters() {
         for (pattern, name, expected) in [
             ("AWS_*", "AWS_REGION", true),
             ("AWS_*", "AWS_", true),
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shell_runs_scripts() {
+    fn a_script_is_run_by_the_shell() {
         let script = Program::Shell("echo $HOME | wc".into());
         assert_eq!(script.argv(), ["/bin/sh", "-c", "echo $HOME | wc"]);
         let command = Program::Command(vec!["convert".into(), "-".into()]);

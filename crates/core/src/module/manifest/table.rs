@@ -1,4 +1,4 @@
-//! A table of a manifest, read key by key: every wrong type is a fault with its place and line.
+//! Reads the keys of a TOML table with their types. A wrong type is an error with its line.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -8,108 +8,121 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::fault::{At, Fault};
+use super::error::{LocatedError, ManifestErrorKind};
 use rework_arguments::suggest::did_you_mean;
 
-/// One table, and what it is, for messages: `` operation `thumbnail` ``.
+/// A table of a manifest, and its name in messages (`subject`): `` operation `thumbnail` ``.
 pub(super) struct Table<'a, 'i> {
     table: &'a Spanned<DeTable<'i>>,
-    place: String,
+    subject: String,
 }
 
 impl<'a, 'i> Table<'a, 'i> {
-    pub(super) fn new(table: &'a Spanned<DeTable<'i>>, place: String) -> Self {
-        Table { table, place }
+    pub(super) fn new(table: &'a Spanned<DeTable<'i>>, subject: String) -> Self {
+        Table { table, subject }
     }
 
-    /// A fault of the table as a whole.
-    pub(super) fn fault(&self, fault: impl FnOnce(String) -> Fault) -> At {
-        At::span(fault(self.place.clone()), self.table.span())
+    /// Returns an error about the whole table.
+    pub(super) fn error(&self, kind: impl FnOnce(String) -> ManifestErrorKind) -> LocatedError {
+        LocatedError::span(kind(self.subject.clone()), self.table.span())
     }
 
-    /// A fault of one key's value.
-    pub(super) fn fault_at(&self, key: &str, fault: impl FnOnce(String) -> Fault) -> At {
+    /// Returns an error about the value of a key.
+    pub(super) fn error_at(
+        &self,
+        key: &str,
+        kind: impl FnOnce(String) -> ManifestErrorKind,
+    ) -> LocatedError {
         let span = self.get(key).map_or_else(|| self.table.span(), Spanned::span);
-        At::span(fault(self.place.clone()), span)
+        LocatedError::span(kind(self.subject.clone()), span)
     }
 
-    pub(super) fn missing(&self, key: &'static str) -> At {
-        self.fault(|place| Fault::MissingKey { key, place })
+    pub(super) fn missing(&self, key: &'static str) -> LocatedError {
+        self.error(|subject| ManifestErrorKind::MissingKey { key, subject })
     }
 
-    pub(super) fn refuse_unknown(&self, known: &[&str]) -> Result<(), At> {
+    /// Returns an error if the table has a key that is not among `known`.
+    pub(super) fn refuse_unknown(&self, known: &[&str]) -> Result<(), LocatedError> {
         for key in self.table.get_ref().keys() {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
-                let meant = did_you_mean(name, known.iter().copied());
-                let fault =
-                    Fault::UnknownKey { key: name.to_owned(), place: self.place.clone(), meant };
-                return Err(At::span(fault, key.span()));
+                let suggestion = did_you_mean(name, known.iter().copied());
+                let kind = ManifestErrorKind::UnknownKey {
+                    key: name.to_owned(),
+                    subject: self.subject.clone(),
+                    suggestion,
+                };
+                return Err(LocatedError::span(kind, key.span()));
             }
         }
         Ok(())
     }
 
-    pub(super) fn string(&self, key: &'static str) -> Result<Option<String>, At> {
-        self.read(key, "a text", |value| value.as_str().map(str::to_owned))
+    pub(super) fn string(&self, key: &'static str) -> Result<Option<String>, LocatedError> {
+        self.read(key, "a string", |value| value.as_str().map(str::to_owned))
     }
 
-    /// A name: not empty, and without spaces, so that it can be typed and printed as one word.
-    pub(super) fn word(&self, key: &'static str) -> Result<Option<String>, At> {
-        let Some(word) = self.string(key)? else { return Ok(None) };
-        let broken = |letter: char| letter.is_whitespace() || letter.is_control();
-        if word.is_empty() || word.starts_with('-') || word.contains(broken) {
-            return Err(self.bad(key, format!("{word:?} is not a name: write one word")));
+    /// Reads a name; `None` if the key is missing. A name is one word that does not start with `-`,
+    /// so that it can be an argument on a command line.
+    pub(super) fn name(&self, key: &'static str) -> Result<Option<String>, LocatedError> {
+        let Some(name) = self.string(key)? else { return Ok(None) };
+        let is_forbidden = |letter: char| letter.is_whitespace() || letter.is_control();
+        if name.is_empty() || name.starts_with('-') || name.contains(is_forbidden) {
+            return Err(self.invalid(key, format!("{name:?} is not a name: write one word")));
         }
-        Ok(Some(word))
+        Ok(Some(name))
     }
 
-    pub(super) fn boolean(&self, key: &'static str) -> Result<Option<bool>, At> {
+    pub(super) fn boolean(&self, key: &'static str) -> Result<Option<bool>, LocatedError> {
         self.read(key, "`true` or `false`", DeValue::as_bool)
     }
 
-    pub(super) fn positive(&self, key: &'static str) -> Result<Option<i32>, At> {
+    pub(super) fn positive(&self, key: &'static str) -> Result<Option<i32>, LocatedError> {
         self.read(key, "a whole number from 1", |value| {
             integer(value).and_then(|number| i32::try_from(number).ok()).filter(|n| *n >= 1)
         })
     }
 
-    pub(super) fn priority(&self, key: &'static str) -> Result<Option<i16>, At> {
+    pub(super) fn priority(&self, key: &'static str) -> Result<Option<i16>, LocatedError> {
         self.read(key, "a whole number from -32768 to 32767", |value| {
             integer(value).and_then(|number| i16::try_from(number).ok())
         })
     }
 
-    /// A duration or a size, written as a text; at least `least`.
+    /// Reads a duration or a size, which `parse` parses from a string; `None` if the key is
+    /// missing. `Err` if it is less than `least`.
     pub(super) fn quantity<E: Display>(
         &self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<i64, E>,
         least: i64,
-    ) -> Result<Option<i64>, At> {
-        let expected = "a text with its unit, as \"5m\" or \"2GiB\"";
+    ) -> Result<Option<i64>, LocatedError> {
+        let expected = "a string with a unit, such as \"5m\" or \"2GiB\"";
         let Some(text) = self.read(key, expected, |value| value.as_str().map(str::to_owned))?
         else {
             return Ok(None);
         };
-        let value = parse(&text).map_err(|error| self.bad(key, error.to_string()))?;
+        let value = parse(&text).map_err(|error| self.invalid(key, error.to_string()))?;
         if value < least {
-            let message = format!("`{text}` is nothing: leave the key out for no limit");
-            return Err(self.bad(key, message));
+            let message = format!("`{text}` is zero: leave the key out for no limit");
+            return Err(self.invalid(key, message));
         }
         Ok(Some(value))
     }
 
-    pub(super) fn strings(&self, key: &'static str) -> Result<Option<Vec<String>>, At> {
-        self.read(key, "a list of texts", |value| {
+    pub(super) fn strings(&self, key: &'static str) -> Result<Option<Vec<String>>, LocatedError> {
+        self.read(key, "a list of strings", |value| {
             let items = value.as_array()?.iter();
             items.map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
         })
     }
 
-    /// Names and values of environment variables. Ours are not to be set by others.
-    pub(super) fn variables(&self, key: &'static str) -> Result<BTreeMap<String, String>, At> {
-        let declared = self.read(key, "a table of texts", |value| {
+    /// Reads names and values of environment variables. Names that start with `REWORK_` are refused: rework sets them.
+    pub(super) fn variables(
+        &self,
+        key: &'static str,
+    ) -> Result<BTreeMap<String, String>, LocatedError> {
+        let declared = self.read(key, "a table of strings", |value| {
             let pairs = value.as_table()?.iter();
             pairs
                 .map(|(name, value)| {
@@ -120,21 +133,30 @@ impl<'a, 'i> Table<'a, 'i> {
         let declared = declared.unwrap_or_default();
         for (name, value) in &declared {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-                return Err(self.bad(key, format!("{name:?} cannot be set as a variable")));
+                return Err(self.invalid(key, format!("{name:?} cannot be set as a variable")));
             }
             if name.starts_with("REWORK_") {
-                return Err(self.bad(key, format!("`{name}` is rework's own: choose another name")));
+                return Err(self.invalid(
+                    key,
+                    format!("`{name}` is reserved for rework: choose another name"),
+                ));
             }
         }
         Ok(declared)
     }
 
-    /// A table as JSON.
-    pub(super) fn object(&self, key: &'static str) -> Result<Option<Map<String, Value>>, At> {
+    /// Reads a table and converts it to JSON; `None` if the key is missing.
+    pub(super) fn object(
+        &self,
+        key: &'static str,
+    ) -> Result<Option<Map<String, Value>>, LocatedError> {
         self.read(key, "a table", |value| value.as_table().map(json_object))
     }
 
-    pub(super) fn tables(&self, key: &'static str) -> Result<Vec<Spanned<DeTable<'i>>>, At> {
+    pub(super) fn tables(
+        &self,
+        key: &'static str,
+    ) -> Result<Vec<Spanned<DeTable<'i>>>, LocatedError> {
         let Some(value) = self.get(key) else { return Ok(Vec::new()) };
         let tables = value.get_ref().as_array().and_then(|items| {
             items
@@ -142,24 +164,26 @@ impl<'a, 'i> Table<'a, 'i> {
                 .map(|item| Some(Spanned::new(item.span(), item.get_ref().as_table()?.clone())))
                 .collect::<Option<Vec<_>>>()
         });
-        tables.ok_or_else(|| At::span(Fault::NotTables, value.span()))
+        tables.ok_or_else(|| LocatedError::span(ManifestErrorKind::NotTables, value.span()))
     }
 
+    /// Reads the value of a key with `take`. Returns `None` if the key is missing, and an error that names the
+    /// `expected` type if `take` returns `None`.
     fn read<T>(
         &self,
         key: &'static str,
         expected: &str,
         take: impl FnOnce(&DeValue<'i>) -> Option<T>,
-    ) -> Result<Option<T>, At> {
+    ) -> Result<Option<T>, LocatedError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         match take(value.get_ref()) {
             Some(taken) => Ok(Some(taken)),
-            None => Err(self.bad(key, format!("{} is not {expected}", shown(value.get_ref())))),
+            None => Err(self.invalid(key, format!("{} is not {expected}", shown(value.get_ref())))),
         }
     }
 
-    fn bad(&self, key: &'static str, message: String) -> At {
-        self.fault_at(key, |place| Fault::BadValue { key, place, message })
+    fn invalid(&self, key: &'static str, message: String) -> LocatedError {
+        self.error_at(key, |subject| ManifestErrorKind::BadValue { key, subject, message })
     }
 
     fn get(&self, key: &str) -> Option<&'a Spanned<DeValue<'i>>> {
@@ -188,7 +212,7 @@ fn integer(value: &DeValue<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// The value as it may be written in one line.
+/// Returns the value as one line of a message. Arrays and tables may be long, so they are not shown.
 fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::Array(_) | DeValue::Table(_) => "it".to_owned(),

@@ -1,4 +1,4 @@
-//! What a manifest may say, and every way in which it may be wrong.
+//! Tests of manifests: every key, and every error with its line.
 
 use serde_json::json;
 
@@ -10,12 +10,12 @@ fn parsed(text: &str) -> Vec<CommandOperation> {
     parse(text, Path::new(PATH)).unwrap()
 }
 
-fn fault(text: &str) -> String {
+fn error_of(text: &str) -> String {
     parse(text, Path::new(PATH)).unwrap_err().to_string()
 }
 
 #[test]
-fn every_key() {
+fn every_key_is_read() {
     let operations = parsed(
         r#"
         domain = "images"
@@ -69,7 +69,7 @@ fn every_key() {
 }
 
 #[test]
-fn few_keys() {
+fn keys_that_are_left_out_have_defaults() {
     let operations = parsed(
         r#"
         domain = "images"
@@ -94,7 +94,7 @@ fn few_keys() {
 }
 
 #[test]
-fn the_domain_is_default_and_a_cwd_may_be_absolute() {
+fn the_domain_defaults_to_default_and_cwd_may_be_absolute() {
     let operations = parsed("[[operation]]\nname = 'a'\nshell = 'true'\ncwd = '/tmp'");
     assert_eq!(operations[0].definition.domain, "default");
     assert_eq!(operations[0].definition.input, None);
@@ -102,14 +102,14 @@ fn the_domain_is_default_and_a_cwd_may_be_absolute() {
 }
 
 #[test]
-fn faults_of_the_file() {
-    for (text, said) in [
+fn errors_of_the_file_name_the_line() {
+    for (text, expected) in [
         ("", "/srv/ops/images.toml: the manifest declares no operation"),
         ("domain = 'a'", "/srv/ops/images.toml: the manifest declares no operation"),
         ("operation = []", "/srv/ops/images.toml: the manifest declares no operation"),
         ("domian = 'a'", ":1: unknown key `domian` in the manifest: did you mean `domain`?"),
         ("colour = 'a'", ":1: unknown key `colour` in the manifest"),
-        ("domain = 3", ":1: `domain` of the manifest: 3 is not a text"),
+        ("domain = 3", ":1: `domain` of the manifest: 3 is not a string"),
         ("domain = 'a b'", ":1: `domain` of the manifest: \"a b\" is not a name"),
         ("[operation]\nname = 'a'", ":1: `operation` is not a list of operations"),
         ("\n\nname = = 'a'", ":3: "),
@@ -119,20 +119,20 @@ fn faults_of_the_file() {
             ":4: operation `a` is declared twice",
         ),
     ] {
-        assert!(fault(text).contains(said), "{text}: {}", fault(text));
+        assert!(error_of(text).contains(expected), "{text}: {}", error_of(text));
     }
 }
 
 #[test]
-fn faults_of_an_operation() {
-    for (keys, said) in [
+fn errors_of_an_operation_name_the_key() {
+    for (keys, expected) in [
         ("timout = '5m'", ":4: unknown key `timout` in operation `a`: did you mean `timeout`?"),
         ("timeout = '5 parsecs'", ":4: `timeout` of operation `a`: `5 parsecs` is not a duration"),
-        ("timeout = 5", ":4: `timeout` of operation `a`: 5 is not a text with its unit"),
-        ("timeout = '0s'", ":4: `timeout` of operation `a`: `0s` is nothing: leave the key out"),
-        ("memory = '2'", ":4: `memory` of operation `a`: `2` is not a size with its unit"),
+        ("timeout = 5", ":4: `timeout` of operation `a`: 5 is not a string with a unit"),
+        ("timeout = '0s'", ":4: `timeout` of operation `a`: `0s` is zero: leave the key out"),
+        ("memory = '2'", ":4: `memory` of operation `a`: `2` is not a size with a unit"),
         ("memory = 'much'", ":4: `memory` of operation `a`: `much` is not a size"),
-        ("grace = '-3s'", ":4: `grace` of operation `a`: `-3s` is a duration before now"),
+        ("grace = '-3s'", ":4: `grace` of operation `a`: `-3s` is a negative duration"),
         ("attempts = 0", ":4: `attempts` of operation `a`: 0 is not a whole number from 1"),
         ("attempts = '3'", ":4: `attempts` of operation `a`: \"3\" is not a whole number from 1"),
         (
@@ -141,12 +141,15 @@ fn faults_of_an_operation() {
         ),
         ("retry_lost = 1", ":4: `retry_lost` of operation `a`: 1 is not `true` or `false`"),
         ("output = 'xml'", ":4: `output` of operation `a` is `xml`, neither `json` nor `bytes`"),
-        ("cwd = 1", ":4: `cwd` of operation `a`: 1 is not a text"),
-        ("env = ['A']", ":4: `env` of operation `a`: it is not a table of texts"),
-        ("env = { A = 1 }", ":4: `env` of operation `a`: it is not a table of texts"),
-        ("env = { REWORK_DSN = 'x' }", ":4: `env` of operation `a`: `REWORK_DSN` is rework's own"),
+        ("cwd = 1", ":4: `cwd` of operation `a`: 1 is not a string"),
+        ("env = ['A']", ":4: `env` of operation `a`: it is not a table of strings"),
+        ("env = { A = 1 }", ":4: `env` of operation `a`: it is not a table of strings"),
+        (
+            "env = { REWORK_DSN = 'x' }",
+            ":4: `env` of operation `a`: `REWORK_DSN` is reserved for rework",
+        ),
         ("env = { 'A=B' = 'x' }", ":4: `env` of operation `a`: \"A=B\" cannot be set"),
-        ("pass_env = 'A'", ":4: `pass_env` of operation `a`: \"A\" is not a list of texts"),
+        ("pass_env = 'A'", ":4: `pass_env` of operation `a`: \"A\" is not a list of strings"),
         ("command = ['true']", ":3: operation `a` has both `command` and `shell`"),
         ("input = 3", ":4: `input` of operation `a`: 3 is not a table"),
         ("input = { w = 'int' }", ":4: `input` of operation `a`: `w` is \"int\", not a type"),
@@ -157,13 +160,13 @@ fn faults_of_an_operation() {
         ),
     ] {
         let text = format!("[[operation]]\nname = 'a'\nshell = 'true'\n{keys}\n");
-        assert!(fault(&text).contains(said), "{keys}: {}", fault(&text));
+        assert!(error_of(&text).contains(expected), "{keys}: {}", error_of(&text));
     }
 }
 
 #[test]
-fn faults_of_what_is_run() {
-    for (keys, said) in [
+fn an_operation_without_name_or_command_is_refused() {
+    for (keys, expected) in [
         ("name = 'a'", ":1: operation `a` has neither `command` nor `shell`"),
         ("shell = 'true'", ":1: missing key `name` in an operation without a name"),
         ("name = ''\nshell = 'true'", ":2: `name` of an operation without a name: \"\" is not"),
@@ -175,28 +178,28 @@ fn faults_of_what_is_run() {
         ("name = 'a'\ncommand = [1]", ":3: `command` of operation `a`: it is not a list"),
     ] {
         let text = format!("[[operation]]\n{keys}\n");
-        assert!(fault(&text).contains(said), "{keys}: {}", fault(&text));
+        assert!(error_of(&text).contains(expected), "{keys}: {}", error_of(&text));
     }
 }
 
 #[test]
-fn a_file_that_cannot_be_read() {
+fn a_file_that_cannot_be_read_is_an_error() {
     let error = load(Path::new("/nowhere/ops.toml")).unwrap_err();
     assert!(error.to_string().starts_with("/nowhere/ops.toml: the manifest cannot be read: "));
 }
 
 #[test]
-fn variables_are_let_through_by_name() {
-    let let_through = |patterns: &[&str], variable: &str| {
+fn variables_are_passed_if_a_pattern_names_them() {
+    let passes = |patterns: &[&str], variable: &str| {
         let mut operation = parsed("[[operation]]\nname = 'a'\nshell = 'true'").remove(0);
         operation.pass_env = patterns.iter().map(ToString::to_string).collect();
-        operation.lets_through(variable)
+        operation.passes_variable(variable)
     };
-    assert!(let_through(&["AWS_*"], "AWS_REGION"));
-    assert!(!let_through(&["AWS_*"], "HOME"));
-    assert!(!let_through(&["*"], "PGPASSWORD"));
-    assert!(let_through(&["PG*"], "PGPASSWORD"));
-    assert!(!let_through(&["*"], "DATABASE_URL"));
-    assert!(let_through(&["DATABASE_URL"], "DATABASE_URL"));
-    assert!(!let_through(&["REWORK_*", "*"], "REWORK_DSN"));
+    assert!(passes(&["AWS_*"], "AWS_REGION"));
+    assert!(!passes(&["AWS_*"], "HOME"));
+    assert!(!passes(&["*"], "PGPASSWORD"));
+    assert!(passes(&["PG*"], "PGPASSWORD"));
+    assert!(!passes(&["*"], "DATABASE_URL"));
+    assert!(passes(&["DATABASE_URL"], "DATABASE_URL"));
+    assert!(!passes(&["REWORK_*", "*"], "REWORK_DSN"));
 }

@@ -1,6 +1,5 @@
--- list_operations: operations with their placements
---
--- $1 domain, null: all; $2 the unregistered ones too
+-- list_operations: returns the operations of domain $1 (null: all), each once for each of its placements (the records
+-- that a host can run it), or once if it has none. If $2 is true, the unregistered ones are returned too.
 select o.id, o.domain, o.name, o.version, o.input_schema, o.output_schema, o.output_form,
        o.timeout_ms, o.memory_bytes, o.attempts, o.grace_ms, o.retry_lost, o.priority,
        o.concurrency,

@@ -1,9 +1,11 @@
--- register: operations with their placement on one host, as their modules define them now.
+-- register: stores operations, and their placements (the records of the files that a host runs) on one host, as their
+-- modules define them. Returns each operation, and whether its placement is new.
 --
--- $1 a JSON array of {domain, name, kind, path, interpreter, declared: {the columns of an operation}}, $2 host
+-- $1 is a JSON array of {domain, name, kind, path, interpreter, declared: {the columns of an operation}}, $2 the host.
 --
--- An operation's version counts its changes; a placement's revision counts registrations. The
--- caller holds register_lock, so that `former` is what is changed here.
+-- The version of an operation counts the changes of its definition; the revision of a placement counts its
+-- registrations. The caller holds the lock of lock_operation_registration.sql, so that `former` is what this statement
+-- changes.
 with given as (
     select row_.domain, row_.name, row_.kind, row_.path, row_.interpreter, row_.declared, o.*
       from json_to_recordset($1::json)
@@ -72,8 +74,8 @@ placement as (
            registered_at = now()
     returning p.operation, p.kind, p.path, p.interpreter, p.revision
 ),
--- Made here: whoever schedules the first task of a lane that is not there yet holds up the next
--- ones, until its transaction ends.
+-- The lane of tasks without a pinned host and capabilities is created here. Otherwise the session that schedules the
+-- first such task creates it, and other sessions that schedule one wait until the transaction of the first ends.
 lane as (
     insert into rework.lane (domain, operation)
     select domain, id from operation
@@ -85,7 +87,8 @@ audited as (
     insert into rework.audit (action, subject, detail)
     select 'register', format('operation %s.%s', operation.domain, operation.name),
            json_build_object('host', $2, 'kind', placement.kind, 'path', placement.path,
-                             'interpreter', placement.interpreter, 'revision', placement.revision, 'version', operation.version,
+                             'interpreter', placement.interpreter, 'revision', placement.revision,
+                             'version', operation.version,
                              'former_path', nullif(former.path, placement.path),
                              'changed', changed.what)
       from operation

@@ -1,13 +1,13 @@
--- unregister: takes placements away; an operation that has none left is unregistered. Its tasks
--- stay, the queued ones too: they run when it is registered again.
---
--- $1 placements, $2 their operations, and those that had no placement
-with gone as (
+-- unregister: removes the placements $1 (the records that a host can run an operation). $2 are their operations, and
+-- operations that had no placement. An operation that has no placement left is unregistered. Its tasks stay, also the
+-- queued ones: they run when it is registered again. Returns the numbers of removed placements, of unregistered
+-- operations and of their queued tasks.
+with removed as (
     delete from rework.placement p
      where p.id = any ($1)
     returning p.operation, p.host, p.kind, p.path, p.revision
 ),
-ended as (
+unregistered as (
     update rework.operation o
        set unregistered_at = now(), version = o.version + 1
      where o.id = any ($2)
@@ -19,16 +19,16 @@ ended as (
 audited as (
     insert into rework.audit (action, subject, detail)
     select 'unregister', format('operation %s.%s', o.domain, o.name),
-           json_build_object('host', gone.host, 'kind', gone.kind, 'path', gone.path,
-                             'revision', gone.revision, 'everywhere', ended.id is not null)
+           json_build_object('host', removed.host, 'kind', removed.kind, 'path', removed.path,
+                             'revision', removed.revision, 'everywhere', unregistered.id is not null)
       from rework.operation o
-      left join gone on gone.operation = o.id
-      left join ended on ended.id = o.id
-     where o.id = any ($2) and (gone.operation is not null or ended.id is not null)
+      left join removed on removed.operation = o.id
+      left join unregistered on unregistered.id = o.id
+     where o.id = any ($2) and (removed.operation is not null or unregistered.id is not null)
 )
-select (select count(*) from gone) as placements,
-       (select count(*) from ended) as operations,
+select (select count(*) from removed) as placements,
+       (select count(*) from unregistered) as operations,
        (select count(*)
-          from ended
-          join rework.lane on lane.operation = ended.id
+          from unregistered
+          join rework.lane on lane.operation = unregistered.id
           join rework.task on task.lane = lane.id and task.state = 'queued') as waiting

@@ -1,6 +1,7 @@
--- unregister_candidates: placements of an operation, and the operation itself where it has none.
+-- unregister_candidates: returns the placements (the records that a host can run an operation) of operations with name
+-- $1, and such operations themselves if they have no placement.
 --
--- $1 name, $2 domain, $3 host, $4 a part of the path or a pattern with `%`; null: any
+-- $2 domain, $3 host, $4 a part of the path, or a pattern with `%`; null matches all
 select o.id as operation, p.id as placement, o.domain, o.name,
        coalesce(p.path, '-') as path, coalesce(p.host, '-') as host
   from rework.operation o

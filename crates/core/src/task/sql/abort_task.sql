@@ -1,5 +1,7 @@
--- abort_task: the state that task $1 was in, and the one that it is in when asked to end because of $2.
--- The first is read before the function runs: only so can `aborted` by us be told from `aborted` before.
+-- abort_task: requests the abort of task $1 with reason $2. Returns the states of the task before
+-- and after the request. Raises RW404 if the task does not exist. The state before is read in a
+-- materialized subquery, that is before the function runs. Without it a task that this request
+-- aborts at once could not be distinguished from one that was aborted before.
 with before as materialized (
     select rework.state_of($1) as state
 )

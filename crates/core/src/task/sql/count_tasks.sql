@@ -1,4 +1,4 @@
--- count_tasks: how many tasks with an id below $5 list_tasks would show by the same $1 to $4; counts to $6 at most
+-- count_tasks: counts the tasks with an id below $5 that pass the filters $1 to $4 of list_tasks. Stops counting at $6.
 with wanted as materialized (
     select id from rework.operation
      where ($1::text is null or domain = $1) and ($3::text is null or name = $3)

@@ -1,6 +1,9 @@
--- list_tasks: the last tasks of domain $1, in one of states $2, of operation $3, queued in the last
--- $4 milliseconds, each where not null; at most $5, newest first. $6: with errors; $7: with the number of their log lines.
--- Read along the primary key from its end; where there is no such operation, no task is looked at.
+-- list_tasks: returns the last $5 tasks, newest first, that pass these filters: domain $1, states $2, operation $3,
+-- scheduled in the last $4 milliseconds. A filter that is null does not restrict. If $6 is true the errors are returned
+-- too, and if $7 is true the numbers of log lines.
+--
+-- The primary key is read backwards from its end. `exists (select from wanted)` is false if no operation matches; then
+-- no task is read at all.
 with wanted as materialized (
     select id from rework.operation
      where ($1::text is null or domain = $1) and ($3::text is null or name = $3)

@@ -1,5 +1,6 @@
--- retry_task: task $1, which failed, was aborted or was lost, is queued again with all its attempts.
--- How it ended is kept as a run; its runs count on. No row: it is not one of those.
+-- retry_task: queues task $1 again, which failed, was aborted or was lost. It gets all its attempts back. The number
+-- of its next run follows that of its last one. The former end is kept as a row of `rework.run`. No row if the task
+-- cannot be retried.
 with ended as materialized (
     select task.id, task.run, task.attempt, task.token, task.worker, task.ran_on, task.revision,
            task.state, task.reason, task.error, task.memory_peak, task.started_at, task.finished_at,
@@ -29,11 +30,11 @@ queued as (
      where task.id = ended.id
     returning task.id
 ),
-noted as (
+audited as (
     insert into rework.audit (action, subject, detail)
     select 'retry', 'task ' || id, json_build_object('state', state, 'run', run, 'reason', reason)
       from ended
 )
-select rework.hint_ready(ended.domain)::text
+select rework.notify_ready(ended.domain)::text
   from ended
   join queued on queued.id = ended.id

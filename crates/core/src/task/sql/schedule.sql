@@ -1,7 +1,9 @@
--- schedule: one task, by the function that every language calls
+-- schedule: schedules one task with the function that every language calls (migrations/V11__schedule.sql), and returns
+-- its id. Raises RW404 if the operation is not registered, RW300 if $3 is null and several domains have it, RW413 if
+-- the input is too large, and RW400 if a value is invalid.
 --
--- $1 operation, $2 input, $3 domain, $4 host, $5 priority, $6 ready at, $7 ready after so many
--- milliseconds, $8 unique key, $9 metadata, $10 capabilities, $11 input as bytes
+-- $1 operation, $2 input as JSON, $3 domain, $4 host, $5 priority, $6 ready at, $7 delay until ready in milliseconds,
+-- $8 unique key, $9 metadata, $10 capabilities, $11 input as bytes
 select rework.schedule(
            operation => $1, input => $2::json, domain => $3, host => $4, priority => $5,
            delayed_until => coalesce($6, clock_timestamp() + $7 * interval '1 millisecond'),

@@ -1,7 +1,8 @@
--- schedule_child: task $1 in run $2 (token $3) schedules another, its number $4 of this run: asked
--- again, it is the same. Operation $5, domain $6, input $7 (JSON) or $8 (bytes), priority $9,
--- not before $10 milliseconds from now.
--- No row: the run is not current any more.
+-- schedule_child: schedules a task for run $2 with token $3 of task $1, and returns its id: operation $5, domain $6,
+-- input $7 as JSON or $8 as bytes, priority $9, delay $10 in milliseconds. $4 is the number of the child within the
+-- run; if the run has scheduled this child before, the id of that task is returned. No row if the run is not current.
+-- Raises RW404 if the operation is not registered, RW300 if $6 is null and several domains have it, RW413 if the input
+-- is too large, and RW400 if a value is invalid.
 with parent as materialized (
     select id from rework.task
      where id = $1 and run = $2 and token = $3 and state in ('running', 'aborting')

@@ -1,4 +1,4 @@
--- show_tasks: everything about tasks $1
+-- show_tasks: returns everything that is known about tasks $1, in the order of their ids.
 select task.id, operation.name as operation, operation.domain, coalesce(task.ran_on, task.host) as host, task.state,
        task.priority, task.attempt, operation.attempts, task.run, task.worker,
        task.queued_at, task.delayed_until, task.started_at, task.finished_at,

@@ -1,5 +1,6 @@
--- unserved: what task $1 needs, if no live monitor offers it. A monitor whose lease was renewed
--- within a minute counts as live: this is told to people and decides nothing.
+-- unserved: returns what the waiting task $1 needs, if no live monitor can run it. No row if one can, or if the task
+-- does not wait. A monitor counts as live for a minute after the last renewal of its lease, because the result is only
+-- shown to people.
 select t.id, o.domain, o.name as operation, t.host, t.capabilities,
        array(select p.host from rework.placement p
               where p.operation = o.id order by p.host) as placed_on

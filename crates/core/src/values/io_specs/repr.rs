@@ -1,32 +1,33 @@
-//! Values as Python's `repr` writes them.
+//! Formats values as Python's `repr` does, for messages that are the same in Rust and Python.
 
 use std::fmt::Write as _;
 
 use chrono::{Datelike as _, NaiveDateTime, Timelike as _};
 use serde_json::{Number, Value};
 
-/// Characters of a value that a sentence shows, as in `python/rework/telling.py`.
-const SHOWN_CHARS: usize = 200;
+/// Number of characters of a value that a message shows. Python's client cuts values at the same length.
+const MAX_CHARS: usize = 200;
 
-/// A value, cut to a bearable length.
-pub(super) fn shown(value: &Value) -> String {
+/// Returns the `repr` of a value, cut after [`MAX_CHARS`] characters.
+pub(super) fn shortened(value: &Value) -> String {
     let mut text = String::new();
-    // No character has more bytes than four: what is written beyond is cut off for certain.
-    write(&mut text, value, 4 * SHOWN_CHARS);
-    if let Some((end, _)) = text.char_indices().nth(SHOWN_CHARS) {
+    // A character has at most four bytes. Text beyond this number of bytes would be cut anyway.
+    write(&mut text, value, 4 * MAX_CHARS);
+    if let Some((end, _)) = text.char_indices().nth(MAX_CHARS) {
         text.truncate(end);
         text.push('…');
     }
     text
 }
 
-/// All of a value.
-pub(super) fn whole(value: &Value) -> String {
+/// Returns the complete `repr` of a value.
+pub(super) fn full(value: &Value) -> String {
     let mut text = String::new();
     write(&mut text, value, usize::MAX);
     text
 }
 
+/// Returns the `repr` of a `bytes` object.
 pub(super) fn bytes(bytes: &[u8]) -> String {
     let quote = quote(bytes);
     let mut text = format!("b{quote}");
@@ -43,7 +44,8 @@ pub(super) fn bytes(bytes: &[u8]) -> String {
     text
 }
 
-/// A datetime; `offset` is in seconds east, if it has a zone.
+/// Returns the `repr` of a `datetime`. `offset` is its distance from UTC in seconds, positive to the east; `None`
+/// without a zone.
 pub(super) fn time(local: NaiveDateTime, offset: Option<i32>) -> String {
     let mut parts = vec![local.year().to_string()];
     let micros = local.nanosecond() / 1000;
@@ -67,22 +69,22 @@ pub(super) fn time(local: NaiveDateTime, offset: Option<i32>) -> String {
     format!("datetime.datetime({})", parts.join(", "))
 }
 
-/// Adds a value, or as much of it as makes the text longer than so many bytes.
-fn write(text: &mut String, value: &Value, most: usize) {
+/// Appends the `repr` of a value to `text`. Stops soon after `text` is longer than `max_bytes`.
+fn write(text: &mut String, value: &Value, max_bytes: usize) {
     match value {
         Value::Null => text.push_str("None"),
         Value::Bool(true) => text.push_str("True"),
         Value::Bool(false) => text.push_str("False"),
         Value::Number(number) => text.push_str(&self::number(number)),
-        Value::String(string) => self::string(text, string, most),
+        Value::String(string) => self::string(text, string, max_bytes),
         Value::Array(items) => {
-            let item = |text: &mut String, item| write(text, item, most);
-            list(text, "[]", most, items.iter(), item);
+            let item = |text: &mut String, item| write(text, item, max_bytes);
+            list(text, "[]", max_bytes, items.iter(), item);
         }
-        Value::Object(items) => list(text, "{}", most, items.iter(), |text, (key, item)| {
-            string(text, key, most);
+        Value::Object(items) => list(text, "{}", max_bytes, items.iter(), |text, (key, item)| {
+            string(text, key, max_bytes);
             text.push_str(": ");
-            write(text, item, most);
+            write(text, item, max_bytes);
         }),
     }
 }
@@ -90,14 +92,14 @@ fn write(text: &mut String, value: &Value, most: usize) {
 fn list<T>(
     text: &mut String,
     brackets: &str,
-    most: usize,
+    max_bytes: usize,
     items: impl Iterator<Item = T>,
     one: impl Fn(&mut String, T),
 ) {
     let (open, close) = brackets.split_at(1);
     text.push_str(open);
     for (index, item) in items.enumerate() {
-        if text.len() > most {
+        if text.len() > max_bytes {
             return;
         }
         if index > 0 {
@@ -108,11 +110,11 @@ fn list<T>(
     text.push_str(close);
 }
 
-fn string(text: &mut String, string: &str, most: usize) {
+fn string(text: &mut String, string: &str, max_bytes: usize) {
     let quote = quote(string.as_bytes());
     text.push(quote);
     for char in string.chars() {
-        if text.len() > most {
+        if text.len() > max_bytes {
             return;
         }
         if char == quote || char == '\\' || !is_printable(char) {
@@ -124,7 +126,7 @@ fn string(text: &mut String, string: &str, most: usize) {
     text.push(quote);
 }
 
-/// The quotes that need the fewest escapes, if there is a choice.
+/// Returns the quote that Python chooses: `"` if the text contains `'` and no `"`, otherwise `'`.
 fn quote(text: &[u8]) -> char {
     if text.contains(&b'\'') && !text.contains(&b'"') { '"' } else { '\'' }
 }
@@ -133,10 +135,10 @@ fn is_printable(char: char) -> bool {
     if char.is_ascii() {
         return matches!(char, ' '..='~');
     }
-    // Marks that combine are escaped by Rust at the beginning of a text only, and by Python nowhere.
-    let mut word = ['x', char].iter().collect::<String>();
-    word = word.escape_debug().collect();
-    !word.starts_with(r"x\")
+    // Rust escapes a combining character at the start of a text, Python nowhere. So a letter is put before it.
+    let mut text = ['x', char].iter().collect::<String>();
+    text = text.escape_debug().collect();
+    !text.starts_with(r"x\")
 }
 
 fn escape(text: &mut String, char: char) {
@@ -149,7 +151,7 @@ fn escape(text: &mut String, char: char) {
         (_, code @ ..=0xffff) => write!(text, "\\u{code:04x}"),
         (_, code) => write!(text, "\\U{code:08x}"),
     };
-    // A text takes everything.
+    // Writing to a `String` cannot fail.
     written.unwrap_or_default();
 }
 
@@ -160,7 +162,7 @@ fn number(number: &Number) -> String {
     }
 }
 
-/// The fewest digits that are this number, very large and small ones with an exponent.
+/// Formats a float with the fewest digits that identify it. Like Python, it uses an exponent below 1e-4 and from 1e16.
 fn float(float: f64) -> String {
     let scientific = format!("{float:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
@@ -183,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_written_as_python_writes_them() {
+    fn values_are_formatted_as_in_python() {
         for (value, expected) in [
             (json!(null), "None"),
             (json!([true, false, -3]), "[True, False, -3]"),
@@ -200,24 +202,24 @@ mod tests {
             (json!(0.0001), "0.0001"),
             (json!(1e300), "1e+300"),
         ] {
-            assert_eq!(shown(&value), expected);
-            assert_eq!(whole(&value), expected);
+            assert_eq!(shortened(&value), expected);
+            assert_eq!(full(&value), expected);
         }
     }
 
     #[test]
-    fn long_ones_are_cut() {
+    fn long_values_are_cut() {
         for value in [json!("é".repeat(5000)), json!(vec![1; 5000])] {
-            let text = shown(&value);
-            assert_eq!(text.chars().count(), SHOWN_CHARS + 1);
-            assert!(whole(&value).starts_with(text.trim_end_matches('…')));
+            let text = shortened(&value);
+            assert_eq!(text.chars().count(), MAX_CHARS + 1);
+            assert!(full(&value).starts_with(text.trim_end_matches('…')));
             assert!(text.ends_with('…'));
         }
-        assert_eq!(shown(&json!("x".repeat(198))).chars().count(), SHOWN_CHARS);
+        assert_eq!(shortened(&json!("x".repeat(198))).chars().count(), MAX_CHARS);
     }
 
     #[test]
-    fn bytes_and_times() {
+    fn bytes_and_times_are_formatted_as_in_python() {
         assert_eq!(bytes(b"it's \\ \n\xff"), r#"b"it's \\ \n\xff""#);
         let at = |text| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").unwrap();
         for (text, offset, expected) in [

@@ -1,91 +1,97 @@
-//! Questions to the database of the simulated world, and its answers: each may be late or get lost.
+//! Requests to the database of the simulated world, and its replies. Each message may be late or get lost.
 
 use rework_core::lease::row::Lease;
 
-use super::{Kind, WORKERS, World};
+use super::{Scenario, WORKERS_PER_MONITOR, World};
 use crate::{
-    cast::{Event, Process, What},
-    database::{Answer, Ask},
+    database::{Reply, Request},
+    event::Event,
     machine::Time,
+    process::{Process, Role},
 };
 
 impl World {
-    pub(super) fn ask(&mut self, from: usize, ask: Ask) {
-        self.drawn += 1;
-        let (id, now) = (self.drawn, self.clock(from));
-        match &mut self.processes[from].what {
-            What::Monitor(monitor) => monitor.asked.sent(id, now),
-            What::Worker(worker, _) => match ask {
-                Ask::Adopt { .. } | Ask::Renew { .. } => worker.own.sent(id, now),
-                _ => worker.work.sent(id, now),
+    pub(super) fn send(&mut self, from: usize, request: Request) {
+        self.last_id += 1;
+        let (id, now) = (self.last_id, self.clock(from));
+        match &mut self.processes[from].role {
+            Role::Monitor(monitor) => monitor.pending.sent(id, now),
+            Role::Worker(worker, _) => match request {
+                Request::CreateOwnLease { .. } | Request::RenewOwnLease { .. } => {
+                    worker.lease_request.sent(id, now);
+                }
+                _ => worker.task_request.sent(id, now),
             },
-            What::Unborn(_) => return,
+            Role::StartingWorker(_) => return,
         }
-        if let Some(delay) = self.travel(self.processes[from].machine) {
-            self.later(delay, Event::Arrive { from, id, ask, sent: self.now });
+        if let Some(delay) = self.message_delay(self.processes[from].machine) {
+            self.schedule(delay, Event::RequestArrived { from, id, request, sent: self.now });
         }
     }
 
-    pub(super) fn arrive(&mut self, from: usize, id: u64, ask: Ask, sent: Time) {
-        let (left_at, back_at) = self.away;
-        let is_away = self.now < back_at;
-        // What was on its way when the server went is lost with the connection.
-        if sent < left_at && self.now >= left_at {
+    /// Executes a request, checks the promises, and sends the reply.
+    pub(super) fn on_request(&mut self, from: usize, id: u64, request: Request, sent: Time) {
+        let (down_from, down_until) = self.outage;
+        let is_down = self.now < down_until;
+        // A request that had not arrived when the outage started is lost with its connection.
+        if sent < down_from && self.now >= down_from {
             return;
         }
-        let answer = if is_away { Answer::Away } else { self.database.answer(ask, self.flaw) };
-        if let (Ask::Adopt { row, .. }, Answer::Adopted(Some(_))) = (ask, &answer)
+        let reply =
+            if is_down { Reply::ServerDown } else { self.database.execute(request, self.missing) };
+        if let (Request::CreateOwnLease { row, .. }, Reply::OwnLease(Some(_))) = (request, &reply)
             && self.database.has_ended(row)
             && self.processes[from].alive
         {
-            let fault = format!("worker {from}, whose runs were taken away, lives on");
-            self.database.fault = Some(fault);
+            let violation = format!("worker {from}, whose runs were taken away, lives on");
+            self.database.violation = Some(violation);
         }
-        for (lease, moved) in std::mem::take(&mut self.database.taken) {
-            if moved || self.kind == Kind::Usual {
+        for (lease, renewed) in std::mem::take(&mut self.database.taken) {
+            if renewed || self.scenario == Scenario::Usual {
                 self.check_taken(lease);
             }
         }
-        if let Some(delay) = self.travel(self.processes[from].machine) {
-            self.later(delay, Event::Answered { to: from, id, ask, answer });
+        if let Some(delay) = self.message_delay(self.processes[from].machine) {
+            self.schedule(delay, Event::ReplyArrived { to: from, id, request, reply });
         }
     }
 
-    pub(super) fn answered(&mut self, to: usize, id: u64, ask: Ask, answer: Answer) {
+    pub(super) fn on_reply(&mut self, to: usize, id: u64, request: Request, reply: Reply) {
         let now = self.clock(to);
-        let wishes = match &mut self.processes[to].what {
-            What::Monitor(monitor) => {
-                let began = matches!(answer, Answer::Begun(_));
-                let wishes = monitor.on_answer(id, ask, answer, now);
-                if began {
-                    for _ in 0..WORKERS {
+        let effects = match &mut self.processes[to].role {
+            Role::Monitor(monitor) => {
+                let is_registered = matches!(reply, Reply::Registered(_));
+                let effects = monitor.on_reply(id, request, reply, now);
+                if is_registered {
+                    for _ in 0..WORKERS_PER_MONITOR {
                         self.start_worker(to);
                     }
                 }
-                wishes
+                effects
             }
-            What::Worker(worker, _) => worker.on_answer(id, ask, answer, now),
-            What::Unborn(_) => Vec::new(),
+            Role::Worker(worker, _) => worker.on_reply(id, request, reply, now),
+            Role::StartingWorker(_) => Vec::new(),
         };
-        self.grant(to, wishes);
+        self.apply(to, effects);
     }
 
+    /// Checks that no live process depends on a lease that was taken away.
     pub(super) fn check_taken(&mut self, lease: Lease) {
         let lives_by_it = |process: &&Process| {
             process.alive
-                && match &process.what {
-                    What::Monitor(monitor) => monitor.lease == Some(lease),
-                    What::Worker(worker, _) => worker.lease == lease,
-                    What::Unborn(_) => false,
+                && match &process.role {
+                    Role::Monitor(monitor) => monitor.lease == Some(lease),
+                    Role::Worker(worker, _) => worker.lease == lease,
+                    Role::StartingWorker(_) => false,
                 }
         };
         if let Some(process) = self.processes.iter().find(lives_by_it) {
-            self.database.fault =
-                Some(format!("lease {} is taken and {:?} lives by it", lease.id, process.what));
+            self.database.violation =
+                Some(format!("lease {} is taken and {:?} lives by it", lease.id, process.role));
         }
     }
 
-    pub(super) fn travel(&mut self, machine: usize) -> Option<Time> {
-        self.machines[machine].travel(self.now, &mut self.random)
+    pub(super) fn message_delay(&mut self, machine: usize) -> Option<Time> {
+        self.machines[machine].message_delay(self.now, &mut self.random)
     }
 }

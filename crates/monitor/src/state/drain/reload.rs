@@ -1,41 +1,42 @@
-//! Reload, which SIGHUP asks for: the monitor leaves without draining, and its process executes the
-//! program anew, perhaps in a newer version. The workers go on with their tasks and are adopted by the
-//! next monitor. The execution itself is in `cli/src/reexec.rs`, the adoption in `monitor/src/adopt.rs`, and what workers do
-//! meanwhile in `worker/src/life.rs`.
+//! Reloading after SIGHUP. The monitor exits without draining, and its process executes the
+//! program again, perhaps in a newer version. The workers continue their tasks, and the next
+//! monitor adopts them.
+//!
+//! The execution itself is in `cli/src/reexec.rs`, and the adoption is in `monitor/src/adopt.rs`.
 
 use std::time::{Duration, Instant};
 
-use super::{Drain, PROGRESS_EVERY, Phase};
-use crate::{cleanup_plan::signal_words, event::Finish, state::State};
+use super::{Drain, PROGRESS_INTERVAL, Phase};
+use crate::{cleanup_plan::describe_signal, event::Finish, state::State};
 
 /// The number of SIGHUP.
 pub(crate) const SIGNAL: i32 = 1;
 
-/// How long a reload waits for ends that are being recorded; the next monitor records the others.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a reload waits for ends that are being recorded. The next monitor records the others.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Drain {
-    /// Whether this process is to execute itself anew, so that a monitor with the same options takes
-    /// this one's place at once. A signal to end prevents that, whenever it came; the loss of the
-    /// lease does not.
+    /// Returns whether this process must execute its program again, so that a monitor with the same
+    /// options replaces this one at once. `true` after a reload and after the loss of the lease,
+    /// unless a signal has requested the end of the monitor, before or after that.
     pub(crate) fn reexec(&self) -> bool {
-        !self.ends
+        !self.end_requested
     }
 }
 
 impl State {
-    /// Begins a reload, unless the monitor ends anyway.
+    /// Starts a reload, unless the monitor is already ending.
     pub(super) fn reload(&mut self, now: Instant) {
         if self.drain.is_some() {
-            tracing::info!("{}, while the monitor ends: nothing to be done", signal_words(SIGNAL));
+            tracing::info!("{} ignored: the monitor is already ending", describe_signal(SIGNAL));
             return;
         }
         self.drain = Some(Drain {
-            finish: Finish::Asked(SIGNAL),
-            ends: false,
+            finish: Finish::Signal(SIGNAL),
+            end_requested: false,
             phase: Phase::Reload,
-            until: Some(now + PATIENCE),
-            next_progress: now + PROGRESS_EVERY,
+            phase_ends_at: Some(now + RELOAD_TIMEOUT),
+            next_progress: now + PROGRESS_INTERVAL,
         });
         self.drain_on_time(now);
     }

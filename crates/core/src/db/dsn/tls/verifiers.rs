@@ -1,4 +1,4 @@
-//! How the certificate of a server is judged where `sslmode` asks for less than its name and its chain.
+//! Verifiers of a server's certificate for values of `sslmode` that require less than a full verification.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// Against who listens, not against who pretends: any certificate does.
+/// Accepts any certificate (`prefer`, `require`). This protects against eavesdropping, but not against a forged server.
 #[derive(Debug)]
-pub(super) struct Trusting(pub(super) Arc<CryptoProvider>);
+pub(super) struct AnyCertificate(pub(super) Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Trusting {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
@@ -53,7 +53,7 @@ impl ServerCertVerifier for Trusting {
     }
 }
 
-/// A chain to a root that is trusted, whatever name it is for.
+/// Accepts a certificate that leads to a trusted root certificate, whatever host name it is for (`verify-ca`).
 #[derive(Debug)]
 pub(super) struct AnyName(pub(super) Arc<WebPkiServerVerifier>);
 

@@ -1,9 +1,0 @@
--- left_workers: the workers on host $1 that have not ended, though their monitor has
-select worker.id, worker.domain, worker.boot_id, worker.pid_ns, worker.pid, worker.pid_start,
-       worker.mark, worker.cgroup, worker.memory_cgroup,
-       lease.id as lease, lease.epoch, lease.renewals, worker.lease <> monitor.lease as alone
-  from rework.worker
-  join rework.monitor on monitor.id = worker.monitor
-  join rework.lease on lease.id = worker.lease
- where worker.host = $1 and worker.finished_at is null and monitor.finished_at is not null
- order by worker.id

@@ -1,0 +1,17 @@
+-- create_own_lease: creates a lease for worker $1, with the length of the lease $2 that the worker depends on. $3 is
+-- the epoch of that lease, a number that changes when the lease is taken away. No row if that lease was taken away:
+-- then the runs of the worker are lost too.
+--
+-- The guard locks the former lease, so that it cannot be taken away at the same time.
+with guard as materialized (
+    select id, length_ms from rework.lease where id = $2 and epoch = $3 and taken_at is null for no key update
+),
+own as (
+    insert into rework.lease (holder, length_ms)
+    select 'worker ' || $1::bigint, length_ms from guard
+    returning id, epoch
+),
+moved as (
+    update rework.worker set lease = own.id from own where worker.id = $1
+)
+select id, epoch from own

@@ -1,5 +1,0 @@
--- recorded: whether the end of run $2 with token $3 of task $1 is in the books already
-select coalesce(
-    (select task.state from rework.task
-      where task.id = $1 and task.run = $2 and task.token = $3 and task.state not in ('running', 'aborting')),
-    (select 'queued' from rework.run where run.task = $1 and run.run = $2 and run.token = $3)) as state

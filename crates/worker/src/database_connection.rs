@@ -1,0 +1,112 @@
+//! A connection to the database that is opened when it is needed, closed after a minute without use, and opened again
+//! when it breaks. A worker has one for its writer and one for its lease.
+//!
+//! While the database is unavailable, statements are repeated here until they are answered. Claims wait (`work.rs`),
+//! ends of runs and log lines stay in memory (`writer.rs`), and the runner blocks when too much waits (`recorder.rs`).
+//! The lease decides how long the worker may continue (`lease_client.rs`, `core/src/lease/lifeline.rs`).
+
+use std::time::Duration;
+
+use rework_core::db::{
+    connect::Db,
+    dsn::Dsn,
+    error::{Error, Result},
+};
+use tokio::time::{Instant, sleep};
+
+/// A connection that was idle for longer is closed.
+pub(crate) const MAX_IDLE: Duration = Duration::from_secs(60);
+
+/// The first pause before a statement is repeated. It doubles with each attempt, up to [`LAST_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(1);
+
+/// A connection that is opened and closed as needed.
+pub(crate) struct DatabaseConnection {
+    dsn: Dsn,
+    application_name: String,
+    db: Option<Db>,
+    last_used: Instant,
+}
+
+impl DatabaseConnection {
+    /// Creates a connection that is opened when it is first used.
+    pub(crate) fn new(dsn: Dsn, application_name: String) -> DatabaseConnection {
+        DatabaseConnection { dsn, application_name, db: None, last_used: Instant::now() }
+    }
+
+    /// Returns the connection, and opens it if it is closed.
+    pub(crate) async fn get(&mut self) -> Result<&Db> {
+        self.last_used = Instant::now();
+        if self.db.as_ref().is_some_and(Db::is_closed) {
+            self.db = None;
+        }
+        match &mut self.db {
+            Some(db) => Ok(db),
+            empty => {
+                let mut db = Db::connect(&self.dsn, &self.application_name).await?;
+                db.enable_prepared_statements(&self.dsn).await?;
+                Ok(empty.insert(db))
+            }
+        }
+    }
+
+    /// Executes a statement, and repeats it while the database is unavailable.
+    pub(crate) async fn until_answered<T>(
+        &mut self,
+        mut statement: impl AsyncFnMut(&Db) -> Result<T>,
+    ) -> Result<T> {
+        let mut pause = FIRST_RETRY;
+        loop {
+            let answer = match self.get().await {
+                Ok(db) => statement(db).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Err(error) if is_unavailable(&error) => {
+                    tracing::debug!("the database is unavailable: {error}");
+                    self.db = None;
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LAST_RETRY);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Returns the address of the database.
+    pub(crate) fn dsn(&self) -> &Dsn {
+        &self.dsn
+    }
+
+    /// Executes a statement once. A connection that failed is closed.
+    pub(crate) async fn once<T>(
+        &mut self,
+        statement: impl AsyncFnOnce(&Db) -> Result<T>,
+    ) -> Result<T> {
+        let answer = statement(self.get().await?).await;
+        if answer.as_ref().is_err_and(Error::is_connection) {
+            self.db = None;
+        }
+        answer
+    }
+
+    /// Returns when the connection has been idle for too long; `None` if it is closed.
+    pub(crate) fn expires(&self) -> Option<Instant> {
+        self.db.as_ref().map(|_| self.last_used + MAX_IDLE)
+    }
+
+    /// Closes the connection if it has been idle for too long.
+    pub(crate) fn expire(&mut self) {
+        if self.expires().is_some_and(|at| at <= Instant::now()) {
+            self.db = None;
+        }
+    }
+}
+
+/// Returns whether the error counts as an unavailable database. A refused login and a missing
+/// database count, too: the worker had access before, and it may hold the only copy of a result.
+fn is_unavailable(error: &Error) -> bool {
+    error.is_connection()
+        || matches!(error, Error::Denied { .. } | Error::NoDatabase { .. } | Error::Tls { .. })
+}

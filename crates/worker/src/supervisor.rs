@@ -1,0 +1,273 @@
+//! The supervision of a worker from outside: the messages of its monitor on the control socket, and
+//! its lease. The worker depends on the lease of its monitor. If the monitor is gone or silent
+//! while a run is open, the worker creates a lease of its own (`lease_client.rs`), finishes the run
+//! and exits. The rules are in `core/src/lease/lifeline.rs`; a kernel timer kills the worker if it
+//! misses the end of the lease.
+
+use rework_core::{
+    lease::{
+        lifeline::{Lifeline, LifelineAction, LifelineEvent},
+        row::AbortRequest,
+    },
+    task::fence::Fence,
+};
+use rework_process::{SelfKill, boot_time};
+use rework_wire::{
+    frame_socket::FrameSocket,
+    worker::{AbortCause, FromWorker, Start, ToWorker},
+};
+use tokio::{sync::oneshot, time::sleep};
+
+use crate::{
+    abort::Abort,
+    lease_client::{LeaseClient, LeaseReply, LeaseResult},
+    recorder::Recorder,
+};
+
+/// An event from outside that the worker has to handle.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A task may be ready.
+    Woken,
+    /// A run is to stop, if this worker still has it.
+    Abort(Abort),
+    /// The worker must not claim any more. [`Supervisor::retired`] returns the reason.
+    Retired,
+    /// The lease was taken away, so other processes may already have requeued the open runs.
+    LeaseLost,
+}
+
+/// The error when the lease was taken away: the worker must end without recording anything about its runs.
+#[derive(Debug, thiserror::Error)]
+#[error("the lease was taken away")]
+pub(crate) struct LeaseLost;
+
+/// Receives the monitor's messages and keeps the worker's lease.
+pub(crate) struct Supervisor {
+    control: Option<FrameSocket>,
+    recorder: Recorder,
+    lifeline: Lifeline,
+    /// Whether the monitor has closed the control socket.
+    monitor_gone: bool,
+    lease_client: LeaseClient,
+    /// The future answer to the pending request about the worker's own lease; `None` if no request
+    /// is pending.
+    pending_reply: Option<oneshot::Receiver<LeaseReply>>,
+    /// The kernel timer that kills this process when its lease ends.
+    self_kill: SelfKill,
+    /// Why the worker must not claim any more; `None` if it may.
+    retired: Option<String>,
+    /// Whether the monitor counts this worker as idle, so that the change to busy must be reported.
+    idle: bool,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Supervisor {
+    /// Creates the supervisor of a worker whose monitor has just sent `start`, and arms the kernel timer.
+    pub(crate) fn new(
+        control: FrameSocket,
+        start: &Start,
+        recorder: Recorder,
+        lease_client: LeaseClient,
+    ) -> std::io::Result<Supervisor> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut self_kill = SelfKill::new()?;
+        self_kill.arm(start.lease_until)?;
+        Ok(Supervisor {
+            control: Some(control),
+            recorder,
+            lifeline: Lifeline::new(start.terms, start.lease_until, boot_time()),
+            monitor_gone: false,
+            lease_client,
+            pending_reply: None,
+            self_kill,
+            retired: None,
+            idle: true,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Sends a message to the monitor, if there is one.
+    pub(crate) fn send(&mut self, message: &FromWorker) {
+        if let Some(control) = &mut self.control
+            && let Err(error) = control.send(message, &[])
+        {
+            tracing::warn!("a message to the monitor could not be sent: {error}");
+        }
+    }
+
+    /// Tells the monitor that the worker is idle and wants to be woken when a task may be ready.
+    pub(crate) fn report_idle(&mut self) {
+        self.idle = true;
+        self.send(&FromWorker::Idle);
+    }
+
+    /// Tells the monitor that the worker is busy, if the monitor counts it as idle. The monitor then wakes the next
+    /// idle worker, in case more tasks are ready. Callers report this after the run was sent to its runner, because the
+    /// woken worker competes for the processor. They report it earlier only before something that may take long.
+    pub(crate) fn report_busy(&mut self) {
+        if std::mem::take(&mut self.idle) {
+            self.send(&FromWorker::Busy);
+        }
+    }
+
+    /// Returns why the worker must not claim any more; `None` if it may.
+    pub(crate) fn retired(&self) -> Option<&str> {
+        self.retired.as_deref()
+    }
+
+    /// Records that the worker must not claim any more. The first reason is kept.
+    pub(crate) fn retire(&mut self, reason: &str) {
+        self.retired.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Waits for the next event. `run` is an open run; `None` if no run is open. The worker creates
+    /// and renews a lease of its own only if it has an open run or unsaved records. Cancel safe.
+    pub(crate) async fn next(&mut self, run: Option<Fence>) -> Event {
+        loop {
+            let busy = run.is_some() || self.recorder.has_unsaved();
+            let wake_at = self.lifeline.next_at(busy, self.pending_reply.is_some());
+            let wait = wake_at.saturating_sub(boot_time());
+            let event = tokio::select! {
+                message = receive(&mut self.control) => match message {
+                    None => {
+                        self.on_monitor_gone();
+                        if !busy {
+                            return Event::Retired;
+                        }
+                        LifelineEvent::MonitorGone
+                    }
+                    Some(ToWorker::Renewed { until }) => LifelineEvent::MonitorRenewed { until },
+                    Some(message) => match self.on_message(message) {
+                        Some(event) => return event,
+                        None => continue,
+                    },
+                },
+                reply = next_reply(&mut self.pending_reply) => match interpret_reply(reply) {
+                    (event @ LifelineEvent::OwnLeaseCreated { .. }, _) => {
+                        self.send(&FromWorker::OwnLease);
+                        event
+                    }
+                    (event, None) => event,
+                    (event, Some(abort)) => {
+                        self.step(event, run);
+                        return abort;
+                    }
+                },
+                () = sleep(wait) => LifelineEvent::TimePassed,
+                _ = self.terminate.recv() => {
+                    self.retire("signal 15 (terminated)");
+                    return Event::Retired;
+                }
+            };
+            if self.step(event, run) {
+                self.retire("its lease had run out");
+                return Event::LeaseLost;
+            }
+        }
+    }
+
+    /// Passes an event to the lifeline, the state machine of the worker's lease, and carries out
+    /// what the lifeline decides. Returns `true` if the worker must end.
+    fn step(&mut self, event: LifelineEvent, run: Option<Fence>) -> bool {
+        let busy = run.is_some() || self.recorder.has_unsaved();
+        for action in self.lifeline.step(event, boot_time(), busy, self.pending_reply.is_some()) {
+            match action {
+                LifelineAction::ArmKillTimer(until) => {
+                    if let Err(error) = self.self_kill.arm(until) {
+                        tracing::error!(
+                            "the kernel timer that kills this worker cannot be set: {error}"
+                        );
+                    }
+                }
+                LifelineAction::CreateOwnLease => {
+                    self.retire("its monitor was silent");
+                    self.pending_reply = Some(self.lease_client.adopt());
+                }
+                LifelineAction::RenewOwnLease => {
+                    self.pending_reply = Some(self.lease_client.renew(run));
+                }
+                LifelineAction::Die => return true,
+            }
+        }
+        false
+    }
+
+    fn on_monitor_gone(&mut self) {
+        self.control = None;
+        if !std::mem::replace(&mut self.monitor_gone, true) {
+            silence_own_output();
+        }
+        self.retire("its monitor was gone");
+    }
+
+    fn on_message(&mut self, message: ToWorker) -> Option<Event> {
+        match message {
+            ToWorker::Wake => Some(Event::Woken),
+            ToWorker::Abort { task, run, cause, reason } => {
+                Some(Event::Abort(Abort { task, run, cause, reason }))
+            }
+            ToWorker::Retire { reason } => {
+                self.retire(&reason);
+                Some(Event::Retired)
+            }
+            ToWorker::Start(_) | ToWorker::Renewed { .. } => None,
+        }
+    }
+}
+
+/// Translates the answer of the lease client into an event of the lifeline, and an abort; `None` if
+/// the answer contains no abort.
+fn interpret_reply(reply: Option<LeaseReply>) -> (LifelineEvent, Option<Event>) {
+    let Some(LeaseReply { sent_at, result }) = reply else {
+        return (LifelineEvent::RequestFailed, None);
+    };
+    match result {
+        LeaseResult::Adopted => (LifelineEvent::OwnLeaseCreated { sent_at }, None),
+        LeaseResult::Renewed(request) => {
+            let abort = request.map(|AbortRequest { fence, reason }| {
+                let (task, run) = (fence.task, fence.run);
+                Event::Abort(Abort { task, run, cause: AbortCause::Requested, reason })
+            });
+            (LifelineEvent::OwnLeaseRenewed { sent_at }, abort)
+        }
+        LeaseResult::Taken => (LifelineEvent::Taken, None),
+        LeaseResult::Unavailable => (LifelineEvent::ServerDown { attempted_at: sent_at }, None),
+        LeaseResult::Failed => (LifelineEvent::RequestFailed, None),
+    }
+}
+
+/// Redirects stdout and stderr to `/dev/null`. The pipes to a dead monitor are broken, and writing to them would kill
+/// the worker.
+fn silence_own_output() {
+    if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
+        let _ = nix::unistd::dup2_stdout(&null);
+        let _ = nix::unistd::dup2_stderr(&null);
+    }
+}
+
+/// Receives the next message of the monitor. `None` if the socket was closed or failed, or if the message is unknown.
+/// Waits forever if there is no socket.
+async fn receive(control: &mut Option<FrameSocket>) -> Option<ToWorker> {
+    let Some(frames) = control else { return std::future::pending().await };
+    match frames.next().await {
+        Ok(Some(frame)) => frame
+            .message()
+            .inspect_err(|error| tracing::error!("the monitor sent an unknown message: {error}"))
+            .ok(),
+        Ok(None) => None,
+        Err(error) => {
+            tracing::error!("the control socket failed: {error}");
+            None
+        }
+    }
+}
+
+/// Waits for the answer to the pending request and clears it. `None` if the lease client has ended. Waits forever if no
+/// request is pending.
+async fn next_reply(pending: &mut Option<oneshot::Receiver<LeaseReply>>) -> Option<LeaseReply> {
+    let Some(receiver) = pending else { return std::future::pending().await };
+    let reply = receiver.await.ok();
+    *pending = None;
+    reply
+}

@@ -1,0 +1,41 @@
+-- permissions: the rights that a role needs to schedule, to read or to run tasks, and no others.
+
+-- grant_rights: gives a role one set of rights. Only the owner of the schema can call this function. Raises RW400 if
+-- there is no such set.
+--   schedule    schedule and abort tasks
+--   read        read everything
+--   run         run monitors, workers and every command except `init-db`
+create function rework.grant_rights(role name, rights text) returns void
+language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
+declare
+    statements  text[];
+begin
+    statements := case rights
+        when 'schedule' then array[
+            'grant select on version, migration to %1$I',
+            'grant execute on function schedule, schedule_many, abort, state_of, operation_named to %1$I']
+        when 'read' then array[
+            'grant select on all tables in schema rework to %1$I',
+            'grant execute on function schedule_clock, operation_named to %1$I']
+        when 'run' then array[
+            'grant select on all tables in schema rework to %1$I',
+            'grant insert on audit, lane, lease, log, monitor, operation, placement, run, schedule, firing,
+                worker to %1$I',
+            'grant update on lane, lease, monitor, operation, placement, schedule, task, firing, worker to %1$I',
+            'grant delete on lease, log, monitor, placement, run, schedule, task, firing, worker to %1$I',
+            'grant usage on sequence position, log_id, monitor_id_seq to %1$I',
+            'grant execute on function schedule, schedule_many, abort, state_of, operation_named, lane_for,
+                notify_ready, claim, first_ready, runnable, retry_backoff, complete, monitor_poll, repair_host_lanes,
+                fire, run_scheduled, schedule_clock, make_partition, drop_partitions to %1$I']
+    end;
+    if statements is null then
+        raise exception 'there is no set of rights named `%`', rights
+            using errcode = 'RW400', hint = 'use `schedule`, `read` or `run`';
+    end if;
+    execute format('grant usage on schema rework to %I', role);
+    for i in 1 .. cardinality(statements) loop
+        execute format(statements[i], role);
+    end loop;
+end $$;
+
+revoke all on function rework.grant_rights from public;
