@@ -40,7 +40,11 @@ fn a_malformed_manifest_is_refused_with_file_and_line() {
         ("[[operation]]\nname = \"a\"\nshell = \"a\"\nmemory = \"3x\"\n", ":4", "`2GiB`"),
         ("[[operation]]\nname = \"a\"\nshell = \"a\"\nattempts = 0\n", ":4", "from 1"),
         ("[[operation]]\nname = \"a\"\nshell = \"a\"\noutput = \"xml\"\n", ":4", "`json`"),
-        ("[[operation]]\nname = \"a\"\nshell = \"a\"\nenv = {REWORK_X = \"1\"}\n", ":4", "reserved"),
+        (
+            "[[operation]]\nname = \"a\"\nshell = \"a\"\nenv = {REWORK_X = \"1\"}\n",
+            ":4",
+            "reserved",
+        ),
         ("[[operation]]\nname = \"a\"\nshell = \"a\"\ninput = {x = \"intger\"}\n", ":4", "integer"),
         (
             "[[operation]]\nname = \"a\"\nshell = \"a\"\n[operation.input]\ntype = \"objekt\"\n",
