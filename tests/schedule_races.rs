@@ -42,10 +42,12 @@ fn each_due_time_fires_once_while_monitors_are_killed() {
     let session = setup.session();
     session.execute(
         "create table public.clock_start as select now() as at;
+         create table public.clock_end as select 'infinity'::timestamptz as at;
          update rework.schedule set next_at = (select date_trunc('second', at) from public.clock_start)",
     );
     session.execute(&replace_clock(&format!(
-        "select at + (now() - at) * {SPEED} from public.clock_start"
+        "select least(clock_start.at + (now() - clock_start.at) * {SPEED}, clock_end.at)
+           from public.clock_start, public.clock_end"
     )));
     let monitor = |number: usize| -> Monitor {
         let host = format!("{}-{number}", setup.host());
@@ -63,9 +65,11 @@ fn each_due_time_fires_once_while_monitors_are_killed() {
         killed += 1;
     }
     assert_eq!(killed, 20);
-    // The clock stops, and the remaining monitors fire what is still due.
-    session.execute("create table public.clock_end as select rework.schedule_clock() as at");
-    session.execute(&replace_clock("select at from public.clock_end"));
+    // The clock stops, and the remaining monitors fire what is still due. It stops later than now: until this
+    // statement has committed, the monitors fire by the running clock.
+    session.execute(
+        "update public.clock_end set at = rework.schedule_clock() + interval '30 seconds'",
+    );
     setup.wait_until("no schedule is due", || {
         let sql = "select not exists (select from rework.schedule
                                        where next_at <= (select at from public.clock_end))";
