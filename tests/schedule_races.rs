@@ -56,15 +56,12 @@ fn each_due_time_fires_once_while_monitors_are_killed() {
     let mut monitors: Vec<Monitor> = (0..MONITORS).map(monitor).collect();
     let total = count(1_000, 10_000) as i64;
     let firings = || -> i64 { session.query_value("select count(*) from rework.firing", &[]) };
-    let mut killed = 0;
     for step in 1..=20 {
         setup.wait_until("more firings are recorded", || firings() >= total * step / 20);
         let victim = (step as usize * 31 + SEED) % MONITORS;
         monitors[victim].signal(Signal::SIGKILL);
         monitors[victim] = monitor(victim);
-        killed += 1;
     }
-    assert_eq!(killed, 20);
     // The clock stops, and the remaining monitors fire what is still due. It stops later than now: until this
     // statement has committed, the monitors fire by the running clock.
     session.execute(
