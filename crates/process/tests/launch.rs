@@ -14,7 +14,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::{fs, process};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rework_process::{
     Child, Containment, Exit, Launch, LaunchError, Tree, exempt, launch, reap_adopted,
 };
@@ -131,8 +132,10 @@ fn wait_returns_the_exit_code_or_the_signal() {
 fn a_dropped_child_is_reaped_later() {
     run_alone(async {
         let child = launch(shell("exec sleep 1000", Path::new("/"))).unwrap();
-        child.signal(Signal::SIGKILL).unwrap();
+        // The child is still running when it is dropped: a dead one would be reaped at once.
+        let pid = Pid::from_raw(child.pid());
         drop(child);
+        kill(pid, Signal::SIGKILL).unwrap();
         wait_until("the child is a zombie", has_zombies).await;
         reap_adopted();
         assert!(!has_zombies());
