@@ -23,7 +23,7 @@ impl Deployment {
     fn new() -> Deployment {
         let setup = Installation::with_fixture();
         let program = setup.folder().join("rework");
-        std::fs::copy(command::program(), &program).unwrap();
+        command::copy_program(command::program(), &program);
         let mut process = std::process::Command::new(&program);
         process
             .current_dir(setup.folder())
@@ -40,7 +40,7 @@ impl Deployment {
     /// Replaces the file of the program by another one with the same contents, as a package manager does.
     fn replace(&self) {
         let new = self.setup.folder().join("rework.new");
-        std::fs::copy(command::program(), &new).unwrap();
+        command::copy_program(command::program(), &new);
         std::fs::rename(new, &self.program).unwrap();
     }
 

@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use rework_core::task::state::State;
 use serde_json::{Value, json};
 
+use crate::support::command::copy_program;
 use crate::support::installation::fixture_program;
 use crate::support::monitored_host::MonitoredHost;
 use crate::support::task::Task;
@@ -134,7 +135,7 @@ fn an_operation_that_cannot_be_loaded_fails_the_task() {
     let host = MonitoredHost::new(&[]);
     let [program, manifest] =
         ["operations", "here.toml"].map(|name| host.setup.folder().join(name));
-    fs::copy(fixture_program(), &program).unwrap();
+    copy_program(fixture_program(), &program);
     fs::write(&manifest, "[[operation]]\nname = \"here\"\nattempts = 3\nshell = \"true\"\n")
         .unwrap();
     host.setup.register([&program, &manifest]);
@@ -162,7 +163,7 @@ fn an_operation_that_cannot_be_loaded_fails_the_task() {
     fs::create_dir(&program).unwrap();
     assert_not_loaded("noinput", "ermission denied");
     fs::remove_dir(&program).unwrap();
-    fs::copy("/bin/true", &program).unwrap();
+    copy_program("/bin/true", &program);
     assert_not_loaded("noinput", "it ended before it was ready: exit code 0");
     fs::remove_file(&program).unwrap();
     fs::write(&program, "some text").unwrap();
@@ -170,7 +171,7 @@ fn an_operation_that_cannot_be_loaded_fails_the_task() {
 
     // After the program is restored, tasks run again.
     fs::remove_file(&program).unwrap();
-    fs::copy(fixture_program(), &program).unwrap();
+    copy_program(fixture_program(), &program);
     host.setup.wait_until_done(host.setup.schedule("double", 1));
     host.finish();
 }

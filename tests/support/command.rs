@@ -1,7 +1,7 @@
 //! Runs a command as a real process and gives access to its output and exit code.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -10,6 +10,14 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::{processes, wait};
+
+/// Copies a program that is executed afterwards. A process of its own copies it: if this process had the new file open
+/// for writing while another test starts a process, the file could not be executed as long as that process inherits it.
+#[track_caller]
+pub(crate) fn copy_program(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    let status = Command::new("cp").args([from.as_ref(), to.as_ref()]).status().unwrap();
+    assert!(status.success(), "cp {} {}: {status}", from.as_ref().display(), to.as_ref().display());
+}
 
 /// Returns the path of the program `rework` that the tests run.
 pub(crate) fn program() -> PathBuf {

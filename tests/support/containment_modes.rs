@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::command::copy_program;
 use super::installation::{self, Installation};
 use super::monitor::Monitor;
 use super::{command, processes};
@@ -95,7 +96,7 @@ impl ContainmentMode {
         }
         let copy = setup.folder().join(file.file_name().expect("a file has a name"));
         if !copy.exists() {
-            fs::copy(file, &copy).unwrap();
+            copy_program(file, &copy);
             set_mode(&copy, 0o755);
             set_mode(setup.folder(), 0o755);
         }
