@@ -1,8 +1,8 @@
 //! Imports operations, schedules and queued tasks from a database of the Python `rework` 0.17 (`rework import-from`).
 //!
-//! That database is called the source. It is only read. The import is one transaction in our database: after an error
-//! nothing is imported. An item that cannot be imported is skipped and reported with its reason; it does not stop the
-//! others. A second import adds what is new in the source since the first one.
+//! The database of the Python `rework` is called the source. It is only read. The import is one transaction in our
+//! database: after an error nothing is imported. An item that cannot be imported is skipped and reported with its
+//! reason; it does not stop the others. A second import adds what is new in the source since the first one.
 //!
 //! `source.rs` reads the source, `operations.rs` creates missing operations, `copy.rs` copies schedules and tasks, and
 //! `convert_input.rs` and `unpack.rs` convert their inputs.

@@ -135,7 +135,7 @@ pub enum FromRunner {
         done: f64,
         /// How many units there are in total; `None` if that is unknown.
         total: Option<f64>,
-        /// What the run is doing, as a text for people; `None` if it reported no text.
+        /// A text for people about the present step of the run; `None` if it reported no text.
         message: Option<String>,
     },
     /// The output of a run. The last one is kept. The body of the frame is bytes if `raw`, otherwise JSON text.

@@ -1,9 +1,9 @@
 //! Implements `rework dev`: one command that starts everything, keeps it running, and stops it again.
 //!
-//! It starts a private Postgres unless it is given a database, creates the schema, registers the modules (again
-//! whenever their files change), runs a monitor, and prints the logs of all tasks. Other commands find its database
-//! through the file that it writes (`project_lock.rs`). If `rework dev` is killed, the next one of the same project
-//! adopts the Postgres and replaces the monitor that are still running.
+//! The command starts a private Postgres unless it is given a database, creates the schema, registers the modules
+//! (again whenever their files change), runs a monitor, and prints the logs of all tasks. Other commands find its
+//! database through the file that it writes (`project_lock.rs`). If `rework dev` is killed, the next one of the same
+//! project adopts the Postgres and replaces the monitor that are still running.
 
 mod binaries;
 mod changed_files;

@@ -94,7 +94,7 @@ impl MonitorProcess {
 
 /// Kills the monitor of an earlier `rework dev` that was killed, because only one monitor may serve a domain on a host.
 ///
-/// Its idle workers exit. The other workers finish their tasks, and the next monitor adopts them.
+/// The idle workers of the killed monitor exit. The other workers finish their tasks, and the next monitor adopts them.
 pub(crate) async fn kill_leftover(monitor: Process) -> anyhow::Result<()> {
     if !monitor.is_alive() {
         return Ok(());

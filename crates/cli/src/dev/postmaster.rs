@@ -67,7 +67,8 @@ fn lock_file(data: &Path) -> PathBuf {
 
 /// Parses a `postmaster.pid`. `None` if the file is incomplete.
 ///
-/// Its lines are: pid, data directory, start time, port, directory of the socket, address, shared memory, status.
+/// The lines of the file are: pid, data directory, start time, port, directory of the socket, address, shared memory,
+/// status.
 fn parse(text: &str) -> Option<Postmaster> {
     let lines: Vec<&str> = text.lines().collect();
     Some(Postmaster {

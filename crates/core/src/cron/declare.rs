@@ -51,10 +51,10 @@ pub struct Schedule {
     /// JSON that is stored with each task of the schedule. `None` if nothing is stored.
     #[serde(default)]
     pub metadata: Option<Box<RawValue>>,
-    /// What to do for instants of the rule at which no monitor was running.
+    /// The policy for instants of the rule at which no monitor was running.
     #[serde(default)]
     pub missed: Missed,
-    /// What to do at an instant of the rule if the previous task has not ended.
+    /// The policy for an instant of the rule at which the previous task has not ended.
     #[serde(default)]
     pub overlap: Overlap,
     /// Whether the schedule is paused: a paused schedule makes no tasks.

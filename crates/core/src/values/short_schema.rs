@@ -72,8 +72,9 @@ pub fn expand(declared: &Map<String, Value>) -> Result<Value, UnknownType> {
 
 /// Returns whether a table is a JSON Schema, and not the short form.
 ///
-/// It is one if it has a key that starts with `$`, or one of [`OTHER_KEYWORDS`] with a value that is not a string. It
-/// is also one if it has a `type` and nothing but [`STRING_KEYWORDS`], such as `{ type = "object" }`.
+/// A table is a JSON Schema if it has a key that starts with `$`, or one of [`OTHER_KEYWORDS`] with a value that is
+/// not a string. It is also one if it has a `type` and nothing but [`STRING_KEYWORDS`], such as
+/// `{ type = "object" }`.
 fn is_json_schema(declared: &Map<String, Value>) -> bool {
     let has_keyword = declared.iter().any(|(key, value)| {
         key.starts_with('$') || (OTHER_KEYWORDS.contains(&key.as_str()) && !value.is_string())

@@ -96,7 +96,7 @@ struct LeaseRow {
     epoch: i64,
     renewals: i64,
     taken: bool,
-    /// Whether it is the lease of a monitor, not a worker's own.
+    /// Whether the lease is that of a monitor, not a worker's own.
     of_monitor: bool,
 }
 
