@@ -1,12 +1,12 @@
 //! Starting a child process. This file has the only unsafe code of the crate.
 //!
 //! Between `fork` and `exec` the child prepares itself. It asks the kernel to kill it when its parent ends, enters its
-//! cgroups, starts a new process group, resets all signals to their defaults, and keeps only the descriptors that it
-//! was given. Each step consists of plain system calls: nothing else is safe between `fork` and `exec`. To distinguish
+//! cgroups, starts a new process group, resets all signals to their defaults, gets back the limits that this process has
+//! raised for itself, and keeps only the descriptors that it was given. Each step consists of plain system calls: nothing else is safe between `fork` and `exec`. To distinguish
 //! a failed step from a failed `exec`, a number is added to the `errno` of the step.
 #![expect(unsafe_code, reason = "code between `fork` and `exec` cannot be written without it")]
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +18,9 @@ use nix::errno::Errno;
 use nix::libc;
 
 use crate::child::Child;
+use crate::limits::{self, InheritedLimit};
 use crate::procfs::process_with_pid;
+use crate::script::{ScriptFault, script_fault};
 
 /// A program to start, with its arguments, environment and descriptors.
 #[derive(Debug)]
@@ -51,6 +53,13 @@ pub enum LaunchError {
         #[source]
         source: io::Error,
     },
+    /// The program is a script that the system cannot interpret.
+    #[error("cannot execute `{program}`")]
+    Script {
+        /// The program as given in [`Launch`].
+        program: String,
+        source: ScriptFault,
+    },
     /// The working directory cannot be entered.
     #[error("cannot enter the working directory `{}`", cwd.display())]
     Folder {
@@ -81,8 +90,9 @@ pub(crate) fn spawn(
     if launch.fds.iter().any(|(_, target)| *target <= 2) {
         return Err(system(io::ErrorKind::InvalidInput.into()));
     }
-    let cwd = CString::new(launch.cwd.as_os_str().as_bytes())
-        .map_err(|_| system(io::ErrorKind::InvalidInput.into()))?;
+    let cwd = CString::new(launch.cwd.as_os_str().as_bytes()).map_err(|error| {
+        LaunchError::Folder { cwd: launch.cwd.clone(), source: error.into() }
+    })?;
     // The standard library reports a failed exec through a pipe. The pipe must not get the number of an inherited
     // descriptor, so these numbers are occupied until the child has started.
     let _reserved = occupy_fds_up_to(highest).map_err(system)?;
@@ -91,8 +101,10 @@ pub(crate) fn spawn(
         cgroups: cgroups.iter().map(AsRawFd::as_raw_fd).collect(),
         fds: launch.fds.iter().map(|(fd, target)| (fd.as_raw_fd(), *target)).collect(),
         above_targets: highest + 1,
+        limits: limits::inherited(),
         cwd,
     };
+    let path = launch.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
     let mut command = Command::new(&launch.program);
     command.args(&launch.args).env_clear().envs(launch.env).process_group(0);
     command.stdin(Stdio::from(launch.stdin));
@@ -100,8 +112,9 @@ pub(crate) fn spawn(
     command.stderr(Stdio::from(launch.stderr));
     // SAFETY: `run` makes system calls only; it neither allocates nor takes a lock.
     unsafe { command.pre_exec(move || child_setup.run()) };
-    let mut process =
-        command.spawn().map_err(|error| explain(&error, &launch.program, launch.cwd))?;
+    let mut process = command
+        .spawn()
+        .map_err(|error| explain(error, &launch.program, path.as_deref(), launch.cwd))?;
     process_with_pid(process.id() as i32).and_then(Child::new).map_err(|error| {
         // Without a `Child`, nothing would wait for the process. So it must not run.
         drop(process.kill());
@@ -138,6 +151,8 @@ struct ChildSetup {
     fds: Vec<(RawFd, RawFd)>,
     /// A number above all numbers that `fds` has in the child.
     above_targets: RawFd,
+    /// The limits that this process inherited and has raised for itself.
+    limits: &'static [InheritedLimit],
     cwd: CString,
 }
 
@@ -154,7 +169,8 @@ impl ChildSetup {
     fn run(&mut self) -> io::Result<()> {
         self.die_with_parent().map_err(|error| step_error(STEP_SYSTEM, error))?;
         self.enter_cgroups().map_err(|error| step_error(STEP_SYSTEM, error))?;
-        reset_signals();
+        reset_signals(1..=LAST_SIGNAL);
+        limits::restore(self.limits).map_err(|error| step_error(STEP_SYSTEM, error))?;
         // SAFETY: the path ends in NUL and lives as long as `self`.
         check(unsafe { libc::chdir(self.cwd.as_ptr()) })
             .map_err(|error| step_error(STEP_FOLDER, error))?;
@@ -182,10 +198,8 @@ impl ChildSetup {
             *from =
                 check(unsafe { libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, self.above_targets) })?;
         }
-        // Descriptors that this process itself inherited by mistake must not reach the child. Kernels before 5.11 do
-        // not have this flag; there the call has no effect.
-        // SAFETY: no memory is passed.
-        unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+        // Descriptors that this process itself inherited by mistake must not reach the child.
+        close_descriptors_on_exec();
         for (from, to) in &self.fds {
             // SAFETY: no memory is passed. An overwritten descriptor belongs to this child alone.
             check(unsafe { libc::dup2(*from, *to) })?;
@@ -199,10 +213,19 @@ fn enter(cgroup: RawFd) -> Result<(), Errno> {
     check(unsafe { libc::pwrite(cgroup, c"0".as_ptr().cast(), 1, 0) } as i32).map(drop)
 }
 
-/// Resets all signals to their default actions. Otherwise the program would ignore the signals that this process
-/// ignores.
-fn reset_signals() {
-    for signal in 1..32 {
+/// The highest number of a signal.
+const LAST_SIGNAL: i32 = 64;
+
+/// Lets the kernel close all descriptors but stdin, stdout and stderr when this process executes a program. Kernels
+/// before 5.11 do not have this flag; there the call has no effect.
+pub(crate) fn close_descriptors_on_exec() {
+    // SAFETY: no memory is passed.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+}
+
+/// Resets signals to their default actions. Otherwise a program would ignore the signals that this process ignores.
+pub(crate) fn reset_signals(signals: impl IntoIterator<Item = i32>) {
+    for signal in signals {
         // SAFETY: no handler is installed. The call fails for SIGKILL and SIGSTOP, which cannot be ignored anyway.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
@@ -216,16 +239,29 @@ fn step_error(step: i32, error: Errno) -> io::Error {
     io::Error::from_raw_os_error(step * STEP_FACTOR + error as i32)
 }
 
-fn explain(error: &io::Error, program: &OsString, cwd: PathBuf) -> LaunchError {
-    let code = error.raw_os_error().unwrap_or_default();
+/// Explains the error of starting a program. `path` is the variable `PATH` of its environment, `None` if that has none.
+fn explain(
+    error: io::Error,
+    program: &OsStr,
+    path: Option<&OsStr>,
+    cwd: PathBuf,
+) -> LaunchError {
+    let name = program.to_string_lossy().into_owned();
+    // The standard library refuses arguments with a NUL byte itself.
+    let Some(code) = error.raw_os_error() else {
+        return LaunchError::Program { program: name, source: error };
+    };
     let source = io::Error::from_raw_os_error(code % STEP_FACTOR);
     match code / STEP_FACTOR {
         STEP_SYSTEM => LaunchError::System(source),
         STEP_FOLDER => LaunchError::Folder { cwd, source },
-        _ if is_about_program(code) => {
-            LaunchError::Program { program: program.to_string_lossy().into_owned(), source }
-        }
-        _ => LaunchError::System(source),
+        _ if !is_about_program(code) => LaunchError::System(source),
+        _ => match script_fault(program, path, &cwd) {
+            Some(fault) if source.kind() == io::ErrorKind::NotFound => {
+                LaunchError::Script { program: name, source: fault }
+            }
+            _ => LaunchError::Program { program: name, source },
+        },
     }
 }
 

@@ -17,7 +17,7 @@ use std::{fs, process};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rework_process::{
-    Child, Containment, Exit, Launch, LaunchError, Tree, exempt, launch, reap_adopted,
+    Child, Containment, Exit, Launch, LaunchError, ScriptFault, Tree, exempt, launch, reap_adopted,
 };
 use support::{
     TIMEOUT, containments, has_zombies, process_tag, program, read_all, run_alone, runs, shell,
@@ -97,9 +97,19 @@ fn the_launch_error_names_the_cause() {
         let path = script.to_str().unwrap();
         assert_eq!(refusal(of("/no/such", dir.path())), ("/no/such".into(), nix::libc::ENOENT));
         assert_eq!(refusal(of(path, dir.path())), (path.into(), nix::libc::EACCES));
-        fs::write(&script, "#!/no/interpreter\n").unwrap();
         fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
-        assert_eq!(refusal(of(path, dir.path())), (path.into(), nix::libc::ENOENT));
+        for (text, fault) in [
+            ("#!/no/interpreter\n", ScriptFault::NoInterpreter("/no/interpreter".into())),
+            ("#!/bin/sh\r\n", ScriptFault::LineEnds(script.clone())),
+        ] {
+            fs::write(&script, text).unwrap();
+            match launch(of(path, dir.path())) {
+                Err(LaunchError::Script { program, source }) => {
+                    assert_eq!((program.as_str(), source), (path, fault));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
         let mut start = shell("true", dir.path());
         start.cwd = dir.path().join("gone");
         let error = launch(start).unwrap_err();
