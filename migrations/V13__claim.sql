@@ -14,6 +14,7 @@
 --   only_operation                    if not null: claim nothing if the most urgent task is of another operation
 --   new_token                         the token of all claimed runs. The worker generates it, because a random
 --                                     number can take an idle server as long as locking a row
+--   paused                            operations of which no task is claimed, because the host cannot start them now
 --
 -- Steps
 --   1. Check the worker and its lease.
@@ -52,9 +53,9 @@ language sql stable as $$
      limit 1
 $$;
 
--- runnable: returns the operation of a lane and how a host runs the operation. No row if the host may not run it.
--- `offset 0` keeps the planner from merging these joins into the calling query.
-create function rework.runnable(lane integer, host text, domain text, capabilities text[])
+-- runnable: returns the operation of a lane and how a host runs the operation. No row if the host may not run it, or if
+-- the operation is paused. `offset 0` keeps the planner from merging these joins into the calling query.
+create function rework.runnable(lane integer, host text, domain text, capabilities text[], paused bigint[])
 returns table (operation bigint, version bigint, placement bigint, revision integer)
 language sql stable as $$
     select o.id, o.version, p.id, p.revision
@@ -63,6 +64,7 @@ language sql stable as $$
       join rework.operation o on o.id = l.operation
      where l.id = runnable.lane and l.domain = runnable.domain
        and (l.host is null or l.host = runnable.host) and l.capabilities <@ runnable.capabilities
+       and l.operation <> all (runnable.paused)
     offset 0
 $$;
 
@@ -80,7 +82,8 @@ create function rework.claim(
     scan_highs        integer[] default '{}',
     scan_positions    bigint[] default '{}',
     only_operation    bigint default null,
-    new_token         uuid default null
+    new_token         uuid default null,
+    paused            bigint[] default '{}'
 ) returns table (
     task              bigint,
     run               bigint,
@@ -134,12 +137,14 @@ begin
                        exists (select from rework.first_ready(first.lane + 1, r.high)) as has_more
                   from rework.host_lanes r
                  cross join lateral rework.first_ready(r.low, r.high) as first
-                  left join lateral rework.runnable(first.lane, claim.host, claim.domain, claim.capabilities) as o
+                  left join lateral rework.runnable(first.lane, claim.host, claim.domain, claim.capabilities,
+                                                    claim.paused) as o
                     on true
                  where r.host = claim.host and r.domain = claim.domain and r.capabilities <@ claim.capabilities;
             fetch heads into head;
             fetch heads into next_head;
-            -- A head without an operation is of a lane that the host may not run. The large query leaves it out.
+            -- A head without an operation is of a lane that the host may not run, or whose operation is paused. The
+            -- large query leaves it out.
             has_more := next_head.lane is not null or head.has_more
                         or (head.lane is not null and head.operation is null);
             if has_more then
@@ -193,7 +198,8 @@ begin
                        false as has_more
                   from (select * from lane_head
                          order by lane_head.priority desc, lane_head.position offset 0) as sorted
-                 cross join lateral rework.runnable(sorted.lane, claim.host, claim.domain, claim.capabilities) as o;
+                 cross join lateral rework.runnable(sorted.lane, claim.host, claim.domain, claim.capabilities,
+                                                    claim.paused) as o;
             fetch heads into head;
             fetch heads into next_head;
         end if;

@@ -4,10 +4,7 @@
 //! The order matters: the end of a run may be recorded only when no process of the run is left. Which reason and which
 //! outcome are recorded is decided in `cleanup_plan.rs`.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rework_core::{
     db::{connect::Db, error::Result},
@@ -18,7 +15,7 @@ use rework_core::{
         fence::Fence,
     },
 };
-use rework_process::{Unkillable, sweep};
+use rework_process::{Unkillable, remove_worker_folder, sweep};
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -110,15 +107,12 @@ async fn show_unkillable(link: &Link, worker: i64, unkillable: &Unkillable) {
     }
 }
 
-/// Removes the directory with the temporary files of a worker. Another thread does it, because the directory may be
-/// large.
+/// Removes the folder with the temporary files of a worker. Another thread does it, because the folder may be large.
 async fn remove_temporary_files(process_tag: Uuid) {
-    let folder: PathBuf = std::env::temp_dir().join(format!("rework-{process_tag}"));
-    if folder.exists() {
-        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder));
-        if let Ok(Err(error)) = removed.await {
-            tracing::warn!("cannot remove the temporary files of a dead worker: {error}");
-        }
+    let process_tag = process_tag.to_string();
+    let removed = tokio::task::spawn_blocking(move || remove_worker_folder(&process_tag));
+    if let Ok(Err(error)) = removed.await {
+        tracing::warn!("cannot remove the temporary files of a dead worker: {error}");
     }
 }
 

@@ -10,7 +10,12 @@ use std::{
 
 use rework_core::{
     db::connect::Db,
-    fleet::{self, monitor, monitor_poll::PollRequest, worker},
+    fleet::{
+        self, monitor,
+        monitor_poll::PollRequest,
+        start_fault::{self, StartFault},
+        worker,
+    },
 };
 use rework_process::{SelfKill, boot_time};
 use rework_wire::lease::BootTime;
@@ -58,6 +63,7 @@ pub(crate) struct Effects {
     fire_job: BackgroundJob,
     sweep_job: BackgroundJob,
     take_job: BackgroundJob,
+    fault_job: BackgroundJob,
     self_kill: SelfKill,
 }
 
@@ -84,6 +90,7 @@ impl Effects {
             fire_job: BackgroundJob::default(),
             sweep_job: BackgroundJob::default(),
             take_job: BackgroundJob::default(),
+            fault_job: BackgroundJob::default(),
             self_kill,
         }
     }
@@ -135,6 +142,7 @@ impl Effects {
             }
             Action::ArmSelfKill(until) => self.arm_self_kill(until),
             Action::TakeDomains(domains) => self.take_domains(domains),
+            Action::RecordStartFaults(faults) => self.record_start_faults(faults),
             Action::PollNow | Action::Finish(_) => {}
         }
     }
@@ -266,6 +274,16 @@ impl Effects {
                 Err(error) => tracing::warn!("cannot serve new domains yet: {error}"),
             }
         });
+    }
+
+    fn record_start_faults(&self, faults: Vec<StartFault>) {
+        let (id, inbox) = (self.registration.monitor, self.inbox.clone());
+        let store = async move |db: &Db| -> rework_core::db::error::Result<()> {
+            start_fault::record(db, id, &faults).await?;
+            inbox.send(Event::StartFaultsRecorded(faults));
+            Ok(())
+        };
+        self.fault_job.start("store what cannot be started", self.link.current(), store);
     }
 
     fn record(

@@ -1,7 +1,10 @@
 //! The events that a monitor receives, and the actions that it takes. Both are closed lists. The state (`state.rs`)
 //! turns events into actions, and knows no database and no process.
 
-use rework_core::{fleet::monitor_poll::PollReply, lease::row::LeaseSnapshot};
+use rework_core::{
+    fleet::{monitor_poll::PollReply, start_fault::StartFault},
+    lease::row::LeaseSnapshot,
+};
 use rework_process::Exit;
 use rework_wire::{
     lease::BootTime,
@@ -19,8 +22,8 @@ pub(crate) enum Event {
     SpawnFailed {
         domain: String,
         count: u32,
-        /// Whether the system or the database refused. `false` if the database is unavailable.
-        refused: bool,
+        /// The reason for which the system or the database refused. `None` if the database is unavailable.
+        refusal: Option<String>,
     },
     /// A busy worker of an earlier monitor was found.
     Adopted { worker: i64, domain: String },
@@ -44,6 +47,8 @@ pub(crate) enum Event {
     Published(bool),
     /// The monitor now serves these domains.
     DomainsTaken(Vec<String>),
+    /// The database has stored that the monitor cannot start these.
+    StartFaultsRecorded(Vec<StartFault>),
     /// The monitor has a connection to the database, after the start or after an outage.
     DatabaseBack,
     /// An attempt to connect has shown that the server is down for everyone.
@@ -118,6 +123,8 @@ pub(crate) enum Action {
     SweepLostHosts,
     /// Serve these domains too.
     TakeDomains(Vec<String>),
+    /// Store what the monitor cannot start now.
+    RecordStartFaults(Vec<StartFault>),
     /// End the event loop.
     Finish(Finish),
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use axum::{Json, Router, extract::State as Shared, http::StatusCode, routing::get};
+use rework_core::fleet::start_fault::StartFault;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::spawn_local};
 
@@ -25,6 +26,8 @@ pub(crate) struct HealthStatus {
     is_ready: bool,
     /// The domains in which tasks wait although a worker is free or could be started, with the time since when.
     waiting: BTreeMap<String, Instant>,
+    /// What the host cannot start now.
+    start_faults: Vec<StartFault>,
 }
 
 impl State {
@@ -33,7 +36,11 @@ impl State {
         let waiting = self.pools.iter();
         let waiting =
             waiting.filter_map(|(domain, pool)| Some((domain.clone(), pool.waits_since?)));
-        HealthStatus { is_ready: has_reply && self.drain.is_none(), waiting: waiting.collect() }
+        HealthStatus {
+            is_ready: has_reply && self.drain.is_none(),
+            waiting: waiting.collect(),
+            start_faults: self.start_faults(),
+        }
     }
 }
 
@@ -67,19 +74,24 @@ impl Health {
     }
 }
 
-/// Answers `/health`. Fails if a restart of the monitor may help: tasks wait, a worker is free, and no task is claimed.
+/// Answers `/health`. Fails if a restart of the monitor may help: tasks wait, a worker is free, and no task is claimed;
+/// or this host can start no task of a domain. An operation that cannot be started is only shown, because a restart would
+/// kill the running tasks of all others.
 async fn health(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
     let now = Instant::now();
-    let neglected: BTreeMap<String, u64> = health
-        .get()
-        .waiting
+    let HealthStatus { waiting, start_faults, .. } = health.get();
+    let neglected: BTreeMap<String, u64> = waiting
         .into_iter()
         .map(|(domain, since)| (domain, now.duration_since(since)))
         .filter(|(_, duration)| *duration >= NEGLECTED_AFTER)
         .map(|(domain, duration)| (domain, duration.as_secs()))
         .collect();
-    let healthy = neglected.is_empty();
-    let body = json!({ "healthy": healthy, "neglected_seconds": neglected });
+    let healthy =
+        neglected.is_empty() && start_faults.iter().all(|fault| fault.operation.is_some());
+    let mut body = json!({ "healthy": healthy, "neglected_seconds": neglected });
+    if !start_faults.is_empty() {
+        body["start_faults"] = json!(start_faults);
+    }
     (status_code(healthy), Json(body))
 }
 

@@ -33,6 +33,7 @@ mod started_runs;
 mod startup;
 mod state;
 mod sweep_lost_hosts;
+mod sweep_own_host;
 mod systemd;
 mod worker_handle;
 mod worker_io;

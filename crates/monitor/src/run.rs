@@ -3,7 +3,7 @@
 
 use std::io;
 
-use rework_process::{Containment, Identity, SelfKill, become_subreaper};
+use rework_process::{Containment, Identity, SelfKill, become_subreaper, raise_limits};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     spawn::WorkerSpawner,
     startup::{describe_monitor, log_registered, start},
     state::drain::reload,
+    sweep_own_host::sweep_own_host,
 };
 
 /// Runs this process as a monitor until a signal requests its end. Must be called on the first
@@ -32,6 +33,7 @@ pub async fn run(options: Options) -> Result<MonitorEnd, Error> {
 async fn run_local(options: Options) -> Result<MonitorEnd, Error> {
     let system = |what| move |source: io::Error| Error::System { what, source };
     let mut signals = Signals::handle().map_err(system("cannot handle signals"))?;
+    raise_limits();
     become_subreaper().map_err(system("cannot become the subreaper of orphaned processes"))?;
     let own = Identity::own();
     let containment = Containment::detect(options.containment)?;
@@ -53,6 +55,8 @@ async fn run_local(options: Options) -> Result<MonitorEnd, Error> {
     spawn_local(signals.forward(inbox.clone()));
     let name = format!("rework monitor {}", registration.monitor);
     let link = Link::open(options.dsn.clone(), options.listen_dsn.clone(), name, inbox.clone());
+    let adopted = abandoned.iter().map(|worker| worker.process_tag.to_string());
+    spawn_local(sweep_own_host(containment.clone(), adopted.collect()));
     let spawner = WorkerSpawner::new(&options, &registration, &own, containment);
     for worker in abandoned {
         adopt::adopt(worker, &inbox);

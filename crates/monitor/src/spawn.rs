@@ -157,15 +157,15 @@ pub(crate) async fn spawn(
     count: u32,
     inbox: Inbox,
 ) {
-    let spawn_failed = |count, refused| {
-        inbox.send(Event::SpawnFailed { domain: domain.clone(), count, refused });
+    let spawn_failed = |count, refusal| {
+        inbox.send(Event::SpawnFailed { domain: domain.clone(), count, refusal });
     };
-    let Some(db) = link.current() else { return spawn_failed(count, false) };
+    let Some(db) = link.current() else { return spawn_failed(count, None) };
     let created = match worker::create(&db, &spawner.template, &domain, count).await {
         Ok(created) => created,
         Err(error) => {
             tracing::warn!("cannot start workers of domain {domain}: {error}");
-            return spawn_failed(count, !error.is_connection());
+            return spawn_failed(count, (!error.is_connection()).then(|| error.to_string()));
         }
     };
     let mut launched = Vec::new();
@@ -173,8 +173,9 @@ pub(crate) async fn spawn(
         match spawner.launch_worker(created, &domain) {
             Ok(started) => launched.push((created, started)),
             Err(error) => {
-                spawn_failed(1, true);
-                spawn_local(record_spawn_failure(link.clone(), created.id, error));
+                let reason = format!("cannot be started: {}", error_chain(&error));
+                spawn_failed(1, Some(reason.clone()));
+                spawn_local(record_spawn_failure(link.clone(), created.id, reason));
             }
         }
     }
@@ -185,7 +186,7 @@ pub(crate) async fn spawn(
     for (created, mut started) in launched {
         if !recorded.contains(&created.id) {
             // The row has ended meanwhile. The worker does not receive its first message, so it exits.
-            spawn_failed(1, false);
+            spawn_failed(1, None);
             continue;
         }
         let message = spawner.first_message(created, &domain, link.is_direct());
@@ -200,8 +201,7 @@ pub(crate) async fn spawn(
 }
 
 /// Records the end of a worker whose process could not be started.
-async fn record_spawn_failure(link: Link, worker: i64, error: LaunchError) {
-    let reason = format!("cannot be started: {}", error_chain(&error));
+async fn record_spawn_failure(link: Link, worker: i64, reason: String) {
     tracing::error!("worker {worker} {reason}");
     let record = async |db: &Db| worker::finish(db, worker, &reason).await;
     link.retry_until_done("record the end of a worker", record).await;

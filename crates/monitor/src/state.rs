@@ -20,7 +20,8 @@ mod lost_hosts;
 pub(crate) mod own_lease;
 pub(crate) mod poll;
 pub(crate) mod pool_size;
-mod restart_backoff;
+mod start_backoff;
+mod start_faults;
 mod subscriptions;
 mod wake;
 mod worker;
@@ -32,6 +33,7 @@ use self::{
     lost_hosts::LostHosts,
     own_lease::OwnLease,
     pool_size::{Bounds, Pool},
+    start_faults::{StartFailure, StartFaults},
     subscriptions::{Domains, Subscriptions},
     worker::{Activity, Origin, Worker},
 };
@@ -54,6 +56,8 @@ pub(crate) struct State {
     pub(crate) drain: Option<Drain>,
     pub(crate) own_lease: OwnLease,
     pub(crate) lost_hosts: LostHosts,
+    /// The operations that this host cannot start now.
+    pub(crate) start_faults: StartFaults,
     /// The dead workers whose cleanup has not finished.
     pub(crate) cleaning_up: BTreeSet<i64>,
     /// The workers that died recently, with the time of their death. A late claim of them may still appear.
@@ -80,6 +84,7 @@ impl State {
             drain: None,
             lost_hosts: LostHosts::new(own_lease.terms()),
             own_lease,
+            start_faults: StartFaults::default(),
             cleaning_up: BTreeSet::new(),
             recently_dead: BTreeMap::new(),
             actions: Vec::new(),
@@ -90,13 +95,13 @@ impl State {
     pub(crate) fn apply(&mut self, event: Event, now: Instant) {
         match event {
             Event::Started { worker, domain } => self.worker_started(worker, domain, now),
-            Event::SpawnFailed { domain, count, refused } => {
-                self.spawn_failed(&domain, count, refused, now);
+            Event::SpawnFailed { domain, count, refusal } => {
+                self.spawn_failed(&domain, count, refusal.as_deref(), now);
             }
             Event::Adopted { worker, domain } => {
                 self.workers.insert(worker, Worker::new(domain, now, Origin::Earlier));
             }
-            Event::WorkerMessage(worker, message) => self.worker_message(worker, message),
+            Event::WorkerMessage(worker, message) => self.worker_message(worker, message, now),
             Event::Ended { worker, exit, output_tail } => {
                 self.worker_died(worker, exit, &output_tail, now);
             }
@@ -107,22 +112,26 @@ impl State {
             Event::Polled(poll) => self.polled(poll, now),
             Event::Published(committed) => self.confirm_subscriptions(committed),
             Event::DomainsTaken(domains) => self.serve_domains(domains),
+            Event::StartFaultsRecorded(faults) => self.start_faults_recorded(faults),
             Event::DatabaseBack => self.database_back(),
             Event::DatabaseDown { attempted_at } => self.database_down(attempted_at),
             Event::Signal(signal) => self.signal_received(signal, now),
         }
     }
 
-    /// Does everything that is due by now: start timeouts, forgetting dead workers, the next phase of a drain.
+    /// Does everything that is due by now: start timeouts, further attempts to start operations, forgetting dead
+    /// workers, the next phase of a drain.
     pub(crate) fn on_time(&mut self, now: Instant) {
         self.kill_start_timeouts(now);
+        self.start_faults_on_time(now);
         self.forget_dead(now);
         self.drain_on_time(now);
     }
 
     /// Returns when [`State::on_time`] has something to do next. `None` if nothing is scheduled.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.start_deadlines().chain(self.drain_deadline()).min()
+        let starts = self.start_deadlines().chain(self.start_fault_deadlines());
+        starts.chain(self.drain_deadline()).min()
     }
 
     /// Sends a message to every worker that this monitor started.
@@ -158,17 +167,23 @@ impl State {
         idle.map(|worker| worker.domain.clone()).collect()
     }
 
-    fn worker_message(&mut self, id: i64, message: FromWorker) {
+    fn worker_message(&mut self, id: i64, message: FromWorker, now: Instant) {
         match message {
             FromWorker::Started => {
                 self.actions.push(Action::RecordReady(id));
                 self.set_activity(id, Activity::Claiming { woken: false });
+                self.send_pauses_to(id);
             }
             FromWorker::Idle => self.worker_is_idle(id),
             FromWorker::Busy => {
                 self.reset_waiting(id);
                 self.worker_is_busy(id);
             }
+            FromWorker::StartFailed { operation, name, of_host, reason } => {
+                let failure = StartFailure { operation, name, of_host, reason };
+                self.start_failed(id, failure, now);
+            }
+            FromWorker::StartSucceeded { operation } => self.start_succeeded(id, operation),
             FromWorker::OwnLease => {
                 if let Some(worker) = self.workers.get_mut(&id) {
                     worker.has_own_lease = true;

@@ -46,6 +46,13 @@ pub enum ToWorker {
         /// The reason, as a text for people. It is recorded as the reason of the worker's exit.
         reason: String,
     },
+    /// Claim no tasks of some operations, because this host cannot start them now. The lists replace earlier ones.
+    PauseOperations {
+        /// The ids of the operations of which nothing is claimed.
+        paused: Vec<i64>,
+        /// The ids of operations that were paused and are tried again. The worker reports if it can start one of them.
+        on_trial: Vec<i64>,
+    },
 }
 
 /// The cause of an abort, which decides what happens to the task.
@@ -147,6 +154,23 @@ pub enum FromWorker {
     /// The worker has claimed a task since it last sent `Idle`. The message does not name the task:
     /// the database knows the claims, and the memory of started runs shows which have started.
     Busy,
+    /// The worker could not start a run, through no fault of the operation. The task is queued again.
+    StartFailed {
+        /// The id of the operation.
+        operation: i64,
+        /// The name of the operation, as a text for people.
+        name: String,
+        /// Whether the host could not have started any other operation either. The worker then exits, because a new one
+        /// may succeed. If `false`, the worker claims no more tasks of this operation.
+        of_host: bool,
+        /// The reason, as a text for people.
+        reason: String,
+    },
+    /// The worker has started a run. It reports its first one, and the first one of each operation on trial.
+    StartSucceeded {
+        /// The id of the operation.
+        operation: i64,
+    },
     /// The worker has a lease of its own now. It exits when its run has ended.
     OwnLease,
     /// The worker exits by itself. Everything about its runs is recorded.

@@ -89,6 +89,11 @@ impl BatchSizes {
         }
     }
 
+    /// Forgets everything about an operation.
+    pub(crate) fn forget(&mut self, operation: i64) {
+        self.operations.remove(&operation);
+    }
+
     /// Returns whether runs of this operation leave processes behind, so that they must run one at a
     /// time.
     pub(crate) fn leaves_processes(&self, operation: i64) -> bool {
@@ -127,7 +132,7 @@ impl BatchSizes {
             .filter(|(_, size)| *size > 1)
             .map(|(operation, size)| (operation, size as i32))
             .unzip();
-        BatchLimits { operations, sizes, only_operation: None }
+        BatchLimits { operations, sizes, ..BatchLimits::default() }
     }
 }
 

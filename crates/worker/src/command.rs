@@ -9,7 +9,7 @@ use std::{
         fd::OwnedFd,
         unix::fs::{DirBuilderExt, OpenOptionsExt},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use nix::{
@@ -21,12 +21,16 @@ use rework_core::{
     task::{claim::ClaimedTask, payload::Payload},
     values::quantity,
 };
+use rework_process::{ScriptFault, script_fault};
 use rework_wire::operation::{Form, MAX_PAYLOAD_BYTES};
 use serde_json::Value;
 
 use crate::{
+    ending::OutputError,
     environment::Variable,
+    operations::Operation,
     runner_launcher::{Program, RunnerLauncher},
+    start_error::{Fault, StartError, fault_of_file},
 };
 
 /// The longest scalar of an input that becomes an environment variable, in bytes. Linux allows 128 KiB for one
@@ -37,14 +41,26 @@ const MAX_VARIABLE_BYTES: usize = 64 << 10;
 const MAX_VARIABLES_BYTES: usize = 512 << 10;
 
 /// Returns the command of an operation as the manifest declares it now.
-pub(crate) fn find(path: &Path, domain: &str, name: &str) -> Result<CommandOperation, String> {
-    let operations = manifest::load(path).map_err(|error| error.to_string())?;
-    operations
-        .into_iter()
-        .find(|operation| {
-            operation.definition.domain == domain && operation.definition.name == name
-        })
-        .ok_or_else(|| format!("`{}` has no operation `{name}` any more", path.display()))
+pub(crate) fn find(operation: &Operation) -> Result<CommandOperation, StartError> {
+    let (path, definition) = (&operation.code.path, &operation.definition);
+    let found = manifest::load(path)?.into_iter().find(|declared| {
+        (&declared.definition.domain, &declared.definition.name)
+            == (&definition.domain, &definition.name)
+    });
+    found.ok_or_else(|| StartError::NotInManifest {
+        path: path.clone(),
+        name: definition.name.clone(),
+    })
+}
+
+/// Returns why `env` did not find the interpreter of a command, if that is because of the line ends of the script. `None`
+/// if the exit code 127 has another cause.
+pub(crate) fn cause_of_exit_127(operation: &Operation) -> Option<ScriptFault> {
+    let command = find(operation).ok()?;
+    let program = *command.program.argv().first()?;
+    let path = command.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
+    script_fault(program, path.as_deref(), &command.cwd)
+        .filter(|fault| matches!(fault, ScriptFault::LineEnds(_)))
 }
 
 /// The file to which a command writes its output. Its folder exists only for this run and is removed when this value is
@@ -57,7 +73,9 @@ pub(crate) struct OutputFile {
 
 impl OutputFile {
     fn new(folder: PathBuf, form: Form) -> io::Result<OutputFile> {
-        DirBuilder::new().mode(0o700).create(&folder)?;
+        DirBuilder::new().mode(0o700).create(&folder).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot create `{}`: {error}", folder.display()))
+        })?;
         Ok(OutputFile { folder, form })
     }
 
@@ -65,25 +83,26 @@ impl OutputFile {
         self.folder.join("output")
     }
 
-    /// Returns what the command wrote. `Err` describes why it cannot be the output.
-    pub(crate) fn read(&self) -> Result<Payload, String> {
+    /// Returns what the command wrote.
+    pub(crate) fn read(&self) -> Result<Payload, OutputError> {
+        let refused = |why: String| Err(OutputError::Refused(why));
         // The command may have put anything there. Without `O_NONBLOCK` a named pipe without a writer would block the
         // worker. A device that never ends is refused, because only regular files are read.
         let opened =
             OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(self.path());
         let file = match opened {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Payload::None),
-            Err(error) => return Err(error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.no_output(),
+            Err(error) => return Err(error_of_file(&error)),
         };
         if !file.metadata().is_ok_and(|found| found.is_file()) {
-            return Err("not a file".to_owned());
+            return refused("not a file".to_owned());
         }
         let mut bytes = Vec::new();
         let read = file.take(MAX_PAYLOAD_BYTES + 1).read_to_end(&mut bytes);
-        read.map_err(|error| error.to_string())?;
+        read.map_err(|error| error_of_file(&error))?;
         if bytes.len() as u64 > MAX_PAYLOAD_BYTES {
-            return Err(format!("more than {}", bytes_text(MAX_PAYLOAD_BYTES)));
+            return refused(format!("more than {}", bytes_text(MAX_PAYLOAD_BYTES)));
         }
         if self.form == Form::Bytes {
             return Ok(Payload::Bytes(bytes));
@@ -91,10 +110,34 @@ impl OutputFile {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Payload::None);
         }
-        let text = String::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}"))?;
-        serde_json::from_str::<serde::de::IgnoredAny>(&text)
-            .map_err(|error| format!("not JSON: {error}"))?;
-        Ok(Payload::Json(text.trim().to_owned()))
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => return refused(format!("not UTF-8: {error}")),
+        };
+        match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+            Ok(_) => Ok(Payload::Json(text.trim().to_owned())),
+            Err(error) => refused(format!("not JSON: {error}")),
+        }
+    }
+
+    /// Returns the output of a command without an output file. `Err` if the whole folder is missing: then somebody else
+    /// has deleted it, perhaps together with the file.
+    fn no_output(&self) -> Result<Payload, OutputError> {
+        if self.folder.exists() {
+            return Ok(Payload::None);
+        }
+        let folder = self.folder.display();
+        Err(OutputError::Unreadable(format!("`{folder}` was deleted while the command ran")))
+    }
+}
+
+/// Returns what is recorded if an output file cannot be read. That is the command's own fault, unless the system is short
+/// of something.
+fn error_of_file(error: &io::Error) -> OutputError {
+    if fault_of_file(error) == Fault::Host {
+        OutputError::Unreadable(error.to_string())
+    } else {
+        OutputError::Refused(error.to_string())
     }
 }
 
@@ -112,13 +155,15 @@ fn bytes_text(bytes: u64) -> String {
 
 /// Returns the program to start for a run, and its output file.
 pub(crate) fn prepare(
-    launcher: &RunnerLauncher,
+    launcher: &mut RunnerLauncher,
     operation: &CommandOperation,
     claimed: &ClaimedTask,
-) -> io::Result<(Program, OutputFile)> {
+) -> Result<(Program, OutputFile), StartError> {
     let fence = claimed.fence;
-    let folder = launcher.folder().join(format!("{}.{}", fence.task, fence.run));
-    let output = OutputFile::new(folder, operation.definition.output_form)?;
+    let folder = launcher.folder().map_err(StartError::Folder)?;
+    let folder = folder.join(format!("{}.{}", fence.task, fence.run));
+    let output = OutputFile::new(folder, operation.definition.output_form)
+        .map_err(StartError::Folder)?;
     let mut env = launcher.environment(|name| operation.passes_variable(name));
     env.extend(operation.env.iter().map(|(name, value)| (name.into(), value.into())));
     env.extend(scalars(&claimed.input));
@@ -126,6 +171,7 @@ pub(crate) fn prepare(
     env.push(("REWORK_TASK".into(), fence.task.to_string().into()));
     env.push(("REWORK_RUN".into(), fence.run.to_string().into()));
     env.push(("REWORK_ATTEMPT".into(), claimed.attempt.to_string().into()));
+    // A manifest without a program is refused when it is read.
     let argv: Vec<OsString> = operation.program.argv().into_iter().map(OsString::from).collect();
     let (first, rest) =
         argv.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
@@ -212,8 +258,21 @@ mod tests {
         assert_eq!(read(Form::Json, b" {\"a\": \"\\u0000\"}\n"), json("{\"a\": \"\\u0000\"}"));
         assert_eq!(read(Form::Json, b"\n"), Ok(Payload::None));
         assert_eq!(read(Form::Bytes, b"\x00\xff"), Ok(Payload::Bytes(b"\x00\xff".to_vec())));
-        assert!(read(Form::Json, b"{oops").unwrap_err().starts_with("not JSON"));
-        assert!(read(Form::Json, b"\"\xff\"").unwrap_err().starts_with("not UTF-8"));
+        let refused = |bytes: &[u8]| match read(Form::Json, bytes) {
+            Err(OutputError::Refused(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(refused(b"{oops").starts_with("not JSON"));
+        assert!(refused(b"\"\xff\"").starts_with("not UTF-8"));
         assert!(!folder.path().join("1.1").exists());
+    }
+
+    #[test]
+    fn a_command_whose_folder_was_deleted_has_an_unknown_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = OutputFile::new(folder.path().join("1.1"), Form::Json).unwrap();
+        assert_eq!(output.read(), Ok(Payload::None));
+        fs::remove_dir(folder.path().join("1.1")).unwrap();
+        assert!(matches!(output.read(), Err(OutputError::Unreadable(_))));
     }
 }

@@ -14,6 +14,7 @@ use rework_core::{
 };
 use rework_process::Exit;
 use rework_wire::{
+    frame_socket::FrameSocketError,
     operation::MAX_PAYLOAD_BYTES,
     runner::{Failure, Retry},
 };
@@ -50,8 +51,10 @@ pub(crate) enum RunnerEnd {
         /// The id of the task of the run that did not stop.
         task: i64,
     },
-    /// The runner sent something that the protocol does not allow, or reading from it failed.
+    /// The runner sent something that the protocol does not allow.
     Broken(String),
+    /// The system refused to read from the runner. That is not the fault of a run.
+    Unreadable(String),
     /// The process tree uses too much memory.
     OutOfMemory(StopReason),
     /// The runner closed its socket and did not exit.
@@ -61,8 +64,27 @@ pub(crate) enum RunnerEnd {
 impl From<std::io::Error> for RunnerEnd {
     /// Converts an error of reading from the runner.
     fn from(error: std::io::Error) -> RunnerEnd {
-        RunnerEnd::Broken(error.to_string())
+        RunnerEnd::Unreadable(error.to_string())
     }
+}
+
+impl From<FrameSocketError> for RunnerEnd {
+    /// Converts an error of receiving a frame.
+    fn from(error: FrameSocketError) -> RunnerEnd {
+        match error {
+            FrameSocketError::Socket(error) => error.into(),
+            FrameSocketError::Frame(error) => RunnerEnd::Broken(error.to_string()),
+        }
+    }
+}
+
+/// The reason why the output file of a command is not the output of its run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OutputError {
+    /// What the command wrote cannot be stored. The text continues the sentence "the output cannot be stored: …".
+    Refused(String),
+    /// The file cannot be read, through no fault of the command.
+    Unreadable(String),
 }
 
 /// Returns how one run ended that was open when its runner ended.
@@ -82,6 +104,9 @@ pub(crate) fn end_with_runner(
         (_, Some(stop)) => RunEnd::Stopped(stop.clone()),
         (RunnerEnd::GraceOver { task }, None) => RunEnd::RunnerKilled(format!(
             "its runner was killed: task {task}, open in the same runner, did not stop"
+        )),
+        (RunnerEnd::Unreadable(why), None) => RunEnd::RunnerKilled(format!(
+            "its runner was killed, because its worker could not read from it: {why}"
         )),
         (_, None) if !at_fault => {
             RunEnd::RunnerKilled("its runner was killed before it started".to_owned())
@@ -108,8 +133,8 @@ pub(crate) struct ObservedRun {
     pub span: (Instant, Instant),
     /// The last output that the run sent.
     pub output: Payload,
-    /// The content of a command's output file, or why it cannot be stored; `None` for a runner of an SDK.
-    pub output_file: Option<Result<Payload, String>>,
+    /// The content of a command's output file, or why it is not the output; `None` for a runner of an SDK.
+    pub output_file: Option<Result<Payload, OutputError>>,
     /// The peak memory of the process tree, in bytes; `None` if it was not measured.
     pub memory_peak: Option<i64>,
     /// The revision of the code that ran.
@@ -159,13 +184,17 @@ pub(crate) fn completion(observed: ObservedRun) -> Completion {
 /// `None`.
 fn output_to_store(
     sent: Payload,
-    file: Option<Result<Payload, String>>,
+    file: Option<Result<Payload, OutputError>>,
 ) -> (Payload, Option<RunResult>) {
     let output = match file {
         Some(Ok(written)) => written,
-        Some(Err(why)) => {
+        Some(Err(OutputError::Refused(why))) => {
             let why = format!("the output cannot be stored: {why}");
             return (sent, Some(RunResult::refused(why)));
+        }
+        Some(Err(OutputError::Unreadable(why))) => {
+            let why = format!("its output could not be read: {why}");
+            return (sent, Some(RunResult::new(Outcome::Lost, why)));
         }
         None => sent,
     };

@@ -14,6 +14,8 @@ mod batch_size; // how many tasks one claim takes
 mod claimed_run; // a run as it was claimed
 mod run_task; // one task from its claim to its end
 mod start_run; // a run is sent to a runner
+mod start_error; // why a run cannot start, and whose fault that is
+mod start_failure; // what follows if a run cannot start
 mod run_loop; // drives the runs of one runner
 mod active_run; // an open run
 mod runner_message; // messages of a runner about an open run

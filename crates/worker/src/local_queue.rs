@@ -86,6 +86,7 @@ impl LocalQueue {
             operations: vec![operation],
             sizes: vec![size],
             only_operation: Some(operation),
+            paused: Vec::new(),
         };
         self.pending_claim = Some(recorder.claim(batches));
         self.claim_is_for_one_operation = true;
@@ -167,6 +168,11 @@ impl LocalQueue {
     /// Records how long a run of this operation took.
     pub(crate) fn record_duration(&mut self, operation: i64, duration: Duration) {
         self.batch_sizes.record_duration(operation, duration);
+    }
+
+    /// Forgets how long runs of this operation took, so that the next claim takes one task of it.
+    pub(crate) fn forget_durations(&mut self, operation: i64) {
+        self.batch_sizes.forget(operation);
     }
 
     /// Returns whether runs of this operation leave processes behind, so that they must run one at

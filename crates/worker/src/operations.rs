@@ -7,14 +7,15 @@ use rework_core::{
     operation::module_kind::ModuleKind,
     task::{
         claim::{OperationVersion, PlacedOperation},
-        complete::Outcome,
         payload::Payload,
     },
     values::validate::Schema,
 };
 use rework_wire::operation::Definition;
 
-use crate::{code::Code, recorder::Recorder, run_result::RunResult};
+use crate::{
+    code::Code, recorder::Recorder, run_result::RunResult, start_error::StartError,
+};
 
 /// The most operations in the cache. When it is full, all are forgotten and read again.
 const MAX_CACHED: usize = 256;
@@ -42,31 +43,23 @@ impl Operations {
         self.cached.contains_key(&version)
     }
 
-    /// Returns an operation in the given version, from the cache or from the database. `Err` is the result of a run
-    /// whose operation cannot be loaded.
+    /// Returns an operation in the given version, from the cache or from the database.
     pub(crate) async fn get(
         &mut self,
         version: OperationVersion,
         recorder: &Recorder,
-    ) -> Result<Rc<Operation>, RunResult> {
+    ) -> Result<Rc<Operation>, StartError> {
         if let Some(cached) = self.cached.get(&version) {
             return Ok(Rc::clone(cached));
         }
-        let cannot_load = |reason: &dyn std::fmt::Display| {
-            RunResult::refused(format!("the operation cannot be loaded: {reason}"))
-        };
         let placed = match recorder.placement(version).await {
             Ok(Ok(placed)) => placed,
-            // The operation was unregistered on this host after the claim. The task is requeued, because another host
-            // may still run it.
-            Ok(Err(Error::NoRow)) => {
-                let reason = Some("this host does not run the operation any more".to_owned());
-                return Err(RunResult { outcome: Outcome::NotStarted, reason });
-            }
-            Ok(Err(error)) => return Err(cannot_load(&error)),
-            Err(closed) => return Err(cannot_load(&closed)),
+            // The task is queued again, because another host may still run it.
+            Ok(Err(Error::NoRow)) => return Err(StartError::Unregistered),
+            Ok(Err(error)) => return Err(StartError::Database(error)),
+            Err(_) => return Err(StartError::Ending),
         };
-        let operation = Rc::new(Operation::new(placed).map_err(|reason| cannot_load(&reason))?);
+        let operation = Rc::new(Operation::new(placed)?);
         if self.cached.len() >= MAX_CACHED {
             self.cached.clear();
         }
@@ -86,12 +79,12 @@ impl Operation {
         }
     }
 
-    fn new(placed: PlacedOperation) -> Result<Operation, String> {
+    fn new(placed: PlacedOperation) -> Result<Operation, StartError> {
         let kind = ModuleKind::parse(&placed.kind)
-            .ok_or_else(|| format!("this `rework` does not know the kind `{}`", placed.kind))?;
+            .ok_or_else(|| StartError::UnknownKind(placed.kind.clone()))?;
         let input = placed.definition.input.as_ref().map(Schema::compile).transpose();
         Ok(Operation {
-            input: input.map_err(|error| format!("its input schema: {error}"))?,
+            input: input.map_err(|error| StartError::Schema(error.to_string()))?,
             definition: placed.definition,
             kind,
             code: Code {

@@ -2,7 +2,7 @@
 //! [writer](crate::writer), which is a task of its own. So time limits and aborts are handled even while Postgres is
 //! slow or unavailable.
 
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
 use rework_core::task::{
     claim::{BatchLimits, OperationVersion, PlacedOperation},
@@ -33,6 +33,8 @@ const MAX_WAITING_BYTES: usize = 16 << 20;
 pub(crate) struct Recorder {
     sender: mpsc::UnboundedSender<(Entry, usize)>,
     backlog: Rc<Backlog>,
+    /// The ids of the operations of which no task is claimed, because this host cannot start them now.
+    paused: Rc<RefCell<Vec<i64>>>,
 }
 
 impl Recorder {
@@ -41,7 +43,8 @@ impl Recorder {
     pub(crate) fn new() -> (Recorder, mpsc::UnboundedReceiver<(Entry, usize)>, Rc<Backlog>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let backlog = Rc::<Backlog>::default();
-        (Recorder { sender, backlog: Rc::clone(&backlog) }, receiver, backlog)
+        let recorder = Recorder { sender, backlog: Rc::clone(&backlog), paused: Rc::default() };
+        (recorder, receiver, backlog)
     }
 
     /// Appends lines to the log of a run.
@@ -54,8 +57,19 @@ impl Recorder {
         self.enqueue(Batched::Complete(Box::new(end)));
     }
 
+    /// Replaces the list of operations of which no task is claimed.
+    pub(crate) fn set_paused_operations(&self, operations: Vec<i64>) {
+        self.paused.replace(operations);
+    }
+
+    /// Claims no more tasks of an operation.
+    pub(crate) fn pause_operation(&self, operation: i64) {
+        self.paused.borrow_mut().push(operation);
+    }
+
     /// Claims tasks. The answer is empty if none is ready.
     pub(crate) fn claim(&self, batches: BatchLimits) -> Answer<Vec<ClaimedRun>> {
+        let batches = BatchLimits { paused: self.paused.borrow().clone(), ..batches };
         self.request(|answer| Batched::Claim(batches, answer))
     }
 

@@ -2,7 +2,7 @@
 //! (`run_loop.rs`) until the runner has no run left, and records the end. Other tasks of the same operation may join
 //! the loop.
 
-use rework_core::task::complete::Completion;
+use rework_core::task::{complete::Completion, progress::NewLogLine};
 
 use crate::{
     claimed_run::ClaimedRun,
@@ -32,6 +32,7 @@ pub(crate) async fn run_task(
     context.supervisor.report_busy();
     match started {
         Ok(started) => {
+            context.supervisor.report_started(run.claimed.version.operation);
             let mut runs = RunLoop::new(context, operation, started, run, lines);
             let ended = runs.drive().await;
             runs.finish(ended).await
@@ -39,11 +40,21 @@ pub(crate) async fn run_task(
         Err(NotStarted::LeaseLost) => Err(LeaseLost),
         Err(NotStarted::RunResult(RunResult { outcome, reason })) => {
             let fence = run.claimed.fence;
-            if !lines.is_empty() {
-                context.recorder.lines(fence, lines);
-            }
+            record_lines(context, &run, lines);
             context.recorder.complete(Completion::new(fence, outcome, reason));
             Ok(())
         }
+        Err(NotStarted::Error(error)) => {
+            record_lines(context, &run, lines);
+            context.start_failed(&run.claimed, &operation.definition.name, &error);
+            Ok(())
+        }
+    }
+}
+
+/// Records what a runner wrote before it was ready.
+fn record_lines(context: &Context, run: &ClaimedRun, lines: Vec<NewLogLine>) {
+    if !lines.is_empty() {
+        context.recorder.lines(run.claimed.fence, lines);
     }
 }

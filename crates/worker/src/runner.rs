@@ -12,7 +12,9 @@ use rework_wire::{
 };
 use tokio::time::Instant;
 
-use crate::{operations::Operation, output_stream::OutputStream, revision::Revision};
+use crate::{
+    operations::Operation, output_stream::OutputStream, revision::Revision, start_error::StartError,
+};
 
 /// How long processes may take to die after SIGKILL before they are reported as unkillable.
 pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -48,39 +50,6 @@ pub(crate) struct Runner {
     pub last_used: Instant,
 }
 
-/// The reason why a runner could not be started.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    /// The program could not be executed.
-    #[error("{}", with_sources(.0))]
-    Launch(#[from] rework_process::LaunchError),
-    /// The system refused something that a runner needs.
-    #[error("the system cannot provide what a runner needs: {0}")]
-    System(#[from] io::Error),
-    /// The process ended before it sent `hello`.
-    #[error("it ended before it was ready: {exit}{last_line}")]
-    Ended {
-        /// The exit code or signal, as a text.
-        exit: String,
-        /// The last line that the process wrote, after `: `; empty if it wrote none.
-        last_line: String,
-    },
-    /// The process did not send `hello` in time.
-    #[error("it was not ready after {} s, the start timeout", .0.as_secs())]
-    Timeout(Duration),
-    /// The first frame is not a `hello` of the supported version.
-    #[error("it does not speak this version of the runner protocol: {0}")]
-    Protocol(String),
-}
-
-/// Returns the text of an error together with those of its sources, which name the file or system call.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", with_sources(source)),
-        None => error.to_string(),
-    }
-}
-
 impl Runner {
     /// Waits for the `hello` of a runner of an SDK. What the runner writes meanwhile is added to
     /// `lines`, which belong to the run that the runner was started for.
@@ -90,19 +59,23 @@ impl Runner {
         lines: &mut Vec<NewLogLine>,
     ) -> Result<(), StartError> {
         let Some(frames) = &mut self.frames else { return Ok(()) };
+        let path = &self.revision.code.path;
+        let protocol = |why: String| StartError::Protocol { path: path.clone(), why };
+        let too_late = || StartError::Timeout { path: path.clone(), limit: start_timeout };
         let version = ToRunner::Hello { version: rework_wire::runner::VERSION };
-        frames.send(&version, &[]).map_err(|error| StartError::Protocol(error.to_string()))?;
+        frames.send(&version, &[]).map_err(|error| protocol(error.to_string()))?;
         let timeout = tokio::time::sleep(start_timeout);
         tokio::pin!(timeout);
         loop {
             tokio::select! {
                 frame = frames.next() => match frame {
                     Ok(Some(frame)) => {
-                        self.accepts_runs_ahead = check_hello(frame.message())?;
+                        self.accepts_runs_ahead = check_hello(frame.message()).map_err(protocol)?;
                         return Ok(());
                     }
                     Ok(None) => break,
-                    Err(error) => return Err(StartError::Protocol(error.to_string())),
+                    Err(FrameSocketError::Socket(error)) => return Err(error.into()),
+                    Err(FrameSocketError::Frame(error)) => return Err(protocol(error.to_string())),
                 },
                 read = self.stdout.read(), if self.stdout.is_open() && lines.len() < MAX_EARLY_LINES => {
                     self.stdout.splitter.push(&read?, lines);
@@ -110,17 +83,19 @@ impl Runner {
                 read = self.stderr.read(), if self.stderr.is_open() && lines.len() < MAX_EARLY_LINES => {
                     self.stderr.splitter.push(&read?, lines);
                 }
-                () = &mut timeout => return Err(StartError::Timeout(start_timeout)),
+                () = &mut timeout => return Err(too_late()),
             }
         }
         // The socket is closed. Either the process exits, or it is a program without an SDK that closed an unknown
         // descriptor.
         let exit = tokio::select! {
             exit = self.child.wait() => exit?,
-            () = &mut timeout => return Err(StartError::Timeout(start_timeout)),
+            () = &mut timeout => return Err(too_late()),
         };
+        let path = path.clone();
         self.drain(lines)?;
-        Err(StartError::Ended { exit: exit.to_string(), last_line: last_line(lines) })
+        let out_of_memory = self.tree.memory_exceeded().is_some();
+        Err(StartError::Ended { path, exit, last_line: last_line(lines), out_of_memory })
     }
 
     /// Reads everything that is in the pipes of the runner now.
@@ -194,20 +169,21 @@ impl Runner {
     }
 }
 
-/// Checks the first frame of a runner. Returns whether the runner accepts runs ahead of time.
+/// Checks the first frame of a runner. Returns whether the runner accepts runs ahead of time. `Err` describes what is
+/// wrong.
 fn check_hello(
     hello: Result<FromRunner, rework_wire::frame::FrameError>,
-) -> Result<bool, StartError> {
+) -> Result<bool, String> {
     match hello {
         Ok(FromRunner::Hello {
             version: rework_wire::runner::VERSION, accepts_runs_ahead, ..
         }) => Ok(accepts_runs_ahead),
-        Ok(FromRunner::Hello { version, .. }) => Err(StartError::Protocol(format!(
+        Ok(FromRunner::Hello { version, .. }) => Err(format!(
             "it speaks version {version}, and this `rework` speaks version {}",
             rework_wire::runner::VERSION
-        ))),
-        Ok(_) => Err(StartError::Protocol("its first frame is not `hello`".to_owned())),
-        Err(error) => Err(StartError::Protocol(error.to_string())),
+        )),
+        Ok(_) => Err("its first frame is not `hello`".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -3,12 +3,9 @@
 
 use std::{
     ffi::OsString,
-    fs::{DirBuilder, File},
+    fs::File,
     io,
-    os::{
-        fd::{OwnedFd, RawFd},
-        unix::fs::DirBuilderExt,
-    },
+    os::fd::{OwnedFd, RawFd},
     path::PathBuf,
 };
 
@@ -16,7 +13,7 @@ use nix::{
     fcntl::{FcntlArg, SealFlag, fcntl},
     sys::memfd::{MFdFlags, memfd_create},
 };
-use rework_process::{Containment, Launch, Tree};
+use rework_process::{Containment, Launch, Tree, WorkerFolder, remove_worker_folder};
 use rework_wire::{
     frame_socket::FrameSocket,
     runner as protocol,
@@ -30,7 +27,8 @@ use crate::{
     environment::{Secrets, Variable, cleaned},
     output_stream::OutputStream,
     revision::Revision,
-    runner::{Runner, StartError},
+    runner::Runner,
+    start_error::StartError,
 };
 
 /// Starts the runners of a worker.
@@ -38,6 +36,8 @@ pub(crate) struct RunnerLauncher {
     containment: Containment,
     /// The tag in the names of the cgroups and in the environment of all processes of this worker's runners.
     process_tag: String,
+    /// The folder for temporary files.
+    folder: WorkerFolder,
     started_runs: File,
     secrets: Secrets,
     /// The number of the last runner.
@@ -67,16 +67,14 @@ impl RunnerLauncher {
     ) -> io::Result<RunnerLauncher> {
         let containment =
             Containment::from_parts(start.cgroup.clone(), start.memory_method.clone());
-        let launcher = RunnerLauncher {
+        Ok(RunnerLauncher {
             containment,
             process_tag: start.process_tag.clone(),
+            folder: WorkerFolder::create(&start.process_tag)?,
             started_runs,
             secrets,
             number: 0,
-        };
-        // The folder is created here and must not exist before: another user could have created it.
-        DirBuilder::new().mode(0o700).create(launcher.folder())?;
-        Ok(launcher)
+        })
     }
 
     /// Returns the shared memory of started runs.
@@ -84,9 +82,18 @@ impl RunnerLauncher {
         &self.started_runs
     }
 
-    /// Returns the folder of this worker's temporary files.
-    pub(crate) fn folder(&self) -> PathBuf {
-        std::env::temp_dir().join(format!("rework-{}", self.process_tag))
+    /// Returns the folder for temporary files. Creates it again if somebody has deleted it.
+    pub(crate) fn folder(&mut self) -> io::Result<PathBuf> {
+        self.folder.restore()?;
+        Ok(self.folder.path())
+    }
+
+    /// Deletes the folder for temporary files. The next monitor of this host deletes what is left.
+    pub(crate) fn remove_folder(&self) {
+        if let Err(error) = remove_worker_folder(&self.process_tag) {
+            let path = self.folder.path();
+            tracing::debug!("`{}` cannot be deleted: {error}", path.display());
+        }
     }
 
     /// Returns the worker's environment without the variables that operation code must not see. `passes_through`
@@ -101,9 +108,13 @@ impl RunnerLauncher {
         Ok(Program {
             executable,
             args,
-            cwd: std::env::current_dir()?,
+            cwd: std::env::current_dir().map_err(|error| {
+                with_context("the working directory of this worker cannot be found", &error)
+            })?,
             env: self.environment(|_| false),
-            stdin: File::open("/dev/null")?.into(),
+            stdin: File::open("/dev/null")
+                .map_err(|error| with_context("cannot open `/dev/null`", &error))?
+                .into(),
         })
     }
 
@@ -172,6 +183,11 @@ impl RunnerLauncher {
         }
         Ok(ours)
     }
+}
+
+/// Returns an error of the system with a text that says what failed.
+fn with_context(text: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{text}: {error}"))
 }
 
 /// Creates the memory of a send buffer, which a new runner and the worker share.

@@ -4,9 +4,8 @@ use std::rc::Rc;
 
 use rework_core::{
     operation::module_kind::ModuleKind,
-    task::{complete::Outcome, fence::Fence, payload::Payload, progress::NewLogLine},
+    task::{fence::Fence, payload::Payload, progress::NewLogLine},
 };
-use rework_process::LaunchError;
 use rework_wire::{
     frame::FrameError,
     runner::{RunRequest, ToRunner, boundary_bytes},
@@ -21,8 +20,9 @@ use crate::{
     operations::Operation,
     revision::Revision,
     run_result::RunResult,
-    runner::{Runner, StartError},
-    started_runs::record_started,
+    runner::Runner,
+    start_error::StartError,
+    started_runs::{clear, record_started},
     supervisor::LeaseLost,
     warm_runners,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Started {
 pub(crate) enum NotStarted {
     /// The run ended with this result.
     RunResult(RunResult),
+    /// The run could not be started.
+    Error(StartError),
     /// The lease was lost, so the run must not be recorded.
     LeaseLost,
 }
@@ -46,6 +48,12 @@ pub(crate) enum NotStarted {
 impl From<LeaseLost> for NotStarted {
     fn from(_: LeaseLost) -> NotStarted {
         NotStarted::LeaseLost
+    }
+}
+
+impl From<StartError> for NotStarted {
+    fn from(error: StartError) -> NotStarted {
+        NotStarted::Error(error)
     }
 }
 
@@ -57,20 +65,14 @@ pub(crate) async fn start(
     lines: &mut Vec<NewLogLine>,
 ) -> Result<Started, NotStarted> {
     let ClaimedRun { claimed, slot } = run;
-    let cannot_load = |why: &dyn std::fmt::Display| {
-        NotStarted::RunResult(RunResult::refused(format!("the operation cannot be loaded: {why}")))
-    };
     let path = &operation.code.path;
     let revision = Revision::of(&operation.code, claimed.version.revision)
-        .map_err(|error| cannot_load(&format!("`{}`: {error}", path.display())))?;
+        .map_err(|source| StartError::File { path: path.clone(), source })?;
     match operation.kind {
         ModuleKind::Command => {
-            let definition = &operation.definition;
-            let command_operation = command::find(path, &definition.domain, &definition.name)
-                .map_err(|why| cannot_load(&why))?;
+            let command_operation = command::find(operation)?;
             let (program, output) =
-                command::prepare(&context.launcher, &command_operation, claimed)
-                    .map_err(|error| cannot_load(&error))?;
+                command::prepare(&mut context.launcher, &command_operation, claimed)?;
             // A command cannot record its start itself.
             if let Err(error) =
                 record_started(context.launcher.started_runs(), *slot, claimed.fence)
@@ -78,10 +80,12 @@ pub(crate) async fn start(
                 tracing::warn!("the start of a run cannot be recorded in shared memory: {error}");
             }
             context.supervisor.report_busy();
-            let mut runner = context
-                .launcher
-                .start(program, revision, false, operation.definition.limits.memory_bytes)
-                .map_err(|error| not_started(&error))?;
+            let memory_bytes = operation.definition.limits.memory_bytes;
+            let started = context.launcher.start(program, revision, false, memory_bytes);
+            if started.is_err() {
+                clear(context.launcher.started_runs(), *slot);
+            }
+            let mut runner = started?;
             runner.tree.reset_memory_peak();
             Ok(Started { runner, output_file: Some(output) })
         }
@@ -90,7 +94,7 @@ pub(crate) async fn start(
             let with_boundary = runner.can_send_ahead(operation);
             if let Err(error) = send(&mut runner, operation, run, with_boundary) {
                 warm_runners::end(runner).await;
-                return Err(cannot_load(&error));
+                return Err(StartError::Request(error).into());
             }
             if let Some(frames) = &mut runner.frames {
                 frames.flush();
@@ -153,9 +157,8 @@ async fn get_runner(
     }
     context.supervisor.report_busy();
     let launcher = &mut context.launcher;
-    let program = launcher.program(&operation.code).map_err(|error| not_started(&error.into()))?;
-    let mut runner =
-        launcher.start(program, revision, true, memory).map_err(|error| not_started(&error))?;
+    let program = launcher.program(&operation.code).map_err(StartError::System)?;
+    let mut runner = launcher.start(program, revision, true, memory)?;
     let ready = wait_for_hello(context, &mut runner, fence, lines).await;
     if let Err(not_started) = ready {
         warm_runners::end(runner).await;
@@ -183,19 +186,9 @@ async fn wait_for_hello(
         Waited::Aborted(abort) => Waited::Aborted(abort),
     };
     match waited {
-        Waited::Ready(hello) => hello.map_err(|error| not_started(&error)),
+        Waited::Ready(hello) => hello.map_err(NotStarted::from),
         Waited::Aborted(abort) => Err(NotStarted::RunResult(abort.result())),
     }
-}
-
-/// Returns the result of a run whose runner could not be started. If the system had no process or memory left, a later
-/// attempt may succeed; otherwise none can.
-fn not_started(error: &StartError) -> NotStarted {
-    let reason = format!("the operation cannot be loaded: {error}");
-    let may_pass =
-        matches!(error, StartError::System(_) | StartError::Launch(LaunchError::System(_)));
-    let outcome = if may_pass { Outcome::Failed } else { Outcome::Refused };
-    NotStarted::RunResult(RunResult { outcome, reason: Some(reason) })
 }
 
 fn request(operation: &Operation, ClaimedRun { claimed, slot }: &ClaimedRun) -> RunRequest {

@@ -14,6 +14,14 @@ pub(crate) fn record_started(started_runs: &File, slot: u32, fence: Fence) -> io
     started_runs.write_all_at(&bytes(fence), offset(slot))
 }
 
+/// Records that no run of this slot has started. An error is only logged: it matters only if the worker dies before it
+/// records the end of the run, which then counts as lost.
+pub(crate) fn clear(started_runs: &File, slot: u32) {
+    if let Err(error) = started_runs.write_all_at(&[0; SLOT_BYTES as usize], offset(slot)) {
+        tracing::warn!("the slot of a run that did not start cannot be cleared: {error}");
+    }
+}
+
 /// Returns whether the code of a run has started.
 pub(crate) fn is_started(started_runs: &File, slot: u32, fence: Fence) -> bool {
     let mut found = [0; SLOT_BYTES as usize];

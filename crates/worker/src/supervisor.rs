@@ -59,6 +59,10 @@ pub(crate) struct Supervisor {
     retired: Option<String>,
     /// Whether the monitor counts this worker as idle, so that the change to busy must be reported.
     idle: bool,
+    /// Whether this worker has started a run.
+    has_started_run: bool,
+    /// The operations that were paused and are tried again.
+    on_trial: Vec<i64>,
     terminate: tokio::signal::unix::Signal,
 }
 
@@ -83,6 +87,8 @@ impl Supervisor {
             self_kill,
             retired: None,
             idle: true,
+            has_started_run: false,
+            on_trial: Vec::new(),
             terminate: signal(SignalKind::terminate())?,
         })
     }
@@ -108,6 +114,17 @@ impl Supervisor {
     pub(crate) fn report_busy(&mut self) {
         if std::mem::take(&mut self.idle) {
             self.send(&FromWorker::Busy);
+        }
+    }
+
+    /// Tells the monitor that a run of this operation was started, if the monitor waits for that.
+    pub(crate) fn report_started(&mut self, operation: i64) {
+        let tried = self.on_trial.iter().position(|on_trial| *on_trial == operation);
+        if let Some(index) = tried {
+            self.on_trial.swap_remove(index);
+        }
+        if !std::mem::replace(&mut self.has_started_run, true) || tried.is_some() {
+            self.send(&FromWorker::StartSucceeded { operation });
         }
     }
 
@@ -210,6 +227,11 @@ impl Supervisor {
             ToWorker::Retire { reason } => {
                 self.retire(&reason);
                 Some(Event::Retired)
+            }
+            ToWorker::PauseOperations { paused, on_trial } => {
+                self.recorder.set_paused_operations(paused);
+                self.on_trial = on_trial;
+                None
             }
             ToWorker::Start(_) | ToWorker::Renewed { .. } => None,
         }

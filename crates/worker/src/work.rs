@@ -31,6 +31,7 @@ use crate::{
     run_result::RunResult,
     run_task::run_task,
     runner_launcher::RunnerLauncher,
+    start_run::NotStarted,
     supervisor::{Event, LeaseLost, Supervisor},
     warm_runners::WarmRunners,
     writer::DbWriter,
@@ -72,13 +73,11 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
     let Ok(mut control) = control_socket() else { return Err(WorkerError::NoMonitor) };
     let Ok(Some(frame)) = control.next().await else { return Err(WorkerError::NoMonitor) };
     let Ok(ToWorker::Start(start)) = frame.message() else { return Err(WorkerError::NoMonitor) };
+    rework_process::raise_limits();
     rework_process::become_subreaper()?;
     let dsn = Dsn::parse(&start.dsn)?;
     let secrets = Secrets::new(&start.dsn, dsn.password());
     let started_runs = inherited_started_runs()?;
-    // Runners run as the same user. This keeps them from reading the worker's memory and environment, which hold the
-    // DSN.
-    nix::sys::prctl::set_dumpable(false).map_err(std::io::Error::from)?;
     let application_name = format!("rework worker {}", start.worker);
     let lease_database =
         DatabaseConnection::new(dsn.clone(), format!("{application_name} (lease)"));
@@ -106,7 +105,7 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
         _ = writer => return Ok(ExitCode::FAILURE),
     };
     worker.context.warm_runners.end_all().await;
-    drop(std::fs::remove_dir_all(worker.context.launcher.folder()));
+    worker.context.launcher.remove_folder();
     if let Err(lost) = result {
         tracing::error!("{lost}: its runs are left to other workers");
         return Ok(ExitCode::FAILURE);
@@ -194,12 +193,18 @@ impl Worker {
         if !self.operations.is_cached(version) {
             self.context.supervisor.report_busy();
         }
-        match self.operation_of(version, fence).await? {
+        match self.operation_of(version, fence).await {
             Ok(operation) => run_task(&mut self.context, &operation, run).await,
-            Err(RunResult { outcome, reason }) => {
+            Err(NotStarted::RunResult(RunResult { outcome, reason })) => {
                 self.context.recorder.complete(Completion::new(fence, outcome, reason));
                 Ok(())
             }
+            Err(NotStarted::Error(error)) => {
+                let id = version.operation.to_string();
+                self.context.start_failed(&run.claimed, &id, &error);
+                Ok(())
+            }
+            Err(NotStarted::LeaseLost) => Err(LeaseLost),
         }
     }
 
@@ -209,12 +214,12 @@ impl Worker {
         &mut self,
         version: OperationVersion,
         fence: Fence,
-    ) -> Result<Result<Rc<Operation>, RunResult>, LeaseLost> {
+    ) -> Result<Rc<Operation>, NotStarted> {
         let recorder = self.context.recorder.clone();
         let operation = self.operations.get(version, &recorder);
         match self.context.wait_for(Some(fence), operation).await? {
-            Waited::Ready(operation) => Ok(operation),
-            Waited::Aborted(abort) => Ok(Err(abort.result())),
+            Waited::Ready(operation) => operation.map_err(NotStarted::from),
+            Waited::Aborted(abort) => Err(NotStarted::RunResult(abort.result())),
         }
     }
 
@@ -284,5 +289,8 @@ fn control_socket() -> std::io::Result<FrameSocket> {
 /// Returns the shared memory of started runs, which the monitor passes as descriptor [`STARTED_RUNS_FD`]. It is opened
 /// again by its path in `/proc`, because making a `File` from a bare number would need `unsafe`.
 fn inherited_started_runs() -> std::io::Result<File> {
-    File::options().read(true).write(true).open(format!("/proc/self/fd/{STARTED_RUNS_FD}"))
+    let path = format!("/proc/self/fd/{STARTED_RUNS_FD}");
+    File::options().read(true).write(true).open(&path).map_err(|error| {
+        std::io::Error::new(error.kind(), format!("cannot open `{path}`: {error}"))
+    })
 }

@@ -5,7 +5,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::types::Type;
 
-use crate::db::{connect::Db, error::Result, row::Columns};
+use crate::{
+    db::{connect::Db, error::Result, row::Columns},
+    fleet::start_fault::StartFault,
+};
 
 /// A monitor. The JSON of a monitor has exactly these keys, in this order.
 #[derive(Debug, Clone, Serialize)]
@@ -26,6 +29,8 @@ pub struct Monitor {
     pub memory: String,
     /// The version of the binary.
     pub version: String,
+    /// What the monitor cannot start on its host now.
+    pub start_faults: Vec<StartFault>,
     /// When the monitor was registered.
     pub started_at: DateTime<Utc>,
     /// When the monitor last renewed its lease.
@@ -56,6 +61,7 @@ fn monitor(row: Columns<'_>) -> Result<Monitor> {
         containment: row.get("containment")?,
         memory: row.get("memory")?,
         version: row.get("version")?,
+        start_faults: row.json("start_faults")?.unwrap_or_default(),
         started_at: row.get("started_at")?,
         renewed_at: row.get("renewed_at")?,
         finished_at: row.get("finished_at")?,

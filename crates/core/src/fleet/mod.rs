@@ -6,5 +6,6 @@ pub mod worker;
 pub mod monitor_poll;
 pub mod sweep;
 pub mod stop_worker;
+pub mod start_fault;
 pub mod list_monitors;
 pub mod list_workers;

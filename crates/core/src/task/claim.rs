@@ -103,6 +103,8 @@ pub struct BatchLimits {
     /// The only operation to claim from; `None` for all operations. If it is given, nothing is
     /// claimed while the most urgent task is of another operation.
     pub only_operation: Option<i64>,
+    /// The ids of operations from which nothing is claimed, because the host cannot start them now.
+    pub paused: Vec<i64>,
 }
 
 /// Claims ready tasks that this claimant can run. Returns none if nothing within `ranges` is ready.
@@ -121,6 +123,9 @@ pub async fn claim(
 /// The statement of a claim. Its parameters are [`Claimant::params`]; [`in_queue_order`] reads its rows.
 pub(crate) const STATEMENT: &str = include_str!("sql/claim.sql");
 
+/// The number of parameters of a claim.
+pub(crate) const CLAIM_PARAMS: usize = 15;
+
 impl Claimant {
     /// Returns the parameters of `claim.sql`. They are also the last ones of `exchange.sql`.
     pub(crate) fn params<'a>(
@@ -128,7 +133,7 @@ impl Claimant {
         limits: &'a BatchLimits,
         ranges: &'a ScanRanges,
         token: &'a Uuid,
-    ) -> [Param<'a>; 14] {
+    ) -> [Param<'a>; CLAIM_PARAMS] {
         [
             (&self.worker, Type::INT8),
             (&self.lease, Type::INT8),
@@ -144,6 +149,7 @@ impl Claimant {
             (&ranges.positions, Type::INT8_ARRAY),
             (&limits.only_operation, Type::INT8),
             (token, Type::UUID),
+            (&limits.paused, Type::INT8_ARRAY),
         ]
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     },
     task::{
         self,
-        claim::{self, BatchLimits, Claimant, ClaimedTask, ScanRanges, in_queue_order},
+        claim::{self, BatchLimits, CLAIM_PARAMS, Claimant, ClaimedTask, ScanRanges, in_queue_order},
         complete::{self, Completion, CompletionParams, EndedRuns, Recorded, recorded_ends},
         fence::Fence,
         progress::{LogLineParams, NewLogLine},
@@ -66,7 +66,7 @@ pub async fn exchange(db: &Db, exchange: Exchange<'_>) -> Result<Exchanged> {
 async fn one_statement(
     db: &Db,
     ends: &CompletionParams<'_>,
-    claim_params: &[Param<'_>; 14],
+    claim_params: &[Param<'_>; CLAIM_PARAMS],
 ) -> ServerReply {
     let params = [ends.params().as_slice(), claim_params].concat();
     let rows = db.query_prepared(include_str!("sql/exchange.sql"), &params).await?;
@@ -83,7 +83,7 @@ async fn pipelined(
     db: &Db,
     lines: &LogLineParams<'_>,
     ends: &CompletionParams<'_>,
-    claim_params: Option<&[Param<'_>; 14]>,
+    claim_params: Option<&[Param<'_>; CLAIM_PARAMS]>,
 ) -> ServerReply {
     let client = db.client();
     let (line_params, end_params) = (lines.params(), ends.params());

@@ -88,6 +88,9 @@ impl State {
             self.lease_lost(now);
             return;
         }
+        if poll.regular {
+            self.record_start_faults();
+        }
         for abort in &reply.aborts {
             self.abort(abort);
         }

@@ -6,7 +6,7 @@ use rework_core::fleet::monitor_poll::PollReply;
 
 use crate::{
     event::Action,
-    state::{State, restart_backoff::RestartBackoff, worker::Activity},
+    state::{State, start_backoff::StartBackoff, worker::Activity},
 };
 
 /// The reason of a worker that exits because a user requested it, or because it is not needed.
@@ -28,9 +28,19 @@ pub(crate) struct Pool {
     pub(crate) spawning: u32,
     /// Whether the running poll counts the ready tasks of the domain.
     pub(crate) counted: bool,
-    pub(crate) restart_backoff: RestartBackoff,
+    /// The failed starts of workers: they could not be started, or died soon after.
+    pub(crate) worker_starts: StartBackoff,
+    /// The failed starts of runs, for reasons that concern every operation.
+    pub(crate) run_starts: StartBackoff,
     /// The time since which tasks wait although a worker is free or could be started. `None` if no task waits so.
     pub(crate) waits_since: Option<Instant>,
+}
+
+impl Pool {
+    /// Returns whether workers may be started now.
+    fn may_start(&self, now: Instant) -> bool {
+        self.worker_starts.allows(now) && self.run_starts.allows(now)
+    }
 }
 
 /// The numbers that decide the size of a pool.
@@ -117,19 +127,20 @@ impl State {
         workers.any(|worker| worker.activity != Activity::Busy)
     }
 
-    /// Records since when tasks of a domain wait without need, for the health of the monitor.
+    /// Records since when tasks of a domain wait without need, for the health of the monitor. While an operation is
+    /// paused, its tasks have to wait, and nothing is recorded.
     fn record_waiting(&mut self, domain: &str, load: Load, now: Instant) {
         let may_grow = load.size < self.bounds.of(domain).max;
-        let waits = load.waiting > 0 && (self.has_free_worker(domain) || may_grow);
+        let waits = load.waiting > 0
+            && (self.has_free_worker(domain) || may_grow)
+            && !self.has_paused_operation(domain);
         if let Some(pool) = self.pools.get_mut(domain) {
             pool.waits_since = waits.then(|| pool.waits_since.unwrap_or(now));
         }
     }
 
     fn grow(&mut self, domain: String, count: u32, now: Instant) {
-        if let Some(pool) =
-            self.pools.get_mut(&domain).filter(|pool| pool.restart_backoff.allows(now))
-        {
+        if let Some(pool) = self.pools.get_mut(&domain).filter(|pool| pool.may_start(now)) {
             pool.spawning += count;
             self.actions.push(Action::Spawn { domain, count });
         }

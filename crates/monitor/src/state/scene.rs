@@ -85,6 +85,11 @@ impl Scene {
         self.apply(Event::Ended { worker, exit, output_tail })
     }
 
+    pub(crate) fn worker_exits(&mut self, worker: i64) -> Vec<String> {
+        let (exit, output_tail) = (Some(Exit::Code(0)), String::new());
+        self.apply(Event::Ended { worker, exit, output_tail })
+    }
+
     pub(crate) fn poll_counts(&mut self, tasks: i64) -> Vec<String> {
         self.poll_gets(PollReply { waiting: waiting(tasks), ..PollReply::default() })
     }
@@ -123,6 +128,9 @@ fn short_text(action: &Action) -> String {
         Action::Send(id, ToWorker::Abort { task, reason, .. }) => {
             format!("drain {task} of {id}: {reason}")
         }
+        Action::Send(id, ToWorker::PauseOperations { paused, on_trial }) => {
+            format!("pause {paused:?}, try {on_trial:?} on {id}")
+        }
         Action::Send(id, message) => format!("send {id}: {message:?}"),
         Action::Kill(id) => format!("kill {id}"),
         Action::RecordReady(id) => format!("ready {id}"),
@@ -137,6 +145,7 @@ fn short_text(action: &Action) -> String {
         Action::SweepLostHosts => "sweep".to_owned(),
         Action::Fire(domains) => format!("fire {}", domains.join(" ")),
         Action::TakeDomains(domains) => format!("take {}", domains.join(" ")),
+        Action::RecordStartFaults(faults) => format!("store {} faults", faults.len()),
         Action::Finish(finish) => format!("finish {finish:?}"),
     }
 }

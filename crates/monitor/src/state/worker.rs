@@ -71,6 +71,11 @@ impl Worker {
         self.origin != Origin::Own
     }
 
+    /// Returns whether the worker has sent its first message.
+    pub(crate) fn has_started(&self) -> bool {
+        self.activity != Activity::Starting
+    }
+
     /// Returns whether the worker stays, and can take a task now or soon.
     pub(crate) fn is_available(&self) -> bool {
         let is_free = matches!(

@@ -7,7 +7,7 @@ use rework_process::Exit;
 use crate::{
     cleanup_plan::{CleanupPlan, KillReason},
     event::Action,
-    state::{State, worker::Activity},
+    state::{State, start_faults::MIN_UPTIME, worker::Activity},
 };
 
 /// The time after a worker's death within which a claim that it had sent may still be committed. A claim needs much
@@ -40,8 +40,13 @@ impl State {
         } else {
             tracing::info!("worker {id} ended: {}", plan.reason);
         }
+        let has_lived = now.duration_since(worker.started_at) > MIN_UPTIME;
         if let Some(pool) = self.pools.get_mut(&worker.domain).filter(|_| is_unexpected) {
-            pool.restart_backoff.record_death(now.duration_since(worker.started_at), now);
+            if has_lived {
+                pool.worker_starts.record_success();
+            } else {
+                pool.worker_starts.record_failure(&plan.reason, now);
+            }
         }
         self.cleaning_up.insert(id);
         self.recently_dead.insert(id, now);

@@ -1,6 +1,6 @@
 //! The start of a worker, and its timeout.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::{
     cleanup_plan::KillReason,
@@ -20,13 +20,19 @@ impl State {
         self.drain_started_worker(id);
     }
 
-    /// Handles the failed start of `count` workers of a domain. Delays the next start only if the start was refused,
-    /// not if the database is unavailable.
-    pub(super) fn spawn_failed(&mut self, domain: &str, count: u32, refused: bool, now: Instant) {
+    /// Handles the failed start of `count` workers of a domain. `refusal` is the reason for which it was refused. `None`
+    /// if the database is unavailable: that does not delay the next start.
+    pub(super) fn spawn_failed(
+        &mut self,
+        domain: &str,
+        count: u32,
+        refusal: Option<&str>,
+        now: Instant,
+    ) {
         if let Some(pool) = self.pools.get_mut(domain) {
             pool.spawning = pool.spawning.saturating_sub(count);
-            if refused {
-                pool.restart_backoff.record_death(Duration::ZERO, now);
+            if let Some(reason) = refusal {
+                pool.worker_starts.record_failure(reason, now);
             }
         }
     }

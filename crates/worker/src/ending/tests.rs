@@ -97,7 +97,7 @@ fn the_reason_to_stop_a_run_outweighs_how_it_ended() {
 #[test]
 fn an_output_that_cannot_be_stored_refuses_a_run_that_is_done() {
     let of_command = |end, stop| ObservedRun {
-        output_file: Some(Err("not JSON".to_owned())),
+        output_file: Some(Err(OutputError::Refused("not JSON".to_owned()))),
         ..observed(end, stop)
     };
     let done = recorded(of_command(RunEnd::Exited(Exit::Code(0)), None));
@@ -109,6 +109,14 @@ fn an_output_that_cannot_be_stored_refuses_a_run_that_is_done() {
     assert_eq!((failed.0, failed.1.as_str()), (Outcome::Failed, "exit code 3"));
     let stopped = recorded(of_command(RunEnd::Exited(Exit::Code(0)), Some(drained())));
     assert_eq!(stopped.0, Outcome::Drained);
+    let unreadable = recorded(ObservedRun {
+        output_file: Some(Err(OutputError::Unreadable("no file descriptor".to_owned()))),
+        ..observed(RunEnd::Exited(Exit::Code(0)), None)
+    });
+    assert_eq!(
+        (unreadable.0, unreadable.1.as_str()),
+        (Outcome::Lost, "its output could not be read: no file descriptor")
+    );
     let large = Payload::Bytes(vec![0; MAX_PAYLOAD_BYTES as usize + 1]);
     let large = recorded(ObservedRun { output: large, ..observed(RunEnd::Done, None) });
     assert_eq!((large.0, large.2), (Outcome::Refused, Payload::None));
@@ -140,6 +148,9 @@ fn a_run_that_cannot_be_the_cause_of_its_runners_end_is_run_again() {
         "the first of a new runner"
     );
     assert_eq!(recorded_end(&broken, None, false, false).0, Outcome::NotStarted);
+    let unreadable = RunnerEnd::Unreadable("no memory".to_owned());
+    assert_eq!(recorded_end(&unreadable, None, true, true).0, Outcome::Lost);
+    assert_eq!(recorded_end(&unreadable, None, false, true).0, Outcome::NotStarted);
     let exited = RunnerEnd::Exited(Exit::Code(3));
     assert_eq!(recorded_end(&exited, None, true, true), (Outcome::Failed, "exit code 3".into()));
     let requeued = (Outcome::NotStarted, "its runner exited before it started: exit code 3".into());

@@ -41,7 +41,12 @@ async fn each_program_that_is_not_a_runner_is_described() {
             "#!/bin/sh\necho waiting >&2; sleep 600",
             "`program` did not list its operations within 1 s\n    waiting",
         ),
-        ("#!/nowhere/sh\n", "`program` cannot be started: No such file or directory"),
+        (
+            "#!/nowhere/sh\n",
+            "`program` cannot be started: its first line names the interpreter `/nowhere/sh`, which \
+             does not exist",
+        ),
+        ("#!/bin/sh\r\n", "`program` cannot be started: its lines end with CR LF"),
         ("\x7fELF", "`program` exited (exit code 127) before it listed"),
         (
             "#!/bin/sh\nprintf 'GET / HTTP/1.1\\r\\n' >&3; sleep 600",

@@ -1,12 +1,13 @@
 //! The end of a run loop: the remaining processes are killed, then the ends of runs are recorded.
 
 use rework_core::task::complete::{Completion, Outcome};
+use rework_process::Exit;
 
 use super::RunLoop;
 use crate::{
     active_run::ActiveRun,
     claimed_run::ClaimedRun,
-    command::OutputFile,
+    command::{OutputFile, cause_of_exit_127},
     context::Waited,
     ending::{ObservedRun, RunEnd, RunnerEnd, completion, end_with_runner},
     runner::KILL_TIMEOUT,
@@ -192,6 +193,8 @@ impl RunLoop<'_> {
     ) {
         let ran = !matches!(end, RunEnd::NotStarted);
         let span = run.times(self.started_at);
+        let was_not_found =
+            run.stop_reason.is_none() && matches!(end, RunEnd::Exited(Exit::Code(127)));
         if ran && at_fault {
             self.context.queue.record_duration(self.version.operation, span.1 - span.0);
         }
@@ -208,6 +211,14 @@ impl RunLoop<'_> {
             revision: self.revision.clone(),
         };
         run.flush_last(&self.context.recorder);
-        self.context.recorder.complete(completion(observed));
+        let mut completion = completion(observed);
+        if was_not_found
+            && self.output_file.is_some()
+            && let Some(cause) = cause_of_exit_127(self.operation)
+            && let Some(reason) = &mut completion.reason
+        {
+            *reason = format!("{reason}: {cause}");
+        }
+        self.context.recorder.complete(completion);
     }
 }

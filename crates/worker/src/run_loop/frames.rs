@@ -34,7 +34,7 @@ impl RunLoop<'_> {
                     Err(broken) => return Some(broken),
                 },
                 Ok(None) => self.on_closed(),
-                Err(error) => return Some(RunnerEnd::Broken(error.to_string())),
+                Err(error) => return Some(error.into()),
             }
             if self.open.is_empty() {
                 break;

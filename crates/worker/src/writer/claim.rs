@@ -111,6 +111,7 @@ impl DbWriter {
             operations: batches.operations.clone(),
             sizes,
             only_operation: batches.only_operation,
+            paused: batches.paused.clone(),
         }
     }
 

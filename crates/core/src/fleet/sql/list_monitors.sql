@@ -2,6 +2,7 @@
 -- seconds since the last renewal of their leases.
 select monitor.id, monitor.host, monitor.pid, monitor.domains, monitor.capabilities,
        monitor.options::text, monitor.containment, monitor.memory, monitor.version,
+       monitor.start_faults::text,
        monitor.started_at, lease.renewed_at, monitor.finished_at, monitor.reason,
        extract(epoch from clock_timestamp() - case when isfinite(lease.renewed_at) then lease.renewed_at end)::float8
            as seconds_since_renewal    -- null, not an error, if `renewed_at` is infinite

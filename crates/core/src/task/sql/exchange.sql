@@ -1,4 +1,4 @@
--- exchange: records the ends of runs, then claims ready tasks. $1 to $14 are the parameters of complete.sql, $15 to $28
+-- exchange: records the ends of runs, then claims ready tasks. $1 to $14 are the parameters of complete.sql, $15 to $29
 -- those of claim.sql. The rows about ends come first and have a state; in the rows of claimed tasks the state is null.
 -- Fails if another transaction holds one of the ended tasks for longer than 500 ms.
 select task, run, null::uuid as token, null::integer as attempt, null::bigint as operation, null::bigint as version,
@@ -8,4 +8,4 @@ select task, run, null::uuid as token, null::integer as attempt, null::bigint as
  union all
 select task, run, token, attempt, operation, version, placement, revision, input, input_bytes, metadata,
        lane, priority, position, null, null
-  from rework.claim($15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
+  from rework.claim($15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)

@@ -1,0 +1,305 @@
+//! Runs that this host cannot start, through no fault of their operation: a file is missing, a disk is full, …
+//!
+//! The tasks are queued again. If it concerns one operation, the workers claim none of its tasks for a pause. If the host
+//! can start nothing, the worker has retired itself, and no worker is started for a pause (`pool_size.rs`). Then it is
+//! tried again, with a pause that grows (`start_backoff.rs`). After several failures in a row people are told: in the
+//! log, by `list-monitors` and by `/health`.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use rework_core::fleet::start_fault::StartFault;
+use rework_wire::worker::ToWorker;
+
+use crate::{
+    event::Action,
+    state::{State, start_backoff::StartBackoff, worker::Origin},
+};
+
+/// The longest pause between two attempts to start an operation. Each attempt claims a task and queues it again, so they
+/// should not be many; and an operation that was repaired should not wait long.
+const LAST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The age at which a worker counts as started for good.
+pub(super) const MIN_UPTIME: Duration = Duration::from_secs(1);
+
+/// The operations that this host could not start lately, and the faults that the database has.
+#[derive(Debug, Default)]
+pub(crate) struct StartFaults {
+    /// The operations, by id.
+    operations: BTreeMap<i64, FaultyOperation>,
+    /// The faults that are stored in the database.
+    recorded: Vec<StartFault>,
+}
+
+/// An operation that this host could not start.
+#[derive(Debug)]
+struct FaultyOperation {
+    domain: String,
+    name: String,
+    backoff: StartBackoff,
+    /// Whether the workers claim no tasks of it. If not, it is on trial.
+    is_paused: bool,
+}
+
+/// The report of a worker that could not start a run.
+#[derive(Debug)]
+pub(crate) struct StartFailure {
+    /// The operation.
+    pub(crate) operation: i64,
+    /// The name of the operation.
+    pub(crate) name: String,
+    /// Whether the host could not have started any other operation either.
+    pub(crate) of_host: bool,
+    pub(crate) reason: String,
+}
+
+impl State {
+    /// Handles the report of a worker that could not start a run.
+    pub(super) fn start_failed(&mut self, worker: i64, failure: StartFailure, now: Instant) {
+        let Some(domain) = self.workers.get(&worker).map(|worker| worker.domain.clone()) else {
+            return;
+        };
+        let StartFailure { operation, name, of_host, reason } = failure;
+        if of_host {
+            let Some(pool) = self.pools.get_mut(&domain) else { return };
+            let pause = pool.run_starts.record_failure(&reason, now);
+            let what = format!("no task of domain {domain}");
+            log_failure(&what, &pool.run_starts, pause);
+            return;
+        }
+        let faulty = self.start_faults.operations.entry(operation).or_insert_with(|| {
+            let backoff = StartBackoff::new(LAST_PAUSE);
+            FaultyOperation { domain: domain.clone(), name, backoff, is_paused: false }
+        });
+        let pause = faulty.backoff.record_failure(&reason, now);
+        let was_paused = std::mem::replace(&mut faulty.is_paused, true);
+        let what = format!("no task of operation `{}` of domain {domain}", faulty.name);
+        log_failure(&what, &faulty.backoff, pause);
+        if !was_paused {
+            self.send_paused_operations();
+        }
+    }
+
+    /// Handles the report of a worker that it has started a run.
+    pub(super) fn start_succeeded(&mut self, worker: i64, operation: i64) {
+        let domain = self.workers.get(&worker).map(|worker| &worker.domain);
+        let pool = domain.and_then(|domain| self.pools.get_mut(domain).map(|pool| (domain, pool)));
+        if let Some((domain, pool)) = pool
+            && pool.run_starts.record_success()
+        {
+            tracing::info!("this host can start tasks of domain {domain} again");
+        }
+        let Some(mut faulty) = self.start_faults.operations.remove(&operation) else { return };
+        if faulty.backoff.record_success() {
+            let FaultyOperation { domain, name, .. } = &faulty;
+            tracing::info!("this host can start operation `{name}` of domain {domain} again");
+        }
+        self.send_paused_operations();
+    }
+
+    /// Sends a new worker the operations that it must not claim.
+    pub(super) fn send_pauses_to(&mut self, worker: i64) {
+        if !self.start_faults.operations.is_empty() {
+            let message = self.start_faults.message();
+            self.actions.push(Action::Send(worker, message));
+        }
+    }
+
+    /// Lets the workers try the operations whose pause has ended. Forgets failures of things that were not started for a
+    /// long time, and those before the start of a worker that stays.
+    pub(super) fn start_faults_on_time(&mut self, now: Instant) {
+        self.confirm_worker_starts(now);
+        let operations = &mut self.start_faults.operations;
+        let count = operations.len();
+        operations.retain(|_, faulty| !faulty.backoff.is_old(now));
+        let mut has_changed = operations.len() < count;
+        for faulty in operations.values_mut() {
+            let ends = faulty.is_paused && faulty.backoff.allows(now);
+            faulty.is_paused &= !ends;
+            has_changed |= ends;
+        }
+        if has_changed {
+            self.send_paused_operations();
+            // The poll wakes a worker if a task waits.
+            self.actions.push(Action::PollNow);
+        }
+    }
+
+    /// Returns when pauses of operations end.
+    pub(super) fn start_fault_deadlines(&self) -> impl Iterator<Item = Instant> {
+        let operations = self.start_faults.operations.values();
+        operations.filter(|faulty| faulty.is_paused).filter_map(|faulty| faulty.backoff.next_attempt())
+    }
+
+    /// Returns whether an operation of a domain is paused. Then tasks may wait although a worker is free.
+    pub(super) fn has_paused_operation(&self, domain: &str) -> bool {
+        let mut operations = self.start_faults.operations.values();
+        operations.any(|faulty| faulty.is_paused && faulty.domain == domain)
+    }
+
+    /// Returns everything that this host cannot start, as people are told.
+    pub(crate) fn start_faults(&self) -> Vec<StartFault> {
+        let of_pools = self.pools.iter().flat_map(|(domain, pool)| {
+            let starts = [&pool.worker_starts, &pool.run_starts];
+            starts.map(|backoff| (domain, None::<&String>, backoff))
+        });
+        let operations = self.start_faults.operations.values();
+        let of_operations =
+            operations.map(|faulty| (&faulty.domain, Some(&faulty.name), &faulty.backoff));
+        let all = of_pools.chain(of_operations).filter(|(.., backoff)| backoff.is_shown());
+        all.map(|(domain, operation, backoff)| StartFault {
+            domain: domain.clone(),
+            operation: operation.cloned(),
+            reason: backoff.reason().to_owned(),
+            failures: backoff.failures(),
+        })
+        .collect()
+    }
+
+    /// Stores the faults in the database if they have changed.
+    pub(super) fn record_start_faults(&mut self) {
+        let faults = self.start_faults();
+        if faults != self.start_faults.recorded {
+            self.actions.push(Action::RecordStartFaults(faults));
+        }
+    }
+
+    /// Handles that these faults are stored.
+    pub(super) fn start_faults_recorded(&mut self, faults: Vec<StartFault>) {
+        self.start_faults.recorded = faults;
+    }
+
+    fn confirm_worker_starts(&mut self, now: Instant) {
+        let State { pools, workers, .. } = self;
+        for (domain, pool) in pools {
+            let mut own = workers.values().filter(|worker| worker.domain == *domain);
+            let stays = pool.worker_starts.has_failed()
+                && own.any(|worker| {
+                    worker.origin == Origin::Own
+                        && worker.has_started()
+                        && now.duration_since(worker.started_at) > MIN_UPTIME
+                });
+            if stays && pool.worker_starts.record_success() {
+                tracing::info!("workers of domain {domain} can be started again");
+            }
+            if pool.run_starts.is_old(now) {
+                pool.run_starts.record_success();
+            }
+        }
+    }
+
+    fn send_paused_operations(&mut self) {
+        let message = self.start_faults.message();
+        self.send_to_all(&message);
+    }
+}
+
+impl StartFaults {
+    fn message(&self) -> ToWorker {
+        let all = self.operations.iter();
+        let (paused, on_trial): (Vec<_>, Vec<_>) = all.partition(|(_, faulty)| faulty.is_paused);
+        let ids = |operations: Vec<(&i64, &FaultyOperation)>| {
+            operations.into_iter().map(|(id, _)| *id).collect()
+        };
+        ToWorker::PauseOperations { paused: ids(paused), on_trial: ids(on_trial) }
+    }
+}
+
+/// Logs a failed start. `what` is the subject of "… can be started". `pause` is the time until the next attempt, `None`
+/// if that pause has been logged before.
+fn log_failure(what: &str, backoff: &StartBackoff, pause: Option<Duration>) {
+    let Some(pause) = pause else { return };
+    let reason = backoff.reason();
+    if backoff.is_shown() {
+        tracing::error!(
+            "{what} can be started on this host: {reason}; its tasks stay queued, and the next attempt is in {pause:?}"
+        );
+    } else {
+        tracing::warn!("{what} can be started now: {reason}; the task is queued again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rework_wire::worker::FromWorker;
+
+    use super::super::scene::Scene;
+    use super::*;
+
+    fn failed(of_host: bool) -> FromWorker {
+        let (name, reason) = ("resize".to_owned(), "no such file".to_owned());
+        FromWorker::StartFailed { operation: 7, name, of_host, reason }
+    }
+
+    fn fault(operation: Option<&str>, failures: u32) -> StartFault {
+        StartFault {
+            domain: "default".to_owned(),
+            operation: operation.map(str::to_owned),
+            reason: "no such file".to_owned(),
+            failures,
+        }
+    }
+
+    #[test]
+    fn an_operation_that_cannot_be_started_is_paused_and_tried_again() {
+        let mut scene = Scene::idle(2);
+        let paused = ["pause [7], try [] on 1", "pause [7], try [] on 2"];
+        let tried = ["pause [], try [7] on 1", "pause [], try [7] on 2", "poll"];
+        for (pause_ms, failures) in [(200, 1), (400, 2), (800, 3)] {
+            assert_eq!(scene.worker_sends(1, failed(false)), paused);
+            assert!(scene.worker_sends(2, failed(false)).is_empty(), "at the same time");
+            let expected = (failures >= 3).then(|| fault(Some("resize"), failures));
+            assert_eq!(scene.state.start_faults(), Vec::from_iter(expected));
+            assert_eq!(scene.state.deadline(), Some(scene.now + Duration::from_millis(pause_ms)));
+            assert!(scene.after(Duration::from_millis(pause_ms - 1)).is_empty());
+            assert_eq!(scene.after(Duration::from_millis(1)), tried);
+        }
+        scene.starts_worker(3);
+        let started = scene.worker_sends(3, FromWorker::Started);
+        assert_eq!(started, ["ready 3", "pause [], try [7] on 3"]);
+        scene.worker_sends(1, FromWorker::StartSucceeded { operation: 7 });
+        assert!(scene.state.start_faults().is_empty());
+        assert_eq!(scene.state.deadline(), None);
+    }
+
+    #[test]
+    fn a_host_that_can_start_nothing_starts_no_worker_for_a_while() {
+        let mut scene = Scene::new(1, 1);
+        for worker in 1..=3 {
+            scene.after(Duration::from_secs(1));
+            assert_eq!(scene.poll_counts(1)[0], "spawn 1");
+            scene.starts_worker(worker);
+            scene.worker_sends(worker, FromWorker::Started);
+            assert!(scene.worker_sends(worker, failed(true)).is_empty());
+            scene.worker_sends(worker, FromWorker::Leaving { reason: "it failed".to_owned() });
+            scene.worker_exits(worker);
+        }
+        assert_eq!(scene.state.start_faults(), [fault(None, 3)]);
+        let again = scene.state.pools["default"].run_starts.next_attempt();
+        assert_eq!(again, Some(scene.now + Duration::from_millis(800)));
+        scene.after(Duration::from_secs(1));
+        let actions = scene.poll_counts(1);
+        assert!(actions.contains(&"spawn 1".to_owned()), "{actions:?}");
+        scene.starts_worker(4);
+        scene.worker_sends(4, FromWorker::StartSucceeded { operation: 7 });
+        assert!(scene.state.start_faults().is_empty());
+    }
+
+    #[test]
+    fn faults_are_stored_until_that_has_succeeded() {
+        let mut scene = Scene::idle(1);
+        for _ in 0..3 {
+            scene.worker_sends(1, failed(false));
+            scene.after(Duration::from_secs(1));
+        }
+        let stored = "store 1 faults".to_owned();
+        assert!(scene.poll_counts(0).contains(&stored));
+        assert!(scene.poll_counts(0).contains(&stored), "the database did not answer");
+        let faults = scene.state.start_faults();
+        scene.apply(crate::event::Event::StartFaultsRecorded(faults));
+        assert!(!scene.poll_counts(0).contains(&stored));
+    }
+}
