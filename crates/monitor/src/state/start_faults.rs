@@ -6,7 +6,7 @@
 //! log, by `list-monitors` and by `/health`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -115,16 +115,21 @@ impl State {
         let operations = &mut self.start_faults.operations;
         let count = operations.len();
         operations.retain(|_, faulty| !faulty.backoff.is_old(now));
-        let mut has_changed = operations.len() < count;
+        let are_forgotten = operations.len() < count;
+        let mut tried_in = BTreeSet::new();
         for faulty in operations.values_mut() {
-            let ends = faulty.is_paused && faulty.backoff.allows(now);
-            faulty.is_paused &= !ends;
-            has_changed |= ends;
+            if faulty.is_paused && faulty.backoff.allows(now) {
+                faulty.is_paused = false;
+                tried_in.insert(faulty.domain.clone());
+            }
         }
-        if has_changed {
+        if are_forgotten || !tried_in.is_empty() {
             self.send_paused_operations();
-            // The poll wakes a worker if a task waits.
-            self.actions.push(Action::PollNow);
+        }
+        for domain in tried_in {
+            if !self.wake_one(&domain) {
+                self.actions.push(Action::PollNow);
+            }
         }
     }
 
@@ -247,10 +252,11 @@ mod tests {
     fn an_operation_that_cannot_be_started_is_paused_and_tried_again() {
         let mut scene = Scene::idle(2);
         let paused = ["pause [7], try [] on 1", "pause [7], try [] on 2"];
-        let tried = ["pause [], try [7] on 1", "pause [], try [7] on 2", "poll"];
+        let tried = ["pause [], try [7] on 1", "pause [], try [7] on 2", "wake 1"];
         for (pause_ms, failures) in [(200, 1), (400, 2), (800, 3)] {
             assert_eq!(scene.worker_sends(1, failed(false)), paused);
             assert!(scene.worker_sends(2, failed(false)).is_empty(), "at the same time");
+            assert!(scene.worker_sends(1, FromWorker::Idle).is_empty(), "no other task is ready");
             let expected = (failures >= 3).then(|| fault(Some("resize"), failures));
             assert_eq!(scene.state.start_faults(), Vec::from_iter(expected));
             assert_eq!(scene.state.deadline(), Some(scene.now + Duration::from_millis(pause_ms)));
