@@ -3,11 +3,15 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
+    io::Read as _,
     num::NonZero,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
+use nix::unistd::geteuid;
 use rework_core::values::quantity::{self, QuantityError};
 use rework_monitor::{PerDomain, PoolOptions};
 use serde::Deserialize;
@@ -109,18 +113,26 @@ fn candidate_paths() -> Vec<PathBuf> {
 impl Config {
     /// Reads the first configuration file that exists. Returns an empty configuration if there is no file.
     ///
-    /// `Err` if the file is invalid, or if `$REWORK_CONFIG` names a file that cannot be read.
+    /// `Err` if the file is invalid, if it was found and belongs to another user, or if `$REWORK_CONFIG` names a file that
+    /// cannot be read.
     pub(crate) fn load() -> anyhow::Result<Config> {
         let named = std::env::var_os("REWORK_CONFIG").is_some_and(|value| !value.is_empty());
         for path in candidate_paths() {
-            match std::fs::read_to_string(&path) {
-                Ok(text) => return Config::parse(&text, &path),
+            let mut file = match File::open(&path) {
+                Ok(file) => file,
                 // A file that this user may not read is meant for other users, so it counts as missing.
-                Err(error) if is_missing_or_forbidden(&error) && !named => {}
+                Err(error) if is_missing_or_forbidden(&error) && !named => continue,
                 Err(error) => {
                     return Err(error).with_context(|| format!("cannot read `{}`", path.display()));
                 }
+            };
+            if !named {
+                refuse_foreign(&file, &path)?;
             }
+            let mut text = String::new();
+            file.read_to_string(&mut text)
+                .with_context(|| format!("cannot read `{}`", path.display()))?;
+            return Config::parse(&text, &path);
         }
         Ok(Config::default())
     }
@@ -186,6 +198,28 @@ impl DomainConfig {
 
 fn is_missing_or_forbidden(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied)
+}
+
+/// Refuses a file that was found, if another user could have put it there: it could direct commands to another database,
+/// and a monitor to programs of that user. Root counts as this user.
+fn refuse_foreign(file: &File, path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    // The metadata of the open file, not of the path: another user could replace the file in between.
+    let owners = [file.metadata(), std::fs::metadata(folder)];
+    for metadata in owners {
+        let owner = metadata.with_context(|| format!("cannot read `{}`", path.display()))?.uid();
+        if owner != 0 && owner != geteuid().as_raw() {
+            return Err(hinted(
+                format!(
+                    "`{}` is not used: it, or its directory, belongs to another user",
+                    path.display()
+                ),
+                format!("if you trust that user, name the file: `REWORK_CONFIG={}`", path.display()),
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl MonitorConfig {

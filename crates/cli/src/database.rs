@@ -28,8 +28,14 @@ pub(crate) struct DatabaseSource {
     pub(crate) config: Config,
 }
 
+/// The environment variable with a DSN that other programs use too.
+pub(crate) const FOREIGN_VARIABLE: &str = "DATABASE_URL";
+
+/// The environment variable that may hold the DSN for the notifications of a monitor.
+pub(crate) const LISTEN_VARIABLE: &str = "REWORK_LISTEN_DSN";
+
 /// The environment variables that may hold the DSN, in order of preference.
-const VARIABLES: [&str; 2] = ["REWORK_DSN", "DATABASE_URL"];
+pub(crate) const VARIABLES: [&str; 2] = ["REWORK_DSN", FOREIGN_VARIABLE];
 
 impl DatabaseSource {
     /// Returns the DSN that an option, the environment or the configuration file names. `None` if none of them does.

@@ -12,7 +12,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use nix::unistd::geteuid;
+use nix::{
+    sys::signal::kill,
+    unistd::{Pid, geteuid},
+};
 use serde::{Deserialize, Serialize};
 
 /// The path of the file below the project directory.
@@ -56,7 +59,7 @@ pub(crate) fn find(from: &Path) -> Option<DiscoveredDev> {
     from.ancestors().find_map(|directory| {
         let info = read(&directory.join(FILE))?;
         let project = directory.to_owned();
-        info.process.is_alive().then_some(DiscoveredDev { project, info })
+        info.process.may_be_alive().then_some(DiscoveredDev { project, info })
     })
 }
 
@@ -65,6 +68,15 @@ impl Process {
     pub(crate) fn find(pid: i32) -> Option<Process> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         Some(Process { pid, started: start_time(&stat)? })
+    }
+
+    /// Returns whether the process may still run. If `/proc` hides it (the mount option `hidepid`), only its pid is known.
+    fn may_be_alive(self) -> bool {
+        let is_hidden = || {
+            !Path::new(&format!("/proc/{}", self.pid)).exists()
+                && kill(Pid::from_raw(self.pid), None).is_ok()
+        };
+        self.is_alive() || is_hidden()
     }
 
     /// Returns whether the process still runs.

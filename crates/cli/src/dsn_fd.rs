@@ -16,18 +16,22 @@ use nix::{
     sys::memfd::{MFdFlags, memfd_create},
 };
 
-/// The hidden option that carries the number of the file descriptor.
-const OPTION: &str = "--dsn-fd";
+/// The hidden option that carries the number of the file descriptor with the DSN of the database.
+pub(crate) const OPTION: &str = "--dsn-fd";
 
-/// Writes a DSN to anonymous memory that the next program inherits. Returns the argument to pass to that program.
-pub(crate) fn argument(dsn: &str) -> anyhow::Result<OsString> {
+/// The hidden option of `rework monitor` for the DSN for notifications.
+pub(crate) const LISTEN_OPTION: &str = "--listen-dsn-fd";
+
+/// Writes a DSN to anonymous memory that the next program inherits. Returns the argument to pass to that program, which
+/// begins with `option`.
+pub(crate) fn argument(option: &str, dsn: &str) -> anyhow::Result<OsString> {
     let memory = memfd_create(c"rework-dsn", MFdFlags::empty())?;
     // Clear close-on-exec: the next program must inherit the descriptor.
     fcntl(&memory, FcntlArg::F_SETFD(FdFlag::empty()))?;
     let mut file = File::from(memory);
     file.write_all(dsn.as_bytes())?;
     let fd = OwnedFd::from(file).into_raw_fd();
-    Ok(format!("{OPTION}={fd}").into())
+    Ok(format!("{option}={fd}").into())
 }
 
 /// Reads the DSN and closes the descriptor, so that processes that this one starts do not inherit it.

@@ -17,7 +17,10 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 
-use rework_core::{cron::error::CronError, db::error::Error as CoreError};
+use rework_core::{
+    cron::error::CronError,
+    db::{dsn::hide_passwords, error::Error as CoreError},
+};
 use rework_monitor::Error as MonitorError;
 
 use crate::{escape, exit::Exit, output::ClosedPipe};
@@ -124,11 +127,12 @@ pub(crate) fn hint_line(message: &str) -> String {
     text
 }
 
-/// Appends a message with its label. Control characters are escaped, because a message may quote other programs.
+/// Appends a message with its label. Control characters are escaped, because a message may quote other programs, and
+/// passwords of databases are hidden, because a message may quote what the user typed.
 fn push_labelled(text: &mut String, label: &str, style: Style, message: &str, colour: bool) {
     let style = if colour { style } else { Style::new() };
-    let message = escape::lines(message.trim_end());
-    let _ = writeln!(text, "{style}{label}{style:#}: {message}");
+    let message = hide_passwords(message.trim_end());
+    let _ = writeln!(text, "{style}{label}{style:#}: {}", escape::lines(&message));
 }
 
 #[cfg(test)]

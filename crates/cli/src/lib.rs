@@ -9,7 +9,6 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{FromArgMatches as _, parser::ValueSource};
-use rework_core::db::dsn::Dsn;
 
 pub mod args;
 mod argv;
@@ -23,6 +22,7 @@ pub mod escape;
 pub mod exit;
 pub mod host;
 mod dsn_fd;
+mod hide_dsn;
 mod input;
 mod json_lines;
 mod json_list;
@@ -56,38 +56,33 @@ pub fn main() -> ExitCode {
 }
 
 fn run_command_line() -> anyhow::Result<ExitCode> {
+    // The environment and the memory of this process may contain the password of the database. Operations run as the
+    // same user. This keeps them, and every other process of this user, from reading either. It also prevents core
+    // files. The programs that this process executes are not affected.
+    nix::sys::prctl::set_dumpable(false)?;
+    rework_process::reset_child_signal();
     let mut parser = args::parser();
-    let mut args = argv::rewrite(&parser, std::env::args_os().collect());
+    let typed = argv::rewrite(&parser, std::env::args_os().collect());
+    let mut args = typed.clone();
     let mut matches = match parser.try_get_matches_from_mut(&args) {
         Ok(matches) => matches,
         Err(error) => return Ok(parse_error::print(&error, &parser, &args)),
     };
-    let name = matches.subcommand_name().unwrap_or_default().to_owned();
     let config = Config::load()?;
     if let Some(monitor) = matches.subcommand_matches("monitor") {
-        let is_typed = |option: &str| {
-            // clap identifies an option by the name of its field.
-            let id = option.replace('-', "_");
-            monitor.value_source(&id) == Some(ValueSource::CommandLine)
-        };
-        // The options from the configuration file are added as if they were typed, and parsed the same way.
-        args.extend(config.monitor.arguments(is_typed).into_iter().map(OsString::from));
+        args.extend(configured_arguments(&config, monitor));
         matches = match parser.try_get_matches_from_mut(&args) {
             Ok(matches) => matches,
             Err(error) => return Ok(parse_error::print(&error, &parser, &args)),
         };
     }
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
     let Cli { options, command } = Cli::from_arg_matches(&matches)?;
-    if command.runs_long()
-        && let Some(text) = &options.db
-        && Dsn::is_plausible(text)
-        && Dsn::parse(text)?.redacted() != *text
-    {
-        output::print_stderr(
-            "warning: other users can see a password in the arguments of a running command; \
-             rework restarts itself without it. Set REWORK_DSN instead, or use `--dsn-file PATH`",
-        );
-        return Err(reexec::reexec_with_dsn(text, argv::without_database(args)));
+    if command.is_independent() {
+        rework_process::reset_inheritance()?;
+    }
+    if command.runs_long() {
+        hide_dsn::hide(&command, &options, &config, typed)?;
     }
     logging::start(command.runs_long());
     let context = Context::new(&name, &options, config, args::parser);
@@ -96,4 +91,15 @@ fn run_command_line() -> anyhow::Result<ExitCode> {
     // Do not wait for blocking tasks: one may still read the standard input.
     runtime.shutdown_background();
     result
+}
+
+/// Returns the options of `rework monitor` that the configuration file has and that were not typed. They are parsed as if
+/// they were typed.
+fn configured_arguments(config: &Config, typed: &clap::ArgMatches) -> Vec<OsString> {
+    let is_typed = |option: &str| {
+        // clap identifies an option by the name of its field.
+        let id = option.replace('-', "_");
+        typed.value_source(&id) == Some(ValueSource::CommandLine)
+    };
+    config.monitor.arguments(is_typed).into_iter().map(OsString::from).collect()
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use chrono::Utc;
+use rework_core::db::dsn::hide_passwords;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
     EnvFilter,
@@ -40,6 +41,7 @@ pub(crate) fn start(runs_long: bool) {
 }
 
 /// Formats an event as one line: time, level unless it is `info`, message. Debug messages also have their module.
+/// Passwords of databases in the message are hidden.
 struct LineFormat;
 
 impl<S, N> FormatEvent<S, N> for LineFormat
@@ -60,7 +62,8 @@ where
             Level::ERROR => writer.write_str("error: ")?,
             Level::DEBUG | Level::TRACE => write!(writer, "{}: ", event.metadata().target())?,
         }
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+        let mut message = String::new();
+        context.format_fields(Writer::new(&mut message), event)?;
+        writeln!(writer, "{}", hide_passwords(&message))
     }
 }

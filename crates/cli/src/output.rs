@@ -10,6 +10,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
+use rework_core::db::dsn::hide_passwords;
 
 use crate::escape;
 
@@ -44,7 +45,8 @@ pub(crate) fn warn(text: impl Display) {
     print_stderr(format_args!("{WARNING}warning{WARNING:#}: {}", escape::lines(&text.to_string())));
 }
 
-/// Writes a line to standard error. The line is lost if standard error is closed.
+/// Writes a line to standard error, without the passwords of databases in it. The line is lost if standard error is
+/// closed.
 pub(crate) fn print_stderr(text: impl Display) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(anstream::stderr(), "{}", hide_passwords(&text.to_string()));
 }

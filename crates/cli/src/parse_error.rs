@@ -4,6 +4,7 @@
 use std::{ffi::OsString, io::Write as _, process::ExitCode};
 
 use clap::error::ErrorKind;
+use rework_core::db::dsn::hide_passwords;
 
 use crate::{error_text, exit::Exit};
 
@@ -16,6 +17,7 @@ pub(crate) fn print(error: &clap::Error, parser: &clap::Command, args: &[OsStrin
     // Errors of writing are ignored: if the output is closed, there is no other place for the message.
     if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let text = with_help_hint(&error.render().ansi().to_string(), &help_command(parser, args));
+        let text = hide_passwords(&text);
         let _ = anstream::stderr().write_all(text.as_bytes());
     } else {
         let _ = error.print();

@@ -1,5 +1,5 @@
-//! Executes this program again in the same process (`execv`): to remove a password from its arguments, or to run a
-//! newer version of the program. A monitor does the latter after SIGHUP.
+//! Executes this program again in the same process (`execve`): to remove a password from its arguments and environment
+//! (`hide_dsn.rs`), or to run a newer version of the program. A monitor does the latter after SIGHUP.
 
 use std::{
     convert::Infallible,
@@ -13,33 +13,46 @@ use nix::unistd::AccessFlags;
 
 use crate::dsn_fd;
 
-/// Executes this program again with `args`, which start with the name of the program. Passes `dsn` in anonymous memory,
-/// where other users cannot see it. Returns only if that fails.
-pub(crate) fn reexec_with_dsn(dsn: &str, mut args: Vec<OsString>) -> anyhow::Error {
-    let executed = dsn_fd::argument(dsn).and_then(|argument| {
-        args.push(argument);
-        execute(args)
-    });
-    match executed {
-        Ok(never) => match never {},
-        Err(error) => error.context("cannot remove the password from the arguments"),
-    }
+/// A DSN that the next program gets in anonymous memory, where other users cannot see it.
+pub(crate) struct HiddenDsn {
+    /// The option that names the memory: one of the options in `dsn_fd.rs`.
+    pub(crate) option: &'static str,
+    pub(crate) text: String,
 }
 
-/// Executes this program again with `args`, which start with the name of the program. Returns only if that fails.
-pub(crate) fn reexec(args: Vec<OsString>) -> anyhow::Error {
-    match execute(args) {
+/// Executes this program again with `args`, which start with the name of the program, and with these DSNs. The variables
+/// `removed` are left out of its environment. Returns only if that fails.
+pub(crate) fn reexec(
+    args: Vec<OsString>,
+    dsns: &[HiddenDsn],
+    removed: &[&str],
+) -> anyhow::Error {
+    match execute(args, dsns, removed) {
         Ok(never) => match never {},
         Err(error) => error.context("cannot restart this program"),
     }
 }
 
-fn execute(args: Vec<OsString>) -> anyhow::Result<Infallible> {
+fn execute(
+    mut args: Vec<OsString>,
+    dsns: &[HiddenDsn],
+    removed: &[&str],
+) -> anyhow::Result<Infallible> {
+    for dsn in dsns {
+        args.push(dsn_fd::argument(dsn.option, &dsn.text)?);
+    }
     let args: Vec<CString> =
         args.into_iter().map(|arg| CString::new(arg.into_vec())).collect::<Result<_, _>>()?;
+    let kept = std::env::vars_os().filter(|(name, _)| !removed.iter().any(|other| name == other));
+    let variables = kept.map(|(mut variable, value)| {
+        variable.push("=");
+        variable.push(value);
+        CString::new(variable.into_vec())
+    });
+    let variables: Vec<CString> = variables.collect::<Result<_, _>>()?;
     let program = program_path()?;
     let path = CString::new(program.clone().into_os_string().into_vec())?;
-    nix::unistd::execv(&path, &args)
+    nix::unistd::execve(&path, &args, &variables)
         .with_context(|| format!("cannot execute `{}`", program.display()))
 }
 

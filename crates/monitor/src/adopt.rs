@@ -45,7 +45,11 @@ async fn wait_for_end(
 ) -> Option<Exit> {
     let process = match ProcessHandle::open(identity) {
         Ok(process) => process,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        // It has ended, or `/proc` hides it. Then it is not killed, because it may be another process with this pid.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            worker_io::poll_until_ended(identity).await;
+            return None;
+        }
         Err(error) => {
             tracing::error!("cannot open a handle to pid {}: {error}", identity.pid);
             worker_io::poll_until_ended(identity).await;

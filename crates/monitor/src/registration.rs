@@ -82,7 +82,7 @@ fn conflicts(other: &RegisteredMonitor, new: &NewMonitor) -> bool {
 pub(crate) enum Liveness {
     Alive,
     Dead,
-    /// The process belongs to another boot or another pid namespace, so it is not visible from here.
+    /// The process is not visible from here: it belongs to another boot or another pid namespace, or `/proc` hides it.
     Unknown,
 }
 
@@ -96,8 +96,12 @@ pub(crate) fn liveness(
     let identity = identity(process);
     if !identity.in_same_pid_namespace(own) {
         Liveness::Unknown
-    } else if identity != *own && is_alive(&identity) {
+    } else if identity == *own {
+        Liveness::Dead
+    } else if is_alive(&identity) {
         Liveness::Alive
+    } else if identity.is_hidden() {
+        Liveness::Unknown
     } else {
         Liveness::Dead
     }

@@ -105,7 +105,7 @@ async fn wait_for_exit(
 
 /// Waits for the end of a process by polling, for the case that no pidfd can be used.
 pub(crate) async fn poll_until_ended(identity: &Identity) {
-    while identity.is_alive() {
+    while identity.is_alive() || identity.is_hidden() {
         sleep(Duration::from_secs(1)).await;
     }
 }

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use rework_core::{
-    fleet::list_monitors::{self, Monitor},
+    fleet::{
+        list_monitors::{self, Monitor},
+        start_fault::StartFault,
+    },
     values::quantity::{show_bytes, show_milliseconds},
 };
 use serde_json::Value;
@@ -52,6 +55,7 @@ fn table(monitors: &[Monitor]) -> Table {
             format!("containment={}", monitor.containment).into(),
             format!("memory={}", monitor.memory).into(),
             format!("version={}", monitor.version).into(),
+            start_faults(monitor).into(),
             end(monitor).into(),
         ]);
     }
@@ -78,6 +82,19 @@ fn options(given: &Value) -> String {
 /// Returns the capabilities as `capabilities=…`. Empty if there are none.
 fn capabilities(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("capabilities={}", names.join(",")) }
+}
+
+/// Returns what the monitor cannot start, each with the last reason. Empty if there is nothing, or if it has ended.
+fn start_faults(monitor: &Monitor) -> String {
+    let shown = monitor.start_faults.iter().filter(|_| monitor.finished_at.is_none()).map(|fault| {
+        let StartFault { domain, operation, reason, failures } = fault;
+        let what = match operation {
+            Some(operation) => format!("{domain}/{operation}"),
+            None => format!("any task of {domain}"),
+        };
+        format!("[cannot start {what}, {failures} times] {reason}")
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 /// Returns when and why the monitor ended. Empty if no end is recorded.
@@ -118,12 +135,27 @@ mod tests {
             containment: "cgroup".into(),
             memory: "cgroup2".into(),
             version: "0.1.0".into(),
+            start_faults: Vec::new(),
             started_at: at,
             renewed_at: at,
             finished_at: Some(at),
             reason: Some("signal 15 (terminated)".into()),
             seconds_since_renewal: 0.5,
         };
+        let fault = |operation: Option<&str>| StartFault {
+            domain: "default".into(),
+            operation: operation.map(str::to_owned),
+            reason: "no space".into(),
+            failures: 3,
+        };
+        let live = Monitor {
+            finished_at: None,
+            start_faults: vec![fault(None), fault(Some("resize"))],
+            ..monitor.clone()
+        };
+        let faults = "[cannot start any task of default, 3 times] no space \
+                      [cannot start default/resize, 3 times] no space";
+        assert!(table(&[live]).render(false).ends_with(&format!(" version=0.1.0 {faults}\n")));
         let moment = time_text::timestamp(at);
         assert_eq!(
             table(&[monitor]).render(false),

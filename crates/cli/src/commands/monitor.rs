@@ -1,6 +1,6 @@
 //! `rework monitor`: parses the options of a monitor and runs it. The monitor itself is in the crate `rework-monitor`.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use rework_core::{
     db::{connect::Db, dsn::Dsn},
@@ -14,8 +14,11 @@ use super::register_operations::{register, summary};
 use crate::{
     argv,
     context::{Context, is_unreachable},
+    database::LISTEN_VARIABLE,
+    dsn_fd,
     exit::Exit,
-    host, modules, reexec,
+    host, modules,
+    reexec::{self, HiddenDsn},
 };
 
 /// The pause between two attempts to connect to an unreachable database.
@@ -71,6 +74,9 @@ pub struct Args {
     /// [default: `$REWORK_LISTEN_DSN`]
     #[arg(long, value_name = "DSN", value_parser = dsn)]
     listen_dsn: Option<Box<Dsn>>,
+    /// Read the DSN for notifications from this inherited file descriptor
+    #[arg(long, value_name = "N", hide = true)]
+    listen_dsn_fd: Option<i32>,
     /// The length of this host's lease. When the host has not renewed its lease for that time, other hosts end its runs
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = lease)]
     lease: LeaseTerms,
@@ -106,9 +112,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
     let dsn = context.dsn()?;
     let options = options(args, context, dsn.clone(), host)?;
+    let listen_dsn = options.listen_dsn.clone();
     let ended = rework_monitor::run(options).await?;
     if ended.reexec {
-        return Err(reexec(&dsn, context));
+        return Err(reexec(&dsn, listen_dsn.as_ref(), context));
     }
     Ok(Exit::Done.into())
 }
@@ -125,28 +132,42 @@ async fn open_when_reachable(context: &Context) -> anyhow::Result<Db> {
 
 /// Executes this program again with the same options, as the next monitor.
 ///
-/// A typed DSN is passed in anonymous memory. A DSN from a file, a variable or the configuration is read again, because
-/// it may have changed.
-fn reexec(dsn: &Dsn, context: &Context) -> anyhow::Error {
+/// A DSN that was typed, or came from a variable with a password, is passed in anonymous memory. A DSN from a file or the
+/// configuration is read again, because it may have changed.
+fn reexec(dsn: &Dsn, listen_dsn: Option<&Dsn>, context: &Context) -> anyhow::Error {
     const AGAIN: &str = "--again";
-    let typed = argv::rewrite(&(context.parser)(), std::env::args_os().collect());
-    let has_typed_dsn = typed.iter().any(|arg| {
-        let arg = arg.to_string_lossy();
-        arg.starts_with("--dsn-fd=")
-            || arg.strip_prefix("--db=").is_some_and(Dsn::is_plausible)
-            || Dsn::is_plausible(&arg)
-    });
-    let mut next = if has_typed_dsn { argv::without_database(typed) } else { typed };
+    let mut next = argv::rewrite(&(context.parser)(), std::env::args_os().collect());
+    let starts_with = |arg: &OsString, option: &str| {
+        arg.to_string_lossy().strip_prefix(option).is_some_and(|value| value.starts_with('='))
+    };
+    let names_dsn = |arg: &OsString| {
+        let text = arg.to_string_lossy();
+        starts_with(arg, dsn_fd::OPTION)
+            || text.strip_prefix("--db=").is_some_and(Dsn::is_plausible)
+            || Dsn::is_plausible(&text)
+    };
+    let mut dsns = Vec::new();
+    if next.iter().any(names_dsn) {
+        dsns.push(HiddenDsn { option: dsn_fd::OPTION, text: dsn.text().to_owned() });
+        next = argv::without_database(next);
+    }
+    let count = next.len();
+    next.retain(|arg| !starts_with(arg, dsn_fd::LISTEN_OPTION));
+    if let Some(listen_dsn) = listen_dsn.filter(|_| next.len() < count) {
+        let text = listen_dsn.text().to_owned();
+        dsns.push(HiddenDsn { option: dsn_fd::LISTEN_OPTION, text });
+    }
     if !next.iter().any(|arg| arg == AGAIN) {
         next.push(AGAIN.into());
     }
-    if has_typed_dsn { reexec::reexec_with_dsn(dsn.text(), next) } else { reexec::reexec(next) }
+    reexec::reexec(next, &dsns, &[])
 }
 
 /// Returns the options for the crate `rework-monitor`.
 fn options(args: Args, context: &Context, dsn: Dsn, host: String) -> anyhow::Result<Options> {
-    let variable = std::env::var("REWORK_LISTEN_DSN").ok().filter(|text| !text.is_empty());
-    let listen_dsn = match (args.listen_dsn, variable) {
+    let hidden = args.listen_dsn_fd.map(dsn_fd::read_and_close).transpose()?;
+    let variable = || std::env::var(LISTEN_VARIABLE).ok().filter(|text| !text.is_empty());
+    let listen_dsn = match (args.listen_dsn, hidden.or_else(variable)) {
         (None, Some(text)) => Some(Dsn::parse(&text)?),
         (typed, _) => typed.map(|dsn| *dsn),
     };

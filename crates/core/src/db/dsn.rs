@@ -5,6 +5,7 @@
 
 mod options;
 mod passfile;
+mod password;
 mod service;
 mod tls;
 
@@ -17,6 +18,8 @@ use crate::db::{
     error::{Error, Result, server_message},
 };
 use options::Settings;
+pub use password::hide_passwords;
+use password::{redact, with_password};
 use tls::Tls;
 
 pub(crate) const DEFAULT_PORT: u16 = 5432;
@@ -80,11 +83,17 @@ impl Dsn {
     }
 
     /// Returns whether a command-line argument is meant as a DSN: it starts with `postgres://` or `postgresql://`, or
-    /// with an option such as `host=`.
+    /// with an option such as `host=`. So is a URL that another program would take for one, such as `jdbc:postgresql://`:
+    /// it is then refused with the right error.
     pub fn is_plausible(text: &str) -> bool {
         const KEYS: [&str; 6] = ["host", "hostaddr", "port", "dbname", "user", "service"];
-        text.starts_with("postgres://")
-            || text.starts_with("postgresql://")
+        let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+.:-_".contains(c);
+        let is_url = text.split_once("://").is_some_and(|(scheme, _)| {
+            let scheme = scheme.to_ascii_lowercase();
+            let is_ours = ["postgres", "pgsql"].iter().any(|name| scheme.contains(name));
+            is_ours && scheme.chars().all(is_of_scheme) && !scheme.starts_with('-')
+        });
+        is_url
             || text.split_once('=').is_some_and(|(key, _)| KEYS.contains(&key.trim()))
     }
 
@@ -96,6 +105,16 @@ impl Dsn {
     /// Returns the password, or `None` if there is none. It must not be shown to anybody.
     pub fn password(&self) -> Option<String> {
         self.config.get_password().map(|p| String::from_utf8_lossy(p).into_owned())
+    }
+
+    /// Returns the DSN as it was given. If it has no password, and `password` is the one with which it is completed, the
+    /// text contains that password. So the DSN is complete without the environment.
+    pub fn text_with_password(&self, password: &str) -> String {
+        let is_missing = self.redacted() == self.text;
+        if is_missing && self.password().as_deref() == Some(password) {
+            return with_password(&self.text, password);
+        }
+        self.text.clone()
     }
 
     /// Returns the DSN as it was given, with `***` in place of the password, for messages.
@@ -184,47 +203,6 @@ fn home_path(path: &str) -> Option<PathBuf> {
     env_var("HOME").map(|home| PathBuf::from(home).join(path))
 }
 
-/// Replaces everything that may be a password by `***`: the text between a user and `@`, and each value of `password=`.
-///
-/// The text need not be a valid DSN, since error messages show it.
-fn redact(dsn: &str) -> String {
-    let mut text = dsn.to_owned();
-    let after_scheme = text.find("://").map(|at| at + 3);
-    let user = after_scheme.unwrap_or(0);
-    if let Some(at) = text[user..].rfind('@').map(|at| at + user)
-        && let Some(colon) = text[user..at].find(':').map(|colon| colon + user)
-    {
-        text.replace_range(colon + 1..at, "***");
-    }
-    let mut from = 0;
-    while let Some(key) = text[from..].find("password").map(|key| key + from) {
-        from = key + "password".len();
-        let Some(given) = text[from..].trim_start().strip_prefix('=') else { continue };
-        let value = given.trim_start();
-        let start = text.len() - value.len();
-        let end = start + value_end(value, after_scheme.is_some());
-        text.replace_range(start..end, "***");
-        from = start;
-    }
-    text
-}
-
-/// Returns the length of the value with which a text starts, in bytes. A quoted value includes its
-/// closing quote. Any other value ends before the next `&` in a URL, or else before white space.
-fn value_end(value: &str, in_url: bool) -> usize {
-    if value.starts_with('\'') {
-        let mut escaped = false;
-        let closing = value.char_indices().skip(1).find(|(_, letter)| {
-            let closes = *letter == '\'' && !escaped;
-            escaped = *letter == '\\' && !escaped;
-            closes
-        });
-        return closing.map_or(value.len(), |(at, _)| at + 1);
-    }
-    let ends = |letter: char| if in_url { letter == '&' } else { letter.is_whitespace() };
-    value.find(ends).unwrap_or(value.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +229,11 @@ mod tests {
     fn a_name_of_an_operation_is_not_taken_for_a_dsn() {
         assert!(Dsn::is_plausible("postgresql://localhost/jobs"));
         assert!(Dsn::is_plausible("dbname=jobs host=/tmp"));
+        assert!(Dsn::is_plausible("POSTGRES://localhost/jobs"));
+        assert!(Dsn::is_plausible("postgresql+psycopg2://localhost/jobs"));
+        assert!(Dsn::is_plausible("jdbc:postgresql://localhost/jobs"));
+        assert!(!Dsn::is_plausible("s3://bucket/file"));
+        assert!(!Dsn::is_plausible("--listen-dsn=postgres://localhost/jobs"));
         assert!(!Dsn::is_plausible("resize"));
         assert!(!Dsn::is_plausible("--input=host"));
     }
