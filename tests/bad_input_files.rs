@@ -78,12 +78,17 @@ fn a_file_that_is_not_a_file_of_operations_is_refused() {
         write_file(&setup, "writes_to_fd_3", b"#!/bin/sh\necho not a frame >&3\n", 0o755);
     let without_interpreter =
         write_file(&setup, "without_interpreter", b"#!/no/such/interpreter\n", 0o755);
+    let with_cr_lf = write_file(&setup, "with_cr_lf", b"#!/bin/sh\r\nexit 3\r\n", 0o755);
     let text = write_file(&setup, "notes.txt", b"a message\n", 0o644);
     let module = write_file(&setup, "module.py", b"print(1)\n", 0o644);
     for (path, texts) in [
         (script, vec!["exited (exit code 3)", "a message", "rework::run()"]),
         (writes_to_fd_3, vec!["runner protocol"]),
-        (without_interpreter, vec!["cannot be started", "No such file"]),
+        (with_cr_lf, vec!["cannot be started", "its lines end with CR LF"]),
+        (
+            without_interpreter,
+            vec!["cannot be started", "its first line names the interpreter `/no/such/interpreter`"],
+        ),
         (
             text,
             vec![

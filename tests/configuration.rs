@@ -1,6 +1,7 @@
 //! The configuration file `rework.toml`: named databases, production databases, and options of monitors.
 
 use std::fs;
+use std::os::unix::fs::chown;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -59,6 +60,25 @@ fn an_invalid_file_is_refused() {
     let stderr =
         setup.rework(["list-tasks"]).env("REWORK_CONFIG", "/no/such").run_expecting(1).stderr();
     assert!(stderr.contains("cannot read `/no/such`"), "{stderr}");
+}
+
+#[test]
+fn a_file_of_another_user_is_refused_unless_it_is_named() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return eprintln!("skipped: only root can give a file to another user");
+    }
+    let setup = setup_with_config("database = 'jobs'\n[databases.jobs]\ndsn = 'DSN'\n");
+    let file = setup.folder().join("rework.toml");
+    command(&setup, &["list-tasks"]).run_ok();
+    for path in [file.as_path(), setup.folder()] {
+        chown(path, Some(65534), None).unwrap();
+        let stderr = command(&setup, &["list-tasks"]).run_expecting(1).stderr();
+        assert!(stderr.contains("belongs to another user"), "{stderr}");
+        assert!(stderr.contains("`REWORK_CONFIG=rework.toml`"), "{stderr}");
+        command(&setup, &["list-tasks"]).env("REWORK_CONFIG", "rework.toml").run_ok();
+        chown(path, Some(0), None).unwrap();
+    }
+    command(&setup, &["list-tasks"]).run_ok();
 }
 
 #[test]

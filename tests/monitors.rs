@@ -1,13 +1,12 @@
 //! Several monitors on one host: at most one for each domain, and a new one replaces a dead one at once. Also the HTTP
 //! endpoints for health and readiness.
 
-use std::io::{Read as _, Write as _};
-
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::cluster::{Cluster, ShutdownMode};
 use crate::support::database::Database;
+use crate::support::http;
 use crate::support::installation::{Installation, fixture_program};
 use crate::support::{processes, wait};
 
@@ -71,33 +70,21 @@ fn a_stopped_monitor_keeps_its_domain() {
     setup.wait_until_done(setup.schedule("double", 1));
 }
 
-/// Sends a GET request to a monitor. Returns the status and the JSON body, which is null if the body is not JSON.
-fn http_get(address: &str, path: &str) -> (u16, Value) {
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
-    let status = response.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    (status, serde_json::from_str(body).unwrap_or_default())
-}
-
 #[test]
 fn a_monitor_reports_health_and_readiness_over_http() {
     let mut cluster = Cluster::new();
     let setup = Installation::with_database(Database::on_cluster(&cluster));
     setup.register([fixture_program()]);
     let monitor = setup.start_monitor(&["--maxworkers", "1", "--listen", "127.0.0.1:0"]);
-    let output = monitor.output();
-    let address = output.split("http://").nth(1).and_then(|text| text.lines().next()).unwrap();
-    setup.wait_until("the monitor is ready", || http_get(address, "/ready").0 == 200);
+    let address = http::address(&monitor);
+    let address = address.as_str();
+    setup.wait_until("the monitor is ready", || http::get(address, "/ready").0 == 200);
     setup.wait_until_done(setup.schedule("double", 1));
     assert_eq!(
-        http_get(address, "/health"),
+        http::get(address, "/health"),
         (200, json!({"healthy": true, "neglected_seconds": {}}))
     );
-    assert_eq!(http_get(address, "/nothing").0, 404);
+    assert_eq!(http::get(address, "/nothing").0, 404);
     // Claims fail, so a task stays queued although a worker is idle.
     setup.session().execute(
         "create function public.no_claim() returns trigger language plpgsql as
@@ -106,22 +93,22 @@ fn a_monitor_reports_health_and_readiness_over_http() {
             when (new.state = 'running') execute function public.no_claim()",
     );
     let task = setup.schedule("double", 2);
-    setup.wait_until("the monitor is unhealthy", || http_get(address, "/health").0 == 503);
-    let (_, body) = http_get(address, "/health");
+    setup.wait_until("the monitor is unhealthy", || http::get(address, "/health").0 == 503);
+    let (_, body) = http::get(address, "/health");
     assert!(body["neglected_seconds"]["default"].as_u64().unwrap() >= 15, "{body}");
-    assert_eq!(http_get(address, "/ready").0, 200);
+    assert_eq!(http::get(address, "/ready").0, 200);
     setup.session().execute("drop trigger no_claim on rework.task");
     setup.wait_until_done(task);
-    setup.wait_until("the monitor is healthy again", || http_get(address, "/health").0 == 200);
+    setup.wait_until("the monitor is healthy again", || http::get(address, "/health").0 == 200);
     cluster.stop(ShutdownMode::Fast);
-    wait::until("the monitor is not ready", String::new, || http_get(address, "/ready").0 == 503);
+    wait::until("the monitor is not ready", String::new, || http::get(address, "/ready").0 == 503);
     assert_eq!(
-        http_get(address, "/health").0,
+        http::get(address, "/health").0,
         200,
         "healthy, because a restart of the monitor would not help"
     );
     cluster.start();
-    setup.wait_until("the monitor is ready again", || http_get(address, "/ready").0 == 200);
+    setup.wait_until("the monitor is ready again", || http::get(address, "/ready").0 == 200);
     let mut second = setup.spawn_monitor(&["--domain", "other", "--listen", address]);
     assert_eq!(second.wait_for_exit_code(), Some(1));
     let output = second.output();

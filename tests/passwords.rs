@@ -1,11 +1,16 @@
-//! The password of the database does not appear in the arguments of any process, nor in the environment of an
-//! operation.
+//! The password of the database does not appear in the arguments and the environment of a process that runs long, nor in
+//! any message. Operations cannot read the memory of the processes of rework, which hold it.
 //!
 //! `support/password_leaks.rs` checks the same for all tests in the background.
 
-use serde_json::json;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 
+use serde_json::{Value, json};
+
+use crate::support::containment_modes::ContainmentMode;
 use crate::support::installation::{fixture_program, manifest_path};
+use crate::support::monitored_host::MonitoredHost;
 use crate::support::session::Session;
 use crate::support::{Installation, processes, server};
 
@@ -45,7 +50,7 @@ fn assert_not_in_arguments(password: &str) {
 }
 
 #[test]
-fn operations_and_arguments_do_not_contain_the_password() {
+fn arguments_and_environments_do_not_contain_the_password() {
     let setup = Installation::new();
     let (_role, dsn, password) = PasswordRole::new(setup.session(), setup.database_name());
     let mut setup = setup;
@@ -57,10 +62,7 @@ fn operations_and_arguments_do_not_contain_the_password() {
     setup.wait_until_logged(running, "holding");
     assert_not_in_arguments(&password);
     for process in processes::tagged(setup.host()) {
-        // The test gives the DSN to the monitor in its environment, so only other processes are checked.
-        let is_monitor = process.command.contains("rework monitor");
-        let has_password = contains(&processes::environment(process.pid), &password);
-        assert!(is_monitor || !has_password, "{process:?}");
+        assert!(!contains(&processes::environment(process.pid), &password), "{process:?}");
     }
     let variables =
         setup.wait_until_done(setup.schedule_without_input("environment")).output.to_string();
@@ -86,4 +88,54 @@ fn a_monitor_hides_the_password_of_its_arguments_and_warns() {
         monitor.output()
     );
     drop(monitor);
+}
+
+/// Returns the user who owns the files of a process in `/proc`. Root owns those of a process that no other process of
+/// its user may read.
+fn owner(pid: i32) -> u32 {
+    fs::metadata(format!("/proc/{pid}/environ")).unwrap().uid()
+}
+
+#[test]
+fn only_runners_can_be_read_by_other_processes_of_their_user() {
+    let is_root = nix::unistd::Uid::effective().is_root();
+    let mode = if is_root { ContainmentMode::AsNobody } else { ContainmentMode::Processes };
+    let host = MonitoredHost::on(mode, &[]);
+    let run = host.start_run("shell_sleeps_until_killed", Value::Null);
+    assert_eq!(owner(host.monitor.pid()), 0, "operations can read the memory of the monitor");
+    let worker = host.worker_pid(run.worker);
+    assert_eq!(owner(worker), 0, "operations can read the memory of the worker");
+    assert_ne!(owner(run.pid), 0, "a debugger cannot read the memory of the operation");
+}
+
+#[test]
+fn no_message_shows_a_password() {
+    let setup = Installation::new();
+    for dsn in [
+        "postgresql+psycopg2://user:s3cret@127.0.0.1:1/jobs",
+        "POSTGRES://user:s3cret@127.0.0.1:1/jobs",
+        "postgres://user:s3cret@127.0.0.1:99999/jobs",
+        "postgres://user:s3cret@",
+        "jdbc:postgresql://127.0.0.1:1/jobs?user=user&password=s3cret",
+        "host=127.0.0.1 port=1 user=user password='a s3cret' dbname=jobs",
+        "host=127.0.0.1 port=one password = s3cret",
+    ] {
+        let run = |args: &[&str]| setup.rework(args).without_env("REWORK_DSN");
+        for command in [
+            run(&["list-tasks", "--db", dsn]),
+            run(&["list-tasks", "--dsn-file", dsn]),
+            run(&["list-tasks", dsn]),
+            run(&["monitor", "--no-such-option", dsn]),
+            run(&[dsn]),
+            run(&["list-tasks"]).env("REWORK_DSN", dsn),
+            run(&["list-tasks"]).env("DATABASE_URL", dsn),
+            setup.rework(["monitor", "--no-such-option"]).env("REWORK_LISTEN_DSN", dsn),
+        ] {
+            let output = command.run();
+            assert_ne!(output.code(), Some(0), "{dsn}: {output}");
+            let text = output.to_string();
+            let shown = output.stdout() + &output.stderr();
+            assert!(!shown.is_empty() && !shown.contains("s3cret"), "{text}");
+        }
+    }
 }

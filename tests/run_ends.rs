@@ -151,15 +151,10 @@ fn an_operation_that_cannot_be_loaded_fails_the_task() {
     };
     fs::write(&manifest, "[[operation]]\nname = \"there\"\nshell = \"true\"\n").unwrap();
     assert_not_loaded("here", "has no operation `here` any more");
-    fs::write(&manifest, "[[operation]]\nname = \"here\"\ncommand = [\"./no-such\"]\n").unwrap();
-    assert_not_loaded("here", "no-such");
     fs::write(&manifest, "[[operation]]\nname = \"here\nshell = \"true\"\n").unwrap();
     assert_not_loaded("here", "here.toml:2");
-    fs::remove_file(&manifest).unwrap();
-    assert_not_loaded("here", "No such file");
 
     fs::remove_file(&program).unwrap();
-    assert_not_loaded("noinput", "No such file");
     fs::create_dir(&program).unwrap();
     assert_not_loaded("noinput", "ermission denied");
     fs::remove_dir(&program).unwrap();
