@@ -140,6 +140,16 @@ fn a_monitor_takes_its_options_from_the_file_and_reloads_them() {
 }
 
 #[test]
+fn a_file_that_was_broken_later_does_not_keep_a_monitor_from_starting_workers() {
+    let setup = setup_with_config("[monitor]\nminworkers = 0\nmaxworkers = 1\n");
+    let _monitor = setup.start_monitor(&[]);
+    fs::write(setup.folder().join("rework.toml"), "nonsense").unwrap();
+    // Scheduled with SQL, because each command reads the file.
+    let task = setup.schedule_many("double", &[json!(1)])[0];
+    setup.wait_until_done(task);
+}
+
+#[test]
 fn a_domain_can_have_its_own_limits() {
     let setup = setup_with_config("[domains.default]\nmaxworkers = 3\nminworkers = 0\n");
     let _monitor = setup.spawn_monitor(&["--maxworkers", "1"]);

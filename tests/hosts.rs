@@ -2,9 +2,8 @@
 //! must not be touched. Further tests are about the distribution of tasks over hosts. The second host is simulated: its
 //! monitor runs on the same machine with another host name.
 
-use std::fs::File;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use rework_core::task::state::State;
@@ -27,12 +26,12 @@ fn max_detection_time() -> Duration {
 }
 
 /// A monitor on the host of the test, and one on a second host.
-struct Hosts {
-    setup: Installation,
+pub(crate) struct Hosts {
+    pub(crate) setup: Installation,
     first: Monitor,
-    second: Monitor,
+    pub(crate) second: Monitor,
     /// The name of the second host.
-    second_name: String,
+    pub(crate) second_name: String,
     /// The file that ends the tasks of `hold`.
     gate: PathBuf,
 }
@@ -44,7 +43,7 @@ impl Hosts {
     }
 
     /// Starts both monitors with these lengths of their leases.
-    fn with_leases(first_lease: &str, second_lease: &str) -> Hosts {
+    pub(crate) fn with_leases(first_lease: &str, second_lease: &str) -> Hosts {
         let setup = Installation::with_fixture();
         let second_name = format!("{}-b", setup.host());
         setup
@@ -63,7 +62,7 @@ impl Hosts {
     }
 
     /// Schedules a task for the second host that runs until `open_gate`, and waits until it is running.
-    fn hold_on_second(&self, operation: &str) -> i64 {
+    pub(crate) fn hold_on_second(&self, operation: &str) -> i64 {
         let input = json!(self.gate).to_string();
         let pin = ["--host", &self.second_name];
         let command = self.setup.rework(["schedule", operation, "--input", &input]).args(pin);
@@ -78,7 +77,7 @@ impl Hosts {
     }
 
     /// Returns the pid of the worker that runs a task.
-    fn worker_pid(&self, task: i64) -> i32 {
+    pub(crate) fn worker_pid(&self, task: i64) -> i32 {
         let sql = "select worker.pid from rework.task
                      join rework.worker on worker.id = task.worker where task.id = $1";
         self.setup.session().query_value(sql, &[&task])
@@ -264,29 +263,6 @@ fn the_lease_of_the_lost_host_decides_when_it_is_lost() {
     hosts.second.wait_for_exit_code();
     let ended = hosts.setup.wait_until_ended_within(task, Duration::from_secs(10));
     assert_eq!((ended.state, ended.reason()), (State::Lost, "host lost"));
-}
-
-#[test]
-fn the_next_monitor_of_a_lost_host_removes_what_its_workers_left() {
-    let mut hosts = Hosts::with_leases("2s", "2s");
-    let task = hosts.hold_on_second("hold");
-    let process_tag: String = hosts.setup.session().query_value(
-        "select process_tag::text from rework.worker
-           join rework.task on task.worker = worker.id where task.id = $1",
-        &[&task],
-    );
-    let folder = std::env::temp_dir().join(format!("rework-{process_tag}"));
-    assert!(folder.is_dir(), "the worker has no folder");
-    for pid in [hosts.worker_pid(task), hosts.second.pid()] {
-        processes::signal(pid, Signal::SIGKILL);
-    }
-    hosts.second.wait_for_exit_code();
-    assert_eq!(hosts.setup.wait_until_ended(task).reason(), "host lost");
-    // Folders that are younger than a minute may belong to a worker that is just starting.
-    let long_ago = SystemTime::now() - Duration::from_secs(120);
-    File::open(&folder).unwrap().set_modified(long_ago).unwrap();
-    let _next = hosts.setup.spawn_monitor_on(&hosts.second_name, &["--domain", "default"]);
-    hosts.setup.wait_until("the folder of the dead worker is removed", || !folder.exists());
 }
 
 #[test]

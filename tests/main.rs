@@ -43,6 +43,7 @@ mod inheritance;
 mod lanes;
 mod list_commands;
 mod logs;
+mod lost_host_leftovers;
 mod many_hosts;
 mod memory_limits;
 mod messages;

@@ -1,5 +1,5 @@
-//! The password of the database does not appear in the arguments and the environment of a process that runs long, nor in
-//! any message. Operations cannot read the memory of the processes of rework, which hold it.
+//! The password of the database does not appear in the arguments and the environment of a process that runs long, nor
+//! in any message. Operations cannot read the memory of the processes of rework, which hold it.
 //!
 //! `support/password_leaks.rs` checks the same for all tests in the background.
 

@@ -200,8 +200,8 @@ fn is_missing_or_forbidden(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied)
 }
 
-/// Refuses a file that was found, if another user could have put it there: it could direct commands to another database,
-/// and a monitor to programs of that user. Root counts as this user.
+/// Refuses a file that was found, if another user could have put it there: it could direct commands to another
+/// database, and a monitor to programs of that user. Root counts as this user.
 fn refuse_foreign(file: &File, path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));

@@ -70,7 +70,8 @@ impl Process {
         Some(Process { pid, started: start_time(&stat)? })
     }
 
-    /// Returns whether the process may still run. If `/proc` hides it (the mount option `hidepid`), only its pid is known.
+    /// Returns whether the process may still run. If `/proc` hides it (the mount option `hidepid`), only its pid is
+    /// known.
     fn may_be_alive(self) -> bool {
         let is_hidden = || {
             !Path::new(&format!("/proc/{}", self.pid)).exists()

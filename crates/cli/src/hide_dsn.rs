@@ -64,7 +64,8 @@ pub(crate) fn hide(
 }
 
 /// Returns the variables of the environment that contain a password of rework's database. `dsn` is the DSN of the
-/// command, `None` if none is named. Only a monitor uses the DSN for notifications; `rework dev` leaves it to its monitor.
+/// command, `None` if none is named. Only a monitor uses the DSN for notifications; `rework dev` leaves it to its
+/// monitor.
 fn secret_variables(dsn: Option<&Dsn>, is_monitor: bool) -> Vec<&'static str> {
     let is_secret = |name: &str| {
         let Some(text) = variable(name) else { return false };

@@ -68,7 +68,9 @@ fn run_command_line() -> anyhow::Result<ExitCode> {
         Ok(matches) => matches,
         Err(error) => return Ok(parse_error::print(&error, &parser, &args)),
     };
-    let config = Config::load()?;
+    // A worker has no options of its own. An error in the file must not keep a monitor from starting it.
+    let is_worker = matches.subcommand_name() == Some("worker");
+    let config = if is_worker { Config::default() } else { Config::load()? };
     if let Some(monitor) = matches.subcommand_matches("monitor") {
         args.extend(configured_arguments(&config, monitor));
         matches = match parser.try_get_matches_from_mut(&args) {
@@ -93,8 +95,8 @@ fn run_command_line() -> anyhow::Result<ExitCode> {
     result
 }
 
-/// Returns the options of `rework monitor` that the configuration file has and that were not typed. They are parsed as if
-/// they were typed.
+/// Returns the options of `rework monitor` that the configuration file has and that were not typed. They are parsed as
+/// if they were typed.
 fn configured_arguments(config: &Config, typed: &clap::ArgMatches) -> Vec<OsString> {
     let is_typed = |option: &str| {
         // clap identifies an option by the name of its field.

@@ -20,8 +20,8 @@ pub(crate) struct HiddenDsn {
     pub(crate) text: String,
 }
 
-/// Executes this program again with `args`, which start with the name of the program, and with these DSNs. The variables
-/// `removed` are left out of its environment. Returns only if that fails.
+/// Executes this program again with `args`, which start with the name of the program, and with these DSNs. The
+/// variables `removed` are left out of its environment. Returns only if that fails.
 pub(crate) fn reexec(
     args: Vec<OsString>,
     dsns: &[HiddenDsn],

@@ -75,8 +75,8 @@ impl Health {
 }
 
 /// Answers `/health`. Fails if a restart of the monitor may help: tasks wait, a worker is free, and no task is claimed;
-/// or this host can start no task of a domain. An operation that cannot be started is only shown, because a restart would
-/// kill the running tasks of all others.
+/// or this host can start no task of a domain. An operation that cannot be started is only shown, because a restart
+/// would kill the running tasks of all others.
 async fn health(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
     let now = Instant::now();
     let HealthStatus { waiting, start_faults, .. } = health.get();

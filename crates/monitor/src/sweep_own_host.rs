@@ -1,5 +1,5 @@
-//! Sweeping after workers of this host that died, and after which nobody could clean up: another host has recorded their
-//! ends, while no monitor ran here. Their folders, processes and cgroups may be left.
+//! Sweeping after workers of this host that died, and after which nobody could clean up: another host has recorded
+//! their ends, while no monitor ran here. Their folders, processes and cgroups may be left.
 //!
 //! Workers whose ends are not recorded yet are adopted instead (`adopt.rs`).
 

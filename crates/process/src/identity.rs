@@ -44,8 +44,8 @@ impl Identity {
         self.in_same_pid_namespace(&Identity::in_own_namespace(self.key())) && is_alive(self.key())
     }
 
-    /// Returns whether `/proc` hides the process that has this pid now (the mount option `hidepid`): it exists, and it is
-    /// not known whether it is this one. Monitors and workers are hidden even from other processes of their user.
+    /// Returns whether `/proc` hides the process that has this pid now (the mount option `hidepid`): it exists, and it
+    /// is not known whether it is this one. Monitors and workers are hidden even from other processes of their user.
     pub fn is_hidden(&self) -> bool {
         self.in_same_pid_namespace(&Identity::in_own_namespace(self.key()))
             && Stat::read(self.pid).is_none()

@@ -21,8 +21,8 @@ pub fn reset_inheritance() -> io::Result<()> {
     Ok(())
 }
 
-/// Makes it possible to wait for children, even if the process that started this one ignores SIGCHLD. Other signals stay
-/// as they are: a command under `nohup` continues to ignore SIGHUP.
+/// Makes it possible to wait for children, even if the process that started this one ignores SIGCHLD. Other signals
+/// stay as they are: a command under `nohup` continues to ignore SIGHUP.
 pub fn reset_child_signal() {
     reset_signals([libc::SIGCHLD]);
 }

@@ -1,9 +1,10 @@
 //! Starting a child process. This file has the only unsafe code of the crate.
 //!
 //! Between `fork` and `exec` the child prepares itself. It asks the kernel to kill it when its parent ends, enters its
-//! cgroups, starts a new process group, resets all signals to their defaults, gets back the limits that this process has
-//! raised for itself, and keeps only the descriptors that it was given. Each step consists of plain system calls: nothing else is safe between `fork` and `exec`. To distinguish
-//! a failed step from a failed `exec`, a number is added to the `errno` of the step.
+//! cgroups, starts a new process group, resets all signals to their defaults, gets back the limits that this process
+//! has raised for itself, and keeps only the descriptors that it was given. Each step consists of plain system calls:
+//! nothing else is safe between `fork` and `exec`. To distinguish a failed step from a failed `exec`, a number is added
+//! to the `errno` of the step.
 #![expect(unsafe_code, reason = "code between `fork` and `exec` cannot be written without it")]
 
 use std::ffi::{CString, OsStr, OsString};

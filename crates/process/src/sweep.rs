@@ -1,5 +1,5 @@
-//! Sweeping after a dead worker: killing every process of its trees, and removing its cgroups. The worker's monitor does
-//! this, or the next monitor of the host.
+//! Sweeping after a dead worker: killing every process of its trees, and removing its cgroups. The worker's monitor
+//! does this, or the next monitor of the host.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -53,8 +53,8 @@ pub(crate) fn find(operation: &Operation) -> Result<CommandOperation, StartError
     })
 }
 
-/// Returns why `env` did not find the interpreter of a command, if that is because of the line ends of the script. `None`
-/// if the exit code 127 has another cause.
+/// Returns why `env` did not find the interpreter of a command, if that is because of the line ends of the script.
+/// `None` if the exit code 127 has another cause.
 pub(crate) fn cause_of_exit_127(operation: &Operation) -> Option<ScriptFault> {
     let command = find(operation).ok()?;
     let program = *command.program.argv().first()?;
@@ -131,8 +131,8 @@ impl OutputFile {
     }
 }
 
-/// Returns what is recorded if an output file cannot be read. That is the command's own fault, unless the system is short
-/// of something.
+/// Returns what is recorded if an output file cannot be read. That is the command's own fault, unless the system is
+/// short of something.
 fn error_of_file(error: &io::Error) -> OutputError {
     if fault_of_file(error) == Fault::Host {
         OutputError::Unreadable(error.to_string())

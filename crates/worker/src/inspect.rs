@@ -227,7 +227,7 @@ impl InspectError {
 fn python_hint(reason: &Reason, interpreter: &Path) -> Option<String> {
     let interpreter = interpreter.display();
     match reason {
-        Reason::Launch(LaunchError::Program { .. }) => Some(format!(
+        Reason::Launch(LaunchError::Program { .. } | LaunchError::Script { .. }) => Some(format!(
             "`{interpreter}` runs it: choose another interpreter with `--python PATH`"
         )),
         Reason::NoHello { stderr, .. } if stderr.contains("No module named 'rework") => {

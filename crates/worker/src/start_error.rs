@@ -119,8 +119,8 @@ fn fault_of_launch(error: &LaunchError) -> Fault {
     }
 }
 
-/// Returns whose fault it is that a file of an operation cannot be used. An error without a number is one of the content,
-/// such as text that is not UTF-8.
+/// Returns whose fault it is that a file of an operation cannot be used. An error without a number is one of the
+/// content, such as text that is not UTF-8.
 pub(crate) fn fault_of_file(error: &io::Error) -> Fault {
     let Some(code) = error.raw_os_error() else { return Fault::Operation };
     match Errno::from_raw(code) {

@@ -10,11 +10,12 @@ use crate::{
 };
 
 impl Context {
-    /// Records the end of a run that could not be started, and reports a fault of the host to the monitor. `name` is the
-    /// operation, as a text for people.
+    /// Records the end of a run that could not be started, and reports a fault of the host to the monitor. `name` is
+    /// the operation, as a text for people.
     ///
-    /// If this host cannot start the operation now, this worker claims no more of its tasks until the monitor allows it.
-    /// If the host can start nothing, the worker retires: a new one may succeed, and the monitor starts it after a pause.
+    /// If this host cannot start the operation now, this worker claims no more of its tasks until the monitor allows
+    /// it. If the host can start nothing, the worker retires: a new one may succeed, and the monitor starts it after a
+    /// pause.
     pub(crate) fn start_failed(&mut self, claimed: &ClaimedTask, name: &str, error: &StartError) {
         let (fence, operation) = (claimed.fence, claimed.version.operation);
         let fault = error.fault();

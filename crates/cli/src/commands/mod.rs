@@ -149,8 +149,8 @@ impl Command {
         matches!(self, Command::Monitor(_) | Command::Dev(_))
     }
 
-    /// Returns whether the command must not depend on what its parent process ignores, blocks or has open. A worker runs
-    /// long, too, although no user types its arguments.
+    /// Returns whether the command must not depend on what its parent process ignores, blocks or has open. A worker
+    /// runs long, too, although no user types its arguments.
     pub(crate) fn is_independent(&self) -> bool {
         self.runs_long() || matches!(self, Command::Worker(_))
     }

@@ -132,8 +132,8 @@ async fn open_when_reachable(context: &Context) -> anyhow::Result<Db> {
 
 /// Executes this program again with the same options, as the next monitor.
 ///
-/// A DSN that was typed, or came from a variable with a password, is passed in anonymous memory. A DSN from a file or the
-/// configuration is read again, because it may have changed.
+/// A DSN that was typed, or came from a variable with a password, is passed in anonymous memory. A DSN from a file or
+/// the configuration is read again, because it may have changed.
 fn reexec(dsn: &Dsn, listen_dsn: Option<&Dsn>, context: &Context) -> anyhow::Error {
     const AGAIN: &str = "--again";
     let mut next = argv::rewrite(&(context.parser)(), std::env::args_os().collect());

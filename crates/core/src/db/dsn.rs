@@ -83,8 +83,8 @@ impl Dsn {
     }
 
     /// Returns whether a command-line argument is meant as a DSN: it starts with `postgres://` or `postgresql://`, or
-    /// with an option such as `host=`. So is a URL that another program would take for one, such as `jdbc:postgresql://`:
-    /// it is then refused with the right error.
+    /// with an option such as `host=`. So is a URL that another program would take for one, such as
+    /// `jdbc:postgresql://`: it is then refused with the right error.
     pub fn is_plausible(text: &str) -> bool {
         const KEYS: [&str; 6] = ["host", "hostaddr", "port", "dbname", "user", "service"];
         let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+.:-_".contains(c);
@@ -107,8 +107,8 @@ impl Dsn {
         self.config.get_password().map(|p| String::from_utf8_lossy(p).into_owned())
     }
 
-    /// Returns the DSN as it was given. If it has no password, and `password` is the one with which it is completed, the
-    /// text contains that password. So the DSN is complete without the environment.
+    /// Returns the DSN as it was given. If it has no password, and `password` is the one with which it is completed,
+    /// the text contains that password. So the DSN is complete without the environment.
     pub fn text_with_password(&self, password: &str) -> String {
         let is_missing = self.redacted() == self.text;
         if is_missing && self.password().as_deref() == Some(password) {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 /// The pause after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-/// The longest pause between two attempts to start workers, and between two attempts to start runs of a domain. It keeps
-/// a broken domain from using the CPU, and still restarts soon after a repair.
+/// The longest pause between two attempts to start workers, and between two attempts to start runs of a domain. It
+/// keeps a broken domain from using the CPU, and still restarts soon after a repair.
 const LAST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The number of failures in a row from which on people are told.

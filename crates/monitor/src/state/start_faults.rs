@@ -1,9 +1,9 @@
 //! Runs that this host cannot start, through no fault of their operation: a file is missing, a disk is full, …
 //!
-//! The tasks are queued again. If it concerns one operation, the workers claim none of its tasks for a pause. If the host
-//! can start nothing, the worker has retired itself, and no worker is started for a pause (`pool_size.rs`). Then it is
-//! tried again, with a pause that grows (`start_backoff.rs`). After several failures in a row people are told: in the
-//! log, by `list-monitors` and by `/health`.
+//! The tasks are queued again. If it concerns one operation, the workers claim none of its tasks for a pause. If the
+//! host can start nothing, the worker has retired itself, and no worker is started for a pause (`pool_size.rs`). Then
+//! it is tried again, with a pause that grows (`start_backoff.rs`). After several failures in a row people are told: in
+//! the log, by `list-monitors` and by `/health`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +18,8 @@ use crate::{
     state::{State, start_backoff::StartBackoff, worker::Origin},
 };
 
-/// The longest pause between two attempts to start an operation. Each attempt claims a task and queues it again, so they
-/// should not be many; and an operation that was repaired should not wait long.
+/// The longest pause between two attempts to start an operation. Each attempt claims a task and queues it again, so
+/// they should not be many; and an operation that was repaired should not wait long.
 const LAST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The age at which a worker counts as started for good.
@@ -108,8 +108,8 @@ impl State {
         }
     }
 
-    /// Lets the workers try the operations whose pause has ended. Forgets failures of things that were not started for a
-    /// long time, and those before the start of a worker that stays.
+    /// Lets the workers try the operations whose pause has ended. Forgets failures of things that were not started for
+    /// a long time, and those before the start of a worker that stays.
     pub(super) fn start_faults_on_time(&mut self, now: Instant) {
         self.confirm_worker_starts(now);
         let operations = &mut self.start_faults.operations;

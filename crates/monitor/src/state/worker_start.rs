@@ -20,8 +20,8 @@ impl State {
         self.drain_started_worker(id);
     }
 
-    /// Handles the failed start of `count` workers of a domain. `refusal` is the reason for which it was refused. `None`
-    /// if the database is unavailable: that does not delay the next start.
+    /// Handles the failed start of `count` workers of a domain. `refusal` is the reason for which it was refused.
+    /// `None` if the database is unavailable: that does not delay the next start.
     pub(super) fn spawn_failed(
         &mut self,
         domain: &str,

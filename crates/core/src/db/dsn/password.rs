@@ -25,8 +25,8 @@ pub(super) fn redact(dsn: &str) -> String {
     }
 }
 
-/// Replaces everything in a message that may be the password of a database by `***`. The message may quote several DSNs,
-/// of any kind, also invalid ones: `postgresql+psycopg2://me:***@db/x`.
+/// Replaces everything in a message that may be the password of a database by `***`. The message may quote several
+/// DSNs, of any kind, also invalid ones: `postgresql+psycopg2://me:***@db/x`.
 ///
 /// Every message that a command prints passes through here. It hides too much rather than too little.
 pub fn hide_passwords(message: &str) -> String {
