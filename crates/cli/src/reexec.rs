@@ -22,11 +22,7 @@ pub(crate) struct HiddenDsn {
 
 /// Executes this program again with `args`, which start with the name of the program, and with these DSNs. The
 /// variables `removed` are left out of its environment. Returns only if that fails.
-pub(crate) fn reexec(
-    args: Vec<OsString>,
-    dsns: &[HiddenDsn],
-    removed: &[&str],
-) -> anyhow::Error {
+pub(crate) fn reexec(args: Vec<OsString>, dsns: &[HiddenDsn], removed: &[&str]) -> anyhow::Error {
     match execute(args, dsns, removed) {
         Ok(never) => match never {},
         Err(error) => error.context("cannot restart this program"),
@@ -38,8 +34,10 @@ fn execute(
     dsns: &[HiddenDsn],
     removed: &[&str],
 ) -> anyhow::Result<Infallible> {
+    // After `--` there are no options.
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
     for dsn in dsns {
-        args.push(dsn_fd::argument(dsn.option, &dsn.text)?);
+        args.insert(end, dsn_fd::argument(dsn.option, &dsn.text)?);
     }
     let args: Vec<CString> =
         args.into_iter().map(|arg| CString::new(arg.into_vec())).collect::<Result<_, _>>()?;
@@ -52,6 +50,7 @@ fn execute(
     let variables: Vec<CString> = variables.collect::<Result<_, _>>()?;
     let program = program_path()?;
     let path = CString::new(program.clone().into_os_string().into_vec())?;
+    rework_process::lower_limits()?;
     nix::unistd::execve(&path, &args, &variables)
         .with_context(|| format!("cannot execute `{}`", program.display()))
 }

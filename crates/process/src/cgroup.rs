@@ -134,17 +134,12 @@ impl Cgroup {
 
 /// Returns the cgroup directories of all trees with this process tag.
 pub(crate) fn tree_folders(parent: &Path, process_tag: &str) -> Vec<PathBuf> {
-    let all = all_tree_folders(parent).into_iter();
-    all.filter(|(tag, _)| tag == process_tag).map(|(_, folder)| folder).collect()
-}
-
-/// Returns the cgroup directories of all trees, each with its process tag.
-pub(crate) fn all_tree_folders(parent: &Path) -> Vec<(String, PathBuf)> {
-    let with_tag = |path: PathBuf| {
-        let (process_tag, _) = parse_tree_folder(path.file_name()?.to_str()?)?;
-        Some((process_tag, path))
+    let has_tag = |path: &PathBuf| {
+        path.file_name()
+            .and_then(|name| parse_tree_folder(name.to_str()?))
+            .is_some_and(|(tag, _)| tag == process_tag)
     };
-    subfolders(parent).into_iter().filter_map(with_tag).collect()
+    subfolders(parent).into_iter().filter(has_tag).collect()
 }
 
 /// Returns the pids of the processes in a cgroup directory and below it.

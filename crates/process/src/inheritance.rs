@@ -1,5 +1,5 @@
-//! What a process inherits from the process that starts it, and must not depend on: ignored and blocked signals, and
-//! open descriptors. For example, a parent that ignores SIGCHLD would make it impossible to wait for a child.
+//! A process inherits ignored and blocked signals and open descriptors from the process that starts it, and must not
+//! depend on them. For example, a parent that ignores SIGCHLD would make it impossible to wait for a child.
 
 use std::fs;
 use std::io;

@@ -91,9 +91,8 @@ pub(crate) fn spawn(
     if launch.fds.iter().any(|(_, target)| *target <= 2) {
         return Err(system(io::ErrorKind::InvalidInput.into()));
     }
-    let cwd = CString::new(launch.cwd.as_os_str().as_bytes()).map_err(|error| {
-        LaunchError::Folder { cwd: launch.cwd.clone(), source: error.into() }
-    })?;
+    let cwd = CString::new(launch.cwd.as_os_str().as_bytes())
+        .map_err(|error| LaunchError::Folder { cwd: launch.cwd.clone(), source: error.into() })?;
     // The standard library reports a failed exec through a pipe. The pipe must not get the number of an inherited
     // descriptor, so these numbers are occupied until the child has started.
     let _reserved = occupy_fds_up_to(highest).map_err(system)?;
@@ -171,11 +170,12 @@ impl ChildSetup {
         self.die_with_parent().map_err(|error| step_error(STEP_SYSTEM, error))?;
         self.enter_cgroups().map_err(|error| step_error(STEP_SYSTEM, error))?;
         reset_signals(1..=LAST_SIGNAL);
-        limits::restore(self.limits).map_err(|error| step_error(STEP_SYSTEM, error))?;
         // SAFETY: the path ends in NUL and lives as long as `self`.
         check(unsafe { libc::chdir(self.cwd.as_ptr()) })
             .map_err(|error| step_error(STEP_FOLDER, error))?;
-        self.move_fds().map_err(|error| step_error(STEP_SYSTEM, error))
+        self.move_fds().map_err(|error| step_error(STEP_SYSTEM, error))?;
+        // Last, because this process may have more open descriptors than the limit of the child allows.
+        limits::restore(self.limits).map_err(|error| step_error(STEP_SYSTEM, error))
     }
 
     fn die_with_parent(&self) -> Result<(), Errno> {
@@ -241,12 +241,7 @@ fn step_error(step: i32, error: Errno) -> io::Error {
 }
 
 /// Explains the error of starting a program. `path` is the variable `PATH` of its environment, `None` if that has none.
-fn explain(
-    error: io::Error,
-    program: &OsStr,
-    path: Option<&OsStr>,
-    cwd: PathBuf,
-) -> LaunchError {
+fn explain(error: io::Error, program: &OsStr, path: Option<&OsStr>, cwd: PathBuf) -> LaunchError {
     let name = program.to_string_lossy().into_owned();
     // The standard library refuses arguments with a NUL byte itself.
     let Some(code) = error.raw_os_error() else {

@@ -2,6 +2,7 @@
 //! needs more than one program of a user: it raises its soft limits to the hard ones. The processes that it starts get
 //! the inherited limits back.
 
+use std::io;
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
@@ -41,6 +42,11 @@ pub fn raise_limits() {
         };
         limits.filter(raise).collect()
     });
+}
+
+/// Gives this process the inherited limits back, before it executes another program in its place.
+pub fn lower_limits() -> io::Result<()> {
+    Ok(restore(inherited())?)
 }
 
 /// Returns the limits that were raised.

@@ -1,15 +1,12 @@
-//! Sweeping after a dead worker: killing every process of its trees, and removing its cgroups. The worker's monitor
-//! does this, or the next monitor of the host.
+//! Sweeping after a dead worker: killing every process of its trees. The worker's monitor does this, or the next
+//! monitor of the host.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rework_wire::worker::MemoryMethod;
 
-use crate::cgroup::{
-    all_tree_folders, kill_folder, pids_below, remove_folder, tree_folders,
-};
+use crate::cgroup::{kill_folder, pids_below, tree_folders};
 use crate::child_registry::adopted;
 use crate::containment::Containment;
 use crate::descendants::{add_descendants, add_tagged};
@@ -27,49 +24,19 @@ pub async fn sweep(
     process_tag: &str,
     timeout: Duration,
 ) -> Result<usize, Unkillable> {
-    let parents = parents(containment);
+    let v1 = match &containment.memory {
+        MemoryMethod::CgroupV1(folder) => Some(PathBuf::from(folder)),
+        MemoryMethod::CgroupV2 | MemoryMethod::Sampled => None,
+    };
+    let parents = containment.cgroup.iter().chain(&v1);
     let folders: Vec<PathBuf> =
-        parents.iter().flat_map(|parent| tree_folders(parent, process_tag)).collect();
+        parents.flat_map(|parent| tree_folders(parent, process_tag)).collect();
     let search = |processes: &mut ProcessSet| add_members(&folders, process_tag, processes);
     let killed = kill::kill_until_none(timeout, search).await?;
     for folder in &folders {
         kill::remove_cgroup(folder).await;
     }
     Ok(killed)
-}
-
-/// Removes the empty cgroups of trees that are at least `min_age` old. `is_alive` returns whether the worker with a
-/// process tag may still use its cgroups; those are left alone. Returns the number of removed cgroups.
-pub fn remove_empty_cgroups(
-    containment: &Containment,
-    min_age: Duration,
-    is_alive: impl Fn(&str) -> bool,
-) -> usize {
-    let parents = parents(containment);
-    let folders = parents.iter().flat_map(|parent| all_tree_folders(parent));
-    folders
-        .filter(|(process_tag, folder)| {
-            // The kernel refuses to remove a cgroup with a process, so none is removed while it is used.
-            !is_alive(process_tag)
-                && is_older(folder, min_age)
-                && pids_below(folder).is_empty()
-                && remove_folder(folder).is_ok()
-        })
-        .count()
-}
-
-fn is_older(folder: &Path, min_age: Duration) -> bool {
-    let modified = fs::metadata(folder).and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age >= min_age))
-}
-
-/// Returns the directories in which the cgroups of trees are created.
-fn parents(containment: &Containment) -> Vec<PathBuf> {
-    let v1 = match &containment.memory {
-        MemoryMethod::CgroupV1(folder) => Some(PathBuf::from(folder)),
-        MemoryMethod::CgroupV2 | MemoryMethod::Sampled => None,
-    };
-    containment.cgroup.iter().cloned().chain(v1).collect()
 }
 
 /// Adds all members of the worker's trees.

@@ -4,7 +4,6 @@
 //! dead, and that nobody needs the folder any more. Programs that delete old temporary files, such as systemd-tmpfiles,
 //! skip locked folders.
 
-use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -73,38 +72,24 @@ pub fn remove_worker_folder(process_tag: &str) -> io::Result<()> {
     }
 }
 
-/// The process tags of the workers whose folders exist.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct FoundWorkers {
-    /// The dead workers of this user.
-    pub dead: Vec<String>,
-    /// All others. A worker counts as alive if its folder is young or not a folder of this user, or if the lock of the
-    /// folder cannot be taken.
-    pub alive: BTreeSet<String>,
+/// Returns the process tags of the dead workers of this user whose folders exist. The folders are at least `min_age`
+/// old, because a worker that is starting has created its folder and not locked it yet.
+pub fn dead_workers(min_age: Duration) -> Vec<String> {
+    dead_workers_in(&std::env::temp_dir(), min_age)
 }
 
-/// Finds the workers whose folders exist. The folders of dead workers are at least `min_age` old, because a worker that
-/// is starting has created its folder and not locked it yet.
-pub fn find_workers(min_age: Duration) -> FoundWorkers {
-    find_in(&std::env::temp_dir(), min_age)
-}
-
-fn find_in(parent: &Path, min_age: Duration) -> FoundWorkers {
-    let mut found = FoundWorkers::default();
-    let Ok(entries) = fs::read_dir(parent) else { return found };
-    for entry in entries.flatten() {
+fn dead_workers_in(parent: &Path, min_age: Duration) -> Vec<String> {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let dead = entries.filter_map(|entry| {
         let name = entry.file_name();
-        let Some(process_tag) = name.to_str().and_then(parse_name) else { continue };
-        if is_dead(&entry.path(), min_age) {
-            found.dead.push(process_tag.to_owned());
-        } else {
-            found.alive.insert(process_tag.to_owned());
-        }
-    }
-    found
+        let process_tag = parse_name(name.to_str()?)?;
+        is_dead(&entry.path(), min_age).then(|| process_tag.to_owned())
+    });
+    dead.collect()
 }
 
-/// Returns whether the worker of a folder has certainly ended.
+/// Returns whether the worker of a folder has certainly ended. It counts as alive if its folder is young or not a
+/// private folder of this user, or if the lock of the folder cannot be taken.
 fn is_dead(path: &Path, min_age: Duration) -> bool {
     let Ok(metadata) = fs::symlink_metadata(path) else { return false };
     let is_old = metadata
@@ -119,7 +104,8 @@ fn is_dead(path: &Path, min_age: Duration) -> bool {
 
 /// Returns whether this is a folder of this user that other users cannot enter.
 fn is_private(metadata: &Metadata) -> bool {
-    metadata.is_dir() && metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o077 == 0
+    let rights_of_others = metadata.mode() & 0o077;
+    metadata.is_dir() && metadata.uid() == geteuid().as_raw() && rights_of_others == 0
 }
 
 fn path_of(process_tag: &str) -> PathBuf {
@@ -158,10 +144,7 @@ mod tests {
         let _lock = Flock::lock(alive, FlockArg::LockSharedNonblock).unwrap();
         folder(SHARED, 0o777);
         folder("test-1", 0o700);
-        let found = find_in(parent.path(), Duration::ZERO);
-        assert_eq!(found.dead, [DEAD]);
-        assert_eq!(found.alive, [ALIVE.to_owned(), SHARED.to_owned()].into());
-        let young = find_in(parent.path(), Duration::from_secs(60));
-        assert_eq!((young.dead.len(), young.alive.len()), (0, 3));
+        assert_eq!(dead_workers_in(parent.path(), Duration::ZERO), [DEAD]);
+        assert!(dead_workers_in(parent.path(), Duration::from_secs(60)).is_empty());
     }
 }

@@ -14,10 +14,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::{fs, process};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rework_process::{
-    Child, Containment, Exit, Launch, LaunchError, ScriptFault, Tree, exempt, launch, reap_adopted,
+    Child, Containment, Exit, Launch, LaunchError, ScriptFault, Tree, exempt, launch, raise_limits,
+    reap_adopted,
 };
 use support::{
     TIMEOUT, containments, has_zombies, process_tag, program, read_all, run_alone, runs, shell,
@@ -64,6 +66,23 @@ fn a_child_inherits_no_other_fd() {
         let fds: Vec<RawFd> = read_all(read).lines().map(|fd| fd.parse().unwrap()).collect();
         // 3 is the directory that `ls` reads.
         assert_eq!(fds, [0, 1, 2, 3, 7], "{} was leaked", leak.as_raw_fd());
+    });
+}
+
+#[test]
+fn a_child_gets_the_inherited_limit_although_this_process_has_more_open_files() {
+    run_alone(async {
+        const LIMIT: u64 = 64;
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, LIMIT, hard).unwrap();
+        raise_limits();
+        let _open: Vec<_> = (0..LIMIT).map(|_| pipe()).collect();
+        let (read, write) = pipe();
+        let mut start = shell("ulimit -Sn", Path::new("/"));
+        start.fds = vec![(pipe().1, 7)];
+        start.stdout = write;
+        assert_eq!(launch(start).unwrap().wait().await.unwrap(), Exit::Code(0));
+        assert_eq!(read_all(read), format!("{LIMIT}\n"));
     });
 }
 

@@ -10,14 +10,13 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::Signal;
-use rework_process::{Child, Containment, Tree, remove_empty_cgroups, sweep};
+use rework_process::{Child, Containment, Tree, sweep};
 use support::{
-    TIMEOUT, containments, has_zombies, helper, helper_context, pids, process_tag, run_alone, runs,
-    shell, wait_until,
+    TIMEOUT, containments, has_zombies, helper, helper_context, pids, run_alone, runs, shell,
+    wait_until,
 };
 use tempfile::tempdir;
 
@@ -147,32 +146,4 @@ fn folders_left(containment: &Containment, process_tag: &str) -> usize {
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().contains(process_tag))
         .count()
-}
-
-#[test]
-fn only_empty_cgroups_of_dead_workers_are_removed() {
-    run_alone(async {
-        for containment in containments() {
-            let Some(parent) = containment.cgroup.clone() else { continue };
-            let [dead, alive, used] = [process_tag(), process_tag(), process_tag()];
-            let folder = |tag: &str| parent.join(format!("rework-{tag}-1"));
-            for tag in [&dead, &alive] {
-                // A worker that is killed does not drop its trees.
-                std::mem::forget(Tree::new(&containment, tag, 1).unwrap());
-            }
-            let mut tree = Tree::new(&containment, &used, 1).unwrap();
-            let mut runner = tree.launch(shell("exec sleep 1000", Path::new("/"))).unwrap();
-            // Other tests have cgroups below the same parent.
-            let is_alive = |tag: &str| tag != dead && tag != used;
-            assert_eq!(remove_empty_cgroups(&containment, Duration::from_secs(60), is_alive), 0);
-            assert!(folder(&dead).exists(), "it is young");
-            assert!(remove_empty_cgroups(&containment, Duration::ZERO, is_alive) > 0);
-            assert!(!folder(&dead).exists() && folder(&alive).exists());
-            assert!(folder(&used).exists() && runs(runner.pid()), "it has a process");
-            tree.kill(TIMEOUT).await.unwrap();
-            runner.wait().await.unwrap();
-            remove_empty_cgroups(&containment, Duration::ZERO, |tag| tag != alive);
-            assert!(!folder(&alive).exists());
-        }
-    });
 }
