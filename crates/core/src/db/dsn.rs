@@ -93,8 +93,7 @@ impl Dsn {
             let is_ours = ["postgres", "pgsql"].iter().any(|name| scheme.contains(name));
             is_ours && scheme.chars().all(is_of_scheme) && !scheme.starts_with('-')
         });
-        is_url
-            || text.split_once('=').is_some_and(|(key, _)| KEYS.contains(&key.trim()))
+        is_url || text.split_once('=').is_some_and(|(key, _)| KEYS.contains(&key.trim()))
     }
 
     /// Returns the DSN as it was given to [`Dsn::parse`], including the password.

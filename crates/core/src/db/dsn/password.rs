@@ -8,8 +8,8 @@ const KEYS: [&str; 3] = ["password", "passwd", "pwd"];
 /// The text in place of a password.
 const HIDDEN: &str = "***";
 
-/// User and password in the example of a DSN that our own messages show.
-const EXAMPLE: &str = "user:password";
+/// The start of the example of a DSN that our own messages show, after the scheme.
+const EXAMPLE: &str = "user:password@host";
 
 /// Replaces everything that may be a password by `***`: the text between a user and `@`, and each value of `password=`.
 ///
@@ -61,7 +61,7 @@ fn hide_user_part(text: &str, start: usize) -> String {
     let Some(colon) = text[start..end].find(':').map(|colon| colon + start) else {
         return text.to_owned();
     };
-    if &text[start..end] == EXAMPLE {
+    if end == start + "user:password".len() && text[start..].starts_with(EXAMPLE) {
         return text.to_owned();
     }
     format!("{}:{HIDDEN}{}", &text[..colon], &text[end..])
@@ -72,7 +72,9 @@ fn hide_user_part(text: &str, start: usize) -> String {
 fn hide_user_parts(line: &str) -> String {
     if let Some(scheme) = line.find("://") {
         // The words before the URL may also have passwords, and so may the word in which it begins.
-        let word = line[..scheme].rfind(char::is_whitespace).map_or(0, |at| at + 1);
+        let mut letters = line[..scheme].char_indices().rev();
+        let space = letters.find(|(_, letter)| letter.is_whitespace());
+        let word = space.map_or(0, |(at, letter)| at + letter.len_utf8());
         let before = hide_words(&line[..word]);
         let start = scheme + 3 - word;
         return before + &hide_user_part(&line[word..], start);

@@ -21,6 +21,8 @@ fn passwords_in_messages_are_hidden() {
         ("first `a:s3cret@b`\nthen pwd=s3cret x", "first `a:***@b`\nthen pwd=*** x"),
         ("`host=db password=***` is hidden already", "`host=db password=***` is hidden already"),
         ("`postgres://u:***@h/d`: hidden", "`postgres://u:***@h/d`: hidden"),
+        ("at\u{2003}postgres://u:s3cret@h/d", "at\u{2003}postgres://u:***@h/d"),
+        ("`postgres://user:password@db/d`", "`postgres://user:***@db/d`"),
     ] {
         assert_eq!(hide_passwords(message), shown);
     }
@@ -33,7 +35,7 @@ fn messages_without_a_password_do_not_change() {
         "the password file `/home/me/.pgpass` is ignored: other users can read it",
         "password authentication failed for user \"me\"",
         "cannot connect to Postgres at db:5432: Connection refused",
-        "/health and /ready at http://127.0.0.1:9393",
+        "/health and /ready at tcp://127.0.0.1:9393",
         "the database at postgres://db:5432/x is unavailable",
         "monitor 3 (pid 7) on alpha: domains a, b",
         "error: `a@b` is not a task\nhint: see `rework list-tasks`\n",
