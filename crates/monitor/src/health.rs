@@ -26,7 +26,7 @@ pub(crate) struct HealthStatus {
     is_ready: bool,
     /// The domains in which tasks wait although a worker is free or could be started, with the time since when.
     waiting: BTreeMap<String, Instant>,
-    /// What the host cannot start now.
+    /// The operations and domains that the host cannot start now.
     start_faults: Vec<StartFault>,
 }
 

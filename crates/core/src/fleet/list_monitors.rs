@@ -29,7 +29,7 @@ pub struct Monitor {
     pub memory: String,
     /// The version of the binary.
     pub version: String,
-    /// What the monitor cannot start on its host now.
+    /// The operations and domains that the monitor cannot start on its host now.
     pub start_faults: Vec<StartFault>,
     /// When the monitor was registered.
     pub started_at: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! What a monitor cannot start on its host: workers, or the runs of an operation. The monitor stores it for
+//! A start fault: a monitor cannot start workers, or the runs of an operation, on its host. The monitor stores it for
 //! `list-monitors`, and tries again by itself.
 
 use serde::{Deserialize, Serialize};

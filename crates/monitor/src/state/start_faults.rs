@@ -15,7 +15,11 @@ use rework_wire::worker::ToWorker;
 
 use crate::{
     event::Action,
-    state::{State, start_backoff::StartBackoff, worker::Origin},
+    state::{
+        State,
+        start_backoff::StartBackoff,
+        worker::{Origin, Worker},
+    },
 };
 
 /// The longest pause between two attempts to start an operation. Each attempt claims a task and queues it again, so
@@ -136,7 +140,9 @@ impl State {
     /// Returns when pauses of operations end.
     pub(super) fn start_fault_deadlines(&self) -> impl Iterator<Item = Instant> {
         let operations = self.start_faults.operations.values();
-        operations.filter(|faulty| faulty.is_paused).filter_map(|faulty| faulty.backoff.next_attempt())
+        operations
+            .filter(|faulty| faulty.is_paused)
+            .filter_map(|faulty| faulty.backoff.next_attempt())
     }
 
     /// Returns whether an operation of a domain is paused. Then tasks may wait although a worker is free.
@@ -180,18 +186,22 @@ impl State {
     fn confirm_worker_starts(&mut self, now: Instant) {
         let State { pools, workers, .. } = self;
         for (domain, pool) in pools {
-            let mut own = workers.values().filter(|worker| worker.domain == *domain);
-            let stays = pool.worker_starts.has_failed()
-                && own.any(|worker| {
-                    worker.origin == Origin::Own
-                        && worker.has_started()
-                        && now.duration_since(worker.started_at) > MIN_UPTIME
-                });
-            if stays && pool.worker_starts.record_success() {
-                tracing::info!("workers of domain {domain} can be started again");
+            for starts in [&mut pool.worker_starts, &mut pool.run_starts] {
+                if starts.is_old(now) {
+                    starts.record_success();
+                }
             }
-            if pool.run_starts.is_old(now) {
-                pool.run_starts.record_success();
+            let Some(failed_until) = pool.worker_starts.next_attempt() else { continue };
+            // A worker from before the failure proves nothing.
+            let stays = |worker: &Worker| {
+                worker.domain == *domain
+                    && worker.origin == Origin::Own
+                    && worker.started_at >= failed_until
+                    && worker.has_started()
+                    && now.duration_since(worker.started_at) > MIN_UPTIME
+            };
+            if workers.values().any(stays) && pool.worker_starts.record_success() {
+                tracing::info!("workers of domain {domain} can be started again");
             }
         }
     }
@@ -233,6 +243,7 @@ mod tests {
 
     use super::super::scene::Scene;
     use super::*;
+    use crate::event::Event;
 
     fn failed(of_host: bool) -> FromWorker {
         let (name, reason) = ("resize".to_owned(), "no such file".to_owned());
@@ -295,6 +306,39 @@ mod tests {
     }
 
     #[test]
+    fn only_a_worker_from_after_a_failure_shows_that_workers_can_be_started() {
+        let mut scene = Scene::new(2, 2);
+        let stays = |scene: &mut Scene, worker: i64| {
+            scene.starts_worker(worker);
+            scene.worker_sends(worker, FromWorker::Started);
+            scene.after(Duration::from_secs(2));
+        };
+        stays(&mut scene, 1);
+        for _ in 0..3 {
+            let (domain, refusal) = ("default".to_owned(), Some("no memory".to_owned()));
+            scene.apply(Event::SpawnFailed { domain, count: 1, refusal });
+            scene.after(Duration::from_secs(2));
+        }
+        let reasons = scene.state.start_faults().into_iter().map(|fault| fault.reason);
+        assert_eq!(reasons.collect::<Vec<_>>(), ["no memory"]);
+        stays(&mut scene, 2);
+        assert!(scene.state.start_faults().is_empty());
+    }
+
+    #[test]
+    fn a_domain_without_tasks_does_not_stay_faulty_for_ever() {
+        let mut scene = Scene::new(0, 1);
+        for _ in 0..3 {
+            let (domain, refusal) = ("default".to_owned(), Some("no memory".to_owned()));
+            scene.apply(Event::SpawnFailed { domain, count: 1, refusal });
+            scene.after(Duration::from_secs(2));
+        }
+        assert_eq!(scene.state.start_faults().len(), 1);
+        scene.after(Duration::from_secs(600));
+        assert!(scene.state.start_faults().is_empty());
+    }
+
+    #[test]
     fn faults_are_stored_until_that_has_succeeded() {
         let mut scene = Scene::idle(1);
         for _ in 0..3 {
@@ -305,7 +349,7 @@ mod tests {
         assert!(scene.poll_counts(0).contains(&stored));
         assert!(scene.poll_counts(0).contains(&stored), "the database did not answer");
         let faults = scene.state.start_faults();
-        scene.apply(crate::event::Event::StartFaultsRecorded(faults));
+        scene.apply(Event::StartFaultsRecorded(faults));
         assert!(!scene.poll_counts(0).contains(&stored));
     }
 }
