@@ -162,8 +162,8 @@ pub(crate) fn prepare(
     let fence = claimed.fence;
     let folder = launcher.folder().map_err(StartError::Folder)?;
     let folder = folder.join(format!("{}.{}", fence.task, fence.run));
-    let output = OutputFile::new(folder, operation.definition.output_form)
-        .map_err(StartError::Folder)?;
+    let output =
+        OutputFile::new(folder, operation.definition.output_form).map_err(StartError::Folder)?;
     let mut env = launcher.environment(|name| operation.passes_variable(name));
     env.extend(operation.env.iter().map(|(name, value)| (name.into(), value.into())));
     env.extend(scalars(&claimed.input));

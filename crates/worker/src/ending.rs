@@ -81,7 +81,7 @@ impl From<FrameSocketError> for RunnerEnd {
 /// The reason why the output file of a command is not the output of its run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OutputError {
-    /// What the command wrote cannot be stored. The text continues the sentence "the output cannot be stored: …".
+    /// The command wrote something that cannot be stored. The text continues "the output cannot be stored: …".
     Refused(String),
     /// The file cannot be read, through no fault of the command.
     Unreadable(String),

@@ -13,9 +13,7 @@ use rework_core::{
 };
 use rework_wire::operation::Definition;
 
-use crate::{
-    code::Code, recorder::Recorder, run_result::RunResult, start_error::StartError,
-};
+use crate::{code::Code, recorder::Recorder, run_result::RunResult, start_error::StartError};
 
 /// The most operations in the cache. When it is full, all are forgotten and read again.
 const MAX_CACHED: usize = 256;

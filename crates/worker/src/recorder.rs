@@ -59,7 +59,7 @@ impl Recorder {
 
     /// Replaces the list of operations of which no task is claimed.
     pub(crate) fn set_paused_operations(&self, operations: Vec<i64>) {
-        self.paused.replace(operations);
+        *self.paused.borrow_mut() = operations;
     }
 
     /// Claims no more tasks of an operation.

@@ -171,9 +171,7 @@ impl Runner {
 
 /// Checks the first frame of a runner. Returns whether the runner accepts runs ahead of time. `Err` describes what is
 /// wrong.
-fn check_hello(
-    hello: Result<FromRunner, rework_wire::frame::FrameError>,
-) -> Result<bool, String> {
+fn check_hello(hello: Result<FromRunner, rework_wire::frame::FrameError>) -> Result<bool, String> {
     match hello {
         Ok(FromRunner::Hello {
             version: rework_wire::runner::VERSION, accepts_runs_ahead, ..

@@ -12,7 +12,7 @@ use rework_core::{
 use rework_process::{Exit, LaunchError, ScriptFault};
 use rework_wire::frame::FrameError;
 
-/// Whose fault it is that a run cannot start.
+/// The side that is at fault if a run cannot start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The operation itself is wrong: its file cannot be executed, is no runner, or fails while it is loaded.
@@ -96,14 +96,16 @@ impl StartError {
                 if is_killed && !out_of_memory { Fault::Placement } else { Fault::Operation }
             }
             StartError::Unregistered | StartError::UnknownKind(_) => Fault::Placement,
-            StartError::Folder(_) | StartError::System(_) | StartError::Ending => Fault::Host,
-            StartError::Database(DatabaseError::Unreadable { .. }) => Fault::Operation,
-            StartError::Database(_) => Fault::Host,
             StartError::NotInManifest { .. }
             | StartError::Timeout { .. }
             | StartError::Protocol { .. }
             | StartError::Request(_)
-            | StartError::Schema(_) => Fault::Operation,
+            | StartError::Schema(_)
+            | StartError::Database(DatabaseError::Unreadable { .. }) => Fault::Operation,
+            StartError::Folder(_)
+            | StartError::System(_)
+            | StartError::Database(_)
+            | StartError::Ending => Fault::Host,
         }
     }
 }
@@ -179,9 +181,8 @@ mod tests {
         let killed = Exit::Signal { signal: 9, core: false };
         let crashed = Exit::Signal { signal: 11, core: false };
         let not_utf8 = io::Error::from(io::ErrorKind::InvalidData);
-        let manifest = |kind| {
-            StartError::from(ManifestError { path: "/x".into(), line: None, kind })
-        };
+        let manifest =
+            |kind| StartError::from(ManifestError { path: "/x".into(), line: None, kind });
         for (error, fault) in [
             (program(Errno::EACCES), Fault::Operation),
             (program(Errno::ENOEXEC), Fault::Operation),
@@ -216,18 +217,12 @@ mod tests {
     #[test]
     fn the_reason_names_the_file() {
         for (error, reason) in [
-            (
-                program(Errno::ENOENT),
-                "cannot execute `x`: No such file or directory (os error 2)",
-            ),
+            (program(Errno::ENOENT), "cannot execute `x`: No such file or directory (os error 2)"),
             (
                 script(ScriptFault::NoInterpreter("/no/sh".into())),
                 "cannot execute `x`: its first line names the interpreter `/no/sh`, which does not exist",
             ),
-            (
-                ended(Exit::Code(1), false),
-                "`/x`: it ended before it was ready: exit code 1",
-            ),
+            (ended(Exit::Code(1), false), "`/x`: it ended before it was ready: exit code 1"),
         ] {
             assert_eq!(error.to_string(), reason);
         }

@@ -1,4 +1,4 @@
-//! What a worker does after it could not start a run. `start_error.rs` decides whose fault that was.
+//! The reaction of a worker that could not start a run. `start_error.rs` decides whose fault that was.
 
 use rework_core::task::{claim::ClaimedTask, complete::Completion};
 use rework_wire::worker::FromWorker;

@@ -15,7 +15,9 @@ use crate::{
     },
     task::{
         self,
-        claim::{self, BatchLimits, CLAIM_PARAMS, Claimant, ClaimedTask, ScanRanges, in_queue_order},
+        claim::{
+            self, BatchLimits, CLAIM_PARAMS, Claimant, ClaimedTask, ScanRanges, in_queue_order,
+        },
         complete::{self, Completion, CompletionParams, EndedRuns, Recorded, recorded_ends},
         fence::Fence,
         progress::{LogLineParams, NewLogLine},
