@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::containment_modes::ContainmentMode;
 use crate::support::installation::{fixture_program, manifest_path};
+use crate::support::monitor::Monitor;
 use crate::support::monitored_host::MonitoredHost;
 use crate::support::session::Session;
 use crate::support::{Installation, processes, server};
@@ -88,6 +89,25 @@ fn a_monitor_hides_the_password_of_its_arguments_and_warns() {
         monitor.output()
     );
     drop(monitor);
+}
+
+#[test]
+fn a_variable_with_only_the_password_is_removed_and_completes_each_dsn() {
+    let setup = Installation::new();
+    let (_role, dsn, password) = PasswordRole::new(setup.session(), setup.database_name());
+    let without_password = dsn.replace(&format!(":{password}@"), "@");
+    assert_ne!(without_password, dsn);
+    let mut command = setup.bare_command();
+    command.env("REWORK_DSN", &without_password).env("PGPASSWORD", &password);
+    command.args(["monitor", "--listen-dsn", &without_password]);
+    let monitor = Monitor::start(command, &setup.folder().join("monitor-1.stderr"));
+    setup.wait_until("the monitor listens for notifications", || {
+        let sql = "select exists (select from pg_stat_activity
+                    where datname = current_database() and application_name like '%(notifications)')";
+        setup.session().query_value(sql, &[])
+    });
+    assert!(!contains(&processes::environment(monitor.pid()), &password));
+    assert_not_in_arguments(&password);
 }
 
 /// Returns the user who owns the files of a process in `/proc`. Root owns those of a process that no other process of

@@ -113,8 +113,8 @@ fn candidate_paths() -> Vec<PathBuf> {
 impl Config {
     /// Reads the first configuration file that exists. Returns an empty configuration if there is no file.
     ///
-    /// `Err` if the file is invalid, if it was found and belongs to another user, or if `$REWORK_CONFIG` names a file that
-    /// cannot be read.
+    /// `Err` if the file is invalid, if it was found and belongs to another user, or if `$REWORK_CONFIG` names a file
+    /// that cannot be read.
     pub(crate) fn load() -> anyhow::Result<Config> {
         let named = std::env::var_os("REWORK_CONFIG").is_some_and(|value| !value.is_empty());
         for path in candidate_paths() {
@@ -210,12 +210,10 @@ fn refuse_foreign(file: &File, path: &Path) -> anyhow::Result<()> {
     for metadata in owners {
         let owner = metadata.with_context(|| format!("cannot read `{}`", path.display()))?.uid();
         if owner != 0 && owner != geteuid().as_raw() {
+            let path = path.display();
             return Err(hinted(
-                format!(
-                    "`{}` is not used: it, or its directory, belongs to another user",
-                    path.display()
-                ),
-                format!("if you trust that user, name the file: `REWORK_CONFIG={}`", path.display()),
+                format!("`{path}` is not used: it, or its directory, belongs to another user"),
+                format!("if you trust that user, name the file: `REWORK_CONFIG={path}`"),
             ));
         }
     }

@@ -34,6 +34,11 @@ pub(crate) fn hide(
         return Ok(());
     }
     let dsn = options.database_source(config.clone()).named_dsn()?;
+    // `rework dev` leaves the DSN for notifications to its monitor.
+    let listen_dsn = match command {
+        Command::Monitor(monitor) => monitor.named_listen_dsn()?,
+        _ => None,
+    };
     let is_typed = options.db.as_deref().is_some_and(has_password);
     if is_typed {
         output::print_stderr(
@@ -41,42 +46,42 @@ pub(crate) fn hide(
              rework restarts itself without it. Set REWORK_DSN instead, or use `--dsn-file PATH`",
         );
     }
-    let is_monitor = matches!(command, Command::Monitor(_));
-    let removed = secret_variables(dsn.as_ref(), is_monitor);
+    let removed = secret_variables(dsn.as_ref(), listen_dsn.as_ref());
+    if !is_typed && removed.is_empty() {
+        return Ok(());
+    }
     let password = variable(PASSWORD_VARIABLE).filter(|_| removed.contains(&PASSWORD_VARIABLE));
-    let complete = |dsn: &Dsn| match &password {
-        Some(password) => dsn.text_with_password(password),
-        None => dsn.text().to_owned(),
+    let hidden = |option, dsn: &Dsn| {
+        let text = match &password {
+            Some(password) => dsn.text_with_password(password),
+            None => dsn.text().to_owned(),
+        };
+        HiddenDsn { option, text }
     };
     let (mut args, mut dsns) = (args, Vec::new());
     if is_typed || removed.iter().any(|name| *name != LISTEN_VARIABLE) {
         args = argv::without_database(args);
-        dsns.extend(dsn.map(|dsn| HiddenDsn { option: dsn_fd::OPTION, text: complete(&dsn) }));
+        dsns.extend(dsn.map(|dsn| hidden(dsn_fd::OPTION, &dsn)));
     }
-    if let Some(text) = variable(LISTEN_VARIABLE).filter(|_| removed.contains(&LISTEN_VARIABLE)) {
-        let text = complete(&Dsn::parse(&text)?);
-        dsns.push(HiddenDsn { option: dsn_fd::LISTEN_OPTION, text });
-    }
-    if !is_typed && removed.is_empty() {
-        return Ok(());
+    if password.is_some() || removed.contains(&LISTEN_VARIABLE) {
+        dsns.extend(listen_dsn.map(|dsn| hidden(dsn_fd::LISTEN_OPTION, &dsn)));
     }
     Err(reexec(args, &dsns, &removed))
 }
 
 /// Returns the variables of the environment that contain a password of rework's database. `dsn` is the DSN of the
-/// command, `None` if none is named. Only a monitor uses the DSN for notifications; `rework dev` leaves it to its
-/// monitor.
-fn secret_variables(dsn: Option<&Dsn>, is_monitor: bool) -> Vec<&'static str> {
+/// command, and `listen_dsn` the one for notifications. Each is `None` if none is named.
+fn secret_variables(dsn: Option<&Dsn>, listen_dsn: Option<&Dsn>) -> Vec<&'static str> {
     let is_secret = |name: &str| {
         let Some(text) = variable(name) else { return false };
         // `DATABASE_URL` may name a database of another program.
         let is_ours = name != FOREIGN_VARIABLE || dsn.is_some_and(|dsn| dsn.text() == text);
         is_ours && has_password(&text)
     };
-    let names = VARIABLES.into_iter().chain(is_monitor.then_some(LISTEN_VARIABLE));
+    let names = VARIABLES.into_iter().chain(listen_dsn.map(|_| LISTEN_VARIABLE));
     let mut secret: Vec<&'static str> = names.filter(|name| is_secret(name)).collect();
-    let password = variable(PASSWORD_VARIABLE);
-    if password.is_some() && dsn.and_then(Dsn::password) == password {
+    let mut passwords = dsn.into_iter().chain(listen_dsn).filter_map(Dsn::password);
+    if variable(PASSWORD_VARIABLE).is_some_and(|password| passwords.any(|used| used == password)) {
         secret.push(PASSWORD_VARIABLE);
     }
     secret

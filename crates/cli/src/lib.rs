@@ -9,6 +9,7 @@
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::{FromArgMatches as _, parser::ValueSource};
+use nix::sys::prctl::set_dumpable;
 
 pub mod args;
 mod argv;
@@ -58,8 +59,10 @@ pub fn main() -> ExitCode {
 fn run_command_line() -> anyhow::Result<ExitCode> {
     // The environment and the memory of this process may contain the password of the database. Operations run as the
     // same user. This keeps them, and every other process of this user, from reading either. It also prevents core
-    // files. The programs that this process executes are not affected.
-    nix::sys::prctl::set_dumpable(false)?;
+    // files. The programs that this process executes are not affected. A worker does it when it gets the DSN: with the
+    // mount option `hidepid`, its monitor could not find it in `/proc` otherwise.
+    let is_worker = std::env::args_os().nth(1).is_some_and(|command| command == "worker");
+    set_dumpable(is_worker)?;
     rework_process::reset_child_signal();
     let mut parser = args::parser();
     let typed = argv::rewrite(&parser, std::env::args_os().collect());
@@ -69,7 +72,6 @@ fn run_command_line() -> anyhow::Result<ExitCode> {
         Err(error) => return Ok(parse_error::print(&error, &parser, &args)),
     };
     // A worker has no options of its own. An error in the file must not keep a monitor from starting it.
-    let is_worker = matches.subcommand_name() == Some("worker");
     let config = if is_worker { Config::default() } else { Config::load()? };
     if let Some(monitor) = matches.subcommand_matches("monitor") {
         args.extend(configured_arguments(&config, monitor));
@@ -82,6 +84,10 @@ fn run_command_line() -> anyhow::Result<ExitCode> {
     let Cli { options, command } = Cli::from_arg_matches(&matches)?;
     if command.is_independent() {
         rework_process::reset_inheritance()?;
+    } else {
+        // An operation may start such a command, and gives it no more than it knows itself. The worker must be able to
+        // read the process tag in its environment.
+        set_dumpable(true)?;
     }
     if command.runs_long() {
         hide_dsn::hide(&command, &options, &config, typed)?;

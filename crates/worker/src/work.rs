@@ -73,6 +73,8 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
     let Ok(mut control) = control_socket() else { return Err(WorkerError::NoMonitor) };
     let Ok(Some(frame)) = control.next().await else { return Err(WorkerError::NoMonitor) };
     let Ok(ToWorker::Start(start)) = frame.message() else { return Err(WorkerError::NoMonitor) };
+    // Runners run as the same user. This keeps them from reading the memory of this process, which has the DSN now.
+    nix::sys::prctl::set_dumpable(false).map_err(std::io::Error::from)?;
     rework_process::raise_limits();
     rework_process::become_subreaper()?;
     let dsn = Dsn::parse(&start.dsn)?;

@@ -86,14 +86,15 @@ fn capabilities(names: &[String]) -> String {
 
 /// Returns what the monitor cannot start, each with the last reason. Empty if there is nothing, or if it has ended.
 fn start_faults(monitor: &Monitor) -> String {
-    let shown = monitor.start_faults.iter().filter(|_| monitor.finished_at.is_none()).map(|fault| {
-        let StartFault { domain, operation, reason, failures } = fault;
-        let what = match operation {
-            Some(operation) => format!("{domain}/{operation}"),
-            None => format!("any task of {domain}"),
-        };
-        format!("[cannot start {what}, {failures} times] {reason}")
-    });
+    let shown =
+        monitor.start_faults.iter().filter(|_| monitor.finished_at.is_none()).map(|fault| {
+            let StartFault { domain, operation, reason, failures } = fault;
+            let what = match operation {
+                Some(operation) => format!("{domain}/{operation}"),
+                None => format!("any task of {domain}"),
+            };
+            format!("[cannot start {what}, {failures} times] {reason}")
+        });
     shown.collect::<Vec<_>>().join(" ")
 }
 

@@ -100,6 +100,17 @@ pub struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Limit(Option<Duration>);
 
+impl Args {
+    /// Returns the DSN for notifications that an option or the environment names. `None` if neither does.
+    pub(crate) fn named_listen_dsn(&self) -> anyhow::Result<Option<Dsn>> {
+        let variable = || std::env::var(LISTEN_VARIABLE).ok().filter(|text| !text.is_empty());
+        match self.listen_dsn.as_deref() {
+            Some(typed) => Ok(Some(typed.clone())),
+            None => Ok(variable().map(|text| Dsn::parse(&text)).transpose()?),
+        }
+    }
+}
+
 /// Runs the monitor until a signal stops it. After SIGHUP, and after the loss of its lease, executes the program again.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let host = host::name(args.host.clone());
@@ -165,11 +176,9 @@ fn reexec(dsn: &Dsn, listen_dsn: Option<&Dsn>, context: &Context) -> anyhow::Err
 
 /// Returns the options for the crate `rework-monitor`.
 fn options(args: Args, context: &Context, dsn: Dsn, host: String) -> anyhow::Result<Options> {
-    let hidden = args.listen_dsn_fd.map(dsn_fd::read_and_close).transpose()?;
-    let variable = || std::env::var(LISTEN_VARIABLE).ok().filter(|text| !text.is_empty());
-    let listen_dsn = match (args.listen_dsn, hidden.or_else(variable)) {
-        (None, Some(text)) => Some(Dsn::parse(&text)?),
-        (typed, _) => typed.map(|dsn| *dsn),
+    let listen_dsn = match args.listen_dsn_fd {
+        Some(fd) => Some(Dsn::parse(&dsn_fd::read_and_close(fd)?)?),
+        None => args.named_listen_dsn()?,
     };
     let default = PoolOptions {
         minworkers: args.minworkers,
