@@ -87,7 +87,10 @@ fn a_file_that_is_not_a_file_of_operations_is_refused() {
         (with_cr_lf, vec!["cannot be started", "its lines end with CR LF"]),
         (
             without_interpreter,
-            vec!["cannot be started", "its first line names the interpreter `/no/such/interpreter`"],
+            vec![
+                "cannot be started",
+                "its first line names the interpreter `/no/such/interpreter`",
+            ],
         ),
         (
             text,
