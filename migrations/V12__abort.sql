@@ -4,8 +4,15 @@
 --   any other state    stays as it is
 -- Raises RW404 if there is no such task. `reason` completes the phrase `aborted …`.
 --
--- The steps after `aborting`: the monitor reads the request by `rework.monitor_poll` (monitor/src/state/poll.rs) and
--- sends it to the worker. The worker stops the run (worker/src/run_loop/abort.rs) and records its end.
+-- The steps after `aborting`:
+--   1. The monitor reads the request by `rework.monitor_poll` (monitor/src/state/poll.rs) and sends it to the worker
+--      (worker/src/supervisor.rs). A worker without a monitor reads it itself when it renews its lease
+--      (core/src/lease/sql/renew_own_lease.sql).
+--   2. The worker tells the runner to stop (worker/src/run_loop/abort.rs): `abort` to a runner with an SDK, SIGTERM to
+--      a command.
+--   3. If the run has not stopped within the grace period, the worker kills the runner
+--      (worker/src/run_loop/timeout.rs).
+--   4. The worker records the end.
 
 create function rework.abort(task bigint, reason text default 'from SQL') returns text
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$

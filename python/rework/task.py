@@ -228,7 +228,7 @@ class Task(TaskCompat):
             return db.row(statement, task=self.tid)
 
     def _detail(self, name: str) -> Any:
-        """Return one column of `sql/task_details.sql`, or None if the task does not exist."""
+        """Return the column `name` of `sql/task_details.sql`. None if it is null, or if the task does not exist."""
         row = self._row('task_details')
         return None if row is None else row[_DETAILS.index(name)]
 

@@ -200,11 +200,11 @@ def _decode_object(found: dict[str, object]) -> object:
     if decode is None:
         return found
     if not isinstance(text, str):
-        raise ValueError(f'`{key}` goes with text, not with {short_repr(text)}')
+        raise ValueError(f'`{key}` needs a text, not {short_repr(text)}')
     try:
         return decode(text)
     except ValueError as error:
-        raise ValueError(f'`{key}` goes with other text: {error}') from None
+        raise ValueError(f'the text of `{key}` is wrong: {error}') from None
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -34,8 +34,9 @@ use crate::{
     worker_handle::{WorkerCommand, WorkerHandle},
 };
 
-/// How long the leftovers of a dead worker are kept. A late claim of the worker can appear within
-/// 60 seconds (`LATE_CLAIM` in `state/worker_died.rs`), and its end is recorded with the leftovers.
+/// How long the leftovers of a dead worker are kept at least. A claim that the worker had sent can be committed up to
+/// 60 seconds after the death (`LATE_CLAIM` in `state/worker_died.rs`). The monitor then needs the leftovers to record
+/// the ends of the claimed runs.
 const KEEP_LEFTOVERS: Duration = Duration::from_secs(120);
 
 /// The connections, handles and timers that a monitor acts through.

@@ -1,5 +1,6 @@
-//! Commands: programs that do not know rework. A command reads its input from stdin, and the scalars of a JSON input
-//! from environment variables. It writes its output to a file, and its exit code is its result.
+//! Commands: programs that do not know rework. A command reads its input from stdin. If the input is a JSON object, its
+//! scalars are also in environment variables. The command writes its output to the file that `REWORK_OUTPUT` names, and
+//! its exit code is its result.
 
 use std::{
     ffi::OsString,

@@ -96,7 +96,7 @@ impl DatabaseConnection {
         self.db.as_ref().map(|_| self.last_used + MAX_IDLE)
     }
 
-    /// Closes the connection if it has been idle for too long.
+    /// Closes the connection if it has not been used for [`MAX_IDLE`].
     pub(crate) fn expire(&mut self) {
         if self.expires().is_some_and(|at| at <= Instant::now()) {
             self.db = None;

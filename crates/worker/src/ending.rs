@@ -59,7 +59,7 @@ pub(crate) enum RunnerEnd {
 }
 
 impl From<std::io::Error> for RunnerEnd {
-    /// Converts an error of reading from the runner.
+    /// Returns [`RunnerEnd::Broken`] with the text of an error that occurred while the worker read from the runner.
     fn from(error: std::io::Error) -> RunnerEnd {
         RunnerEnd::Broken(error.to_string())
     }
@@ -84,7 +84,7 @@ pub(crate) fn end_with_runner(
             "its runner was killed: task {task}, open in the same runner, did not stop"
         )),
         (_, None) if !at_fault => {
-            RunEnd::RunnerKilled("its runner was killed before it started".to_owned())
+            RunEnd::RunnerKilled("its runner was killed before its code started".to_owned())
         }
         (RunnerEnd::Broken(why), None) => RunEnd::Stopped(StopReason::Broken(why.clone())),
         (RunnerEnd::OutOfMemory(reason), None) => RunEnd::Stopped(reason.clone()),
@@ -195,11 +195,11 @@ fn result_of_end(
         (RunEnd::Done, None) => RunResult::done(),
         (RunEnd::Failed(failure), None) => result_of_failure(failure),
         (RunEnd::NotStarted, None) => {
-            RunResult::new(Outcome::NotStarted, "it was revoked before it started")
+            RunResult::new(Outcome::NotStarted, "it was revoked before its code started")
         }
         (RunEnd::Exited(exit), None) if !at_fault => RunResult::new(
             Outcome::NotStarted,
-            format!("its runner exited before it started: {exit}"),
+            format!("its runner exited before its code started: {exit}"),
         ),
         (RunEnd::Exited(exit), None) => result_of_exit(*exit, is_command),
         (RunEnd::RunnerKilled(why), None) => {

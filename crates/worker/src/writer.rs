@@ -90,7 +90,9 @@ impl DbWriter {
         }
     }
 
-    /// Writes entries in order, until the recorder is dropped.
+    /// Writes entries until the recorder is dropped. Log lines, ends of runs and a claim that wait at the same time are
+    /// written together. Any other entry is written by itself, after those that came before it. An entry comes with its
+    /// size in bytes.
     pub(crate) async fn run(mut self, mut entries: mpsc::UnboundedReceiver<(Entry, usize)>) {
         loop {
             let expires = self.database.expires();

@@ -125,8 +125,8 @@ async fn open_when_reachable(context: &Context) -> anyhow::Result<Db> {
 
 /// Executes this program again with the same options, as the next monitor.
 ///
-/// A typed DSN is passed in anonymous memory. A DSN from a file, a variable or the configuration is read again, because
-/// it may have changed.
+/// A typed DSN is passed in anonymous memory. A DSN from a file or the configuration is read again, because it may have
+/// changed.
 fn reexec(dsn: &Dsn, context: &Context) -> anyhow::Error {
     const AGAIN: &str = "--again";
     let typed = argv::rewrite(&(context.parser)(), std::env::args_os().collect());

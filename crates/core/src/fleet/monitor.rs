@@ -57,7 +57,8 @@ pub struct NewMonitor {
     pub process: ProcessRecord,
     /// The domains to serve. If empty, the monitor serves every domain of which an operation is registered on its host.
     pub domains: Vec<String>,
-    /// The capabilities that the host of the monitor offers.
+    /// The capabilities that the host of the monitor offers, by their names (option `--capability`). The host does not
+    /// run tasks that need others.
     pub capabilities: Vec<String>,
     /// The options that `rework list-monitors` shows, as a JSON object.
     pub options: Value,

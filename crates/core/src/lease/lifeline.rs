@@ -3,6 +3,11 @@
 //! Normally this is the lease of its monitor. If the monitor dies or is silent for too long while the worker is busy,
 //! the worker creates a lease of its own, finishes its runs and exits. The worker carries out the decisions in
 //! `worker/src/supervisor.rs`.
+//!
+//! While the database is unreachable, no lease can be renewed. The worker gives up, and kills its runs, when its lease
+//! is no longer certain: `LeaseTerms::self_kill_after` after the last renewal that was answered was sent, which is 16
+//! seconds with a lease of 20 seconds. If the server has shown that it is down for everyone
+//! (`core/src/db/availability.rs`), this moment is postponed, so a worker waits without a limit.
 
 use rework_wire::lease::{BootTime, LeaseTerms};
 

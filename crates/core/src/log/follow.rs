@@ -1,4 +1,5 @@
-//! Follows the logs of all tasks while they are written. `rework dev` shows them.
+//! Follows the logs of all tasks while they are written. `rework dev` shows them. The log of one task is followed by
+//! `cli/src/commands/log_task.rs`, until the task has ended.
 //!
 //! A line gets its number when it is inserted, and becomes visible when its transaction commits. So a line may become
 //! visible after a line with a higher number. A caller therefore remembers the numbers that are missing, and requests

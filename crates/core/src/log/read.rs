@@ -1,7 +1,7 @@
 //! Reads the log of one task page by page, so that memory does not depend on the length of the log.
 //!
 //! A reader remembers the last line that it returned. To follow a log, call [`LogReader::next`] again: it returns the
-//! lines that were written since.
+//! lines that were written since. `cli/src/commands/log_task.rs` does so until the task has ended.
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::types::Type;

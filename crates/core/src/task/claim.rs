@@ -1,7 +1,8 @@
 //! Claims: queued tasks become runs of a worker.
 //!
 //! The work is done by the SQL function `rework.claim` (`migrations/V13__claim.sql`). The claim of a busy worker
-//! travels together with the ends of its earlier runs: see `exchange.rs`.
+//! travels together with the ends of its earlier runs: see `exchange.rs`. How many tasks a worker claims at once is
+//! decided in `worker/src/batch_size.rs`.
 
 use std::cmp::Reverse;
 

@@ -1,5 +1,8 @@
 //! Retrying a task that failed, was aborted or was lost: the same task is queued again and gets all its attempts back.
 //! The number of its next run follows that of its last one. The former end is kept as a row of `rework.run`.
+//!
+//! The automatic retry of a failed task is in `migrations/V15__complete.sql`, and its pause in
+//! `migrations/V14__retry_backoff.sql`.
 
 use tokio_postgres::types::Type;
 

@@ -1,6 +1,6 @@
 //! The effect of a database outage on leases. While the server is down for everyone, no observer (a
 //! monitor that watches the leases of others) can judge a lease. So the own lease lasts longer, and
-//! no other lease is dead.
+//! no other lease is dead. A worker during an outage: `worker/src/database_connection.rs`.
 
 use rework_core::lease::holder::HolderEvent;
 use rework_wire::lease::BootTime;

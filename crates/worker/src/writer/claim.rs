@@ -1,5 +1,6 @@
 //! Claims: how the writer claims tasks so that none is lost. If the answer to a claim was lost, the claimed tasks are
-//! found again. Tasks that nobody waits for any more are requeued.
+//! found again. Tasks that nobody waits for any more are requeued. How many tasks are claimed at once is decided in
+//! `batch_size.rs`.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
--- create_own_lease: creates a lease for worker $1, with the length of the lease $2 that the worker depends on. $3 is
--- the epoch of that lease, a number that changes when the lease is taken away. No row if that lease was taken away:
--- then the runs of the worker are lost too.
+-- create_own_lease: creates a lease for worker $1, which depends on the lease $2 so far, and makes the worker depend on
+-- the new one. The new lease has the length of lease $2. $3 is the epoch of lease $2, a number that changes when it is
+-- taken away. No row if lease $2 was taken away: then the runs of the worker are lost too.
 --
--- The guard locks the former lease, so that it cannot be taken away at the same time.
+-- The subquery `guard` locks lease $2, so that it cannot be taken away at the same time.
 with guard as materialized (
     select id, length_ms from rework.lease where id = $2 and epoch = $3 and taken_at is null for no key update
 ),

@@ -1,5 +1,6 @@
--- follow_logs: returns the lines of all tasks with a number above $1, and the lines with the numbers $2, at most $3.
--- The condition on `at` keeps the planner from scanning the partitions of past days, which are no longer written.
+-- follow_logs: returns log lines, whichever task they belong to: those with a line number above $1, and those with the
+-- line numbers $2, which the caller is still missing. Returns at most $3 lines, in the order of their numbers. The
+-- condition on `at` keeps Postgres from scanning the partitions of past days, which are no longer written.
 select log.id, log.task, operation.name as operation, log.stream, log.level, log.line
   from rework.log
   join rework.task on task.id = log.task
