@@ -87,10 +87,11 @@ mod tests {
         splitter.finish(&mut lines);
         budget.keep(&mut lines);
         let newline = |line: &NewLogLine| if line.whole { "\n" } else { "" };
-        let kept =
-            lines.iter().flat_map(|line| [line.bytes.as_slice(), newline(line).as_bytes()].concat());
+        let bytes =
+            |line: &NewLogLine| [line.bytes.as_slice(), newline(line).as_bytes()].concat();
+        let kept = lines.iter().flat_map(bytes).collect();
         let notice = budget.truncation_notice();
-        (kept.collect(), notice.map(|line| String::from_utf8(line.bytes).unwrap()))
+        (kept, notice.map(|line| String::from_utf8(line.bytes).unwrap()))
     }
 
     #[test]
