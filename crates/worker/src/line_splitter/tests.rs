@@ -127,7 +127,7 @@ fn no_line_continues_a_line_of_the_run_before() {
         splitter.push(b" run\n", &mut two);
         splitter.finish(&mut two);
         let of_first = rows(&one).iter().map(|(bytes, ..)| *bytes).collect::<Vec<_>>().concat();
-        assert_eq!(of_first, [b"half", last_bytes].concat());
+        assert_eq!(of_first, [b"half".as_slice(), last_bytes].concat());
         let expected: [(&[u8], bool, bool); 2] =
             [(b"of the second", false, false), (b" run", true, true)];
         assert_eq!(rows(&two), expected);
