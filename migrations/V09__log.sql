@@ -26,8 +26,8 @@ create index log_recent on rework.log using brin (id) with (pages_per_range = 16
 -- Receives the lines of days that have no partition.
 create table rework.log_default partition of rework.log default;
 
--- log_line: the log with one row for each line, for people who read it by SQL. `id` is that of the last row of the line,
--- `at` is the time of the first. Restrict it to a task: the lines of other tasks are not read then.
+-- log_line: the log with one row for each line, for people who read it by SQL. `id` is that of the last row of the
+-- line, `at` is the time of the first. Restrict it to a task: the lines of other tasks are not read then.
 create view rework.log_line as
 select max(id) as id, min(at) as at, task, run, stream, level,
        string_agg(line, ''::bytea order by id) as line, bool_or(whole) as whole

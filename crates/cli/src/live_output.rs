@@ -1,8 +1,11 @@
-//! Prints lines while they are written. A line that has no newline yet is printed, too: when it grows, the rest is added
-//! behind it or it is drawn again, so that it is one line in the end.
+//! Prints lines while they are written. A line that has no newline yet is printed, too: when it grows, the rest is
+//! added behind it or it is drawn again, so that it is one line in the end.
 //!
 //! Only the last line of the output can change. If another line has to be printed, an unfinished line gets a newline
-//! where it is, and is printed again as a whole when it has grown.
+//! where it is, and is printed again as a whole when it has grown. Two progress bars would replace each other at every
+//! redraw. So a line that was interrupted once waits while another unfinished line is the last one of the output.
+
+use std::collections::HashSet;
 
 use anstyle::Style;
 use rework_core::log::lines::LineKey;
@@ -15,6 +18,12 @@ const CUT_AT_EDGE: &[u8] = b"\x1b[?7l";
 
 /// Ends the effect of [`CUT_AT_EDGE`].
 const WRAP_AT_EDGE: &[u8] = b"\x1b[?7h";
+
+/// The largest number of lines that wait. Above it, a line interrupts another one again.
+const MAX_WAITING: usize = 100;
+
+/// The largest number of interrupted lines that are remembered. Nothing continues a line whose run has ended.
+const MAX_INTERRUPTED: usize = 1_000;
 
 /// A line as it is printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +59,16 @@ pub(crate) struct LiveOutput {
     terminal: bool,
     /// The unfinished line at the end of the output. `None` if the output ends with a newline.
     unfinished: Option<LiveLine>,
+    /// The keys of the unfinished lines that got a newline because another line was printed.
+    interrupted: HashSet<LineKey>,
+    /// Interrupted lines that have grown and are not printed again yet.
+    waiting: Vec<LiveLine>,
 }
 
 impl LiveOutput {
     pub(crate) fn new(terminal: bool) -> LiveOutput {
-        LiveOutput { terminal, unfinished: None }
+        let (interrupted, waiting) = (HashSet::new(), Vec::new());
+        LiveOutput { terminal, unfinished: None, interrupted, waiting }
     }
 
     /// Appends lines to `out`, which is printed behind everything that was appended before.
@@ -63,13 +77,41 @@ impl LiveOutput {
         for (index, line) in lines.iter().enumerate() {
             let is_outdated = || lines[index + 1..].iter().any(|later| later.key == line.key);
             if line.has_ended || !is_outdated() {
-                self.append_line(out, line);
+                self.waiting.retain(|waiting| waiting.key != line.key);
+                if self.must_wait(line) {
+                    self.waiting.push(line.clone());
+                } else {
+                    self.append_line(out, line);
+                }
             }
+        }
+        if self.unfinished.is_none()
+            && let Some(line) = self.waiting.pop()
+        {
+            self.append_line(out, &line);
         }
     }
 
-    /// Ends the unfinished line, so that something else can be printed.
+    /// Ends the unfinished line and prints the lines that wait, so that something else can be printed.
     pub(crate) fn end_line(&mut self, out: &mut Vec<u8>) {
+        self.interrupt(out);
+        for line in std::mem::take(&mut self.waiting) {
+            line.printed.append_to(out);
+            out.push(b'\n');
+        }
+    }
+
+    /// Returns whether a line is printed later: it was interrupted, and another unfinished line ends the output.
+    fn must_wait(&self, line: &LiveLine) -> bool {
+        let is_other = |last: &LiveLine| last.key != line.key;
+        !line.has_ended
+            && self.unfinished.as_ref().is_some_and(is_other)
+            && self.interrupted.contains(&line.key)
+            && self.waiting.len() < MAX_WAITING
+    }
+
+    /// Ends the unfinished line.
+    fn interrupt(&mut self, out: &mut Vec<u8>) {
         let Some(before) = self.unfinished.take() else { return };
         if self.terminal {
             // It may have been cut.
@@ -77,6 +119,10 @@ impl LiveOutput {
             before.printed.append_to(out);
         }
         out.push(b'\n');
+        if self.interrupted.len() >= MAX_INTERRUPTED {
+            self.interrupted.clear();
+        }
+        self.interrupted.insert(before.key);
     }
 
     /// Clears the unfinished line if it is printed again below other lines.
@@ -94,11 +140,12 @@ impl LiveOutput {
         match self.unfinished.take_if(|before| before.key == line.key) {
             Some(before) => self.replace(out, &before.printed, line),
             None => {
-                self.end_line(out);
+                self.interrupt(out);
                 self.draw(out, line);
             }
         }
         if line.has_ended {
+            self.interrupted.remove(&line.key);
             out.push(b'\n');
         } else {
             self.unfinished = Some(line.clone());
@@ -205,6 +252,24 @@ mod tests {
             printed(true, &[&[half], &[other]]),
             format!("{cut}\r\x1b[Kstderr: half\nstdout: other\n")
         );
+    }
+
+    #[test]
+    fn two_progress_bars_do_not_replace_each_other_at_every_redraw() {
+        let bar = |stream: &str, text: &str| line(stream, text, false);
+        let lists: [&[LiveLine]; 6] = [
+            &[bar("a", "1 %")],
+            &[bar("b", "2 %")],
+            &[bar("a", "3 %"), bar("b", "4 %")],
+            &[bar("a", "5 %")],
+            &[line("b", "6 %", true)],
+            &[bar("a", "7 %")],
+        ];
+        let printed_before_end = "a: 1 %\nb: 2 %\rb: 4 %\rb: 6 %\na: 5 %";
+        assert_eq!(printed(false, &lists[..5]), format!("{printed_before_end}\n"));
+        assert_eq!(printed(false, &lists), format!("{printed_before_end}\ra: 7 %\n"));
+        // A line that waits is never lost.
+        assert_eq!(printed(false, &lists[..4]), "a: 1 %\nb: 2 %\rb: 4 %\na: 5 %\n");
     }
 
     #[test]

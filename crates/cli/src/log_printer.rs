@@ -1,4 +1,5 @@
-//! Prints the log of a task in the form that the user has chosen: as text, as JSON, or as the bytes that the task wrote.
+//! Prints the log of a task in the form that the user has chosen: as text, as JSON, or as the bytes that the task
+//! wrote.
 
 use rework_core::log::lines::{JoinedLine, LineKey, LogRow, OpenLines};
 

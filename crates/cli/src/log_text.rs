@@ -51,8 +51,7 @@ pub(crate) fn printed(line: &LogLine, terminal: bool, colour: bool) -> PrintedLi
     let (dim, style) =
         if colour { (PREFIX, style_of(level)) } else { (Style::new(), Style::new()) };
     let prefix = format!("{dim}{stream}:{level}: {}: {dim:#}", time_text::seconds(line.at));
-    let text =
-        if terminal { escape::bytes(&line.bytes).into_bytes() } else { line.bytes.clone() };
+    let text = if terminal { escape::bytes(&line.bytes).into_bytes() } else { line.bytes.clone() };
     PrintedLine { prefix, style, text }
 }
 

@@ -36,8 +36,8 @@ const MAX_VARIABLE_BYTES: usize = 64 << 10;
 /// The most bytes of all such variables together. Linux allows at most 2 MiB for arguments and environment, often less.
 const MAX_VARIABLES_BYTES: usize = 512 << 10;
 
-/// The most bytes of white space around JSON in an output file that do not count as output, because they are not stored:
-/// most programs end their output with a newline.
+/// The most bytes of white space around JSON in an output file that do not count as output, because they are not
+/// stored: most programs end their output with a newline.
 const MAX_WHITE_SPACE_BYTES: u64 = 1 << 10;
 
 /// Returns the command of an operation as the manifest declares it now.
@@ -87,8 +87,7 @@ impl OutputFile {
         let limit = MAX_PAYLOAD_BYTES + MAX_WHITE_SPACE_BYTES;
         let read = file.take(limit + 1).read_to_end(&mut bytes);
         read.map_err(|error| error.to_string())?;
-        let stored =
-            if self.form == Form::Bytes { bytes.as_slice() } else { bytes.trim_ascii() };
+        let stored = if self.form == Form::Bytes { bytes.as_slice() } else { bytes.trim_ascii() };
         if stored.len() as u64 > MAX_PAYLOAD_BYTES || bytes.len() as u64 > limit {
             return Err(format!("more than {}", bytes_text(MAX_PAYLOAD_BYTES)));
         }

@@ -87,8 +87,7 @@ mod tests {
         splitter.finish(&mut lines);
         budget.keep(&mut lines);
         let newline = |line: &NewLogLine| if line.whole { "\n" } else { "" };
-        let bytes =
-            |line: &NewLogLine| [line.bytes.as_slice(), newline(line).as_bytes()].concat();
+        let bytes = |line: &NewLogLine| [line.bytes.as_slice(), newline(line).as_bytes()].concat();
         let kept = lines.iter().flat_map(bytes).collect();
         let notice = budget.truncation_notice();
         (kept, notice.map(|line| String::from_utf8(line.bytes).unwrap()))
@@ -102,7 +101,7 @@ mod tests {
         for limit in 0..15 {
             let (kept, notice) = kept(budget(limit as u64), output);
             assert_eq!(kept, output[..limit], "limit {limit}");
-            let lines = output[limit..].iter().filter(|byte| **byte == b'\n').count();
+            let lines = memchr::memchr_iter(b'\n', &output[limit..]).count();
             let cut = format!("50 MiB: {lines} lines ({} bytes) more", 15 - limit);
             assert!(notice.as_ref().unwrap().contains(&cut), "limit {limit}: {notice:?}");
         }

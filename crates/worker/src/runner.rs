@@ -84,9 +84,9 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 }
 
 impl Runner {
-    /// Waits for the `hello` of a runner of an SDK. What the runner writes meanwhile is logged for `run`, the run that
-    /// the runner was started for. While the recorder is full, the runner's pipes are not read, so it may block, and
-    /// the timeout begins again.
+    /// Waits for the `hello` of a runner of an SDK. The output of the runner meanwhile is logged for `run`, the run
+    /// that it was started for. While the recorder is full, the runner's pipes are not read, so it may block, and the
+    /// timeout begins again.
     pub(crate) async fn hello(
         &mut self,
         start_timeout: Duration,

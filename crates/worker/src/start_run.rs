@@ -50,7 +50,7 @@ impl From<LeaseLost> for NotStarted {
     }
 }
 
-/// Starts a run. What a new runner writes before it is ready is logged for this run.
+/// Starts a run. The output of a new runner before it is ready is logged for this run.
 pub(crate) async fn start(
     context: &mut Context,
     operation: &Operation,

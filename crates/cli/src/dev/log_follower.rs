@@ -171,8 +171,7 @@ fn printed(source: &str, line: &LogLine, terminal: bool, colour: bool) -> Printe
         stream => format!("{}: {}: ", escape::line(stream), line.level),
     };
     let prefix = format!("{style}{source}{style:#} {logger}");
-    let text =
-        if terminal { escape::bytes(&line.bytes).into_bytes() } else { line.bytes.clone() };
+    let text = if terminal { escape::bytes(&line.bytes).into_bytes() } else { line.bytes.clone() };
     PrintedLine { prefix, style: Style::new(), text }
 }
 

@@ -1,12 +1,12 @@
 //! Joins the rows of a log into lines.
 //!
-//! Most lines are one row. If a line stays without its newline for a moment (a progress bar, a question, a row of dots),
-//! the worker stores what was written so far as a row, and the rest as further rows that continue it. Readers show one
-//! line all the same.
+//! Most lines are one row. If a line stays without its newline for a moment (a progress bar, a question, a row of
+//! dots), the worker stores what was written so far as a row, and the rest as further rows that continue it. Readers
+//! show one line all the same.
 //!
-//! A carriage return (`\r`) moves the cursor of a terminal to the start of the line, so that what follows overwrites the
-//! line. Progress bars use it. Of such a line only the last state is kept: what follows the last carriage return. Its
-//! rows have all bytes.
+//! A carriage return (`\r`) moves the cursor of a terminal to the start of the line, so that what follows overwrites
+//! the line. Progress bars use it. Of such a line only the last state is kept: what follows the last carriage return.
+//! The rows have all bytes.
 
 use std::collections::HashMap;
 
@@ -84,7 +84,7 @@ pub struct LogLine {
     pub whole: bool,
 }
 
-/// What all rows of a line have in common. A run writes one line after the other with the same key.
+/// The identity that all rows of a line share. A run writes one line after the other with the same key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LineKey {
     task: i64,

@@ -64,8 +64,8 @@ impl LogReader {
         self.filter.task
     }
 
-    /// Skips all lines but the last `tail`, and all lines that ended more than `since_ms` milliseconds ago. `None` skips
-    /// nothing.
+    /// Skips all lines but the last `tail`, and all lines that ended more than `since_ms` milliseconds ago. `None`
+    /// skips nothing.
     ///
     /// Never moves backwards.
     pub async fn skip_to(

@@ -1,5 +1,5 @@
-//! The timers of the run loop: timeouts and grace periods of runs (`timeout.rs`), the flush of their logs with the lines
-//! that are unfinished, and the measurement of memory (`out_of_memory.rs`).
+//! The timers of the run loop: timeouts and grace periods of runs (`timeout.rs`), the flush of their logs with the
+//! lines that are unfinished, and the measurement of memory (`out_of_memory.rs`).
 
 use std::time::Duration;
 
@@ -133,7 +133,8 @@ impl RunLoop<'_> {
 
     /// Logs the unfinished lines that have waited long enough, so that a reader sees them.
     fn flush_pieces(&mut self, now: Instant) {
-        if !is_due(self.runner.piece_due_at(), now) {
+        // If the last run has just ended, `drain_last` ends its lines.
+        if self.open.is_empty() || !is_due(self.runner.piece_due_at(), now) {
             return;
         }
         let runner = &mut self.runner;

@@ -1,5 +1,5 @@
--- line_beginning: returns the rows before row $5 that are pieces of the same line, by ascending id. The line is of run $2
--- of task $1, of stream $3 and of level $4.
+-- line_beginning: returns the rows before row $5 that are pieces of the same line, by ascending id. The line is of run
+-- $2 of task $1, of stream $3 and of level $4.
 select log.id, log.run, log.at, log.stream, log.level, log.line, log.whole, log.continues, false as is_last
   from rework.log
  where log.task = $1 and log.run = $2 and log.stream = $3 and log.level = $4

@@ -1,7 +1,7 @@
 -- read_log: returns the next rows of the log of task $1 after row $2, by ascending id: at most $3 rows, and no further
 -- row once the lines of the rows before it have $7 bytes. Only rows of run $4, of stream $5 and with a level in the
--- array $6 are returned; a parameter that is null does not restrict them. `is_last` is whether no row continues the line
--- of this row so far.
+-- array $6 are returned; a parameter that is null does not restrict them. `is_last` is whether no row continues the
+-- line of this row so far.
 select page.id, page.run, page.at, page.stream, page.level, page.line, page.whole, page.continues,
        page.whole or not coalesce((select later.continues
                                      from rework.log later
