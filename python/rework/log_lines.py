@@ -25,7 +25,17 @@ class _Line:
     seconds: int
     stream: str
     level: str
-    text: bytes
+    #: The bytes of the line, without those that can never be a part of the last state.
+    text: bytearray
+
+    def append(self, row_id: int, text: bytes) -> None:
+        """Add the row that continues the line."""
+        overwrites = b'\r' in text or self.text.endswith(b'\r')
+        self.id = row_id
+        self.text += text
+        if overwrites:
+            # Carriage returns at the end are kept, for the next row.
+            self.text = last_state(self.text) + self.text[len(self.text.rstrip(b'\r')) :]
 
     def __str__(self) -> str:
         time = datetime.datetime.fromtimestamp(self.seconds)
@@ -50,12 +60,11 @@ class _LogLines:
         row_id, seconds, _, stream, level, text, continues = row
         line = self._last.get(_key(row)) if continues else None
         if line is None:
-            line = _Line(row_id, seconds, stream, level, text)
+            line = _Line(row_id, seconds, stream, level, bytearray(text))
             self.lines.append(line)
             self._last[_key(row)] = line
         else:
-            line.id = row_id
-            line.text = _drop_overwritten(line.text + text)
+            line.append(row_id, text)
 
 
 def read_lines(db: Session, task: int, after: int) -> list[tuple[int, str]]:
@@ -75,17 +84,12 @@ def read_lines(db: Session, task: int, after: int) -> list[tuple[int, str]]:
         position = page[-1][0]
 
 
-def last_state(text: bytes) -> bytes:
+def last_state(text: bytearray) -> bytearray:
     """Return the text behind the last carriage return, which overwrites what is before it. One at the end is ignored.
 
     Progress bars use carriage returns.
     """
     return text.rstrip(b'\r').rpartition(b'\r')[2]
-
-
-def _drop_overwritten(text: bytes) -> bytes:
-    """Remove what can never be a part of the last state. Carriage returns at the end are kept, for the next row."""
-    return last_state(text) + text[len(text.rstrip(b'\r')) :]
 
 
 def _key(row: Row) -> tuple[int, str, str]:

@@ -30,6 +30,10 @@ use crate::{
 /// The longest name of a logger that is kept, in characters. It is stored with every line.
 const MAX_LOGGER_CHARS: usize = 200;
 
+/// The most loggers of a run whose last line may be unfinished. Above it, the next text of the oldest one begins a new
+/// line.
+const MAX_PARTIAL_LOGGERS: usize = 100;
+
 /// The effect of a message on its run.
 pub(crate) enum Handled {
     /// The run continues.
@@ -128,6 +132,9 @@ impl ActiveRun {
         let at = chrono::Utc::now();
         let continues = self.take_partial(stream, level);
         if partial {
+            if self.partial_loggers.len() >= MAX_PARTIAL_LOGGERS {
+                self.partial_loggers.remove(0);
+            }
             self.partial_loggers.push((stream.to_owned(), level));
         }
         let pieces = text.len().div_ceil(MAX_LINE_BYTES).max(1);
@@ -148,7 +155,7 @@ impl ActiveRun {
     fn take_partial(&mut self, stream: &str, level: &'static str) -> bool {
         let is_same = |(name, its_level): &(String, &str)| name == stream && *its_level == level;
         let index = self.partial_loggers.iter().position(is_same);
-        index.map(|index| self.partial_loggers.swap_remove(index)).is_some()
+        index.map(|index| self.partial_loggers.remove(index)).is_some()
     }
 
     /// Returns the answer to a request of this run to schedule a task.

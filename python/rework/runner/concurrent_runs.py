@@ -87,14 +87,15 @@ class ConcurrentRuns:
         task = self._loop.create_task(self._execute_one(run))
         run.cancel = lambda: self._loop.call_soon_threadsafe(task.cancel)
         # Any thread may print.
-        run.send_partial_lines_later = lambda: self._loop.call_soon_threadsafe(
-            self._loop.call_later, PARTIAL_LINE_DELAY, run.send_partial_lines
-        )
+        run.send_partial_lines_later = lambda: self._loop.call_soon_threadsafe(self._send_partial_lines_later, run)
         if run.abort_reason is not None:
             # Another thread read the abort before `cancel` was set.
             run.cancel()
         self._open.add(task)
         task.add_done_callback(self._remove)
+
+    def _send_partial_lines_later(self, run: Run) -> None:
+        self._loop.call_later(PARTIAL_LINE_DELAY, run.send_partial_lines)
 
     def _remove(self, task: asyncio.Task[None]) -> None:
         self._open.discard(task)

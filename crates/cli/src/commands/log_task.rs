@@ -78,12 +78,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
     let mut printer = LogPrinter::new(context, args.task, args.raw, args.follow)?;
     if args.follow {
-        tokio::select! {
-            read = read_until_task_ends(context, db, &mut reader, &mut printer) => read?,
-            _ = tokio::signal::ctrl_c() => {
-                printer.end_line()?;
-                return Ok(Exit::Interrupted.into());
-            }
+        if !read_until_interrupted(context, db, &mut reader, &mut printer).await? {
+            return Ok(Exit::Interrupted.into());
         }
     } else {
         read(&db, &mut reader, false, &mut printer).await?;
@@ -101,13 +97,12 @@ pub(crate) fn unknown_task(task: i64) -> anyhow::Error {
     hinted(format!("there is no task {task}"), "see `rework list-tasks`")
 }
 
-/// Prints the log of a task in the form for people until the task ends.
-pub async fn follow(context: &Context, task: i64) -> anyhow::Result<()> {
+/// Prints the log of a task in the form for people until the task ends. Returns false if Ctrl-C was pressed before.
+pub async fn follow(context: &Context, task: i64) -> anyhow::Result<bool> {
     let db = context.open().await?;
     let mut reader = LogReader::after(LogFilter { task, ..LogFilter::default() }, 0);
     let mut printer = LogPrinter::live_text(context, task);
-    read_until_task_ends(context, db, &mut reader, &mut printer).await?;
-    printer.finish()
+    read_until_interrupted(context, db, &mut reader, &mut printer).await
 }
 
 /// Returns the last `n` log lines of one run in the form for people. Empty if the run wrote nothing.
@@ -131,6 +126,22 @@ pub(crate) async fn tail(
             return Ok(out);
         }
     }
+}
+
+/// Reads as [`read`] does until the task ends. Returns false if Ctrl-C was pressed before. In any case, what is printed
+/// next begins on a line of its own.
+async fn read_until_interrupted(
+    context: &Context,
+    db: Db,
+    reader: &mut LogReader,
+    printer: &mut LogPrinter<'_>,
+) -> anyhow::Result<bool> {
+    let has_ended = tokio::select! {
+        read = read_until_task_ends(context, db, reader, printer) => read.map(|()| true),
+        _ = tokio::signal::ctrl_c() => Ok(false),
+    };
+    printer.end_line()?;
+    has_ended
 }
 
 /// Reads as [`read`] does until the task ends. Connects again if the database becomes unreachable.

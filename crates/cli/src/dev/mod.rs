@@ -175,7 +175,10 @@ impl Session<'_> {
                     anyhow::ensure!(stop_requested, "`rework monitor` exited unexpectedly: {status}");
                     return Ok(());
                 }
-                error = exited(self.postgres.as_deref_mut()) => return Err(error.into()),
+                error = exited(self.postgres.as_deref_mut()) => {
+                    logs.end_line(context)?;
+                    return Err(error.into());
+                }
                 () = stop_signals.recv() => {
                     logs.end_line(context)?;
                     context.note(if stop_requested {
