@@ -137,12 +137,11 @@ impl LiveOutput {
     }
 
     fn append_line(&mut self, out: &mut Vec<u8>, line: &LiveLine) {
-        match self.unfinished.take_if(|before| before.key == line.key) {
-            Some(before) => self.replace(out, &before.printed, line),
-            None => {
-                self.interrupt(out);
-                self.draw(out, line);
-            }
+        if let Some(before) = self.unfinished.take_if(|before| before.key == line.key) {
+            self.replace(out, &before.printed, line);
+        } else {
+            self.interrupt(out);
+            self.draw(out, line);
         }
         if line.has_ended {
             self.interrupted.remove(&line.key);
