@@ -40,6 +40,7 @@ mod hosts;
 mod imports;
 mod lanes;
 mod list_commands;
+mod live_output;
 mod logs;
 mod many_hosts;
 mod memory_limits;

@@ -193,7 +193,8 @@ impl Installation {
         Task::read(self.session(), id)
     }
 
-    /// Reads the lines that a task has logged so far, in all its runs, in the order of their ids. Does not wait.
+    /// Reads the rows that a task has logged so far, in all its runs, in the order of their ids. Does not wait. A row
+    /// is a line, or a piece of a line that stayed without its newline for a moment.
     pub(crate) fn log_lines(&self, task: i64) -> Vec<String> {
         let sql = "select line from rework.log where task = $1 order by id";
         let lines: Vec<Vec<u8>> = self.session().query_values(sql, &[&task]);

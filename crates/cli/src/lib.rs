@@ -26,6 +26,8 @@ mod dsn_fd;
 mod input;
 mod json_lines;
 mod json_list;
+mod live_output;
+mod log_printer;
 mod log_text;
 mod logging;
 mod modules;

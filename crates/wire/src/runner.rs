@@ -126,6 +126,9 @@ pub enum FromRunner {
         level: String,
         /// The name of the logger.
         logger: String,
+        /// Whether the line is unfinished: the body of the next message of this logger and level continues it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        partial: bool,
     },
     /// The progress of a run.
     Progress {

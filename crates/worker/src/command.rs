@@ -37,6 +37,10 @@ const MAX_VARIABLE_BYTES: usize = 64 << 10;
 /// The most bytes of all such variables together. Linux allows at most 2 MiB for arguments and environment, often less.
 const MAX_VARIABLES_BYTES: usize = 512 << 10;
 
+/// The most bytes of white space around JSON in an output file that do not count as output, because they are not
+/// stored: most programs end their output with a newline.
+const MAX_WHITE_SPACE_BYTES: u64 = 1 << 10;
+
 /// Returns the command of an operation as the manifest declares it now.
 pub(crate) fn find(path: &Path, domain: &str, name: &str) -> Result<CommandOperation, String> {
     let operations = manifest::load(path).map_err(|error| error.to_string())?;
@@ -81,9 +85,11 @@ impl OutputFile {
             return Err("not a file".to_owned());
         }
         let mut bytes = Vec::new();
-        let read = file.take(MAX_PAYLOAD_BYTES + 1).read_to_end(&mut bytes);
+        let limit = MAX_PAYLOAD_BYTES + MAX_WHITE_SPACE_BYTES;
+        let read = file.take(limit + 1).read_to_end(&mut bytes);
         read.map_err(|error| error.to_string())?;
-        if bytes.len() as u64 > MAX_PAYLOAD_BYTES {
+        let stored = if self.form == Form::Bytes { bytes.as_slice() } else { bytes.trim_ascii() };
+        if stored.len() as u64 > MAX_PAYLOAD_BYTES || bytes.len() as u64 > limit {
             return Err(format!("more than {}", bytes_text(MAX_PAYLOAD_BYTES)));
         }
         if self.form == Form::Bytes {

@@ -5,6 +5,7 @@
 use rework_core::task::complete::Completion;
 
 use crate::{
+    active_run::ActiveRun,
     claimed_run::ClaimedRun,
     context::Context,
     operations::Operation,
@@ -19,30 +20,27 @@ use crate::{
 pub(crate) async fn run_task(
     context: &mut Context,
     operation: &Operation,
-    mut run: ClaimedRun,
+    run: ClaimedRun,
 ) -> Result<(), LeaseLost> {
-    let mut lines = Vec::new();
-    let started = match operation.validate_input(std::mem::take(&mut run.claimed.input)) {
+    let mut run = ActiveRun::new(run);
+    let started = match operation.validate_input(std::mem::take(&mut run.run.claimed.input)) {
         Ok(input) => {
-            run.claimed.input = input;
-            start(context, operation, &run, &mut lines).await
+            run.run.claimed.input = input;
+            start(context, operation, &mut run).await
         }
         Err(result) => Err(NotStarted::RunResult(result)),
     };
     context.supervisor.report_busy();
     match started {
         Ok(started) => {
-            let mut runs = RunLoop::new(context, operation, started, run, lines);
+            let mut runs = RunLoop::new(context, operation, started, run);
             let ended = runs.drive().await;
             runs.finish(ended).await
         }
         Err(NotStarted::LeaseLost) => Err(LeaseLost),
         Err(NotStarted::RunResult(RunResult { outcome, reason })) => {
-            let fence = run.claimed.fence;
-            if !lines.is_empty() {
-                context.recorder.lines(fence, lines);
-            }
-            context.recorder.complete(Completion::new(fence, outcome, reason));
+            run.flush_last(&context.recorder);
+            context.recorder.complete(Completion::new(run.fence(), outcome, reason));
             Ok(())
         }
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use rework_core::{
     operation::module_kind::ModuleKind,
-    task::{complete::Outcome, fence::Fence, payload::Payload, progress::NewLogLine},
+    task::{complete::Outcome, payload::Payload},
 };
 use rework_process::LaunchError;
 use rework_wire::{
@@ -14,6 +14,7 @@ use rework_wire::{
 use tokio::time::timeout;
 
 use crate::{
+    active_run::ActiveRun,
     batch_size::LONG_RUN,
     claimed_run::ClaimedRun,
     command::{self, OutputFile},
@@ -49,14 +50,13 @@ impl From<LeaseLost> for NotStarted {
     }
 }
 
-/// Starts a run. `lines` receives what a new runner writes before it is ready.
+/// Starts a run. The output of a new runner before it is ready is logged for this run.
 pub(crate) async fn start(
     context: &mut Context,
     operation: &Operation,
-    run: &ClaimedRun,
-    lines: &mut Vec<NewLogLine>,
+    run: &mut ActiveRun,
 ) -> Result<Started, NotStarted> {
-    let ClaimedRun { claimed, slot } = run;
+    let ClaimedRun { claimed, slot } = &run.run;
     let cannot_load = |why: &dyn std::fmt::Display| {
         NotStarted::RunResult(RunResult::refused(format!("the operation cannot be loaded: {why}")))
     };
@@ -86,9 +86,9 @@ pub(crate) async fn start(
             Ok(Started { runner, output_file: Some(output) })
         }
         ModuleKind::Rust | ModuleKind::Python => {
-            let mut runner = get_runner(context, operation, revision, claimed.fence, lines).await?;
+            let mut runner = get_runner(context, operation, revision, run).await?;
             let with_boundary = runner.can_send_ahead(operation);
-            if let Err(error) = send(&mut runner, operation, run, with_boundary) {
+            if let Err(error) = send(&mut runner, operation, &run.run, with_boundary) {
                 warm_runners::end(runner).await;
                 return Err(cannot_load(&error));
             }
@@ -140,8 +140,7 @@ async fn get_runner(
     context: &mut Context,
     operation: &Operation,
     revision: Revision,
-    fence: Fence,
-    lines: &mut Vec<NewLogLine>,
+    run: &mut ActiveRun,
 ) -> Result<Runner, NotStarted> {
     let memory = operation.definition.limits.memory_bytes;
     if let Some(mut runner) = context.warm_runners.take(&revision).await {
@@ -156,8 +155,9 @@ async fn get_runner(
     let program = launcher.program(&operation.code).map_err(|error| not_started(&error.into()))?;
     let mut runner =
         launcher.start(program, revision, true, memory).map_err(|error| not_started(&error))?;
-    let ready = wait_for_hello(context, &mut runner, fence, lines).await;
+    let ready = wait_for_hello(context, &mut runner, run).await;
     if let Err(not_started) = ready {
+        runner.finish_output(&mut run.lines);
         warm_runners::end(runner).await;
         return Err(not_started);
     }
@@ -169,10 +169,10 @@ async fn get_runner(
 async fn wait_for_hello(
     context: &mut Context,
     runner: &mut Runner,
-    fence: Fence,
-    lines: &mut Vec<NewLogLine>,
+    run: &mut ActiveRun,
 ) -> Result<(), NotStarted> {
-    let hello = runner.hello(context.start_timeout, lines);
+    let (fence, recorder) = (run.fence(), context.recorder.clone());
+    let hello = runner.hello(context.start_timeout, run, &recorder);
     tokio::pin!(hello);
     let waited = match context.wait_for(Some(fence), timeout(LONG_RUN, &mut hello)).await? {
         Waited::Ready(Ok(hello)) => Waited::Ready(hello),

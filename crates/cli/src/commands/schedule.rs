@@ -178,9 +178,8 @@ async fn wait(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
 
 /// Prints the log of the task until it ends.
 async fn follow(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
-    tokio::select! {
-        followed = log_task::follow(context, task) => followed?,
-        _ = tokio::signal::ctrl_c() => return Ok(wait_task::interrupted(context, [task])),
+    if !log_task::follow(context, task).await? {
+        return Ok(wait_task::interrupted(context, [task]));
     }
     wait(task, context).await
 }

@@ -18,7 +18,7 @@ use crate::{
     task::{fence::Fence, payload::Payload},
 };
 
-/// A log line of a run that is not stored yet.
+/// A row for the log of a run that is not stored yet: a line, or a piece of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLogLine {
     /// When the worker received the line, by the clock of its host.
@@ -29,8 +29,10 @@ pub struct NewLogLine {
     pub level: &'static str,
     /// The text without the newline. It need not be UTF-8.
     pub bytes: Vec<u8>,
-    /// Whether a newline ended the line. If not, the line was split, or the output ended without a newline.
+    /// Whether a newline followed. If not, another piece of the line may come, or the output ended without a newline.
     pub whole: bool,
+    /// Whether the row before it with the same stream and level is a piece of the same line.
+    pub continues: bool,
 }
 
 /// Records that the code of a run started `elapsed_ms` milliseconds ago, and returns this moment by the server's clock.
@@ -99,6 +101,7 @@ pub(crate) struct LogLineParams<'a> {
     levels: Vec<&'a str>,
     bytes: Vec<&'a [u8]>,
     whole: Vec<bool>,
+    continues: Vec<bool>,
 }
 
 impl<'a> LogLineParams<'a> {
@@ -117,11 +120,12 @@ impl<'a> LogLineParams<'a> {
             params.levels.push(line.level);
             params.bytes.push(&line.bytes);
             params.whole.push(line.whole);
+            params.continues.push(line.continues);
         }
         params
     }
 
-    pub(crate) fn params(&self) -> [Param<'_>; 8] {
+    pub(crate) fn params(&self) -> [Param<'_>; 9] {
         [
             (&self.tasks, Type::INT8_ARRAY),
             (&self.runs, Type::INT8_ARRAY),
@@ -131,11 +135,12 @@ impl<'a> LogLineParams<'a> {
             (&self.levels, Type::TEXT_ARRAY),
             (&self.bytes, Type::BYTEA_ARRAY),
             (&self.whole, Type::BOOL_ARRAY),
+            (&self.continues, Type::BOOL_ARRAY),
         ]
     }
 }
 
-/// Returns how many lines of a run are in the log. After a lost reply, the worker uses this number to find out whether
+/// Returns how many rows of a run are in the log. After a lost reply, the worker uses this number to find out whether
 /// its lines were stored.
 pub async fn count_log_lines(db: &Db, fence: Fence) -> Result<i64> {
     let params: [Param<'_>; 2] = [(&fence.task, Type::INT8), (&fence.run, Type::INT8)];

@@ -177,7 +177,7 @@ fn events_become_log_lines() {
     let lines: Vec<(String, String, String)> = frames
         .into_iter()
         .filter_map(|(frame, body)| match frame {
-            FromRunner::Log { task: 11, run: 1, level, logger } => {
+            FromRunner::Log { task: 11, run: 1, level, logger, partial: false } => {
                 Some((level, logger, String::from_utf8(body).unwrap()))
             }
             _ => None,
