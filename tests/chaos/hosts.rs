@@ -129,14 +129,13 @@ impl Host {
     }
 
     /// Remembers an exit that nothing explains. A monitor that could not register may exit, because the database may be
-    /// unavailable. One that has registered waits for the database, and exits only after SIGTERM. `code` is `None` if a
-    /// signal ended the monitor.
+    /// unavailable. One that has registered waits for the database, and exits only after SIGTERM, with code 0. `code` is
+    /// `None` if a signal ended the monitor.
     fn record_exit(&mut self, code: Option<i32>) {
         let Some(code) = code else { return };
         let output = self.monitor.as_ref().map(Monitor::output).unwrap_or_default();
         let was_registered = output.contains(&format!(" on {}: ", self.name));
-        let is_expected = if self.is_draining { code == 0 } else { !was_registered };
-        if !is_expected {
+        if was_registered && !(self.is_draining && code == 0) {
             let last_line = output.lines().last().unwrap_or_default();
             self.exits.push(format!("host {}: exit code {code}: {last_line}", self.name));
         }
