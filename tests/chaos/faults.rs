@@ -183,9 +183,8 @@ impl Faults {
             Rows::Leases => "rework.lease where taken_at is null and swept_at is null",
         };
         let session = Session::try_open(&self.dsn).ok()?;
-        session
-            .try_execute(&format!("begin; select from {rows} for update skip locked"))
-            .ok()?;
+        let begin = format!("begin; select from {rows} for update skip locked");
+        session.try_execute(&begin).ok()?;
         self.undo_later(step, Undo::Close(vec![session]));
         Some(Victims::default())
     }

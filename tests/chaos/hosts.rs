@@ -64,10 +64,7 @@ impl Host {
         let name = format!("{}-{number}", setup.host());
         let folder = setup.folder().join(&name);
         fs::create_dir(&folder).unwrap();
-        setup
-            .rework(["register-operations", "--host", &name])
-            .args([fixture_program()])
-            .run_ok();
+        setup.rework(["register-operations", "--host", &name]).args([fixture_program()]).run_ok();
         let proxy = (number < PROXIED_HOSTS).then(|| Proxy::to_port(cluster.port()));
         let direct = setup.dsn();
         let dsn = proxy.as_ref().map_or_else(|| direct.to_owned(), |proxy| proxy.dsn(direct));
@@ -129,8 +126,8 @@ impl Host {
     }
 
     /// Remembers an exit that nothing explains. A monitor that could not register may exit, because the database may be
-    /// unavailable. One that has registered waits for the database, and exits only after SIGTERM, with code 0. `code` is
-    /// `None` if a signal ended the monitor.
+    /// unavailable. One that has registered waits for the database, and exits only after SIGTERM, with code 0. `code`
+    /// is `None` if a signal ended the monitor.
     fn record_exit(&mut self, code: Option<i32>) {
         let Some(code) = code else { return };
         let output = self.monitor.as_ref().map(Monitor::output).unwrap_or_default();

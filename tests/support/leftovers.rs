@@ -44,7 +44,6 @@ fn cgroups_of_worker(row: &Row) -> Vec<PathBuf> {
 /// Returns the folders in `parent` whose names start with `prefix`.
 fn subfolders(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
-    let is_wanted =
-        |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(prefix);
-    entries.flatten().filter(is_wanted).map(|entry| entry.path()).collect()
+    let named = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(prefix);
+    entries.flatten().filter(named).map(|entry| entry.path()).collect()
 }
