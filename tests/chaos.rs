@@ -176,8 +176,8 @@ impl Chaos {
         }
     }
 
-    /// Waits until every task has ended and every host has a monitor, or until the time for that is over. Returns how
-    /// long it took.
+    /// Waits until every task has ended, every host has a monitor, and the ends of all earlier monitors and workers are
+    /// recorded, or until the time for that is over. Returns how long it took.
     fn settle(&mut self) -> Duration {
         let started = Instant::now();
         while !self.is_settled() && started.elapsed() < SETTLE_TIMEOUT {
@@ -189,7 +189,9 @@ impl Chaos {
 
     fn is_settled(&mut self) -> bool {
         let session = self.setup.session();
-        self.load.is_done() && self.hosts.iter().all(|host| host.is_registered(session))
+        self.load.is_done()
+            && self.hosts.iter().all(|host| host.is_registered(session))
+            && recorded::earlier_workers_have_ended(session)
     }
 
     /// Ends the monitors, and returns what has happened.
@@ -198,7 +200,6 @@ impl Chaos {
         let tasks = recorded::tasks(session);
         let transitions = recorded::transitions(session, self.wall_clock_offset);
         let not_started = recorded::not_started(session);
-        let workers = recorded::workers(session);
         for host in &mut self.hosts {
             host.signal_monitor(Signal::SIGTERM);
         }
@@ -208,6 +209,8 @@ impl Chaos {
         let hosts = &self.hosts;
         let mut leftovers: Vec<String> = hosts.iter().flat_map(Host::leftovers).collect();
         leftovers.extend(recorded::leftovers(session));
+        let lost = recorded::lost_with_host(session);
+        leftovers.retain(|left| !lost.iter().any(|tag| left.contains(tag.as_str())));
         // Read last, so that it has the lines of processes that nobody should have left.
         let text = fs::read_to_string(&self.path).unwrap_or_default();
         let lines = lines::parse(&text).unwrap_or_else(|line| panic!("not a run's line: {line}"));
@@ -223,7 +226,8 @@ impl Chaos {
             clock_error: CLOCK_PRECISION + clock_change,
             monitor_starts: hosts.iter().map(Host::starts).sum(),
             monitor_exits: hosts.iter().flat_map(Host::exits).cloned().collect(),
-            workers,
+            workers: recorded::workers(session),
+            lost_workers: lost.len(),
             leftovers,
         }
     }

@@ -33,7 +33,10 @@ pub(crate) struct History {
     pub(crate) monitor_exits: Vec<String>,
     /// How many workers Postgres has recorded.
     pub(crate) workers: usize,
-    /// Processes, files, cgroups and rows that were left when all monitors had ended, one description each.
+    /// How many of these workers were recorded as lost with their host.
+    pub(crate) lost_workers: usize,
+    /// Processes, files, cgroups and rows that were left when all monitors had ended, one description each. Those of
+    /// workers that were lost with their host are not among them: only a monitor that starts later removes them.
     pub(crate) leftovers: Vec<String>,
 }
 

@@ -201,7 +201,8 @@ impl Host {
         }
     }
 
-    /// Describes the processes and files that are left after the end of the monitor.
+    /// Describes the processes and files that are left after the end of the monitor. The descriptions contain the
+    /// process tags of the workers that have left them.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let started = Instant::now();
         let mut left = processes::tagged(&self.name);
@@ -211,8 +212,16 @@ impl Host {
         }
         let files = fs::read_dir(&self.folder).unwrap().map(|file| file.unwrap().path());
         let files = files.map(|path| format!("file {}", path.display()));
-        left.iter().map(|process| format!("{process:?}")).chain(files).collect()
+        let describe = |process: &Process| format!("{process:?} {}", process_tag(process.pid));
+        left.iter().map(describe).chain(files).collect()
     }
+}
+
+/// Returns the variable with the process tag of the worker by which a process was started. Empty if it has none.
+fn process_tag(pid: i32) -> String {
+    let environment = processes::environment(pid);
+    let variables = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    variables.filter(|variable| variable.starts_with("REWORK_PROCESS_TAG=")).collect()
 }
 
 impl Drop for Host {

@@ -47,7 +47,7 @@ pub(crate) fn judge(history: &History) -> Vec<RuleResult> {
         },
         RuleResult {
             rule: "workers left processes, files, cgroups or rows behind",
-            cases: history.workers,
+            cases: history.workers - history.lost_workers,
             violations: history.leftovers.clone(),
         },
     ]

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use rework_core::fleet::sweep::HOST_LOST;
 use rework_core::task::state::State;
 use tokio_postgres::Row;
 
@@ -37,6 +38,13 @@ const RECORDED_AS_ALIVE: &str = "
     union all
     select 'worker ' || id || ' is recorded as alive' from rework.worker
      where finished_at is null and pid is not null";
+
+/// Whether the workers of all monitors that have ended are recorded as ended.
+const EARLIER_WORKERS_HAVE_ENDED: &str = "
+    select not exists (select from rework.worker
+                         join rework.monitor on monitor.id = worker.monitor
+                        where worker.finished_at is null and worker.pid is not null
+                          and monitor.finished_at is not null)";
 
 /// Starts to record the changes of the states of all tasks.
 pub(crate) fn start_recording(session: &Session) {
@@ -88,6 +96,18 @@ pub(crate) fn not_started(session: &Session) -> Vec<(i64, i64)> {
 /// Returns how many workers are recorded.
 pub(crate) fn workers(session: &Session) -> usize {
     session.query_value::<i64>("select count(*) from rework.worker", &[]) as usize
+}
+
+/// Returns the process tags of the workers that were recorded as lost with their host.
+pub(crate) fn lost_with_host(session: &Session) -> Vec<String> {
+    let sql = "select process_tag::text from rework.worker where reason = $1";
+    session.query_values(sql, &[&HOST_LOST])
+}
+
+/// Returns whether the workers of all monitors that have ended are recorded as ended. False if Postgres is unavailable.
+pub(crate) fn earlier_workers_have_ended(session: &Session) -> bool {
+    let rows = session.try_query(EARLIER_WORKERS_HAVE_ENDED, &[]);
+    rows.is_ok_and(|rows| rows[0].get::<_, bool>(0))
 }
 
 /// Describes the cgroups of workers that still exist, and the monitors and workers that are recorded as alive, although
