@@ -65,7 +65,13 @@ fn possible_causes(state: State, reason: &str) -> &'static [Cause] {
         // A worker whose lease was taken away exits with this code.
         State::Lost if starts("worker died: exit code 1") => &[Cause::LeaseEnded],
         State::Lost if reason == "host lost" => &[Cause::LeaseEnded],
-        State::Lost if starts("killed: the database was silent") => &[Cause::LeaseEnded],
+        // A monitor whose lease ends kills its workers.
+        State::Lost
+            if starts("killed: the database was silent")
+                || starts("killed: the lease could not be renewed") =>
+        {
+            &[Cause::LeaseEnded]
+        }
         // The claim of a worker took effect when the worker had left.
         State::Lost if starts("its worker left: ") || starts("worker died: exit code 0") => {
             &[Cause::WorkerLeft, Cause::LeaseEnded]
