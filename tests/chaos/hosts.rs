@@ -147,15 +147,27 @@ impl Host {
         pids == [monitor.pid()]
     }
 
-    /// Returns the pids of the processes of this kind, in ascending order.
+    /// Returns the pids of the processes of this kind that are alive, in ascending order.
     pub(crate) fn pids(&self, target: Target) -> Vec<i32> {
         let mut pids: Vec<i32> = match target {
-            Target::Monitor => self.monitor.iter().map(Monitor::pid).collect(),
+            Target::Monitor => {
+                let monitor = self.monitor.iter().map(Monitor::pid);
+                monitor.filter(|pid| processes::is_alive(*pid)).collect()
+            }
             Target::Worker => self.pids_of(&command::program(), Some("worker")),
             Target::Runner => self.pids_of(&fixture_program(), None),
         };
         pids.sort_unstable();
+        pids.dedup();
         pids
+    }
+
+    /// Returns the processes of the host. Some of them are in the list twice.
+    fn processes(&self) -> Vec<Process> {
+        let mut found = processes::tagged(&self.name);
+        // Only root can read the tag of a worker, because a worker hides its environment.
+        found.extend(self.monitor.iter().flat_map(|monitor| processes::children(monitor.pid())));
+        found
     }
 
     /// Returns the pids of the processes of a program, with this first argument if one is given.
@@ -166,8 +178,7 @@ impl Host {
             executable.file_name() == program.file_name()
                 && (argument.is_none() || words.next() == argument)
         };
-        let found = processes::tagged(&self.name);
-        found.into_iter().filter(is_wanted).map(|process| process.pid).collect()
+        self.processes().into_iter().filter(is_wanted).map(|process| process.pid).collect()
     }
 
     /// Sends a signal to the monitor. Returns its pid. `None` if it does not run.
@@ -183,7 +194,7 @@ impl Host {
         self.start_at = Instant::now() + away;
         let mut pids = Vec::new();
         wait::until("every process of the lost host has ended", String::new, || {
-            let left = processes::tagged(&self.name);
+            let left = self.processes();
             for process in &left {
                 processes::signal(process.pid, Signal::SIGKILL);
                 pids.push(process.pid);
