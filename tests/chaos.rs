@@ -23,8 +23,9 @@ use faults::{Faults, MAX_CONNECTIONS};
 use figures::Circumstances;
 use history::{AppliedFault, History};
 use hosts::Host;
+use lines::Moment;
 use load::Load;
-use plan::{Fault, HOSTS};
+use plan::{Fault, HOSTS, Target, USUAL_LENGTH, USUAL_SEED};
 
 mod plan;
 mod lines;
@@ -41,11 +42,8 @@ mod figures;
 /// The environment variable with the seed to repeat.
 const SEED_VARIABLE: &str = "REWORK_CHAOS_SEED";
 
-/// The seed of `make test`. The number is arbitrary.
-const USUAL_SEED: u64 = 17;
-
-/// How many seconds faults happen: in `make test`, and in `make soak`.
-const SECONDS: (usize, usize) = (12, 240);
+/// How long faults happen in `make soak`.
+const SOAK_LENGTH: Duration = Duration::from_secs(240);
 
 /// Time between two rounds of the test: which faults start or end, which monitors must be started, which tasks are
 /// scheduled.
@@ -62,7 +60,7 @@ const CLOCK_PRECISION: u64 = 1_000;
 fn tasks_end_once_and_for_a_true_reason_while_hosts_network_and_postgres_fail() {
     let seed = seed();
     let _hint = RepetitionHint(seed);
-    let length = Duration::from_secs(scale::count(SECONDS.0, SECONDS.1) as u64);
+    let length = if scale::is_soak() { SOAK_LENGTH } else { USUAL_LENGTH };
     let mut chaos = Chaos::new(seed);
     chaos.run(plan::plan(seed, length), length);
     let settled_after = chaos.settle();
@@ -81,11 +79,13 @@ fn tasks_end_once_and_for_a_true_reason_while_hosts_network_and_postgres_fail() 
 /// Asserts that the test was not idle, so that the absence of violations proves something.
 #[track_caller]
 fn assert_much_happened(history: &History, figures: &str) {
-    let is_kill = |fault: &&AppliedFault| matches!(fault.fault, Fault::Kill(_) | Fault::LoseHost);
-    let kills = history.faults.iter().filter(is_kill).count();
-    let runs = history.lines.len() / 2;
-    assert!(kills >= 5 && history.faults.len() >= 20, "few faults\n{figures}");
-    assert!(history.acknowledged.len() >= 100 && runs >= 100, "few tasks\n{figures}");
+    for target in [Target::Monitor, Target::Worker, Target::Runner] {
+        let is_kill = |fault: &AppliedFault| fault.fault == Fault::Kill(target);
+        assert!(history.faults.iter().any(is_kill), "no {target:?} was killed\n{figures}");
+    }
+    let starts = history.lines.iter().filter(|line| line.moment == Moment::Start).count();
+    assert!(history.faults.len() >= 20, "few faults\n{figures}");
+    assert!(history.acknowledged.len() >= 100 && starts >= 100, "few tasks\n{figures}");
 }
 
 /// Returns the seed of `REWORK_CHAOS_SEED`. Without this variable, the seed is always the same in `make test`, and a

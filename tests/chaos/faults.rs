@@ -83,14 +83,17 @@ impl Faults {
     }
 
     /// Starts a fault, if it is possible now.
-    pub(crate) fn start(&mut self, step: &Step, hosts: &mut [Host], cluster: &mut Cluster) {
+    pub(crate) fn start(&mut self, planned: &Step, hosts: &mut [Host], cluster: &mut Cluster) {
         let at = clock::now();
-        let Some(Victims { pids, tasks }) = self.carry_out(step, hosts, cluster) else {
+        let started = self.possible_host(planned, hosts).and_then(|host| {
+            let step = Step { host, ..planned.clone() };
+            Some((host, self.carry_out(&step, hosts, cluster)?))
+        });
+        let Some((host, Victims { pids, tasks })) = started else {
             self.impossible += 1;
             return;
         };
-        let (fault, host) = (step.fault, step.host);
-        self.applied.push(AppliedFault { fault, host, at, pids, tasks });
+        self.applied.push(AppliedFault { fault: planned.fault, host, at, pids, tasks });
     }
 
     /// Ends the faults whose time is over.
@@ -106,6 +109,29 @@ impl Faults {
         for fault in self.active.drain(..) {
             undo(fault.undo, hosts, cluster);
         }
+    }
+
+    /// Returns the host to which a fault happens: the planned one, or the next one on which it is possible. `None` if
+    /// it is possible on none. The network of a host has one fault at a time.
+    fn possible_host(&self, planned: &Step, hosts: &[Host]) -> Option<usize> {
+        let has_target = |number: usize| match planned.fault.target() {
+            Some(target) => hosts.get(number).is_some_and(|host| !host.pids(target).is_empty()),
+            None => true,
+        };
+        let is_network = matches!(planned.fault, Fault::Network(_));
+        let is_free = |number: usize| !is_network || !self.networks_with_fault().contains(&number);
+        let count = planned.fault.hosts();
+        let mut numbers = (0..count).map(|next| (planned.host + next) % count);
+        numbers.find(|number| is_free(*number) && has_target(*number))
+    }
+
+    /// Returns the hosts whose networks have a fault now.
+    fn networks_with_fault(&self) -> Vec<usize> {
+        let host = |active: &ActiveFault| match active.undo {
+            Undo::Forward(host) => Some(host),
+            Undo::Continue(_) | Undo::StartPostgres | Undo::Close(_) => None,
+        };
+        self.active.iter().filter_map(host).collect()
     }
 
     fn undo_later(&mut self, step: &Step, undo: Undo) {

@@ -5,15 +5,26 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+/// The seed of `make test`. In its plan every fault happens. A monitor is stopped, a host is away, and a network is
+/// stalled for longer than a lease of 2 s.
+pub(crate) const USUAL_SEED: u64 = 14_235;
+
+/// How long faults happen in `make test`.
+pub(crate) const USUAL_LENGTH: Duration = Duration::from_secs(10);
+
 /// The number of hosts. Each has a monitor.
 pub(crate) const HOSTS: usize = 3;
 
 /// The number of hosts that reach Postgres through a proxy: the first ones. The last host is connected directly, so it
-/// can prove that Postgres is down for everyone (`core/src/db/availability.rs`). The other hosts cannot.
+/// can prove that Postgres is down for everyone. The other hosts cannot.
 pub(crate) const PROXIED_HOSTS: usize = 2;
 
 /// The pause between the starts of two faults, in milliseconds. Many faults last longer, so they overlap.
-const PAUSE_MS: std::ops::RangeInclusive<u64> = 50..=400;
+const PAUSE_MS: std::ops::RangeInclusive<u64> = 50..=330;
+
+/// The shortest time that a fault lasts, unless it is over at once. With a lease of 2 s, a monitor polls every 100 ms.
+/// So a fault of the network always meets some statements.
+const MIN_LENGTH: Duration = Duration::from_millis(200);
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +96,8 @@ pub(crate) struct Step {
     /// The start of the fault, counted from the start of the test.
     pub(crate) at: Duration,
     pub(crate) fault: Fault,
-    /// The number of the host. It has no meaning for a fault of Postgres.
+    /// The number of the host. If the fault is not possible there, it happens to the next host. It has no meaning for a
+    /// fault of Postgres.
     pub(crate) host: usize,
     /// Selects one of the processes, connections or tasks that exist when the fault starts.
     pub(crate) choice: usize,
@@ -152,6 +164,30 @@ impl Fault {
         }
     }
 
+    /// Returns the kind of process that a host must have, so that the fault can happen there. `None` for a fault of
+    /// Postgres.
+    pub(crate) fn target(self) -> Option<Target> {
+        match self {
+            Fault::Kill(target) | Fault::Stop(target) => Some(target),
+            Fault::LoseHost | Fault::Drain | Fault::Reload | Fault::Network(_) => {
+                Some(Target::Monitor)
+            }
+            Fault::ShutDownPostgres
+            | Fault::CrashPostgres
+            | Fault::TerminateBackends
+            | Fault::Lock(_)
+            | Fault::FillConnections
+            | Fault::Abort => None,
+        }
+    }
+
+    /// Returns how long the fault lasts, for a random share from 0 to 1.
+    fn length(self, share: f64) -> Duration {
+        let longest = self.max_length();
+        // By the square, because most real faults are short.
+        longest.mul_f64(share.powi(2)).max(MIN_LENGTH.min(longest))
+    }
+
     /// Returns the longest time that the fault lasts. With a lease of 2 s, the longer ones end leases.
     fn max_length(self) -> Duration {
         Duration::from_millis(match self {
@@ -169,8 +205,8 @@ impl Fault {
         })
     }
 
-    /// Returns the number of hosts that the fault can happen to.
-    fn hosts(self) -> usize {
+    /// Returns the number of hosts that the fault can happen to: the first ones.
+    pub(crate) fn hosts(self) -> usize {
         if matches!(self, Fault::Network(_)) { PROXIED_HOSTS } else { HOSTS }
     }
 }
@@ -193,8 +229,7 @@ pub(crate) fn plan(seed: u64, length: Duration) -> Vec<Step> {
                 fault,
                 host: random.usize(..fault.hosts()),
                 choice: random.usize(..1_000_000),
-                // By the square, because most real faults are short.
-                length: fault.max_length().mul_f64(random.f64().powi(2)),
+                length: fault.length(random.f64()),
             });
         }
     }
@@ -240,13 +275,28 @@ mod tests {
     }
 
     #[test]
+    fn in_the_usual_plan_every_fault_happens_and_some_outlast_a_lease() {
+        let steps = plan(USUAL_SEED, USUAL_LENGTH);
+        let longest =
+            |fault| steps.iter().filter(|step| step.fault == fault).map(|step| step.length).max();
+        for (fault, _) in ROUND {
+            assert!(longest(fault).is_some(), "{}", fault.name());
+        }
+        let stall = Fault::Network(NetworkFault::Stall);
+        for fault in [Fault::Stop(Target::Monitor), Fault::LoseHost, stall] {
+            assert!(longest(fault) > Some(Duration::from_secs(2)), "{}", fault.name());
+        }
+    }
+
+    #[test]
     fn every_fault_happens_to_a_host_that_can_have_it_and_ends() {
         for step in plan(1, Duration::from_secs(600)) {
             assert!(step.host < HOSTS, "{step:?}");
             if matches!(step.fault, Fault::Network(_)) {
                 assert!(step.host < PROXIED_HOSTS, "{step:?}");
             }
-            assert!(step.length <= step.fault.max_length(), "{step:?}");
+            let longest = step.fault.max_length();
+            assert!((MIN_LENGTH.min(longest)..=longest).contains(&step.length), "{step:?}");
         }
     }
 }
