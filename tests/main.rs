@@ -26,6 +26,7 @@ mod bad_input_files;
 mod batches;
 mod bytes;
 mod capabilities;
+mod chaos;
 mod claims;
 mod complete_many;
 mod configuration;

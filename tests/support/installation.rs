@@ -161,10 +161,16 @@ impl Installation {
 
     /// Starts a monitor that has another host name, and does not wait.
     pub(crate) fn spawn_monitor_on(&self, host: &str, args: &[&str]) -> Monitor {
-        let number = self.monitors.get() + 1;
-        self.monitors.set(number);
         let mut command = self.bare_command();
         command.env("REWORK_DSN", self.dsn()).args(["monitor", "--host", host]).args(args);
+        self.spawn_prepared_monitor(command)
+    }
+
+    /// Starts a monitor with a command that the caller has prepared, and does not wait. `diagnostics` prints its
+    /// output.
+    pub(crate) fn spawn_prepared_monitor(&self, command: Command) -> Monitor {
+        let number = self.monitors.get() + 1;
+        self.monitors.set(number);
         Monitor::start(command, &self.folder().join(format!("monitor-{number}.stderr")))
     }
 
