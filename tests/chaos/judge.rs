@@ -170,11 +170,15 @@ fn with_state(history: &History, state: State) -> impl Iterator<Item = &Recorded
 }
 
 fn done_without_end(history: &History, runs: &Runs) -> RuleResult {
-    RuleResult::of("done tasks did not run to their end", with_state(history, State::Done), |task| {
-        let lines = runs.get(&(task.id, task.run)).map(Vec::as_slice).unwrap_or_default();
-        let has_ended = lines.iter().any(|line| line.moment == Moment::End);
-        (!has_ended).then(|| format!("task {} in run {}", task.id, task.run))
-    })
+    RuleResult::of(
+        "done tasks did not run to their end",
+        with_state(history, State::Done),
+        |task| {
+            let lines = runs.get(&(task.id, task.run)).map(Vec::as_slice).unwrap_or_default();
+            let has_ended = lines.iter().any(|line| line.moment == Moment::End);
+            (!has_ended).then(|| format!("task {} in run {}", task.id, task.run))
+        },
+    )
 }
 
 fn wrong_outputs(history: &History) -> RuleResult {
@@ -222,10 +226,8 @@ fn false_causes(history: &History, runs: &Runs) -> RuleResult {
         .filter(|change| change.to.is_end())
         .map(|change| (change.task, change.at))
         .collect();
-    let unsuccessful = history
-        .tasks
-        .iter()
-        .filter(|task| task.state.is_end() && task.state != State::Done);
+    let unsuccessful =
+        history.tasks.iter().filter(|task| task.state.is_end() && task.state != State::Done);
     RuleResult::of("ends have a reason that no fault explains", unsuccessful, |task| {
         let pid = runs.get(&(task.id, task.run)).map(|lines| lines[0].pid);
         let at = recorded_at.get(&task.id).copied().unwrap_or(u64::MAX - history.clock_error);

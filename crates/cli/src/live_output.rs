@@ -232,10 +232,7 @@ mod tests {
         let states: [&[LiveLine]; 2] =
             [&[line("stderr", "10 %", false)], &[line("stderr", "20 %", true)]];
         assert_eq!(printed(false, &states), "stderr: 10 %\rstderr: 20 %\n");
-        assert_eq!(
-            printed(true, &states),
-            "\x1b[?7lstderr: 10 %\x1b[?7h\r\x1b[Kstderr: 20 %\n"
-        );
+        assert_eq!(printed(true, &states), "\x1b[?7lstderr: 10 %\x1b[?7h\r\x1b[Kstderr: 20 %\n");
     }
 
     #[test]

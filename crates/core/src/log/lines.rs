@@ -279,9 +279,10 @@ mod tests {
     fn a_carriage_return_keeps_the_last_state() {
         let states = |texts: &[&str]| {
             let count = texts.len();
-            let rows = texts.iter().enumerate().map(|(index, text)| {
-                row(index as i64 + 1, text, index + 1 == count, index > 0)
-            });
+            let rows = texts
+                .iter()
+                .enumerate()
+                .map(|(index, text)| row(index as i64 + 1, text, index + 1 == count, index > 0));
             joined(rows).into_iter().map(|(_, text, _)| text).collect::<Vec<_>>()
         };
         assert_eq!(states(&["10 %\r", "20 %\r", "done"]), ["10 %", "20 %", "done"]);
