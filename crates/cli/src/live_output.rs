@@ -208,21 +208,22 @@ mod tests {
     /// Returns what is printed for these lines, one list after the other. At the end the unfinished line is ended.
     fn printed(terminal: bool, lists: &[&[LiveLine]]) -> String {
         let (mut live, mut out) = (LiveOutput::new(terminal), Vec::new());
-        lists.iter().for_each(|lines| live.append(&mut out, lines));
+        for lines in lists {
+            live.append(&mut out, lines);
+        }
         live.end_line(&mut out);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn a_line_that_grows_is_one_line_in_a_file() {
-        let states = ["name? ", "name? A", "name? Ada"].map(|text| line("stdout", text, false));
-        let [first, second, third] = &states;
-        let lists: [&[LiveLine]; 3] = [&[first.clone()], &[second.clone()], &[third.clone()]];
+        let states = ["name? ", "name? A", "name? Ada"].map(|text| [line("stdout", text, false)]);
+        let lists = states.each_ref().map(|state| &state[..]);
         assert_eq!(printed(false, &lists), "stdout: name? Ada\n");
         let last = line("stdout", "name? Ada", true);
         let next = line("stdout", "next", true);
         assert_eq!(
-            printed(false, &[&[first.clone()], &[last, next]]),
+            printed(false, &[&states[0], &[last, next]]),
             "stdout: name? Ada\nstdout: next\n"
         );
     }
@@ -237,15 +238,16 @@ mod tests {
 
     #[test]
     fn another_line_ends_an_unfinished_one() {
-        let other = line("stdout", "other", true);
-        let (half, whole) = (line("stderr", "half", false), line("stderr", "half a line", true));
+        let other = [line("stdout", "other", true)];
+        let half = [line("stderr", "half", false)];
+        let whole = [line("stderr", "half a line", true)];
         assert_eq!(
-            printed(false, &[&[half.clone()], &[other.clone()], &[whole]]),
+            printed(false, &[&half, &other, &whole]),
             "stderr: half\nstdout: other\nstderr: half a line\n"
         );
         let cut = "\x1b[?7lstderr: half\x1b[?7h";
         assert_eq!(
-            printed(true, &[&[half], &[other]]),
+            printed(true, &[&half, &other]),
             format!("{cut}\r\x1b[Kstderr: half\nstdout: other\n")
         );
     }

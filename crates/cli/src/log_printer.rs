@@ -25,7 +25,7 @@ enum PrintedForm {
     /// For people. An unfinished line is ended with a newline.
     Text,
     /// For people who follow the log. An unfinished line grows.
-    LiveText(LiveOutput),
+    LiveText(Box<LiveOutput>),
     Json(JsonList),
     /// The bytes of the rows.
     Raw,
@@ -50,7 +50,7 @@ impl<'a> LogPrinter<'a> {
 
     /// Returns a printer for people who follow the log.
     pub(crate) fn live_text(context: &'a Context, task: i64) -> LogPrinter<'a> {
-        let form = PrintedForm::LiveText(LiveOutput::new(context.terminal));
+        let form = PrintedForm::LiveText(Box::new(LiveOutput::new(context.terminal)));
         LogPrinter { context, task, open: OpenLines::default(), form }
     }
 
@@ -63,7 +63,9 @@ impl<'a> LogPrinter<'a> {
     pub(crate) fn print(&mut self, rows: Vec<LogRow>) -> anyhow::Result<()> {
         let mut out = Vec::new();
         if let PrintedForm::Raw = self.form {
-            rows.iter().for_each(|row| log_text::append_raw(&mut out, row));
+            for row in &rows {
+                log_text::append_raw(&mut out, row);
+            }
             return self.context.write(&out);
         }
         let joined = rows.into_iter().filter_map(|row| self.open.add(self.task, row));

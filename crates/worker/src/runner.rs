@@ -10,7 +10,7 @@ use rework_wire::{
     operation::Limits,
     runner::{FromRunner, ToRunner},
 };
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::{
     active_run::{ActiveRun, FLUSH_INTERVAL},
@@ -75,6 +75,13 @@ pub(crate) enum StartError {
     Protocol(String),
 }
 
+/// Returns the timer that writes the lines of a runner that is not ready yet.
+fn flush_interval() -> Interval {
+    let mut flush = interval(FLUSH_INTERVAL);
+    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    flush
+}
+
 /// Returns the text of an error together with those of its sources, which name the file or system call.
 fn with_sources(error: &dyn std::error::Error) -> String {
     match error.source() {
@@ -98,8 +105,7 @@ impl Runner {
         frames.send(&version, &[]).map_err(|error| StartError::Protocol(error.to_string()))?;
         let timeout = tokio::time::sleep(start_timeout);
         tokio::pin!(timeout);
-        let mut flush = interval(FLUSH_INTERVAL);
-        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut flush = flush_interval();
         let mut last = String::new();
         loop {
             remember_last_line(&mut last, &run.lines);
@@ -139,7 +145,7 @@ impl Runner {
         // descriptor.
         let exit = tokio::select! {
             exit = self.child.wait() => exit?,
-            () = &mut timeout => return Err(StartError::Timeout(start_timeout)),
+            () = timeout => return Err(StartError::Timeout(start_timeout)),
         };
         self.finish_output(&mut run.lines);
         remember_last_line(&mut last, &run.lines);
