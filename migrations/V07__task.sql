@@ -1,5 +1,6 @@
 -- task: one request to run an operation with one input. `rework.schedule` (V11) inserts it, `rework.claim` (V13)
--- makes it a run of a worker, `rework.complete` (V15) records the end of the run. docs/tasks.md has the states.
+-- makes it a run of a worker, `rework.complete` (V15) records the end of the run. docs/tasks.md has the states. The two
+-- functions at the end of this file check values that are to be stored in a task.
 
 create sequence rework.position;
 
@@ -31,7 +32,7 @@ create table rework.task (
     ran_on          text,                                 -- host of the last claim
     revision        text,                                 -- revision of the code that ran
     queued_at       timestamptz not null default now(),   -- when it was scheduled
-    delayed_until   timestamptz,
+    delayed_until   timestamptz,                          -- null in state `delayed`: until somebody retries it
     started_at      timestamptz,                          -- when its code started, which is later than the claim
     finished_at     timestamptz,
     input           json,
@@ -58,3 +59,88 @@ create index task_aborting on rework.task (worker) where state = 'aborting';
 create index task_live on rework.task (worker) where state in ('running', 'aborting');
 create unique index task_unique on rework.task (operation, unique_key) where unique_key is not null;
 create unique index task_parent on rework.task (parent, parent_run, parent_number) where parent is not null;
+
+-- json_fault: returns why a JSON text is refused as an input or as metadata, as the end of a sentence; null if it is
+-- accepted. Postgres accepts more than other readers of JSON can read. So a text may have at most 100 levels of arrays
+-- and objects (some readers stop at 128), and both halves of each surrogate pair. Numbers may have any size.
+-- core/src/values/json.rs has the same rule for the command line.
+create function rework.json_fault(value text) returns text
+language plpgsql immutable as $$
+declare
+    unescaped  text;
+    brackets   text;
+begin
+    -- 1. Nearly every text ends here: half a pair needs `\ud`, and 101 levels need 101 opening brackets.
+    if value is null
+       or (value !~* E'\\\\ud[89a-f]' and length(value) - length(translate(value, '[{', '')) <= 100) then
+        return null;
+    end if;
+    -- 2. Escaped backslashes and quotes are replaced. Then each backslash begins one of the other escapes, and each
+    -- quote begins or ends a string. Whole pairs are removed. Each `\ud…` that remains is half a pair.
+    unescaped := replace(replace(value, E'\\\\', '__'), E'\\"', '__');
+    if regexp_replace(unescaped, E'\\\\ud[89ab][0-9a-f]{2}\\\\ud[c-f][0-9a-f]{2}', '', 'gi') ~* E'\\\\ud[89a-f]' then
+        return 'contains half of a surrogate pair, which is not a character';
+    end if;
+    -- 3. Only the brackets outside of strings are kept. Each round removes the innermost level.
+    brackets := regexp_replace(regexp_replace(unescaped, '"[^"]*"', '', 'g'), '[^][{}]+', '', 'g');
+    brackets := translate(brackets, '{}', '[]');
+    for level in 1 .. 100 loop
+        exit when brackets = '';
+        brackets := replace(brackets, '[]', '');
+    end loop;
+    return case when brackets <> '' then 'is nested more than 100 levels deep' end;
+end $$;
+
+-- check_options: checks the values that tasks and schedules have besides their input. Returns true. Raises RW413 if one
+-- is too large, and RW400 if one makes no sense.
+create function rework.check_options(
+    operation      text,
+    host           text,
+    delayed_until  timestamptz,
+    unique_key     text,
+    metadata       json,
+    capabilities   text[]
+) returns boolean
+language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
+declare
+    fault  text[];    -- the fault, and what to do
+begin
+    fault := case
+        when octet_length(unique_key) > 1000 then
+            array['the unique key is longer than 1000 bytes', 'pass a hash of it, for example `md5(…)`']
+        when octet_length(metadata::text) > 65536 then
+            array['the metadata is larger than 64 KiB', 'pass large values as the input, or store them elsewhere']
+        when cardinality(capabilities) > 32 or octet_length(array_to_string(capabilities, '')) > 1000 then
+            array['it needs more than 32 capabilities, or their names have more than 1000 bytes together',
+                  'give one name to capabilities that belong together']
+    end;
+    if fault is not null then
+        raise exception 'a task of `%` is refused: %', operation, fault[1] using errcode = 'RW413', hint = fault[2];
+    end if;
+    fault := case
+        when unique_key = '' then
+            array['the unique key is empty', 'pass null, or leave it out']
+        when delayed_until > '9999-12-31 23:59:59+00' and isfinite(delayed_until) then
+            array['it is delayed until after the year 9999', 'pass `infinity` for a task that somebody retries later']
+        when rework.name_fault(host) is not null then
+            array[format('the host `%s` %s', left(host, 60), rework.name_fault(host)),
+                  'pass the name of a host, or null for any host']
+        when array_ndims(capabilities) > 1 then
+            array['the array of capabilities has more than one dimension', 'pass an array of names']
+        when rework.json_fault(metadata::text) is not null then
+            array['the metadata ' || rework.json_fault(metadata::text), 'pass metadata that every program can read']
+        when array_position(capabilities, null) is not null then
+            array['one of the capabilities is null', 'pass an array of names']
+        else (
+            select array[format('the capability `%s` %s', left(c, 60), rework.name_fault(c)), 'pass an array of names']
+              from unnest(capabilities) as c
+             where rework.name_fault(c) is not null
+             limit 1)
+    end;
+    if fault is not null then
+        raise exception 'a task of `%` is refused: %', operation, fault[1] using errcode = 'RW400', hint = fault[2];
+    end if;
+    return true;
+end $$;
+
+revoke all on function rework.json_fault, rework.check_options from public;

@@ -33,6 +33,19 @@ pub struct NewLogLine {
     pub whole: bool,
 }
 
+impl NewLogLine {
+    /// Returns a warning of rework itself about a run.
+    pub fn warning(text: String) -> NewLogLine {
+        NewLogLine {
+            at: Utc::now(),
+            stream: "rework".to_owned(),
+            level: "WARNING",
+            bytes: text.into_bytes(),
+            whole: true,
+        }
+    }
+}
+
 /// Records that the code of a run started `elapsed_ms` milliseconds ago, and returns this moment by the server's clock.
 /// This moment is later than `earliest_start`. `None` if the run is not current, or if another session has locked the
 /// task.
@@ -176,6 +189,6 @@ pub async fn schedule_child(db: &Db, fence: Fence, child: &ChildTask) -> Result<
         (&child.priority, Type::INT4),
         (&child.delay_ms, Type::INT8),
     ];
-    let row = db.query_opt(include_str!("sql/schedule_child.sql"), &params).await?;
-    row.map(|row| Columns::new(&row).get("id")).transpose()
+    let row = db.query_one(include_str!("sql/schedule_child.sql"), &params).await?;
+    Columns::new(&row).get("id")
 }
