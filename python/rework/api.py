@@ -61,7 +61,8 @@ def schedule(
     * `priority`: tasks with a higher priority are claimed first; by default that of the operation
     * `delayed_until`: a datetime before which the task does not start, in local time if it has no zone; or a timedelta
       from now
-    * `unique_key`: if a task of the operation already has this key, return that one and create none
+    * `unique_key`: if a task of the operation already has this key, return that one and create none; the key is free
+      again when that task is deleted, by default a day after its end
     * `capabilities`: labels that the host must offer
 
     Raise UnknownOperation, Ambiguous or another ReworkError if the database refuses the task. Raise BadInput (a

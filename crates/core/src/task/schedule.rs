@@ -20,6 +20,10 @@ use crate::{
 /// The upload speed that a large input is granted, in bytes per second: one second more than the deadline for each MiB.
 const SLOWEST_BYTES_PER_SECOND: u64 = 1 << 20;
 
+/// The largest metadata of a task in bytes. It is loaded with every claim, so large values belong into the input. The
+/// SQL functions that schedule tasks know this limit, too.
+pub const MAX_METADATA_BYTES: usize = 64 << 10;
+
 /// A task to schedule.
 #[derive(Debug, Clone, Default)]
 pub struct Request<'a> {
@@ -56,8 +60,8 @@ pub enum Ready {
 
 /// Schedules a task and returns its id. If a task with the unique key of the request exists, its id
 /// is returned instead. `Err` with SQLSTATE `RW404` if the operation is not registered, `RW300` if
-/// several domains have it and none is given, `RW413` if the input is too large, and `RW400` if
-/// another value is invalid.
+/// several domains have it and none is given, `RW413` if a value is too large, and `RW400` if a
+/// value makes no sense.
 pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Result<i64> {
     let (json, bytes) = request.input.columns();
     let (at, after_ms) = request.ready.columns();
