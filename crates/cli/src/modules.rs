@@ -52,7 +52,8 @@ pub(crate) async fn read(
 fn check_names(operation: &Definition, path: &Path) -> anyhow::Result<()> {
     for (kind, name) in [("domain", &operation.domain), ("operation", &operation.name)] {
         if let Err(fault) = name::check(name) {
-            let message = format!("the name `{name}` of the {kind} {fault}: in `{}`", path.display());
+            let path = path.display();
+            let message = format!("the name `{name}` of the {kind} {fault}: in `{path}`");
             return Err(hinted(message, "write the name again, without copying it"));
         }
     }

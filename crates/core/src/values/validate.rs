@@ -188,7 +188,8 @@ mod tests {
             ["it is 12345678901234567.25, more than 100"]
         );
         assert_eq!(problems(&number, "1e400"), ["it is 1e400, more than 100"]);
-        let integers = json!({ "type": "array", "items": { "type": "integer" }, "uniqueItems": true });
+        let integers =
+            json!({ "type": "array", "items": { "type": "integer" }, "uniqueItems": true });
         assert_eq!(
             problems(&integers, "[12345678901234567.25, 1.0]"),
             ["`[0]` is 12345678901234567.25, not an integer"]
