@@ -127,11 +127,7 @@ pub(crate) fn check(operation: &Definition, schema: &Schema, text: &[u8]) -> Res
 /// Returns the message for an input that does not match the schema.
 ///
 /// If the input was declared with `rework.io` in Python, the message has the same wording as in Python.
-fn violation_message(
-    operation: &Definition,
-    input: &Json,
-    violation: &SchemaViolation,
-) -> String {
+fn violation_message(operation: &Definition, input: &Json, violation: &SchemaViolation) -> String {
     let python_message = || {
         let schema = operation.input.as_ref()?;
         io_specs::first_violation(schema, &input.to_value())

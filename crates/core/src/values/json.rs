@@ -51,7 +51,7 @@ impl Json {
     /// Returns the value as JSON without spaces, with the numbers as they were written.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        self.write(&mut text, &|number| number.text().to_owned());
+        self.write(&mut text, &|number: &Number| number.text().to_owned());
         text
     }
 
