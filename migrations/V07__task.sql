@@ -144,3 +144,4 @@ begin
 end $$;
 
 revoke all on function rework.json_fault, rework.check_options from public;
+
