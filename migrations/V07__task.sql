@@ -144,4 +144,3 @@ begin
 end $$;
 
 revoke all on function rework.json_fault, rework.check_options from public;
-
