@@ -1,5 +1,5 @@
 -- task: one request to run an operation with one input. `rework.schedule` (V11) inserts it, `rework.claim` (V13)
--- makes it a run of a worker, `rework.complete` (V15) records the end of the run. docs/tasks.md has the states. The two
+-- makes it a run of a worker, `rework.complete` (V15) records the end of the run. docs/tasks.md has the states. The
 -- functions at the end of this file check values that are to be stored in a task.
 
 create sequence rework.position;
@@ -60,36 +60,52 @@ create index task_live on rework.task (worker) where state in ('running', 'abort
 create unique index task_unique on rework.task (operation, unique_key) where unique_key is not null;
 create unique index task_parent on rework.task (parent, parent_run, parent_number) where parent is not null;
 
+-- examine_json: returns what `json_fault` returns, for the few texts that it cannot accept at once.
+create function rework.examine_json(value text) returns text
+language plpgsql immutable as $$
+declare
+    -- Escaped backslashes and quotes are replaced. Then each backslash begins one of the other escapes.
+    plain     text := replace(replace(value, E'\\\\', '__'), E'\\"', '__');
+    too_deep  text := 'is nested more than 100 levels deep';
+begin
+    -- 1. Whole pairs are removed. Each `\ud…` that remains is half a pair.
+    if (strpos(plain, E'\\ud') > 0 or strpos(plain, E'\\uD') > 0)
+       and regexp_replace(plain, E'\\\\ud[89ab][0-9a-f]{2}\\\\ud[c-f][0-9a-f]{2}', '', 'gi') ~* E'\\\\ud[89a-f]' then
+        return 'contains half of a surrogate pair, which is not a character';
+    end if;
+    -- 2. The levels are counted by `jsonb`, which is fast. It cannot hold every character that an escape may stand for,
+    -- so these escapes are replaced, too. Level 0 is the value itself, so the 101st array or object is at level 100.
+    plain := replace(plain, E'\\u', '__');
+    loop
+        begin
+            return case when jsonb_path_exists(
+                plain::jsonb, 'strict $.**{100} ? (@.type() == "array" || @.type() == "object")') then too_deep end;
+        exception
+            when statement_too_complex then
+                return too_deep;    -- it has so many levels that Postgres cannot parse it
+            when numeric_value_out_of_range then
+                plain := regexp_replace(plain, '[0-9]+', '1', 'g');    -- `jsonb` cannot hold every number
+        end;
+    end loop;
+end $$;
+
 -- json_fault: returns why a JSON text is refused as an input or as metadata, as the end of a sentence; null if it is
 -- accepted. Postgres accepts more than other readers of JSON can read. So a text may have at most 100 levels of arrays
 -- and objects (some readers stop at 128), and both halves of each surrogate pair. Numbers may have any size.
 -- core/src/values/json.rs has the same rule for the command line.
+--
+-- Most texts are accepted without a call of `examine_json`, because half a pair needs `\ud`, and 101 levels need 101
+-- opening brackets. Texts of more than 1 MiB are not examined: that would take too much time and memory.
 create function rework.json_fault(value text) returns text
-language plpgsql immutable as $$
-declare
-    unescaped  text;
-    brackets   text;
-begin
-    -- 1. Nearly every text ends here: half a pair needs `\ud`, and 101 levels need 101 opening brackets.
-    if value is null
-       or (value !~* E'\\\\ud[89a-f]' and length(value) - length(translate(value, '[{', '')) <= 100) then
-        return null;
-    end if;
-    -- 2. Escaped backslashes and quotes are replaced. Then each backslash begins one of the other escapes, and each
-    -- quote begins or ends a string. Whole pairs are removed. Each `\ud…` that remains is half a pair.
-    unescaped := replace(replace(value, E'\\\\', '__'), E'\\"', '__');
-    if regexp_replace(unescaped, E'\\\\ud[89ab][0-9a-f]{2}\\\\ud[c-f][0-9a-f]{2}', '', 'gi') ~* E'\\\\ud[89a-f]' then
-        return 'contains half of a surrogate pair, which is not a character';
-    end if;
-    -- 3. Only the brackets outside of strings are kept. Each round removes the innermost level.
-    brackets := regexp_replace(regexp_replace(unescaped, '"[^"]*"', '', 'g'), '[^][{}]+', '', 'g');
-    brackets := translate(brackets, '{}', '[]');
-    for level in 1 .. 100 loop
-        exit when brackets = '';
-        brackets := replace(brackets, '[]', '');
-    end loop;
-    return case when brackets <> '' then 'is nested more than 100 levels deep' end;
-end $$;
+language sql immutable as $$
+    select case
+        when octet_length(value) > 1048576 then null
+        when strpos(value, E'\\ud') > 0 or strpos(value, E'\\uD') > 0
+             or octet_length(value) > 200
+                and octet_length(value) - octet_length(replace(replace(value, '[', ''), '{', '')) > 100
+        then rework.examine_json(value)
+    end
+$$;
 
 -- check_options: checks the values that tasks and schedules have besides their input. Returns true. Raises RW413 if one
 -- is too large, and RW400 if one makes no sense.
@@ -143,4 +159,4 @@ begin
     return true;
 end $$;
 
-revoke all on function rework.json_fault, rework.check_options from public;
+revoke all on function rework.examine_json, rework.json_fault, rework.check_options from public;

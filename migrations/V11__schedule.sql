@@ -128,7 +128,7 @@ declare
     ready_at    timestamptz := case when is_delayed and isfinite(add_task.delayed_until)
                                     then add_task.delayed_until end;
     priority    integer := coalesce(add_task.priority, op.priority);
-    fault       text := rework.json_fault(add_task.input);
+    fault       text;
     lane        integer;
     task_id     bigint;
 begin
@@ -136,6 +136,7 @@ begin
         raise exception 'the input for `%` is larger than 100 MiB', op.name
             using errcode = 'RW413', hint = 'store it elsewhere, and pass its location as the input';
     end if;
+    fault := rework.json_fault(add_task.input);
     if fault is not null then
         raise exception 'the input for `%` %', op.name, fault
             using errcode = 'RW400', hint = 'pass JSON that every program can read, or bytes';

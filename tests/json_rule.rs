@@ -1,5 +1,5 @@
-//! Which JSON is accepted as an input: the command line and SQL give the same answer, with the same reason. Numbers keep
-//! their digits on every way to the code.
+//! Which JSON is accepted as an input: the command line and SQL give the same answer, with the same reason. Numbers
+//! keep their digits on every way to the code.
 
 use std::fs;
 
@@ -20,7 +20,10 @@ fn the_command_line_and_sql_accept_the_same_json() {
         (format!("[\"{}\"]", "[".repeat(500)), None),
         (r#"["\ud83d\ude00", "\\ud800", "\"[", "\u0000"]"#.to_owned(), None),
         ("[12345678901234567.25, 1e400, -0.10, 123456789012345678901234567890]".to_owned(), None),
+        // Many brackets, but few levels, and numbers that `jsonb` cannot hold.
+        (format!("[1e999999, {}]", [r#"{"]": "\\\u0000", "b": []}"#; 150].join(", ")), None),
         (nested(101), Some("is nested more than 100 levels deep")),
+        (format!("[1e999999, {}]", nested(100)), Some("is nested more than 100 levels deep")),
         (nested(100_000), Some("is nested more than 100 levels deep")),
         (r#""\ud800""#.to_owned(), Some("contains half of a surrogate pair")),
         (r#"{"\uDC00\ud83d": 1}"#.to_owned(), Some("contains half of a surrogate pair")),

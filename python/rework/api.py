@@ -34,6 +34,10 @@ from rework.task import Task
 
 __all__ = ['Task', 'freeze_operations', 'prepare', 'schedule', 'task', 'unprepare', 'workers']
 
+#: The longest delay that is passed to Postgres, in milliseconds: 10,000 years. The database refuses it with a hint.
+#: Postgres could not even add a much longer one to its clock.
+MAX_DELAY_MS = 315_576_000_000_000
+
 
 def schedule(
     engine: object,
@@ -97,7 +101,7 @@ def _moment_or_delay(until: None | datetime.datetime | datetime.timedelta) -> tu
     if until is None:
         return None, None
     if isinstance(until, datetime.timedelta):
-        milliseconds = round(until.total_seconds() * 1000)
+        milliseconds = min(round(until.total_seconds() * 1000), MAX_DELAY_MS)
         return None, milliseconds if milliseconds > 0 else None
     if isinstance(until, datetime.datetime):
         return until.astimezone(datetime.timezone.utc).isoformat(), None

@@ -175,9 +175,7 @@ impl Accepts {
             return to_raw_value(text).ok();
         }
         let value = json.and_then(|json| serde_json::from_str::<Value>(json.get()).ok());
-        if let Some(value) = value
-            && self.choices.contains(&value)
-        {
+        if value.is_some_and(|value| self.choices.contains(&value)) {
             return json.map(ToOwned::to_owned);
         }
         let text_only = self

@@ -118,9 +118,8 @@ fn validate_json(
 
 /// Checks that a text is JSON and matches the schema of an operation. `Err` with a message if not.
 pub(crate) fn check(operation: &Definition, schema: &Schema, text: &[u8]) -> Result<(), String> {
-    let name = &operation.name;
-    let input =
-        Json::parse(text).map_err(|bad| format!("the input for operation `{name}` {bad}"))?;
+    let refused = |bad| format!("the input for operation `{}` {bad}", operation.name);
+    let input = Json::parse(text).map_err(refused)?;
     schema.check_value(&input).map_err(|violation| violation_message(operation, &input, &violation))
 }
 

@@ -65,9 +65,7 @@ pub(crate) fn next_commands(task: &Task) -> String {
             "`rework log-task {id} --follow` shows what it writes, `rework abort-task {id}` aborts it"
         ),
         State::Delayed => {
-            format!(
-                "`rework retry-task {id}` queues it now, `rework abort-task {id}` aborts it"
-            )
+            format!("`rework retry-task {id}` queues it now, `rework abort-task {id}` aborts it")
         }
         State::Queued => {
             format!(

@@ -106,8 +106,8 @@ impl<'a> Request<'a> {
     }
 
     /// Sets a key that is unique among the tasks of the operation. If a task with this key exists, no task is made, and
-    /// `.await` returns the id of the existing one. The key is free again when that task is deleted: by default, monitors
-    /// do so a day after its end.
+    /// `.await` returns the id of the existing one. The key is free again when that task is deleted: by default, a day
+    /// after its end.
     pub fn unique_key(mut self, key: impl Into<String>) -> Self {
         self.unique_key = Some(key.into());
         self

@@ -65,15 +65,14 @@ fn warning(
             "the inputs `{owner}` and `{name}` have the same variable {variable}: it has the value of `{owner}`"
         ));
     }
-    env.contains_key(variable).then(|| {
-        format!(
-            "the input `{name}` is not in {variable}: `env` in the manifest sets this variable"
-        )
-    })
+    if !env.contains_key(variable) {
+        return None;
+    }
+    Some(format!("the input `{name}` has no variable: `env` in the manifest sets {variable}"))
 }
 
-/// Returns the text of a scalar: a string without its quotes, a number as it was written, or a boolean. `None` for null,
-/// an array and an object.
+/// Returns the text of a scalar: a string without its quotes, a number as it was written, or a boolean. `None` for
+/// null, an array and an object.
 fn scalar(json: &str) -> Option<String> {
     match json.as_bytes().first()? {
         b'"' => serde_json::from_str(json).ok(),
@@ -127,7 +126,7 @@ mod tests {
         assert_eq!(
             inputs.warnings,
             [
-                "the input `fixed` is not in INPUT_FIXED: `env` in the manifest sets this variable",
+                "the input `fixed` has no variable: `env` in the manifest sets INPUT_FIXED",
                 "the inputs `page-size` and `page_size` have the same variable INPUT_PAGE_SIZE: \
                  it has the value of `page-size`",
             ]

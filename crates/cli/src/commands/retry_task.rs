@@ -43,7 +43,9 @@ fn refusal(task: i64, retried: RetryResult) -> Option<anyhow::Error> {
             "register it again: `rework register-operations PATH`",
         ),
         RetryResult::NotRetriable(State::Done) => hinted(
-            format!("task {task} is done: only failed, aborted, lost and delayed tasks can be retried"),
+            format!(
+                "task {task} is done: only failed, aborted, lost and delayed tasks can be retried"
+            ),
             "schedule a new task: `rework schedule`",
         ),
         RetryResult::NotRetriable(state) => hinted(

@@ -1,5 +1,5 @@
-//! The environment variables in which a command gets the texts, numbers and booleans of its input: `INPUT_WIDTH` for the
-//! input `width`. Two inputs must not have the same variable.
+//! The environment variables in which a command gets the texts, numbers and booleans of its input: `INPUT_WIDTH` for
+//! the input `width`. Two inputs must not have the same variable.
 
 use std::collections::BTreeMap;
 

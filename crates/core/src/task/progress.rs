@@ -15,7 +15,7 @@ use crate::{
         error::Result,
         row::Columns,
     },
-    task::{fence::Fence, payload::Payload},
+    task::{fence::Fence, payload::Payload, schedule::MAX_DELAY_MS},
 };
 
 /// A log line of a run that is not stored yet.
@@ -177,6 +177,7 @@ pub struct ChildTask {
 /// if the run is not current. `Err` in the cases of [`schedule`](crate::task::schedule::schedule).
 pub async fn schedule_child(db: &Db, fence: Fence, child: &ChildTask) -> Result<Option<i64>> {
     let (json, bytes) = child.input.columns();
+    let delay_ms = child.delay_ms.map(|milliseconds| milliseconds.min(MAX_DELAY_MS));
     let params: [Param<'_>; 10] = [
         (&fence.task, Type::INT8),
         (&fence.run, Type::INT8),
@@ -187,7 +188,7 @@ pub async fn schedule_child(db: &Db, fence: Fence, child: &ChildTask) -> Result<
         (&json, Type::TEXT),
         (&bytes, Type::BYTEA),
         (&child.priority, Type::INT4),
-        (&child.delay_ms, Type::INT8),
+        (&delay_ms, Type::INT8),
     ];
     let row = db.query_one(include_str!("sql/schedule_child.sql"), &params).await?;
     Columns::new(&row).get("id")

@@ -24,6 +24,10 @@ const SLOWEST_BYTES_PER_SECOND: u64 = 1 << 20;
 /// SQL functions that schedule tasks know this limit, too.
 pub const MAX_METADATA_BYTES: usize = 64 << 10;
 
+/// The longest delay that is passed to Postgres, in milliseconds: 10,000 years. The SQL functions refuse it with a
+/// hint. Postgres could not even add a much longer one to its clock.
+pub(crate) const MAX_DELAY_MS: i64 = 315_576_000_000_000;
+
 /// A task to schedule.
 #[derive(Debug, Clone, Default)]
 pub struct Request<'a> {
@@ -96,8 +100,21 @@ impl Ready {
             Ready::Now => (None, None),
             Ready::At(at) => (Some(at), None),
             Ready::After(delay) => {
-                (None, Some(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)))
+                let milliseconds = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+                (None, Some(milliseconds.min(MAX_DELAY_MS)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_that_postgres_could_not_add_is_shortened_to_one_that_it_can() {
+        assert_eq!(Ready::Now.columns(), (None, None));
+        assert_eq!(Ready::After(Duration::from_secs(2)).columns(), (None, Some(2_000)));
+        assert_eq!(Ready::After(Duration::MAX).columns(), (None, Some(MAX_DELAY_MS)));
     }
 }

@@ -1,7 +1,8 @@
 //! JSON as rework accepts it for inputs and metadata, from the command line and from files: [`Json::parse`].
 //!
-//! `rework.json_fault` (`migrations/V07__task.sql`) is the same rule in the database. A text is stored and passed on as it
-//! was written; the value that is parsed here only serves to validate and to compare it. Numbers keep all their digits.
+//! `rework.json_fault` (`migrations/V07__task.sql`) is the same rule in the database, for texts up to 1 MiB. A text is
+//! stored and passed on as it was written; the value that is parsed here only serves to validate and to compare it.
+//! Numbers keep all their digits.
 
 use std::collections::BTreeMap;
 

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_look_the_same_as_others_are_refused() {
+    fn names_that_are_easily_confused_are_refused() {
         let longest = "x".repeat(255);
         for name in ["resize", "images.thumb-nail_2", "größe", "縮小", "a b", "🖼", &longest] {
             assert_eq!(check(name), Ok(()), "{name}");

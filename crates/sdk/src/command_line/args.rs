@@ -177,8 +177,8 @@ fn merge(
 
 /// Returns the parts of the object that `--input` gives. `Err` if it is not an object.
 fn parts_of(whole: &[u8]) -> Result<Parts, String> {
-    let json: &RawValue = serde_json::from_slice(whole)
-        .map_err(|error| format!("`--input` is not JSON: {error}"))?;
+    let json: &RawValue =
+        serde_json::from_slice(whole).map_err(|error| format!("`--input` is not JSON: {error}"))?;
     serde_json::from_str(json.get()).map_err(|_| {
         "`--input` is not a JSON object, so no other argument can set a part of it".to_owned()
     })

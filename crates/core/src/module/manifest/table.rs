@@ -157,7 +157,8 @@ impl<'a, 'i> Table<'a, 'i> {
         else {
             return Ok(None);
         };
-        let message = "it has a number that is no JSON: `nan`, `inf`, or an integer of more than 64 bits";
+        let message =
+            "it has a number that is not JSON: `nan`, `inf`, or an integer of more than 64 bits";
         object.map(Some).ok_or_else(|| self.invalid(key, message.to_owned()))
     }
 
@@ -212,9 +213,7 @@ fn json(value: &DeValue<'_>) -> Option<Value> {
     Some(match value {
         DeValue::String(text) => Value::from(text.as_ref()),
         DeValue::Integer(_) => integer(value)?.into(),
-        DeValue::Float(number) => {
-            Value::Number(Number::from_f64(number.as_str().parse().ok()?)?)
-        }
+        DeValue::Float(number) => Value::Number(Number::from_f64(number.as_str().parse().ok()?)?),
         DeValue::Boolean(truth) => Value::from(*truth),
         DeValue::Datetime(time) => Value::from(time.to_string()),
         DeValue::Array(items) => {
