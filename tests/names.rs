@@ -35,9 +35,9 @@ fn names_with_invisible_characters_are_refused() {
 #[test]
 fn names_with_invisible_characters_are_shown_escaped() {
     let setup = Installation::new();
-    setup.session().execute(
-        "insert into rework.operation (domain, name) values ('default', E'a\\u202Eb')",
-    );
+    setup
+        .session()
+        .execute("insert into rework.operation (domain, name) values ('default', E'a\\u202Eb')");
     let listed = setup.rework(["list-operations"]).run_ok().stdout();
     assert!(listed.contains("a\\u{202e}b"), "{listed}");
     let refused = setup.rework(["schedule", "c\u{200b}d"]).run_expecting(1).stderr();

@@ -73,7 +73,8 @@ mod tests {
     #[test]
     fn names_that_are_easily_confused_are_refused() {
         let longest = "x".repeat(255);
-        for name in ["resize", "images.thumb-nail_2", "größe", "縮小", "a b", "🖼", &longest] {
+        for name in ["resize", "images.thumb-nail_2", "größe", "縮小", "a b", "🖼", &longest]
+        {
             assert_eq!(check(name), Ok(()), "{name}");
         }
         for (name, expected) in [
