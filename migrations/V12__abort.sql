@@ -2,7 +2,8 @@
 --   delayed, queued    becomes `aborted` at once
 --   running            becomes `aborting`; `rework.complete` makes it `aborted` when none of its processes is left
 --   any other state    stays as it is
--- Raises RW404 if there is no such task. `reason` completes the phrase `aborted …`.
+-- Raises RW404 if there is no such task, and RW413 if the reason has more than 1000 bytes. `reason` completes the
+-- phrase `aborted …`.
 --
 -- The steps after `aborting`:
 --   1. The monitor reads the request by `rework.monitor_poll` (monitor/src/state/poll.rs) and sends it to the worker
@@ -18,10 +19,14 @@ create function rework.abort(task bigint, reason text default 'from SQL') return
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
-    full_reason    text := 'aborted ' || coalesce(abort.reason, 'from SQL');
+    full_reason    text := 'aborted ' || coalesce(nullif(abort.reason, ''), 'from SQL');
     current_state  text;
     client_waits   boolean;
 begin
+    if octet_length(abort.reason) > 1000 then
+        raise exception 'the reason to abort task % is longer than 1000 bytes', abort.task
+            using errcode = 'RW413', hint = 'write one line';
+    end if;
     -- Each update changes the task only if it is in an expected state. If neither does, the task has ended, or its
     -- state changed between the statements. In the second case, try again.
     loop

@@ -246,6 +246,7 @@ def test_a_value_that_is_nested_too_deeply_is_refused():
         ('[1,]', 'this is not JSON: '),
         ('1 2', 'this is not JSON: '),
         ('NaN', 'this is not JSON: it has no NaN'),
+        ('[-1e400]', 'this JSON has the number -1e400, which is too large for a float'),
         ('[-Infinity]', 'this is not JSON: it has no -Infinity'),
         (b'\xff', 'this is not JSON: byte 0 is not UTF-8'),
         ('{"$bytes": 5}', '`$bytes` needs a text, not 5'),

@@ -189,7 +189,7 @@ impl Installation {
 
     /// Schedules an operation once for each input, in one SQL statement, and returns the ids of the tasks.
     pub(crate) fn schedule_many(&self, operation: &str, inputs: &[Value]) -> Vec<i64> {
-        let sql = "select rework.schedule_many($1, $2)";
+        let sql = "select rework.schedule_many($1, $2::json[])";
         self.session().query_values(sql, &[&operation, &inputs])
     }
 

@@ -86,8 +86,8 @@ fn completion(open: &OpenRun, leftovers: &Leftovers, plan: &CleanupPlan) -> Comp
         return Completion::new(open.fence, Outcome::NotStarted, Some(reason));
     }
     Completion {
-        // The worker may have died before it recorded the start. `None` if it is not known whether the run started.
-        started: has_started.map(|_| Instant::now()),
+        // The worker may have died before it recorded the start. A run that may have started counts as started.
+        started: Some(Instant::now()),
         revision: open.revision.clone(),
         ..Completion::new(open.fence, plan.outcome, Some(plan.run_reason.clone()))
     }
@@ -146,13 +146,13 @@ mod tests {
 
     #[test]
     fn only_a_started_run_is_lost_with_its_worker() {
-        let lost = |start_known| (Outcome::Lost, start_known, Some("r1".to_owned()));
+        let lost = (Outcome::Lost, true, Some("r1".to_owned()));
         let not_started = (Outcome::NotStarted, false, None);
         let runs = |runs: &[(i64, i64)]| end(KnownStarts::Runs(runs.iter().copied().collect()));
-        assert_eq!(runs(&[(6, 2), (7, 2)]), lost(true), "the run is among the started runs");
+        assert_eq!(runs(&[(6, 2), (7, 2)]), lost, "the run is among the started runs");
         assert_eq!(runs(&[]), not_started, "no run started");
         assert_eq!(runs(&[(7, 1)]), not_started, "an earlier run of the task started");
         assert_eq!(runs(&[(6, 2)]), not_started, "a run of another task started");
-        assert_eq!(end(KnownStarts::Unknown), lost(false), "the started runs are not known");
+        assert_eq!(end(KnownStarts::Unknown), lost, "the run may have started");
     }
 }

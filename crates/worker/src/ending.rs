@@ -133,6 +133,7 @@ pub(crate) fn completion(observed: ObservedRun) -> Completion {
     {
         result = refusal;
     }
+    let started = observed.started || result.outcome == Outcome::Done;
     let failure = match observed.end {
         RunEnd::Failed(failure) => Some(failure),
         _ => None,
@@ -147,7 +148,8 @@ pub(crate) fn completion(observed: ObservedRun) -> Completion {
         error,
         output,
         retry_in_ms,
-        started: observed.started.then_some(observed.span.0),
+        // A run that is done has started, even if that could not be recorded in shared memory.
+        started: started.then_some(observed.span.0),
         ended: observed.span.1,
         memory_peak: observed.memory_peak,
         revision: Some(observed.revision),

@@ -28,6 +28,7 @@ mod runner_launcher; // starts runners
 mod warm_runners; // runners that wait for their next run
 mod command; // programs that do not know rework
 mod environment; // what runners see of the environment
+mod input_variables; // inputs of commands as environment variables
 mod started_runs; // shared memory: which runs have started
 mod output_stream; // stdout or stderr of a runner
 mod line_splitter; // bytes become log lines of runs

@@ -104,7 +104,7 @@ impl ActiveRun {
                     operation: request.operation,
                     domain: request.domain,
                     priority: request.priority.map(i32::from),
-                    delay_ms: request.delay_ms.map(|ms| ms as i64),
+                    delay_ms: request.delay_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
                     input,
                 };
                 let answer = recorder.schedule_child(self.fence(), child);

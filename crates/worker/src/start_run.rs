@@ -11,6 +11,7 @@ use rework_wire::{
     frame::FrameError,
     runner::{RunRequest, ToRunner, boundary_bytes},
 };
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use crate::{
@@ -69,7 +70,7 @@ pub(crate) async fn start(
             let command_operation = command::find(path, &definition.domain, &definition.name)
                 .map_err(|why| cannot_load(&why))?;
             let (program, output) =
-                command::prepare(&context.launcher, &command_operation, claimed)
+                command::prepare(&context.launcher, &command_operation, claimed, lines)
                     .map_err(|error| cannot_load(&error))?;
             // A command cannot record its start itself.
             if let Err(error) =
@@ -210,7 +211,7 @@ fn request(operation: &Operation, ClaimedRun { claimed, slot }: &ClaimedRun) -> 
         deadline_ms: definition.limits.timeout_ms.map(i64::unsigned_abs),
         raw: matches!(claimed.input, Payload::Bytes(_)),
         has_input: claimed.input != Payload::None,
-        metadata: claimed.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        metadata: claimed.metadata.clone().and_then(|text| RawValue::from_string(text).ok()),
         boundary: None,
     }
 }

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use rework_core::{
     db::{connect::Db, dsn::Dsn},
-    values::quantity::{self, QuantityError},
+    values::{
+        name,
+        quantity::{self, QuantityError},
+    },
 };
 use rework_monitor::{Options, PoolOptions};
 use rework_process::{Choice, ContainmentChoice, MemoryChoice};
@@ -29,7 +32,7 @@ const MAX_LEASE: Duration = Duration::from_secs(3600);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Serve this domain; repeatable [default: every domain that has operations on this host]
-    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = name::parse)]
     domain: Vec<String>,
     /// The number of workers per domain that run even if there is nothing to do [default: `--maxworkers`]
     #[arg(long, value_name = "N")]
@@ -62,7 +65,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
     /// A capability that this host offers to tasks that need it; repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name::parse)]
     capability: Vec<String>,
     /// Serve `/health` and `/ready` over HTTP at this address: `127.0.0.1:9393`
     #[arg(long, value_name = "ADDRESS")]
@@ -96,7 +99,7 @@ struct Limit(Option<Duration>);
 
 /// Runs the monitor until a signal stops it. After SIGHUP, and after the loss of its lease, executes the program again.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let host = host::name(args.host.clone());
+    let host = host::name(args.host.clone())?;
     if !args.register.is_empty() {
         let modules = modules::read(&args.register, None, None).await?;
         let mut db =

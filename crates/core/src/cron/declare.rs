@@ -6,7 +6,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use tokio_postgres::{GenericClient, types::Type};
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     },
     db::{connect::Param, deadline::within_deadline, error::Result, row::Columns},
     task::payload::Payload,
+    values::json::Json,
 };
 
 /// A schedule as users declare it. The same form is exported, imported and listed as JSON.
@@ -175,5 +176,6 @@ fn normalized(rule: &str) -> String {
 /// with sorted keys. `None` if there is no JSON.
 fn canonical(json: Option<&str>) -> Option<String> {
     let json = json?;
-    Some(serde_json::from_str::<Value>(json).map_or_else(|_| json.to_owned(), |v| v.to_string()))
+    let parsed = Json::parse(json.as_bytes());
+    Some(parsed.map_or_else(|_| json.to_owned(), |value| value.canonical()))
 }

@@ -15,7 +15,7 @@ use crate::{
         error::Result,
         row::Columns,
     },
-    task::{fence::Fence, payload::Payload},
+    task::{fence::Fence, payload::Payload, schedule::MAX_DELAY_MS},
 };
 
 /// A row for the log of a run that is not stored yet: a line, or a piece of a line.
@@ -33,6 +33,19 @@ pub struct NewLogLine {
     pub whole: bool,
     /// Whether the row before it with the same stream and level is a piece of the same line.
     pub continues: bool,
+}
+
+impl NewLogLine {
+    /// Returns a warning of rework itself about a run.
+    pub fn warning(text: String) -> NewLogLine {
+        NewLogLine {
+            at: Utc::now(),
+            stream: "rework".to_owned(),
+            level: "WARNING",
+            bytes: text.into_bytes(),
+            whole: true,
+        }
+    }
 }
 
 /// Records that the code of a run started `elapsed_ms` milliseconds ago, and returns this moment by the server's clock.
@@ -169,6 +182,7 @@ pub struct ChildTask {
 /// if the run is not current. `Err` in the cases of [`schedule`](crate::task::schedule::schedule).
 pub async fn schedule_child(db: &Db, fence: Fence, child: &ChildTask) -> Result<Option<i64>> {
     let (json, bytes) = child.input.columns();
+    let delay_ms = child.delay_ms.map(|milliseconds| milliseconds.min(MAX_DELAY_MS));
     let params: [Param<'_>; 10] = [
         (&fence.task, Type::INT8),
         (&fence.run, Type::INT8),
@@ -179,8 +193,8 @@ pub async fn schedule_child(db: &Db, fence: Fence, child: &ChildTask) -> Result<
         (&json, Type::TEXT),
         (&bytes, Type::BYTEA),
         (&child.priority, Type::INT4),
-        (&child.delay_ms, Type::INT8),
+        (&delay_ms, Type::INT8),
     ];
-    let row = db.query_opt(include_str!("sql/schedule_child.sql"), &params).await?;
-    row.map(|row| Columns::new(&row).get("id")).transpose()
+    let row = db.query_one(include_str!("sql/schedule_child.sql"), &params).await?;
+    Columns::new(&row).get("id")
 }

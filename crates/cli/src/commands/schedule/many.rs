@@ -130,10 +130,9 @@ fn input_of(
     schema: &Schema,
 ) -> anyhow::Result<Option<Payload>> {
     let Some(line) = lines.next()? else { return Ok(None) };
-    match schema.check(line.text.as_bytes()) {
+    match input::check(operation, schema, line.text.as_bytes()) {
         Ok(()) => Ok(Some(Payload::Json(line.text))),
-        Err(violation) => {
-            let message = input::violation_message(operation, line.text.as_bytes(), &violation);
+        Err(message) => {
             // The message of an error in JSON counts lines within the text, which has only one line. The error names
             // the line of the file instead.
             let message = message.replace(" at line 1 column ", " at column ");

@@ -1,6 +1,6 @@
--- retry_task: queues task $1 again, which failed, was aborted or was lost. It gets all its attempts back. The number
--- of its next run follows that of its last one. The former end is kept as a row of `rework.run`. No row if the task
--- cannot be retried.
+-- retry_task: queues task $1 again, which failed, was aborted or was lost, or queues it now although it is delayed. It
+-- gets all its attempts back. The number of its next run follows that of its last one. The former end is kept as a row
+-- of `rework.run`. No row if the task cannot be retried.
 with ended as materialized (
     select task.id, task.run, task.attempt, task.token, task.worker, task.ran_on, task.revision,
            task.state, task.reason, task.error, task.memory_peak, task.started_at, task.finished_at,
@@ -8,7 +8,7 @@ with ended as materialized (
       from rework.task
       join rework.operation on operation.id = task.operation
      where task.id = $1
-       and task.state in ('failed', 'aborted', 'lost')
+       and task.state in ('delayed', 'failed', 'aborted', 'lost')
        and operation.unregistered_at is null
        for no key update of task
 ),
@@ -18,7 +18,8 @@ kept as (
     select id, run, attempt, token, worker, ran_on, revision, state, reason,
            error, memory_peak, started_at, finished_at
       from ended
-     where token is not null    -- it was claimed once at least
+     where token is not null           -- it was claimed once at least
+       and finished_at is not null     -- the end of its last run is not kept yet
     on conflict (task, run) do nothing    -- it was aborted between two attempts
 ),
 queued as (
