@@ -44,6 +44,7 @@ impl NewLogLine {
             level: "WARNING",
             bytes: text.into_bytes(),
             whole: true,
+            continues: false,
         }
     }
 }
