@@ -70,7 +70,7 @@ pub(crate) async fn start(
             let command_operation = command::find(path, &definition.domain, &definition.name)
                 .map_err(|why| cannot_load(&why))?;
             let (program, output) =
-                command::prepare(&context.launcher, &command_operation, claimed, lines)
+                command::prepare(&context.launcher, &command_operation, claimed, &mut run.lines)
                     .map_err(|error| cannot_load(&error))?;
             // A command cannot record its start itself.
             if let Err(error) =
