@@ -1,6 +1,7 @@
 -- claim: assigns ready tasks to a worker and returns them, each as a new run. The tasks of one claim are all of one
 -- lane, that is of one operation and with the same needs (V06__lane.sql). The function returns no row if no task is
--- ready that the host of the worker can run, if the worker has ended, or if its lease was taken away.
+-- ready that the host of the worker can run, if the worker has ended, or if its lease was taken away. After a recovery
+-- of the server it returns no row until all runs were checked (V03__lease.sql).
 --
 -- Inputs
 --   worker, lease, epoch              who claims, the lease that it depends on, and the epoch that it knows of the
@@ -16,7 +17,7 @@
 --                                     number can take an idle server as long as locking a row
 --
 -- Steps
---   1. Check the worker and its lease.
+--   1. Check the worker and its lease, and that no recovery of the server is in progress.
 --   2. Find the head of each lane, that is its first ready task, and sort the heads by urgency.
 --   3. Lock tasks of the first lane, and skip those that other workers have locked. If none is left, try the next
 --      lane. A batch contains no task that is less urgent than the head of another lane. It ends with the task that
@@ -113,10 +114,11 @@ declare
     row_sizes        integer[];  -- bytes of their inputs
     total_size       bigint;
 begin
-    -- 1. Check the worker and its lease. The worker is read by a scalar subquery. If `finished_at is null` were a
+    -- 1. Check the worker, its lease and the recovery. The worker is read by a scalar subquery. If `finished_at is null` were a
     -- condition of a `where`, the planner could choose the partial index of live workers and read all of it.
     if not exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
-       or (select w.finished_at is null from rework.worker w where w.id = claim.worker) is not true then
+       or (select w.finished_at is null from rework.worker w where w.id = claim.worker) is not true
+       or (select r.is_over from rework.recovery r) is not true then
         return;
     end if;
     if new_token is null then

@@ -26,7 +26,8 @@ begin
             'grant usage on sequence position, log_id, monitor_id_seq to %1$I',
             'grant execute on function schedule, schedule_many, abort, state_of, operation_named, lane_for,
                 notify_ready, claim, first_ready, runnable, retry_backoff, complete, monitor_poll, repair_host_lanes,
-                fire, run_scheduled, schedule_clock, make_partition, drop_partitions to %1$I']
+                fire, run_scheduled, schedule_clock, make_partition, drop_partitions, unchecked_leases,
+                continue_recovery to %1$I']
     end;
     if statements is null then
         raise exception 'there is no set of rights named `%`', rights

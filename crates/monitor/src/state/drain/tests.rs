@@ -123,7 +123,7 @@ fn a_monitor_that_lost_its_lease_does_not_wait_for_a_worker_with_its_own_lease()
     let mut scene = Scene::new(1, 1);
     scene.adopts(7);
     scene.state.poll_plan(true);
-    let reply = Some(PollReply { lease_is_current: false, ..PollReply::default() });
+    let reply = Some(PollReply::default());
     let lease_lost = Event::Polled(CompletedPoll { reply, ..CompletedPoll::default() });
     assert_eq!(scene.apply(lease_lost), ["disarm"]);
     assert_eq!(scene.after(Duration::ZERO), [format!("finish {:?}", Finish::LeaseLost)]);
@@ -133,7 +133,7 @@ fn a_monitor_that_lost_its_lease_does_not_wait_for_a_worker_with_its_own_lease()
 fn a_monitor_that_lost_its_lease_kills_its_workers_and_records_nothing() {
     let mut scene = Scene::idle(1);
     scene.state.poll_plan(true);
-    let reply = Some(PollReply { lease_is_current: false, ..PollReply::default() });
+    let reply = Some(PollReply::default());
     let lease_lost = Event::Polled(CompletedPoll { reply, ..CompletedPoll::default() });
     assert_eq!(scene.apply(lease_lost), ["disarm", "kill 1"]);
     let (exit, output_tail) = (Some(KILLED), String::new());
@@ -150,7 +150,7 @@ fn a_monitor_that_lost_its_lease_does_not_kill_workers_with_their_own_lease() {
     let mut scene = Scene::idle(2);
     scene.worker_sends(1, FromWorker::OwnLease);
     scene.state.poll_plan(true);
-    let reply = Some(PollReply { lease_is_current: false, ..PollReply::default() });
+    let reply = Some(PollReply::default());
     let lease_lost = Event::Polled(CompletedPoll { reply, ..CompletedPoll::default() });
     assert_eq!(scene.apply(lease_lost), ["disarm", "kill 2"]);
 }
