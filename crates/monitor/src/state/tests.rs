@@ -185,18 +185,15 @@ fn new_domains_are_taken_and_get_workers() {
 
 #[test]
 fn after_a_recovery_the_monitor_reports_when_all_workers_have_compared_their_runs() {
-    let mut scene = Scene::idle(3);
-    scene.worker_dies(3);
+    let mut scene = Scene::idle(2);
     let reply = PollReply { recovery: Some(7), ..PollReply::default() };
     let check = |worker: i64| format!("send {worker}: CheckRuns {{ recovery: 7 }}");
     assert_eq!(scene.poll_gets(reply.clone()), [check(1), check(2)]);
-    let checked =
-        |recovery, is_complete| FromWorker::RunsChecked { recovery, is_complete };
-    assert!(scene.worker_sends(1, checked(7, true)).is_empty());
-    assert!(scene.apply(Event::ProcessesGone(3)).is_empty());
+    let checked = |recovery| FromWorker::RunsChecked { recovery, is_complete: true };
+    assert!(scene.worker_sends(1, checked(7)).is_empty());
     assert_eq!(scene.state.poll_plan(true).checked_recovery, None);
-    assert!(scene.worker_sends(2, checked(6, true)).is_empty(), "of an earlier recovery");
-    assert_eq!(scene.worker_sends(2, checked(7, true)), ["poll"]);
+    assert!(scene.worker_sends(2, checked(6)).is_empty(), "of an earlier recovery");
+    assert_eq!(scene.worker_sends(2, checked(7)), ["poll"]);
     assert_eq!(scene.state.poll_plan(true).checked_recovery, Some(7));
     assert!(scene.poll_gets(reply).is_empty(), "other hosts are not ready");
     scene.poll_gets(PollReply::default());
