@@ -128,8 +128,9 @@ impl Failover {
         let mut by_id = BTreeMap::<(u32, String), Execution>::new();
         let text = std::fs::read_to_string(&self.file).unwrap_or_default();
         for (number, id, time) in text.lines().filter_map(beat) {
-            let execution = Execution { first: time, last: time };
-            by_id.entry((number, id)).or_insert(execution).last = time;
+            let new = Execution { first: time, last: time };
+            let execution = by_id.entry((number, id)).or_insert(new);
+            execution.last = execution.last.max(time);
         }
         let mut by_number = BTreeMap::<u32, Vec<Execution>>::new();
         for ((number, _), execution) in by_id {
