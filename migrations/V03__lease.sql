@@ -69,8 +69,8 @@ begin
 end $$;
 
 -- continue_recovery: does everything that is due after a recovery of the server. Monitors call it in each poll while
--- tasks may not be claimed. `recovery` is not null if the holder of `lease` has compared its runs after the recovery with
--- this id.
+-- tasks may not be claimed. `recovery` is not null if the holder of `lease` has compared its runs after the recovery
+-- with this id.
 --
 -- A crash loses nothing if commits wait for the disk. Then tasks may be claimed at once.
 create function rework.continue_recovery(lease bigint, recovery bigint) returns void

@@ -114,8 +114,8 @@ declare
     row_sizes        integer[];  -- bytes of their inputs
     total_size       bigint;
 begin
-    -- 1. Check the worker, its lease and the recovery. The worker is read by a scalar subquery. If `finished_at is null` were a
-    -- condition of a `where`, the planner could choose the partial index of live workers and read all of it.
+    -- 1. Check the worker, its lease and the recovery. The worker is read by a scalar subquery. If `finished_at is null`
+    -- were a condition of a `where`, the planner could choose the partial index of live workers and read all of it.
     if not exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
        or (select w.finished_at is null from rework.worker w where w.id = claim.worker) is not true
        or (select r.is_over from rework.recovery r) is not true then

@@ -20,8 +20,8 @@ fn small_server() -> Cluster {
     Cluster::with_settings(&[&limit, "superuser_reserved_connections=0"], |_| {})
 }
 
-/// Waits until only the test, a monitor and one worker are connected, and then opens connections until the server has as
-/// many as it may have.
+/// Waits until only the test, a monitor and one worker are connected, and then opens connections until the server has
+/// as many as it may have.
 fn take_all_connections(setup: &Installation, cluster: &Cluster) -> Vec<Session> {
     setup.wait_until("three processes are connected", || {
         let sql = "select count(*) = 3 from pg_stat_activity where backend_type = 'client backend'";

@@ -32,7 +32,8 @@ fn a_migration_that_the_server_refuses_says_message_detail_and_hint() {
         "create function refuse() returns event_trigger language plpgsql as $$
          begin
              raise exception 'no changes today'
-                 using detail = 'The change freeze lasts until Monday.', hint = 'ask the database team';
+                 using detail = 'The change freeze lasts until Monday.',
+                       hint = 'ask the database team';
          end $$",
     );
     for (tag, step) in [("CREATE SCHEMA", "create schema"), ("CREATE SEQUENCE", "__lane")] {

@@ -1,5 +1,5 @@
-//! `schedule --many` with a slow program before the pipe: the transaction starts when there is something to send. If the
-//! server ends a transaction in which nothing happens, the error says so.
+//! `schedule --many` with a slow program before the pipe: the transaction starts when there is something to send. If
+//! the server ends a transaction in which nothing happens, the error says so.
 
 use std::io::Write as _;
 use std::time::Duration;

@@ -197,11 +197,9 @@ impl Effects {
         spawn_local(async move {
             let polled = fleet::monitor_poll::poll(&db, &request).await;
             let received_at = boot_time();
-            let (reply, refusal) = match polled {
-                Ok(reply) => (Some(reply), None),
-                Err(error) if error.is_connection() => (None, None),
-                Err(error) => (None, Some(error.to_string())),
-            };
+            let refusal = polled.as_ref().err().filter(|error| !error.is_connection());
+            let refusal = refusal.map(ToString::to_string);
+            let reply = polled.ok();
             inbox.send(Event::Polled(CompletedPoll {
                 regular,
                 renewed,
@@ -214,8 +212,7 @@ impl Effects {
         });
     }
 
-    /// Handles a poll that has ended. After a poll without reply the next one renews the lease and sends all
-    /// measurements again.
+    /// Logs a refusal. After a poll without reply the next one renews the lease and sends all measurements again.
     pub(crate) fn poll_ended(&mut self, poll: &CompletedPoll, now: Instant) {
         match &poll.refusal {
             Some(text) if self.poll_errors.is_news(text, now) => {

@@ -75,11 +75,7 @@ impl LeaseClient {
     pub(crate) fn start(database: DatabaseConnection, start: &Start) -> LeaseClient {
         let (sender, receiver) = mpsc::unbounded_channel();
         let lease = Lease { id: start.lease, epoch: start.epoch };
-        let owner = LeaseOwner {
-            worker: start.worker,
-            lease,
-            terms: start.terms,
-        };
+        let owner = LeaseOwner { worker: start.worker, lease, terms: start.terms };
         spawn_local(serve_requests(database, owner, receiver));
         LeaseClient(sender)
     }
@@ -117,15 +113,17 @@ async fn serve_requests(
 ) {
     while let Some((request, reply_to)) = requests.recv().await {
         let sent_at = boot_time();
-        let result = match database.get().await {
-            Ok(db) => match owner.send(db, request).await {
-                Ok(result) => result,
-                Err(error) => {
-                    tracing::debug!("a request about the worker's own lease failed: {error}");
-                    database.close_after(&error);
-                    LeaseResult::Failed
-                }
-            },
+        let sent = match database.get().await {
+            Ok(db) => Ok(owner.send(db, request).await),
+            Err(error) => Err(error),
+        };
+        let result = match sent {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => {
+                tracing::debug!("a request about the worker's own lease failed: {error}");
+                database.close_after(&error);
+                LeaseResult::Failed
+            }
             Err(error) => {
                 tracing::debug!("no connection for a request about the worker's lease: {error}");
                 let is_down = database.dsn().is_down_for_everyone(&error);

@@ -180,8 +180,8 @@ impl DbWriter {
         }
     }
 
-    /// Closes a connection that was not used for a minute. If it was open until now, the lease was renewed after the last
-    /// end was recorded. A failover that loses this end also loses the renewal, and the monitor notices that.
+    /// Closes a connection that was not used for a minute. If it was open until now, the lease was renewed after the
+    /// last end was recorded. A failover that loses this end also loses the renewal, and the monitor notices that.
     fn close_idle_connection(&mut self) {
         if self.database.expire() {
             self.backlog.last_end.set(None);

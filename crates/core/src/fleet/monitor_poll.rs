@@ -80,8 +80,8 @@ pub struct PollReply {
     pub recovery: Option<i64>,
     /// The first holders of leases that have not compared their runs yet, for people, such as `monitor 3 on alpha`.
     pub unchecked: Vec<String>,
-    /// Workers of the monitor that the database does not have, because it has gone back to an earlier state. Only during
-    /// a recovery.
+    /// Workers of the monitor that the database does not have, because it has gone back to an earlier state. Only
+    /// during a recovery.
     pub missing_workers: Vec<i64>,
     /// The number of delayed tasks that became ready. If it is [`MAX_PROMOTED`], more tasks may be due.
     pub promoted: i64,

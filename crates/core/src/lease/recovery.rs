@@ -1,13 +1,13 @@
 //! The check after a recovery of the server.
 //!
 //! After a failover to a standby that had not received the last transactions, the database has gone back to an earlier
-//! state. So it has after a crash of a server with `synchronous_commit = off`. Claims may be lost whose tasks still run.
-//! Therefore nothing is claimed after such a recovery until each holder of a live lease has compared the runs that
-//! depend on the lease with the database, and has killed those that the database does not have. A holder that does not
-//! do so loses its lease, as always.
+//! state. The same happens after a crash of a server with `synchronous_commit = off`. Claims may be lost while their
+//! tasks still run. Therefore nothing is claimed after such a recovery until each holder of a live lease has compared
+//! the runs that depend on the lease with the database, and has killed those that the database does not have. A holder
+//! that does not do so loses its lease, as always.
 //!
-//! `migrations/V03__lease.sql` has the tables and functions. A monitor learns of the recovery by its poll, a worker with
-//! a lease of its own by a renewal.
+//! `migrations/V03__lease.sql` has the tables and functions. A monitor learns of the recovery by its poll, a worker
+//! with a lease of its own by a renewal.
 
 use tokio_postgres::{Transaction, types::Type};
 use uuid::Uuid;

@@ -43,8 +43,7 @@ pub(crate) enum Scenario {
     Failovers,
 }
 
-/// The time within which a process is dead that has learned that the database has gone back, in milliseconds. A kill
-/// takes less than a tenth of the longest lease.
+/// The time in milliseconds within which a process is dead whose lease has gone back. A kill takes less.
 const DEATH_TIME: Time = 2_000;
 
 pub(crate) struct World {

@@ -110,7 +110,8 @@ impl DbWriter {
 
     /// Returns the batch sizes, limited to the number of free slots for started runs.
     pub(super) fn limit_to_free_slots(&self, batches: &BatchLimits) -> BatchLimits {
-        let free_slots = i32::try_from(self.backlog.slots.borrow().free_count()).unwrap_or(i32::MAX).max(1);
+        let free_slots = self.backlog.slots.borrow().free_count();
+        let free_slots = i32::try_from(free_slots).unwrap_or(i32::MAX).max(1);
         let sizes = batches.sizes.iter().map(|size| (*size).min(free_slots)).collect();
         BatchLimits {
             operations: batches.operations.clone(),

@@ -1,5 +1,5 @@
-//! What the writer does if the database refuses a write: because of the value itself, or for a reason that passes, such
-//! as a full disk or a read-only server.
+//! The reaction of the writer if the database refuses a write: because of the value itself, or for a reason that
+//! passes, such as a full disk or a read-only server.
 
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 //!
 //! A second thread reads the lines and validates them, while the server schedules the earlier lines in one transaction.
 //! The transaction starts when the first chunk of lines was read, so that a slow program before the pipe does not keep
-//! it open for nothing. It is rolled back at the first invalid line. The ids are printed after the commit, because before it
-//! the tasks do not exist for others.
+//! it open for nothing. It is rolled back at the first invalid line. The ids are printed after the commit, because
+//! before it the tasks do not exist for others.
 
 use std::{io::BufRead, ops::RangeInclusive, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! What a connection shows about its server: whether the server is a standby, and whether the connection is direct.
+//! The facts that a connection shows about its server: whether the server is a standby, and whether the connection is direct.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ pub(super) struct Endpoint {
     pub(super) address: Option<(IpAddr, u16)>,
 }
 
-/// What the server says about itself and about the session.
+/// The facts that the server reports about itself and about the session.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SessionFacts {
     pub(super) is_standby: bool,

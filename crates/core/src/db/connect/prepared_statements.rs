@@ -36,8 +36,8 @@ impl std::fmt::Debug for PreparedStatements {
 }
 
 impl Db {
-    /// Enables prepared statements, if this connection certainly goes to the server itself. Records in `dsn` whether the
-    /// connection is direct.
+    /// Enables prepared statements, if this connection certainly goes to the server itself. Records in `dsn` whether
+    /// the connection is direct.
     pub async fn enable_prepared_statements(&mut self, dsn: &Dsn) -> Result<()> {
         self.record_direct(dsn).await?;
         let statements = self.certainly_leads_to_server().await?.then(HashMap::new);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::db::outage::server_bit;
 
-/// What earlier connections have shown.
+/// The results of earlier connections.
 #[derive(Debug, Default)]
 pub(super) struct Learned {
     /// The servers to which the last connection was direct, as a set of bits by their index.

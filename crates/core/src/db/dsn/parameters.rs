@@ -8,7 +8,7 @@ use Treatment::{Ignored, Refused, Used};
 /// Values of parameters by their names.
 pub(crate) type Settings = BTreeMap<String, String>;
 
-/// What rework does with a parameter.
+/// The treatment of a parameter.
 #[derive(Debug, Clone, Copy)]
 enum Treatment {
     /// The parameter has its meaning.
