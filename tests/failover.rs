@@ -167,7 +167,8 @@ impl Failover {
 
     /// Returns how many of these tasks the new primary does not have.
     fn lost(&self, tasks: &[i64]) -> i64 {
-        let sql = "select cardinality($1::bigint[]) - count(*) from rework.task where id = any ($1)";
+        let sql =
+            "select cardinality($1::bigint[]) - count(*) from rework.task where id = any ($1)";
         self.setup.session().query_value(sql, &[&tasks])
     }
 

@@ -68,7 +68,12 @@ impl Cluster {
         std::fs::create_dir(&data).unwrap();
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         let backup = as_server_user(&program("pg_basebackup"), &data)
-            .args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"])
+            .args([
+                "--write-recovery-conf",
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--no-sync",
+            ])
             .arg(format!("--dbname=host=127.0.0.1 port={} user=rework", self.port))
             .arg(format!("--pgdata={}", data.display()))
             .output()

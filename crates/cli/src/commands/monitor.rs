@@ -12,12 +12,7 @@ use rework_process::{Choice, ContainmentChoice, MemoryChoice};
 use rework_wire::lease::LeaseTerms;
 
 use super::register_operations::{register, summary};
-use crate::{
-    argv,
-    context::Context,
-    exit::Exit,
-    host, modules, reexec,
-};
+use crate::{argv, context::Context, exit::Exit, host, modules, reexec};
 
 /// The pause between two attempts to connect to an unreachable database.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);

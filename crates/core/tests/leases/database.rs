@@ -190,8 +190,7 @@ impl Database {
         lease: Lease,
         missing: Option<MissingSafeguard>,
     ) -> Option<(usize, u64)> {
-        let may_claim =
-            self.recovery.is_none() || missing == Some(MissingSafeguard::RecoveryCheck);
+        let may_claim = self.recovery.is_none() || missing == Some(MissingSafeguard::RecoveryCheck);
         if !may_claim {
             return None;
         }

@@ -106,7 +106,9 @@ impl Drain {
             Finish::Signal(signal) => format!("{MONITOR_EXIT}: {}", describe_signal(signal)),
             Finish::LeaseLost => format!("{MONITOR_EXIT}: its lease was taken away"),
             Finish::LeaseExpired => format!("{MONITOR_EXIT}: its lease has expired"),
-            Finish::WentBack => format!("{MONITOR_EXIT}: the database has lost its last transactions"),
+            Finish::WentBack => {
+                format!("{MONITOR_EXIT}: the database has lost its last transactions")
+            }
         }
     }
 }

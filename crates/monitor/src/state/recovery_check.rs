@@ -44,7 +44,9 @@ impl State {
             match reply.recovery {
                 Some(recovery) => self.start_recovery_check(recovery),
                 None => {
-                    tracing::info!("all runs were compared with the database: tasks are claimed again");
+                    tracing::info!(
+                        "all runs were compared with the database: tasks are claimed again"
+                    );
                     self.recovery_check = RecoveryCheck::default();
                 }
             }

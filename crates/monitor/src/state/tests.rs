@@ -73,8 +73,7 @@ fn workers_that_claimed_the_waiting_tasks_are_not_started_twice() {
     scene.state.poll_plan(true);
     scene.worker_sends(2, FromWorker::Busy);
     scene.worker_sends(3, FromWorker::Busy);
-    let reply =
-        Some(PollReply { renewals: Some(0), waiting: waiting(2), ..PollReply::default() });
+    let reply = Some(PollReply { renewals: Some(0), waiting: waiting(2), ..PollReply::default() });
     let stale = CompletedPoll { regular: true, reply, ..CompletedPoll::default() };
     assert!(scene.apply(Event::Polled(stale)).is_empty());
     assert_eq!(scene.poll_counts(2), ["spawn 1"], "two more tasks, room for one worker");

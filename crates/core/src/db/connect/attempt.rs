@@ -74,8 +74,7 @@ impl Target<'_> {
         let mut config = server.config(address);
         config.application_name(application_name);
         let port = server.port();
-        let endpoint =
-            Endpoint { server: index, address: address.map(|address| (address, port)) };
+        let endpoint = Endpoint { server: index, address: address.map(|address| (address, port)) };
         // The library limits the time until the socket is connected. Twice that limit is enough for the TLS handshake
         // and the login, which the library does not limit.
         let limit = dsn.connect_timeout() * 2;
@@ -83,8 +82,7 @@ impl Target<'_> {
         {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => {
-                let outage =
-                    if serves_nobody(&error) { Outage::of_refusal(index) } else { None };
+                let outage = if serves_nobody(&error) { Outage::of_refusal(index) } else { None };
                 return Err(failure(
                     Error::connecting(text.clone(), dsn.database(), &error),
                     outage,

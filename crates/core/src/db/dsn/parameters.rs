@@ -24,7 +24,8 @@ enum Treatment {
 type Parameter = (&'static str, Option<&'static str>, Treatment);
 
 const NO_GSSAPI: &str = "rework does not use GSSAPI";
-const OWN_NAMES: &str = "each process of rework names its own connections, such as `rework worker 12`";
+const OWN_NAMES: &str =
+    "each process of rework names its own connections, such as `rework worker 12`";
 const NO_OAUTH: &str = "rework cannot log in with OAuth";
 const NO_SCRAM_KEYS: &str = "rework cannot log in with keys of SCRAM; give it the password";
 

@@ -66,7 +66,9 @@ impl Server {
             "" => Some(Host::Tcp(DEFAULT_HOST.to_owned())),
             text if text.starts_with('/') => Some(Host::Unix(text.into())),
             text if text.starts_with('@') => {
-                return Err("an abstract socket cannot be used: name the directory of the socket".into());
+                return Err(
+                    "an abstract socket cannot be used: name the directory of the socket".into()
+                );
             }
             text => Some(Host::Tcp(text.to_owned())),
         };

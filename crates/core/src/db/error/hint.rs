@@ -28,7 +28,8 @@ impl Error {
             ),
             Error::Migration { hint: Some(hint), .. } => hint.clone(),
             Error::Migration { .. } => {
-                "remove the cause, and run `rework init-db DSN` again: it continues there".to_owned()
+                "remove the cause, and run `rework init-db DSN` again: it continues there"
+                    .to_owned()
             }
             Error::Unreadable { query: Some(query), .. } => format!(
                 "`rework` does not write such a value: show the row with `psql DSN -c \"{query}\"`, and correct it"
