@@ -136,7 +136,9 @@ impl Failover {
         for ((number, _), execution) in by_id {
             by_number.entry(number).or_default().push(execution);
         }
-        by_number.values_mut().for_each(|executions| executions.sort_by_key(|e| e.first));
+        for executions in by_number.values_mut() {
+            executions.sort_by_key(|execution| execution.first);
+        }
         by_number
     }
 

@@ -163,7 +163,7 @@ impl Effects {
         let Some(db) = self.link.current() else {
             self.memory_and_cpu.resend_all();
             let poll = CompletedPoll { sent_subscriptions, ..CompletedPoll::default() };
-            self.inbox.send(Event::Polled(poll));
+            self.inbox.send(Event::Polled(Box::new(poll)));
             return;
         };
         let renewal_interval = self.options.lease.renewal_interval();
@@ -200,7 +200,7 @@ impl Effects {
             let refusal = polled.as_ref().err().filter(|error| !error.is_connection());
             let refusal = refusal.map(ToString::to_string);
             let reply = polled.ok();
-            inbox.send(Event::Polled(CompletedPoll {
+            inbox.send(Event::Polled(Box::new(CompletedPoll {
                 regular,
                 renewed,
                 sent_subscriptions,
@@ -208,7 +208,7 @@ impl Effects {
                 received_at,
                 reply,
                 refusal,
-            }));
+            })));
         });
     }
 

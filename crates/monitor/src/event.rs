@@ -41,7 +41,7 @@ pub(crate) enum Event {
     /// A notification for monitors has arrived.
     Notified(Notification),
     /// A poll of the database has ended, with or without a reply.
-    Polled(CompletedPoll),
+    Polled(Box<CompletedPoll>),
     /// A statement with idle domains has ended. `true` if they are committed, `false` if that is not known.
     Published(bool),
     /// The monitor now serves these domains.

@@ -116,7 +116,7 @@ impl State {
                 self.worker_checked(worker);
             }
             Event::Notified(notification) => self.notified(notification),
-            Event::Polled(poll) => self.polled(poll, now),
+            Event::Polled(poll) => self.polled(*poll, now),
             Event::Published(committed) => self.confirm_subscriptions(committed),
             Event::DomainsTaken(domains) => self.serve_domains(domains),
             Event::DatabaseBack => self.database_back(),

@@ -8,14 +8,26 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rework::operation;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// The time between two lines.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Writes lines to the file `path` for a number of milliseconds: the number of the task, an id of this execution, and
-/// the time in microseconds since 1970. One system call writes a line, so that lines of concurrent runs do not mix.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Beats {
+    path: PathBuf,
+    /// The number of the task.
+    number: u32,
+    /// How long the run lasts.
+    milliseconds: u64,
+}
+
+/// Writes lines to a file: the number of the task, an id of this execution, and the time in microseconds since 1970.
+/// One system call writes a line, so that lines of concurrent runs do not mix.
 #[operation]
-fn beats(path: PathBuf, number: u32, milliseconds: u64) -> rework::Result<u32> {
+fn beats(input: Beats) -> rework::Result<u32> {
+    let Beats { path, number, milliseconds } = input;
     let started = Instant::now();
     let mut file = File::options().append(true).create(true).open(&path)?;
     let execution = format!("{}-{}", std::process::id(), micros()?);

@@ -140,14 +140,7 @@ impl World {
                 self.on_request(from, id, request, sent);
             }
             Event::ReplyArrived { to, id, request, reply } => self.on_reply(to, id, request, reply),
-            Event::MonitorRenewed { to, until } => {
-                let now = self.clock(to);
-                if let Role::Worker(worker, _) = &mut self.processes[to].role {
-                    let effects =
-                        worker.step_lifeline(LifelineEvent::MonitorRenewed { until }, now);
-                    self.apply(to, effects);
-                }
-            }
+            Event::MonitorRenewed { to, until } => self.on_monitor_renewed(to, until),
             Event::CheckRuns { to, recovery } => {
                 if let Role::Worker(worker, _) = &mut self.processes[to].role {
                     let effects = worker.check_run(recovery);
@@ -168,6 +161,14 @@ impl World {
             },
             Event::StartMonitor(machine) => self.start_monitor(machine),
             Event::InjectFault => self.inject_fault(),
+        }
+    }
+
+    fn on_monitor_renewed(&mut self, worker: usize, until: BootTime) {
+        let now = self.clock(worker);
+        if let Role::Worker(role, _) = &mut self.processes[worker].role {
+            let effects = role.step_lifeline(LifelineEvent::MonitorRenewed { until }, now);
+            self.apply(worker, effects);
         }
     }
 

@@ -41,14 +41,11 @@ impl State {
             self.kill(*worker, KillReason::WentBack);
         }
         if reply.recovery != self.recovery_check.recovery {
-            match reply.recovery {
-                Some(recovery) => self.start_recovery_check(recovery),
-                None => {
-                    tracing::info!(
-                        "all runs were compared with the database: tasks are claimed again"
-                    );
-                    self.recovery_check = RecoveryCheck::default();
-                }
+            if let Some(recovery) = reply.recovery {
+                self.start_recovery_check(recovery);
+            } else {
+                tracing::info!("all runs were compared with the database: tasks are claimed again");
+                self.recovery_check = RecoveryCheck::default();
             }
         }
         let is_news = self.recovery_check.unchecked != reply.unchecked;

@@ -95,12 +95,12 @@ impl Scene {
         let sent_subscriptions = self.state.poll_plan(true).subscriptions.is_some();
         let renewals = reply.renewals.or(Some(0));
         let reply = Some(PollReply { renewals, ..reply });
-        self.apply(Event::Polled(CompletedPoll {
+        self.apply(Event::Polled(Box::new(CompletedPoll {
             regular: true,
             sent_subscriptions,
             reply,
             ..CompletedPoll::default()
-        }))
+        })))
     }
 
     /// Takes the decided actions and returns them as short texts.

@@ -75,7 +75,7 @@ fn workers_that_claimed_the_waiting_tasks_are_not_started_twice() {
     scene.worker_sends(3, FromWorker::Busy);
     let reply = Some(PollReply { renewals: Some(0), waiting: waiting(2), ..PollReply::default() });
     let stale = CompletedPoll { regular: true, reply, ..CompletedPoll::default() };
-    assert!(scene.apply(Event::Polled(stale)).is_empty());
+    assert!(scene.apply(Event::Polled(Box::new(stale))).is_empty());
     assert_eq!(scene.poll_counts(2), ["spawn 1"], "two more tasks, room for one worker");
     scene.starts_worker(4);
     scene.worker_sends(4, FromWorker::Started);
@@ -117,7 +117,7 @@ fn workers_that_die_at_their_start_are_started_more_slowly() {
         ..CompletedPoll::default()
     };
     scene.state.poll_plan(false);
-    assert!(scene.apply(Event::Polled(again)).is_empty());
+    assert!(scene.apply(Event::Polled(Box::new(again))).is_empty());
     assert_eq!(scene.poll_counts(0), ["spawn 1"], "a second later");
 }
 
@@ -218,7 +218,8 @@ fn a_monitor_whose_renewals_have_gone_back_kills_its_workers_and_starts_again() 
     scene.poll_gets(PollReply { renewals: Some(5), ..PollReply::default() });
     assert_eq!(scene.state.poll_plan(true).known_renewals, 5);
     let reply = Some(PollReply { renewals: Some(4), ..PollReply::default() });
-    let actions = scene.apply(Event::Polled(CompletedPoll { reply, ..CompletedPoll::default() }));
+    let poll = CompletedPoll { reply, ..CompletedPoll::default() };
+    let actions = scene.apply(Event::Polled(Box::new(poll)));
     assert_eq!(actions, ["disarm", "kill 1"]);
     assert!(scene.state.drain.as_ref().is_some_and(crate::state::drain::Drain::reexec));
 }

@@ -105,7 +105,7 @@ pub(super) fn of_all(
         }
     }
     if let Some(password) = servers.first().and_then(|server| server.config.get_password()) {
-        config.password(password.to_vec());
+        config.password(password);
     }
     config.ssl_mode(tls.requested_mode()).ssl_negotiation(tls.negotiation());
     let can_read_only = matches!(session_kind, SessionKind::ReadOnly | SessionKind::Standby);
