@@ -163,7 +163,9 @@ impl Drop for Cluster {
 fn program(name: &str) -> PathBuf {
     let folder = std::env::var_os("REWORK_TEST_PG_BIN")
         .expect("REWORK_TEST_PG_BIN is not set: run `make test`");
-    Path::new(&folder).join(name)
+    // The directory may have links to only some of the programs. The directory to which they lead has all.
+    let postgres = Path::new(&folder).join("postgres").canonicalize().unwrap();
+    postgres.with_file_name(name)
 }
 
 /// Returns a command that runs `program` as another user if the tests run as root, because Postgres refuses to run as
