@@ -187,7 +187,7 @@ fn a_server_that_allows_only_reads_is_refused_with_a_hint() {
 }
 
 #[test]
-fn a_connection_parameter_is_used_noted_or_refused() {
+fn a_connection_parameter_is_used_ignored_or_refused() {
     let setup = setup_with_manifest(Database::new());
     for parameter in ["require_auth=password", "gssencmode=require", "sslpassword=x"] {
         let dsn = format!("{}?{parameter}", setup.dsn());

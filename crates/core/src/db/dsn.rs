@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_is_used_noted_or_refused() {
+    fn every_parameter_is_used_ignored_or_refused() {
         let dsn = Dsn::parse("host=a,b port=1,2 connect_timeout=3 keepalives_count=4 sslsni=0");
         let dsn = dsn.unwrap();
         assert_eq!(dsn.server(), "a:1, b:2");
