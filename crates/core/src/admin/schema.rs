@@ -31,7 +31,7 @@ struct Chapter {
 const CHAPTERS: &[Chapter] = include!(concat!(env!("OUT_DIR"), "/chapters.rs"));
 
 /// The schema version that this binary was written for: the number of its last chapter.
-pub const VERSION: i32 = 20;
+pub const VERSION: i32 = 22;
 
 /// Key of the advisory lock that lets one process migrate at a time. The number is arbitrary: the bytes of `rework`.
 const MIGRATION_LOCK: i64 = 0x7265_776f_726b;
