@@ -1,6 +1,7 @@
 -- claim: assigns ready tasks to a worker and returns them, each as a new run. The tasks of one claim are all of one
 -- lane, that is of one operation and with the same needs (V06__lane.sql). The function returns no row if no task is
--- ready that the host of the worker can run, if the worker has ended, or if its lease was taken away.
+-- ready that the host of the worker can run, if the worker has ended, or if its lease was taken away. After a recovery
+-- of the server it returns no row until all runs were checked (V03__lease.sql).
 --
 -- Inputs
 --   worker, lease, epoch              who claims, the lease that it depends on, and the epoch that it knows of the
@@ -38,10 +39,10 @@
 -- empty. So the plan types that are slow on a full table are disabled: sequential and bitmap scans, hash and merge
 -- joins.
 
--- claimable_lanes: returns the ranges of lanes that the host of a worker can run. No row if the worker has ended, or if
--- its lease was taken away. The worker is read by a scalar subquery. If `finished_at is null` were a condition of a
--- `where`, the planner could choose the partial index of live workers and read all of it. The planner inlines this
--- function, so the two checks are made once for each query.
+-- claimable_lanes: returns the ranges of lanes that the host of a worker can run. No row if the worker has ended, if its
+-- lease was taken away, or while a recovery of the server is in progress (V03__lease.sql). The worker is read by a
+-- scalar subquery. If `finished_at is null` were a condition of a `where`, the planner could choose the partial index of
+-- live workers and read all of it. The planner inlines this function, so the three checks are made once for each query.
 create function rework.claimable_lanes(
     worker bigint, lease bigint, epoch bigint, host text, domain text, capabilities text[]
 ) returns table (low integer, high integer)
@@ -52,6 +53,7 @@ language sql stable as $$
        and r.capabilities <@ claimable_lanes.capabilities
        and exists (select from rework.lease l where l.id = claimable_lanes.lease and l.epoch = claimable_lanes.epoch)
        and (select w.finished_at is null from rework.worker w where w.id = claimable_lanes.worker)
+       and (select r.is_over from rework.recovery r)
 $$;
 
 -- first_ready: returns the head (the first ready task) of the first lane from `low` to `high` that has a ready task. No

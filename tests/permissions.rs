@@ -92,15 +92,15 @@ fn the_schema_can_be_created_from_the_printed_sql() {
 }
 
 /// A role with the rights that `init-db --grant` gives it. It is dropped with the value.
-struct GrantedRole {
-    name: String,
+pub(crate) struct GrantedRole {
+    pub(crate) name: String,
     /// The DSN of the test's database for this role.
-    dsn: String,
+    pub(crate) dsn: String,
     superuser_dsn: String,
 }
 
 impl GrantedRole {
-    fn new(setup: &Installation, rights: &str) -> GrantedRole {
+    pub(crate) fn new(setup: &Installation, rights: &str) -> GrantedRole {
         let name = format!("{rights}s_{}", setup.database_name());
         setup.session().execute(&format!("create role {name} login password 'little'"));
         setup.rework(["init-db", "--grant", &format!("{rights}={name}")]).run_ok();

@@ -51,6 +51,7 @@ pub(crate) async fn clean_up(
             sleep(KILL_RETRY_PAUSE).await;
         }
     }
+    inbox.send(Event::ProcessesGone(worker));
     remove_temporary_files(leftovers.process_tag).await;
     if !plan.recorded_by_others {
         record(&link, worker, &leftovers, &plan).await;
@@ -78,8 +79,8 @@ pub(crate) async fn record(link: &Link, worker: i64, leftovers: &Leftovers, plan
 fn completion(open: &OpenRun, leftovers: &Leftovers, plan: &CleanupPlan) -> Completion {
     let Fence { task, run, .. } = open.fence;
     let has_started = match &leftovers.started {
-        KnownStarts::Unknown => None,
-        KnownStarts::Runs(runs) => Some(runs.contains(&(task, run))),
+        KnownStarts::Runs(runs) if plan.trusts_started_runs => Some(runs.contains(&(task, run))),
+        KnownStarts::Runs(_) | KnownStarts::Unknown => None,
     };
     if has_started == Some(false) {
         let reason = format!("{}, before the code started", plan.run_reason);
@@ -128,6 +129,7 @@ mod tests {
     use rework_wire::worker::MemoryMethod;
 
     use super::*;
+    use crate::cleanup_plan::KillReason;
 
     fn open() -> OpenRun {
         let fence = Fence { task: 7, run: 2, token: Uuid::nil() };
@@ -154,5 +156,14 @@ mod tests {
         assert_eq!(runs(&[(7, 1)]), not_started, "an earlier run of the task started");
         assert_eq!(runs(&[(6, 2)]), not_started, "a run of another task started");
         assert_eq!(end(KnownStarts::Unknown), lost, "the run may have started");
+    }
+
+    #[test]
+    fn a_run_that_is_open_again_after_a_failover_is_not_taken_for_one_that_did_not_start() {
+        let containment = Containment::from_parts(None, MemoryMethod::Sampled);
+        let mut leftovers = Leftovers::of_own(Uuid::nil(), containment);
+        leftovers.started = KnownStarts::Runs([(8, 1)].into());
+        let plan = CleanupPlan::of(Some(KillReason::WentBack), None, None, "");
+        assert_eq!(completion(&open(), &leftovers, &plan).outcome, Outcome::Lost);
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     memory_and_cpu::MemoryAndCpu,
     options::Options,
     registration::Registration,
+    repeated_errors::RepeatedErrors,
     spawn::{self, WorkerSpawner},
     state::poll::PollPlan,
     sweep_lost_hosts::{sweep_lost_hosts, take_dead_leases},
@@ -56,6 +57,8 @@ pub(crate) struct Effects {
     memory_and_cpu: MemoryAndCpu,
     /// The time at which the last renewal of the lease was sent. `None` if the next poll must renew it.
     renewed_at: Option<Instant>,
+    /// The errors with which the database refuses polls.
+    poll_errors: RepeatedErrors,
     fire_job: BackgroundJob,
     sweep_job: BackgroundJob,
     take_job: BackgroundJob,
@@ -82,6 +85,7 @@ impl Effects {
             plans: HashMap::new(),
             memory_and_cpu: MemoryAndCpu::default(),
             renewed_at: None,
+            poll_errors: RepeatedErrors::default(),
             fire_job: BackgroundJob::default(),
             sweep_job: BackgroundJob::default(),
             take_job: BackgroundJob::default(),
@@ -160,7 +164,7 @@ impl Effects {
         let Some(db) = self.link.current() else {
             self.memory_and_cpu.resend_all();
             let poll = CompletedPoll { sent_subscriptions, ..CompletedPoll::default() };
-            self.inbox.send(Event::Polled(poll));
+            self.inbox.send(Event::Polled(Box::new(poll)));
             return;
         };
         let renewal_interval = self.options.lease.renewal_interval();
@@ -171,7 +175,9 @@ impl Effects {
             monitor: self.registration.monitor,
             lease: self.registration.lease,
             terms: self.options.lease,
+            known_renewals: plan.known_renewals,
             renew_lease: renewed,
+            checked_recovery: plan.checked_recovery,
             idle_domains: plan.subscriptions,
             workers: plan.workers,
             usage,
@@ -190,27 +196,38 @@ impl Effects {
         }
         let (inbox, sent_at) = (self.inbox.clone(), boot_time());
         spawn_local(async move {
-            let reply = fleet::monitor_poll::poll(&db, &request).await.inspect_err(|error| {
-                if !error.is_connection() {
-                    tracing::error!("cannot poll the database: {error}");
-                }
-            });
-            let (received_at, reply) = (boot_time(), reply.ok());
-            inbox.send(Event::Polled(CompletedPoll {
+            let polled = fleet::monitor_poll::poll(&db, &request).await;
+            let received_at = boot_time();
+            let refusal = polled.as_ref().err().filter(|error| !error.is_connection());
+            let refusal = refusal.map(ToString::to_string);
+            let reply = polled.ok();
+            inbox.send(Event::Polled(Box::new(CompletedPoll {
                 regular,
                 renewed,
                 sent_subscriptions,
                 sent_at,
                 received_at,
                 reply,
-            }));
+                refusal,
+            })));
         });
     }
 
-    /// Handles a poll without reply: the next one renews the lease and sends all measurements again.
-    pub(crate) fn poll_failed(&mut self) {
-        self.renewed_at = None;
-        self.memory_and_cpu.resend_all();
+    /// Logs a refusal. After a poll without reply the next one renews the lease and sends all measurements again.
+    pub(crate) fn poll_ended(&mut self, poll: &CompletedPoll, now: Instant) {
+        match &poll.refusal {
+            Some(text) if self.poll_errors.is_news(text, now) => {
+                tracing::error!("the database refuses the polls of this monitor: {text}");
+            }
+            None if poll.reply.is_some() && self.poll_errors.end() => {
+                tracing::info!("the database accepts the polls of this monitor again");
+            }
+            _ => {}
+        }
+        if poll.reply.is_none() {
+            self.renewed_at = None;
+            self.memory_and_cpu.resend_all();
+        }
     }
 
     fn pids(&self) -> Vec<(i64, i32)> {

@@ -107,9 +107,7 @@ impl EventLoop {
             Message::Event(event) => {
                 if let Event::Polled(poll) = &event {
                     self.poll_timer.finish();
-                    if poll.reply.is_none() {
-                        self.effects.poll_failed();
-                    }
+                    self.effects.poll_ended(poll, now);
                 }
                 event
             }

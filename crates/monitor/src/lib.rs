@@ -26,6 +26,7 @@ mod output_tail;
 mod per_domain;
 mod poll_timer;
 mod registration;
+mod repeated_errors;
 mod run;
 mod signals;
 mod spawn;

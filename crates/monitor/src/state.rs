@@ -20,6 +20,7 @@ mod lost_hosts;
 pub(crate) mod own_lease;
 pub(crate) mod poll;
 pub(crate) mod pool_size;
+mod recovery_check;
 mod restart_backoff;
 mod subscriptions;
 mod wake;
@@ -32,6 +33,7 @@ use self::{
     lost_hosts::LostHosts,
     own_lease::OwnLease,
     pool_size::{Bounds, Pool},
+    recovery_check::RecoveryCheck,
     subscriptions::{Domains, Subscriptions},
     worker::{Activity, Origin, Worker},
 };
@@ -54,6 +56,11 @@ pub(crate) struct State {
     pub(crate) drain: Option<Drain>,
     pub(crate) own_lease: OwnLease,
     pub(crate) lost_hosts: LostHosts,
+    pub(crate) recovery_check: RecoveryCheck,
+    /// The error with which the database has refused the last poll. `None` if it did not.
+    pub(crate) refusal: Option<String>,
+    /// The time at which the idle workers were last requested to close their connections. `None` if they never were.
+    pub(crate) connections_released_at: Option<Instant>,
     /// The dead workers whose cleanup has not finished.
     pub(crate) cleaning_up: BTreeSet<i64>,
     /// The workers that died recently, with the time of their death. A late claim of them may still appear.
@@ -80,6 +87,9 @@ impl State {
             drain: None,
             lost_hosts: LostHosts::new(own_lease.terms()),
             own_lease,
+            recovery_check: RecoveryCheck::default(),
+            refusal: None,
+            connections_released_at: None,
             cleaning_up: BTreeSet::new(),
             recently_dead: BTreeMap::new(),
             actions: Vec::new(),
@@ -96,19 +106,22 @@ impl State {
             Event::Adopted { worker, domain } => {
                 self.workers.insert(worker, Worker::new(domain, now, Origin::Earlier));
             }
-            Event::WorkerMessage(worker, message) => self.worker_message(worker, message),
+            Event::WorkerMessage(worker, message) => self.worker_message(worker, message, now),
             Event::Ended { worker, exit, output_tail } => {
                 self.worker_died(worker, exit, &output_tail, now);
             }
+            Event::ProcessesGone(worker) => self.worker_checked(worker),
             Event::CleanedUp(worker) => {
                 self.cleaning_up.remove(&worker);
+                self.worker_checked(worker);
             }
             Event::Notified(notification) => self.notified(notification),
-            Event::Polled(poll) => self.polled(poll, now),
+            Event::Polled(poll) => self.polled(*poll, now),
             Event::Published(committed) => self.confirm_subscriptions(committed),
             Event::DomainsTaken(domains) => self.serve_domains(domains),
             Event::DatabaseBack => self.database_back(),
-            Event::DatabaseDown { attempted_at } => self.database_down(attempted_at),
+            Event::ConnectionRefused => self.connection_refused(now),
+            Event::DatabaseDown { attempted_at } => self.database_down(attempted_at, now),
             Event::Signal(signal) => self.signal_received(signal, now),
         }
     }
@@ -158,7 +171,7 @@ impl State {
         idle.map(|worker| worker.domain.clone()).collect()
     }
 
-    fn worker_message(&mut self, id: i64, message: FromWorker) {
+    fn worker_message(&mut self, id: i64, message: FromWorker, now: Instant) {
         match message {
             FromWorker::Started => {
                 self.actions.push(Action::RecordReady(id));
@@ -174,6 +187,10 @@ impl State {
                     worker.has_own_lease = true;
                     worker.retired = true;
                 }
+            }
+            FromWorker::NoConnection => self.connection_refused(now),
+            FromWorker::RunsChecked { recovery, is_complete } => {
+                self.runs_checked(id, recovery, is_complete);
             }
             FromWorker::Leaving { reason } => self.set_activity(id, Activity::Leaving(reason)),
         }

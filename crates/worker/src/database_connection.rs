@@ -5,14 +5,17 @@
 //! ends of runs and log lines stay in memory (`writer.rs`), and the runner blocks when too much waits (`recorder.rs`).
 //! The lease decides how long the worker may continue (`lease_client.rs`, `core/src/lease/lifeline.rs`).
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use rework_core::db::{
     connect::Db,
     dsn::Dsn,
     error::{Error, Result},
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 /// A connection that was idle for longer is closed.
 pub(crate) const MAX_IDLE: Duration = Duration::from_secs(60);
@@ -27,12 +30,19 @@ pub(crate) struct DatabaseConnection {
     application_name: String,
     db: Option<Db>,
     last_used: Instant,
+    /// Notified whenever the server refuses a connection because it has too many.
+    refused: Rc<Notify>,
 }
 
 impl DatabaseConnection {
-    /// Creates a connection that is opened when it is first used.
-    pub(crate) fn new(dsn: Dsn, application_name: String) -> DatabaseConnection {
-        DatabaseConnection { dsn, application_name, db: None, last_used: Instant::now() }
+    /// Creates a connection that is opened when it is first used. `refused` is notified whenever the server refuses it
+    /// because it has too many connections.
+    pub(crate) fn new(
+        dsn: Dsn,
+        application_name: String,
+        refused: Rc<Notify>,
+    ) -> DatabaseConnection {
+        DatabaseConnection { dsn, application_name, db: None, last_used: Instant::now(), refused }
     }
 
     /// Returns the connection, and opens it if it is closed.
@@ -44,7 +54,11 @@ impl DatabaseConnection {
         match &mut self.db {
             Some(db) => Ok(db),
             empty => {
-                let mut db = Db::connect(&self.dsn, &self.application_name).await?;
+                let connected = Db::connect(&self.dsn, &self.application_name).await;
+                if matches!(connected, Err(Error::TooManyConnections { .. })) {
+                    self.refused.notify_one();
+                }
+                let mut db = connected?;
                 db.enable_prepared_statements(&self.dsn).await?;
                 Ok(empty.insert(db))
             }
@@ -79,16 +93,16 @@ impl DatabaseConnection {
         &self.dsn
     }
 
-    /// Executes a statement once. A connection that failed is closed.
-    pub(crate) async fn once<T>(
-        &mut self,
-        statement: impl AsyncFnOnce(&Db) -> Result<T>,
-    ) -> Result<T> {
-        let answer = statement(self.get().await?).await;
-        if answer.as_ref().is_err_and(Error::is_connection) {
+    /// Closes the connection if a statement on it failed with this error, and the error means that it is broken.
+    pub(crate) fn close_after(&mut self, error: &Error) {
+        if error.is_connection() {
             self.db = None;
         }
-        answer
+    }
+
+    /// Closes the connection. It is opened again when it is needed.
+    pub(crate) fn close(&mut self) {
+        self.db = None;
     }
 
     /// Returns when the connection has been idle for too long; `None` if it is closed.
@@ -96,11 +110,12 @@ impl DatabaseConnection {
         self.db.as_ref().map(|_| self.last_used + MAX_IDLE)
     }
 
-    /// Closes the connection if it has not been used for [`MAX_IDLE`].
-    pub(crate) fn expire(&mut self) {
-        if self.expires().is_some_and(|at| at <= Instant::now()) {
-            self.db = None;
+    /// Closes the connection if it has not been used for [`MAX_IDLE`]. Returns whether it was open until now.
+    pub(crate) fn expire(&mut self) -> bool {
+        if self.expires().is_none_or(|at| at > Instant::now()) {
+            return false;
         }
+        self.db.take().is_some_and(|db| !db.is_closed())
     }
 }
 

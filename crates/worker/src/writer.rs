@@ -7,17 +7,14 @@ pub(crate) mod backlog;
 mod batch;
 mod claim;
 pub(crate) mod entry;
+mod refusals;
 mod scan_start;
-mod slots;
+pub(crate) mod slots;
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, time::Instant};
 
 use chrono::{DateTime, Utc};
 use rework_core::{
-    db::{connect::Db, error::Result},
     fleet::worker,
     task::{
         self,
@@ -35,20 +32,16 @@ use self::{
     batch::Batch,
     claim::set_unconfirmed_claim,
     entry::{Batched, Entry, Immediate},
+    refusals::{REFUSED_PAUSE, log_refused_write, until_accepted},
     scan_start::ScanStart,
-    slots::Slots,
 };
 use crate::database_connection::DatabaseConnection;
-
-/// The pause before a write that the database refused is tried again.
-const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Owns the worker's connection to the database.
 pub(crate) struct DbWriter {
     database: DatabaseConnection,
     claimant: Claimant,
     backlog: Rc<Backlog>,
-    slots: Slots,
     /// The number of log lines that are stored for each open run. It shows whether a statement whose answer was lost
     /// was applied.
     lines_written: FxHashMap<Fence, i64>,
@@ -81,7 +74,6 @@ impl DbWriter {
             database,
             claimant,
             backlog,
-            slots: Slots::new(),
             lines_written: FxHashMap::default(),
             batch: Batch::default(),
             locked_ends: Vec::new(),
@@ -109,7 +101,7 @@ impl DbWriter {
                     None => return,
                 },
                 () = sleep(REFUSED_PAUSE), if has_locked_ends => self.complete_locked().await,
-                () = idle => self.database.expire(),
+                () = idle => self.close_idle_connection(),
             }
             // Entries that arrived while the last statement ran are written together.
             while let Ok((entry, bytes)) = entries.try_recv() {
@@ -168,12 +160,13 @@ impl DbWriter {
             Immediate::Child(fence, child, answer) => {
                 let schedule =
                     async |db: &_| task::progress::schedule_child(db, fence, &child).await;
-                let _ = answer.send(db.until_answered(schedule).await);
+                until_accepted(db, "a child task", schedule, answer).await;
             }
             Immediate::PlacedOperation(version, answer) => {
-                let _ = answer
-                    .send(db.until_answered(async |db| placed_operation(db, version).await).await);
+                let load = async |db: &_| placed_operation(db, version).await;
+                until_accepted(db, "the request for an operation", load, answer).await;
             }
+            Immediate::Close => db.close(),
             Immediate::Flush(answer) => {
                 while !self.locked_ends.is_empty() {
                     sleep(REFUSED_PAUSE).await;
@@ -186,6 +179,14 @@ impl DbWriter {
                 let record = async |db: &_| worker::finish(db, worker, &reason).await;
                 let _ = answer.send(db.until_answered(record).await);
             }
+        }
+    }
+
+    /// Closes a connection that was not used for a minute. If it was open until now, the lease was renewed after the
+    /// last end was recorded. A failover that loses this end also loses the renewal, and the monitor notices that.
+    fn close_idle_connection(&mut self) {
+        if self.database.expire() {
+            self.backlog.last_end.set(None);
         }
     }
 
@@ -265,33 +266,5 @@ impl DbWriter {
             }
             NotExchanged::Unknown
         })
-    }
-
-    /// Repeats a write until it is stored, or until the database rejects the value itself or finds the row locked.
-    /// Other refusals (a full disk, a read-only server) pass, and what a run left exists only in this process.
-    async fn retry_until_stored<T>(
-        &mut self,
-        what: &str,
-        mut write: impl AsyncFnMut(&Db) -> Result<T>,
-    ) -> Result<T> {
-        loop {
-            match self.database.until_answered(&mut write).await {
-                Err(error) if !error.is_data() && !error.is_locked() => {
-                    tracing::error!("{what} cannot be written: {error}");
-                    sleep(REFUSED_PAUSE).await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-}
-
-/// Logs a write that was refused and that nobody waits for. If the run is not current any more, this is noticed when
-/// its end is recorded.
-fn log_refused_write(answer: Result<bool>) {
-    match answer {
-        Ok(true) => {}
-        Ok(false) => tracing::debug!("a write of a run that is not current was refused"),
-        Err(error) => tracing::warn!("a write of a run failed: {error}"),
     }
 }

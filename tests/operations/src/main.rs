@@ -12,6 +12,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "an operation takes its input by value")]
 
 mod append_number;
+mod beats;
 mod ends_on_demand;
 mod failures;
 mod log_output;

@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use rework_core::{
-    db::{connect::Db, dsn::Dsn},
+    db::{dsn::Dsn, error::Error as CoreError},
+    operation::register::{Module, RegisteredOperation},
     values::{
         name,
         quantity::{self, QuantityError},
@@ -14,12 +15,7 @@ use rework_process::{Choice, ContainmentChoice, MemoryChoice};
 use rework_wire::lease::LeaseTerms;
 
 use super::register_operations::{register, summary};
-use crate::{
-    argv,
-    context::{Context, is_unreachable},
-    exit::Exit,
-    host, modules, reexec,
-};
+use crate::{argv, context::Context, exit::Exit, host, modules, reexec};
 
 /// The pause between two attempts to connect to an unreachable database.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
@@ -102,9 +98,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let host = host::name(args.host.clone())?;
     if !args.register.is_empty() {
         let modules = modules::read(&args.register, None, None).await?;
-        let mut db =
-            if args.again { open_when_reachable(context).await? } else { context.open().await? };
-        let registered = register(&mut db, Some(host.clone()), &modules).await?;
+        let registered = register_modules(context, &host, &modules, args.again).await?;
         context.note(summary(&registered));
     }
     let dsn = context.dsn()?;
@@ -116,11 +110,31 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// Connects to the database. Tries again as long as it is unreachable.
-async fn open_when_reachable(context: &Context) -> anyhow::Result<Db> {
+/// Registers modules on this host. With `waits`, tries again as long as the database is unavailable or refuses it for a
+/// reason that may pass.
+async fn register_modules(
+    context: &Context,
+    host: &str,
+    modules: &[Module],
+    waits: bool,
+) -> anyhow::Result<Vec<RegisteredOperation>> {
+    let mut last_error = String::new();
     loop {
-        match context.open().await {
-            Err(error) if is_unreachable(&error) => tokio::time::sleep(RECONNECT_PAUSE).await,
+        let attempt = async {
+            let mut db = context.open().await?;
+            register(&mut db, Some(host.to_owned()), modules).await
+        };
+        let may_pass =
+            |error: &anyhow::Error| error.downcast_ref().is_some_and(CoreError::may_pass);
+        match attempt.await {
+            Err(error) if waits && may_pass(&error) => {
+                let text = error.to_string();
+                if text != last_error {
+                    context.warn(format_args!("cannot register operations yet: {text}"));
+                    last_error = text;
+                }
+                tokio::time::sleep(RECONNECT_PAUSE).await;
+            }
             result => return result,
         }
     }

@@ -44,7 +44,8 @@ const MIGRATION_LOCK: i64 = 0x7265_776f_726b;
 ///
 /// `Err` if the schema was created by another build, if it is too new for this binary, or if a chapter fails.
 pub async fn migrate(dsn: &Dsn) -> Result<Migrated> {
-    let mut db = Db::connect(dsn, "rework init-db").await?;
+    let mut db = Db::connect(&dsn.for_writing(), "rework init-db").await?;
+    refuse_other_encodings(&db, dsn).await?;
     // A session lock, because each chapter is a transaction of its own. Closing the connection releases it.
     db.execute_script(&format!("select pg_advisory_lock({MIGRATION_LOCK})")).await?;
     match inspect(&db, dsn).await {
@@ -55,14 +56,40 @@ pub async fn migrate(dsn: &Dsn) -> Result<Migrated> {
         Err(Error::SchemaMissing { .. }) => compare(&applied_chapters(&db).await?, dsn)?,
         Err(error) => return Err(error),
     }
-    db.execute_script("create schema if not exists rework").await?;
+    let create = "create schema if not exists rework";
+    db.execute_script(create).await.map_err(|error| error.in_migration(create))?;
     let migration = embedded::migrations::runner()
         .set_migration_table_name("rework.migration")
         .run_async(db.client_mut())
         .await
-        .map_err(|error| Error::Migration(Box::new(error)))?;
+        .map_err(|error| migration_error(&error))?;
     crate::admin::partition::ensure_partitions(&db).await?;
     Ok(Migrated { applied: migration.applied_migrations().len(), version: VERSION })
+}
+
+/// Refuses a database that cannot store every text, before anything is created in it.
+async fn refuse_other_encodings(db: &Db, dsn: &Dsn) -> Result<()> {
+    let row = db.query_one(include_str!("sql/server_encoding.sql"), &[]).await?;
+    let encoding: String = Columns::new(&row).get("encoding")?;
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(Error::OtherEncoding { database: dsn.database().to_owned(), encoding })
+}
+
+/// Converts the error of a chapter. It names the chapter, and has everything that the server said.
+fn migration_error(error: &refinery::Error) -> Error {
+    let source = std::error::Error::source(error);
+    match (error.kind(), source.and_then(|source| source.downcast_ref::<tokio_postgres::Error>())) {
+        (refinery::error::Kind::Connection(step, _), Some(error)) => {
+            Error::of_migration(step.clone(), error)
+        }
+        _ => Error::Migration {
+            step: "the migration".to_owned(),
+            why: error.to_string(),
+            hint: None,
+        },
+    }
 }
 
 /// Returns the SQL that [`migrate`] would run on an empty database, so that a person can read it and run it by hand.

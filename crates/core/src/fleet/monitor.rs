@@ -136,6 +136,7 @@ async fn try_register(
 ) -> Result<RegisterResult> {
     let transaction = db.client_mut().transaction().await?;
     transaction.query_typed(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
+    lease::recovery::start(&transaction).await?;
     let host = [(&new.host as _, Type::TEXT)];
     for monitor in dead {
         end_dead(&transaction, monitor).await?;
@@ -189,7 +190,8 @@ async fn insert(
 ) -> Result<RegisterResult> {
     let options = new.options.to_string();
     let length_ms = new.terms.length.as_millis() as i64;
-    let params: [Param<'_>; 12] = [
+    let epoch = lease::row::first_epoch();
+    let params: [Param<'_>; 13] = [
         (&new.host, Type::TEXT),
         (&new.process.boot_id, Type::TEXT),
         (&new.process.pid_ns, Type::TEXT),
@@ -202,6 +204,7 @@ async fn insert(
         (&new.memory, Type::TEXT),
         (&new.version, Type::TEXT),
         (&length_ms, Type::INT8),
+        (&epoch, Type::INT8),
     ];
     let sql = include_str!("sql/register_monitor.sql");
     let row = transaction.query_typed_one(sql, &params).await?;

@@ -22,6 +22,10 @@ use crate::{
 pub(crate) struct PollPlan {
     /// The domains with an idle worker, for which the monitor wants notifications. `None` if they are not sent.
     pub(crate) subscriptions: Option<Vec<String>>,
+    /// The number of renewals of the lease that the database is known to have stored.
+    pub(crate) known_renewals: i64,
+    /// The recovery of the server after which all runs of this monitor were checked. `None` if there is none.
+    pub(crate) checked_recovery: Option<i64>,
     /// The workers for which the poll reads abort, shutdown and kill requests.
     pub(crate) workers: Vec<i64>,
     /// The workers that died recently. The poll finds their late claims: claims that were sent
@@ -66,6 +70,8 @@ impl State {
         let recently_dead = self.recently_dead.keys().copied();
         PollPlan {
             subscriptions: if regular { self.subscriptions.take_for_poll(&idle) } else { None },
+            known_renewals: self.own_lease.renewals(),
+            checked_recovery: self.recovery_check.checked(),
             workers: self.workers.keys().copied().collect(),
             dead_workers: recently_dead.filter(|id| !self.cleaning_up.contains(id)).collect(),
             count_ready,
@@ -80,14 +86,21 @@ impl State {
         if poll.sent_subscriptions {
             self.confirm_subscriptions(poll.reply.is_some());
         }
+        let recovery = poll.reply.as_ref().and_then(|reply| reply.recovery);
+        if recovery.is_some() && recovery != self.recovery_check.recovery() {
+            // The leases that were read before may be newer than those that the database has now.
+            self.restart_observation();
+        }
         self.find_lost_hosts(&poll);
-        self.record_renewal(&poll);
+        self.record_lease(&poll, now);
+        self.refusal = poll.refusal;
         let Some(reply) = poll.reply else { return };
         self.drain_reply_received(now);
-        if !reply.lease_is_current {
+        if reply.renewals.is_none() {
             self.lease_lost(now);
             return;
         }
+        self.follow_recovery(&reply);
         for abort in &reply.aborts {
             self.abort(abort);
         }

@@ -173,8 +173,9 @@ impl DbWriter {
             match recorded {
                 Recorded::Now { started_at, .. } => {
                     self.latest_start = self.latest_start.max(started_at);
+                    self.backlog.last_end.set(Some(fence));
                 }
-                Recorded::Already => {}
+                Recorded::Already => self.backlog.last_end.set(Some(fence)),
                 Recorded::Stale => {
                     let Fence { task, run, .. } = fence;
                     tracing::warn!(
@@ -182,7 +183,7 @@ impl DbWriter {
                     );
                 }
             }
-            self.slots.release(fence);
+            self.backlog.slots.borrow_mut().release(fence);
             self.lines_written.remove(&fence);
         }
     }

@@ -79,7 +79,7 @@ impl DbWriter {
         let mut sent_at = None;
         let (claimant, batches) = (self.claimant.clone(), self.limit_to_free_slots(batches));
         let has_unconfirmed_claim = self.backlog.has_unconfirmed_claim();
-        let slots = &self.slots;
+        let backlog = &self.backlog;
         let mut attempts = 0;
         let claimed = self
             .database
@@ -89,7 +89,12 @@ impl DbWriter {
                 // After a lost answer, first find the tasks that the lost claim took.
                 if has_unconfirmed_claim || attempts > 1 {
                     let mut lost = existing_claims(db, &claimant).await?;
-                    lost.retain(|claimed| !slots.contains(claimed.fence));
+                    // A run that has ended is open again: the database has gone back to an earlier state. The check
+                    // after the recovery ends the worker.
+                    if lost.iter().any(|claimed| Some(claimed.fence) == backlog.last_end.get()) {
+                        return Ok(Vec::new());
+                    }
+                    lost.retain(|claimed| !backlog.slots.borrow().contains(claimed.fence));
                     if !lost.is_empty() {
                         return Ok(lost);
                     }
@@ -106,7 +111,8 @@ impl DbWriter {
 
     /// Returns the batch sizes, limited to the number of free slots for started runs.
     pub(super) fn limit_to_free_slots(&self, batches: &BatchLimits) -> BatchLimits {
-        let free_slots = i32::try_from(self.slots.free_count()).unwrap_or(i32::MAX).max(1);
+        let free_slots = self.backlog.slots.borrow().free_count();
+        let free_slots = i32::try_from(free_slots).unwrap_or(i32::MAX).max(1);
         let sizes = batches.sizes.iter().map(|size| (*size).min(free_slots)).collect();
         BatchLimits {
             operations: batches.operations.clone(),
@@ -126,7 +132,7 @@ impl DbWriter {
         let claimed = claimed.map(|claimed| {
             for claimed in claimed {
                 let fence = claimed.fence;
-                match self.slots.assign(claimed) {
+                match self.backlog.slots.borrow_mut().assign(claimed) {
                     Some(run) => runs.push(run),
                     None => unwanted.push(fence),
                 }
