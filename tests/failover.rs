@@ -81,7 +81,7 @@ impl Failover {
     fn schedule_running(&self) {
         for number in 0..RUNNING {
             let input = json!({"path": self.file, "number": number, "milliseconds": 600_000});
-            let sql = "select rework.schedule('beats', $1,
+            let sql = "select rework.schedule('beats', $1::json,
                                               delayed_until => now() + interval '1 hour')";
             self.setup.session().query_value::<i64>(sql, &[&input]);
         }
