@@ -39,10 +39,10 @@
 -- empty. So the plan types that are slow on a full table are disabled: sequential and bitmap scans, hash and merge
 -- joins.
 
--- claimable_lanes: returns the ranges of lanes that the host of a worker can run. No row if the worker has ended, if its
--- lease was taken away, or while a recovery of the server is in progress (V03__lease.sql). The worker is read by a
--- scalar subquery. If `finished_at is null` were a condition of a `where`, the planner could choose the partial index of
--- live workers and read all of it. The planner inlines this function, so the three checks are made once for each query.
+-- claimable_lanes: returns the ranges of lanes that the host of a worker can run. No row if the worker has ended, if
+-- its lease was taken away, or while a recovery of the server is in progress (V03__lease.sql). The worker is read by a
+-- scalar subquery. If `finished_at is null` were a condition of a `where`, the planner could choose the partial index
+-- of live workers and read all of it. The planner inlines this function, so each query makes the three checks once.
 create function rework.claimable_lanes(
     worker bigint, lease bigint, epoch bigint, host text, domain text, capabilities text[]
 ) returns table (low integer, high integer)

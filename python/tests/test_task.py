@@ -141,7 +141,7 @@ def test_the_rows_of_a_line_are_one_line(jobs, sql):
     lines = task.logs()
     texts = ['from Windows', 'another line', '100 %', 'no newline']
     assert [line.split(': ', 2)[2] for _, line in lines] == texts
-    # What ends after a line is read from its beginning.
+    # A reader that starts inside a line gets the whole line, from its beginning.
     for index in range(len(lines)):
         assert task.logs(fromid=lines[index][0]) == lines[index + 1 :]
     last_row = sql('select max(id) from rework.log where task = %s', task.tid)[0][0]

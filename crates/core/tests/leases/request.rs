@@ -25,7 +25,7 @@ pub(crate) enum MissingSafeguard {
 pub(crate) enum Request {
     RegisterMonitor(LeaseTerms),
     /// A monitor polls, and renews its lease if `renew` is set and the database has stored the renewals that are known.
-    /// It has checked the runs of its workers after the recovery `checked`.
+    /// `checked` is the recovery after which the monitor has checked the runs of its workers.
     Poll {
         lease: Lease,
         renew: bool,
@@ -92,7 +92,7 @@ pub(crate) enum Reply {
     /// The task and the number of the run.
     Claimed(Option<(usize, u64)>),
     OwnLease(Option<Lease>),
-    /// The same as in `Polled`.
+    /// A worker has renewed its own lease. The values have the meanings that they have in `Polled`.
     Renewed {
         renewals: Option<i64>,
         recovery: Option<u64>,
