@@ -221,7 +221,8 @@ impl Error {
     }
 
     /// Returns whether the same request may succeed later, without a change of the request: the database is
-    /// unavailable, or it refuses for a reason that somebody can remove, such as a full disk, a missing right or a read-only server.
+    /// unavailable, or it refuses for a reason that somebody can remove, such as a full disk, a missing right or a
+    /// read-only server.
     pub fn may_pass(&self) -> bool {
         match self {
             Error::Denied { .. }
