@@ -23,3 +23,15 @@ create table rework.operation (
 );
 
 create index operation_name on rework.operation (name);
+
+-- lock: one row for each thing that only one transaction at a time may do. A transaction locks the row by `for update`.
+-- An advisory lock would not do: every role that may connect can take any advisory lock, and so stop everybody else. To
+-- lock a row of this table, a role needs a right on it.
+create table rework.lock (
+    name    text primary key
+);
+
+insert into rework.lock (name) values
+    ('operations'),     -- registering operations: core/src/operation/sql/lock_operation_registration.sql
+    ('monitors'),       -- registering a monitor or its domains: core/src/fleet/sql/lock_monitor_registration.sql
+    ('host_lanes');     -- computing ranges of lanes: V06__lane.sql

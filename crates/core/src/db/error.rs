@@ -196,6 +196,11 @@ impl Error {
         matches!(self, Error::Database(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
+    /// Returns whether a row with the same key exists already.
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, Error::Database(e) if e.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+
     /// Returns advice for the user, as a sentence with a command to type. `None` if there is no
     /// advice.
     pub fn hint(&self) -> Option<String> {
