@@ -43,7 +43,7 @@ begin
 end $$;
 
 -- lane_for: returns the lane (V06) of tasks of this operation that need this host and these capabilities. Makes the
--- lane if it does not exist. Raises RW400 if the domain has too many lanes.
+-- lane if it does not exist. Raises RW400 if the domain or the operation has too many lanes.
 create function rework.lane_for(operation rework.operation, host text, capabilities text[]) returns integer
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
@@ -57,7 +57,16 @@ begin
         select l.id into lane from rework.lane l
          where l.operation = (lane_for.operation).id and coalesce(l.host, '') = coalesce(lane_for.host, '')
            and l.capabilities = needs;
-        if found then
+        -- A lane with a host or capabilities is swept when no task needs it (`sweep_lanes`, V06). The lock keeps it
+        -- until the caller's transaction has ended and its task is visible. `continue`: it has just been swept.
+        if found and (lane_for.host is not null or needs <> '{}') then
+            perform from rework.lane l
+              where l.id = lane and l.operation = (lane_for.operation).id
+                and coalesce(l.host, '') = coalesce(lane_for.host, '') and l.capabilities = needs
+                for key share;
+            continue when not found;
+            return lane;
+        elsif found then
             return lane;
         end if;
         insert into rework.lane (domain, operation, host, capabilities)
