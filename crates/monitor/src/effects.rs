@@ -9,7 +9,8 @@ use std::{
 };
 
 use rework_core::{
-    db::connect::Db,
+    cron::fire::MAX_TOGETHER,
+    db::{connect::Db, error::Error, size_limit::SizeLimit},
     fleet::{self, monitor, monitor_poll::PollRequest, worker},
 };
 use rework_process::{SelfKill, boot_time};
@@ -56,6 +57,8 @@ pub(crate) struct Effects {
     /// The time at which the last renewal of the lease was sent. `None` if the next poll must renew it.
     renewed_at: Option<Instant>,
     fire_job: BackgroundJob,
+    /// The most schedules that are fired together.
+    fire_size: Rc<SizeLimit>,
     sweep_job: BackgroundJob,
     take_job: BackgroundJob,
     self_kill: SelfKill,
@@ -82,6 +85,7 @@ impl Effects {
             memory_and_cpu: MemoryAndCpu::default(),
             renewed_at: None,
             fire_job: BackgroundJob::default(),
+            fire_size: Rc::new(SizeLimit::new(MAX_TOGETHER)),
             sweep_job: BackgroundJob::default(),
             take_job: BackgroundJob::default(),
             self_kill,
@@ -118,7 +122,8 @@ impl Effects {
             Action::RecordLateClaim(worker) => self.record_late_claim(worker),
             Action::PublishIdleDomains(domains) => self.publish(domains),
             Action::Fire(domains) => {
-                let fire = async move |db: &Db| fire_schedules(db, &domains).await;
+                let (size, inbox) = (Rc::clone(&self.fire_size), self.inbox.clone());
+                let fire = async move |db: &Db| fire_schedules(db, &domains, &size, &inbox).await;
                 self.fire_job.start("fire schedules", self.link.current(), fire);
             }
             Action::TakeDeadLeases(dead) => {
@@ -194,6 +199,7 @@ impl Effects {
                     tracing::error!("cannot poll the database: {error}");
                 }
             });
+            let missed_deadline = matches!(reply, Err(Error::Deadline { .. }));
             let (received_at, reply) = (boot_time(), reply.ok());
             inbox.send(Event::Polled(CompletedPoll {
                 regular,
@@ -202,6 +208,7 @@ impl Effects {
                 sent_at,
                 received_at,
                 reply,
+                missed_deadline,
             }));
         });
     }

@@ -1,6 +1,8 @@
 //! The events that a monitor receives, and the actions that it takes. Both are closed lists. The state (`state.rs`)
 //! turns events into actions, and knows no database and no process.
 
+use std::time::Duration;
+
 use rework_core::{fleet::monitor_poll::PollReply, lease::row::LeaseSnapshot};
 use rework_process::Exit;
 use rework_wire::{
@@ -40,6 +42,11 @@ pub(crate) enum Event {
     Notified(Notification),
     /// A poll of the database has ended, with or without a reply.
     Polled(CompletedPoll),
+    /// Schedules that were due have fired.
+    SchedulesFired {
+        /// How long the first one had waited, or still waits. Zero if none is left.
+        late: Duration,
+    },
     /// A statement with idle domains has ended. `true` if they are committed, `false` if that is not known.
     Published(bool),
     /// The monitor now serves these domains.
@@ -68,6 +75,8 @@ pub(crate) struct CompletedPoll {
     pub(crate) received_at: BootTime,
     /// The reply. `None` if the database did not reply.
     pub(crate) reply: Option<PollReply>,
+    /// Whether the poll was sent and had no reply in time.
+    pub(crate) missed_deadline: bool,
 }
 
 /// A Postgres notification for monitors.

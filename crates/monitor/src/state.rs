@@ -17,10 +17,12 @@ use crate::{
 mod database_outage;
 pub(crate) mod drain;
 mod lost_hosts;
+mod overdue_statements;
 pub(crate) mod own_lease;
 pub(crate) mod poll;
 pub(crate) mod pool_size;
 mod restart_backoff;
+mod schedule_lateness;
 mod subscriptions;
 mod wake;
 mod worker;
@@ -30,8 +32,10 @@ mod worker_start;
 use self::{
     drain::Drain,
     lost_hosts::LostHosts,
+    overdue_statements::OverdueStatements,
     own_lease::OwnLease,
     pool_size::{Bounds, Pool},
+    schedule_lateness::ScheduleLateness,
     subscriptions::{Domains, Subscriptions},
     worker::{Activity, Origin, Worker},
 };
@@ -54,6 +58,10 @@ pub(crate) struct State {
     pub(crate) drain: Option<Drain>,
     pub(crate) own_lease: OwnLease,
     pub(crate) lost_hosts: LostHosts,
+    pub(crate) schedule_lateness: ScheduleLateness,
+    pub(crate) overdue_statements: OverdueStatements,
+    /// How many polls in a row have missed their deadline.
+    pub(crate) missed_polls: u32,
     /// The dead workers whose cleanup has not finished.
     pub(crate) cleaning_up: BTreeSet<i64>,
     /// The workers that died recently, with the time of their death. A late claim of them may still appear.
@@ -80,6 +88,9 @@ impl State {
             drain: None,
             lost_hosts: LostHosts::new(own_lease.terms()),
             own_lease,
+            schedule_lateness: ScheduleLateness::default(),
+            overdue_statements: OverdueStatements::default(),
+            missed_polls: 0,
             cleaning_up: BTreeSet::new(),
             recently_dead: BTreeMap::new(),
             actions: Vec::new(),
@@ -96,7 +107,7 @@ impl State {
             Event::Adopted { worker, domain } => {
                 self.workers.insert(worker, Worker::new(domain, now, Origin::Earlier));
             }
-            Event::WorkerMessage(worker, message) => self.worker_message(worker, message),
+            Event::WorkerMessage(worker, message) => self.worker_message(worker, message, now),
             Event::Ended { worker, exit, output_tail } => {
                 self.worker_died(worker, exit, &output_tail, now);
             }
@@ -105,6 +116,7 @@ impl State {
             }
             Event::Notified(notification) => self.notified(notification),
             Event::Polled(poll) => self.polled(poll, now),
+            Event::SchedulesFired { late } => self.schedule_lateness.observe(late, now),
             Event::Published(committed) => self.confirm_subscriptions(committed),
             Event::DomainsTaken(domains) => self.serve_domains(domains),
             Event::DatabaseBack => self.database_back(),
@@ -158,7 +170,7 @@ impl State {
         idle.map(|worker| worker.domain.clone()).collect()
     }
 
-    fn worker_message(&mut self, id: i64, message: FromWorker) {
+    fn worker_message(&mut self, id: i64, message: FromWorker, now: Instant) {
         match message {
             FromWorker::Started => {
                 self.actions.push(Action::RecordReady(id));
@@ -168,6 +180,9 @@ impl State {
             FromWorker::Busy => {
                 self.reset_waiting(id);
                 self.worker_is_busy(id);
+            }
+            FromWorker::Overdue { statement } => {
+                self.overdue_statements.record(format!("worker {id}"), statement, now);
             }
             FromWorker::OwnLease => {
                 if let Some(worker) = self.workers.get_mut(&id) {

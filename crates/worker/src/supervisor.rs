@@ -16,10 +16,14 @@ use rework_wire::{
     frame_socket::FrameSocket,
     worker::{AbortCause, FromWorker, Start, ToWorker},
 };
-use tokio::{sync::oneshot, time::sleep};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
 use crate::{
     abort::Abort,
+    database_connection::OverdueStatement,
     lease_client::{LeaseClient, LeaseReply, LeaseResult},
     recorder::Recorder,
 };
@@ -53,6 +57,8 @@ pub(crate) struct Supervisor {
     /// The future answer to the pending request about the worker's own lease; `None` if no request
     /// is pending.
     pending_reply: Option<oneshot::Receiver<LeaseReply>>,
+    /// Receives the statements of the writer that are overdue, for the monitor.
+    overdue: mpsc::UnboundedReceiver<OverdueStatement>,
     /// The kernel timer that kills this process when its lease ends.
     self_kill: SelfKill,
     /// Why the worker must not claim any more; `None` if it may.
@@ -69,6 +75,7 @@ impl Supervisor {
         start: &Start,
         recorder: Recorder,
         lease_client: LeaseClient,
+        overdue: mpsc::UnboundedReceiver<OverdueStatement>,
     ) -> std::io::Result<Supervisor> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut self_kill = SelfKill::new()?;
@@ -80,6 +87,7 @@ impl Supervisor {
             monitor_gone: false,
             lease_client,
             pending_reply: None,
+            overdue,
             self_kill,
             retired: None,
             idle: true,
@@ -154,6 +162,10 @@ impl Supervisor {
                         return abort;
                     }
                 },
+                Some(statement) = self.overdue.recv() => {
+                    self.send(&FromWorker::Overdue { statement: statement.to_owned() });
+                    continue;
+                }
                 () = sleep(wait) => LifelineEvent::TimePassed,
                 _ = self.terminate.recv() => {
                     self.retire("signal 15 (terminated)");

@@ -16,7 +16,10 @@ use rework_wire::{
     frame_socket::FrameSocket,
     worker::{FromWorker, STARTED_RUNS_FD, Start, ToWorker},
 };
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 
 use crate::{
     claimed_run::ClaimedRun,
@@ -83,13 +86,14 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
     let lease_database =
         DatabaseConnection::new(dsn.clone(), format!("{application_name} (lease)"));
     let lease_client = LeaseClient::start(lease_database, &start);
-    let database = DatabaseConnection::new(dsn, application_name);
+    let (overdue_sender, overdue) = mpsc::unbounded_channel();
+    let database = DatabaseConnection::new(dsn, application_name).reporting_to(overdue_sender);
     let (recorder, entries, backlog) = Recorder::new();
     let writer = DbWriter::new(database, claimant(&start), backlog).run(entries);
     let writer = tokio::task::spawn_local(writer);
     let mut worker = Worker {
         context: Context {
-            supervisor: Supervisor::new(control, &start, recorder.clone(), lease_client)?,
+            supervisor: Supervisor::new(control, &start, recorder.clone(), lease_client, overdue)?,
             recorder,
             launcher: RunnerLauncher::new(&start, started_runs, secrets)?,
             warm_runners: WarmRunners::new(&start),

@@ -7,5 +7,6 @@ pub mod error;
 pub mod row;
 pub mod dsn;
 pub mod deadline;
+pub mod size_limit;
 pub mod connect;
 mod availability;

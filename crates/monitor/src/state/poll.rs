@@ -3,11 +3,14 @@
 //!
 //! The statement is the SQL function `rework.monitor_poll`, called by `core/src/fleet/monitor_poll.rs`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rework_core::fleet::{
-    monitor_poll::{MAX_PROMOTED, RunToAbort, WorkerRequest},
-    stop_worker::StopMode,
+use rework_core::{
+    db::size_limit::MISSES,
+    fleet::{
+        monitor_poll::{MAX_PROMOTED, RunToAbort, WorkerRequest},
+        stop_worker::StopMode,
+    },
 };
 use rework_wire::worker::{AbortCause, ToWorker};
 
@@ -53,7 +56,8 @@ impl State {
             let load = self.load(domain);
             let max = self.bounds.of(domain).max;
             let matters = (regular && self.has_free_worker(domain)) || load.size < max;
-            let counted = matters && self.drain.is_none();
+            // After polls that missed their deadline, the next one has less to do.
+            let counted = matters && self.drain.is_none() && self.missed_polls < MISSES;
             if let Some(pool) = self.pools.get_mut(domain) {
                 pool.counted = counted;
             }
@@ -77,6 +81,7 @@ impl State {
 
     /// Handles the end of a poll.
     pub(crate) fn polled(&mut self, poll: CompletedPoll, now: Instant) {
+        self.count_missed_polls(&poll, now);
         if poll.sent_subscriptions {
             self.confirm_subscriptions(poll.reply.is_some());
         }
@@ -102,12 +107,31 @@ impl State {
             if reply.schedule_is_due {
                 let domains = self.pools.keys().cloned().collect();
                 self.actions.push(Action::Fire(domains));
+            } else {
+                self.schedule_lateness.observe(Duration::ZERO, now);
             }
         }
         self.actions.extend(reply.late_claims.into_iter().map(Action::RecordLateClaim));
         // The poll made as many delayed tasks ready as it may at once. There are probably more.
         if reply.promoted >= MAX_PROMOTED {
             self.actions.push(Action::PollNow);
+        }
+    }
+
+    fn count_missed_polls(&mut self, poll: &CompletedPoll, now: Instant) {
+        if poll.missed_deadline {
+            self.missed_polls = self.missed_polls.saturating_add(1);
+            if self.missed_polls >= MISSES {
+                tracing::warn!(
+                    "the database has not answered the poll of this monitor in time, {} times in a row; \
+                     it is tried again, with less to do",
+                    self.missed_polls
+                );
+                let (process, statement) = ("monitor".to_owned(), "its poll".to_owned());
+                self.overdue_statements.record(process, statement, now);
+            }
+        } else if poll.reply.is_some() {
+            self.missed_polls = 0;
         }
     }
 

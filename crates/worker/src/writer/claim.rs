@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rework_core::{
-    db::error::Result,
+    db::{error::Result, size_limit::SizeLimit},
     task::{
         claim::{BatchLimits, ClaimedTask, ScanRanges, claim, existing_claims},
         complete::Completion,
@@ -12,7 +12,7 @@ use rework_core::{
 };
 use tokio::time::Instant;
 
-use super::{DbWriter, backlog::Backlog, entry::AnswerSender};
+use super::{DbWriter, backlog::Backlog, entry::AnswerSender, slots::Slots};
 use crate::claimed_run::ClaimedRun;
 
 /// How long a server process whose connection was closed may still carry out a claim.
@@ -76,42 +76,44 @@ impl DbWriter {
         ranges: &ScanRanges,
     ) -> (Result<Vec<ClaimedTask>>, Option<Duration>) {
         let mut sent_at = None;
-        let (claimant, batches) = (self.claimant.clone(), self.limit_to_free_slots(batches));
+        let claimant = self.claimant.clone();
         let has_unconfirmed_claim = self.backlog.has_unconfirmed_claim();
-        let slots = &self.slots;
+        let (slots, claim_limit) = (&self.slots, &self.claim_limit);
         let mut attempts = 0;
         let claimed = self
             .database
-            .until_answered(async |db| {
+            .until_answered("a claim", async |db| {
                 attempts += 1;
                 sent_at = None;
+                let size = claim_size(slots, claim_limit);
                 // After a lost answer, first find the tasks that the lost claim took.
                 if has_unconfirmed_claim || attempts > 1 {
-                    let mut lost = existing_claims(db, &claimant).await?;
-                    lost.retain(|claimed| !slots.contains(claimed.fence));
+                    let lost = existing_claims(db, &claimant, &slots.runs(), size).await;
+                    claim_limit.record(size, &lost);
+                    let lost = lost?;
                     if !lost.is_empty() {
                         return Ok(lost);
                     }
                 }
                 sent_at = Some(Instant::now());
-                claim(db, &claimant, &batches, ranges).await
+                let limits = limited(batches, size);
+                let claimed = claim(db, &claimant, &limits, ranges).await;
+                let largest = limits.sizes.iter().copied().max().unwrap_or(1);
+                claim_limit.record(usize::try_from(largest).unwrap_or(1), &claimed);
+                claimed
             })
             .await;
-        if attempts > 1 || claimed.is_err() {
+        // A lost claim may have taken more tasks than were found at once.
+        let found_lost = sent_at.is_none() && claimed.is_ok();
+        if attempts > 1 || claimed.is_err() || found_lost {
             set_unconfirmed_claim(&self.backlog);
         }
         (claimed, sent_at.map(|sent_at| sent_at.elapsed()))
     }
 
-    /// Returns the batch sizes, limited to the number of free slots for started runs.
-    pub(super) fn limit_to_free_slots(&self, batches: &BatchLimits) -> BatchLimits {
-        let free_slots = i32::try_from(self.slots.free_count()).unwrap_or(i32::MAX).max(1);
-        let sizes = batches.sizes.iter().map(|size| (*size).min(free_slots)).collect();
-        BatchLimits {
-            operations: batches.operations.clone(),
-            sizes,
-            only_operation: batches.only_operation,
-        }
+    /// Returns the most tasks that the next claim may take.
+    pub(super) fn claim_size(&self) -> usize {
+        claim_size(&self.slots, &self.claim_limit)
     }
 
     /// Assigns slots to the claimed tasks and sends them to the caller. Tasks without a free slot are requeued, and so
@@ -140,5 +142,21 @@ impl DbWriter {
             unwanted.into_iter().map(|fence| Completion::not_started(fence, reason)).collect(),
         )
         .await;
+    }
+}
+
+/// Returns the most tasks that a claim may take: one for each free slot, and fewer after claims that missed their
+/// deadline.
+fn claim_size(slots: &Slots, limit: &SizeLimit) -> usize {
+    slots.free_count().min(limit.get()).max(1)
+}
+
+/// Returns the batch sizes, limited to `most` tasks.
+pub(super) fn limited(batches: &BatchLimits, most: usize) -> BatchLimits {
+    let most = i32::try_from(most).unwrap_or(i32::MAX);
+    BatchLimits {
+        operations: batches.operations.clone(),
+        sizes: batches.sizes.iter().map(|size| (*size).min(most)).collect(),
+        only_operation: batches.only_operation,
     }
 }

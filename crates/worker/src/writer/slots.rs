@@ -28,9 +28,9 @@ impl Slots {
         self.free.len()
     }
 
-    /// Returns whether the worker holds this run.
-    pub(crate) fn contains(&self, fence: Fence) -> bool {
-        self.slots.contains_key(&(fence.task, fence.run))
+    /// Returns the runs that the worker holds, each as its task and number.
+    pub(crate) fn runs(&self) -> Vec<(i64, i64)> {
+        self.slots.keys().copied().collect()
     }
 
     /// Assigns a slot to a claimed task. `None` if all slots are in use.
