@@ -73,7 +73,7 @@ end $$;
 
 -- Every operation has one lane without a host and without capabilities, so that one is not counted.
 create trigger limit_lanes before insert on rework.lane
-    for each row when (new.id is null and (new.host is not null or new.capabilities <> '{}'))
+    for each row when (new.id is null and (coalesce(new.host, '') <> '' or new.capabilities <> '{}'))
     execute function rework.limit_lanes();
 
 -- add_lane_to_hosts: adds new lanes to the ranges of each host that has the operation. Each lane becomes a range of
@@ -218,18 +218,19 @@ begin
     end if;
     unused := rework.unused_lanes(array(
         select l.id from rework.lane l
-         where (l.host is not null or l.capabilities <> '{}')
+         where (coalesce(l.host, '') <> '' or l.capabilities <> '{}')
            and l.made_at <= clock_timestamp() - sweep_lanes.age));
+    if unused = '{}' then
+        return 0;
+    end if;
     unused := array(select l.id from rework.lane l where l.id = any (unused) for update skip locked);
     unused := rework.unused_lanes(unused);
     delete from rework.lane l where l.id = any (unused);
     get diagnostics swept = row_count;
-    if swept > 0 then
-        delete from rework.host_lanes r
-         where not exists (select from rework.lane l
-                            where l.id between r.low and r.high and l.domain = r.domain
-                              and l.capabilities = r.capabilities);
-    end if;
+    delete from rework.host_lanes r
+     where not exists (select from rework.lane l
+                        where l.id between r.low and r.high and l.domain = r.domain
+                          and l.capabilities = r.capabilities);
     return swept;
 end $$;
 

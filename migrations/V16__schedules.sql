@@ -28,7 +28,7 @@ create table rework.schedule (
 );
 
 create unique index schedule_same on rework.schedule (operation, rule, coalesce(host, ''), fingerprint);
-create index schedule_due on rework.schedule (next_at) where paused_at is null;
+create index schedule_due on rework.schedule (next_at, id) where paused_at is null;
 
 create table rework.firing (
     schedule        bigint not null references rework.schedule on update cascade on delete cascade,
@@ -101,8 +101,8 @@ $$;
 --      is not due at `was` any more, because another monitor has fired it or a user has changed it.
 --   2. Find the lanes of the tasks (V06), and make those that are missing. An error of rework itself (SQLSTATE `RW…`)
 --      becomes the reason why the firings have no task. Another transaction may be making the same lane; after
---      `lock_timeout` the schedules without a lane are left to a later call. The order is random, so that one lane
---      cannot hold up the others.
+--      `lock_timeout` all schedules that have no lane yet are left to a later call. The order is random, so that one
+--      lane cannot hold up the others.
 --   3. Move the schedules on.
 --   4. Insert the tasks and the firings. An instant that has a firing already is left out. With the overlap policy
 --      `skip`, no task is made while the last one of the schedule has not ended; then only the first instant of a call
@@ -146,9 +146,10 @@ begin
            for key share of l skip locked);
     for needs in
         select s.operation, s.host, s.capabilities, array_agg(s.id) as schedules
-          from rework.schedule s
+          from (select unnest(locked_ids) except select unnest(with_lane)) as without_lane (id)
+          join rework.schedule s on s.id = without_lane.id
           join rework.operation o on o.id = s.operation
-         where s.id = any (locked_ids) and s.id <> all (with_lane) and o.unregistered_at is null
+         where o.unregistered_at is null
          group by s.operation, s.host, s.capabilities
          order by random()
     loop

@@ -40,7 +40,8 @@ fn tasks_without_lane(session: &Session) -> i64 {
 
 /// Returns how many tasks a worker of host `a` with this capability claims at once.
 fn claim(session: &Session, capability: &str) -> i64 {
-    let sql = "select count(*) from rework.claim(1, 1, 1, 'a', 'many', array[$1], array[1::bigint], array[100])";
+    let sql = "select count(*)
+                 from rework.claim(1, 1, 1, 'a', 'many', array[$1], array[1::bigint], array[100])";
     session.query_value(sql, &[&capability])
 }
 

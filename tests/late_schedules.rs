@@ -81,7 +81,8 @@ fn monitors_record_the_periods_in_which_they_watch() {
     let is_extended = "select until > now() - interval '20 s' and since < until - interval '1 h'
                          from rework.schedule_watch order by until desc limit 1";
     setup.session().execute(
-        "update rework.schedule_watch set since = since - interval '2 h', until = until - interval '30 s'",
+        "update rework.schedule_watch
+            set since = since - interval '2 h', until = until - interval '30 s'",
     );
     setup.wait_until("the period continues after half a minute", || {
         setup.session().query_value(is_extended, &[])
@@ -98,7 +99,8 @@ fn schedules_that_are_due_at_once_fire_in_few_transactions() {
     // Due once a year. A monitor has watched since then.
     insert_schedules(&setup, number, "0 0 1 1 *");
     setup.session().execute(
-        "update rework.schedule set next_at = date_trunc('year', now() at time zone 'UTC') at time zone 'UTC';
+        "update rework.schedule
+            set next_at = date_trunc('year', now() at time zone 'UTC') at time zone 'UTC';
          insert into rework.schedule_watch (domain, since, until)
          values ('default', now() - interval '2 years', now())",
     );
@@ -184,7 +186,8 @@ fn a_schedule_that_the_database_refuses_does_not_keep_others_from_firing() {
     setup.session().execute("drop trigger refuse on rework.task");
     setup.wait_until("the last one fires", || count_rows(&setup, fired) == 30);
     let inputs: Vec<Value> = setup.session().query_values(
-        "select distinct on (schedule) task.input from rework.firing join rework.task on task.id = firing.task
+        "select distinct on (schedule) task.input
+           from rework.firing join rework.task on task.id = firing.task
           order by schedule, due_at",
         &[],
     );

@@ -19,7 +19,7 @@ fn ten_thousand_operations_are_registered_and_registered_again() {
     let manifest = setup.folder().join("many.toml");
     let mut text = String::from("domain = \"many\"\n");
     for number in 0..OPERATIONS {
-        let _ = writeln!(text, "[[operation]]\nname = \"operation-{number}\"\ncommand = [\"true\"]");
+        let _ = writeln!(text, "[[operation]]\nname = \"number-{number}\"\ncommand = [\"true\"]");
     }
     std::fs::write(&manifest, &text).unwrap();
     let register = || {

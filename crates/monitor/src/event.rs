@@ -42,9 +42,9 @@ pub(crate) enum Event {
     Notified(Notification),
     /// A poll of the database has ended, with or without a reply.
     Polled(CompletedPoll),
-    /// Schedules that were due have fired.
+    /// A page of schedules that were due has fired.
     SchedulesFired {
-        /// How long the first one had waited, or still waits. Zero if none is left.
+        /// How long the first of all that are due has waited.
         late: Duration,
     },
     /// A statement with idle domains has ended. `true` if they are committed, `false` if that is not known.

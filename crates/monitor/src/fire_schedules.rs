@@ -1,6 +1,8 @@
 //! Firing schedules: creating the tasks of schedules that are due. Which instants are due is decided in
 //! `core/src/cron/due.rs`.
 
+use std::time::Duration;
+
 use rework_core::{
     cron::fire::{FiredPage, Firing, fire},
     db::{connect::Db, error::Result, size_limit::SizeLimit},
@@ -19,13 +21,14 @@ pub(crate) async fn fire_schedules(
     size: &SizeLimit,
     inbox: &Inbox,
 ) -> Result<()> {
-    let late = fire(db, domains, size, |page| {
+    let mut late = Duration::ZERO;
+    fire(db, domains, size, |page| {
         log(&page);
-        inbox.send(Event::SchedulesFired { late: page.late });
+        // The first page has the schedules that have waited for the longest time, also those that cannot be fired.
+        late = late.max(page.late);
+        inbox.send(Event::SchedulesFired { late });
     })
-    .await?;
-    inbox.send(Event::SchedulesFired { late });
-    Ok(())
+    .await
 }
 
 fn log(page: &FiredPage) {

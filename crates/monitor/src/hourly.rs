@@ -12,7 +12,7 @@ use tokio::task::spawn_local;
 /// The time between two runs of the work. Partitions are created days ahead, so an hour is early enough.
 const INTERVAL: Duration = Duration::from_secs(3600);
 
-/// How long a lane stays if no task needs it. A lane that is used now and then is not made again each time.
+/// How long a lane stays at least after it was made. Then it stays as long as a task needs it.
 const LANE_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// The options of the hourly work, and the time at which it is due next.

@@ -35,8 +35,9 @@ pub const VERSION: i32 = 20;
 
 /// The table of the applied chapters, as refinery creates it.
 const MIGRATION_TABLE: &str = "create schema if not exists rework;
-    create table if not exists rework.migration (
-        version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255))";
+create table if not exists rework.migration (
+    version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255));
+";
 
 /// Installs the schema or upgrades it to [`VERSION`]. Drops nothing.
 ///
@@ -107,11 +108,7 @@ async fn lock_migrations(dsn: &Dsn) -> Result<Db> {
 ///
 /// The script also fills `rework.migration`, so that [`migrate`] later finds its chapters applied.
 pub fn script() -> String {
-    let mut script = String::from(
-        "begin;\ncreate schema if not exists rework;\n\
-         create table if not exists rework.migration (\n    version int4 primary key, name varchar(255), \
-         applied_on varchar(255), checksum varchar(255));\n",
-    );
+    let mut script = format!("begin;\n{MIGRATION_TABLE}");
     let mut migrations = embedded::migrations::runner().get_migrations().clone();
     migrations.sort();
     for migration in migrations {

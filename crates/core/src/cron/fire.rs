@@ -8,7 +8,7 @@
 mod plan;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -33,9 +33,6 @@ pub const MAX_TOGETHER: usize = 2000;
 /// If a statement takes longer than this, the next one is smaller, so that the polls of the monitor are not delayed.
 const SLOW: Duration = Duration::from_millis(700);
 
-/// When more schedules than this could not be fired, this call ends. They are tried again a second later.
-const MAX_PASSED_OVER: usize = 20_000;
-
 /// One instant at which a schedule was due, and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Firing {
@@ -47,8 +44,8 @@ pub struct Firing {
     pub reason: Option<String>,
 }
 
-/// The result of firing some of the schedules that were due.
-#[derive(Debug, Default)]
+/// The result of firing some of the schedules that were due: a page of them.
+#[derive(Debug)]
 pub struct FiredPage {
     /// The firings that were recorded. Those that another monitor made are left out.
     pub firings: Vec<Firing>,
@@ -58,10 +55,24 @@ pub struct FiredPage {
     pub late: Duration,
 }
 
-/// Fires all schedules of `domains` that are due. `size` limits how many are fired together; it is kept between calls.
+/// Schedules that are due, as they were read together.
+#[derive(Debug, Default)]
+struct DuePage {
+    due: Vec<DueSchedule>,
+    /// The schedules that cannot be read, by their ids. They must not keep the others from firing.
+    unreadable: Vec<(i64, CronError)>,
+    /// The last schedule of the page. `None` if the page is empty.
+    last: Option<Position>,
+}
+
+/// The position of a schedule among those that are due: the time at which it is due, as Postgres writes it, and its id.
+type Position = (String, i64);
+
+/// Fires all schedules of `domains` that are due, page by page. `size` limits how many are fired together; it is kept
+/// between calls.
 ///
-/// Calls `on_page` again and again with what was fired. Returns how long the first of those that are left has waited
-/// although a monitor watched it. They failed, or other transactions have locked them. Zero if none is left.
+/// Calls `on_page` after each page. A schedule that another transaction has locked is left out, and is due again in the
+/// next call.
 ///
 /// # Errors
 ///
@@ -71,34 +82,24 @@ pub async fn fire(
     domains: &[String],
     size: &SizeLimit,
     mut on_page: impl FnMut(FiredPage),
-) -> Result<Duration> {
+) -> Result<()> {
     let mut planner = Planner::default();
-    let mut tried: HashSet<(i64, DateTime<Utc>)> = HashSet::new();
-    let mut passed_over: Vec<i64> = Vec::new();
-    let mut left = Duration::ZERO;
-    while passed_over.len() <= MAX_PASSED_OVER {
-        let (due, unreadable) = due_schedules(db, domains, &passed_over, size.get()).await?;
-        if due.is_empty() && unreadable.is_empty() {
-            break;
+    let mut after: Option<Position> = None;
+    loop {
+        let limit = size.get();
+        let read = due_schedules(db, domains, after.as_ref(), limit).await?;
+        if read.last.is_none() {
+            return Ok(());
         }
+        after = read.last;
         // Read for each page, because instants also come due while earlier pages are fired.
         planner.set_watched(watched_periods(db, domains).await?);
-        let mut page = FiredPage { late: planner.late(due.first()), ..FiredPage::default() };
-        // A schedule that is still due at the same instant is locked by another transaction, or it failed.
-        let (again, new): (Vec<DueSchedule>, Vec<DueSchedule>) =
-            due.into_iter().partition(|due| tried.contains(&(due.schedule, due.next_at)));
-        left = left.max(planner.late(again.first()));
-        passed_over.extend(again.iter().map(|due| due.schedule));
-        passed_over.extend(unreadable.iter().map(|(schedule, _)| *schedule));
-        tried.extend(new.iter().map(|due| (due.schedule, due.next_at)));
-        page.failures = unreadable;
-        let planned = planner.plan(&new, size.get(), &mut page.failures);
-        for group in together(planned, size.get()) {
-            fire_together(db, &group, size, &mut page).await?;
-        }
+        let late = planner.late(read.due.first());
+        let mut page = FiredPage { firings: Vec::new(), failures: read.unreadable, late };
+        let planned = planner.plan(&read.due, limit, &mut page.failures);
+        fire_groups(db, together(planned, limit), size, &mut page).await?;
         on_page(page);
     }
-    Ok(left)
 }
 
 /// Reads the periods in which a monitor watched the domains.
@@ -124,30 +125,32 @@ fn read_period(row: Columns<'_>) -> Result<(String, WatchedPeriod)> {
     Ok((row.get("domain")?, period))
 }
 
-/// Reads at most `limit` schedules that are due, the longest due first. Also returns the schedules that cannot be read:
-/// they must not keep the other schedules from firing.
+/// Reads at most `limit` schedules that are due, the longest due first. `after` is the last one of the page before.
 async fn due_schedules(
     db: &Db,
     domains: &[String],
-    passed_over: &[i64],
+    after: Option<&Position>,
     limit: usize,
-) -> Result<(Vec<DueSchedule>, Vec<(i64, CronError)>)> {
+) -> Result<DuePage> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let params: [Param<'_>; 3] = [
+    let (since, id) = after.map(|(since, id)| (since.as_str(), *id)).unzip();
+    let params: [Param<'_>; 4] = [
         (&domains, Type::TEXT_ARRAY),
-        (&passed_over, Type::INT8_ARRAY),
+        (&since, Type::TEXT),
+        (&id, Type::INT8),
         (&limit, Type::INT8),
     ];
-    let (mut due, mut unreadable) = (Vec::new(), Vec::new());
+    let mut page = DuePage::default();
     for row in db.query(include_str!("sql/due_schedules.sql"), &params).await? {
         let row = Columns::of("schedule", "id", &row);
         let schedule = row.get("id")?;
+        page.last = Some((row.get("due_since")?, schedule));
         match read_due(schedule, row) {
-            Ok(read) => due.push(read),
-            Err(error) => unreadable.push((schedule, error.into())),
+            Ok(read) => page.due.push(read),
+            Err(error) => page.unreadable.push((schedule, error.into())),
         }
     }
-    Ok((due, unreadable))
+    Ok(page)
 }
 
 fn read_due(schedule: i64, row: Columns<'_>) -> Result<DueSchedule> {
@@ -162,33 +165,31 @@ fn read_due(schedule: i64, row: Columns<'_>) -> Result<DueSchedule> {
     })
 }
 
-/// Fires schedules in one transaction. If the database refuses that, fires them one by one, so that a bad one does not
-/// keep the others from firing. `Err` if the connection fails.
-async fn fire_together(
+/// Fires groups of schedules, each group in one transaction. If the database refuses that, divides the group, so that a
+/// bad schedule does not keep the others from firing. `Err` if the connection fails.
+async fn fire_groups(
     db: &Db,
-    planned: &[PlannedFiring],
+    mut groups: Vec<Vec<PlannedFiring>>,
     size: &SizeLimit,
     page: &mut FiredPage,
 ) -> Result<()> {
-    let started = Instant::now();
-    let answer = send(db, planned).await;
-    let rows: usize = planned.iter().map(|one| one.due.instants.len().max(1)).sum();
-    size.record(rows, &answer);
-    if started.elapsed() > SLOW {
-        size.lower(rows);
-    }
-    match answer {
-        Ok(firings) => page.firings.extend(firings),
-        Err(error) if error.is_connection() => return Err(error),
-        Err(error) if planned.len() == 1 => page.failures.push((planned[0].schedule, error.into())),
-        Err(error) => {
-            tracing::debug!("schedules are fired one by one: {error}");
-            for one in planned {
-                match send(db, std::slice::from_ref(one)).await {
-                    Ok(firings) => page.firings.extend(firings),
-                    Err(error) if error.is_connection() => return Err(error),
-                    Err(error) => page.failures.push((one.schedule, error.into())),
-                }
+    groups.reverse();
+    while let Some(mut group) = groups.pop() {
+        let started = Instant::now();
+        let answer = send(db, &group).await;
+        let rows: usize = group.iter().map(|one| one.due.instants.len().max(1)).sum();
+        size.record(rows, &answer);
+        if started.elapsed() > SLOW {
+            size.lower(rows);
+        }
+        match answer {
+            Ok(firings) => page.firings.extend(firings),
+            Err(error) if error.is_connection() => return Err(error),
+            Err(error) if group.len() == 1 => page.failures.push((group[0].schedule, error.into())),
+            Err(error) => {
+                tracing::debug!("{} schedules are fired in two parts: {error}", group.len());
+                let second = group.split_off(group.len() / 2);
+                groups.extend([second, group]);
             }
         }
     }

@@ -84,7 +84,7 @@ impl Rule {
         if ![5, 6].contains(&fields.len()) {
             return Err(invalid(format!("it has {} fields, not 5 or 6", fields.len())));
         }
-        fields::check(&fields).map_err(&invalid)?;
+        fields::check(&fields).map_err(invalid)?;
         let parser = CronParser::builder()
             .seconds(Seconds::Optional)
             .year(Year::Disallowed)

@@ -123,7 +123,7 @@ impl State {
             self.missed_polls = self.missed_polls.saturating_add(1);
             if self.missed_polls >= MISSES {
                 tracing::warn!(
-                    "the database has not answered the poll of this monitor in time, {} times in a row; \
+                    "the poll of this monitor was not answered in time, {} times in a row; \
                      it is tried again, with less to do",
                     self.missed_polls
                 );

@@ -62,7 +62,7 @@ impl DbWriter {
     pub(super) async fn exchange(
         &mut self,
         batch: &Batch,
-    ) -> std::result::Result<(Exchanged, bool), NotExchanged> {
+    ) -> Result<(Exchanged, bool), NotExchanged> {
         let Batch { lines, ends, claim, .. } = batch;
         let is_unconfirmed = claim.is_some() && self.backlog.has_unconfirmed_claim();
         if batch.kinds() < 2 || is_unconfirmed || !self.exchange_pause.is_over(Instant::now()) {
@@ -80,6 +80,7 @@ impl DbWriter {
             Ok(exchanged) => {
                 self.exchange_pause.exchange_answered();
                 if batches.is_some() {
+                    self.claim_limit.raise();
                     let is_whole = known_ranges.is_none();
                     let (took, now) = (sent_at.elapsed(), Instant::now());
                     self.scan_start.record_claim(&exchanged.1, is_whole, took, now);
