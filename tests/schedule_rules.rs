@@ -42,9 +42,8 @@ fn a_step_that_is_larger_than_its_range_causes_a_warning() {
 fn a_time_zone_in_small_letters_is_stored_under_its_name() {
     let setup = Installation::with_fixture();
     let rule = ["--input", "1", "--rule", "0 8 * * *"];
-    let prepare = |zone: &str| {
-        setup.rework(["prepare", "double", "--zone", zone]).args(rule).run_ok().id()
-    };
+    let prepare =
+        |zone: &str| setup.rework(["prepare", "double", "--zone", zone]).args(rule).run_ok().id();
     let zone = || list_schedules(&setup)[0]["zone"].as_str().unwrap().to_owned();
     prepare("europe/VIENNA");
     assert_eq!(zone(), "Europe/Vienna");

@@ -195,11 +195,12 @@ impl Effects {
         let (inbox, sent_at) = (self.inbox.clone(), boot_time());
         spawn_local(async move {
             let reply = fleet::monitor_poll::poll(&db, &request).await.inspect_err(|error| {
-                if !error.is_connection() {
+                if matches!(error, Error::Deadline { .. }) {
+                    inbox.send(Event::PollMissedDeadline);
+                } else if !error.is_connection() {
                     tracing::error!("cannot poll the database: {error}");
                 }
             });
-            let missed_deadline = matches!(reply, Err(Error::Deadline { .. }));
             let (received_at, reply) = (boot_time(), reply.ok());
             inbox.send(Event::Polled(CompletedPoll {
                 regular,
@@ -208,7 +209,6 @@ impl Effects {
                 sent_at,
                 received_at,
                 reply,
-                missed_deadline,
             }));
         });
     }

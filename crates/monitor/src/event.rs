@@ -42,6 +42,8 @@ pub(crate) enum Event {
     Notified(Notification),
     /// A poll of the database has ended, with or without a reply.
     Polled(CompletedPoll),
+    /// A poll that was sent had no reply in time.
+    PollMissedDeadline,
     /// A page of schedules that were due has fired.
     SchedulesFired {
         /// How long the first of all that are due has waited.
@@ -75,8 +77,6 @@ pub(crate) struct CompletedPoll {
     pub(crate) received_at: BootTime,
     /// The reply. `None` if the database did not reply.
     pub(crate) reply: Option<PollReply>,
-    /// Whether the poll was sent and had no reply in time.
-    pub(crate) missed_deadline: bool,
 }
 
 /// A Postgres notification for monitors.

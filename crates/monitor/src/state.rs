@@ -116,6 +116,7 @@ impl State {
             }
             Event::Notified(notification) => self.notified(notification),
             Event::Polled(poll) => self.polled(poll, now),
+            Event::PollMissedDeadline => self.poll_missed_deadline(now),
             Event::SchedulesFired { late } => self.schedule_lateness.observe(late, now),
             Event::Published(committed) => self.confirm_subscriptions(committed),
             Event::DomainsTaken(domains) => self.serve_domains(domains),

@@ -162,9 +162,8 @@ impl DbWriter {
                 log_refused_write(db.until_answered("the progress of a run", save).await);
             }
             Immediate::Unkillable(fence, reason) => {
-                let record = async |db: &_| {
-                    task::progress::record_unkillable(db, fence, &reason).await
-                };
+                let record =
+                    async |db: &_| task::progress::record_unkillable(db, fence, &reason).await;
                 log_refused_write(db.until_answered("an unkillable process", record).await);
             }
             Immediate::Child(fence, child, answer) => {

@@ -85,9 +85,9 @@ impl Field {
             // The weekday nearest to a day.
             "day of the month" => part.strip_suffix('w').is_some_and(is_number),
             // The last of a weekday in the month.
-            "day of the week" => part
-                .strip_suffix('l')
-                .is_some_and(|day| is_number(day) || WEEKDAYS.contains(&day)),
+            "day of the week" => {
+                part.strip_suffix('l').is_some_and(|day| is_number(day) || WEEKDAYS.contains(&day))
+            }
             _ => false,
         }
     }

@@ -96,8 +96,8 @@ pub async fn fire(
         planner.set_watched(watched_periods(db, domains).await?);
         let late = planner.late(read.due.first());
         let mut page = FiredPage { firings: Vec::new(), failures: read.unreadable, late };
-        let planned = planner.plan(&read.due, limit, &mut page.failures);
-        fire_groups(db, together(planned, limit), size, &mut page).await?;
+        let firings = planner.plan(&read.due, limit, &mut page.failures);
+        fire_groups(db, together(firings, limit), size, &mut page).await?;
         on_page(page);
     }
 }

@@ -97,9 +97,7 @@ pub async fn register(
     let registering = async {
         match try_register(db, host, &definitions).await {
             // An import has created one of the operations meanwhile. The second attempt finds it.
-            Err(error) if error.is_unique_violation() => {
-                try_register(db, host, &definitions).await
-            }
+            Err(error) if error.is_unique_violation() => try_register(db, host, &definitions).await,
             registered => registered,
         }
     };

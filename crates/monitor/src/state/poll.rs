@@ -81,13 +81,13 @@ impl State {
 
     /// Handles the end of a poll.
     pub(crate) fn polled(&mut self, poll: CompletedPoll, now: Instant) {
-        self.count_missed_polls(&poll, now);
         if poll.sent_subscriptions {
             self.confirm_subscriptions(poll.reply.is_some());
         }
         self.find_lost_hosts(&poll);
         self.record_renewal(&poll);
         let Some(reply) = poll.reply else { return };
+        self.missed_polls = 0;
         self.drain_reply_received(now);
         if !reply.lease_is_current {
             self.lease_lost(now);
@@ -118,20 +118,17 @@ impl State {
         }
     }
 
-    fn count_missed_polls(&mut self, poll: &CompletedPoll, now: Instant) {
-        if poll.missed_deadline {
-            self.missed_polls = self.missed_polls.saturating_add(1);
-            if self.missed_polls >= MISSES {
-                tracing::warn!(
-                    "the poll of this monitor was not answered in time, {} times in a row; \
-                     it is tried again, with less to do",
-                    self.missed_polls
-                );
-                let (process, statement) = ("monitor".to_owned(), "its poll".to_owned());
-                self.overdue_statements.record(process, statement, now);
-            }
-        } else if poll.reply.is_some() {
-            self.missed_polls = 0;
+    /// Counts polls without a reply. If there were several in a row, the next one has less to do.
+    pub(super) fn poll_missed_deadline(&mut self, now: Instant) {
+        self.missed_polls = self.missed_polls.saturating_add(1);
+        if self.missed_polls >= MISSES {
+            tracing::warn!(
+                "the poll of this monitor was not answered in time, {} times in a row; \
+                 it is tried again, with less to do",
+                self.missed_polls
+            );
+            let (process, statement) = ("monitor".to_owned(), "its poll".to_owned());
+            self.overdue_statements.record(process, statement, now);
         }
     }
 

@@ -197,11 +197,10 @@ fn an_overdue_statement_of_a_worker_is_shown_for_a_minute() {
 #[test]
 fn a_poll_that_missed_its_deadline_twice_is_shown_and_the_next_one_counts_no_tasks() {
     let mut scene = Scene::idle(1);
-    let missed = || CompletedPoll { missed_deadline: true, ..CompletedPoll::default() };
-    scene.apply(Event::Polled(missed()));
+    scene.apply(Event::PollMissedDeadline);
     assert!(!scene.state.poll_plan(true).count_ready.is_empty());
     assert!(scene.state.overdue_statements.recent(scene.now).is_empty());
-    scene.apply(Event::Polled(missed()));
+    scene.apply(Event::PollMissedDeadline);
     assert!(scene.state.poll_plan(true).count_ready.is_empty());
     assert_eq!(scene.state.overdue_statements.recent(scene.now)["monitor"], "its poll");
     scene.poll_gets(PollReply::default());
