@@ -134,6 +134,7 @@ begin
         select s.id
           from unnest(fire.schedules, fire.was) as given (schedule, was_due_at)
           join rework.schedule s on s.id = given.schedule and s.next_at = given.was_due_at and s.paused_at is null
+         where s.id = any (fire.schedules)     -- so that the planner knows how few there are
            for no key update of s skip locked);
 
     -- 2. Find or make the lanes. Existing ones are locked, so that they are not swept.
