@@ -25,7 +25,7 @@ pub(crate) struct HealthStatus {
     is_ready: bool,
     /// The domains in which tasks wait although a worker is free or could be started, with the time since when.
     waiting: BTreeMap<String, Instant>,
-    /// How long the first schedule that is due waits for its task. `None` if schedules fire in time.
+    /// How long the first of the schedules that are due has waited for its task. `None` if schedules fire in time.
     schedules_late: Option<Duration>,
     /// The processes with a statement that has missed its deadline several times in a row, each with what the statement
     /// is about.

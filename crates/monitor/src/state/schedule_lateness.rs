@@ -9,7 +9,7 @@ const LATE_AFTER: Duration = Duration::from_secs(10);
 /// The time between two warnings while schedules are late.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long the first schedule that is due waits, as last observed.
+/// How long the first of the schedules that are due has waited, as last observed.
 #[derive(Debug, Default)]
 pub(crate) struct ScheduleLateness {
     late: Duration,
@@ -18,7 +18,7 @@ pub(crate) struct ScheduleLateness {
 }
 
 impl ScheduleLateness {
-    /// Records how long the first schedule that is due has waited: zero if none is due.
+    /// Records how long the first of the schedules that are due has waited: zero if none is due.
     pub(crate) fn observe(&mut self, late: Duration, now: Instant) {
         self.late = late;
         if late < LATE_AFTER {
@@ -28,14 +28,13 @@ impl ScheduleLateness {
         } else if self.warned_at.is_none_or(|at| now.duration_since(at) >= WARNING_INTERVAL) {
             self.warned_at = Some(now);
             tracing::warn!(
-                "schedules fire late: one that was due {} s ago still waits for its task; \
-                 none is missed because of that",
+                "schedules fire late, by up to {} s; none is missed because of that",
                 late.as_secs()
             );
         }
     }
 
-    /// Returns how long the first schedule that is due waits. `None` if schedules are in time.
+    /// Returns how long the first of the schedules that are due has waited. `None` if schedules are in time.
     pub(crate) fn late(&self) -> Option<Duration> {
         (self.late >= LATE_AFTER).then_some(self.late)
     }
