@@ -128,6 +128,7 @@ declare
     refused     bigint[] := '{}';   -- schedules whose tasks cannot get a lane, with
     reasons     text[] := '{}';     --   the reason of each
     postponed   bigint[] := '{}';
+    firings     rework.firing[];
 begin
     -- 1. Lock the schedules.
     locked_ids := array(
@@ -187,7 +188,6 @@ begin
                    join rework.operation o on o.id = s.operation
                   where s.id = any (locked_ids)) as ready;
     end if;
-    return query
     with due as materialized (
         select s.id as schedule, given.due_at, s.operation, l.id as lane, s.priority, s.host, s.capabilities, s.input,
                s.input_bytes, s.metadata,
@@ -227,15 +227,17 @@ begin
          where task is not null
          order by due_at, schedule
     )
-    insert into rework.firing (schedule, due_at, task, reason)
-    select schedule, due_at, task,
-           -- Without a reason, the first instant has got a task, and this one is skipped because of it.
-           case when task is null
-                then coalesce(reason, format('task %s had not ended',
-                                             first_value(task) over (partition by schedule order by due_at)))
-           end
-      from made
-    returning schedule, due_at, task, reason;
+    select array_agg(row(made.schedule, made.due_at, made.task, made.no_task)::rework.firing) into firings
+      from (select schedule, due_at, task,
+                   -- Without a reason, the first instant has got a task, and this one is skipped because of it.
+                   case when task is null
+                        then coalesce(reason, format('task %s had not ended',
+                                                     first_value(task) over (partition by schedule order by due_at)))
+                   end as no_task
+              from made) as made;
+    -- Otherwise the check of the foreign key would be planned again for each firing.
+    set local plan_cache_mode = auto;
+    return query insert into rework.firing select * from unnest(firings) returning *;
 end $$;
 
 revoke all on function rework.schedule_clock, rework.watch_schedules, rework.run_scheduled, rework.fire from public;
