@@ -24,6 +24,18 @@ create table rework.operation (
 
 create index operation_name on rework.operation (name);
 
+-- lock: one row for each thing that only one transaction at a time may do. A transaction locks the row by `for update`.
+-- An advisory lock would not do: every role that may connect can take any advisory lock, and so stop everybody else. To
+-- lock a row of this table, a role needs a right on it.
+create table rework.lock (
+    name    text primary key
+);
+
+insert into rework.lock (name) values
+    ('operations'),     -- registering operations: core/src/operation/sql/lock_operation_registration.sql
+    ('monitors'),       -- registering a monitor or its domains: core/src/fleet/sql/lock_monitor_registration.sql
+    ('host_lanes');     -- computing ranges of lanes: V06__lane.sql
+
 -- name_fault: returns why a text cannot be the name of an operation, a domain, a host or a capability, as the end of a
 -- sentence; null if it can. A name has 1 to 255 bytes. Characters that nobody sees, and those that change the direction
 -- of a text, are refused: with them, two different names look the same. They are the control characters, the separators

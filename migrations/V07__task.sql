@@ -12,6 +12,7 @@ create domain rework.state as text check (value in
 -- `operation` and `lane` have no foreign keys. Checking both for each row costs more than inserting the row, and
 -- locks two rows that other tasks share. It is safe to leave them out: the functions that insert tasks take both
 -- values from rows that they have just read, and no role of `rework.grant_rights` may delete an operation or a lane.
+-- Only `rework.sweep_lanes` (V06) deletes lanes, and none that a task needs that has not ended.
 --
 -- The fillfactor of the primary key leaves room in its pages. Each claim and each end of a task adds an entry near
 -- its first one, and Postgres searches a full page for dead entries before it inserts.

@@ -11,20 +11,29 @@
 -- value makes no sense. The three functions raise all four.
 
 -- lane_for: returns the lane (V06) of tasks of this operation that need this host and these capabilities. Makes the
--- lane if it does not exist. Raises RW400 if the domain has too many lanes.
+-- lane if it does not exist. Raises RW400 if the domain or the operation has too many lanes.
 create function rework.lane_for(operation rework.operation, host text, capabilities text[]) returns integer
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
-    needs  text[] := array(select distinct c from unnest(lane_for.capabilities) c order by c);
-    lane   integer;
+    needs    text[] := array(select distinct c from unnest(lane_for.capabilities) c order by c);
+    is_kept  boolean := coalesce(lane_for.host, '') = '' and needs = '{}';   -- whether the lane is never swept
+    lane     integer;
 begin
     -- The insert does nothing if a concurrent transaction made the lane, or if another lane has the number that the
     -- trigger chose. Each round tries the next number; 16384 rounds try all numbers that the trigger can choose.
     for number in 1 .. 16384 loop
-        select l.id into lane from rework.lane l
-         where l.operation = (lane_for.operation).id and coalesce(l.host, '') = coalesce(lane_for.host, '')
-           and l.capabilities = needs;
+        if is_kept then
+            select l.id into lane from rework.lane l
+             where l.operation = (lane_for.operation).id and coalesce(l.host, '') = '' and l.capabilities = '{}';
+        else
+            -- Other lanes are swept when no task needs them (`sweep_lanes`, V06). The lock keeps this one until the
+            -- caller's transaction has ended. Then its task is visible.
+            select l.id into lane from rework.lane l
+             where l.operation = (lane_for.operation).id and coalesce(l.host, '') = coalesce(lane_for.host, '')
+               and l.capabilities = needs
+               for key share;
+        end if;
         if found then
             return lane;
         end if;

@@ -20,7 +20,7 @@
 --   1. Find the head of each lane, that is its first ready task, and sort the heads by urgency.
 --   2. Lock tasks of the first lane, and skip those that other workers have locked. If none is left, try the next
 --      lane. A batch contains no task that is less urgent than the head of another lane. It ends with the task that
---      makes the inputs of the batch exceed 128 KiB, as they are stored.
+--      makes the inputs and the metadata of the batch exceed 128 KiB, as they are stored.
 --   3. Update the locked tasks, and return them in no particular order.
 -- If other workers hold all of the most urgent tasks, the steps are repeated once without the urgency limit.
 --
@@ -127,7 +127,7 @@ declare
     is_empty         boolean;
     lowest_priority  smallint;   -- the least urgent priority that the batch may contain
     rows             tid[];      -- row addresses of the locked tasks
-    row_sizes        integer[];  -- bytes of their inputs
+    row_sizes        integer[];  -- bytes of their inputs and metadata
     total_size       bigint;
 begin
     if new_token is null then
@@ -242,7 +242,8 @@ begin
                          cross join lateral (
                             select t.ctid as row,
                                    coalesce(pg_column_size(t.input), 0)
-                                   + coalesce(pg_column_size(t.input_bytes), 0) as bytes
+                                   + coalesce(pg_column_size(t.input_bytes), 0)
+                                   + coalesce(pg_column_size(t.metadata), 0) as bytes
                               from rework.task t
                              where t.lane = head.lane and t.state = 'queued'
                                and t.priority between greatest(scan_range.low, lowest_priority) and scan_range.high

@@ -9,6 +9,7 @@
 --   3. rows of workers that were never started are finished
 --   4. delayed tasks that are due become queued, at most 1000, and their domains are notified
 --   5. after a recovery of the server, the check of all runs continues (V03__lease.sql)
+--   6. that the monitor watches the schedules of its domains is recorded (V16__schedules.sql)
 -- Reads: see the columns of the result.
 --
 -- Plans. This is a function so that a session keeps its plan (see V13__claim.sql). The plan may date from when the
@@ -68,6 +69,9 @@ is_recovering := (select is_over from rework.recovery) is not true;
 -- About once a minute. Adding the id of the monitor makes monitors do this in different seconds.
 if monitor_poll.watch_leases and (extract(epoch from clock_timestamp())::bigint + monitor_poll.monitor) % 60 = 0 then
     perform rework.repair_host_lanes(monitor_poll.host);
+end if;
+if monitor_poll.watch_leases then
+    perform rework.watch_schedules(monitor_poll.schedule_domains);
 end if;
 return query
 with renewed as (

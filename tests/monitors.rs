@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::cluster::{Cluster, ShutdownMode};
 use crate::support::database::Database;
 use crate::support::installation::{Installation, fixture_program};
+use crate::support::monitor::Monitor;
 use crate::support::{processes, wait};
 
 #[test]
@@ -71,8 +72,15 @@ fn a_stopped_monitor_keeps_its_domain() {
     setup.wait_until_done(setup.schedule("double", 1));
 }
 
+/// Returns the address at which a monitor with `--listen` serves `/health` and `/ready`.
+pub(crate) fn http_address(monitor: &Monitor) -> String {
+    let output = monitor.output();
+    let address = output.split("http://").nth(1).and_then(|text| text.lines().next());
+    address.unwrap_or_else(|| panic!("no address in {output}")).to_owned()
+}
+
 /// Sends a GET request to a monitor. Returns the status and the JSON body, which is null if the body is not JSON.
-fn http_get(address: &str, path: &str) -> (u16, Value) {
+pub(crate) fn http_get(address: &str, path: &str) -> (u16, Value) {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
@@ -89,8 +97,8 @@ fn a_monitor_reports_health_and_readiness_over_http() {
     let setup = Installation::with_database(Database::on_cluster(&cluster));
     setup.register([fixture_program()]);
     let monitor = setup.start_monitor(&["--maxworkers", "1", "--listen", "127.0.0.1:0"]);
-    let output = monitor.output();
-    let address = output.split("http://").nth(1).and_then(|text| text.lines().next()).unwrap();
+    let address = http_address(&monitor);
+    let address = address.as_str();
     setup.wait_until("the monitor is ready", || http_get(address, "/ready").0 == 200);
     setup.wait_until_done(setup.schedule("double", 1));
     assert_eq!(

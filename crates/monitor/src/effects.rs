@@ -9,8 +9,9 @@ use std::{
 };
 
 use rework_core::{
-    db::connect::Db,
-    fleet::{self, monitor, monitor_poll::PollRequest, worker},
+    cron::fire::MAX_TOGETHER,
+    db::{connect::Db, size_limit::SizeLimit},
+    fleet::{monitor, monitor_poll::PollRequest, worker},
 };
 use rework_process::{SelfKill, boot_time};
 use rework_wire::lease::BootTime;
@@ -29,6 +30,7 @@ use crate::{
     options::Options,
     registration::Registration,
     repeated_errors::RepeatedErrors,
+    send_poll::send_poll,
     spawn::{self, WorkerSpawner},
     state::poll::PollPlan,
     sweep_lost_hosts::{sweep_lost_hosts, take_dead_leases},
@@ -60,6 +62,8 @@ pub(crate) struct Effects {
     /// The errors with which the database refuses polls.
     poll_errors: RepeatedErrors,
     fire_job: BackgroundJob,
+    /// The most schedules that are fired together.
+    fire_size: Rc<SizeLimit>,
     sweep_job: BackgroundJob,
     take_job: BackgroundJob,
     self_kill: SelfKill,
@@ -87,6 +91,7 @@ impl Effects {
             renewed_at: None,
             poll_errors: RepeatedErrors::default(),
             fire_job: BackgroundJob::default(),
+            fire_size: Rc::new(SizeLimit::new(MAX_TOGETHER)),
             sweep_job: BackgroundJob::default(),
             take_job: BackgroundJob::default(),
             self_kill,
@@ -123,7 +128,8 @@ impl Effects {
             Action::RecordLateClaim(worker) => self.record_late_claim(worker),
             Action::PublishIdleDomains(domains) => self.publish(domains),
             Action::Fire(domains) => {
-                let fire = async move |db: &Db| fire_schedules(db, &domains).await;
+                let (size, inbox) = (Rc::clone(&self.fire_size), self.inbox.clone());
+                let fire = async move |db: &Db| fire_schedules(db, &domains, &size, &inbox).await;
                 self.fire_job.start("fire schedules", self.link.current(), fire);
             }
             Action::TakeDeadLeases(dead) => {
@@ -194,23 +200,15 @@ impl Effects {
             // The lease lasts from the moment at which the renewal is sent, not from the reply.
             self.renewed_at = Some(now);
         }
-        let (inbox, sent_at) = (self.inbox.clone(), boot_time());
-        spawn_local(async move {
-            let polled = fleet::monitor_poll::poll(&db, &request).await;
-            let received_at = boot_time();
-            let refusal = polled.as_ref().err().filter(|error| !error.is_connection());
-            let refusal = refusal.map(ToString::to_string);
-            let reply = polled.ok();
-            inbox.send(Event::Polled(Box::new(CompletedPoll {
-                regular,
-                renewed,
-                sent_subscriptions,
-                sent_at,
-                received_at,
-                reply,
-                refusal,
-            })));
-        });
+        let completed = CompletedPoll {
+            regular,
+            renewed,
+            sent_subscriptions,
+            sent_at: boot_time(),
+            ..CompletedPoll::default()
+        };
+        let inbox = self.inbox.clone();
+        spawn_local(async move { send_poll(&db, &request, completed, &inbox).await });
     }
 
     /// Logs a refusal. After a poll without reply the next one renews the lease and sends all measurements again.

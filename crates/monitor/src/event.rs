@@ -1,6 +1,8 @@
 //! The events that a monitor receives, and the actions that it takes. Both are closed lists. The state (`state.rs`)
 //! turns events into actions, and knows no database and no process.
 
+use std::time::Duration;
+
 use rework_core::{fleet::monitor_poll::PollReply, lease::row::LeaseSnapshot};
 use rework_process::Exit;
 use rework_wire::{
@@ -42,6 +44,13 @@ pub(crate) enum Event {
     Notified(Notification),
     /// A poll of the database has ended, with or without a reply.
     Polled(Box<CompletedPoll>),
+    /// A poll that was sent had no reply in time.
+    PollMissedDeadline,
+    /// A page of schedules that were due has fired.
+    SchedulesFired {
+        /// How long the first of all that are due has waited.
+        late: Duration,
+    },
     /// A statement with idle domains has ended. `true` if they are committed, `false` if that is not known.
     Published(bool),
     /// The monitor now serves these domains.

@@ -97,7 +97,7 @@ impl EventLoop {
         }
         self.state.apply(event, now);
         if let Some(has_reply) = has_reply {
-            self.health.set(self.state.health_status(has_reply));
+            self.health.set(self.state.health_status(has_reply, now));
         }
     }
 

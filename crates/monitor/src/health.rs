@@ -25,15 +25,25 @@ pub(crate) struct HealthStatus {
     is_ready: bool,
     /// The domains in which tasks wait although a worker is free or could be started, with the time since when.
     waiting: BTreeMap<String, Instant>,
+    /// How long the first of the schedules that are due has waited for its task. `None` if schedules fire in time.
+    schedules_late: Option<Duration>,
+    /// The processes with a statement that has missed its deadline several times in a row, each with what the statement
+    /// is about.
+    overdue_statements: BTreeMap<String, String>,
 }
 
 impl State {
     /// Creates the status after a poll. `has_reply` is `true` if the database replied.
-    pub(crate) fn health_status(&self, has_reply: bool) -> HealthStatus {
+    pub(crate) fn health_status(&self, has_reply: bool, now: Instant) -> HealthStatus {
         let waiting = self.pools.iter();
         let waiting =
             waiting.filter_map(|(domain, pool)| Some((domain.clone(), pool.waits_since?)));
-        HealthStatus { is_ready: has_reply && self.drain.is_none(), waiting: waiting.collect() }
+        HealthStatus {
+            is_ready: has_reply && self.drain.is_none(),
+            waiting: waiting.collect(),
+            schedules_late: self.schedule_lateness.late(),
+            overdue_statements: self.overdue_statements.recent(now),
+        }
     }
 }
 
@@ -68,10 +78,12 @@ impl Health {
 }
 
 /// Answers `/health`. Fails if a restart of the monitor may help: tasks wait, a worker is free, and no task is claimed.
+/// Late schedules and overdue statements are shown while there are any. They do not count as unhealthy, because a
+/// restart would not help.
 async fn health(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
     let now = Instant::now();
-    let neglected: BTreeMap<String, u64> = health
-        .get()
+    let status = health.get();
+    let neglected: BTreeMap<String, u64> = status
         .waiting
         .into_iter()
         .map(|(domain, since)| (domain, now.duration_since(since)))
@@ -79,7 +91,13 @@ async fn health(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
         .map(|(domain, duration)| (domain, duration.as_secs()))
         .collect();
     let healthy = neglected.is_empty();
-    let body = json!({ "healthy": healthy, "neglected_seconds": neglected });
+    let mut body = json!({ "healthy": healthy, "neglected_seconds": neglected });
+    if let Some(late) = status.schedules_late {
+        body["schedules_late_seconds"] = json!(late.as_secs());
+    }
+    if !status.overdue_statements.is_empty() {
+        body["overdue_statements"] = json!(status.overdue_statements);
+    }
     (status_code(healthy), Json(body))
 }
 

@@ -28,6 +28,7 @@ mod poll_timer;
 mod registration;
 mod repeated_errors;
 mod run;
+mod send_poll;
 mod signals;
 mod spawn;
 mod started_runs;

@@ -17,11 +17,13 @@ use crate::{
 mod database_outage;
 pub(crate) mod drain;
 mod lost_hosts;
+mod overdue_statements;
 pub(crate) mod own_lease;
 pub(crate) mod poll;
 pub(crate) mod pool_size;
 mod recovery_check;
 mod restart_backoff;
+mod schedule_lateness;
 mod subscriptions;
 mod wake;
 mod worker;
@@ -31,9 +33,11 @@ mod worker_start;
 use self::{
     drain::Drain,
     lost_hosts::LostHosts,
+    overdue_statements::OverdueStatements,
     own_lease::OwnLease,
     pool_size::{Bounds, Pool},
     recovery_check::RecoveryCheck,
+    schedule_lateness::ScheduleLateness,
     subscriptions::{Domains, Subscriptions},
     worker::{Activity, Origin, Worker},
 };
@@ -61,6 +65,10 @@ pub(crate) struct State {
     pub(crate) refusal: Option<String>,
     /// The time at which the idle workers were last requested to close their connections. `None` if they never were.
     pub(crate) connections_released_at: Option<Instant>,
+    pub(crate) schedule_lateness: ScheduleLateness,
+    pub(crate) overdue_statements: OverdueStatements,
+    /// How many polls in a row have missed their deadline.
+    pub(crate) missed_polls: u32,
     /// The dead workers whose cleanup has not finished.
     pub(crate) cleaning_up: BTreeSet<i64>,
     /// The workers that died recently, with the time of their death. A late claim of them may still appear.
@@ -90,6 +98,9 @@ impl State {
             recovery_check: RecoveryCheck::default(),
             refusal: None,
             connections_released_at: None,
+            schedule_lateness: ScheduleLateness::default(),
+            overdue_statements: OverdueStatements::default(),
+            missed_polls: 0,
             cleaning_up: BTreeSet::new(),
             recently_dead: BTreeMap::new(),
             actions: Vec::new(),
@@ -117,6 +128,8 @@ impl State {
             }
             Event::Notified(notification) => self.notified(notification),
             Event::Polled(poll) => self.polled(*poll, now),
+            Event::PollMissedDeadline => self.poll_missed_deadline(now),
+            Event::SchedulesFired { late } => self.schedule_lateness.observe(late, now),
             Event::Published(committed) => self.confirm_subscriptions(committed),
             Event::DomainsTaken(domains) => self.serve_domains(domains),
             Event::DatabaseBack => self.database_back(),
@@ -181,6 +194,9 @@ impl State {
             FromWorker::Busy => {
                 self.reset_waiting(id);
                 self.worker_is_busy(id);
+            }
+            FromWorker::Overdue { statement } => {
+                self.overdue_statements.record(format!("worker {id}"), statement, now);
             }
             FromWorker::OwnLease => {
                 if let Some(worker) = self.workers.get_mut(&id) {

@@ -155,6 +155,11 @@ pub enum FromWorker {
     /// The worker has claimed a task since it last sent `Idle`. The message does not name the task:
     /// the database knows the claims, and the memory of started runs shows which have started.
     Busy,
+    /// A statement of the worker has missed its deadline several times in a row.
+    Overdue {
+        /// What the statement is about, as a text for people, such as `a claim`.
+        statement: String,
+    },
     /// The worker has a lease of its own now. It exits when its run has ended.
     OwnLease,
     /// The worker cannot connect to the database, because the server has as many connections as it may have.

@@ -1,7 +1,7 @@
 //! The number of tasks that one claim takes: the shorter an operation's runs were so far, the more.
-//! This file only calculates. Two more limits apply: the free slots for started runs, one for each
-//! run that the worker holds (`writer/claim.rs`), and 128 KiB of inputs in one claim
-//! (`migrations/V13__claim.sql`).
+//! This file only calculates. Three more limits apply: the free slots for started runs, one for each
+//! run that the worker holds, and fewer tasks after claims that missed their deadline (both in
+//! `writer/claim.rs`), and 128 KiB of inputs and metadata in one claim (`migrations/V13__claim.sql`).
 
 use std::time::Duration;
 

@@ -4,6 +4,8 @@
 //! While the database is unavailable, statements are repeated here until they are answered. Claims wait (`work.rs`),
 //! ends of runs and log lines stay in memory (`writer.rs`), and the runner blocks when too much waits (`recorder.rs`).
 //! The lease decides how long the worker may continue (`lease_client.rs`, `core/src/lease/lifeline.rs`).
+//!
+//! A statement that misses its deadline twice in a row is overdue. That is logged, and the monitor learns of it.
 
 use std::{rc::Rc, time::Duration};
 
@@ -11,9 +13,10 @@ use rework_core::db::{
     connect::Db,
     dsn::Dsn,
     error::{Error, Result},
+    size_limit::MISSES,
 };
 use tokio::{
-    sync::Notify,
+    sync::{Notify, mpsc},
     time::{Instant, sleep},
 };
 
@@ -24,6 +27,9 @@ pub(crate) const MAX_IDLE: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
+/// What an overdue statement is about, such as `a claim`.
+pub(crate) type OverdueStatement = &'static str;
+
 /// A connection that is opened and closed as needed.
 pub(crate) struct DatabaseConnection {
     dsn: Dsn,
@@ -32,6 +38,9 @@ pub(crate) struct DatabaseConnection {
     last_used: Instant,
     /// Notified whenever the server refuses a connection because it has too many.
     refused: Rc<Notify>,
+    /// The receiver of overdue statements; `None` if they are only logged.
+    overdue: Option<mpsc::UnboundedSender<OverdueStatement>>,
+    is_overdue: bool,
 }
 
 impl DatabaseConnection {
@@ -42,7 +51,23 @@ impl DatabaseConnection {
         application_name: String,
         refused: Rc<Notify>,
     ) -> DatabaseConnection {
-        DatabaseConnection { dsn, application_name, db: None, last_used: Instant::now(), refused }
+        DatabaseConnection {
+            dsn,
+            application_name,
+            db: None,
+            last_used: Instant::now(),
+            refused,
+            overdue: None,
+            is_overdue: false,
+        }
+    }
+
+    /// Returns the connection, and a receiver of the statements that are overdue from now on.
+    pub(crate) fn reporting_overdue(
+        self,
+    ) -> (DatabaseConnection, mpsc::UnboundedReceiver<OverdueStatement>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (DatabaseConnection { overdue: Some(sender), ..self }, receiver)
     }
 
     /// Returns the connection, and opens it if it is closed.
@@ -65,12 +90,30 @@ impl DatabaseConnection {
         }
     }
 
-    /// Executes a statement, and repeats it while the database is unavailable.
+    /// Executes a statement, and repeats it while the database is unavailable. `what` is what the statement is about,
+    /// such as `a claim`.
     pub(crate) async fn until_answered<T>(
         &mut self,
+        what: OverdueStatement,
+        mut statement: impl AsyncFnMut(&Db) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            match self.until_overdue(what, &mut statement).await {
+                Err(Error::Deadline { .. }) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Executes a statement like [`DatabaseConnection::until_answered`]. But `Err` with [`Error::Deadline`] as soon as
+    /// it is overdue, so that the caller can try it with fewer rows.
+    pub(crate) async fn until_overdue<T>(
+        &mut self,
+        what: OverdueStatement,
         mut statement: impl AsyncFnMut(&Db) -> Result<T>,
     ) -> Result<T> {
         let mut pause = FIRST_RETRY;
+        let mut missed = 0;
         loop {
             let answer = match self.get().await {
                 Ok(db) => statement(db).await,
@@ -78,13 +121,41 @@ impl DatabaseConnection {
             };
             match answer {
                 Err(error) if is_unavailable(&error) => {
-                    tracing::debug!("the database is unavailable: {error}");
                     self.db = None;
+                    missed = if matches!(error, Error::Deadline { .. }) { missed + 1 } else { 0 };
+                    if missed >= MISSES {
+                        self.report_overdue(what, &error);
+                        return Err(error);
+                    }
+                    tracing::debug!("the database is unavailable: {error}");
                     sleep(pause).await;
                     pause = (pause * 2).min(LAST_RETRY);
                 }
-                answer => return answer,
+                answer => {
+                    self.report_answered();
+                    return answer;
+                }
             }
+        }
+    }
+
+    /// Logs that a statement missed its deadline several times in a row, and tells the monitor.
+    pub(crate) fn report_overdue(&mut self, what: OverdueStatement, error: &Error) {
+        tracing::warn!(
+            "{what}: {error}, {MISSES} times in a row; \
+             it is tried again, with fewer rows at once if it has several"
+        );
+        self.is_overdue = true;
+        if let Some(receiver) = &self.overdue {
+            // The receiver lives as long as the worker.
+            let _ = receiver.send(what);
+        }
+    }
+
+    /// Logs that the database answers again, if a statement was overdue.
+    fn report_answered(&mut self) {
+        if std::mem::take(&mut self.is_overdue) {
+            tracing::info!("the database answers again");
         }
     }
 

@@ -87,7 +87,7 @@ async fn is_complete(mut database: DatabaseConnection, recorder: Recorder) -> bo
             return true;
         }
         let has_them = async |db: &_| has_runs(db, &runs, last_end).await;
-        let answer = database.until_answered(has_them).await;
+        let answer = database.until_answered("the check after a recovery", has_them).await;
         match answer {
             Ok(true) if runs.is_empty() => return true,
             // The reply to a claim may have arrived meanwhile. So the runs that were added are checked, too.

@@ -19,7 +19,10 @@ use rework_wire::{
     frame_socket::FrameSocket,
     worker::{FromWorker, Start, ToWorker},
 };
-use tokio::{sync::oneshot, time::sleep};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
 use self::{
     control_socket::{receive, silence_own_output},
@@ -27,6 +30,7 @@ use self::{
 };
 use crate::{
     abort::Abort,
+    database_connection::OverdueStatement,
     lease_client::{LeaseClient, LeaseReply, LeaseResult, Renewal},
     recorder::Recorder,
     recovery_check::RecoveryCheck,
@@ -62,6 +66,8 @@ pub(crate) struct Supervisor {
     /// is pending.
     pending_reply: Option<oneshot::Receiver<LeaseReply>>,
     check: RecoveryCheck,
+    /// Receives the statements of the writer that are overdue, for the monitor.
+    overdue: mpsc::UnboundedReceiver<OverdueStatement>,
     /// The kernel timer that kills this process when its lease ends.
     self_kill: SelfKill,
     /// Why the worker must not claim any more; `None` if it may.
@@ -79,6 +85,7 @@ impl Supervisor {
         recorder: Recorder,
         lease_client: LeaseClient,
         check: RecoveryCheck,
+        overdue: mpsc::UnboundedReceiver<OverdueStatement>,
     ) -> std::io::Result<Supervisor> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut self_kill = SelfKill::new()?;
@@ -91,6 +98,7 @@ impl Supervisor {
             lease_client,
             pending_reply: None,
             check,
+            overdue,
             self_kill,
             retired: None,
             idle: true,
@@ -167,6 +175,10 @@ impl Supervisor {
                 }
                 () = self.recorder.connection_refused() => {
                     self.send(&FromWorker::NoConnection);
+                    continue;
+                }
+                Some(statement) = self.overdue.recv() => {
+                    self.send(&FromWorker::Overdue { statement: statement.to_owned() });
                     continue;
                 }
                 () = sleep(wait) => LifelineEvent::TimePassed,

@@ -88,14 +88,16 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
         DatabaseConnection::new(dsn.clone(), name, recorder.connection_refusals())
     };
     let lease_client = LeaseClient::start(connection(" (lease)"), &start);
-    let database = connection("");
+    let (database, overdue) = connection("").reporting_overdue();
     let check_name = format!("{application_name} (check)");
     let check = RecoveryCheck::new(dsn.clone(), check_name, recorder.clone());
     let writer = DbWriter::new(database, claimant(&start), backlog).run(entries);
     let writer = tokio::task::spawn_local(writer);
+    let supervisor =
+        Supervisor::new(control, &start, recorder.clone(), lease_client, check, overdue)?;
     let mut worker = Worker {
         context: Context {
-            supervisor: Supervisor::new(control, &start, recorder.clone(), lease_client, check)?,
+            supervisor,
             recorder,
             launcher: RunnerLauncher::new(&start, started_runs, secrets)?,
             warm_runners: WarmRunners::new(&start),

@@ -120,11 +120,13 @@ pub async fn declare(
     let (rule_text, priority) = (normalized(&schedule.rule), schedule.priority.map(i32::from));
     let (metadata, canonical) = (schedule.metadata.as_ref().map(|raw| raw.get()), canonical(json));
     let (missed, overlap) = (schedule.missed.as_str(), schedule.overlap.as_str());
+    // The name of the zone as the IANA database writes it: the user may have typed it in small letters.
+    let zone = rule.zone();
     let params: [Param<'_>; 15] = [
         (&schedule.operation, Type::TEXT),
         (&schedule.domain, Type::TEXT),
         (&rule_text, Type::TEXT),
-        (&schedule.zone, Type::TEXT),
+        (&zone, Type::TEXT),
         (&schedule.host, Type::TEXT),
         (&priority, Type::INT4),
         (&schedule.capabilities, Type::TEXT_ARRAY),

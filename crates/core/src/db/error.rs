@@ -254,6 +254,11 @@ impl Error {
     pub fn is_locked(&self) -> bool {
         matches!(self, Error::Database(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
+
+    /// Returns whether a row with the same key exists already.
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, Error::Database(e) if e.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
 }
 
 fn is_io(error: &(dyn std::error::Error + 'static)) -> bool {

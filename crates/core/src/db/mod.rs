@@ -8,4 +8,5 @@ pub mod error;
 pub mod row;
 pub mod dsn;
 pub mod deadline;
+pub mod size_limit;
 pub mod connect;

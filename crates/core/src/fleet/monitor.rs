@@ -135,7 +135,7 @@ async fn try_register(
     dead: &[DeadMonitor],
 ) -> Result<RegisterResult> {
     let transaction = db.client_mut().transaction().await?;
-    transaction.query_typed(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
+    transaction.query_typed_one(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
     lease::recovery::start(&transaction).await?;
     let host = [(&new.host as _, Type::TEXT)];
     for monitor in dead {
@@ -225,7 +225,7 @@ pub async fn add_domains(
         [(&monitor, Type::INT8), (&host, Type::TEXT), (&wanted, Type::TEXT_ARRAY)];
     let adding = async {
         let transaction = db.client_mut().transaction().await?;
-        transaction.query_typed(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
+        transaction.query_typed_one(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
         let sql = include_str!("sql/add_domains.sql");
         let row = transaction.query_typed_opt(sql, &params).await?.ok_or(Error::NoRow)?;
         transaction.commit().await?;

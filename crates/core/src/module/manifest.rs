@@ -8,7 +8,7 @@ mod program;
 mod table;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -110,10 +110,11 @@ fn read(text: &str, path: &Path) -> Result<Vec<CommandOperation>, LocatedError> 
     let domain = top.name("domain")?.unwrap_or_else(|| DEFAULT_DOMAIN.to_owned());
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut operations: Vec<CommandOperation> = Vec::new();
+    let mut names = HashSet::new();
     for table in top.tables("operation")? {
         let operation = operation(&table, &domain, folder)?;
         let name = &operation.definition.name;
-        if operations.iter().any(|other| other.definition.name == *name) {
+        if !names.insert(name.clone()) {
             return Err(LocatedError::span(
                 ManifestErrorKind::Duplicate { name: name.clone() },
                 table.span(),

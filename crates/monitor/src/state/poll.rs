@@ -3,11 +3,14 @@
 //!
 //! The statement is the SQL function `rework.monitor_poll`, called by `core/src/fleet/monitor_poll.rs`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rework_core::fleet::{
-    monitor_poll::{MAX_PROMOTED, RunToAbort, WorkerRequest},
-    stop_worker::StopMode,
+use rework_core::{
+    db::size_limit::MISSES,
+    fleet::{
+        monitor_poll::{MAX_PROMOTED, RunToAbort, WorkerRequest},
+        stop_worker::StopMode,
+    },
 };
 use rework_wire::worker::{AbortCause, ToWorker};
 
@@ -57,7 +60,8 @@ impl State {
             let load = self.load(domain);
             let max = self.bounds.of(domain).max;
             let matters = (regular && self.has_free_worker(domain)) || load.size < max;
-            let counted = matters && self.drain.is_none();
+            // After polls that missed their deadline, the next one has less to do.
+            let counted = matters && self.drain.is_none() && self.missed_polls < MISSES;
             if let Some(pool) = self.pools.get_mut(domain) {
                 pool.counted = counted;
             }
@@ -95,6 +99,7 @@ impl State {
         self.record_lease(&poll, now);
         self.refusal = poll.refusal;
         let Some(reply) = poll.reply else { return };
+        self.missed_polls = 0;
         self.drain_reply_received(now);
         if reply.renewals.is_none() {
             self.lease_lost(now);
@@ -115,12 +120,28 @@ impl State {
             if reply.schedule_is_due {
                 let domains = self.pools.keys().cloned().collect();
                 self.actions.push(Action::Fire(domains));
+            } else {
+                self.schedule_lateness.observe(Duration::ZERO, now);
             }
         }
         self.actions.extend(reply.late_claims.into_iter().map(Action::RecordLateClaim));
         // The poll made as many delayed tasks ready as it may at once. There are probably more.
         if reply.promoted >= MAX_PROMOTED {
             self.actions.push(Action::PollNow);
+        }
+    }
+
+    /// Counts polls without a reply. If there were several in a row, the next one has less to do.
+    pub(super) fn poll_missed_deadline(&mut self, now: Instant) {
+        self.missed_polls = self.missed_polls.saturating_add(1);
+        if self.missed_polls >= MISSES {
+            tracing::warn!(
+                "the poll of this monitor was not answered in time, {} times in a row; \
+                 it is tried again, with less to do",
+                self.missed_polls
+            );
+            let (process, statement) = ("monitor".to_owned(), "its poll".to_owned());
+            self.overdue_statements.record(process, statement, now);
         }
     }
 

@@ -233,3 +233,27 @@ fn idle_workers_give_their_connections_back_when_others_cannot_connect() {
     scene.after(Duration::from_secs(1));
     assert_eq!(scene.apply(Event::ConnectionRefused), ["send 2: CloseConnection"]);
 }
+
+#[test]
+fn an_overdue_statement_of_a_worker_is_shown_for_a_minute() {
+    let mut scene = Scene::idle(1);
+    let statement = "a claim".to_owned();
+    scene.worker_sends(1, FromWorker::Overdue { statement });
+    let shown = scene.state.overdue_statements.recent(scene.now);
+    assert_eq!(shown["worker 1"], "a claim");
+    scene.after(Duration::from_secs(60));
+    assert!(scene.state.overdue_statements.recent(scene.now).is_empty());
+}
+
+#[test]
+fn a_poll_that_missed_its_deadline_twice_is_shown_and_the_next_one_counts_no_tasks() {
+    let mut scene = Scene::idle(1);
+    scene.apply(Event::PollMissedDeadline);
+    assert!(!scene.state.poll_plan(true).count_ready.is_empty());
+    assert!(scene.state.overdue_statements.recent(scene.now).is_empty());
+    scene.apply(Event::PollMissedDeadline);
+    assert!(scene.state.poll_plan(true).count_ready.is_empty());
+    assert_eq!(scene.state.overdue_statements.recent(scene.now)["monitor"], "its poll");
+    scene.poll_gets(PollReply::default());
+    assert!(!scene.state.poll_plan(true).count_ready.is_empty());
+}

@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
-use rework_core::db::{connect::Db, error::Result};
+use rework_core::db::{
+    connect::Db,
+    error::{Error, Result},
+};
 use tokio::time::sleep;
 
 use super::{DbWriter, entry::AnswerSender};
-use crate::database_connection::DatabaseConnection;
+use crate::database_connection::{DatabaseConnection, OverdueStatement};
 
 /// The pause before a write that the database refused is tried again.
 pub(super) const REFUSED_PAUSE: Duration = Duration::from_secs(1);
@@ -15,13 +18,22 @@ pub(super) const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 impl DbWriter {
     /// Repeats a write until it is stored, or until the database rejects the value itself or finds the row locked.
     /// Other refusals (a full disk, a read-only server) pass, and what a run left exists only in this process.
+    ///
+    /// `Err` with [`Error::Deadline`] if a write of several `rows` is overdue. Then the caller tries fewer at once.
     pub(super) async fn retry_until_stored<T>(
         &mut self,
-        what: &str,
+        what: OverdueStatement,
+        rows: usize,
         mut write: impl AsyncFnMut(&Db) -> Result<T>,
     ) -> Result<T> {
         loop {
-            match self.database.until_answered(&mut write).await {
+            let answer = if rows > 1 {
+                self.database.until_overdue(what, &mut write).await
+            } else {
+                self.database.until_answered(what, &mut write).await
+            };
+            match answer {
+                Err(Error::Deadline { seconds }) => return Err(Error::Deadline { seconds }),
                 Err(error) if !error.is_data() && !error.is_locked() => {
                     tracing::error!("{what} cannot be written: {error}");
                     sleep(REFUSED_PAUSE).await;
@@ -36,12 +48,12 @@ impl DbWriter {
 /// the answer any more. A fault of the database must not become the end of a task.
 pub(super) async fn until_accepted<T>(
     db: &mut DatabaseConnection,
-    what: &str,
+    what: OverdueStatement,
     mut request: impl AsyncFnMut(&Db) -> Result<T>,
     answer: AnswerSender<T>,
 ) {
     loop {
-        match db.until_answered(&mut request).await {
+        match db.until_answered(what, &mut request).await {
             Err(error) if error.may_pass() && !answer.is_closed() => {
                 tracing::error!("{what} is refused by the database: {error}");
                 sleep(REFUSED_PAUSE).await;

@@ -35,11 +35,6 @@ impl Slots {
         self.free.len()
     }
 
-    /// Returns whether the worker holds this run.
-    pub(crate) fn contains(&self, fence: Fence) -> bool {
-        self.slots.contains_key(&fence)
-    }
-
     /// Assigns a slot to a claimed task. `None` if all slots are in use.
     pub(crate) fn assign(&mut self, claimed: ClaimedTask) -> Option<ClaimedRun> {
         let slot = self.free.pop()?;
