@@ -8,13 +8,15 @@
 --   a new lane                     add_lane_to_hosts adds it to each host that has its operation
 --   a new or deleted placement     rebuild_changed_host_lanes computes the ranges of that host and domain again
 --   once a minute                  repair_host_lanes corrects what two concurrent transactions got wrong
+--   once an hour                   sweep_lanes deletes lanes that no task needs any more
 
 create table rework.lane (
     id              integer primary key,
     domain          text not null,
     operation       bigint not null references rework.operation,
     host            text,                          -- the only host that may run its tasks; null: any
-    capabilities    text[] not null default '{}'   -- capabilities that the host must have, sorted
+    capabilities    text[] not null default '{}',  -- capabilities that the host must have, sorted
+    made_at         timestamptz not null default now()
 );
 
 create unique index lane_needs on rework.lane (operation, coalesce(host, ''), capabilities);
@@ -46,6 +48,34 @@ end $$;
 create trigger number_lane before insert on rework.lane
     for each row when (new.id is null) execute function rework.number_lane();
 
+-- limit_lanes: refuses a new lane if there are too many already. Each claim of a host reads the ranges of its domain,
+-- and each different set of capabilities makes a range. So many sets would make all claims slow, and many lanes of an
+-- operation all registrations. Concurrent transactions do not see each other's lanes, so there may be a few more.
+create function rework.limit_lanes() returns trigger
+language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
+begin
+    if new.capabilities <> '{}'
+       and not exists (select from rework.lane l where l.domain = new.domain and l.capabilities = new.capabilities)
+       and (select count(distinct l.capabilities) from rework.lane l
+             where l.domain = new.domain and l.capabilities <> '{}') >= 1000 then
+        raise exception 'the tasks of domain `%` need 1000 different sets of capabilities already', new.domain
+            using errcode = 'RW400',
+                  hint = 'use fewer; a set that no task needs is forgotten after a day';
+    end if;
+    if (select count(*) from rework.lane l where l.operation = new.operation) > 10000 then
+        raise exception 'the tasks of operation `%` need 10000 different combinations of host and capabilities already',
+                (select o.name from rework.operation o where o.id = new.operation)
+            using errcode = 'RW400',
+                  hint = 'use fewer; a combination that no task needs is forgotten after a day';
+    end if;
+    return new;
+end $$;
+
+-- Every operation has one lane without a host and without capabilities, so that one is not counted.
+create trigger limit_lanes before insert on rework.lane
+    for each row when (new.id is null and (coalesce(new.host, '') <> '' or new.capabilities <> '{}'))
+    execute function rework.limit_lanes();
+
 -- add_lane_to_hosts: adds new lanes to the ranges of each host that has the operation. Each lane becomes a range of
 -- its own, unless a range contains it already. It takes no lock, so that tasks can be scheduled concurrently.
 create function rework.add_lane_to_hosts() returns trigger
@@ -70,7 +100,7 @@ create function rework.rebuild_host_lanes(hosts text[], domains text[]) returns 
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
     -- One rebuild at a time. Two concurrent ones would not see each other's rows, and insert the ranges twice.
-    perform pg_advisory_xact_lock(hashtext('rework.host_lanes'));
+    perform from rework.lock where name = 'host_lanes' for update;
     delete from rework.host_lanes r
      using unnest(hosts, domains) as pair (host, domain)
      where r.host = pair.host and r.domain = pair.domain;
@@ -124,7 +154,8 @@ language plpgsql security definer set search_path = pg_catalog, rework, pg_temp 
 #variable_conflict use_column
 begin
     -- Another transaction is changing ranges. Checking again in a minute is soon enough.
-    if not pg_try_advisory_xact_lock(hashtext('rework.host_lanes')) then
+    perform from rework.lock where name = 'host_lanes' for update skip locked;
+    if not found then
         return;
     end if;
     perform rework.rebuild_host_lanes(array_agg(repair_host_lanes.host), array_agg(differs.domain))
@@ -147,5 +178,61 @@ begin
      having count(*) > 0;
 end $$;
 
-revoke all on function rework.number_lane, rework.add_lane_to_hosts, rework.rebuild_host_lanes,
-    rework.rebuild_changed_host_lanes, rework.repair_host_lanes from public;
+-- unused_lanes: returns those of `lanes` that no waiting and no running task needs. Not `stable`, so that it sees what
+-- was committed before it was called.
+create function rework.unused_lanes(lanes integer[]) returns integer[]
+language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
+begin
+    return array(
+        select given.lane
+          from unnest(unused_lanes.lanes) as given (lane)
+         where not exists (select from rework.task t where t.lane = given.lane and t.state = 'queued')
+        except
+        select t.lane from rework.task t where t.state = 'delayed'
+        except
+        select t.lane from rework.task t where t.state in ('running', 'aborting'));
+end $$;
+
+-- sweep_lanes: deletes the lanes that were made longer than `age` ago and that no task needs any more, with the ranges
+-- that contain no other lane. Returns how many. The lane of an operation without a host and without capabilities stays.
+--
+-- An open transaction may have scheduled a task that is not visible here. `rework.lane_for` (V11) has locked the lane
+-- of that task until the transaction ends, and the lane is skipped. Once a lane is locked here, `lane_for` waits for
+-- the end of this transaction, finds the lane deleted and makes another one. A task that became visible just before the
+-- lock was taken is found by the statement after it. That statement needs a snapshot of its own, so the transaction
+-- must be at `read committed`.
+create function rework.sweep_lanes(age interval) returns bigint
+language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
+#variable_conflict use_column
+declare
+    unused  integer[];
+    swept   bigint;
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'sweep_lanes needs a transaction at `read committed`';
+    end if;
+    -- Another transaction is changing ranges. Sweeping in an hour is soon enough.
+    perform from rework.lock where name = 'host_lanes' for update skip locked;
+    if not found then
+        return 0;
+    end if;
+    unused := rework.unused_lanes(array(
+        select l.id from rework.lane l
+         where (coalesce(l.host, '') <> '' or l.capabilities <> '{}')
+           and l.made_at <= clock_timestamp() - sweep_lanes.age));
+    if unused = '{}' then
+        return 0;
+    end if;
+    unused := array(select l.id from rework.lane l where l.id = any (unused) for update skip locked);
+    unused := rework.unused_lanes(unused);
+    delete from rework.lane l where l.id = any (unused);
+    get diagnostics swept = row_count;
+    delete from rework.host_lanes r
+     where not exists (select from rework.lane l
+                        where l.id between r.low and r.high and l.domain = r.domain
+                          and l.capabilities = r.capabilities);
+    return swept;
+end $$;
+
+revoke all on function rework.number_lane, rework.limit_lanes, rework.add_lane_to_hosts, rework.rebuild_host_lanes,
+    rework.rebuild_changed_host_lanes, rework.repair_host_lanes, rework.unused_lanes, rework.sweep_lanes from public;

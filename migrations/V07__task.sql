@@ -1,5 +1,6 @@
 -- task: one request to run an operation with one input. `rework.schedule` (V11) inserts it, `rework.claim` (V13)
--- makes it a run of a worker, `rework.complete` (V15) records the end of the run. docs/tasks.md has the states.
+-- makes it a run of a worker, `rework.complete` (V15) records the end of the run. docs/tasks.md has the states. The
+-- functions at the end of this file check values that are to be stored in a task.
 
 create sequence rework.position;
 
@@ -11,6 +12,7 @@ create domain rework.state as text check (value in
 -- `operation` and `lane` have no foreign keys. Checking both for each row costs more than inserting the row, and
 -- locks two rows that other tasks share. It is safe to leave them out: the functions that insert tasks take both
 -- values from rows that they have just read, and no role of `rework.grant_rights` may delete an operation or a lane.
+-- Only `rework.sweep_lanes` (V06) deletes lanes, and none that a task needs that has not ended.
 --
 -- The fillfactor of the primary key leaves room in its pages. Each claim and each end of a task adds an entry near
 -- its first one, and Postgres searches a full page for dead entries before it inserts.
@@ -31,7 +33,7 @@ create table rework.task (
     ran_on          text,                                 -- host of the last claim
     revision        text,                                 -- revision of the code that ran
     queued_at       timestamptz not null default now(),   -- when it was scheduled
-    delayed_until   timestamptz,
+    delayed_until   timestamptz,                          -- null in state `delayed`: until somebody retries it
     started_at      timestamptz,                          -- when its code started, which is later than the claim
     finished_at     timestamptz,
     input           json,
@@ -58,3 +60,104 @@ create index task_aborting on rework.task (worker) where state = 'aborting';
 create index task_live on rework.task (worker) where state in ('running', 'aborting');
 create unique index task_unique on rework.task (operation, unique_key) where unique_key is not null;
 create unique index task_parent on rework.task (parent, parent_run, parent_number) where parent is not null;
+
+-- examine_json: returns what `json_fault` returns, for the few texts that it cannot accept at once.
+create function rework.examine_json(value text) returns text
+language plpgsql immutable as $$
+declare
+    -- Escaped backslashes and quotes are replaced. Then each backslash begins one of the other escapes.
+    plain     text := replace(replace(value, E'\\\\', '__'), E'\\"', '__');
+    too_deep  text := 'is nested more than 100 levels deep';
+begin
+    -- 1. Whole pairs are removed. Each `\ud…` that remains is half a pair.
+    if (strpos(plain, E'\\ud') > 0 or strpos(plain, E'\\uD') > 0)
+       and regexp_replace(plain, E'\\\\ud[89ab][0-9a-f]{2}\\\\ud[c-f][0-9a-f]{2}', '', 'gi') ~* E'\\\\ud[89a-f]' then
+        return 'contains half of a surrogate pair, which is not a character';
+    end if;
+    -- 2. The levels are counted by `jsonb`, which is fast. It cannot hold every character that an escape may stand for,
+    -- so these escapes are replaced, too. Level 0 is the value itself, so the 101st array or object is at level 100.
+    plain := replace(plain, E'\\u', '__');
+    loop
+        begin
+            return case when jsonb_path_exists(
+                plain::jsonb, 'strict $.**{100} ? (@.type() == "array" || @.type() == "object")') then too_deep end;
+        exception
+            when statement_too_complex then
+                return too_deep;    -- it has so many levels that Postgres cannot parse it
+            when numeric_value_out_of_range then
+                plain := regexp_replace(plain, '[0-9]+', '1', 'g');    -- `jsonb` cannot hold every number
+        end;
+    end loop;
+end $$;
+
+-- json_fault: returns why a JSON text is refused as an input or as metadata, as the end of a sentence; null if it is
+-- accepted. Postgres accepts more than other readers of JSON can read. So a text may have at most 100 levels of arrays
+-- and objects (some readers stop at 128), and both halves of each surrogate pair. Numbers may have any size.
+-- core/src/values/json.rs has the same rule for the command line.
+--
+-- Most texts are accepted without a call of `examine_json`, because half a pair needs `\ud`, and 101 levels need 101
+-- opening brackets. Texts of more than 1 MiB are not examined: that would take too much time and memory.
+create function rework.json_fault(value text) returns text
+language sql immutable as $$
+    select case
+        when octet_length(value) > 1048576 then null
+        when strpos(value, E'\\ud') > 0 or strpos(value, E'\\uD') > 0
+             or octet_length(value) > 200
+                and octet_length(value) - octet_length(replace(replace(value, '[', ''), '{', '')) > 100
+        then rework.examine_json(value)
+    end
+$$;
+
+-- check_options: checks the values that tasks and schedules have besides their input. Returns true. Raises RW413 if one
+-- is too large, and RW400 if one makes no sense.
+create function rework.check_options(
+    operation      text,
+    host           text,
+    delayed_until  timestamptz,
+    unique_key     text,
+    metadata       json,
+    capabilities   text[]
+) returns boolean
+language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
+declare
+    fault  text[];    -- the fault, and what to do
+begin
+    fault := case
+        when octet_length(unique_key) > 1000 then
+            array['the unique key is longer than 1000 bytes', 'pass a hash of it, for example `md5(…)`']
+        when octet_length(metadata::text) > 65536 then
+            array['the metadata is larger than 64 KiB', 'pass large values as the input, or store them elsewhere']
+        when cardinality(capabilities) > 32 or octet_length(array_to_string(capabilities, '')) > 1000 then
+            array['it needs more than 32 capabilities, or their names have more than 1000 bytes together',
+                  'give one name to capabilities that belong together']
+    end;
+    if fault is not null then
+        raise exception 'a task of `%` is refused: %', operation, fault[1] using errcode = 'RW413', hint = fault[2];
+    end if;
+    fault := case
+        when unique_key = '' then
+            array['the unique key is empty', 'pass null, or leave it out']
+        when delayed_until > '9999-12-31 23:59:59+00' and isfinite(delayed_until) then
+            array['it is delayed until after the year 9999', 'pass `infinity` for a task that somebody retries later']
+        when rework.name_fault(host) is not null then
+            array[format('the host `%s` %s', left(host, 60), rework.name_fault(host)),
+                  'pass the name of a host, or null for any host']
+        when array_ndims(capabilities) > 1 then
+            array['the array of capabilities has more than one dimension', 'pass an array of names']
+        when rework.json_fault(metadata::text) is not null then
+            array['the metadata ' || rework.json_fault(metadata::text), 'pass metadata that every program can read']
+        when array_position(capabilities, null) is not null then
+            array['one of the capabilities is null', 'pass an array of names']
+        else (
+            select array[format('the capability `%s` %s', left(c, 60), rework.name_fault(c)), 'pass an array of names']
+              from unnest(capabilities) as c
+             where rework.name_fault(c) is not null
+             limit 1)
+    end;
+    if fault is not null then
+        raise exception 'a task of `%` is refused: %', operation, fault[1] using errcode = 'RW400', hint = fault[2];
+    end if;
+    return true;
+end $$;
+
+revoke all on function rework.examine_json, rework.json_fault, rework.check_options from public;

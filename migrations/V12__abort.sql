@@ -2,19 +2,31 @@
 --   delayed, queued    becomes `aborted` at once
 --   running            becomes `aborting`; `rework.complete` makes it `aborted` when none of its processes is left
 --   any other state    stays as it is
--- Raises RW404 if there is no such task. `reason` completes the phrase `aborted …`.
+-- Raises RW404 if there is no such task, and RW413 if the reason has more than 1000 bytes. `reason` completes the
+-- phrase `aborted …`.
 --
--- The steps after `aborting`: the monitor reads the request by `rework.monitor_poll` (monitor/src/state/poll.rs) and
--- sends it to the worker. The worker stops the run (worker/src/run_loop/abort.rs) and records its end.
+-- The steps after `aborting`:
+--   1. The monitor reads the request by `rework.monitor_poll` (monitor/src/state/poll.rs) and sends it to the worker
+--      (worker/src/supervisor.rs). A worker without a monitor reads it itself when it renews its lease
+--      (core/src/lease/sql/renew_own_lease.sql).
+--   2. The worker tells the runner to stop (worker/src/run_loop/abort.rs): `abort` to a runner with an SDK, SIGTERM to
+--      a command.
+--   3. If the run has not stopped within the grace period, the worker kills the runner
+--      (worker/src/run_loop/timeout.rs).
+--   4. The worker records the end.
 
 create function rework.abort(task bigint, reason text default 'from SQL') returns text
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
-    full_reason    text := 'aborted ' || coalesce(abort.reason, 'from SQL');
+    full_reason    text := 'aborted ' || coalesce(nullif(abort.reason, ''), 'from SQL');
     current_state  text;
     client_waits   boolean;
 begin
+    if octet_length(abort.reason) > 1000 then
+        raise exception 'the reason to abort task % is longer than 1000 bytes', abort.task
+            using errcode = 'RW413', hint = 'write one line';
+    end if;
     -- Each update changes the task only if it is in an expected state. If neither does, the task has ended, or its
     -- state changed between the statements. In the second case, try again.
     loop

@@ -1,6 +1,7 @@
 -- claim: assigns ready tasks to a worker and returns them, each as a new run. The tasks of one claim are all of one
 -- lane, that is of one operation and with the same needs (V06__lane.sql). The function returns no row if no task is
--- ready that the host of the worker can run, if the worker has ended, or if its lease was taken away.
+-- ready that the host of the worker can run, if the worker has ended, or if its lease was taken away. After a recovery
+-- of the server it returns no row until all runs were checked (V03__lease.sql).
 --
 -- Inputs
 --   worker, lease, epoch              who claims, the lease that it depends on, and the epoch that it knows of the
@@ -17,15 +18,14 @@
 --   paused                            operations of which no task is claimed, because the host cannot start them now
 --
 -- Steps
---   1. Check the worker and its lease.
---   2. Find the head of each lane, that is its first ready task, and sort the heads by urgency.
---   3. Lock tasks of the first lane, and skip those that other workers have locked. If none is left, try the next
+--   1. Find the head of each lane, that is its first ready task, and sort the heads by urgency.
+--   2. Lock tasks of the first lane, and skip those that other workers have locked. If none is left, try the next
 --      lane. A batch contains no task that is less urgent than the head of another lane. It ends with the task that
---      makes the inputs of the batch exceed 128 KiB, as they are stored.
---   4. Update the locked tasks, and return them in no particular order.
--- If other workers hold all of the most urgent tasks, steps 2 to 4 are repeated once without the urgency limit.
+--      makes the inputs and the metadata of the batch exceed 128 KiB, as they are stored.
+--   3. Update the locked tasks, and return them in no particular order.
+-- If other workers hold all of the most urgent tasks, the steps are repeated once without the urgency limit.
 --
--- How step 2 finds heads. The index `task_ready` holds queued tasks only, and is sorted by lane. The search starts at
+-- How step 1 finds heads. The index `task_ready` holds queued tasks only, and is sorted by lane. The search starts at
 -- the first lane of each range in `rework.host_lanes`, and continues after each lane that it finds. So lanes without
 -- ready tasks cost nothing.
 --
@@ -39,6 +39,23 @@
 -- and planning this one each time would cost more than running it. A cached plan may date from when the table was
 -- empty. So the plan types that are slow on a full table are disabled: sequential and bitmap scans, hash and merge
 -- joins.
+
+-- claimable_lanes: returns the ranges of lanes that the host of a worker can run. No row if the worker has ended, if
+-- its lease was taken away, or while a recovery of the server is in progress (V03__lease.sql). The worker is read by a
+-- scalar subquery. If `finished_at is null` were a condition of a `where`, the planner could choose the partial index
+-- of live workers and read all of it. The planner inlines this function, so each query makes the three checks once.
+create function rework.claimable_lanes(
+    worker bigint, lease bigint, epoch bigint, host text, domain text, capabilities text[]
+) returns table (low integer, high integer)
+language sql stable as $$
+    select r.low, r.high
+      from rework.host_lanes r
+     where r.host = claimable_lanes.host and r.domain = claimable_lanes.domain
+       and r.capabilities <@ claimable_lanes.capabilities
+       and exists (select from rework.lease l where l.id = claimable_lanes.lease and l.epoch = claimable_lanes.epoch)
+       and (select w.finished_at is null from rework.worker w where w.id = claimable_lanes.worker)
+       and (select r.is_over from rework.recovery r)
+$$;
 
 -- first_ready: returns the head (the first ready task) of the first lane from `low` to `high` that has a ready task. No
 -- row if none has. The planner inlines this function and `runnable`, because they are `stable`, without settings and
@@ -113,21 +130,15 @@ declare
     is_empty         boolean;
     lowest_priority  smallint;   -- the least urgent priority that the batch may contain
     rows             tid[];      -- row addresses of the locked tasks
-    row_sizes        integer[];  -- bytes of their inputs
+    row_sizes        integer[];  -- bytes of their inputs and metadata
     total_size       bigint;
 begin
-    -- 1. Check the worker and its lease. The worker is read by a scalar subquery. If `finished_at is null` were a
-    -- condition of a `where`, the planner could choose the partial index of live workers and read all of it.
-    if not exists (select from rework.lease l where l.id = claim.lease and l.epoch = claim.epoch)
-       or (select w.finished_at is null from rework.worker w where w.id = claim.worker) is not true then
-        return;
-    end if;
     if new_token is null then
         new_token := gen_random_uuid();
     end if;
 
     for round in 1..2 loop
-        -- 2. Find the heads. Starting up a large plan costs more than running it. So without scan ranges, a small query
+        -- 1. Find the heads. Starting up a large plan costs more than running it. So without scan ranges, a small query
         -- runs first, which finds the first lane of each host range. It suffices if only one lane has ready tasks.
         has_more := true;
         if scan_lanes = '{}' then
@@ -135,12 +146,12 @@ begin
                 select first.lane, o.operation, o.version, o.placement, o.revision, first.priority, first.position,
                        coalesce(batch_sizes[array_position(batch_operations, o.operation)], 1) as batch_size,
                        exists (select from rework.first_ready(first.lane + 1, r.high)) as has_more
-                  from rework.host_lanes r
+                  from rework.claimable_lanes(
+                        claim.worker, claim.lease, claim.epoch, claim.host, claim.domain, claim.capabilities) as r
                  cross join lateral rework.first_ready(r.low, r.high) as first
                   left join lateral rework.runnable(first.lane, claim.host, claim.domain, claim.capabilities,
                                                     claim.paused) as o
-                    on true
-                 where r.host = claim.host and r.domain = claim.domain and r.capabilities <@ claim.capabilities;
+                    on true;
             fetch heads into head;
             fetch heads into next_head;
             -- A head without an operation is of a lane that the host may not run, or whose operation is paused. The
@@ -160,7 +171,8 @@ begin
                 ),
                 lane_head (lane, priority, position, high) as (
                     select first.lane, first.priority, first.position, first.high
-                      from rework.host_lanes r
+                      from rework.claimable_lanes(
+                            claim.worker, claim.lease, claim.epoch, claim.host, claim.domain, claim.capabilities) as r
                      cross join lateral (
                         -- The listed lanes, scanned by their ranges. A null `high` ends the recursion.
                         select t.lane, t.priority, t.position, null::integer as high
@@ -185,7 +197,6 @@ begin
                           from listed
                          cross join lateral rework.first_ready(
                                 greatest(r.low, listed.lane + 1), least(r.high, listed.next_listed - 1)) as t) as first
-                     where r.host = claim.host and r.domain = claim.domain and r.capabilities <@ claim.capabilities
                     union all
                     -- The next lane of the same gap that has ready tasks.
                     select next_lane.lane, next_lane.priority, next_lane.position, lane_head.high
@@ -211,7 +222,7 @@ begin
                 return;
             end if;
 
-            -- 3. Lock tasks. A single task is searched from the head on, at the same priority. A batch is searched in
+            -- 2. Lock tasks. A single task is searched from the head on, at the same priority. A batch is searched in
             -- the scan ranges of the lane, or in the whole lane. So is a single task if that search found none.
             rows := '{}';
             if head.batch_size = 1 then
@@ -237,7 +248,8 @@ begin
                          cross join lateral (
                             select t.ctid as row,
                                    coalesce(pg_column_size(t.input), 0)
-                                   + coalesce(pg_column_size(t.input_bytes), 0) as bytes
+                                   + coalesce(pg_column_size(t.input_bytes), 0)
+                                   + coalesce(pg_column_size(t.metadata), 0) as bytes
                               from rework.task t
                              where t.lane = head.lane and t.state = 'queued'
                                and t.priority between greatest(scan_range.low, lowest_priority) and scan_range.high
@@ -256,7 +268,7 @@ begin
                 end if;
             end if;
 
-            -- 4. Update the locked tasks.
+            -- 3. Update the locked tasks.
             if cardinality(rows) > 0 then
                 return query
                     update rework.task t
@@ -279,4 +291,4 @@ begin
     end loop;
 end $$;
 
-revoke all on function rework.claim, rework.first_ready, rework.runnable from public;
+revoke all on function rework.claim, rework.claimable_lanes, rework.first_ready, rework.runnable from public;

@@ -8,6 +8,8 @@
 --   2. `idle_domains`, and the use of memory and processor by workers, are stored
 --   3. rows of workers that were never started are finished
 --   4. delayed tasks that are due become queued, at most 1000, and their domains are notified
+--   5. after a recovery of the server, the check of all runs continues (V03__lease.sql)
+--   6. that the monitor watches the schedules of its domains is recorded (V16__schedules.sql)
 -- Reads: see the columns of the result.
 --
 -- Plans. This is a function so that a session keeps its plan (see V13__claim.sql). The plan may date from when the
@@ -19,7 +21,9 @@ create function rework.monitor_poll(
     monitor           bigint,
     lease             bigint,     -- its lease
     epoch             bigint,     -- the epoch of the lease that it knows: a number that changes when it is taken away
+    known_renewals    bigint,     -- the number of renewals that it knows to be stored. With fewer, nothing is renewed
     renew             boolean,    -- whether to renew the lease
+    checked_recovery  bigint,     -- the recovery after which it has compared its runs with the database; null: none
     idle_domains      text[],     -- domains in which it has an idle worker; null: unchanged
     workers           bigint[],   -- its workers, with those of earlier monitors of its host
     measured_workers  bigint[],   -- workers whose use of memory and processor was measured, with
@@ -35,7 +39,10 @@ create function rework.monitor_poll(
     schedule_domains  text[],     -- domains whose schedules it fires
     watch_leases      boolean     -- whether to return leases to observe
 ) returns table (
-    lease_is_current  boolean,    -- whether the lease still has this epoch
+    renewals          bigint,     -- of the lease; null if the lease does not have this epoch any more
+    recovery          bigint,     -- a recovery that is in progress, so that nothing may be claimed; null: none
+    unchecked         text[],     -- during a recovery: the first ten holders that have not compared their runs
+    missing_workers   bigint[],   -- during a recovery: those of `workers` that the database does not have
     promoted          bigint,     -- number of delayed tasks that became queued
     notified          bigint,     -- number of domains that were notified of them
     aborts            json,       -- runs to stop: {worker, task, run, requested: by a user, reason}
@@ -52,16 +59,26 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_hashjoin = off set enable_mergejoin = off set jit = off
     set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
+declare
+    is_recovering  boolean;
 begin
+if (select is_over from rework.recovery) is not true then
+    perform rework.continue_recovery(monitor_poll.lease, monitor_poll.checked_recovery);
+end if;
+is_recovering := (select is_over from rework.recovery) is not true;
 -- About once a minute. Adding the id of the monitor makes monitors do this in different seconds.
 if monitor_poll.watch_leases and (extract(epoch from clock_timestamp())::bigint + monitor_poll.monitor) % 60 = 0 then
     perform rework.repair_host_lanes(monitor_poll.host);
+end if;
+if monitor_poll.watch_leases then
+    perform rework.watch_schedules(monitor_poll.schedule_domains);
 end if;
 return query
 with renewed as (
     update rework.lease set renewals = renewals + 1, renewed_at = clock_timestamp()
      where id = monitor_poll.lease and epoch = monitor_poll.epoch and monitor_poll.renew
-    returning id
+       and renewals >= monitor_poll.known_renewals
+    returning renewals
 ),
 stored_domains as (
     update rework.monitor set idle_domains = monitor_poll.idle_domains
@@ -194,14 +211,23 @@ waiting as (
      where counted_range.tasks > 0
      group by counted.domain
 )
-select case when monitor_poll.renew then exists (select from renewed)
-            else exists (select from rework.lease where id = monitor_poll.lease and epoch = monitor_poll.epoch)
-       end as lease_is_current,
+-- A renewal that did not take effect, although the lease has this epoch, has found fewer renewals than are known.
+select coalesce((select renewals from renewed),
+                (select renewals from rework.lease
+                  where id = monitor_poll.lease and epoch = monitor_poll.epoch
+                    and (not monitor_poll.renew or renewals < monitor_poll.known_renewals))) as renewals,
+       case when is_recovering then (select id from rework.recovery) end as recovery,
+       case when is_recovering
+            then array(select holder from rework.unchecked_leases() limit 10) else '{}' end as unchecked,
+       case when is_recovering
+            then array(select known.worker from unnest(monitor_poll.workers) as known (worker)
+                        where not exists (select from rework.worker where id = known.worker))
+            else '{}' end as missing_workers,
        (select count(*) from promoted) as promoted,
        (select count(*) from notified) as notified,
        coalesce((select json_agg(abort) from abort), '[]') as aborts,
        coalesce((select json_agg(worker_request) from worker_request), '[]') as worker_requests,
-       coalesce((select json_agg(waiting) from waiting), '[]') as waiting,
+       case when is_recovering then '[]' else coalesce((select json_agg(waiting) from waiting), '[]') end as waiting,
        array(select distinct task.worker from rework.task
               where task.worker = any (monitor_poll.dead_workers)
                 and task.state in ('running', 'aborting')) as late_claims,

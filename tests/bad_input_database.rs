@@ -166,3 +166,40 @@ fn a_role_without_privileges_is_refused() {
     }
     setup.session().execute(&format!("drop role {role}"));
 }
+
+#[test]
+fn a_server_that_allows_only_reads_is_refused_with_a_hint() {
+    let setup = setup_with_manifest(Database::new());
+    setup.rework(["register-operations", "hello.toml"]).run_ok();
+    let dsn = format!("{}?options=-c%20default_transaction_read_only%3Don", setup.dsn());
+    let hint = "target_session_attrs=read-write";
+    for (command, text) in [
+        (vec!["schedule", "hello"], "read-only transaction"),
+        (vec!["monitor", "--domain", "default"], "cannot be used: the session allows only reads"),
+        (vec!["init-db"], "cannot be used: the session allows only reads"),
+    ] {
+        let command = setup.rework(command).env("REWORK_DSN", &dsn);
+        assert_refused(&setup, command, 1, &[text, hint]);
+    }
+    let dsn = format!("{}?target_session_attrs=standby", setup.dsn());
+    let command = setup.rework(["list-tasks"]).env("REWORK_DSN", &dsn);
+    assert_refused(&setup, command, 1, &["the server is not a standby"]);
+}
+
+#[test]
+fn a_connection_parameter_is_used_ignored_or_refused() {
+    let setup = setup_with_manifest(Database::new());
+    for parameter in ["require_auth=password", "gssencmode=require", "sslpassword=x"] {
+        let dsn = format!("{}?{parameter}", setup.dsn());
+        let name = parameter.split('=').next().unwrap();
+        let text = format!("the connection parameter `{name}` is not supported");
+        let command = setup.rework(["list-tasks"]).env("REWORK_DSN", &dsn);
+        assert_refused(&setup, command, 1, &[&text, "docs/cli.md"]);
+    }
+    let used = "connect_timeout=5&keepalives=1&keepalives_count=3&tcp_user_timeout=5000&sslsni=0\
+                &gssencmode=prefer&target_session_attrs=primary&application_name=mine";
+    let output =
+        setup.rework(["list-tasks"]).env("REWORK_DSN", &format!("{}?{used}", setup.dsn())).run_ok();
+    let note = "the connection parameter `application_name` has no effect";
+    assert!(output.stderr().contains(note), "{output}");
+}

@@ -2,6 +2,7 @@
 
 use nix::sys::signal::Signal;
 use rework_core::db::{connect::Db, dsn::Dsn};
+use rework_core::task::state::State;
 
 use crate::support::installation::Installation;
 
@@ -35,6 +36,23 @@ fn hosts_that_died_together_are_closed_by_the_one_that_is_left() {
         count(&setup, "rework.monitor where reason = 'host lost'") == MANY
     });
     assert_eq!(count(&setup, "rework.lease where taken_at is null"), 1, "it holds its own");
+}
+
+#[test]
+fn a_run_whose_start_nobody_recorded_is_lost_with_a_start() {
+    let setup = Installation::with_fixture();
+    dead_monitors(&setup, 1);
+    let task = setup.schedule("double", 1);
+    setup.session().execute(
+        "insert into rework.worker (monitor, lease, host, domain, boot_id, pid_ns, pid, pid_start, started_at)
+         select id, lease, host, 'default', 'boot', 'pid:[1]', 1, 1, now() from rework.monitor;
+         update rework.task set state = 'running', run = 1, attempt = 1, token = gen_random_uuid(),
+                worker = (select id from rework.worker)",
+    );
+    let _monitor = setup.start_monitor(&["--minworkers", "0"]);
+    let lost = setup.wait_until_ended(task);
+    assert_eq!((lost.state, lost.reason()), (State::Lost, "host lost"));
+    assert!(lost.started_at.is_some() && lost.started_at <= lost.finished_at, "{lost:?}");
 }
 
 #[test]

@@ -16,7 +16,8 @@ const POLLS: i64 = 5;
 fn polls_do_not_read_a_long_queue_of_another_host() {
     let setup = Installation::with_fixture();
     setup.rework(["register-operations", "--host", "elsewhere"]).args([fixture_program()]).run_ok();
-    let sql = "select count(*) from rework.schedule_many('double', $1, host => 'elsewhere')";
+    let sql =
+        "select count(*) from rework.schedule_many('double', $1::json[], host => 'elsewhere')";
     let inputs = vec![json!(1); QUEUE];
     assert_eq!(setup.session().query_value::<i64>(sql, &[&inputs]), QUEUE as i64);
     // Makes a lane for every operation. All lanes are empty, except the one of `double`.

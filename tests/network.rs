@@ -245,7 +245,7 @@ fn a_worker_ends_when_connections_are_refused_by_something_other_than_the_server
     let proxy = Proxy::to_port(server::port());
     let proxied = ProxiedMonitor::new(&proxy);
     // Now nobody listens on the proxy's port, as if a pooler had been stopped.
-    drop(proxy);
+    proxy.set_mode(ProxyMode::Refuse);
     let refused = Instant::now();
     proxied.setup.wait_until("the worker has ended", || !processes::is_alive(proxied.worker_pid));
     assert!(

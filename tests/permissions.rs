@@ -47,6 +47,7 @@ fn the_right_run_is_enough_for_monitors_and_all_commands() {
         "delete from rework.audit",
         "delete from rework.operation",
         "select rework.grant_rights('postgres', 'run')",
+        "select rework.add_task(null, null, null, null, null, null, null, null, null)",
     ] {
         let error = session.try_execute(sql).unwrap_err();
         // 42501 is `insufficient_privilege`.
@@ -71,6 +72,10 @@ fn the_rights_read_and_schedule_permit_nothing_else() {
     setup.rework(["schedule", "double", "--many", "-"]).stdin("1\n2\n").run_ok();
     setup.rework(["abort-task", &task]).run_ok();
     setup.rework(["list-tasks"]).run_expecting(1);
+    let child =
+        "select rework.schedule_child(1, 1, null, 1, 'double', null, '1', null, null, null)";
+    let session = crate::support::session::Session::open(&scheduler.dsn);
+    assert_eq!(session.try_query_value::<Option<i64>>(child, &[]), Err("42501".to_owned()));
 }
 
 #[test]
@@ -87,15 +92,15 @@ fn the_schema_can_be_created_from_the_printed_sql() {
 }
 
 /// A role with the rights that `init-db --grant` gives it. It is dropped with the value.
-struct GrantedRole {
-    name: String,
+pub(crate) struct GrantedRole {
+    pub(crate) name: String,
     /// The DSN of the test's database for this role.
-    dsn: String,
+    pub(crate) dsn: String,
     superuser_dsn: String,
 }
 
 impl GrantedRole {
-    fn new(setup: &Installation, rights: &str) -> GrantedRole {
+    pub(crate) fn new(setup: &Installation, rights: &str) -> GrantedRole {
         let name = format!("{rights}s_{}", setup.database_name());
         setup.session().execute(&format!("create role {name} login password 'little'"));
         setup.rework(["init-db", "--grant", &format!("{rights}={name}")]).run_ok();

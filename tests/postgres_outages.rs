@@ -101,7 +101,7 @@ fn each_task_runs_once_while_postgres_crashes_repeatedly() {
             tasks.push(
                 setup
                     .session()
-                    .query_value("select rework.schedule('appends_number', $1)", &[&input]),
+                    .query_value("select rework.schedule('appends_number', $1::json)", &[&input]),
             );
         }
         cluster.stop(ShutdownMode::Immediate);

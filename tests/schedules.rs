@@ -252,7 +252,7 @@ fn prepare_validates_its_arguments() {
         setup.rework(["prepare"]).args(args).args(["--rule", "0 8 * * *"]).run_expecting(1).stderr()
     };
     assert!(prepare(&["nosuch"]).contains("operation `nosuch` is not registered"));
-    assert!(prepare(&["double", "--input", "\"x"]).contains("it is not JSON"));
+    assert!(prepare(&["double", "--input", "\"x"]).contains("is not JSON"));
     assert!(
         prepare(&["double", "--input", "1", "--zone", "Vienna"]).contains("no time zone `Vienna`")
     );

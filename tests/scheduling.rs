@@ -93,6 +93,41 @@ fn a_task_can_schedule_other_tasks() {
 }
 
 #[test]
+fn only_the_fence_of_a_run_gives_a_task_children() {
+    let setup = Installation::with_fixture();
+    let parent = setup.schedule("double", 1);
+    let forged = format!("select rework.schedule('double', '1', parent => {parent})");
+    // 42883 is `undefined_function`: the function has no such parameter.
+    assert_eq!(setup.session().try_query_value::<i64>(&forged, &[]), Err("42883".to_owned()));
+    let role = FunctionRole::new(&setup);
+    let child = |session: &Session, run: i64, token: &str| -> Result<Option<i64>, String> {
+        let sql = format!(
+            "select rework.schedule_child({parent}, {run}, '{token}', 1, 'double', null, '2', null, null, null)"
+        );
+        session.try_query_value(&sql, &[])
+    };
+    let token = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
+    let other = "00000000-0000-4000-8000-000000000000";
+    let session = setup.session();
+    // 42501 is `insufficient_privilege`.
+    assert_eq!(child(&Session::open(&role.dsn), 1, token), Err("42501".to_owned()));
+    assert_eq!(child(session, 0, token), Ok(None), "the task has not been claimed");
+    session.execute(&format!(
+        "update rework.task set state = 'running', run = 1, token = '{token}', worker = 1 where id = {parent}"
+    ));
+    assert_eq!(child(session, 1, other), Ok(None), "a token that is not the run's");
+    assert_eq!(child(session, 2, token), Ok(None), "a run that is not current");
+    let scheduled = child(session, 1, token).unwrap().unwrap();
+    assert_eq!(child(session, 1, token), Ok(Some(scheduled)), "the same request again");
+    session.execute(&format!(
+        "update rework.task set state = 'done', finished_at = now() where id = {parent}"
+    ));
+    assert_eq!(child(session, 1, token), Ok(None), "the run is over");
+    let children = "select id from rework.task where parent = $1";
+    assert_eq!(session.query_values::<i64>(children, &[&parent]), [scheduled]);
+}
+
+#[test]
 fn an_operation_can_read_the_properties_of_its_task() {
     let setup = Installation::with_fixture();
     let _monitor = setup.start_monitor(&["--maxworkers", "1"]);

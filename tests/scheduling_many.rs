@@ -83,7 +83,7 @@ fn one_invalid_line_prevents_all_tasks() {
     for (invalid, error) in [
         ("{\"number\": \"x\"}", "`number` is \"x\", not an integer"),
         ("{\"nubmer\": 1}", "missing `number`"),
-        ("{\"number\": 1", "it is not JSON: EOF while parsing an object at column 12"),
+        ("{\"number\": 1", "is not JSON: EOF while parsing an object at column 12"),
         ("{\"number\": 1} {\"number\": 2}", "trailing characters at column 15"),
         ("null", "null"),
     ] {
@@ -101,7 +101,7 @@ fn one_invalid_line_prevents_all_tasks() {
         &[&format!("line 7000 of `{path}`"), "missing `number`", result],
     );
     let call = many(&setup, "double", "1\n{oops\n");
-    assert_refused(&setup, call, 1, &["line 2 of", "it is not JSON"]);
+    assert_refused(&setup, call, 1, &["line 2 of", "is not JSON"]);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn unreadable_files_and_lines_that_are_not_json_are_refused() {
     let call = many(&setup, "double", b"1\n2\n\xff\n".as_slice());
     assert_refused(&setup, call, 1, &["line 3 of", "the line is not UTF-8"]);
     let call = many(&setup, "double", "1\0");
-    assert_refused(&setup, call, 1, &["line 1 of", "it is not JSON"]);
+    assert_refused(&setup, call, 1, &["line 1 of", "is not JSON"]);
     let call = many(&setup, "doubel", "1\n");
     assert_refused(&setup, call, 1, &["`doubel` is not registered"]);
 }

@@ -212,7 +212,7 @@ fn monitors_of_different_domains_on_one_host_are_independent() {
 /// Waits until the task of a run has ended, and returns its reason, the number of its runs, and how often it was lost.
 ///
 /// Asserts that the task is in `state`, that it ended at most 1 s after `event`, and that the process of the run has
-/// ended. The log is not checked: the unfinished line was in the memory of the worker and is lost with it.
+/// ended. The log is not checked: what was written last was in the memory of the worker and is lost with it.
 #[track_caller]
 fn assert_prompt_end(
     host: &MonitoredHost,

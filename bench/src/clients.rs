@@ -204,7 +204,7 @@ impl FleetClient {
         let renew = regular && (host + round).is_multiple_of(POLLS_PER_RENEWAL);
         self.polls += 1;
         let reply = poll(&self.db, &fleet.poll_request(self.hosts[host], renew, regular)).await?;
-        ensure!(reply.lease_is_current, "a lease was taken away");
+        ensure!(reply.renewals.is_some(), "a lease was taken away");
         Ok(())
     }
 

@@ -86,7 +86,8 @@ async fn measure(
     }
     let took = started.elapsed();
     rework.wait_until_drained(TIMEOUT).await?;
-    let stored = "select count(*) from rework.log where task = $1 and stream = 'stdout'";
+    let stored =
+        "select count(*) from rework.log where task = $1 and stream = 'stdout' and not continues";
     let stored: i64 = rework.client.query_one(stored, &[&first]).await?.get(0);
     ensure!(
         operation != "print" || stored == amount,

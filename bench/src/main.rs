@@ -25,6 +25,7 @@ mod latency;
 mod logs;
 mod mixed;
 mod scale;
+mod schedules;
 mod single;
 mod spread;
 mod throughput;
@@ -69,6 +70,8 @@ enum Measure {
     Logs,
     /// Measure how many statements of a thousand hosts one Postgres server executes, without processes behind them
     Scale(scale::Args),
+    /// Measure how many instants of schedules that are due at once one monitor fires in a second
+    Schedules,
     /// Measure memory and transactions of a monitor whose workers are idle
     Idle,
 }
@@ -96,6 +99,7 @@ async fn measure(args: Args) -> anyhow::Result<()> {
         Some(Measure::Aged(args)) => aged::run(&server, &programs, &args, quick).await,
         Some(Measure::Logs) => logs::run(&server, &programs, quick).await,
         Some(Measure::Scale(args)) => scale::run(&server, &args, quick).await,
+        Some(Measure::Schedules) => schedules::run(&server, quick).await,
         Some(Measure::Idle) => idle::run(&server, &programs, quick).await,
         None => {
             throughput::run(&server, &programs, &throughput::Args::default(), quick).await?;
@@ -107,6 +111,7 @@ async fn measure(args: Args) -> anyhow::Result<()> {
             aged::run(&server, &programs, &aged::Args::default(), quick).await?;
             logs::run(&server, &programs, quick).await?;
             scale::run(&server, &scale::Args::default(), quick).await?;
+            schedules::run(&server, quick).await?;
             idle::run(&server, &programs, quick).await
         }
     }

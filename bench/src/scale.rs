@@ -56,7 +56,8 @@ impl Default for Args {
     }
 }
 
-/// The workloads that are measured for each fleet, with the names that are printed.
+/// The workloads, with the names that are printed. Each is measured with each of the [`fleets`]: the hosts, workers,
+/// operations and tasks in one database.
 const WORKLOADS: [(Workload, &str); 5] = [
     (Workload::RegularPoll, "polls of idle monitors, one each second"),
     (Workload::NotifiedPoll, "polls of idle monitors, after a notification"),

@@ -34,6 +34,10 @@ from rework.task import Task
 
 __all__ = ['Task', 'freeze_operations', 'prepare', 'schedule', 'task', 'unprepare', 'workers']
 
+#: The longest delay that is passed to Postgres, in milliseconds: 10,000 years. The database refuses it with a hint.
+#: Postgres could not even add a much longer one to its clock.
+MAX_DELAY_MS = 315_576_000_000_000
+
 
 def schedule(
     engine: object,
@@ -61,7 +65,8 @@ def schedule(
     * `priority`: tasks with a higher priority are claimed first; by default that of the operation
     * `delayed_until`: a datetime before which the task does not start, in local time if it has no zone; or a timedelta
       from now
-    * `unique_key`: if a task of the operation already has this key, return that one and create none
+    * `unique_key`: if a task of the operation already has this key, return that one and create none; the key is free
+      again when that task is deleted, by default a day after its end
     * `capabilities`: labels that the host must offer
 
     Raise UnknownOperation, Ambiguous or another ReworkError if the database refuses the task. Raise BadInput (a
@@ -96,7 +101,7 @@ def _moment_or_delay(until: None | datetime.datetime | datetime.timedelta) -> tu
     if until is None:
         return None, None
     if isinstance(until, datetime.timedelta):
-        milliseconds = round(until.total_seconds() * 1000)
+        milliseconds = min(round(until.total_seconds() * 1000), MAX_DELAY_MS)
         return None, milliseconds if milliseconds > 0 else None
     if isinstance(until, datetime.datetime):
         return until.astimezone(datetime.timezone.utc).isoformat(), None

@@ -70,10 +70,15 @@ class TaskContext(RunningTaskCompat):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Return the metadata that the task was scheduled with, or an empty dict."""
+        """Return the metadata that the task was scheduled with, or an empty dict.
+
+        Raise ValueError if it has a number that is too large for a float.
+        """
         metadata = self._run.head.get('metadata')
+        if metadata is None:
+            return {}
         # The frame was decoded as plain JSON. `values.loads` also decodes bytes and dates.
-        return {} if metadata is None else cast('dict[str, Any]', values.loads(json.dumps(metadata)))
+        return cast('dict[str, Any]', values.loads(json.dumps(metadata, allow_nan=False)))
 
     @property
     def raw_input(self) -> bytes | None:

@@ -95,7 +95,7 @@ class TaskSnapshot:
 
     @property
     def status(self) -> str | None:
-        """Return `queued`, `running` or `done`, which is any end."""
+        """Return `queued`, `running` or `done`. `done` means that the task has ended, in whatever way."""
         return status_of(self.state)
 
     @property

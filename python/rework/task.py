@@ -12,6 +12,7 @@ from typing import Any
 from rework.compat import TaskCompat, join_timeout
 from rework.database import Row, session
 from rework.errors import TimeOut
+from rework.log_lines import read_lines
 from rework.snapshot import TaskSnapshot
 from rework.stored import (
     decode_metadata,
@@ -25,9 +26,6 @@ from rework.waiting import Waiter
 
 # Programs written for rework 0.17 import `TimeOut` from here.
 __all__ = ['Task', 'TimeOut']
-
-#: The number of log lines that one statement fetches: enough to make round trips rare, and few enough for memory.
-_LOG_PAGE = 5000
 
 #: The columns of `sql/task_details.sql`.
 _DETAILS = (
@@ -179,18 +177,14 @@ class Task(TaskCompat):
     def logs(self, fromid: int | None = None) -> list[tuple[int, str]]:
         """Return the log of the task, in order, as pairs `(id, 'stream:LEVEL: date time: text')`.
 
-        With `fromid`, return only the lines after the one with this id. Times are in the local zone.
+        With `fromid`, return only the lines after the one with this id. Times are in the local zone. A line that has no
+        newline yet is returned as far as it was written. When it has grown, it has a higher id. If a carriage return
+        overwrites a line, as progress bars do, only the text behind the last one is returned.
 
         Raise ReworkError if the database cannot be reached or refuses a query.
         """
-        lines: list[tuple[int, str]] = []
         with session(self._engine) as db:
-            while True:
-                after = lines[-1][0] if lines else fromid or 0
-                page = db.rows('read_log', task=self.tid, after=after, lines=_LOG_PAGE)
-                lines.extend((row[0], _log_line(row)) for row in page)
-                if len(page) < _LOG_PAGE:
-                    return lines
+            return read_lines(db, self.tid, fromid or 0)
 
     def join(self, target: str = 'done', timeout: None | float | datetime.timedelta = 0) -> None:
         """Wait until the task has ended, successfully or not, or with the target `running` until it has started.
@@ -228,7 +222,7 @@ class Task(TaskCompat):
             return db.row(statement, task=self.tid)
 
     def _detail(self, name: str) -> Any:
-        """Return one column of `sql/task_details.sql`, or None if the task does not exist."""
+        """Return the column `name` of `sql/task_details.sql`. None if it is null, or if the task does not exist."""
         row = self._row('task_details')
         return None if row is None else row[_DETAILS.index(name)]
 
@@ -246,9 +240,3 @@ def _bytes_of_row(row: Row | None) -> bytes | None:
         return None
     text, data, _ = row
     return stored_bytes(text, data)
-
-
-def _log_line(row: Row) -> str:
-    _, seconds, stream, level, line = row
-    time = datetime.datetime.fromtimestamp(seconds)
-    return f'{stream}:{level}: {time:%Y-%m-%d %H:%M:%S}: {line.decode("utf-8", "replace")}'

@@ -40,7 +40,8 @@ def dumps(value: object, what: str = 'input') -> str:
 def loads(text: str | bytes) -> object:
     """Return the value that `dumps` encoded in this text. Decode any other JSON as the module `json` does.
 
-    Raise ValueError if the text is not JSON, or if an object that stands for bytes or a date contains neither.
+    Raise ValueError if the text is not JSON, if it has a number that is too large for a float, or if an object that
+    stands for bytes or a date contains neither.
     """
     if isinstance(text, bytes):
         try:
@@ -200,11 +201,11 @@ def _decode_object(found: dict[str, object]) -> object:
     if decode is None:
         return found
     if not isinstance(text, str):
-        raise ValueError(f'`{key}` goes with text, not with {short_repr(text)}')
+        raise ValueError(f'`{key}` needs a text, not {short_repr(text)}')
     try:
         return decode(text)
     except ValueError as error:
-        raise ValueError(f'`{key}` goes with other text: {error}') from None
+        raise ValueError(f'the text of `{key}` is wrong: {error}') from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -212,6 +213,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f'this is not JSON: it has no {name}')
 
 
+def _parse_float(text: str) -> float:
+    """Return the nearest float. The module `json` would read a number that is too large as infinity."""
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f'this JSON has the number {text[:40]}, which is too large for a float')
+    return value
+
+
 # They are created once: to create them takes as long as to encode a small value.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(',', ':'))
-_DECODER = json.JSONDecoder(object_hook=_decode_object, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(object_hook=_decode_object, parse_constant=_refuse_constant, parse_float=_parse_float)

@@ -40,6 +40,17 @@ async def waits(task):
     task.save_output(os.getpid())
 
 
+@api.task(concurrency=2)
+async def asks(task):
+    """Print a question without a newline. When the file exists whose path is the input, print the answer."""
+    print('name? ', end='')
+    sys.stderr.buffer.write(b'10 %\r')
+    while not os.path.exists(task.input):
+        await asyncio.sleep(0.01)
+    print('Ada')
+    sys.stderr.buffer.write(b'100 %')
+
+
 @api.task(concurrency=4, timeout='30s', grace='1s')
 async def behaves(task):
     """Do what the input says."""

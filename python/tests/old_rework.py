@@ -26,7 +26,7 @@ def old_python(tmp_path_factory):
 
 @pytest.fixture
 def old(old_python, rework_server):
-    """Return a database of rework 0.17, with the ids of its tasks and schedules."""
+    """Return a new database of rework 0.17 that has tasks and schedules, with their ids."""
     import psycopg
     from psycopg import conninfo
 

@@ -49,6 +49,20 @@ def test_lines_of_concurrent_runs_are_stored_under_their_own_tasks(installation,
         assert texts(task, 'concurrent') == [f'log {n}' for n in numbers]
 
 
+def test_a_line_without_its_newline_is_visible_and_is_one_line_in_the_end(installation, tmp_path, sql):
+    gate = tmp_path / 'gate'
+    task = api.schedule(installation.dsn, 'asks', str(gate))
+    with installation.workers(maxworkers=1):
+        until('the question is visible', lambda: texts(task, 'stdout') == ['name? '])
+        until('the progress is visible', lambda: texts(task, 'stderr') == ['10 %'])
+        gate.touch()
+        task.join(timeout=30)
+    assert texts(task, 'stdout') == ['name? Ada']
+    assert texts(task, 'stderr') == ['100 %']
+    written = sql('select stream, line, whole from rework.log_line where task = %s order by stream', task.tid)
+    assert written == [('stderr', b'10 %\r100 %', False), ('stdout', b'name? Ada', True)]
+
+
 def test_runs_start_up_to_the_declared_concurrency_and_the_next_when_one_ends(installation, tmp_path):
     gates = [tmp_path / str(n) for n in range(5)]
     tasks = [api.schedule(installation.dsn, 'waits', str(gate)) for gate in gates]

@@ -117,6 +117,44 @@ def test_a_long_log_is_read_completely_or_from_a_line_on(jobs, sql):
     assert other.logs()[-1][1].endswith(': \N{REPLACEMENT CHARACTER}')
 
 
+def test_the_rows_of_a_line_are_one_line(jobs, sql):
+    task = api.schedule(jobs, 'echo')
+    rows = [
+        ('stderr', b'10 %\r', False, False),
+        ('stdout', b'from Windows\r', True, False),
+        ('stderr', b'55 %\r', False, True),
+        ('stdout', b'another line', True, False),
+        ('stderr', b'100 %', True, True),
+        ('stdout', b'no ', False, False),
+        ('stdout', b'newline', False, True),
+    ]
+    for stream, line, whole, continues in rows:
+        sql(
+            'insert into rework.log (at, task, run, stream, level, line, whole, continues) '
+            "values (now(), %s, 1, %s, 'INFO', %s, %s, %s)",
+            task.tid,
+            stream,
+            line,
+            whole,
+            continues,
+        )
+    lines = task.logs()
+    texts = ['from Windows', 'another line', '100 %', 'no newline']
+    assert [line.split(': ', 2)[2] for _, line in lines] == texts
+    # A reader that starts inside a line gets the whole line, from its beginning.
+    for index in range(len(lines)):
+        assert task.logs(fromid=lines[index][0]) == lines[index + 1 :]
+    last_row = sql('select max(id) from rework.log where task = %s', task.tid)[0][0]
+    assert task.logs(fromid=last_row - 1) == lines[-1:]
+    found = sql('select line, whole from rework.log_line where task = %s order by id', task.tid)
+    assert found == [
+        (b'from Windows\r', True),
+        (b'another line', True),
+        (b'10 %\r55 %\r100 %', True),
+        (b'no newline', False),
+    ]
+
+
 SNAPSHOT_ATTRIBUTES = (
     'tid id operation state status aborted worker attempt deathinfo traceback progress metadata '
     'inputspec outputspec input output raw_input raw_output'

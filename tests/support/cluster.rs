@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User};
 
+use super::session::Session;
 use super::{processes, wait};
 
 /// A Postgres server with its data folder. Both are removed when the value is dropped.
@@ -57,6 +58,38 @@ impl Cluster {
         let mut cluster = Cluster { folder, port: free_port(), server: None, options };
         cluster.start();
         cluster
+    }
+
+    /// Makes a standby of this server with `pg_basebackup`, and starts it. It replicates by streaming. It is not
+    /// promoted before [`Cluster::promote`].
+    pub(crate) fn standby(&self) -> Cluster {
+        let folder = tempfile::Builder::new().prefix("rework-cluster-").tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
+        let backup = as_server_user(&program("pg_basebackup"), &data)
+            .args([
+                "--write-recovery-conf",
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--no-sync",
+            ])
+            .arg(format!("--dbname=host=127.0.0.1 port={} user=rework", self.port))
+            .arg(format!("--pgdata={}", data.display()))
+            .output()
+            .unwrap();
+        assert!(backup.status.success(), "{}", String::from_utf8_lossy(&backup.stderr));
+        std::fs::set_permissions(&data, Permissions::from_mode(0o700)).unwrap();
+        let options = self.options.clone();
+        let mut standby = Cluster { folder, port: free_port(), server: None, options };
+        standby.start();
+        standby
+    }
+
+    /// Promotes a standby and waits until it accepts writes.
+    pub(crate) fn promote(&self) {
+        let session = Session::open(&self.dsn("postgres"));
+        assert!(session.query_value::<bool>("select pg_promote()", &[]), "{}", self.log());
     }
 
     /// Returns the DSN of a database of this server for its superuser.
@@ -130,7 +163,9 @@ impl Drop for Cluster {
 fn program(name: &str) -> PathBuf {
     let folder = std::env::var_os("REWORK_TEST_PG_BIN")
         .expect("REWORK_TEST_PG_BIN is not set: run `make test`");
-    Path::new(&folder).join(name)
+    // The directory may have links to only some of the programs. The directory to which they lead has all.
+    let postgres = Path::new(&folder).join("postgres").canonicalize().unwrap();
+    postgres.with_file_name(name)
 }
 
 /// Returns a command that runs `program` as another user if the tests run as root, because Postgres refuses to run as

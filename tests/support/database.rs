@@ -53,6 +53,15 @@ impl Database {
         Database { name, session: Some(Session::open(&dsn)), dsn, is_kept: true }
     }
 
+    /// Opens the existing database `jobs` on the first of these servers that accepts writes.
+    pub(crate) fn on_servers(servers: &[&Cluster]) -> Database {
+        let hosts: Vec<String> =
+            servers.iter().map(|server| format!("127.0.0.1:{}", server.port())).collect();
+        let hosts = hosts.join(",");
+        let dsn = format!("postgres://rework@{hosts}/jobs?target_session_attrs=read-write");
+        Database { name: "jobs".to_owned(), session: Some(Session::open(&dsn)), dsn, is_kept: true }
+    }
+
     /// Opens the existing database `jobs` on a server that the test has started.
     pub(crate) fn restored_on(cluster: &Cluster) -> Database {
         let (name, dsn) = ("jobs".to_owned(), cluster.dsn("jobs"));

@@ -161,10 +161,16 @@ impl Installation {
 
     /// Starts a monitor that has another host name, and does not wait.
     pub(crate) fn spawn_monitor_on(&self, host: &str, args: &[&str]) -> Monitor {
-        let number = self.monitors.get() + 1;
-        self.monitors.set(number);
         let mut command = self.bare_command();
         command.env("REWORK_DSN", self.dsn()).args(["monitor", "--host", host]).args(args);
+        self.spawn_prepared_monitor(command)
+    }
+
+    /// Starts a monitor with a command that the caller has prepared, and does not wait. `diagnostics` prints its
+    /// output.
+    pub(crate) fn spawn_prepared_monitor(&self, command: Command) -> Monitor {
+        let number = self.monitors.get() + 1;
+        self.monitors.set(number);
         Monitor::start(command, &self.folder().join(format!("monitor-{number}.stderr")))
     }
 
@@ -183,7 +189,7 @@ impl Installation {
 
     /// Schedules an operation once for each input, in one SQL statement, and returns the ids of the tasks.
     pub(crate) fn schedule_many(&self, operation: &str, inputs: &[Value]) -> Vec<i64> {
-        let sql = "select rework.schedule_many($1, $2)";
+        let sql = "select rework.schedule_many($1, $2::json[])";
         self.session().query_values(sql, &[&operation, &inputs])
     }
 
@@ -193,7 +199,8 @@ impl Installation {
         Task::read(self.session(), id)
     }
 
-    /// Reads the lines that a task has logged so far, in all its runs, in the order of their ids. Does not wait.
+    /// Reads the rows that a task has logged so far, in all its runs, in the order of their ids. Does not wait. A row
+    /// is a line, or a piece of a line that stayed without its newline for a moment.
     pub(crate) fn log_lines(&self, task: i64) -> Vec<String> {
         let sql = "select line from rework.log where task = $1 order by id";
         let lines: Vec<Vec<u8>> = self.session().query_values(sql, &[&task]);

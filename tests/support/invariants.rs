@@ -9,7 +9,6 @@ pub(crate) fn contradictory_tasks(session: &Session) -> i64 {
     let sql = "select count(*) from rework.task
                 where (finished_at is not null) <> (state in ('done', 'failed', 'aborted', 'lost'))
                    or (state in ('running', 'aborting') and (worker is null or token is null))
-                   or (state = 'delayed' and delayed_until is null)
                    or (input is not null and input_bytes is not null)
                    or (output is not null and output_bytes is not null)";
     session.try_query_value(sql, &[]).unwrap_or(0)

@@ -1,10 +1,12 @@
-//! Removes cgroups and temporary folders of workers at the end of a test.
+//! Finds and removes cgroups and temporary folders of workers at the end of a test.
 //!
-//! Usually a monitor removes them. A test kills its monitors and workers together, and then nobody does. The names of
-//! these folders contain the worker's process tag.
+//! Usually a monitor removes them. A test that kills its monitors and workers together has to remove them itself. The
+//! names of these folders contain the worker's process tag.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use tokio_postgres::Row;
 
 use super::session::Session;
 
@@ -16,23 +18,32 @@ pub(crate) fn remove(session: &Session) {
     if !session.try_query_value::<bool>(has_schema, &[]).unwrap_or(false) {
         return;
     }
-    let sql = "select process_tag::text, array_remove(array[cgroup, memory_cgroup], null)
-                 from rework.worker";
-    for worker in session.query(sql, &[]) {
-        let process_tag: String = worker.get(0);
+    let process_tags = "select process_tag::text from rework.worker";
+    for process_tag in session.query_values::<String>(process_tags, &[]) {
         drop(fs::remove_dir_all(std::env::temp_dir().join(format!("rework-{process_tag}"))));
-        for cgroup in worker.get::<_, Vec<String>>(1) {
-            for child in worker_cgroups(Path::new(&cgroup), &process_tag) {
-                drop(fs::remove_dir(child));
-            }
-        }
+    }
+    for cgroup in cgroups(session) {
+        drop(fs::remove_dir(cgroup));
     }
 }
 
-/// Returns the cgroups below `parent` that a worker has made for its runs.
-fn worker_cgroups(parent: &Path, process_tag: &str) -> Vec<PathBuf> {
+/// Returns the cgroups that exist and that the workers in the test's database have made for their runs.
+pub(crate) fn cgroups(session: &Session) -> Vec<PathBuf> {
+    let sql = "select process_tag::text, array_remove(array[cgroup, memory_cgroup], null)
+                 from rework.worker";
+    session.query(sql, &[]).iter().flat_map(cgroups_of_worker).collect()
+}
+
+/// Returns the cgroups of a worker, of which `row` has the process tag and the folders in which it makes cgroups.
+fn cgroups_of_worker(row: &Row) -> Vec<PathBuf> {
+    let (process_tag, parents): (String, Vec<String>) = (row.get(0), row.get(1));
     let prefix = format!("rework-{process_tag}-");
+    parents.iter().flat_map(|parent| subfolders(Path::new(parent), &prefix)).collect()
+}
+
+/// Returns the folders in `parent` whose names start with `prefix`.
+fn subfolders(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
-    let named = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&prefix);
+    let named = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(prefix);
     entries.flatten().filter(named).map(|entry| entry.path()).collect()
 }

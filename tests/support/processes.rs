@@ -31,6 +31,12 @@ pub(crate) fn tagged(tag: &str) -> Vec<Process> {
     all().filter(|pid| has_variable(*pid, &variable)).filter_map(describe).collect()
 }
 
+/// Returns the processes that the main thread of a process has started. Zombies are not among them.
+pub(crate) fn children(pid: i32) -> Vec<Process> {
+    let pids = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    pids.split_whitespace().filter_map(|pid| describe(pid.parse().ok()?)).collect()
+}
+
 /// Whether a process exists and is not a zombie.
 pub(crate) fn is_alive(pid: i32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };

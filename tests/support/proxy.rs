@@ -1,11 +1,13 @@
-//! A TCP proxy between `rework` and Postgres that can block, delay and reset connections and lose replies.
+//! A TCP proxy between `rework` and Postgres that can block, delay, reset and refuse connections and lose replies.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use super::cluster::free_port;
 
 /// What the proxy does with connections, both existing and new.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(crate) enum ProxyMode {
     BlackHole,
     /// Resets all connections.
     Reset,
+    /// Resets all connections, and listens for no new ones, so that the kernel refuses them.
+    Refuse,
     /// Resets each connection after this number of bytes from the server.
     CutAfter(usize),
     /// Forwards every second statement that contains this text, discards its reply and resets the connection.
@@ -58,8 +62,9 @@ const READY_FOR_QUERY: &[u8] = b"Z\0\0\0\x05I";
 impl Proxy {
     /// Starts a proxy to the Postgres server at this port of 127.0.0.1.
     pub(crate) fn to_port(server_port: u16) -> Proxy {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        // Not a port that the kernel chooses: it could give the port to a connection while the proxy does not listen.
+        let listener = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+        let address = listener.local_addr().unwrap();
         let shared = Arc::new(ProxyState {
             mode: Mutex::new(ProxyMode::Pass),
             matches: Mutex::new(0),
@@ -67,16 +72,8 @@ impl Proxy {
             server_port,
         });
         let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                if accepting.is_closed.load(Ordering::Relaxed) {
-                    return;
-                }
-                let shared = Arc::clone(&accepting);
-                thread::spawn(move || connect(&shared, client));
-            }
-        });
-        Proxy { port, shared }
+        thread::spawn(move || accept_connections(&accepting, listener, address));
+        Proxy { port: address.port(), shared }
     }
 
     /// Replaces the server's address in a DSN by the address of the proxy.
@@ -88,7 +85,16 @@ impl Proxy {
 
     /// Changes what the proxy does from now on.
     pub(crate) fn set_mode(&self, mode: ProxyMode) {
+        let refuses = mode == ProxyMode::Refuse;
         *self.shared.mode.lock().unwrap() = mode;
+        if refuses {
+            self.wake_accepting_thread();
+        }
+    }
+
+    /// Makes the thread that accepts connections check the mode. It does so after it has accepted one.
+    fn wake_accepting_thread(&self) {
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
     }
 
     /// Returns how many replies are still to be discarded.
@@ -102,16 +108,27 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        // In this order: a thread that finds the new mode finds that the proxy is closed, too.
+        self.shared.is_closed.store(true, Ordering::SeqCst);
         self.set_mode(ProxyMode::Reset);
-        self.shared.is_closed.store(true, Ordering::Relaxed);
-        // The accepting thread checks `is_closed` only after it has accepted a connection.
-        drop(TcpStream::connect(("127.0.0.1", self.port)));
+        self.wake_accepting_thread();
+    }
+}
+
+impl ProxyMode {
+    /// Whether existing connections are reset.
+    fn resets(&self) -> bool {
+        matches!(self, ProxyMode::Reset | ProxyMode::Refuse)
     }
 }
 
 impl ProxyState {
     fn mode(&self) -> ProxyMode {
         self.mode.lock().unwrap().clone()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::SeqCst)
     }
 
     /// Waits until data may be forwarded. Returns false if the connection must be reset instead.
@@ -123,7 +140,7 @@ impl ProxyState {
                     thread::sleep(time);
                     return true;
                 }
-                mode => return mode != ProxyMode::Reset,
+                mode => return !mode.resets(),
             }
         }
     }
@@ -143,6 +160,37 @@ impl ProxyState {
         *self.mode.lock().unwrap() = ProxyMode::LoseReplies(text, left - 1);
         true
     }
+}
+
+/// Accepts connections until the proxy is closed. While it refuses connections, nobody listens at its address.
+fn accept_connections(shared: &Arc<ProxyState>, mut listener: TcpListener, address: SocketAddr) {
+    while !shared.is_closed() {
+        let accepted = listener.accept();
+        if shared.mode() == ProxyMode::Refuse {
+            if let Ok((client, _)) = &accepted {
+                reset(client);
+            }
+            drop((accepted, listener));
+            let Some(next) = listen_again(shared, address) else { return };
+            listener = next;
+        } else if let Ok((client, _)) = accepted {
+            let shared = Arc::clone(shared);
+            thread::spawn(move || connect(&shared, client));
+        }
+    }
+}
+
+/// Waits until connections are no longer refused, and listens. `None` if the proxy is closed.
+fn listen_again(shared: &ProxyState, address: SocketAddr) -> Option<TcpListener> {
+    while !shared.is_closed() {
+        if shared.mode() != ProxyMode::Refuse
+            && let Ok(listener) = TcpListener::bind(address)
+        {
+            return Some(listener);
+        }
+        thread::sleep(POLL_INTERVAL);
+    }
+    None
 }
 
 /// Connects to the server and forwards in both directions until one side closes the connection.
@@ -213,7 +261,7 @@ impl ProxiedConnection {
     fn read(&self, mut from: &TcpStream) -> Option<Vec<u8>> {
         let mut buffer = vec![0; 64 << 10];
         loop {
-            if self.shared.mode() == ProxyMode::Reset {
+            if self.shared.mode().resets() {
                 reset(&self.client);
                 return None;
             }

@@ -32,7 +32,7 @@ struct Args {
     /// Number of measurements of each peer with each setting
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// The peer to measure; the default is all of them
+    /// The job system to measure; the default is all of them
     #[arg(long, value_name = "NAME")]
     peer: Option<Peer>,
     /// The value of `synchronous_commit`; the default is both, on and then off

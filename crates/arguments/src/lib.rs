@@ -5,15 +5,22 @@
 //!
 //! A property is written `--NAME`, or `--input.NAME` if the command itself has an option of that name. Its value
 //! follows after `=` or in the next argument. Dashes may be written for underscores. Arrays and objects are written as
-//! JSON. This crate checks only names and types; the caller validates the input against the whole schema.
+//! JSON. Numbers keep their digits. This crate checks only names and types; the caller validates the input against the
+//! whole schema.
 
 mod property;
 pub mod suggest;
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::{Value, value::RawValue};
 
 use self::property::{Property, properties};
 use crate::suggest::did_you_mean;
+
+/// The parts of an input object: the properties by their names, each as JSON. [`serde_json::to_string`] returns them as
+/// one object.
+pub type Parts = BTreeMap<String, Box<RawValue>>;
 
 /// The description of an argument, for a help text.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +105,7 @@ fn argument(schema: &Value, property: &Property) -> Argument {
     }
 }
 
-/// Converts arguments to an input, a JSON object.
+/// Converts arguments to the parts of an input.
 ///
 /// Required properties may be missing: the caller validates the input.
 ///
@@ -110,12 +117,12 @@ fn argument(schema: &Value, property: &Property) -> Argument {
 /// let schema = serde_json::json!({"properties": {"width": {"type": "integer"}, "crop": {"type": "boolean"}}});
 /// let args = ["--width", "300", "--crop"].map(str::to_owned);
 /// let input = rework_arguments::parse(&schema, &args)?;
-/// assert_eq!(input, serde_json::json!({"width": 300, "crop": true}));
+/// assert_eq!(serde_json::to_string(&input).unwrap(), r#"{"crop":true,"width":300}"#);
 /// # Ok::<(), rework_arguments::ArgumentError>(())
 /// ```
-pub fn parse(schema: &Value, args: &[String]) -> Result<Value, ArgumentError> {
+pub fn parse(schema: &Value, args: &[String]) -> Result<Parts, ArgumentError> {
     let properties = properties(schema);
-    let mut input = Map::new();
+    let mut input = Parts::new();
     let mut args = args.iter().peekable();
     while let Some(arg) = args.next() {
         let (given, inline) = match arg.split_once('=') {
@@ -148,7 +155,7 @@ pub fn parse(schema: &Value, args: &[String]) -> Result<Value, ArgumentError> {
             return Err(ArgumentError::Repeated { name: given.to_owned() });
         }
     }
-    Ok(Value::Object(input))
+    Ok(input)
 }
 
 /// Returns the names of the properties that are bytes in base64. A command line may take them from a file (`@file`).
@@ -224,7 +231,11 @@ mod tests {
 
     fn parsed(args: &[&str]) -> Result<Value, String> {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        parse(&schema(), &args).map_err(|error| error.to_string())
+        parse(&schema(), &args).map(|parts| object(&parts)).map_err(|error| error.to_string())
+    }
+
+    fn object(parts: &Parts) -> Value {
+        serde_json::to_value(parts).unwrap()
     }
 
     #[test]
@@ -256,6 +267,25 @@ mod tests {
     }
 
     #[test]
+    fn numbers_keep_their_digits() {
+        for (argument, expected) in [
+            ("--max-scale=12345678901234567.25", r#"{"max_scale":12345678901234567.25}"#),
+            ("--width=12345678901234567890123", r#"{"width":12345678901234567890123}"#),
+            ("--max-scale=1e400", r#"{"max_scale":1e400}"#),
+            ("--max-scale=-0.10", r#"{"max_scale":-0.10}"#),
+            ("--extra=[1.0, 2e0]", r#"{"extra":[1.0, 2e0]}"#),
+            ("--fit=fill", r#"{"fit":"fill"}"#),
+        ] {
+            let parts = parse(&schema(), &[argument.to_owned()]).unwrap();
+            assert_eq!(serde_json::to_string(&parts).unwrap(), expected);
+        }
+        let choice = json!({"properties": {"scale": {"enum": [0.5, 2]}}});
+        let parts = parse(&choice, &["--scale=2".to_owned()]).unwrap();
+        assert_eq!(serde_json::to_string(&parts).unwrap(), r#"{"scale":2}"#);
+        assert!(parse(&choice, &["--scale=3".to_owned()]).is_err());
+    }
+
+    #[test]
     fn errors_name_the_argument() {
         for (args, expected) in [
             (&["--widht", "1"][..], "the input has no `--widht`: did you mean `--width`?"),
@@ -278,9 +308,9 @@ mod tests {
     fn an_input_without_fixed_names_takes_any_argument() {
         let args = ["--a".to_owned(), "1".to_owned()];
         let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
-        assert_eq!(parse(&map, &args), Ok(json!({"a": 1})));
+        assert_eq!(object(&parse(&map, &args).unwrap()), json!({"a": 1}));
         let anything = json!({"$schema": "…", "title": "AnyValue"});
-        assert_eq!(parse(&anything, &args), Ok(json!({"a": 1})));
+        assert_eq!(object(&parse(&anything, &args).unwrap()), json!({"a": 1}));
         assert!(parse(&json!({"type": "object"}), &args).is_err());
         let error = parse(&json!({"type": ["number", "string"]}), &args).unwrap_err();
         let expected = "the input (number or string) has no named parts: give it whole, as JSON";

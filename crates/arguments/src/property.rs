@@ -7,7 +7,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 /// The largest depth of references and alternatives that is followed. A schema may refer to itself, so a limit is
 /// needed. Names and types of real inputs are less deep.
@@ -114,15 +117,17 @@ impl JsonType {
         ("string", JsonType::String),
     ];
 
-    fn fits(self, value: &Value) -> bool {
+    fn fits(self, json: &RawValue) -> bool {
+        let text = json.get();
+        let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
         match self {
-            JsonType::Null => value.is_null(),
-            JsonType::Boolean => value.is_boolean(),
-            JsonType::Integer => value.is_i64() || value.is_u64(),
-            JsonType::Number => value.is_number(),
-            JsonType::Array => value.is_array(),
-            JsonType::Object => value.is_object(),
-            JsonType::String => value.is_string(),
+            JsonType::Null => text == "null",
+            JsonType::Boolean => matches!(text, "true" | "false"),
+            JsonType::Integer => is_number && !text.contains(['.', 'e', 'E']),
+            JsonType::Number => is_number,
+            JsonType::Array => text.starts_with('['),
+            JsonType::Object => text.starts_with('{'),
+            JsonType::String => text.starts_with('"'),
         }
     }
 }
@@ -160,15 +165,18 @@ impl Accepts {
         self.types.contains(&JsonType::Object)
     }
 
-    /// Parses the text of an argument. `None` if the value is not accepted.
+    /// Parses the text of an argument as JSON. `None` if the value is not accepted.
     ///
-    /// If a number and a string are both accepted, `3` is the number, and `"3"` with its quotes is the string.
-    pub(super) fn parse(&self, text: &str) -> Option<Value> {
-        let json = serde_json::from_str::<Value>(text).ok();
-        let chosen =
-            |choice: &&Value| choice.as_str() == Some(text) || Some(*choice) == json.as_ref();
-        if let Some(choice) = self.choices.iter().find(chosen) {
-            return Some(choice.clone());
+    /// If a number and a string are both accepted, `3` is the number, and `"3"` with its quotes is the string. A number
+    /// stays as it was typed.
+    pub(super) fn parse(&self, text: &str) -> Option<Box<RawValue>> {
+        let json = serde_json::from_str::<&RawValue>(text).ok();
+        if self.choices.iter().any(|choice| choice.as_str() == Some(text)) {
+            return to_raw_value(text).ok();
+        }
+        let value = json.and_then(|json| serde_json::from_str::<Value>(json.get()).ok());
+        if value.is_some_and(|value| self.choices.contains(&value)) {
+            return json.map(ToOwned::to_owned);
         }
         let text_only = self
             .types
@@ -176,11 +184,11 @@ impl Accepts {
             .all(|json_type| matches!(json_type, JsonType::String | JsonType::Null));
         if let Some(json) = json
             && !(text_only && self.types.contains(&JsonType::String))
-            && self.types.iter().any(|json_type| json_type.fits(&json))
+            && self.types.iter().any(|json_type| json_type.fits(json))
         {
-            return Some(json);
+            return Some(json.to_owned());
         }
-        self.types.contains(&JsonType::String).then(|| Value::from(text))
+        self.types.contains(&JsonType::String).then(|| to_raw_value(text).ok()).flatten()
     }
 
     /// Adds the values that a schema accepts.

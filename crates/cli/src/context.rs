@@ -69,7 +69,17 @@ impl Context {
             return Ok(dsn.clone());
         }
         let dsn = self.database.resolve(|text| self.note(text))?;
-        Ok(self.dsn.get_or_init(|| dsn).clone())
+        Ok(self.keep(dsn))
+    }
+
+    /// Keeps a DSN for later calls, and prints a note for each of its parameters that has no effect.
+    fn keep(&self, dsn: Dsn) -> Dsn {
+        self.dsn
+            .get_or_init(|| {
+                dsn.notes().iter().for_each(|note| self.note(note));
+                dsn
+            })
+            .clone()
     }
 
     /// Returns the DSN of the database that an option, the environment or the configuration file names. `None` if none
@@ -79,7 +89,7 @@ impl Context {
             return Ok(Some(dsn.clone()));
         }
         let named = self.database.named_dsn()?;
-        Ok(named.map(|dsn| self.dsn.get_or_init(|| dsn).clone()))
+        Ok(named.map(|dsn| self.keep(dsn)))
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -1,6 +1,6 @@
-//! Chooses the database that a command works on. The database is named by an option, by the
-//! environment or by the configuration file. Otherwise it is the database of a `rework dev` that
-//! runs in this directory or in a parent directory.
+//! Chooses the database that a command works on. An option, the environment or the configuration file names it; the
+//! first of these three that does so is used. If none does, it is the database of a `rework dev` that runs in this
+//! directory or in a parent directory.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! The exit codes of commands. Scripts rely on them, and `docs/cli.md` documents them.
+//! The exit codes of commands. Scripts rely on them, and `docs/cli.md` documents them. A command that waits for several
+//! tasks exits with the code of the worst end (`commands/wait_task.rs`).
 
 use std::process::ExitCode;
 

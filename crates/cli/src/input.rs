@@ -11,11 +11,12 @@ use rework_core::{
     task::payload::Payload,
     values::{
         io_specs,
+        json::Json,
         validate::{Schema, SchemaViolation},
     },
 };
 use rework_wire::operation::Definition;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::to_raw_value};
 
 use crate::error_text::{OrHint as _, hinted, usage_error};
 
@@ -59,7 +60,10 @@ impl TypedInput<'_> {
             (None, None, None) => {
                 // The operation has no input schema, so parts with any name are accepted.
                 let any_object = json!({ "type": "object", "additionalProperties": true });
-                Ok(Payload::Json(rework_arguments::parse(&any_object, self.parts)?.to_string()))
+                let parts = rework_arguments::parse(&any_object, self.parts)?;
+                let text = serde_json::to_string(&parts)?;
+                validate_json(operation, None, text.as_bytes()).or_hint(help)?;
+                Ok(Payload::Json(text))
             }
             (None, None, Some(schema)) => self.object_of_parts(operation, schema).or_hint(help),
         }
@@ -71,12 +75,13 @@ impl TypedInput<'_> {
         let mut input = rework_arguments::parse(schema, self.parts)?;
         for name in rework_arguments::base64_properties(schema) {
             if let Some(part) = input.get_mut(name)
-                && let Some(path) = part.as_str().filter(|text| text.starts_with('@'))
+                && let Ok(path) = serde_json::from_str::<String>(part.get())
+                && path.starts_with('@')
             {
-                *part = BASE64_STANDARD.encode(read_argument(path)?).into();
+                *part = to_raw_value(&BASE64_STANDARD.encode(read_argument(&path)?))?;
             }
         }
-        let text = input.to_string();
+        let text = serde_json::to_string(&input)?;
         match validate_json(operation, Some(schema), text.as_bytes()) {
             Ok(()) => Ok(Payload::Json(text)),
             Err(_)
@@ -108,22 +113,23 @@ fn validate_json(
     schema: Option<&Value>,
     text: &[u8],
 ) -> anyhow::Result<()> {
-    compile_schema(schema)?
-        .check(text)
-        .map_err(|violation| anyhow::anyhow!(violation_message(operation, text, &violation)))
+    check(operation, &compile_schema(schema)?, text).map_err(anyhow::Error::msg)
+}
+
+/// Checks that a text is JSON and matches the schema of an operation. `Err` with a message if not.
+pub(crate) fn check(operation: &Definition, schema: &Schema, text: &[u8]) -> Result<(), String> {
+    let refused = |bad| format!("the input for operation `{}` {bad}", operation.name);
+    let input = Json::parse(text).map_err(refused)?;
+    schema.check_value(&input).map_err(|violation| violation_message(operation, &input, &violation))
 }
 
 /// Returns the message for an input that does not match the schema.
 ///
 /// If the input was declared with `rework.io` in Python, the message has the same wording as in Python.
-pub(crate) fn violation_message(
-    operation: &Definition,
-    text: &[u8],
-    violation: &SchemaViolation,
-) -> String {
+fn violation_message(operation: &Definition, input: &Json, violation: &SchemaViolation) -> String {
     let python_message = || {
         let schema = operation.input.as_ref()?;
-        io_specs::first_violation(schema, &serde_json::from_slice(text).ok()?)
+        io_specs::first_violation(schema, &input.to_value())
     };
     python_message().unwrap_or_else(|| {
         format!(
@@ -196,7 +202,7 @@ mod tests {
             (r#"{"n": "3"}"#, "value `'3'` is not a number"),
             (
                 "{",
-                "the input does not match the schema of operation `resize`: it is not JSON: \
+                "the input for operation `resize` is not JSON: \
                    EOF while parsing an object at line 1 column 1",
             ),
         ] {
@@ -244,7 +250,7 @@ mod tests {
             whole(r#"{"width": "wide"}"#).unwrap_err(),
             "the input does not match the schema of operation `resize`: `width` is \"wide\", not an integer"
         );
-        assert!(whole("{").unwrap_err().contains("it is not JSON"));
+        assert!(whole("{").unwrap_err().contains("`resize` is not JSON"));
         assert_eq!(whole("@/no/such/file").unwrap_err(), "cannot read `/no/such/file`");
         let both = TypedInput { json: Some("{}"), parts: &split("--width 3"), raw: None };
         assert!(payload(&resize(), &both).unwrap_err().contains("cannot be combined"));
@@ -263,7 +269,21 @@ mod tests {
         assert_eq!(payload(&free, &raw), Ok(Payload::Bytes(b"\0x".to_vec())));
         assert!(payload(&resize(), &raw).unwrap_err().contains("takes JSON"));
         let broken = TypedInput { json: Some("nonsense"), ..TypedInput::default() };
-        assert!(payload(&free, &broken).unwrap_err().contains("it is not JSON"));
+        assert!(payload(&free, &broken).unwrap_err().contains("`resize` is not JSON"));
+    }
+
+    #[test]
+    fn digits_of_numbers_stay_as_they_were_typed() {
+        let number = operation(Some(json!({ "properties": { "f": { "type": "number" } } })));
+        for (line, expected) in [
+            ("--f=12345678901234567.25", r#"{"f":12345678901234567.25}"#),
+            ("--f 1e400", r#"{"f":1e400}"#),
+        ] {
+            let typed = TypedInput { parts: &split(line), ..TypedInput::default() };
+            assert_eq!(payload(&number, &typed), Ok(Payload::Json(expected.to_owned())));
+            let typed = TypedInput { json: Some(expected), ..TypedInput::default() };
+            assert_eq!(payload(&number, &typed), Ok(Payload::Json(expected.to_owned())));
+        }
     }
 
     #[test]

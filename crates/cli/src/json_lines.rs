@@ -12,7 +12,8 @@ use anyhow::Context as _;
 
 use crate::error_text::{OrHint as _, hinted};
 
-/// The maximum length of a line in bytes: 100 MiB. A longer line is not accepted as the input of a task.
+/// The maximum length of a line in bytes, with the white space around its JSON: 100 MiB. A longer line is not accepted
+/// as the input of a task.
 const MAX_LINE_BYTES: u64 = 100 << 20;
 
 /// The size of the read buffer in bytes.
@@ -83,7 +84,8 @@ impl<R: BufRead> JsonLines<R> {
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<NumberedLine>> {
         loop {
             let mut line = Vec::new();
-            // Two bytes more than the maximum: the newline, and one byte that shows that the line is too long.
+            // Two bytes more than the maximum: a carriage return and the newline, or bytes that show that the line is
+            // too long.
             let mut bounded = (&mut self.reader).take(MAX_LINE_BYTES + 2);
             let read = bounded
                 .read_until(b'\n', &mut line)
@@ -96,10 +98,8 @@ impl<R: BufRead> JsonLines<R> {
             }
             self.number += 1;
             self.bytes += read as u64;
-            let length_from_text = line.trim_ascii_start().len();
-            line.drain(..line.len() - length_from_text);
-            line.truncate(line.trim_ascii_end().len());
-            if line.len() as u64 > MAX_LINE_BYTES {
+            // Before white space is removed: the rest of a line that was not read to its end is not the next line.
+            if without_line_end(&line).len() as u64 > MAX_LINE_BYTES {
                 let hint = "nothing was scheduled; store large data elsewhere and schedule a reference to it";
                 return Err(self.error_at_line(
                     self.number,
@@ -107,6 +107,9 @@ impl<R: BufRead> JsonLines<R> {
                     hint,
                 ));
             }
+            let length_from_text = line.trim_ascii_start().len();
+            line.drain(..line.len() - length_from_text);
+            line.truncate(line.trim_ascii_end().len());
             if line.is_empty() {
                 continue;
             }
@@ -117,6 +120,12 @@ impl<R: BufRead> JsonLines<R> {
             return Ok(Some(NumberedLine { number: self.number, text }));
         }
     }
+}
+
+/// Returns a line without the newline at its end, or the carriage return and the newline.
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let Some(line) = line.strip_suffix(b"\n") else { return line };
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -152,6 +161,16 @@ mod tests {
     fn a_line_that_is_too_long_is_an_error() {
         let endless = io::BufReader::new(io::repeat(b'1'));
         let error = JsonLines::new(endless, "`x`".to_owned()).next().unwrap_err();
+        assert_eq!(error.to_string(), "line 1 of `x`: the line is larger than 100 MiB");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_never_taken_for_two() {
+        // The first 100 MiB and two bytes would be the number 1, and the rest another number.
+        let spaces = io::repeat(b' ').take(MAX_LINE_BYTES + 1);
+        let text = b"1".as_slice().chain(spaces).chain(b"2\n".as_slice());
+        let text = io::BufReader::new(text);
+        let error = JsonLines::new(text, "`x`".to_owned()).next().unwrap_err();
         assert_eq!(error.to_string(), "line 1 of `x`: the line is larger than 100 MiB");
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{options::Format, output};
 
-/// A list that is being printed.
+/// A list that is printed item by item: as a JSON array, or as one line of JSON per item.
 #[derive(Debug)]
 #[must_use = "an array must be closed with `finish`"]
 pub struct JsonList {

@@ -27,6 +27,8 @@ mod hide_dsn;
 mod input;
 mod json_lines;
 mod json_list;
+mod live_output;
+mod log_printer;
 mod log_text;
 mod logging;
 mod modules;

@@ -1,13 +1,13 @@
 //! Renders the log lines of a task: as text (`stdout:INFO: 2026-11-22 16:08:27: I am running`), as JSON, or exactly as
-//! the task wrote them. `commands/log_task.rs` prints them.
+//! the task wrote them. `log_printer.rs` prints them.
 
 use anstyle::{AnsiColor, Style};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
-use rework_core::log::read::LogLine;
+use rework_core::log::lines::{LogLine, LogRow};
 use serde::Serialize;
 
-use crate::{escape, time_text};
+use crate::{escape, live_output::PrintedLine, time_text};
 
 const PREFIX: Style = Style::new().dimmed();
 
@@ -23,6 +23,9 @@ pub(crate) struct JsonLine<'a> {
     /// The exact bytes in base64. `None` if the line is valid UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     base64: Option<String>,
+    /// Whether the line ended with a newline. Printed only if it did not.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    whole: bool,
 }
 
 impl<'a> From<&'a LogLine> for JsonLine<'a> {
@@ -36,30 +39,32 @@ impl<'a> From<&'a LogLine> for JsonLine<'a> {
             level: &line.level,
             text: String::from_utf8_lossy(&line.bytes),
             base64: (!is_text).then(|| BASE64_STANDARD.encode(&line.bytes)),
+            whole: line.whole,
         }
     }
 }
 
-/// Appends a line in the form for people. Control characters are escaped if the output is a terminal.
-pub(crate) fn append(out: &mut Vec<u8>, line: &LogLine, terminal: bool, colour: bool) {
+/// Returns a line in the form for people. Control characters are escaped if the output is a terminal.
+pub(crate) fn printed(line: &LogLine, terminal: bool, colour: bool) -> PrintedLine {
     let LogLine { stream, level, .. } = line;
     let stream = escape::line(stream);
-    let prefix = format!("{stream}:{level}: {}: ", time_text::seconds(line.at));
-    let style = if colour { style_of(level) } else { Style::new() };
-    let dim = if colour { PREFIX } else { Style::new() };
-    out.extend_from_slice(format!("{dim}{prefix}{dim:#}{style}").as_bytes());
-    if terminal {
-        out.extend_from_slice(escape::bytes(&line.bytes).as_bytes());
-    } else {
-        out.extend_from_slice(&line.bytes);
-    }
-    out.extend_from_slice(format!("{style:#}\n").as_bytes());
+    let (dim, style) =
+        if colour { (PREFIX, style_of(level)) } else { (Style::new(), Style::new()) };
+    let prefix = format!("{dim}{stream}:{level}: {}: {dim:#}", time_text::seconds(line.at));
+    let text = if terminal { escape::bytes(&line.bytes).into_bytes() } else { line.bytes.clone() };
+    PrintedLine { prefix, style, text }
+}
+
+/// Appends a line in the form for people, and a newline.
+pub(crate) fn append(out: &mut Vec<u8>, line: &LogLine, terminal: bool, colour: bool) {
+    printed(line, terminal, colour).append_to(out);
+    out.push(b'\n');
 }
 
 /// Appends exactly the bytes that the task wrote.
-pub(crate) fn append_raw(out: &mut Vec<u8>, line: &LogLine) {
-    out.extend_from_slice(&line.bytes);
-    if line.whole {
+pub(crate) fn append_raw(out: &mut Vec<u8>, row: &LogRow) {
+    out.extend_from_slice(&row.bytes);
+    if row.whole {
         out.push(b'\n');
     }
 }
@@ -110,10 +115,16 @@ mod tests {
 
     #[test]
     fn a_raw_line_has_a_newline_only_if_the_task_wrote_one() {
+        let append = |out: &mut Vec<u8>, bytes: &[u8], whole: bool| {
+            let LogLine { id, run, at, stream, level, bytes, .. } = line(bytes, whole);
+            let (continues, is_last) = (false, true);
+            let row = LogRow { id, run, at, stream, level, bytes, whole, continues, is_last };
+            append_raw(out, &row);
+        };
         let mut out = Vec::new();
-        append_raw(&mut out, &line(b"a\0\xff", true));
-        append_raw(&mut out, &line(b"tail", false));
-        assert_eq!(out, b"a\0\xff\ntail");
+        append(&mut out, b"a\0\xff", true);
+        append(&mut out, b"tail\r", false);
+        assert_eq!(out, b"a\0\xff\ntail\r");
     }
 
     #[test]
@@ -126,5 +137,7 @@ mod tests {
         );
         let text = serde_json::to_string(&JsonLine::from(&line(b"plain", true))).unwrap();
         assert!(text.ends_with("\"text\":\"plain\"}"));
+        let text = serde_json::to_string(&JsonLine::from(&line(b"half", false))).unwrap();
+        assert!(text.ends_with("\"text\":\"half\",\"whole\":false}"));
     }
 }

@@ -10,6 +10,7 @@ use rework_core::{
         module_kind::{self, ModuleKind},
         register::{Module, refuse_duplicates},
     },
+    values::name,
 };
 use rework_wire::operation::Definition;
 use rework_worker::{code::Code, inspect};
@@ -38,12 +39,25 @@ pub(crate) async fn read(
         let code = Code { path, interpreter };
         let mut operations = definitions(kind, &code).await?;
         operations.retain(|operation| domain.is_none_or(|domain| domain == operation.domain));
+        operations.iter().try_for_each(|operation| check_names(operation, &code.path))?;
         let path = text(code.path)?;
         let interpreter = code.interpreter.map(text).transpose()?;
         modules.push(Module { kind, path, interpreter, operations });
     }
     refuse_duplicates(&modules).map_err(|error| with_check_hint(&error, error.hint(), paths))?;
     Ok(modules)
+}
+
+/// Checks the names of an operation and of its domain. `Err` if one of them cannot be a name.
+fn check_names(operation: &Definition, path: &Path) -> anyhow::Result<()> {
+    for (kind, name) in [("domain", &operation.domain), ("operation", &operation.name)] {
+        if let Err(fault) = name::check(name) {
+            let path = path.display();
+            let message = format!("the name `{name}` of the {kind} {fault}: in `{path}`");
+            return Err(hinted(message, "write the name again, without copying it"));
+        }
+    }
+    Ok(())
 }
 
 fn text(path: PathBuf) -> anyhow::Result<String> {

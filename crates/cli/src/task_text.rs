@@ -64,7 +64,10 @@ pub(crate) fn next_commands(task: &Task) -> String {
         State::Running | State::Aborting => format!(
             "`rework log-task {id} --follow` shows what it writes, `rework abort-task {id}` aborts it"
         ),
-        State::Delayed | State::Queued => {
+        State::Delayed => {
+            format!("`rework retry-task {id}` queues it now, `rework abort-task {id}` aborts it")
+        }
+        State::Queued => {
             format!(
                 "`rework wait-task {id}` waits for its end, `rework list-workers` lists the workers"
             )
@@ -88,7 +91,8 @@ fn state(task: &Task) -> String {
                     after.unwrap_or_default()
                 )
             }
-            _ => "delayed, due now".to_owned(),
+            Some(_) => "delayed, due now".to_owned(),
+            None => format!("delayed until it is retried: `rework retry-task {}`", task.id),
         },
         (State::Queued, _) => {
             format!("{} for {}", task.state, duration_between(task.queued_at, now))
@@ -260,6 +264,8 @@ pub(crate) mod tests {
         assert_eq!(state(&task(State::Queued)), "queued for 6m40s");
         let delayed = Task { delayed_until: Some(at(460)), ..task(State::Delayed) };
         assert_eq!(state(&delayed), "delayed, due in 1m00s, after exit code 3");
+        let without_time = state(&task(State::Delayed));
+        assert_eq!(without_time, "delayed until it is retried: `rework retry-task 7`");
         let aborted = Task {
             started_at: None,
             reason: Some("aborted from SQL".into()),

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rework_core::db::dsn::Dsn;
+use rework_core::log::lines::{JoinedLine, OpenLines};
 use rework_core::log::read::{LogFilter, LogReader};
 use rework_core::task::connection_pool::Pool;
 use rework_core::task::payload::Payload;
@@ -37,7 +38,7 @@ pub use self::request::{Request, schedule_within};
 use self::shared::Shared;
 
 pub use rework::{Bytes, Error, IntoOutput};
-pub use rework_core::log::read::LogLine;
+pub use rework_core::log::lines::LogLine;
 pub use rework_core::task::state::State;
 
 /// How long [`Client::join`] tolerates an unreachable server. Workers tolerate the same time.
@@ -194,6 +195,9 @@ impl Client {
 
     /// Returns all log lines that a task has written so far, in their order.
     ///
+    /// A line that has no newline yet is returned as far as it was written; [`LogLine::whole`] is false then. If a
+    /// carriage return overwrote a line, as progress bars do, only its last state is returned.
+    ///
     /// The list is empty if the task has written nothing, and also if it does not exist.
     ///
     /// # Errors
@@ -202,13 +206,14 @@ impl Client {
     pub async fn logs(&self, task: i64) -> Result<Vec<LogLine>, Error> {
         let read = |connection: Arc<Connection>| async move {
             let mut reader = LogReader::after(LogFilter { task, ..LogFilter::default() }, 0);
-            let mut lines = Vec::new();
+            let (mut open, mut lines) = (OpenLines::default(), Vec::new());
             loop {
-                let page = reader.next(connection.db()).await?;
-                if page.is_empty() {
+                let rows = reader.next(connection.db()).await?;
+                let joined = rows.into_iter().filter_map(|row| open.add(task, row));
+                lines.extend(joined.map(JoinedLine::into_line));
+                if reader.is_at_end() {
                     return Ok(lines);
                 }
-                lines.extend(page);
             }
         };
         self.retry_once(read).await

@@ -106,13 +106,14 @@ impl<'a> Request<'a> {
     }
 
     /// Sets a key that is unique among the tasks of the operation. If a task with this key exists, no task is made, and
-    /// `.await` returns the id of the existing one.
+    /// `.await` returns the id of the existing one. The key is free again when that task is deleted: by default, a day
+    /// after its end.
     pub fn unique_key(mut self, key: impl Into<String>) -> Self {
         self.unique_key = Some(key.into());
         self
     }
 
-    /// Sets metadata, which is stored with the task as JSON. rework does not use it.
+    /// Sets metadata, which is stored with the task as JSON, at most 64 KiB. rework does not use it.
     pub fn metadata(mut self, metadata: &impl Serialize) -> Self {
         self.metadata = Some(serde_json::to_string(metadata).map_err(Error::from));
         self

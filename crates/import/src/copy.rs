@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use tokio_postgres::{Transaction, types::Type};
 
 use super::{
@@ -23,8 +23,9 @@ use rework_core::{
     db::{connect::Param, deadline::within_deadline, error::Result, row::Columns},
     task::{
         payload::Payload,
-        schedule::{Request, schedule},
+        schedule::{MAX_METADATA_BYTES, Request, schedule},
     },
+    values::json::Json,
 };
 use rework_wire::operation::MAX_PAYLOAD_BYTES;
 
@@ -121,6 +122,7 @@ impl Importer<'_> {
         let operation = on_host().or_else(|| rows().next_back());
         let operation = operation.ok_or("there is no such operation in its domain")?;
         let input = self.input(operation, original.input.as_deref(), key)?;
+        check_metadata(original.metadata.as_deref())?;
         let raw = |text: &String| RawValue::from_string(text.clone()).map_err(|e| e.to_string());
         let (json, base64) = match &input {
             Payload::None => (None, None),
@@ -180,7 +182,9 @@ impl Importer<'_> {
                 let host = self.options.new_host_name(&operation.host);
                 let mut item = ImportedItem::new(original.id, &key, host);
                 if !previous.contains(&original.id) {
-                    match self.input(operation, original.input.as_deref(), &key) {
+                    let input = self.input(operation, original.input.as_deref(), &key);
+                    let metadata = check_metadata(original.metadata.as_deref());
+                    match metadata.and(input) {
                         Ok(input) => {
                             let unique_key = format!("import:{}:{}", source.identity, original.id);
                             item.id = Some(self.queue(&item, &original, input, &unique_key).await?);
@@ -224,6 +228,15 @@ impl Importer<'_> {
     }
 }
 
+/// Checks that our database accepts metadata. `Err` with a reason if not.
+fn check_metadata(metadata: Option<&str>) -> Result<(), String> {
+    let Some(text) = metadata else { return Ok(()) };
+    if text.len() > MAX_METADATA_BYTES {
+        return Err("its metadata is larger than 64 KiB".to_owned());
+    }
+    Json::parse(text.as_bytes()).map(drop).map_err(|bad| format!("its metadata {bad}"))
+}
+
 /// Returns the source's ids of the items that earlier imports created. `kind` is `tasks` or `schedules`.
 async fn previous_imports(
     transaction: &Transaction<'_>,
@@ -240,8 +253,8 @@ async fn previous_imports(
 fn identity(schedule: &Schedule) -> ScheduleIdentity {
     let fields: Vec<&str> = schedule.rule.split_whitespace().collect();
     let input = match (&schedule.input, &schedule.input_base64) {
-        (Some(json), _) => serde_json::from_str::<Value>(json.get())
-            .map_or_else(|_| json.get().to_owned(), |value| value.to_string()),
+        (Some(json), _) => Json::parse(json.get().as_bytes())
+            .map_or_else(|_| json.get().to_owned(), |value| value.canonical()),
         (None, Some(base64)) => format!("bytes {base64}"),
         (None, None) => String::new(),
     };

@@ -9,7 +9,7 @@ use super::{ImportedOperation, ItemKind, SkippedItem, source::SourceOperation};
 use rework_core::{
     db::{connect::Param, deadline::within_deadline, error::Result, row::Columns},
     task::payload::Payload,
-    values::{io_specs::Spec, quantity, validate::Schema},
+    values::{io_specs::Spec, name, quantity, validate::Schema},
 };
 
 /// Domain and name of an operation. They identify it.
@@ -44,8 +44,8 @@ impl SourceOperation {
 
     /// Returns the columns of the operation in our database as JSON. `Err` with a reason if it cannot be imported.
     fn to_row(&self) -> Result<Value, String> {
-        if self.domain.is_empty() || self.name.is_empty() {
-            return Err("its name or its domain is empty".to_owned());
+        for (what, text) in [("domain", &self.domain), ("name", &self.name)] {
+            name::check(text).map_err(|fault| format!("its {what} {fault}"))?;
         }
         let schema = |column: &str, declared: &Option<Value>| {
             Ok::<_, String>(specs(column, declared.as_ref())?.map(|specs| Spec::schema(&specs)))
@@ -179,7 +179,10 @@ mod tests {
         assert_eq!(row["output_schema"], Value::Null);
         let plain = operation(None, Some(Value::Null)).to_row().unwrap();
         assert_eq!((&plain["timeout_ms"], &plain["input_schema"]), (&Value::Null, &Value::Null));
+        let named = |name: &str| SourceOperation { name: name.to_owned(), ..operation(None, None) };
         for (refused, why) in [
+            (named(""), "its name is empty"),
+            (named("re\u{200b}size"), "its name contains an invisible character"),
             (operation(Some("PT0S"), None), "its timeout `PT0S` is zero"),
             (operation(Some("soon"), None), "its timeout: `soon` is not a duration"),
             (operation(None, Some(json!({}))), "its inputs are not a list, but {}"),

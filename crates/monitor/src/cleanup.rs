@@ -48,6 +48,7 @@ pub(crate) async fn clean_up(
             sleep(KILL_RETRY_PAUSE).await;
         }
     }
+    inbox.send(Event::ProcessesGone(worker));
     remove_temporary_files(leftovers.process_tag).await;
     if !plan.recorded_by_others {
         record(&link, worker, &leftovers, &plan).await;
@@ -75,16 +76,16 @@ pub(crate) async fn record(link: &Link, worker: i64, leftovers: &Leftovers, plan
 fn completion(open: &OpenRun, leftovers: &Leftovers, plan: &CleanupPlan) -> Completion {
     let Fence { task, run, .. } = open.fence;
     let has_started = match &leftovers.started {
-        KnownStarts::Unknown => None,
-        KnownStarts::Runs(runs) => Some(runs.contains(&(task, run))),
+        KnownStarts::Runs(runs) if plan.trusts_started_runs => Some(runs.contains(&(task, run))),
+        KnownStarts::Runs(_) | KnownStarts::Unknown => None,
     };
     if has_started == Some(false) {
         let reason = format!("{}, before the code started", plan.run_reason);
         return Completion::new(open.fence, Outcome::NotStarted, Some(reason));
     }
     Completion {
-        // The worker may have died before it recorded the start. `None` if it is not known whether the run started.
-        started: has_started.map(|_| Instant::now()),
+        // The worker may have died before it recorded the start. A run that may have started counts as started.
+        started: Some(Instant::now()),
         revision: open.revision.clone(),
         ..Completion::new(open.fence, plan.outcome, Some(plan.run_reason.clone()))
     }
@@ -122,6 +123,7 @@ mod tests {
     use rework_wire::worker::MemoryMethod;
 
     use super::*;
+    use crate::cleanup_plan::KillReason;
 
     fn open() -> OpenRun {
         let fence = Fence { task: 7, run: 2, token: Uuid::nil() };
@@ -140,13 +142,22 @@ mod tests {
 
     #[test]
     fn only_a_started_run_is_lost_with_its_worker() {
-        let lost = |start_known| (Outcome::Lost, start_known, Some("r1".to_owned()));
+        let lost = (Outcome::Lost, true, Some("r1".to_owned()));
         let not_started = (Outcome::NotStarted, false, None);
         let runs = |runs: &[(i64, i64)]| end(KnownStarts::Runs(runs.iter().copied().collect()));
-        assert_eq!(runs(&[(6, 2), (7, 2)]), lost(true), "the run is among the started runs");
+        assert_eq!(runs(&[(6, 2), (7, 2)]), lost, "the run is among the started runs");
         assert_eq!(runs(&[]), not_started, "no run started");
         assert_eq!(runs(&[(7, 1)]), not_started, "an earlier run of the task started");
         assert_eq!(runs(&[(6, 2)]), not_started, "a run of another task started");
-        assert_eq!(end(KnownStarts::Unknown), lost(false), "the started runs are not known");
+        assert_eq!(end(KnownStarts::Unknown), lost, "the run may have started");
+    }
+
+    #[test]
+    fn a_run_that_is_open_again_after_a_failover_is_not_taken_for_one_that_did_not_start() {
+        let containment = Containment::from_parts(None, MemoryMethod::Sampled);
+        let mut leftovers = Leftovers::of_own(Uuid::nil(), containment);
+        leftovers.started = KnownStarts::Runs([(8, 1)].into());
+        let plan = CleanupPlan::of(Some(KillReason::WentBack), None, None, "");
+        assert_eq!(completion(&open(), &leftovers, &plan).outcome, Outcome::Lost);
     }
 }

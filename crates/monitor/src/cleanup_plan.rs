@@ -17,6 +17,8 @@ pub(crate) enum KillReason {
     LeaseLost,
     /// The lease of the monitor has expired, so other hosts will soon have the runs of this worker.
     LeaseExpired,
+    /// The database has gone back to an earlier state, and others may claim the tasks of this worker.
+    WentBack,
 }
 
 /// The steps after the death of a worker, and the texts to record.
@@ -32,6 +34,8 @@ pub(crate) struct CleanupPlan {
     pub(crate) sweep: bool,
     /// Whether another monitor records the ends, so that this one records nothing.
     pub(crate) recorded_by_others: bool,
+    /// Whether the runs that are not among the started runs have certainly not started.
+    pub(crate) trusts_started_runs: bool,
 }
 
 /// The start of the reason with which workers exit when their monitor ends. The name of the signal follows.
@@ -82,8 +86,16 @@ impl CleanupPlan {
                 CleanupPlan::new(MONITOR_EXIT, Outcome::Drained, DRAINED.to_owned())
             }
             KillReason::LeaseExpired => {
-                let reason = "the database was silent for too long";
+                let reason = "the lease could not be renewed in time";
                 CleanupPlan::new(reason, Outcome::Lost, format!("killed: {reason}"))
+            }
+            KillReason::WentBack => {
+                let reason = "the database has lost its last transactions";
+                // A run whose recorded end was lost is open again. It has started, and its slot may have another run.
+                CleanupPlan {
+                    trusts_started_runs: false,
+                    ..CleanupPlan::new(reason, Outcome::Lost, format!("killed: {reason}"))
+                }
             }
             KillReason::LeaseLost => CleanupPlan {
                 recorded_by_others: true,
@@ -94,7 +106,14 @@ impl CleanupPlan {
 
     fn new(reason: &str, outcome: Outcome, run_reason: String) -> CleanupPlan {
         let reason = reason.to_owned();
-        CleanupPlan { reason, outcome, run_reason, sweep: true, recorded_by_others: false }
+        CleanupPlan {
+            reason,
+            outcome,
+            run_reason,
+            sweep: true,
+            recorded_by_others: false,
+            trusts_started_runs: true,
+        }
     }
 }
 

@@ -9,9 +9,10 @@ use std::{
 };
 
 use rework_core::{
-    db::connect::Db,
+    cron::fire::MAX_TOGETHER,
+    db::{connect::Db, size_limit::SizeLimit},
     fleet::{
-        self, monitor,
+        monitor,
         monitor_poll::PollRequest,
         start_fault::{self, StartFault},
         worker,
@@ -33,14 +34,17 @@ use crate::{
     memory_and_cpu::MemoryAndCpu,
     options::Options,
     registration::Registration,
+    repeated_errors::RepeatedErrors,
+    send_poll::send_poll,
     spawn::{self, WorkerSpawner},
     state::poll::PollPlan,
     sweep_lost_hosts::{sweep_lost_hosts, take_dead_leases},
     worker_handle::{WorkerCommand, WorkerHandle},
 };
 
-/// How long the leftovers of a dead worker are kept. A late claim of the worker can appear within
-/// 60 seconds (`LATE_CLAIM` in `state/worker_died.rs`), and its end is recorded with the leftovers.
+/// How long the leftovers of a dead worker are kept at least. A claim that the worker had sent can be committed up to
+/// 60 seconds after the death (`LATE_CLAIM` in `state/worker_died.rs`). The monitor then needs the leftovers to record
+/// the ends of the claimed runs.
 const KEEP_LEFTOVERS: Duration = Duration::from_secs(120);
 
 /// The connections, handles and timers that a monitor acts through.
@@ -60,7 +64,11 @@ pub(crate) struct Effects {
     memory_and_cpu: MemoryAndCpu,
     /// The time at which the last renewal of the lease was sent. `None` if the next poll must renew it.
     renewed_at: Option<Instant>,
+    /// The errors with which the database refuses polls.
+    poll_errors: RepeatedErrors,
     fire_job: BackgroundJob,
+    /// The most schedules that are fired together.
+    fire_size: Rc<SizeLimit>,
     sweep_job: BackgroundJob,
     take_job: BackgroundJob,
     fault_job: BackgroundJob,
@@ -87,7 +95,9 @@ impl Effects {
             plans: HashMap::new(),
             memory_and_cpu: MemoryAndCpu::default(),
             renewed_at: None,
+            poll_errors: RepeatedErrors::default(),
             fire_job: BackgroundJob::default(),
+            fire_size: Rc::new(SizeLimit::new(MAX_TOGETHER)),
             sweep_job: BackgroundJob::default(),
             take_job: BackgroundJob::default(),
             fault_job: BackgroundJob::default(),
@@ -125,7 +135,8 @@ impl Effects {
             Action::RecordLateClaim(worker) => self.record_late_claim(worker),
             Action::PublishIdleDomains(domains) => self.publish(domains),
             Action::Fire(domains) => {
-                let fire = async move |db: &Db| fire_schedules(db, &domains).await;
+                let (size, inbox) = (Rc::clone(&self.fire_size), self.inbox.clone());
+                let fire = async move |db: &Db| fire_schedules(db, &domains, &size, &inbox).await;
                 self.fire_job.start("fire schedules", self.link.current(), fire);
             }
             Action::TakeDeadLeases(dead) => {
@@ -167,7 +178,7 @@ impl Effects {
         let Some(db) = self.link.current() else {
             self.memory_and_cpu.resend_all();
             let poll = CompletedPoll { sent_subscriptions, ..CompletedPoll::default() };
-            self.inbox.send(Event::Polled(poll));
+            self.inbox.send(Event::Polled(Box::new(poll)));
             return;
         };
         let renewal_interval = self.options.lease.renewal_interval();
@@ -178,7 +189,9 @@ impl Effects {
             monitor: self.registration.monitor,
             lease: self.registration.lease,
             terms: self.options.lease,
+            known_renewals: plan.known_renewals,
             renew_lease: renewed,
+            checked_recovery: plan.checked_recovery,
             idle_domains: plan.subscriptions,
             workers: plan.workers,
             usage,
@@ -195,29 +208,32 @@ impl Effects {
             // The lease lasts from the moment at which the renewal is sent, not from the reply.
             self.renewed_at = Some(now);
         }
-        let (inbox, sent_at) = (self.inbox.clone(), boot_time());
-        spawn_local(async move {
-            let reply = fleet::monitor_poll::poll(&db, &request).await.inspect_err(|error| {
-                if !error.is_connection() {
-                    tracing::error!("cannot poll the database: {error}");
-                }
-            });
-            let (received_at, reply) = (boot_time(), reply.ok());
-            inbox.send(Event::Polled(CompletedPoll {
-                regular,
-                renewed,
-                sent_subscriptions,
-                sent_at,
-                received_at,
-                reply,
-            }));
-        });
+        let completed = CompletedPoll {
+            regular,
+            renewed,
+            sent_subscriptions,
+            sent_at: boot_time(),
+            ..CompletedPoll::default()
+        };
+        let inbox = self.inbox.clone();
+        spawn_local(async move { send_poll(&db, &request, completed, &inbox).await });
     }
 
-    /// Handles a poll without reply: the next one renews the lease and sends all measurements again.
-    pub(crate) fn poll_failed(&mut self) {
-        self.renewed_at = None;
-        self.memory_and_cpu.resend_all();
+    /// Logs a refusal. After a poll without reply the next one renews the lease and sends all measurements again.
+    pub(crate) fn poll_ended(&mut self, poll: &CompletedPoll, now: Instant) {
+        match &poll.refusal {
+            Some(text) if self.poll_errors.is_news(text, now) => {
+                tracing::error!("the database refuses the polls of this monitor: {text}");
+            }
+            None if poll.reply.is_some() && self.poll_errors.end() => {
+                tracing::info!("the database accepts the polls of this monitor again");
+            }
+            _ => {}
+        }
+        if poll.reply.is_none() {
+            self.renewed_at = None;
+            self.memory_and_cpu.resend_all();
+        }
     }
 
     fn pids(&self) -> Vec<(i64, i32)> {

@@ -1,6 +1,8 @@
 //! The events that a monitor receives, and the actions that it takes. Both are closed lists. The state (`state.rs`)
 //! turns events into actions, and knows no database and no process.
 
+use std::time::Duration;
+
 use rework_core::{
     fleet::{monitor_poll::PollReply, start_fault::StartFault},
     lease::row::LeaseSnapshot,
@@ -37,12 +39,21 @@ pub(crate) enum Event {
         /// The last lines that the worker wrote on stdout and stderr.
         output_tail: String,
     },
+    /// No process of a dead worker is left.
+    ProcessesGone(i64),
     /// No process of a dead worker is left, and the ends of the worker and of its runs are recorded.
     CleanedUp(i64),
     /// A notification for monitors has arrived.
     Notified(Notification),
     /// A poll of the database has ended, with or without a reply.
-    Polled(CompletedPoll),
+    Polled(Box<CompletedPoll>),
+    /// A poll that was sent had no reply in time.
+    PollMissedDeadline,
+    /// A page of schedules that were due has fired.
+    SchedulesFired {
+        /// How long the first of all that are due has waited.
+        late: Duration,
+    },
     /// A statement with idle domains has ended. `true` if they are committed, `false` if that is not known.
     Published(bool),
     /// The monitor now serves these domains.
@@ -51,7 +62,9 @@ pub(crate) enum Event {
     StartFaultsRecorded(Vec<StartFault>),
     /// The monitor has a connection to the database, after the start or after an outage.
     DatabaseBack,
-    /// An attempt to connect has shown that the server is down for everyone.
+    /// The server has refused a connection of the monitor because it has too many.
+    ConnectionRefused,
+    /// An attempt to connect has shown that no client can change the database.
     DatabaseDown {
         /// The time at which the attempt started.
         attempted_at: BootTime,
@@ -71,8 +84,10 @@ pub(crate) struct CompletedPoll {
     pub(crate) sent_subscriptions: bool,
     pub(crate) sent_at: BootTime,
     pub(crate) received_at: BootTime,
-    /// The reply. `None` if the database did not reply.
+    /// The reply. `None` if the database did not reply, or refused the poll.
     pub(crate) reply: Option<PollReply>,
+    /// The error with which the database refused the poll. `None` if it did not.
+    pub(crate) refusal: Option<String>,
 }
 
 /// A Postgres notification for monitors.
@@ -136,7 +151,9 @@ pub(crate) enum Finish {
     Signal(i32),
     /// The lease was taken away, so other hosts have the monitor's runs.
     LeaseLost,
-    /// The lease has expired, because the database did not reply for too long. Other hosts may soon
-    /// have the monitor's runs.
+    /// The lease has expired, because it could not be renewed in time. Other hosts may soon have
+    /// the monitor's runs.
     LeaseExpired,
+    /// The database has gone back to an earlier state: it has lost renewals of the lease, and perhaps claims.
+    WentBack,
 }

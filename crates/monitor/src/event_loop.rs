@@ -97,7 +97,7 @@ impl EventLoop {
         }
         self.state.apply(event, now);
         if let Some(has_reply) = has_reply {
-            self.health.set(self.state.health_status(has_reply));
+            self.health.set(self.state.health_status(has_reply, now));
         }
     }
 
@@ -107,9 +107,7 @@ impl EventLoop {
             Message::Event(event) => {
                 if let Event::Polled(poll) = &event {
                     self.poll_timer.finish();
-                    if poll.reply.is_none() {
-                        self.effects.poll_failed();
-                    }
+                    self.effects.poll_ended(poll, now);
                 }
                 event
             }

@@ -33,7 +33,8 @@ pub(crate) async fn exit(
     let reason = match finish {
         Finish::Signal(signal) => describe_signal(*signal),
         Finish::LeaseLost => "its lease was taken away".to_owned(),
-        Finish::LeaseExpired => "the database was silent for too long".to_owned(),
+        Finish::LeaseExpired => "its lease could not be renewed in time".to_owned(),
+        Finish::WentBack => "the database has lost its last transactions".to_owned(),
     };
     if let Some(db) = effects.link.current() {
         let record_timeout =

@@ -1,22 +1,54 @@
 //! Firing schedules: creating the tasks of schedules that are due. Which instants are due is decided in
-//! `core/src/cron/rule.rs`.
+//! `core/src/cron/due.rs`.
+
+use std::time::Duration;
 
 use rework_core::{
-    cron::fire::{Firing, fire},
-    db::{connect::Db, error::Result},
+    cron::fire::{FiredPage, Firing, fire},
+    db::{connect::Db, error::Result, size_limit::SizeLimit},
 };
 
-/// Creates the tasks of the schedules that are due in these domains, and logs each one.
-pub(crate) async fn fire_schedules(db: &Db, domains: &[String]) -> Result<()> {
-    fire(db, domains, |schedule, firing| match firing {
-        Ok(Firing { due_at, task: Some(task), .. }) => {
-            tracing::info!("schedule {schedule}, due at {due_at}: task {task} created");
-        }
-        Ok(Firing { due_at, reason, .. }) => {
-            let reason = reason.unwrap_or_default();
-            tracing::warn!("schedule {schedule}, due at {due_at}: no task created: {reason}");
-        }
-        Err(error) => tracing::error!("cannot fire schedule {schedule}: {error}"),
+use crate::{event::Event, inbox::Inbox};
+
+/// If more tasks than this are created together, only their number is logged.
+const LOGGED_EACH: usize = 20;
+
+/// Creates the tasks of the schedules that are due in these domains, and logs them. `size` limits how many are created
+/// together. Sends to `inbox` how late they are.
+pub(crate) async fn fire_schedules(
+    db: &Db,
+    domains: &[String],
+    size: &SizeLimit,
+    inbox: &Inbox,
+) -> Result<()> {
+    let mut late = Duration::ZERO;
+    fire(db, domains, size, |page| {
+        log(&page);
+        // The first page has the schedules that have waited for the longest time, also those that cannot be fired.
+        late = late.max(page.late);
+        inbox.send(Event::SchedulesFired { late });
     })
     .await
+}
+
+fn log(page: &FiredPage) {
+    let created = page.firings.iter().filter(|firing| firing.task.is_some()).count();
+    for Firing { schedule, due_at, task, reason } in &page.firings {
+        match task {
+            Some(task) if created <= LOGGED_EACH => {
+                tracing::info!("schedule {schedule}, due at {due_at}: task {task} created");
+            }
+            Some(_) => {}
+            None => {
+                let reason = reason.as_deref().unwrap_or_default();
+                tracing::warn!("schedule {schedule}, due at {due_at}: no task created: {reason}");
+            }
+        }
+    }
+    if created > LOGGED_EACH {
+        tracing::info!("{created} tasks created for schedules that were due");
+    }
+    for (schedule, error) in &page.failures {
+        tracing::error!("cannot fire schedule {schedule}: {error}");
+    }
 }

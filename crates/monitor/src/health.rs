@@ -28,11 +28,16 @@ pub(crate) struct HealthStatus {
     waiting: BTreeMap<String, Instant>,
     /// The operations and domains that the host cannot start now.
     start_faults: Vec<StartFault>,
+    /// How long the first of the schedules that are due has waited for its task. `None` if schedules fire in time.
+    schedules_late: Option<Duration>,
+    /// The processes with a statement that has missed its deadline several times in a row, each with what the statement
+    /// is about.
+    overdue_statements: BTreeMap<String, String>,
 }
 
 impl State {
     /// Creates the status after a poll. `has_reply` is `true` if the database replied.
-    pub(crate) fn health_status(&self, has_reply: bool) -> HealthStatus {
+    pub(crate) fn health_status(&self, has_reply: bool, now: Instant) -> HealthStatus {
         let waiting = self.pools.iter();
         let waiting =
             waiting.filter_map(|(domain, pool)| Some((domain.clone(), pool.waits_since?)));
@@ -40,6 +45,8 @@ impl State {
             is_ready: has_reply && self.drain.is_none(),
             waiting: waiting.collect(),
             start_faults: self.start_faults(),
+            schedules_late: self.schedule_lateness.late(),
+            overdue_statements: self.overdue_statements.recent(now),
         }
     }
 }
@@ -75,22 +82,30 @@ impl Health {
 }
 
 /// Answers `/health`. Fails if a restart of the monitor may help: tasks wait, a worker is free, and no task is claimed;
-/// or this host can start no task of a domain. An operation that cannot be started is only shown, because a restart
-/// would kill the running tasks of all others.
+/// or this host can start no task of a domain. The rest of the body is shown only while it applies, and does not count
+/// as unhealthy: late schedules and overdue statements, because a restart would not help; and an operation that cannot
+/// be started, because a restart would kill the running tasks of all others.
 async fn health(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
     let now = Instant::now();
-    let HealthStatus { waiting, start_faults, .. } = health.get();
-    let neglected: BTreeMap<String, u64> = waiting
+    let status = health.get();
+    let neglected: BTreeMap<String, u64> = status
+        .waiting
         .into_iter()
         .map(|(domain, since)| (domain, now.duration_since(since)))
         .filter(|(_, duration)| *duration >= NEGLECTED_AFTER)
         .map(|(domain, duration)| (domain, duration.as_secs()))
         .collect();
     let healthy =
-        neglected.is_empty() && start_faults.iter().all(|fault| fault.operation.is_some());
+        neglected.is_empty() && status.start_faults.iter().all(|fault| fault.operation.is_some());
     let mut body = json!({ "healthy": healthy, "neglected_seconds": neglected });
-    if !start_faults.is_empty() {
-        body["start_faults"] = json!(start_faults);
+    if !status.start_faults.is_empty() {
+        body["start_faults"] = json!(status.start_faults);
+    }
+    if let Some(late) = status.schedules_late {
+        body["schedules_late_seconds"] = json!(late.as_secs());
+    }
+    if !status.overdue_statements.is_empty() {
+        body["overdue_statements"] = json!(status.overdue_statements);
     }
     (status_code(healthy), Json(body))
 }

@@ -12,6 +12,9 @@ use tokio::task::spawn_local;
 /// The time between two runs of the work. Partitions are created days ahead, so an hour is early enough.
 const INTERVAL: Duration = Duration::from_secs(3600);
 
+/// How long a lane stays at least after it was made. Then it stays as long as a task needs it.
+const LANE_AGE: Duration = Duration::from_secs(24 * 3600);
+
 /// The options of the hourly work, and the time at which it is due next.
 #[derive(Debug)]
 pub(crate) struct Hourly {
@@ -44,17 +47,27 @@ impl Hourly {
 }
 
 async fn run(dsn: &Dsn, age: Option<Duration>, domains: &[String]) -> Result<()> {
-    let db = Db::connect(dsn, "rework monitor (hourly)").await?;
+    let mut db = Db::connect(dsn, "rework monitor (hourly)").await?;
     partition::ensure_partitions(&db).await?;
     vacuum::delete_firings(&db).await?;
     vacuum::close_unused_leases(&db).await?;
     for host in vacuum::delete_placements(&db).await? {
         tracing::info!("host {host} had no monitor for a day: its placements are deleted");
     }
-    let Some(age) = age else { return Ok(()) };
+    if let Some(age) = age {
+        delete_old(&db, age, domains).await?;
+    }
+    let lanes = vacuum::sweep_lanes(&mut db, LANE_AGE).await?;
+    if lanes > 0 {
+        tracing::info!("{lanes} lanes that no task needs any more are deleted");
+    }
+    Ok(())
+}
+
+async fn delete_old(db: &Db, age: Duration, domains: &[String]) -> Result<()> {
     for domain in domains {
-        let tasks = vacuum::delete_ended_tasks(&db, Some(domain), age).await?;
-        let workers = vacuum::delete_workers(&db, Some(domain), age).await?;
+        let tasks = vacuum::delete_ended_tasks(db, Some(domain), age).await?;
+        let workers = vacuum::delete_workers(db, Some(domain), age).await?;
         if tasks + workers > 0 {
             tracing::info!("domain {domain}: {tasks} old tasks and {workers} old workers deleted");
         }

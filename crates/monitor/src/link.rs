@@ -2,21 +2,17 @@
 //! Users of the link take the present connection, or wait until there is one.
 
 use std::{
-    cell::Cell,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use rework_core::db::{
-    connect::Db,
+    connect::{Db, Notifications},
     dsn::Dsn,
     error::{Error, Result},
 };
 use rework_process::boot_time;
-use tokio::{
-    sync::{mpsc::UnboundedReceiver, watch},
-    time::sleep,
-};
+use tokio::{sync::watch, time::sleep};
 
 use crate::{
     event::{Event, Notification},
@@ -37,7 +33,6 @@ const LAST_REFUSED_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
     db: watch::Receiver<Option<Rc<Db>>>,
-    direct: Rc<Cell<bool>>,
 }
 
 impl Link {
@@ -50,25 +45,17 @@ impl Link {
         let listens = listen_dsn.is_none();
         if let Some(listen_dsn) = listen_dsn {
             let name = format!("{name} (notifications)");
-            let target =
-                ConnectionTarget { dsn: listen_dsn, listens: true, name, direct: Rc::default() };
+            let target = ConnectionTarget { dsn: listen_dsn, listens: true, name };
             tokio::task::spawn_local(keep_listening(target, inbox.clone()));
         }
-        let target = ConnectionTarget { dsn, listens, name, direct: Rc::default() };
-        let direct = Rc::clone(&target.direct);
+        let target = ConnectionTarget { dsn, listens, name };
         tokio::task::spawn_local(keep_connected(target, sender, inbox));
-        Link { db: receiver, direct }
+        Link { db: receiver }
     }
 
     /// Returns the present connection. `None` if there is none at the moment.
     pub(crate) fn current(&self) -> Option<Rc<Db>> {
         self.db.borrow().clone().filter(|db| !db.is_closed())
-    }
-
-    /// Returns whether the connection leads to the server itself, without a pooler in between. Only then does a refused
-    /// connection come from the server.
-    pub(crate) fn is_direct(&self) -> bool {
-        self.direct.get()
     }
 
     /// Repeats an action until it succeeds. The action must be safe to repeat.
@@ -115,23 +102,16 @@ struct ConnectionTarget {
     /// Whether the connection receives notifications.
     listens: bool,
     name: String,
-    /// Whether the last connection led to the server itself.
-    direct: Rc<Cell<bool>>,
 }
 
 impl ConnectionTarget {
-    async fn connect(&self) -> Result<(Db, UnboundedReceiver<(String, String)>)> {
+    async fn connect(&self) -> Result<(Db, Notifications)> {
         let (db, notices) = Db::connect_listening(&self.dsn, &self.name).await?;
         if self.listens {
             db.execute_script("listen rework").await?;
         }
-        self.direct.set(db.is_direct(&self.dsn).await?);
+        db.record_direct(&self.dsn).await?;
         Ok((db, notices))
-    }
-
-    /// Returns whether the error of an attempt to connect proves that the server is down for everyone.
-    async fn is_down_for_everyone(&self, error: &Error) -> bool {
-        self.direct.get() && self.dsn.is_down_for_everyone(error).await
     }
 }
 
@@ -147,7 +127,7 @@ async fn keep_listening(target: ConnectionTarget, inbox: Inbox) {
                 // observations again.
                 inbox.send(Event::DatabaseBack);
             }
-            Err(error) if target.is_down_for_everyone(&error).await => {
+            Err(error) if target.dsn.is_down_for_everyone(&error) => {
                 inbox.send(Event::DatabaseDown { attempted_at });
             }
             Err(error) => tracing::debug!("cannot listen for notifications: {error}"),
@@ -157,7 +137,7 @@ async fn keep_listening(target: ConnectionTarget, inbox: Inbox) {
 }
 
 /// Sends notifications to the inbox until the connection ends.
-async fn forward(notices: &mut UnboundedReceiver<(String, String)>, inbox: &Inbox) {
+async fn forward(notices: &mut Notifications, inbox: &Inbox) {
     while let Some((_, payload)) = notices.recv().await {
         if let Some(notification) = Notification::parse(&payload) {
             inbox.send(Event::Notified(notification));
@@ -184,23 +164,32 @@ async fn keep_connected(
                 outage.start_or_continue(&target.dsn, None);
             }
             Err(error) => {
-                if target.is_down_for_everyone(&error).await {
+                if target.dsn.is_down_for_everyone(&error) {
                     inbox.send(Event::DatabaseDown { attempted_at });
                 }
                 outage.start_or_continue(&target.dsn, Some(&error));
+                if matches!(error, Error::TooManyConnections { .. }) {
+                    // The workers of this host give connections back, and this monitor needs one of them before others
+                    // take all: its lease depends on it.
+                    inbox.send(Event::ConnectionRefused);
+                    outage.retry_soon();
+                }
             }
         }
         sleep(outage.next_pause()).await;
     }
 }
 
-/// The present outage of the database. It is logged as a warning once, not at every attempt to connect.
+/// The present outage of the database. It is logged as a warning once, and again if the reason changes, not at every
+/// attempt to connect.
 #[derive(Debug, Default)]
 struct Outage {
     /// The start of the outage. `None` if the database is available.
     since: Option<Instant>,
     /// The last pause between two attempts. `None` before the first one.
     pause: Option<Duration>,
+    /// The last reason that was logged.
+    reason: String,
 }
 
 impl Outage {
@@ -209,9 +198,15 @@ impl Outage {
         if self.since.is_none() {
             tracing::warn!("the database at {} is unavailable: {reason}", dsn.server());
             self.since = Some(Instant::now());
-        } else {
-            tracing::debug!("the database is still unavailable: {reason}");
+        } else if self.reason != reason {
+            tracing::info!("the database is still unavailable: {reason}");
         }
+        self.reason = reason;
+    }
+
+    /// Makes the next pause as short as the first one.
+    fn retry_soon(&mut self) {
+        self.pause = None;
     }
 
     fn end(&mut self, dsn: &Dsn) {

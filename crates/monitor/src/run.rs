@@ -30,7 +30,9 @@ pub async fn run(options: Options) -> Result<MonitorEnd, Error> {
     LocalSet::new().run_until(Box::pin(run_local(options))).await
 }
 
-async fn run_local(options: Options) -> Result<MonitorEnd, Error> {
+async fn run_local(mut options: Options) -> Result<MonitorEnd, Error> {
+    options.dsn = options.dsn.for_writing();
+    options.listen_dsn = options.listen_dsn.map(|dsn| dsn.for_writing());
     let system = |what| move |source: io::Error| Error::System { what, source };
     let mut signals = Signals::handle().map_err(system("cannot handle signals"))?;
     raise_limits();

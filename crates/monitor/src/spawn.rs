@@ -14,7 +14,7 @@ use std::{
 };
 
 use rework_core::{
-    db::connect::Db,
+    db::{connect::Db, dsn::Dsn},
     fleet::worker::{self, CreatedWorker, WorkerTemplate},
 };
 use rework_process::{Containment, Identity, Launch, LaunchError, launch};
@@ -42,6 +42,7 @@ use crate::{
 /// Starts workers. Holds everything that the workers of this monitor have in common.
 #[derive(Debug)]
 pub(crate) struct WorkerSpawner {
+    dsn: Dsn,
     /// The columns that the rows of all workers have in common.
     template: WorkerTemplate,
     /// The first message to a worker, without the fields that differ between workers.
@@ -67,6 +68,7 @@ impl WorkerSpawner {
             _ => None,
         };
         WorkerSpawner {
+            dsn: options.dsn.clone(),
             template: WorkerTemplate {
                 monitor: registration.monitor,
                 lease: registration.lease.id,
@@ -81,7 +83,7 @@ impl WorkerSpawner {
                 worker: 0,
                 lease: registration.lease.id,
                 epoch: registration.lease.epoch,
-                direct_connection: false,
+                direct_servers: 0,
                 terms: options.lease,
                 lease_until: BootTime::ZERO,
                 host: options.host.clone(),
@@ -108,11 +110,11 @@ impl WorkerSpawner {
     }
 
     /// Builds the first message to a worker.
-    fn first_message(&self, created: CreatedWorker, domain: &str, direct: bool) -> ToWorker {
+    fn first_message(&self, created: CreatedWorker, domain: &str) -> ToWorker {
         let pool_options = self.pool_options.of(domain);
         ToWorker::Start(Box::new(Start {
             worker: created.id,
-            direct_connection: direct,
+            direct_servers: self.dsn.direct_servers(),
             lease_until: self.lease_until.get(),
             domain: domain.to_owned(),
             process_tag: created.process_tag.to_string(),
@@ -189,7 +191,7 @@ pub(crate) async fn spawn(
             spawn_failed(1, None);
             continue;
         }
-        let message = spawner.first_message(created, &domain, link.is_direct());
+        let message = spawner.first_message(created, &domain);
         send_message(created.id, &mut started.control, &message);
         let pid = started.child.pid();
         tracing::info!("worker {} of domain {domain} started, pid {pid}", created.id);

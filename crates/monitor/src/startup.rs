@@ -1,10 +1,9 @@
 //! The start of a monitor: it registers, and finds the workers that earlier monitors left behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rework_core::{
     admin::{partition, schema},
-    db::error::Error as CoreError,
     fleet::{
         monitor::{NewMonitor, ProcessRecord},
         worker::{self, AbandonedWorker},
@@ -17,6 +16,7 @@ use crate::{
     error::Error,
     options::Options,
     registration::{Registration, register},
+    repeated_errors::RepeatedErrors,
     state::pool_size::Bounds,
     systemd,
 };
@@ -25,15 +25,21 @@ use crate::{
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Registers the monitor. Returns its registration, and the workers that earlier monitors left behind.
+///
+/// A monitor that replaces an earlier one waits until the database is available and accepts its registration.
 pub(crate) async fn start(
     options: &Options,
     new: &NewMonitor,
     own: &Identity,
 ) -> Result<(Registration, Vec<AbandonedWorker>), Error> {
+    let mut errors = RepeatedErrors::default();
     loop {
         match try_start(options, new, own).await {
-            Err(Error::Database(error)) if options.wait_for_database && may_come_back(&error) => {
-                tracing::debug!("the database is unavailable: {error}");
+            Err(Error::Database(error)) if options.wait_for_database && error.may_pass() => {
+                let text = error.to_string();
+                if errors.is_news(&text, Instant::now()) {
+                    tracing::warn!("cannot register yet: {text}; this monitor tries again");
+                }
                 sleep(RETRY_PAUSE).await;
             }
             started => return started,
@@ -57,12 +63,6 @@ async fn try_start(
     let own_namespace = (own.boot_id.clone(), own.pid_ns.clone());
     abandoned.retain(|worker| worker.boot_and_pid_ns == own_namespace);
     Ok((registration, abandoned))
-}
-
-/// Returns whether the database may only be unavailable for a while. A TLS error counts too: the database has accepted
-/// a login before, so the handshake was probably interrupted.
-fn may_come_back(error: &CoreError) -> bool {
-    error.is_connection() || matches!(error, CoreError::Tls { .. })
 }
 
 /// Returns the row with which the monitor registers.

@@ -17,9 +17,12 @@ use crate::{
 mod database_outage;
 pub(crate) mod drain;
 mod lost_hosts;
+mod overdue_statements;
 pub(crate) mod own_lease;
 pub(crate) mod poll;
 pub(crate) mod pool_size;
+mod recovery_check;
+mod schedule_lateness;
 mod start_backoff;
 mod start_faults;
 mod subscriptions;
@@ -31,8 +34,11 @@ mod worker_start;
 use self::{
     drain::Drain,
     lost_hosts::LostHosts,
+    overdue_statements::OverdueStatements,
     own_lease::OwnLease,
     pool_size::{Bounds, Pool},
+    recovery_check::RecoveryCheck,
+    schedule_lateness::ScheduleLateness,
     start_faults::{StartFailure, StartFaults},
     subscriptions::{Domains, Subscriptions},
     worker::{Activity, Origin, Worker},
@@ -58,6 +64,15 @@ pub(crate) struct State {
     pub(crate) lost_hosts: LostHosts,
     /// The operations that this host cannot start now.
     pub(crate) start_faults: StartFaults,
+    pub(crate) recovery_check: RecoveryCheck,
+    /// The error with which the database has refused the last poll. `None` if it did not.
+    pub(crate) refusal: Option<String>,
+    /// The time at which the idle workers were last requested to close their connections. `None` if they never were.
+    pub(crate) connections_released_at: Option<Instant>,
+    pub(crate) schedule_lateness: ScheduleLateness,
+    pub(crate) overdue_statements: OverdueStatements,
+    /// How many polls in a row have missed their deadline.
+    pub(crate) missed_polls: u32,
     /// The dead workers whose cleanup has not finished.
     pub(crate) cleaning_up: BTreeSet<i64>,
     /// The workers that died recently, with the time of their death. A late claim of them may still appear.
@@ -85,6 +100,12 @@ impl State {
             lost_hosts: LostHosts::new(own_lease.terms()),
             own_lease,
             start_faults: StartFaults::default(),
+            recovery_check: RecoveryCheck::default(),
+            refusal: None,
+            connections_released_at: None,
+            schedule_lateness: ScheduleLateness::default(),
+            overdue_statements: OverdueStatements::default(),
+            missed_polls: 0,
             cleaning_up: BTreeSet::new(),
             recently_dead: BTreeMap::new(),
             actions: Vec::new(),
@@ -105,16 +126,21 @@ impl State {
             Event::Ended { worker, exit, output_tail } => {
                 self.worker_died(worker, exit, &output_tail, now);
             }
+            Event::ProcessesGone(worker) => self.worker_checked(worker),
             Event::CleanedUp(worker) => {
                 self.cleaning_up.remove(&worker);
+                self.worker_checked(worker);
             }
             Event::Notified(notification) => self.notified(notification),
-            Event::Polled(poll) => self.polled(poll, now),
+            Event::Polled(poll) => self.polled(*poll, now),
+            Event::PollMissedDeadline => self.poll_missed_deadline(now),
+            Event::SchedulesFired { late } => self.schedule_lateness.observe(late, now),
             Event::Published(committed) => self.confirm_subscriptions(committed),
             Event::DomainsTaken(domains) => self.serve_domains(domains),
             Event::StartFaultsRecorded(faults) => self.start_faults_recorded(faults),
             Event::DatabaseBack => self.database_back(),
-            Event::DatabaseDown { attempted_at } => self.database_down(attempted_at),
+            Event::ConnectionRefused => self.connection_refused(now),
+            Event::DatabaseDown { attempted_at } => self.database_down(attempted_at, now),
             Event::Signal(signal) => self.signal_received(signal, now),
         }
     }
@@ -184,11 +210,18 @@ impl State {
                 self.start_failed(id, failure, now);
             }
             FromWorker::StartSucceeded { operation } => self.start_succeeded(id, operation),
+            FromWorker::Overdue { statement } => {
+                self.overdue_statements.record(format!("worker {id}"), statement, now);
+            }
             FromWorker::OwnLease => {
                 if let Some(worker) = self.workers.get_mut(&id) {
                     worker.has_own_lease = true;
                     worker.retired = true;
                 }
+            }
+            FromWorker::NoConnection => self.connection_refused(now),
+            FromWorker::RunsChecked { recovery, is_complete } => {
+                self.runs_checked(id, recovery, is_complete);
             }
             FromWorker::Leaving { reason } => self.set_activity(id, Activity::Leaving(reason)),
         }

@@ -2,7 +2,7 @@
 //! monitors, workers and runs under these leases are recorded with the reason `host lost` (`core/src/fleet/sweep.rs`).
 //!
 //! Whether the tasks of lost runs are queued again is decided in `migrations/V15__complete.sql`: only if the operation
-//! allows it (`retry_lost`).
+//! allows it (`retry_lost`) and the task was not lost three times before.
 
 use rework_core::{
     db::{connect::Db, error::Result},

@@ -102,7 +102,8 @@ impl Cgroup {
         members.try_for_each(|key| pidfd::signal_process(key, signal))
     }
 
-    /// Removes the directory and those below it. Fails with `ResourceBusy` while a process runs there.
+    /// Removes the directory of this cgroup and those of the cgroups below it. Fails with `ResourceBusy` while one of
+    /// them has a process.
     pub(crate) fn remove(&self) -> io::Result<()> {
         remove_folder(&self.path)
     }

@@ -39,7 +39,7 @@ pub fn signal_name(signal: i32) -> Option<&'static str> {
         2 => "interrupted",
         3 => "quit",
         4 => "illegal instruction",
-        6 => "aborted by itself",
+        6 => "the program called abort",
         7 => "bus error",
         8 => "arithmetic error",
         9 => "killed",

@@ -20,10 +20,10 @@ const TRIAL_LIMIT: &str = "1073741824";
 /// The error if this host does not allow the chosen method.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
-    /// `--containment cgroup` was chosen.
+    /// This host does not allow cgroups for processes, but `--containment cgroup` requires them.
     #[error("this host does not allow cgroups for processes (option --containment)")]
     Containment(#[source] io::Error),
-    /// `--memory cgroup` was chosen.
+    /// This host does not allow cgroups for memory limits, but `--memory cgroup` requires them.
     #[error("this host does not allow cgroups for memory limits (option --memory)")]
     Memory(#[source] io::Error),
 }

@@ -205,15 +205,15 @@ fn limits() {}
 
 /// Returns all attributes of its task.
 #[operation]
-fn describes_its_task(task: &Task) -> Value {
+fn describes_its_task(task: &Task) -> Result<Value, Error> {
     let remaining =
         task.deadline().map(|at| at.saturating_duration_since(std::time::Instant::now()));
-    serde_json::json!({
+    Ok(serde_json::json!({
         "id": task.id(), "run": task.run(), "attempt": task.attempt(), "domain": task.domain(),
-        "operation": task.operation(), "metadata": task.metadata(),
+        "operation": task.operation(), "metadata": task.metadata::<Value>()?,
         "seconds_left": remaining.map(|time| time.as_secs_f64().ceil()),
         "input": String::from_utf8_lossy(task.raw_input()),
-    })
+    }))
 }
 
 /// Returns what a child process inherits: the variables of the SDK, and the targets of its descriptors.

@@ -35,7 +35,8 @@ pub(crate) struct FrameSender {
 struct Channel {
     socket: UnixStream,
     send_buffer: Option<SendBuffer>,
-    /// A copy of the frames that are in the send buffer, because they are not sent yet.
+    /// The frames that are not sent yet. They are also in the send buffer, where the worker finds them if this process
+    /// dies.
     unsent: Vec<u8>,
     /// When the first of the unsent frames was added, in microseconds of the monotonic clock. It
     /// has no meaning while `unsent` is empty.
@@ -73,8 +74,9 @@ impl FrameSender {
         self.write(|channel| channel.send(frame), || !ended.0.load(Ordering::Relaxed))
     }
 
-    /// Sends the last frame of a run. If `defer_now_us` gives the current time, in microseconds, the frame is deferred
-    /// and sent together with later ones.
+    /// Sends the last frame of a run. If `defer_now_us` is given, the frame may wait to be sent together with others:
+    /// until a frame is sent at once, until [`FrameSender::flush`] is called, or until a frame is deferred
+    /// [`MAX_DELAY_US`] after the first. `defer_now_us` is the present time, in microseconds.
     pub(crate) fn send_last(&self, ended: &RunEnded, frame: &[u8], defer_now_us: Option<i64>) {
         let action = |channel: &mut Channel| match defer_now_us {
             Some(now_us) => channel.defer(frame, now_us),

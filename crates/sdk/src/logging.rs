@@ -98,7 +98,7 @@ fn write_line(level: &str, logger: &str, text: String) {
     let text = truncated(text, TEXT_BYTES);
     let sent = current::with(Clone::clone).is_some_and(|current| {
         let ((task, run), level, logger) = (current.key(), level.to_owned(), logger.to_owned());
-        let message = FromRunner::Log { task, run, level, logger };
+        let message = FromRunner::Log { task, run, level, logger, partial: false };
         current.send(&message, text.as_bytes()).unwrap_or(false)
     });
     if !sent {

@@ -80,7 +80,7 @@ impl<'a> Schedule<'a> {
         self
     }
 
-    /// Delays the new task: it is not claimed before this time has passed.
+    /// Delays the new task: no worker claims it before this time has passed since it was scheduled.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self

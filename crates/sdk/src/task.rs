@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rework_wire::operation::DEFAULT_DOMAIN;
 use rework_wire::runner::{Failure, FromRunner};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 pub(crate) use self::run::Destination;
 use self::run::Run;
@@ -96,9 +96,31 @@ impl Task {
         &self.0.request.operation
     }
 
-    /// Returns the metadata that was given when the task was scheduled. `None` if none was given.
-    pub fn metadata(&self) -> Option<&Value> {
-        self.0.request.metadata.as_ref()
+    /// Reads the metadata that was given when the task was scheduled. `None` if none was given.
+    ///
+    /// ```no_run
+    /// # use rework::{Task, operation};
+    /// #[derive(serde::Deserialize)]
+    /// struct Origin {
+    ///     user: String,
+    /// }
+    ///
+    /// #[operation]
+    /// fn greet(task: &Task) -> rework::Result<String> {
+    ///     let origin: Option<Origin> = task.metadata()?;
+    ///     Ok(format!("hello {}", origin.map_or("nobody".to_owned(), |origin| origin.user)))
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// An error of kind `input` if the metadata does not have this type. If the operation returns it, the task ends
+    /// without another attempt.
+    pub fn metadata<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
+        let Some(metadata) = &self.0.request.metadata else { return Ok(None) };
+        serde_json::from_str(metadata.get()).map(Some).map_err(|error| {
+            Error::with_kind(Failure::INPUT.into(), format!("invalid metadata: {error}"))
+        })
     }
 
     /// Returns the time at which the run is timed out. `None` if the operation has no `timeout`.

@@ -2,6 +2,7 @@
 //! code. `docs/runner-protocol.md` describes it for authors of SDKs; both must agree.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::operation::{Definition, Form};
 
@@ -85,9 +86,11 @@ pub struct RunRequest {
     /// Whether the task has an input, which is then the body of the frame.
     #[serde(default)]
     pub has_input: bool,
-    /// The metadata that was given when the task was scheduled; `None` if none was given.
+    /// The metadata that was given when the task was scheduled, as JSON that was not converted; `None` if none was
+    /// given. A message with metadata can be read as a `RunRequest` only, not as a [`ToRunner`], because serde converts
+    /// the fields of an enum with a tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<serde_json::Value>,
+    pub metadata: Option<Box<RawValue>>,
     /// The boundary, a text that separates the output of two runs. The runner must write it to
     /// stdout and stderr after this run, between two [`BOUNDARY_DELIMITER`]s. The output after the
     /// boundary belongs to the next run. `None` if no run is sent ahead.
@@ -126,6 +129,9 @@ pub enum FromRunner {
         level: String,
         /// The name of the logger.
         logger: String,
+        /// Whether the line is unfinished: the body of the next message of this logger and level continues it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        partial: bool,
     },
     /// The progress of a run.
     Progress {

@@ -53,6 +53,14 @@ pub enum ToWorker {
         /// The ids of operations that were paused and are tried again. The worker reports if it can start one of them.
         on_trial: Vec<i64>,
     },
+    /// Close the connection to the database if it is not needed now. Others cannot connect, because the server has as
+    /// many connections as it may have.
+    CloseConnection,
+    /// Compare the runs with the database, and reply with [`FromWorker::RunsChecked`].
+    CheckRuns {
+        /// The id of the recovery of the server after which this is necessary.
+        recovery: i64,
+    },
 }
 
 /// The cause of an abort, which decides what happens to the task.
@@ -82,9 +90,9 @@ pub struct Start {
     pub terms: LeaseTerms,
     /// The time until which the lease is certain.
     pub lease_until: BootTime,
-    /// Whether the connection leads directly to the server, so that a refused connection comes from the server itself
-    /// and not from a pooler or a proxy.
-    pub direct_connection: bool,
+    /// The servers of the DSN to which connections are direct, so that a refused connection comes from the server
+    /// itself and not from a pooler or a proxy: a set of bits, by the index of the server in the DSN.
+    pub direct_servers: u64,
     /// The name of the host.
     pub host: String,
     /// The domain whose tasks the worker runs.
@@ -171,8 +179,23 @@ pub enum FromWorker {
         /// The id of the operation.
         operation: i64,
     },
+    /// A statement of the worker has missed its deadline several times in a row.
+    Overdue {
+        /// What the statement is about, as a text for people, such as `a claim`.
+        statement: String,
+    },
     /// The worker has a lease of its own now. It exits when its run has ended.
     OwnLease,
+    /// The worker cannot connect to the database, because the server has as many connections as it may have.
+    NoConnection,
+    /// The worker has compared its runs with the database.
+    RunsChecked {
+        /// The id of the recovery of the server, as in [`ToWorker::CheckRuns`].
+        recovery: i64,
+        /// Whether the database has all claims and ends that the worker knows to be committed. If not, the worker kills
+        /// its runs and exits.
+        is_complete: bool,
+    },
     /// The worker exits by itself. Everything about its runs is recorded.
     Leaving {
         /// The reason, as a text for people.

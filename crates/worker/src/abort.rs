@@ -1,4 +1,4 @@
-//! An abort: the request that a run should stop.
+//! An abort: the request that a run should stop. `run_loop/abort.rs` carries it out.
 
 use rework_core::task::{complete::Completion, fence::Fence};
 use rework_wire::worker::AbortCause;

@@ -21,10 +21,14 @@ use crate::{
 };
 
 /// The longest time that log lines and progress wait before they are sent to the recorder.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The number of log lines that are sent to the recorder without waiting.
 const MAX_PENDING_LINES: usize = 2_000;
+
+/// The number of bytes of log lines that are sent to the recorder without waiting. The recorder limits how much waits
+/// to be written, and it does not know of these lines before.
+const MAX_PENDING_BYTES: usize = 1 << 20;
 
 /// An open run.
 pub(crate) struct ActiveRun {
@@ -37,6 +41,10 @@ pub(crate) struct ActiveRun {
     pub span: Option<Span>,
     /// Log lines that were not sent to the recorder yet.
     pub lines: Vec<NewLogLine>,
+    /// The number of bytes in the first lines of `lines`, and how many lines that are.
+    pending: PendingBytes,
+    /// The names and levels of the loggers whose last line is unfinished.
+    pub partial_loggers: Vec<(String, &'static str)>,
     /// How much more the run may log.
     pub log_budget: LogBudget,
     /// The last output that the run sent.
@@ -60,16 +68,35 @@ pub(crate) struct ActiveRun {
     flush_at: Option<Instant>,
 }
 
+/// The number of bytes in log lines that wait.
+#[derive(Debug, Default)]
+struct PendingBytes {
+    bytes: usize,
+    /// How many lines were counted.
+    lines: usize,
+}
+
+impl PendingBytes {
+    /// Counts the lines that were added since the last call. Returns the number of bytes in all lines.
+    fn count(&mut self, lines: &[NewLogLine]) -> usize {
+        let added = lines.get(self.lines..).unwrap_or_default();
+        self.bytes += added.iter().map(|line| line.bytes.len()).sum::<usize>();
+        self.lines = lines.len();
+        self.bytes
+    }
+}
+
 impl ActiveRun {
-    /// Creates a run that starts now. `lines` were written while its runner started.
-    pub(crate) fn new(run: ClaimedRun, lines: Vec<NewLogLine>) -> ActiveRun {
-        let now = Instant::now();
+    /// Creates a run that starts now.
+    pub(crate) fn new(run: ClaimedRun) -> ActiveRun {
         ActiveRun {
             run,
-            started_at: now,
+            started_at: Instant::now(),
             span: None,
-            flush_at: (!lines.is_empty()).then_some(now + FLUSH_INTERVAL),
-            lines,
+            flush_at: None,
+            lines: Vec::new(),
+            pending: PendingBytes::default(),
+            partial_loggers: Vec::new(),
             log_budget: LogBudget::default(),
             output: Payload::None,
             unsaved_output: false,
@@ -117,6 +144,7 @@ impl ActiveRun {
             return;
         }
         let mut lines = std::mem::take(&mut self.lines);
+        self.pending = PendingBytes::default();
         self.log_budget.keep(&mut lines);
         if !lines.is_empty() {
             recorder.lines(self.fence(), lines);
@@ -125,7 +153,8 @@ impl ActiveRun {
 
     /// Sends the log lines to the recorder at once if there are many, otherwise within [`FLUSH_INTERVAL`].
     pub(crate) fn schedule_flush(&mut self, recorder: &Recorder) {
-        if self.lines.len() >= MAX_PENDING_LINES {
+        let bytes = self.pending.count(&self.lines);
+        if self.lines.len() >= MAX_PENDING_LINES || bytes >= MAX_PENDING_BYTES {
             self.flush(recorder);
         } else if !self.lines.is_empty() || self.progress.is_some() || self.unsaved_output {
             self.flush_at.get_or_insert_with(|| Instant::now() + FLUSH_INTERVAL);

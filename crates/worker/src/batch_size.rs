@@ -1,7 +1,7 @@
 //! The number of tasks that one claim takes: the shorter an operation's runs were so far, the more.
-//! This file only calculates. Two more limits apply: the free slots for started runs, one for each
-//! run that the worker holds (`writer/claim.rs`), and 128 KiB of inputs in one claim
-//! (`migrations/V13__claim.sql`).
+//! This file only calculates. Three more limits apply: the free slots for started runs, one for each
+//! run that the worker holds, and fewer tasks after claims that missed their deadline (both in
+//! `writer/claim.rs`), and 128 KiB of inputs and metadata in one claim (`migrations/V13__claim.sql`).
 
 use std::time::Duration;
 
@@ -39,8 +39,8 @@ pub(crate) struct BatchSizes {
 struct OperationStats {
     runs: u32,
     mean_seconds: f64,
-    /// The most tasks of the next claim. It starts at 1 and grows with each full claim, because the next runs may be
-    /// longer than the mean.
+    /// The most tasks of the next claim. The next runs may be longer than the mean, so it is 1 at first and after a
+    /// long run ([`LONG_RUN`]). Once [`MIN_RUNS`] runs are measured, each full claim multiplies it by [`MAX_GROWTH`].
     size_limit: u32,
     /// Whether runs of this operation leave processes behind, so that they must run one at a time.
     leaves_processes: bool,

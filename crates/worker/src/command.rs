@@ -1,5 +1,6 @@
-//! Commands: programs that do not know rework. A command reads its input from stdin, and the scalars of a JSON input
-//! from environment variables. It writes its output to a file, and its exit code is its result.
+//! Commands: programs that do not know rework. A command reads its input from stdin. If the input is a JSON object, its
+//! scalars are also in environment variables (`input_variables.rs`). The command writes its output to the file that
+//! `REWORK_OUTPUT` names, and its exit code is its result.
 
 use std::{
     ffi::OsString,
@@ -18,27 +19,24 @@ use nix::{
 };
 use rework_core::{
     module::manifest::{self, CommandOperation},
-    task::{claim::ClaimedTask, payload::Payload},
+    task::{claim::ClaimedTask, payload::Payload, progress::NewLogLine},
     values::quantity,
 };
 use rework_process::{ScriptFault, script_fault};
 use rework_wire::operation::{Form, MAX_PAYLOAD_BYTES};
-use serde_json::Value;
 
 use crate::{
     ending::OutputError,
     environment::Variable,
+    input_variables::input_variables,
     operations::Operation,
     runner_launcher::{Program, RunnerLauncher},
     start_error::{Fault, StartError, fault_of_file},
 };
 
-/// The longest scalar of an input that becomes an environment variable, in bytes. Linux allows 128 KiB for one
-/// variable.
-const MAX_VARIABLE_BYTES: usize = 64 << 10;
-
-/// The most bytes of all such variables together. Linux allows at most 2 MiB for arguments and environment, often less.
-const MAX_VARIABLES_BYTES: usize = 512 << 10;
+/// The most bytes of white space around JSON in an output file that do not count as output, because they are not
+/// stored: most programs end their output with a newline.
+const MAX_WHITE_SPACE_BYTES: u64 = 1 << 10;
 
 /// Returns the command of an operation as the manifest declares it now.
 pub(crate) fn find(operation: &Operation) -> Result<CommandOperation, StartError> {
@@ -99,9 +97,11 @@ impl OutputFile {
             return refused("not a file".to_owned());
         }
         let mut bytes = Vec::new();
-        let read = file.take(MAX_PAYLOAD_BYTES + 1).read_to_end(&mut bytes);
+        let limit = MAX_PAYLOAD_BYTES + MAX_WHITE_SPACE_BYTES;
+        let read = file.take(limit + 1).read_to_end(&mut bytes);
         read.map_err(|error| error_of_file(&error))?;
-        if bytes.len() as u64 > MAX_PAYLOAD_BYTES {
+        let stored = if self.form == Form::Bytes { bytes.as_slice() } else { bytes.trim_ascii() };
+        if stored.len() as u64 > MAX_PAYLOAD_BYTES || bytes.len() as u64 > limit {
             return refused(format!("more than {}", bytes_text(MAX_PAYLOAD_BYTES)));
         }
         if self.form == Form::Bytes {
@@ -153,11 +153,13 @@ fn bytes_text(bytes: u64) -> String {
     quantity::show_bytes(bytes as i64)
 }
 
-/// Returns the program to start for a run, and its output file.
+/// Returns the program to start for a run, and its output file. `lines` receives warnings about inputs that have no
+/// variable.
 pub(crate) fn prepare(
     launcher: &mut RunnerLauncher,
     operation: &CommandOperation,
     claimed: &ClaimedTask,
+    lines: &mut Vec<NewLogLine>,
 ) -> Result<(Program, OutputFile), StartError> {
     let fence = claimed.fence;
     let folder = launcher.folder().map_err(StartError::Folder)?;
@@ -166,7 +168,9 @@ pub(crate) fn prepare(
         OutputFile::new(folder, operation.definition.output_form).map_err(StartError::Folder)?;
     let mut env = launcher.environment(|name| operation.passes_variable(name));
     env.extend(operation.env.iter().map(|(name, value)| (name.into(), value.into())));
-    env.extend(scalars(&claimed.input));
+    let inputs = input_variables(&claimed.input, &operation.env);
+    env.extend(inputs.variables);
+    lines.extend(inputs.warnings.into_iter().map(NewLogLine::warning));
     env.push(("REWORK_OUTPUT".into(), output.path().into()));
     env.push(("REWORK_TASK".into(), fence.task.to_string().into()));
     env.push(("REWORK_RUN".into(), fence.run.to_string().into()));
@@ -197,54 +201,9 @@ fn file_of(input: &Payload) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// Returns a variable `INPUT_<NAME>` for each text, number and boolean at the top level of a JSON
-/// object; no variables for any other input. A value is left out if it contains a NUL byte, if it
-/// is too long, or if all variables together would be too long.
-fn scalars(input: &Payload) -> Vec<Variable> {
-    let Payload::Json(text) = input else { return Vec::new() };
-    let Ok(Value::Object(object)) = serde_json::from_str(text) else { return Vec::new() };
-    let scalar = |value: Value| match value {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    };
-    let mut bytes_left = MAX_VARIABLES_BYTES;
-    object
-        .into_iter()
-        .filter_map(|(name, value)| Some((variable(&name), scalar(value)?)))
-        .filter(|(name, value)| {
-            let bytes = name.len() + value.len();
-            let fits = !value.contains('\0') && bytes <= MAX_VARIABLE_BYTES && bytes <= bytes_left;
-            bytes_left -= if fits { bytes } else { 0 };
-            fits
-        })
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect()
-}
-
-/// Returns the name of the variable for a key: upper case, with `_` for all but ASCII letters and digits.
-fn variable(name: &str) -> String {
-    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    format!("INPUT_{}", name.chars().map(letter).collect::<String>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn scalars_at_the_top_become_variables() {
-        let input =
-            r#"{"width": 300, "page-size": "a4", "deep": {"x": 1}, "dry": true, "none": null}"#;
-        let mut variables = scalars(&Payload::Json(input.to_owned()));
-        variables.sort();
-        let expected: Vec<Variable> = [("DRY", "true"), ("PAGE_SIZE", "a4"), ("WIDTH", "300")]
-            .map(|(name, value)| (format!("INPUT_{name}").into(), value.into()))
-            .into();
-        assert_eq!(variables, expected);
-        assert!(scalars(&Payload::Json("[1]".to_owned())).is_empty());
-    }
 
     #[test]
     fn an_output_that_is_not_json_is_an_error() {

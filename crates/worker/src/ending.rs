@@ -62,7 +62,7 @@ pub(crate) enum RunnerEnd {
 }
 
 impl From<std::io::Error> for RunnerEnd {
-    /// Converts an error of reading from the runner.
+    /// Returns [`RunnerEnd::Broken`] with the text of an error that occurred while the worker read from the runner.
     fn from(error: std::io::Error) -> RunnerEnd {
         RunnerEnd::Unreadable(error.to_string())
     }
@@ -109,7 +109,7 @@ pub(crate) fn end_with_runner(
             "its runner was killed, because its worker could not read from it: {why}"
         )),
         (_, None) if !at_fault => {
-            RunEnd::RunnerKilled("its runner was killed before it started".to_owned())
+            RunEnd::RunnerKilled("its runner was killed before its code started".to_owned())
         }
         (RunnerEnd::Broken(why), None) => RunEnd::Stopped(StopReason::Broken(why.clone())),
         (RunnerEnd::OutOfMemory(reason), None) => RunEnd::Stopped(reason.clone()),
@@ -158,6 +158,7 @@ pub(crate) fn completion(observed: ObservedRun) -> Completion {
     {
         result = refusal;
     }
+    let started = observed.started || result.outcome == Outcome::Done;
     let failure = match observed.end {
         RunEnd::Failed(failure) => Some(failure),
         _ => None,
@@ -172,7 +173,8 @@ pub(crate) fn completion(observed: ObservedRun) -> Completion {
         error,
         output,
         retry_in_ms,
-        started: observed.started.then_some(observed.span.0),
+        // A run that is done has started, even if that could not be recorded in shared memory.
+        started: started.then_some(observed.span.0),
         ended: observed.span.1,
         memory_peak: observed.memory_peak,
         revision: Some(observed.revision),
@@ -224,11 +226,11 @@ fn result_of_end(
         (RunEnd::Done, None) => RunResult::done(),
         (RunEnd::Failed(failure), None) => result_of_failure(failure),
         (RunEnd::NotStarted, None) => {
-            RunResult::new(Outcome::NotStarted, "it was revoked before it started")
+            RunResult::new(Outcome::NotStarted, "it was revoked before its code started")
         }
         (RunEnd::Exited(exit), None) if !at_fault => RunResult::new(
             Outcome::NotStarted,
-            format!("its runner exited before it started: {exit}"),
+            format!("its runner exited before its code started: {exit}"),
         ),
         (RunEnd::Exited(exit), None) => result_of_exit(*exit, is_command),
         (RunEnd::RunnerKilled(why), None) => {

@@ -3,10 +3,10 @@
 //! behind a large log.
 
 use rework_core::{
-    db::error::Error,
+    db::{connect::Db, error::Error},
     lease::{
         self,
-        row::{AbortRequest, Lease},
+        row::{Lease, OwnLeaseReply},
     },
     task::fence::Fence,
 };
@@ -30,9 +30,19 @@ pub(crate) struct LeaseClient(mpsc::UnboundedSender<(LeaseRequest, oneshot::Send
 enum LeaseRequest {
     /// Create a lease of the worker's own, in place of its monitor's.
     Adopt,
-    /// Renew the worker's own lease, and report whether an abort of this run was requested. `None`
-    /// if no run is open.
-    Renew(Option<Fence>),
+    /// Renew the worker's own lease.
+    Renew(Renewal),
+}
+
+/// The contents of a renewal.
+pub(crate) struct Renewal {
+    /// The number of renewals that the database is known to have stored.
+    pub known_renewals: i64,
+    /// The open run whose abort requests are read, too. `None` if no run is open.
+    pub run: Option<Fence>,
+    /// The recovery of the server after which the worker has compared its runs with the database. `None` if there is
+    /// none.
+    pub checked_recovery: Option<i64>,
 }
 
 /// The result of one request.
@@ -48,13 +58,14 @@ pub(crate) struct LeaseReply {
 pub(crate) enum LeaseResult {
     /// The worker has a lease of its own now.
     Adopted,
-    /// The lease was renewed. The abort request is that of the open run; `None` if there is no such
-    /// request.
-    Renewed(Option<AbortRequest>),
+    /// The renewal was answered.
+    Renewed(OwnLeaseReply),
     /// The lease that the worker depends on was taken away.
     Taken,
-    /// The server itself is down, so no other process can take the lease either.
+    /// No client can change the database, so no other process can take the lease either.
     Unavailable,
+    /// There was no connection, so the request was not sent.
+    NotSent,
     /// The request failed. It may or may not have taken effect.
     Failed,
 }
@@ -64,12 +75,7 @@ impl LeaseClient {
     pub(crate) fn start(database: DatabaseConnection, start: &Start) -> LeaseClient {
         let (sender, receiver) = mpsc::unbounded_channel();
         let lease = Lease { id: start.lease, epoch: start.epoch };
-        let owner = LeaseOwner {
-            worker: start.worker,
-            lease,
-            terms: start.terms,
-            direct_connection: start.direct_connection,
-        };
+        let owner = LeaseOwner { worker: start.worker, lease, terms: start.terms };
         spawn_local(serve_requests(database, owner, receiver));
         LeaseClient(sender)
     }
@@ -79,10 +85,9 @@ impl LeaseClient {
         self.request(LeaseRequest::Adopt)
     }
 
-    /// Requests a renewal of the worker's own lease. `run` is the open run whose abort requests are
-    /// read, too; `None` if no run is open.
-    pub(crate) fn renew(&self, run: Option<Fence>) -> oneshot::Receiver<LeaseReply> {
-        self.request(LeaseRequest::Renew(run))
+    /// Requests a renewal of the worker's own lease.
+    pub(crate) fn renew(&self, renewal: Renewal) -> oneshot::Receiver<LeaseReply> {
+        self.request(LeaseRequest::Renew(renewal))
     }
 
     fn request(&self, request: LeaseRequest) -> oneshot::Receiver<LeaseReply> {
@@ -98,9 +103,6 @@ struct LeaseOwner {
     worker: i64,
     lease: Lease,
     terms: LeaseTerms,
-    /// Whether the connection leads directly to the server, so that a refused connection comes from the server itself
-    /// and not from a pooler or a proxy.
-    direct_connection: bool,
 }
 
 /// Handles one request after the other.
@@ -111,42 +113,53 @@ async fn serve_requests(
 ) {
     while let Some((request, reply_to)) = requests.recv().await {
         let sent_at = boot_time();
-        let LeaseOwner { worker, lease, terms, .. } = owner;
-        let result = match request {
-            LeaseRequest::Adopt => {
-                let adopt = async |db: &_| lease::row::create_own(db, worker, lease, terms).await;
-                match database.once(adopt).await {
-                    Ok(Some(own)) => {
-                        owner.lease = own;
-                        LeaseResult::Adopted
-                    }
-                    Ok(None) => LeaseResult::Taken,
-                    Err(error) => failure(&error, &database, owner.direct_connection).await,
-                }
+        let sent = match database.get().await {
+            Ok(db) => Ok(owner.send(db, request).await),
+            Err(error) => Err(error),
+        };
+        let result = match sent {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => {
+                tracing::debug!("a request about the worker's own lease failed: {error}");
+                database.close_after(&error);
+                LeaseResult::Failed
             }
-            LeaseRequest::Renew(run) => {
-                let renew = async |db: &_| lease::row::renew_own(db, lease, terms, run).await;
-                match database.once(renew).await {
-                    Ok(request) => LeaseResult::Renewed(request),
-                    Err(Error::LeaseLost) => LeaseResult::Taken,
-                    Err(error) => failure(&error, &database, owner.direct_connection).await,
-                }
+            Err(error) => {
+                tracing::debug!("no connection for a request about the worker's lease: {error}");
+                let is_down = database.dsn().is_down_for_everyone(&error);
+                if is_down { LeaseResult::Unavailable } else { LeaseResult::NotSent }
             }
         };
         let _ = reply_to.send(LeaseReply { sent_at, result });
     }
 }
 
-/// Returns the result for a failed request: unavailable if the server is certainly down for everyone.
-async fn failure(
-    error: &Error,
-    database: &DatabaseConnection,
-    direct_connection: bool,
-) -> LeaseResult {
-    tracing::debug!("a request about the worker's own lease failed: {error}");
-    if direct_connection && database.dsn().is_down_for_everyone(error).await {
-        LeaseResult::Unavailable
-    } else {
-        LeaseResult::Failed
+impl LeaseOwner {
+    /// Sends a request. `Err` if it failed: the database may have carried it out or not.
+    async fn send(&mut self, db: &Db, request: LeaseRequest) -> Result<LeaseResult, Error> {
+        let LeaseOwner { worker, lease, terms } = *self;
+        match request {
+            LeaseRequest::Adopt => {
+                let Some(own) = lease::row::create_own(db, worker, lease, terms).await? else {
+                    return Ok(LeaseResult::Taken);
+                };
+                self.lease = own;
+                Ok(LeaseResult::Adopted)
+            }
+            LeaseRequest::Renew(Renewal { known_renewals, run, checked_recovery }) => {
+                let renewed = lease::row::renew_own(db, lease, terms, known_renewals, run).await;
+                let reply = match renewed {
+                    Err(Error::LeaseLost) => return Ok(LeaseResult::Taken),
+                    reply => reply?,
+                };
+                if let Some(recovery) = reply.recovery.filter(|id| Some(*id) == checked_recovery)
+                    && let Err(error) = lease::recovery::record_check(db, lease, recovery).await
+                {
+                    // The next renewal tries again.
+                    tracing::debug!("the check after a recovery could not be recorded: {error}");
+                }
+                Ok(LeaseResult::Renewed(reply))
+            }
+        }
     }
 }

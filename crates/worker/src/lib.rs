@@ -9,6 +9,7 @@ mod work; // the main loop: claim, run, wait, exit
 mod context; // the values that all parts of a worker use
 mod supervisor; // the monitor's messages, and the lease
 mod lease_client; // the worker's own lease in the database
+mod recovery_check; // whether the database still has the claims of the runs
 mod local_queue; // runs that are claimed and wait for a runner
 mod batch_size; // how many tasks one claim takes
 mod claimed_run; // a run as it was claimed
@@ -30,6 +31,7 @@ mod runner_launcher; // starts runners
 mod warm_runners; // runners that wait for their next run
 mod command; // programs that do not know rework
 mod environment; // what runners see of the environment
+mod input_variables; // inputs of commands as environment variables
 mod started_runs; // shared memory: which runs have started
 mod output_stream; // stdout or stderr of a runner
 mod line_splitter; // bytes become log lines of runs

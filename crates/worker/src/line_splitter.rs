@@ -1,19 +1,29 @@
 //! Splits the output of a runner into log lines, and assigns these to runs. Where runs follow one
 //! another without a pause, the runner writes a boundary after each run, bytes that separate the
 //! output of two runs; what follows the boundary belongs to the next run.
+//!
+//! A line that stays without its newline becomes visible, too: after [`PIECE_WAIT`] the bytes that were written so far
+//! become a row of the log, and later bytes become further rows that continue it. Readers join the rows
+//! (`core/src/log/lines.rs`). A short run ends before, so its lines are one row each.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::{collections::VecDeque, rc::Rc, time::Duration};
 
 use chrono::Utc;
 use memchr::memchr;
 use rework_core::task::progress::NewLogLine;
 use rework_wire::runner::BOUNDARY_DELIMITER;
+use tokio::time::Instant;
 
 use crate::claimed_run::RunKey;
 
 /// The longest piece of a line that is stored as one row. A longer line becomes several rows, each but the last without
-/// the flag `whole`.
+/// the flag `whole`, and each but the first with the flag `continues`.
 pub(crate) const MAX_LINE_BYTES: usize = 256 << 10;
+
+/// How long the bytes of an unfinished line wait for the newline before they become a row. Together with the pause of a
+/// reader that polls four times a second, they are visible well within a second. A progress bar that is drawn all the
+/// time causes two or three rows a second.
+const PIECE_WAIT: Duration = Duration::from_millis(400);
 
 /// The splitter of one stream. The *current run* is the one whose end the worker handles next; the runner may already
 /// be several runs further.
@@ -21,8 +31,12 @@ pub(crate) const MAX_LINE_BYTES: usize = 256 << 10;
 pub(crate) struct LineSplitter {
     stream: &'static str,
     level: &'static str,
-    /// The bytes after the last newline.
+    /// The bytes after the last newline that are in no row yet.
     partial_line: Vec<u8>,
+    /// When the first byte of `partial_line` arrived; `None` if there is none.
+    partial_since: Option<Instant>,
+    /// Whether a row has an earlier piece of the line of `partial_line`.
+    continues: bool,
     /// The last bytes, if they may be the beginning of a boundary.
     partial_boundary: Vec<u8>,
     /// The boundaries that are expected, with the runs that they end.
@@ -43,6 +57,8 @@ impl LineSplitter {
             stream,
             level,
             partial_line,
+            partial_since: None,
+            continues: false,
             partial_boundary,
             boundaries,
             passed_runs,
@@ -111,6 +127,19 @@ impl LineSplitter {
         self.split(bytes, lines);
     }
 
+    /// Returns when the bytes of the unfinished line have waited long enough to become a row. `None` if there are none.
+    pub(crate) fn piece_due_at(&self) -> Option<Instant> {
+        self.partial_since.map(|since| since + PIECE_WAIT)
+    }
+
+    /// Appends the bytes of the unfinished line to `lines` as a row, if they have waited long enough.
+    pub(crate) fn push_piece(&mut self, now: Instant, lines: &mut Vec<NewLogLine>) {
+        if self.piece_due_at().is_some_and(|due_at| due_at <= now) {
+            let piece = self.take_row(false);
+            self.push_line(piece, lines);
+        }
+    }
+
     /// Moves on to the next run, after everything that the current run wrote was pushed. Appends the last line of the
     /// ended run to `ended`, and the first lines of the following run to `next`.
     pub(crate) fn advance(&mut self, ended: &mut Vec<NewLogLine>, next: &mut Vec<NewLogLine>) {
@@ -138,13 +167,15 @@ impl LineSplitter {
         while let Some(end) = memchr(b'\n', bytes) {
             self.partial_line.extend_from_slice(&bytes[..end]);
             self.split_long_line(lines);
-            let line = std::mem::take(&mut self.partial_line);
-            let line = self.new_line(line, true);
+            let line = self.take_row(true);
             self.push_line(line, lines);
             bytes = &bytes[end + 1..];
         }
-        self.partial_line.extend_from_slice(bytes);
-        self.split_long_line(lines);
+        if !bytes.is_empty() {
+            self.partial_since.get_or_insert_with(Instant::now);
+            self.partial_line.extend_from_slice(bytes);
+            self.split_long_line(lines);
+        }
     }
 
     /// Treats bytes that could have been the beginning of a boundary as text.
@@ -156,19 +187,20 @@ impl LineSplitter {
     /// Ends a line that has no newline.
     fn finish_line(&mut self, lines: &mut Vec<NewLogLine>) {
         if !self.partial_line.is_empty() {
-            let line = std::mem::take(&mut self.partial_line);
-            let line = self.new_line(line, false);
+            let line = self.take_row(false);
             self.push_line(line, lines);
         }
+        self.continues = false;
     }
 
     /// Splits off pieces while the unfinished line is too long.
     fn split_long_line(&mut self, lines: &mut Vec<NewLogLine>) {
         while self.partial_line.len() > MAX_LINE_BYTES {
             let rest = self.partial_line.split_off(MAX_LINE_BYTES);
-            let piece = std::mem::replace(&mut self.partial_line, rest);
-            let piece = self.new_line(piece, false);
+            let since = self.partial_since;
+            let piece = self.take_row(false);
             self.push_line(piece, lines);
+            (self.partial_line, self.partial_since) = (rest, since);
         }
     }
 
@@ -176,13 +208,16 @@ impl LineSplitter {
         self.later_lines.back_mut().unwrap_or(lines).push(line);
     }
 
-    fn new_line(&self, bytes: Vec<u8>, whole: bool) -> NewLogLine {
+    /// Removes the bytes of the unfinished line, and returns them as a row. `whole` is whether a newline follows.
+    fn take_row(&mut self, whole: bool) -> NewLogLine {
+        self.partial_since = None;
         NewLogLine {
             at: Utc::now(),
             stream: self.stream.to_owned(),
             level: self.level,
-            bytes,
+            bytes: std::mem::take(&mut self.partial_line),
             whole,
+            continues: std::mem::replace(&mut self.continues, !whole),
         }
     }
 }

@@ -25,7 +25,8 @@ pub(crate) struct LocalQueue {
     /// Whether the pending claim, or else the one answered last, was restricted to one operation.
     /// If it found nothing, tasks of other operations may still be ready.
     claim_is_for_one_operation: bool,
-    /// The number of tasks in the last claim if it was full; 0 if it brought fewer tasks than requested.
+    /// The number of tasks in the last claim if it makes sense to claim more of them early; otherwise 0 (see
+    /// [`BatchSizes::record_claim`]). A claim of one task counts only with `--batch 1`, if the runs are short.
     last_full_batch: usize,
     batch_sizes: BatchSizes,
 }

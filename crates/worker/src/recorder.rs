@@ -12,7 +12,7 @@ use rework_core::task::{
     progress::{ChildTask, NewLogLine},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     time::Instant,
 };
 
@@ -93,6 +93,27 @@ impl Recorder {
     /// more.
     pub(crate) fn schedule_child(&self, fence: Fence, child: ChildTask) -> Answer<Option<i64>> {
         self.request(|answer| Immediate::Child(fence, Box::new(child), answer))
+    }
+
+    /// Closes the connection to the database, after everything that was sent before, until it is needed again.
+    pub(crate) fn close_connection(&self) {
+        self.enqueue(Immediate::Close);
+    }
+
+    /// Returns what is notified whenever the server refuses a connection because it has too many.
+    pub(crate) fn connection_refusals(&self) -> Rc<Notify> {
+        Rc::clone(&self.backlog.connection_refused)
+    }
+
+    /// Waits until the server refuses a connection because it has too many.
+    pub(crate) async fn connection_refused(&self) {
+        self.backlog.connection_refused.notified().await;
+    }
+
+    /// Returns the runs that the worker holds, and the last run whose end is recorded. A failover may have lost claims
+    /// of these runs and this end.
+    pub(crate) fn committed(&self) -> (Vec<Fence>, Option<Fence>) {
+        (self.backlog.slots.borrow().runs(), self.backlog.last_end.get())
     }
 
     /// Requests the definition of an operation and the path of its code on this host.

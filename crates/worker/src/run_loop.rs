@@ -32,7 +32,6 @@ use tokio::time::Instant;
 use self::{polling::Polling, sent_ahead::SentAhead};
 use crate::{
     active_run::ActiveRun,
-    claimed_run::ClaimedRun,
     command::OutputFile,
     context::Context,
     ending::{RunEnd, RunnerEnd},
@@ -95,23 +94,23 @@ enum LoopEvent {
 }
 
 impl<'a> RunLoop<'a> {
-    /// Creates the loop of a runner that has received this run. `lines` were written while the runner started.
+    /// Creates the loop of a runner that has received this run, which starts now.
     pub(crate) fn new(
         context: &'a mut Context,
         operation: &'a Operation,
         started: Started,
-        run: ClaimedRun,
-        lines: Vec<NewLogLine>,
+        mut run: ActiveRun,
     ) -> RunLoop<'a> {
         let Started { runner, output_file } = started;
-        let version = run.claimed.version;
+        let version = run.run.claimed.version;
+        run.started_at = Instant::now();
         let leaves_processes = context.queue.leaves_processes(version.operation);
         RunLoop {
             version,
             revision: runner.revision.to_string(),
             output_file,
             concurrency: operation.concurrency(),
-            open: vec![ActiveRun::new(run, lines)],
+            open: vec![run],
             sent_ahead: SentAhead::new(runner.can_send_ahead(operation)),
             ended: Vec::new(),
             started_at: Instant::now(),

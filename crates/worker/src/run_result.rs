@@ -58,7 +58,7 @@ impl RunResult {
 
 impl StopReason {
     /// Returns the result of a run that was stopped before its code started. After a drain the task is queued again,
-    /// for another worker.
+    /// for another worker. With any other reason the result is the same as that of a run whose code had started.
     pub(crate) fn result_if_not_started(&self) -> RunResult {
         match self {
             StopReason::Abort(AbortCause::Drained, reason) => {

@@ -2,9 +2,10 @@
 //! (`run_loop.rs`) until the runner has no run left, and records the end. Other tasks of the same operation may join
 //! the loop.
 
-use rework_core::task::{complete::Completion, progress::NewLogLine};
+use rework_core::task::complete::Completion;
 
 use crate::{
+    active_run::ActiveRun,
     claimed_run::ClaimedRun,
     context::Context,
     operations::Operation,
@@ -19,42 +20,34 @@ use crate::{
 pub(crate) async fn run_task(
     context: &mut Context,
     operation: &Operation,
-    mut run: ClaimedRun,
+    run: ClaimedRun,
 ) -> Result<(), LeaseLost> {
-    let mut lines = Vec::new();
-    let started = match operation.validate_input(std::mem::take(&mut run.claimed.input)) {
+    let mut run = ActiveRun::new(run);
+    let started = match operation.validate_input(std::mem::take(&mut run.run.claimed.input)) {
         Ok(input) => {
-            run.claimed.input = input;
-            start(context, operation, &run, &mut lines).await
+            run.run.claimed.input = input;
+            start(context, operation, &mut run).await
         }
         Err(result) => Err(NotStarted::RunResult(result)),
     };
     context.supervisor.report_busy();
     match started {
         Ok(started) => {
-            context.supervisor.report_started(run.claimed.version.operation);
-            let mut runs = RunLoop::new(context, operation, started, run, lines);
+            context.supervisor.report_started(run.run.claimed.version.operation);
+            let mut runs = RunLoop::new(context, operation, started, run);
             let ended = runs.drive().await;
             runs.finish(ended).await
         }
         Err(NotStarted::LeaseLost) => Err(LeaseLost),
         Err(NotStarted::RunResult(RunResult { outcome, reason })) => {
-            let fence = run.claimed.fence;
-            record_lines(context, &run, lines);
-            context.recorder.complete(Completion::new(fence, outcome, reason));
+            run.flush_last(&context.recorder);
+            context.recorder.complete(Completion::new(run.fence(), outcome, reason));
             Ok(())
         }
         Err(NotStarted::Error(error)) => {
-            record_lines(context, &run, lines);
-            context.start_failed(&run.claimed, &operation.definition.name, &error);
+            run.flush_last(&context.recorder);
+            context.start_failed(&run.run.claimed, &operation.definition.name, &error);
             Ok(())
         }
-    }
-}
-
-/// Records what a runner wrote before it was ready.
-fn record_lines(context: &Context, run: &ClaimedRun, lines: Vec<NewLogLine>) {
-    if !lines.is_empty() {
-        context.recorder.lines(run.claimed.fence, lines);
     }
 }

@@ -10,10 +10,15 @@ use rework_wire::{
     operation::Limits,
     runner::{FromRunner, ToRunner},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::{
-    operations::Operation, output_stream::OutputStream, revision::Revision, start_error::StartError,
+    active_run::{ActiveRun, FLUSH_INTERVAL},
+    operations::Operation,
+    output_stream::OutputStream,
+    recorder::Recorder,
+    revision::Revision,
+    start_error::StartError,
 };
 
 /// How long processes may take to die after SIGKILL before they are reported as unkillable.
@@ -21,10 +26,6 @@ pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Without a memory limit, the memory of shorter runs is not measured.
 const MIN_MEASURED_RUN: Duration = Duration::from_millis(100);
-
-/// The most lines that a runner may write before its `hello`. After that its pipes are not read, so it blocks when they
-/// are full.
-const MAX_EARLY_LINES: usize = 10_000;
 
 /// A runner process and its channels.
 pub(crate) struct Runner {
@@ -50,13 +51,22 @@ pub(crate) struct Runner {
     pub last_used: Instant,
 }
 
+/// Returns the timer that writes the lines of a runner that is not ready yet.
+fn flush_interval() -> Interval {
+    let mut flush = interval(FLUSH_INTERVAL);
+    flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    flush
+}
+
 impl Runner {
-    /// Waits for the `hello` of a runner of an SDK. What the runner writes meanwhile is added to
-    /// `lines`, which belong to the run that the runner was started for.
+    /// Waits for the `hello` of a runner of an SDK. The output of the runner meanwhile is logged for `run`, the run
+    /// that it was started for. While the recorder is full, the runner's pipes are not read, so it may block, and the
+    /// timeout begins again.
     pub(crate) async fn hello(
         &mut self,
         start_timeout: Duration,
-        lines: &mut Vec<NewLogLine>,
+        run: &mut ActiveRun,
+        recorder: &Recorder,
     ) -> Result<(), StartError> {
         let Some(frames) = &mut self.frames else { return Ok(()) };
         let path = &self.revision.code.path;
@@ -66,7 +76,12 @@ impl Runner {
         frames.send(&version, &[]).map_err(|error| protocol(error.to_string()))?;
         let timeout = tokio::time::sleep(start_timeout);
         tokio::pin!(timeout);
+        let mut flush = flush_interval();
+        let mut last = String::new();
         loop {
+            remember_last_line(&mut last, &run.lines);
+            run.schedule_flush(recorder);
+            let may_read = !recorder.is_full();
             tokio::select! {
                 frame = frames.next() => match frame {
                     Ok(Some(frame)) => {
@@ -77,25 +92,59 @@ impl Runner {
                     Err(FrameSocketError::Socket(error)) => return Err(error.into()),
                     Err(FrameSocketError::Frame(error)) => return Err(protocol(error.to_string())),
                 },
-                read = self.stdout.read(), if self.stdout.is_open() && lines.len() < MAX_EARLY_LINES => {
-                    self.stdout.splitter.push(&read?, lines);
+                read = self.stdout.read(), if self.stdout.is_open() && may_read => {
+                    self.stdout.splitter.push(&read?, &mut run.lines);
                 }
-                read = self.stderr.read(), if self.stderr.is_open() && lines.len() < MAX_EARLY_LINES => {
-                    self.stderr.splitter.push(&read?, lines);
+                read = self.stderr.read(), if self.stderr.is_open() && may_read => {
+                    self.stderr.splitter.push(&read?, &mut run.lines);
                 }
-                () = &mut timeout => return Err(too_late()),
+                _ = flush.tick() => {
+                    let now = Instant::now();
+                    self.stdout.splitter.push_piece(now, &mut run.lines);
+                    self.stderr.splitter.push_piece(now, &mut run.lines);
+                    remember_last_line(&mut last, &run.lines);
+                    run.flush(recorder);
+                }
+                () = &mut timeout => {
+                    if may_read {
+                        return Err(too_late());
+                    }
+                    timeout.as_mut().reset(Instant::now() + start_timeout);
+                }
             }
         }
         // The socket is closed. Either the process exits, or it is a program without an SDK that closed an unknown
         // descriptor.
         let exit = tokio::select! {
             exit = self.child.wait() => exit?,
-            () = &mut timeout => return Err(too_late()),
+            () = timeout => return Err(too_late()),
         };
         let path = path.clone();
-        self.drain(lines)?;
         let out_of_memory = self.tree.memory_exceeded().is_some();
-        Err(StartError::Ended { path, exit, last_line: last_line(lines), out_of_memory })
+        self.finish_output(&mut run.lines);
+        remember_last_line(&mut last, &run.lines);
+        Err(StartError::Ended { path, exit, last_line: last, out_of_memory })
+    }
+
+    /// Reads the rest of the output of a runner that executes no run, and ends the last line of each stream.
+    pub(crate) fn finish_output(&mut self, lines: &mut Vec<NewLogLine>) {
+        if let Err(error) = self.drain(lines) {
+            tracing::warn!("the last output of a runner could not be read: {error}");
+        }
+        self.stdout.splitter.finish(lines);
+        self.stderr.splitter.finish(lines);
+    }
+
+    /// Returns when an unfinished line has waited long enough to become a row of the log; `None` if there is none.
+    pub(crate) fn piece_due_at(&self) -> Option<Instant> {
+        let streams = [&self.stdout, &self.stderr];
+        streams.into_iter().filter_map(|stream| stream.splitter.piece_due_at()).min()
+    }
+
+    /// Appends unfinished lines that have waited long enough to `lines`.
+    pub(crate) fn push_pieces(&mut self, now: Instant, lines: &mut Vec<NewLogLine>) {
+        self.stdout.splitter.push_piece(now, lines);
+        self.stderr.splitter.push_piece(now, lines);
     }
 
     /// Reads everything that is in the pipes of the runner now.
@@ -185,12 +234,9 @@ fn check_hello(hello: Result<FromRunner, rework_wire::frame::FrameError>) -> Res
     }
 }
 
-/// Returns the last line that is not empty, after `: `.
-fn last_line(lines: &[NewLogLine]) -> String {
-    lines
-        .iter()
-        .rev()
-        .find(|line| !line.bytes.is_empty())
-        .map(|line| format!(": {}", String::from_utf8_lossy(&line.bytes)))
-        .unwrap_or_default()
+/// Sets `last` to the last line that is not empty, after `: `. Does nothing if there is none.
+fn remember_last_line(last: &mut String, lines: &[NewLogLine]) {
+    if let Some(line) = lines.iter().rfind(|line| !line.bytes.is_empty()) {
+        *last = format!(": {}", String::from_utf8_lossy(&line.bytes));
+    }
 }

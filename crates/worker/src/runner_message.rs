@@ -30,6 +30,10 @@ use crate::{
 /// The longest name of a logger that is kept, in characters. It is stored with every line.
 const MAX_LOGGER_CHARS: usize = 200;
 
+/// The most loggers of a run whose last line may be unfinished. Above it, the next text of the oldest one begins a new
+/// line.
+const MAX_PARTIAL_LOGGERS: usize = 100;
+
 /// The effect of a message on its run.
 pub(crate) enum Handled {
     /// The run continues.
@@ -71,8 +75,8 @@ impl ActiveRun {
                 return Handled::Ended(RunEnd::Failed(failure));
             }
             FromRunner::Revoked { .. } if revocable => return Handled::Ended(RunEnd::NotStarted),
-            FromRunner::Log { level, logger, .. } => {
-                self.log(log_level(&level), &stream_name(&logger), &body);
+            FromRunner::Log { level, logger, partial, .. } => {
+                self.log(log_level(&level), &stream_name(&logger), &body, partial);
             }
             FromRunner::Progress { done, total, message, .. } => {
                 let progress = json!({"done": done, "total": total, "message": message});
@@ -100,7 +104,7 @@ impl ActiveRun {
                     operation: request.operation,
                     domain: request.domain,
                     priority: request.priority.map(i32::from),
-                    delay_ms: request.delay_ms.map(|ms| ms as i64),
+                    delay_ms: request.delay_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
                     input,
                 };
                 let answer = recorder.schedule_child(self.fence(), child);
@@ -122,15 +126,36 @@ impl ActiveRun {
         }
     }
 
-    /// Adds a line of a logger. A line longer than [`MAX_LINE_BYTES`] becomes several rows.
-    fn log(&mut self, level: &'static str, stream: &str, text: &[u8]) {
+    /// Adds a line of a logger, or, if it is `partial`, a piece of a line that the next text of the logger continues. A
+    /// text longer than [`MAX_LINE_BYTES`] becomes several rows.
+    fn log(&mut self, level: &'static str, stream: &str, text: &[u8], partial: bool) {
         let at = chrono::Utc::now();
+        let continues = self.take_partial(stream, level);
+        if partial {
+            if self.partial_loggers.len() >= MAX_PARTIAL_LOGGERS {
+                self.partial_loggers.remove(0);
+            }
+            self.partial_loggers.push((stream.to_owned(), level));
+        }
         let pieces = text.len().div_ceil(MAX_LINE_BYTES).max(1);
         self.lines.extend((1..=pieces).map(|piece| {
             let from = (piece - 1) * MAX_LINE_BYTES;
-            let bytes = text[from..text.len().min(piece * MAX_LINE_BYTES)].to_vec();
-            NewLogLine { at, stream: stream.to_owned(), level, bytes, whole: piece == pieces }
+            NewLogLine {
+                at,
+                stream: stream.to_owned(),
+                level,
+                bytes: text[from..text.len().min(piece * MAX_LINE_BYTES)].to_vec(),
+                whole: piece == pieces && !partial,
+                continues: piece > 1 || continues,
+            }
         }));
+    }
+
+    /// Returns whether the last line of a logger is unfinished, and removes this information.
+    fn take_partial(&mut self, stream: &str, level: &'static str) -> bool {
+        let is_same = |(name, its_level): &(String, &str)| name == stream && *its_level == level;
+        let index = self.partial_loggers.iter().position(is_same);
+        index.map(|index| self.partial_loggers.remove(index)).is_some()
     }
 
     /// Returns the answer to a request of this run to schedule a task.

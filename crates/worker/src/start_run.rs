@@ -2,17 +2,16 @@
 
 use std::rc::Rc;
 
-use rework_core::{
-    operation::module_kind::ModuleKind,
-    task::{fence::Fence, payload::Payload, progress::NewLogLine},
-};
+use rework_core::{operation::module_kind::ModuleKind, task::payload::Payload};
 use rework_wire::{
     frame::FrameError,
     runner::{RunRequest, ToRunner, boundary_bytes},
 };
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use crate::{
+    active_run::ActiveRun,
     batch_size::LONG_RUN,
     claimed_run::ClaimedRun,
     command::{self, OutputFile},
@@ -57,22 +56,25 @@ impl From<StartError> for NotStarted {
     }
 }
 
-/// Starts a run. `lines` receives what a new runner writes before it is ready.
+/// Starts a run. The output of a new runner before it is ready is logged for this run.
 pub(crate) async fn start(
     context: &mut Context,
     operation: &Operation,
-    run: &ClaimedRun,
-    lines: &mut Vec<NewLogLine>,
+    run: &mut ActiveRun,
 ) -> Result<Started, NotStarted> {
-    let ClaimedRun { claimed, slot } = run;
+    let ClaimedRun { claimed, slot } = &run.run;
     let path = &operation.code.path;
     let revision = Revision::of(&operation.code, claimed.version.revision)
         .map_err(|source| StartError::File { path: path.clone(), source })?;
     match operation.kind {
         ModuleKind::Command => {
             let command_operation = command::find(operation)?;
-            let (program, output) =
-                command::prepare(&mut context.launcher, &command_operation, claimed)?;
+            let (program, output) = command::prepare(
+                &mut context.launcher,
+                &command_operation,
+                claimed,
+                &mut run.lines,
+            )?;
             // A command cannot record its start itself.
             if let Err(error) =
                 record_started(context.launcher.started_runs(), *slot, claimed.fence)
@@ -90,9 +92,9 @@ pub(crate) async fn start(
             Ok(Started { runner, output_file: Some(output) })
         }
         ModuleKind::Rust | ModuleKind::Python => {
-            let mut runner = get_runner(context, operation, revision, claimed.fence, lines).await?;
+            let mut runner = get_runner(context, operation, revision, run).await?;
             let with_boundary = runner.can_send_ahead(operation);
-            if let Err(error) = send(&mut runner, operation, run, with_boundary) {
+            if let Err(error) = send(&mut runner, operation, &run.run, with_boundary) {
                 warm_runners::end(runner).await;
                 return Err(StartError::Request(error).into());
             }
@@ -144,8 +146,7 @@ async fn get_runner(
     context: &mut Context,
     operation: &Operation,
     revision: Revision,
-    fence: Fence,
-    lines: &mut Vec<NewLogLine>,
+    run: &mut ActiveRun,
 ) -> Result<Runner, NotStarted> {
     let memory = operation.definition.limits.memory_bytes;
     if let Some(mut runner) = context.warm_runners.take(&revision).await {
@@ -159,8 +160,9 @@ async fn get_runner(
     let launcher = &mut context.launcher;
     let program = launcher.program(&operation.code).map_err(StartError::System)?;
     let mut runner = launcher.start(program, revision, true, memory)?;
-    let ready = wait_for_hello(context, &mut runner, fence, lines).await;
+    let ready = wait_for_hello(context, &mut runner, run).await;
     if let Err(not_started) = ready {
+        runner.finish_output(&mut run.lines);
         warm_runners::end(runner).await;
         return Err(not_started);
     }
@@ -172,10 +174,10 @@ async fn get_runner(
 async fn wait_for_hello(
     context: &mut Context,
     runner: &mut Runner,
-    fence: Fence,
-    lines: &mut Vec<NewLogLine>,
+    run: &mut ActiveRun,
 ) -> Result<(), NotStarted> {
-    let hello = runner.hello(context.start_timeout, lines);
+    let (fence, recorder) = (run.fence(), context.recorder.clone());
+    let hello = runner.hello(context.start_timeout, run, &recorder);
     tokio::pin!(hello);
     let waited = match context.wait_for(Some(fence), timeout(LONG_RUN, &mut hello)).await? {
         Waited::Ready(Ok(hello)) => Waited::Ready(hello),
@@ -203,7 +205,7 @@ fn request(operation: &Operation, ClaimedRun { claimed, slot }: &ClaimedRun) -> 
         deadline_ms: definition.limits.timeout_ms.map(i64::unsigned_abs),
         raw: matches!(claimed.input, Payload::Bytes(_)),
         has_input: claimed.input != Payload::None,
-        metadata: claimed.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        metadata: claimed.metadata.clone().and_then(|text| RawValue::from_string(text).ok()),
         boundary: None,
     }
 }

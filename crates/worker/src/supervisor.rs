@@ -4,24 +4,36 @@
 //! and exits. The rules are in `core/src/lease/lifeline.rs`; a kernel timer kills the worker if it
 //! misses the end of the lease.
 
+mod control_socket;
+mod lease_reply;
+
 use rework_core::{
     lease::{
         lifeline::{Lifeline, LifelineAction, LifelineEvent},
-        row::AbortRequest,
+        row::OwnLeaseReply,
     },
     task::fence::Fence,
 };
 use rework_process::{SelfKill, boot_time};
 use rework_wire::{
     frame_socket::FrameSocket,
-    worker::{AbortCause, FromWorker, Start, ToWorker},
+    worker::{FromWorker, Start, ToWorker},
 };
-use tokio::{sync::oneshot, time::sleep};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
+use self::{
+    control_socket::{receive, silence_own_output},
+    lease_reply::{interpret_reply, next_reply},
+};
 use crate::{
     abort::Abort,
-    lease_client::{LeaseClient, LeaseReply, LeaseResult},
+    database_connection::OverdueStatement,
+    lease_client::{LeaseClient, LeaseReply, LeaseResult, Renewal},
     recorder::Recorder,
+    recovery_check::RecoveryCheck,
 };
 
 /// An event from outside that the worker has to handle.
@@ -33,13 +45,13 @@ pub(crate) enum Event {
     Abort(Abort),
     /// The worker must not claim any more. [`Supervisor::retired`] returns the reason.
     Retired,
-    /// The lease was taken away, so other processes may already have requeued the open runs.
+    /// The lease has ended, or the database has lost claims of the worker. Others may already have the open runs.
     LeaseLost,
 }
 
-/// The error when the lease was taken away: the worker must end without recording anything about its runs.
+/// The error when others may have the runs of the worker: it must end without recording anything about them.
 #[derive(Debug, thiserror::Error)]
-#[error("the lease was taken away")]
+#[error("the worker has lost its runs")]
 pub(crate) struct LeaseLost;
 
 /// Receives the monitor's messages and keeps the worker's lease.
@@ -53,6 +65,9 @@ pub(crate) struct Supervisor {
     /// The future answer to the pending request about the worker's own lease; `None` if no request
     /// is pending.
     pending_reply: Option<oneshot::Receiver<LeaseReply>>,
+    check: RecoveryCheck,
+    /// Receives the statements of the writer that are overdue, for the monitor.
+    overdue: mpsc::UnboundedReceiver<OverdueStatement>,
     /// The kernel timer that kills this process when its lease ends.
     self_kill: SelfKill,
     /// Why the worker must not claim any more; `None` if it may.
@@ -73,6 +88,8 @@ impl Supervisor {
         start: &Start,
         recorder: Recorder,
         lease_client: LeaseClient,
+        check: RecoveryCheck,
+        overdue: mpsc::UnboundedReceiver<OverdueStatement>,
     ) -> std::io::Result<Supervisor> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut self_kill = SelfKill::new()?;
@@ -84,6 +101,8 @@ impl Supervisor {
             monitor_gone: false,
             lease_client,
             pending_reply: None,
+            check,
+            overdue,
             self_kill,
             retired: None,
             idle: true,
@@ -160,17 +179,25 @@ impl Supervisor {
                         None => continue,
                     },
                 },
-                reply = next_reply(&mut self.pending_reply) => match interpret_reply(reply) {
-                    (event @ LifelineEvent::OwnLeaseCreated { .. }, _) => {
-                        self.send(&FromWorker::OwnLease);
-                        event
-                    }
+                reply = next_reply(&mut self.pending_reply) => match self.on_reply(reply) {
                     (event, None) => event,
-                    (event, Some(abort)) => {
-                        self.step(event, run);
-                        return abort;
-                    }
+                    (event, Some(abort)) if !self.step(event, run) => return abort,
+                    _ => return self.lose_runs(),
                 },
+                (recovery, is_complete) = self.check.next() => {
+                    match self.on_checked(recovery, is_complete) {
+                        Some(event) => event,
+                        None => continue,
+                    }
+                }
+                () = self.recorder.connection_refused() => {
+                    self.send(&FromWorker::NoConnection);
+                    continue;
+                }
+                Some(statement) = self.overdue.recv() => {
+                    self.send(&FromWorker::Overdue { statement: statement.to_owned() });
+                    continue;
+                }
                 () = sleep(wait) => LifelineEvent::TimePassed,
                 _ = self.terminate.recv() => {
                     self.retire("signal 15 (terminated)");
@@ -178,10 +205,14 @@ impl Supervisor {
                 }
             };
             if self.step(event, run) {
-                self.retire("its lease had run out");
-                return Event::LeaseLost;
+                return self.lose_runs();
             }
         }
+    }
+
+    fn lose_runs(&mut self) -> Event {
+        self.retire("it had lost its runs");
+        Event::LeaseLost
     }
 
     /// Passes an event to the lifeline, the state machine of the worker's lease, and carries out
@@ -201,8 +232,10 @@ impl Supervisor {
                     self.retire("its monitor was silent");
                     self.pending_reply = Some(self.lease_client.adopt());
                 }
-                LifelineAction::RenewOwnLease => {
-                    self.pending_reply = Some(self.lease_client.renew(run));
+                LifelineAction::RenewOwnLease { known_renewals } => {
+                    let checked_recovery = self.check.checked();
+                    let renewal = Renewal { known_renewals, run, checked_recovery };
+                    self.pending_reply = Some(self.lease_client.renew(renewal));
                 }
                 LifelineAction::Die => return true,
             }
@@ -233,63 +266,45 @@ impl Supervisor {
                 self.on_trial = on_trial;
                 None
             }
+            ToWorker::CloseConnection => {
+                self.recorder.close_connection();
+                None
+            }
+            ToWorker::CheckRuns { recovery } => {
+                self.start_check(recovery);
+                None
+            }
             ToWorker::Start(_) | ToWorker::Renewed { .. } => None,
         }
     }
-}
 
-/// Translates the answer of the lease client into an event of the lifeline, and an abort; `None` if
-/// the answer contains no abort.
-fn interpret_reply(reply: Option<LeaseReply>) -> (LifelineEvent, Option<Event>) {
-    let Some(LeaseReply { sent_at, result }) = reply else {
-        return (LifelineEvent::RequestFailed, None);
-    };
-    match result {
-        LeaseResult::Adopted => (LifelineEvent::OwnLeaseCreated { sent_at }, None),
-        LeaseResult::Renewed(request) => {
-            let abort = request.map(|AbortRequest { fence, reason }| {
-                let (task, run) = (fence.task, fence.run);
-                Event::Abort(Abort { task, run, cause: AbortCause::Requested, reason })
-            });
-            (LifelineEvent::OwnLeaseRenewed { sent_at }, abort)
+    /// Handles the reply of the lease client. Returns the event for the lifeline, and an abort if the reply contains
+    /// one.
+    fn on_reply(&mut self, reply: Option<LeaseReply>) -> (LifelineEvent, Option<Event>) {
+        match reply.as_ref().map(|reply| &reply.result) {
+            Some(LeaseResult::Adopted) => self.send(&FromWorker::OwnLease),
+            Some(LeaseResult::Renewed(OwnLeaseReply { recovery: Some(recovery), .. })) => {
+                self.start_check(*recovery);
+            }
+            _ => {}
         }
-        LeaseResult::Taken => (LifelineEvent::Taken, None),
-        LeaseResult::Unavailable => (LifelineEvent::ServerDown { attempted_at: sent_at }, None),
-        LeaseResult::Failed => (LifelineEvent::RequestFailed, None),
+        interpret_reply(reply)
     }
-}
 
-/// Redirects stdout and stderr to `/dev/null`. The pipes to a dead monitor are broken, and writing to them would kill
-/// the worker.
-fn silence_own_output() {
-    if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
-        let _ = nix::unistd::dup2_stdout(&null);
-        let _ = nix::unistd::dup2_stderr(&null);
-    }
-}
-
-/// Receives the next message of the monitor. `None` if the socket was closed or failed, or if the message is unknown.
-/// Waits forever if there is no socket.
-async fn receive(control: &mut Option<FrameSocket>) -> Option<ToWorker> {
-    let Some(frames) = control else { return std::future::pending().await };
-    match frames.next().await {
-        Ok(Some(frame)) => frame
-            .message()
-            .inspect_err(|error| tracing::error!("the monitor sent an unknown message: {error}"))
-            .ok(),
-        Ok(None) => None,
-        Err(error) => {
-            tracing::error!("the control socket failed: {error}");
-            None
+    /// Starts the check after a recovery of the server. If it was done already, reports that again.
+    fn start_check(&mut self, recovery: i64) {
+        if self.check.start(recovery) {
+            self.send(&FromWorker::RunsChecked { recovery, is_complete: true });
         }
     }
-}
 
-/// Waits for the answer to the pending request and clears it. `None` if the lease client has ended. Waits forever if no
-/// request is pending.
-async fn next_reply(pending: &mut Option<oneshot::Receiver<LeaseReply>>) -> Option<LeaseReply> {
-    let Some(receiver) = pending else { return std::future::pending().await };
-    let reply = receiver.await.ok();
-    *pending = None;
-    reply
+    /// Handles the result of a check. Returns an event for the lifeline if the database does not have everything.
+    fn on_checked(&mut self, recovery: i64, is_complete: bool) -> Option<LifelineEvent> {
+        self.send(&FromWorker::RunsChecked { recovery, is_complete });
+        if is_complete {
+            return None;
+        }
+        tracing::error!("the database has lost claims or ends of this worker");
+        Some(LifelineEvent::WentBack)
+    }
 }

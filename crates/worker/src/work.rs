@@ -27,6 +27,7 @@ use crate::{
     local_queue::LocalQueue,
     operations::{Operation, Operations},
     recorder::Recorder,
+    recovery_check::RecoveryCheck,
     resettable_timer::ResettableTimer,
     run_result::RunResult,
     run_task::run_task,
@@ -77,20 +78,27 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
     nix::sys::prctl::set_dumpable(false).map_err(std::io::Error::from)?;
     rework_process::raise_limits();
     rework_process::become_subreaper()?;
-    let dsn = Dsn::parse(&start.dsn)?;
+    let dsn = Dsn::parse(&start.dsn)?.for_writing();
+    dsn.add_direct_servers(start.direct_servers);
     let secrets = Secrets::new(&start.dsn, dsn.password());
     let started_runs = inherited_started_runs()?;
     let application_name = format!("rework worker {}", start.worker);
-    let lease_database =
-        DatabaseConnection::new(dsn.clone(), format!("{application_name} (lease)"));
-    let lease_client = LeaseClient::start(lease_database, &start);
-    let database = DatabaseConnection::new(dsn, application_name);
     let (recorder, entries, backlog) = Recorder::new();
+    let connection = |purpose: &str| {
+        let name = format!("{application_name}{purpose}");
+        DatabaseConnection::new(dsn.clone(), name, recorder.connection_refusals())
+    };
+    let lease_client = LeaseClient::start(connection(" (lease)"), &start);
+    let (database, overdue) = connection("").reporting_overdue();
+    let check_name = format!("{application_name} (check)");
+    let check = RecoveryCheck::new(dsn.clone(), check_name, recorder.clone());
     let writer = DbWriter::new(database, claimant(&start), backlog).run(entries);
     let writer = tokio::task::spawn_local(writer);
+    let supervisor =
+        Supervisor::new(control, &start, recorder.clone(), lease_client, check, overdue)?;
     let mut worker = Worker {
         context: Context {
-            supervisor: Supervisor::new(control, &start, recorder.clone(), lease_client)?,
+            supervisor,
             recorder,
             launcher: RunnerLauncher::new(&start, started_runs, secrets)?,
             warm_runners: WarmRunners::new(&start),
@@ -109,7 +117,7 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
     worker.context.warm_runners.end_all().await;
     worker.context.launcher.remove_folder();
     if let Err(lost) = result {
-        tracing::error!("{lost}: its runs are left to other workers");
+        tracing::error!("{lost}: its runs are killed, and left to other workers");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

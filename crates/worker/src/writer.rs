@@ -1,54 +1,49 @@
 //! The writer: the task that writes what the [recorder](crate::recorder) sends, in order. The database may be slow,
 //! unavailable, or drop an answer. Log lines, ends of runs and a claim that wait at the same time are written in one
-//! transaction, called the exchange. If that fails, each kind is written by a statement of its own (`batch.rs`,
-//! `claim.rs`).
+//! transaction (`exchange.rs`). If that fails, each kind is written by a statement of its own (`batch.rs`, `claim.rs`).
+//! A statement that misses its deadline twice in a row is tried with fewer rows.
 
 pub(crate) mod backlog;
 mod batch;
 mod claim;
 pub(crate) mod entry;
+mod exchange;
+mod refusals;
 mod scan_start;
-mod slots;
+pub(crate) mod slots;
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
 use rework_core::{
-    db::{connect::Db, error::Result},
+    db::size_limit::SizeLimit,
     fleet::worker,
     task::{
         self,
         claim::{Claimant, placed_operation},
         complete::Completion,
-        exchange::{Exchange, Exchanged, exchange},
         fence::Fence,
     },
 };
+use rework_wire::worker::STARTED_RUNS_SLOTS;
 use rustc_hash::FxHashMap;
 use tokio::{sync::mpsc, time::sleep};
 
 use self::{
     backlog::Backlog,
-    batch::Batch,
-    claim::set_unconfirmed_claim,
+    batch::{Batch, MAX_ENDS, MAX_LINES},
     entry::{Batched, Entry, Immediate},
+    exchange::{ExchangePause, NotExchanged},
+    refusals::{REFUSED_PAUSE, log_refused_write, until_accepted},
     scan_start::ScanStart,
-    slots::Slots,
 };
 use crate::database_connection::DatabaseConnection;
-
-/// The pause before a write that the database refused is tried again.
-const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Owns the worker's connection to the database.
 pub(crate) struct DbWriter {
     database: DatabaseConnection,
     claimant: Claimant,
     backlog: Rc<Backlog>,
-    slots: Slots,
     /// The number of log lines that are stored for each open run. It shows whether a statement whose answer was lost
     /// was applied.
     lines_written: FxHashMap<Fence, i64>,
@@ -57,18 +52,16 @@ pub(crate) struct DbWriter {
     locked_ends: Vec<Completion>,
     /// The positions in the queue from which the next claim scans.
     scan_start: ScanStart,
+    exchange_pause: ExchangePause,
+    /// The most log lines of one statement.
+    line_limit: SizeLimit,
+    /// The most ends of runs of one statement.
+    end_limit: SizeLimit,
+    /// The most tasks of one claim, besides the limits of `batch_size.rs`.
+    claim_limit: SizeLimit,
     /// The latest start time of a run that this worker has recorded; `None` if it has recorded
     /// none. It is a lower bound for the start times of runs recorded later.
     latest_start: Option<DateTime<Utc>>,
-}
-
-/// The reason why a batch was not written in one transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NotExchanged {
-    /// Nothing of the batch was written.
-    NotApplied,
-    /// All of the batch was written or nothing; the answer was lost.
-    Unknown,
 }
 
 impl DbWriter {
@@ -81,16 +74,21 @@ impl DbWriter {
             database,
             claimant,
             backlog,
-            slots: Slots::new(),
             lines_written: FxHashMap::default(),
             batch: Batch::default(),
             locked_ends: Vec::new(),
             scan_start: ScanStart::default(),
+            exchange_pause: ExchangePause::default(),
+            line_limit: SizeLimit::new(MAX_LINES),
+            end_limit: SizeLimit::new(MAX_ENDS),
+            claim_limit: SizeLimit::new(STARTED_RUNS_SLOTS as usize),
             latest_start: None,
         }
     }
 
-    /// Writes entries in order, until the recorder is dropped.
+    /// Writes entries until the recorder is dropped. Log lines, ends of runs and a claim that wait at the same time are
+    /// written together. Any other entry is written by itself, after those that came before it. An entry comes with its
+    /// size in bytes.
     pub(crate) async fn run(mut self, mut entries: mpsc::UnboundedReceiver<(Entry, usize)>) {
         loop {
             let expires = self.database.expires();
@@ -107,7 +105,7 @@ impl DbWriter {
                     None => return,
                 },
                 () = sleep(REFUSED_PAUSE), if has_locked_ends => self.complete_locked().await,
-                () = idle => self.database.expire(),
+                () = idle => self.close_idle_connection(),
             }
             // Entries that arrived while the last statement ran are written together.
             while let Ok((entry, bytes)) = entries.try_recv() {
@@ -147,7 +145,7 @@ impl DbWriter {
                     task::progress::record_start(db, fence, elapsed_ms, &revision, latest_start)
                         .await
                 };
-                let recorded_at = db.until_answered(record).await;
+                let recorded_at = db.until_answered("the start of a run", record).await;
                 self.latest_start = latest_start.max(recorded_at.as_ref().ok().copied().flatten());
                 log_refused_write(recorded_at.map(|at| at.is_some()));
             }
@@ -155,23 +153,23 @@ impl DbWriter {
                 let save = async |db: &_| {
                     task::progress::save_progress(db, fence, progress.as_deref(), &output).await
                 };
-                log_refused_write(db.until_answered(save).await);
+                log_refused_write(db.until_answered("the progress of a run", save).await);
             }
-            Immediate::Unkillable(fence, reason) => log_refused_write(
-                db.until_answered(async |db| {
-                    task::progress::record_unkillable(db, fence, &reason).await
-                })
-                .await,
-            ),
+            Immediate::Unkillable(fence, reason) => {
+                let record =
+                    async |db: &_| task::progress::record_unkillable(db, fence, &reason).await;
+                log_refused_write(db.until_answered("an unkillable process", record).await);
+            }
             Immediate::Child(fence, child, answer) => {
                 let schedule =
                     async |db: &_| task::progress::schedule_child(db, fence, &child).await;
-                let _ = answer.send(db.until_answered(schedule).await);
+                until_accepted(db, "a child task", schedule, answer).await;
             }
             Immediate::PlacedOperation(version, answer) => {
-                let _ = answer
-                    .send(db.until_answered(async |db| placed_operation(db, version).await).await);
+                let load = async |db: &_| placed_operation(db, version).await;
+                until_accepted(db, "the request for an operation", load, answer).await;
             }
+            Immediate::Close => db.close(),
             Immediate::Flush(answer) => {
                 while !self.locked_ends.is_empty() {
                     sleep(REFUSED_PAUSE).await;
@@ -182,8 +180,16 @@ impl DbWriter {
             Immediate::Exit(reason, answer) => {
                 let worker = self.claimant.worker;
                 let record = async |db: &_| worker::finish(db, worker, &reason).await;
-                let _ = answer.send(db.until_answered(record).await);
+                let _ = answer.send(db.until_answered("the end of the worker", record).await);
             }
+        }
+    }
+
+    /// Closes a connection that was not used for a minute. If it was open until now, the lease was renewed after the
+    /// last end was recorded. A failover that loses this end also loses the renewal, and the monitor notices that.
+    fn close_idle_connection(&mut self) {
+        if self.database.expire() {
+            self.backlog.last_end.set(None);
         }
     }
 
@@ -224,72 +230,5 @@ impl DbWriter {
         self.backlog
             .unsaved
             .set(self.backlog.unsaved.get() - unsaved + self.locked_ends.len() - locked);
-    }
-
-    /// Writes the batch in one transaction, if it has at least two kinds of entries. Also returns whether the claim
-    /// scanned only the known ranges of the queue. While an earlier claim is unconfirmed, nothing is exchanged, because
-    /// the claim must first find the tasks that the earlier one took.
-    async fn exchange(
-        &mut self,
-        batch: &Batch,
-    ) -> std::result::Result<(Exchanged, bool), NotExchanged> {
-        let Batch { lines, ends, claim, .. } = batch;
-        if batch.kinds() < 2 || (claim.is_some() && self.backlog.has_unconfirmed_claim()) {
-            return Err(NotExchanged::NotApplied);
-        }
-        let batches = claim.as_ref().map(|(batches, _)| self.limit_to_free_slots(batches));
-        let known_ranges = self.scan_start.ranges(Instant::now());
-        let ranges = known_ranges.clone().unwrap_or_default();
-        let Ok(db) = self.database.get().await else { return Err(NotExchanged::NotApplied) };
-        let sent_at = Instant::now();
-        let claim = batches.as_ref().map(|batches| (&self.claimant, batches, &ranges));
-        let exchanged =
-            exchange(db, Exchange { lines, ends, earliest_start: self.latest_start, claim }).await;
-        if let (Some(_), Ok((_, claimed))) = (&batches, &exchanged) {
-            self.scan_start.record_claim(
-                claimed,
-                known_ranges.is_none(),
-                sent_at.elapsed(),
-                Instant::now(),
-            );
-        }
-        exchanged.map(|exchanged| (exchanged, known_ranges.is_some())).map_err(|error| {
-            tracing::debug!("a batch could not be written in one transaction: {error}");
-            if error.is_data() || error.is_locked() {
-                return NotExchanged::NotApplied;
-            }
-            if batches.is_some() {
-                set_unconfirmed_claim(&self.backlog);
-            }
-            NotExchanged::Unknown
-        })
-    }
-
-    /// Repeats a write until it is stored, or until the database rejects the value itself or finds the row locked.
-    /// Other refusals (a full disk, a read-only server) pass, and what a run left exists only in this process.
-    async fn retry_until_stored<T>(
-        &mut self,
-        what: &str,
-        mut write: impl AsyncFnMut(&Db) -> Result<T>,
-    ) -> Result<T> {
-        loop {
-            match self.database.until_answered(&mut write).await {
-                Err(error) if !error.is_data() && !error.is_locked() => {
-                    tracing::error!("{what} cannot be written: {error}");
-                    sleep(REFUSED_PAUSE).await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-}
-
-/// Logs a write that was refused and that nobody waits for. If the run is not current any more, this is noticed when
-/// its end is recorded.
-fn log_refused_write(answer: Result<bool>) {
-    match answer {
-        Ok(true) => {}
-        Ok(false) => tracing::debug!("a write of a run that is not current was refused"),
-        Err(error) => tracing::warn!("a write of a run failed: {error}"),
     }
 }

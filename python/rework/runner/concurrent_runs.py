@@ -18,7 +18,7 @@ from rework.runner.children import end_child, end_process
 from rework.runner.failure import failed_head
 from rework.runner.frames import Link
 from rework.runner.inbox import Inbox
-from rework.runner.run import Run
+from rework.runner.run import PARTIAL_LINE_DELAY, Run
 
 #: Seconds that coroutines which an operation started and did not await may take to end after they were cancelled.
 _CANCEL_TIMEOUT = 1.0
@@ -86,11 +86,16 @@ class ConcurrentRuns:
         run.note_started(self._started_runs)
         task = self._loop.create_task(self._execute_one(run))
         run.cancel = lambda: self._loop.call_soon_threadsafe(task.cancel)
+        # Any thread may print.
+        run.send_partial_lines_later = lambda: self._loop.call_soon_threadsafe(self._send_partial_lines_later, run)
         if run.abort_reason is not None:
             # Another thread read the abort before `cancel` was set.
             run.cancel()
         self._open.add(task)
         task.add_done_callback(self._remove)
+
+    def _send_partial_lines_later(self, run: Run) -> None:
+        self._loop.call_later(PARTIAL_LINE_DELAY, run.send_partial_lines)
 
     def _remove(self, task: asyncio.Task[None]) -> None:
         self._open.discard(task)
@@ -108,7 +113,7 @@ class ConcurrentRuns:
         printing.RUN.set(run)
         failure = await self._call(run)
         run.wait_for_answers()
-        run.flush_output()
+        run.send_partial_lines()
         streams.flush()
         self._inbox.close(run)
         if failure is None:

@@ -46,7 +46,7 @@ class _TextStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        # Complete lines of a run were sent when they were written.
+        # Lines of a run are sent when they are complete, and what is written of others a moment later.
         self._original.flush()
 
     def fileno(self) -> int:

@@ -16,6 +16,9 @@ _SLOT = struct.Struct('<qq')
 #: The number of bytes that are kept until their line is complete. The worker divides longer lines there as well.
 _MAX_PARTIAL_LINE = 1 << 18
 
+#: Seconds after which the beginning of a line is sent, although the line is not complete.
+PARTIAL_LINE_DELAY = 0.2
+
 #: The levels at which the lines of the two output streams are logged.
 LEVEL_OF_STREAM = {'stdout': 'INFO', 'stderr': 'WARNING'}
 
@@ -56,7 +59,11 @@ class Run:
         self._has_ended = False
         #: Cancels the coroutine of the run if several runs are open in the process, else None.
         self.cancel: Callable[[], Any] | None = None
-        #: For each stream the output behind the last complete line.
+        #: Calls `send_partial_lines` after PARTIAL_LINE_DELAY if several runs are open in the process, else None.
+        self.send_partial_lines_later: Callable[[], Any] | None = None
+        #: Whether `send_partial_lines_later` was called and `send_partial_lines` was not called since.
+        self._is_sending_planned = False
+        #: For each stream the output behind the last complete line, without what was sent of it.
         self._partial_lines: dict[str, bytes] = {}
         self._printing = threading.RLock()
 
@@ -89,23 +96,30 @@ class Run:
         return self._has_ended
 
     def write_output(self, stream: str, data: bytes) -> None:
-        """Send what the run's code has written to `stdout` or `stderr`, one frame for each complete line."""
+        """Send what the run's code has written to `stdout` or `stderr`, one frame for each complete line.
+
+        The beginning of an incomplete line is sent a moment later, so that people see questions and progress bars.
+        """
         with self._printing:
             *lines, partial = (self._partial_lines.pop(stream, b'') + data).split(b'\n')
-            if len(partial) > _MAX_PARTIAL_LINE:
-                lines, partial = [*lines, partial], b''
             # A `__del__` may have printed since the `pop` above, in this thread.
             self._partial_lines[stream] = self._partial_lines.get(stream, b'') + partial
             for line in lines:
                 self.send('log', line, level=LEVEL_OF_STREAM[stream], logger=stream)
+            if len(partial) > _MAX_PARTIAL_LINE:
+                self.send_partial_lines()
+            elif partial and not self._is_sending_planned and self.send_partial_lines_later is not None:
+                self._is_sending_planned = True
+                self.send_partial_lines_later()
 
-    def flush_output(self) -> None:
-        """Send incomplete lines as lines, because the run ends."""
+    def send_partial_lines(self) -> None:
+        """Send what is written of incomplete lines. The worker joins it with what follows. Also called at the end."""
         with self._printing:
-            for stream, partial in list(self._partial_lines.items()):
+            self._is_sending_planned = False
+            for stream in list(self._partial_lines):
+                partial = self._partial_lines.pop(stream, b'')
                 if partial:
-                    self.send('log', partial, level=LEVEL_OF_STREAM[stream], logger=stream)
-            self._partial_lines.clear()
+                    self.send('log', partial, level=LEVEL_OF_STREAM[stream], logger=stream, partial=True)
 
     def last_frame(self, type: str, **head: Any) -> bytes:
         """Return the last frame of the run, with the times of its start and end. After this, `send` does nothing."""

@@ -1,6 +1,6 @@
 -- schedule_task: schedules one task, by the function that clients of all languages call, and returns its id. Raises
--- RW404 if the operation is not registered, RW300 if `:domain` is null and several domains have it, RW413 if the input
--- is too large, and RW400 if a value is invalid.
+-- RW404 if the operation is not registered, RW300 if `:domain` is null and several domains have it, RW413 if a value is
+-- too large, and RW400 if a value makes no sense.
 --
 -- `:operation` and `:domain` name the operation; `:input` is the input as JSON, `:input_bytes` as bytes. The task
 -- becomes ready at the moment `:at`, or `:after_ms` milliseconds from now by the clock of the server, or at once if
@@ -8,7 +8,7 @@
 -- array. A higher `:priority` runs first (null: as the operation declares). If a task of the operation with
 -- `:unique_key` exists, its id is returned. `:metadata` is stored with the task.
 select rework.schedule(
-           operation => cast(:operation as text), input => cast(:input as json),
+           operation => cast(:operation as text), input => cast(:input as text),
            domain => cast(:domain as text), host => cast(:host as text),
            priority => cast(:priority as integer),
            delayed_until => coalesce(cast(:at as timestamptz),

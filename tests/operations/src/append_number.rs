@@ -55,7 +55,7 @@ fn print(number: u32) -> rework::Result<()> {
 }
 
 /// Runs a shell script that prints the pid of a process and leaves this process running. Prints the pid.
-fn leave_process(script: &str) -> rework::Result<()> {
+pub(crate) fn leave_process(script: &str) -> rework::Result<()> {
     let mut shell = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn()?;
     let mut pid = String::new();
     let stdout = shell.stdout.take().ok_or_else(|| std::io::Error::other("no pipe"))?;

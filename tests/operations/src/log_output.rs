@@ -6,6 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use rework::{Error, Task, operation};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// Prints `lines` numbered lines without a pause.
 #[operation]
@@ -34,6 +36,26 @@ fn megabytes(count: u32) -> rework::Result<()> {
     let mut stdout = io::stdout().lock();
     for _ in 0..count {
         writeln!(stdout, "{line}")?;
+    }
+    Ok(())
+}
+
+/// The input of `writes_pieces`.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Pieces {
+    /// The folder of the files that the operation waits for.
+    folder: PathBuf,
+    pieces: Vec<String>,
+}
+
+/// Writes each piece to stdout. After each it waits until `folder` has a file with the number of the piece, from 0.
+#[operation]
+fn writes_pieces(input: Pieces) -> rework::Result<()> {
+    for (number, piece) in input.pieces.iter().enumerate() {
+        let mut stdout = io::stdout();
+        stdout.write_all(piece.as_bytes())?;
+        stdout.flush()?;
+        crate::waits::wait_for(&input.folder.join(number.to_string()));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! Each operation does one thing that a task queue must handle. This file has the simple ones. Operations that
 //! fail are in `failures.rs`, operations that wait in `waits.rs`, and those that write to their log in `log_output.rs`.
+//! Operations that record their runs outside Postgres are in `witness.rs`.
 
 #![expect(
     clippy::print_stdout,
@@ -11,11 +12,13 @@
 #![expect(clippy::needless_pass_by_value, reason = "an operation takes its input by value")]
 
 mod append_number;
+mod beats;
 mod ends_on_demand;
 mod failures;
 mod log_output;
 mod run_facts;
 mod waits;
+mod witness;
 
 use std::process::ExitCode;
 use std::thread::sleep;

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rework::{Task, operation};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 /// How many times `counts_calls` has run in this process.
 #[derive(Debug, Default)]
@@ -38,11 +38,18 @@ fn environment() -> BTreeMap<String, String> {
 
 /// Returns all facts about the run that the SDK gives to an operation.
 #[operation(attempts = 4)]
-fn describes_run(task: &Task, input: Value) -> Value {
-    json!({
+fn describes_run(task: &Task, input: Value) -> rework::Result<Value> {
+    Ok(json!({
         "id": task.id(), "run": task.run(), "attempt": task.attempt(), "domain": task.domain(),
-        "operation": task.operation(), "metadata": task.metadata(), "input": input,
-    })
+        "operation": task.operation(), "metadata": task.metadata::<Value>()?, "input": input,
+    }))
+}
+
+/// Returns the metadata of its task as text, as it was written.
+#[operation]
+fn metadata_text(task: &Task) -> rework::Result<Option<String>> {
+    let metadata: Option<Box<RawValue>> = task.metadata()?;
+    Ok(metadata.map(|metadata| metadata.get().to_owned()))
 }
 
 /// Returns which copy of the program it runs in.

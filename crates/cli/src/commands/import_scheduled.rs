@@ -7,6 +7,7 @@ use rework_core::{
     cron::{
         declare::{Schedule, declare},
         error::CronError,
+        fields::step_warnings,
     },
     db::error::Error,
     operation,
@@ -50,6 +51,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         let payload = payload(schedule).with_context(entry)?;
         input::validate(&operation, &payload).with_context(entry)?;
         let rule = schedule.rule(true).map_err(CronError::Rule).with_context(entry)?;
+        for warning in step_warnings(&schedule.rule) {
+            context.warn(format_args!("{}: {warning}", entry()));
+        }
         declare(&transaction, schedule, &rule, &payload).await.with_context(entry)?;
     }
     transaction.commit().await.map_err(Error::from)?;

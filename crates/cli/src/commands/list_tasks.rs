@@ -151,6 +151,7 @@ fn reason(task: &ListedTask) -> String {
         (State::Delayed, None, Some(until)) => {
             format!("not before {}", time_text::timestamp(until))
         }
+        (State::Delayed, _, None) => "until it is retried".to_owned(),
         (_, Some(reason), _) => reason.clone(),
         _ => String::new(),
     }

@@ -1,11 +1,14 @@
-//! `rework log-task`: prints the log of a task, once or continuously until the task ends. `log_text.rs` renders the
-//! lines.
+//! `rework log-task`: prints the log of a task, once or continuously until the task ends. `log_printer.rs` prints what
+//! is read.
 
 use std::{process::ExitCode, time::Duration};
 
 use rework_core::{
     db::connect::Db,
-    log::read::{LEVELS, LogFilter, LogLine, LogReader, PAGE},
+    log::{
+        lines::OpenLines,
+        read::{LEVELS, LogFilter, LogReader},
+    },
     task,
     values::quantity,
 };
@@ -14,9 +17,8 @@ use crate::{
     context::{Context, is_unreachable},
     error_text::hinted,
     exit::Exit,
-    json_list::JsonList,
-    log_text::{self, JsonLine},
-    options::Format,
+    log_printer::LogPrinter,
+    log_text,
     task_text::traceback,
 };
 
@@ -74,16 +76,15 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if args.tail.is_some() || args.since.is_some() {
         reader.skip_to(&db, args.tail, args.since).await?;
     }
-    let mut printer = Printer::new(context, args.raw)?;
+    let mut printer = LogPrinter::new(context, args.task, args.raw, args.follow)?;
     if args.follow {
-        tokio::select! {
-            read = read_until_task_ends(context, db, &mut reader, &mut printer) => read?,
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted.into()),
+        if !read_until_interrupted(context, db, &mut reader, &mut printer).await? {
+            return Ok(Exit::Interrupted.into());
         }
     } else {
         read(&db, &mut reader, false, &mut printer).await?;
     }
-    let is_text = matches!(printer, Printer::Text(_));
+    let is_text = printer.is_text();
     printer.finish()?;
     if is_text {
         print_traceback(context, args.task).await?;
@@ -96,11 +97,12 @@ pub(crate) fn unknown_task(task: i64) -> anyhow::Error {
     hinted(format!("there is no task {task}"), "see `rework list-tasks`")
 }
 
-/// Prints the log of a task in the form for people until the task ends.
-pub async fn follow(context: &Context, task: i64) -> anyhow::Result<()> {
+/// Prints the log of a task in the form for people until the task ends. Returns false if Ctrl-C was pressed before.
+pub async fn follow(context: &Context, task: i64) -> anyhow::Result<bool> {
     let db = context.open().await?;
     let mut reader = LogReader::after(LogFilter { task, ..LogFilter::default() }, 0);
-    read_until_task_ends(context, db, &mut reader, &mut Printer::Text(context)).await
+    let mut printer = LogPrinter::live_text(context, task);
+    read_until_interrupted(context, db, &mut reader, &mut printer).await
 }
 
 /// Returns the last `n` log lines of one run in the form for people. Empty if the run wrote nothing.
@@ -113,11 +115,33 @@ pub(crate) async fn tail(
     let filter = LogFilter { task, run: Some(run), ..LogFilter::default() };
     let mut reader = LogReader::after(filter, 0);
     reader.skip_to(db, Some(n), None).await?;
-    let mut out = Vec::new();
-    for line in reader.next(db).await? {
-        log_text::append(&mut out, &line, context.terminal, context.colour);
+    let (mut open, mut out) = (OpenLines::default(), Vec::new());
+    loop {
+        for row in reader.next(db).await? {
+            if let Some(joined) = open.add(task, row) {
+                log_text::append(&mut out, joined.line(), context.terminal, context.colour);
+            }
+        }
+        if reader.is_at_end() {
+            return Ok(out);
+        }
     }
-    Ok(out)
+}
+
+/// Reads as [`read`] does until the task ends. Returns false if Ctrl-C was pressed before. In any case, what is printed
+/// next begins on a line of its own.
+async fn read_until_interrupted(
+    context: &Context,
+    db: Db,
+    reader: &mut LogReader,
+    printer: &mut LogPrinter<'_>,
+) -> anyhow::Result<bool> {
+    let has_ended = tokio::select! {
+        read = read_until_task_ends(context, db, reader, printer) => read.map(|()| true),
+        _ = tokio::signal::ctrl_c() => Ok(false),
+    };
+    printer.end_line()?;
+    has_ended
 }
 
 /// Reads as [`read`] does until the task ends. Connects again if the database becomes unreachable.
@@ -125,13 +149,14 @@ async fn read_until_task_ends(
     context: &Context,
     mut db: Db,
     reader: &mut LogReader,
-    printer: &mut Printer<'_>,
+    printer: &mut LogPrinter<'_>,
 ) -> anyhow::Result<()> {
     let mut has_printed = false;
     loop {
         match read(&db, reader, true, printer).await {
             Err(error) if is_unreachable(&error) => {
                 if !std::mem::replace(&mut has_printed, true) {
+                    printer.end_line()?;
                     context.note("the database is unreachable: waiting for it");
                 }
                 tokio::time::sleep(POLL_INTERVAL).await;
@@ -151,13 +176,12 @@ async fn read(
     db: &Db,
     reader: &mut LogReader,
     follow: bool,
-    printer: &mut Printer<'_>,
+    printer: &mut LogPrinter<'_>,
 ) -> anyhow::Result<()> {
     let mut ended = !follow;
     loop {
-        let lines = reader.next(db).await?;
-        printer.print(&lines)?;
-        if lines.len() == PAGE {
+        printer.print(reader.next(db).await?)?;
+        if !reader.is_at_end() {
             continue;
         }
         if ended {
@@ -178,52 +202,5 @@ async fn print_traceback(context: &Context, task: i64) -> anyhow::Result<()> {
     match error.and_then(|error| traceback(error.get())) {
         Some(text) => context.write(text.as_bytes()),
         None => Ok(()),
-    }
-}
-
-/// A printer of log lines: as text with time and stream, as the raw bytes, or as JSON.
-enum Printer<'a> {
-    Text(&'a Context),
-    Raw(&'a Context),
-    Json(JsonList),
-}
-
-impl<'a> Printer<'a> {
-    fn new(context: &'a Context, raw: bool) -> anyhow::Result<Printer<'a>> {
-        Ok(match context.format {
-            _ if raw => Printer::Raw(context),
-            Format::Table => Printer::Text(context),
-            _ => Printer::Json(context.json_list()?),
-        })
-    }
-
-    fn print(&mut self, lines: &[LogLine]) -> anyhow::Result<()> {
-        let mut out = Vec::new();
-        let context = match self {
-            Printer::Json(list) => {
-                return lines.iter().try_for_each(|line| list.item(&JsonLine::from(line)));
-            }
-            Printer::Text(context) => {
-                for line in lines {
-                    log_text::append(&mut out, line, context.terminal, context.colour);
-                }
-                context
-            }
-            Printer::Raw(context) => {
-                for line in lines {
-                    log_text::append_raw(&mut out, line);
-                }
-                context
-            }
-        };
-        context.write(&out)
-    }
-
-    /// Prints the end of the output.
-    fn finish(self) -> anyhow::Result<()> {
-        match self {
-            Printer::Json(list) => list.finish(),
-            _ => Ok(()),
-        }
     }
 }

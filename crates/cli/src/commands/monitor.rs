@@ -3,8 +3,12 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use rework_core::{
-    db::{connect::Db, dsn::Dsn},
-    values::quantity::{self, QuantityError},
+    db::{dsn::Dsn, error::Error as CoreError},
+    operation::register::{Module, RegisteredOperation},
+    values::{
+        name,
+        quantity::{self, QuantityError},
+    },
 };
 use rework_monitor::{Options, PoolOptions};
 use rework_process::{Choice, ContainmentChoice, MemoryChoice};
@@ -13,7 +17,7 @@ use rework_wire::lease::LeaseTerms;
 use super::register_operations::{register, summary};
 use crate::{
     argv,
-    context::{Context, is_unreachable},
+    context::Context,
     database::LISTEN_VARIABLE,
     dsn_fd,
     exit::Exit,
@@ -32,7 +36,7 @@ const MAX_LEASE: Duration = Duration::from_secs(3600);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Serve this domain; repeatable [default: every domain that has operations on this host]
-    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_parser = name::parse)]
     domain: Vec<String>,
     /// The number of workers per domain that run even if there is nothing to do [default: `--maxworkers`]
     #[arg(long, value_name = "N")]
@@ -65,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
     /// A capability that this host offers to tasks that need it; repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name::parse)]
     capability: Vec<String>,
     /// Serve `/health` and `/ready` over HTTP at this address: `127.0.0.1:9393`
     #[arg(long, value_name = "ADDRESS")]
@@ -113,12 +117,10 @@ impl Args {
 
 /// Runs the monitor until a signal stops it. After SIGHUP, and after the loss of its lease, executes the program again.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let host = host::name(args.host.clone());
+    let host = host::name(args.host.clone())?;
     if !args.register.is_empty() {
         let modules = modules::read(&args.register, None, None).await?;
-        let mut db =
-            if args.again { open_when_reachable(context).await? } else { context.open().await? };
-        let registered = register(&mut db, Some(host.clone()), &modules).await?;
+        let registered = register_modules(context, &host, &modules, args.again).await?;
         context.note(summary(&registered));
     }
     let dsn = context.dsn()?;
@@ -131,11 +133,31 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// Connects to the database. Tries again as long as it is unreachable.
-async fn open_when_reachable(context: &Context) -> anyhow::Result<Db> {
+/// Registers modules on this host. With `waits`, tries again as long as the database is unavailable or refuses it for a
+/// reason that may pass.
+async fn register_modules(
+    context: &Context,
+    host: &str,
+    modules: &[Module],
+    waits: bool,
+) -> anyhow::Result<Vec<RegisteredOperation>> {
+    let mut last_error = String::new();
     loop {
-        match context.open().await {
-            Err(error) if is_unreachable(&error) => tokio::time::sleep(RECONNECT_PAUSE).await,
+        let attempt = async {
+            let mut db = context.open().await?;
+            register(&mut db, Some(host.to_owned()), modules).await
+        };
+        let may_pass =
+            |error: &anyhow::Error| error.downcast_ref().is_some_and(CoreError::may_pass);
+        match attempt.await {
+            Err(error) if waits && may_pass(&error) => {
+                let text = error.to_string();
+                if text != last_error {
+                    context.warn(format_args!("cannot register operations yet: {text}"));
+                    last_error = text;
+                }
+                tokio::time::sleep(RECONNECT_PAUSE).await;
+            }
             result => return result,
         }
     }

@@ -7,6 +7,7 @@ use rework_core::{
         self,
         declare::Schedule,
         error::CronError,
+        fields::step_warnings,
         rule::{Missed, Overlap},
     },
     db::connect::Db,
@@ -88,6 +89,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         None => cron::declare::existing_zone(db.client(), &schedule, &input).await?,
     };
     let rule = schedule.rule(every_second).map_err(CronError::Rule)?;
+    for warning in step_warnings(&schedule.rule) {
+        context.warn(warning);
+    }
     let declared = cron::declare::declare(db.client(), &schedule, &rule, &input).await?;
     context.print(declared.id)?;
     if let Some(next) = declared.next_at {

@@ -64,7 +64,7 @@ pub(crate) async fn register(
     host: Option<String>,
     modules: &[Module],
 ) -> anyhow::Result<Vec<RegisteredOperation>> {
-    Ok(core_register::register(db, &host::name(host), modules).await?)
+    Ok(core_register::register(db, &host::name(host)?, modules).await?)
 }
 
 /// Returns the summary in the wording of the Python rework: `registered 1 new operation (0 already known)`.

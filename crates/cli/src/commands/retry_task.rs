@@ -1,4 +1,4 @@
-//! `rework retry-task`: queues tasks again that failed, were aborted or were lost.
+//! `rework retry-task`: queues tasks again that failed, were aborted or were lost, and delayed tasks now.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use rework_core::task::{self, retry::RetryResult, state::State};
 use super::log_task::unknown_task;
 use crate::{context::Context, error_text::hinted, exit::Exit};
 
-/// Queue failed, aborted or lost tasks again, with their full number of attempts
+/// Queue failed, aborted, lost or delayed tasks now, with their full number of attempts
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The ids of the tasks
@@ -43,7 +43,9 @@ fn refusal(task: i64, retried: RetryResult) -> Option<anyhow::Error> {
             "register it again: `rework register-operations PATH`",
         ),
         RetryResult::NotRetriable(State::Done) => hinted(
-            format!("task {task} is done: only failed, aborted and lost tasks can be retried"),
+            format!(
+                "task {task} is done: only failed, aborted, lost and delayed tasks can be retried"
+            ),
             "schedule a new task: `rework schedule`",
         ),
         RetryResult::NotRetriable(state) => hinted(

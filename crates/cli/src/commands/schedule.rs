@@ -13,9 +13,8 @@ use rework_core::{
         schedule::{Ready, Request, schedule},
         wait::TaskStatus,
     },
-    values::quantity,
+    values::{json::Json, quantity},
 };
-use serde_json::value::RawValue;
 
 use super::{log_task, wait_task};
 use crate::{context::Context, exit::Exit, input::TypedInput, operation_help};
@@ -47,7 +46,8 @@ pub struct Args {
     /// Do not start before this delay has passed: `90s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
     delay: Option<Duration>,
-    /// If a task of the operation with this key exists, schedule nothing and print the id of that task
+    /// If a task of the operation with this key exists, schedule nothing and print the id of that task. The key is free
+    /// again when that task is deleted, by default a day after its end (`rework monitor --vacuum`)
     #[arg(long, value_name = "KEY")]
     unique_key: Option<String>,
     /// Any JSON to store with the task
@@ -178,9 +178,8 @@ async fn wait(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
 
 /// Prints the log of the task until it ends.
 async fn follow(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
-    tokio::select! {
-        followed = log_task::follow(context, task) => followed?,
-        _ = tokio::signal::ctrl_c() => return Ok(wait_task::interrupted(context, [task])),
+    if !log_task::follow(context, task).await? {
+        return Ok(wait_task::interrupted(context, [task]));
     }
     wait(task, context).await
 }
@@ -231,11 +230,11 @@ fn timestamp(text: &str) -> Result<DateTime<Utc>, String> {
     at.map(|at| at.to_utc()).ok_or_else(|| "this time does not exist in your time zone".to_owned())
 }
 
-/// Checks that a text is JSON and returns it as it was typed.
+/// Checks that a text is JSON that programs can read, and returns it as it was typed.
 pub(super) fn json(text: &str) -> Result<String, String> {
-    match serde_json::from_str::<&RawValue>(text) {
+    match Json::parse(text.as_bytes()) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("not JSON: {error}")),
+        Err(bad) => Err(format!("it {bad}")),
     }
 }
 
@@ -255,6 +254,8 @@ mod tests {
     #[test]
     fn metadata_must_be_json() {
         assert_eq!(json(r#"{"user": "x"}"#).as_deref(), Ok(r#"{"user": "x"}"#));
-        assert!(json("user").unwrap_err().starts_with("not JSON: "));
+        assert!(json("user").unwrap_err().starts_with("it is not JSON: "));
+        assert_eq!(json("[1e400]").as_deref(), Ok("[1e400]"));
+        assert!(json(r#""\ud800""#).unwrap_err().contains("half of a surrogate pair"));
     }
 }

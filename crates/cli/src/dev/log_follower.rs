@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 use anstyle::{AnsiColor, Style};
 use rework_core::{
     db::{connect::Db, dsn::Dsn},
-    log::{self, follow::FollowedLine},
+    log::{
+        self,
+        follow::{FollowedPage, FollowedRow},
+        lines::{LineKey, LogLine, OpenLines},
+    },
 };
 
-use crate::{context::Context, escape};
+use crate::{
+    context::Context,
+    escape,
+    live_output::{LiveLine, LiveOutput, PrintedLine},
+};
 
-/// The maximum number of lines that are read at once.
-const PAGE: i64 = 2_000;
 /// The number of polls during which a missing id is still expected. At one poll per 300 ms this is 3 seconds.
 const POLLS_FOR_MISSING: u8 = 10;
 /// The maximum number of ids that one gap adds as missing. In a larger gap, only the last ids are expected.
@@ -28,14 +34,26 @@ pub(crate) struct LogFollower {
     db: Option<Db>,
     /// The position in the logs. `None` before the first poll.
     cursor: Option<Cursor>,
+    /// The lines that have no newline yet.
+    open: OpenLines,
+    output: LiveOutput,
     /// Whether the last poll failed. The warning is printed only once.
     failed: bool,
 }
 
 impl LogFollower {
     /// Returns a follower that starts at the end of the logs as of the first poll.
-    pub(crate) fn new(dsn: Dsn) -> LogFollower {
-        LogFollower { dsn, db: None, cursor: None, failed: false }
+    pub(crate) fn new(dsn: Dsn, context: &Context) -> LogFollower {
+        let output = LiveOutput::new(context.terminal);
+        let open = OpenLines::default();
+        LogFollower { dsn, db: None, cursor: None, open, output, failed: false }
+    }
+
+    /// Ends a line that has no newline yet, so that something else can be printed.
+    pub(crate) fn end_line(&mut self, context: &Context) -> anyhow::Result<()> {
+        let mut out = Vec::new();
+        self.output.end_line(&mut out);
+        if out.is_empty() { Ok(()) } else { context.write(&out) }
     }
 
     /// Prints the lines that were written since the last call.
@@ -44,31 +62,34 @@ impl LogFollower {
     /// fails.
     pub(crate) async fn print_new(&mut self, context: &Context) -> anyhow::Result<()> {
         loop {
-            let lines = match self.read().await {
-                Ok(lines) => lines,
+            let page = match self.read().await {
+                Ok(page) => page,
                 Err(error) => {
                     self.db = None;
                     if !std::mem::replace(&mut self.failed, true) {
+                        self.end_line(context)?;
                         context.warn(format_args!("cannot read the logs, trying again: {error}"));
                     }
                     return Ok(());
                 }
             };
             self.failed = false;
+            let lines = page.rows.into_iter().filter_map(|followed| {
+                live_line(&mut self.open, followed, context.terminal, context.colour)
+            });
+            let lines: Vec<LiveLine> = lines.collect();
             let mut out = Vec::new();
-            for line in &lines {
-                append(&mut out, line, context.terminal, context.colour);
-            }
+            self.output.append(&mut out, &lines);
             if !out.is_empty() {
                 context.write(&out)?;
             }
-            if lines.len() < PAGE as usize {
+            if page.is_last {
                 return Ok(());
             }
         }
     }
 
-    async fn read(&mut self) -> rework_core::db::error::Result<Vec<FollowedLine>> {
+    async fn read(&mut self) -> rework_core::db::error::Result<FollowedPage> {
         let db = match self.db.take() {
             Some(db) if !db.is_closed() => db,
             _ => Db::connect(&self.dsn, "rework dev").await?,
@@ -79,9 +100,9 @@ impl LogFollower {
             none => none.insert(Cursor::after(log::follow::last(db).await?)),
         };
         let late: Vec<i64> = cursor.missing.keys().copied().collect();
-        let lines = log::follow::since(db, cursor.last, &late, PAGE).await?;
-        cursor.advance(lines.iter().map(|line| line.id));
-        Ok(lines)
+        let page = log::follow::since(db, cursor.last, &late).await?;
+        cursor.advance(page.rows.iter().map(|followed| followed.row.id));
+        Ok(page)
     }
 }
 
@@ -120,30 +141,45 @@ impl Cursor {
     }
 }
 
-/// Appends a line with its operation and task. The stream and the level are added unless the stream is `stdout` or
-/// `stderr`.
-fn append(out: &mut Vec<u8>, line: &FollowedLine, terminal: bool, colour: bool) {
+/// Returns the line that a row belongs to, as far as it is written. `None` if it comes with a later row.
+fn live_line(
+    open: &mut OpenLines,
+    FollowedRow { task, operation, row }: FollowedRow,
+    terminal: bool,
+    colour: bool,
+) -> Option<LiveLine> {
+    let joined = open.add(task, row)?;
+    let source = format!("[{operation} {task}]");
+    Some(LiveLine {
+        key: LineKey::of_line(task, joined.line()),
+        printed: printed(&source, joined.line(), terminal, colour),
+        has_ended: joined.has_ended(),
+    })
+}
+
+/// Returns a line with its source, the operation and task. The stream and the level are added unless the stream is
+/// `stdout` or `stderr`.
+fn printed(source: &str, line: &LogLine, terminal: bool, colour: bool) -> PrintedLine {
     let is_problem = matches!(line.level.as_str(), "ERROR" | "WARNING") || line.stream == "stderr";
     let style = match (colour, is_problem) {
         (false, _) => Style::new(),
         (true, true) => PROBLEM_PREFIX,
         (true, false) => PREFIX,
     };
-    let prefix = format!("[{} {}]", line.operation, line.task);
-    out.extend(format!("{style}{prefix}{style:#} ").bytes());
-    if !matches!(line.stream.as_str(), "stdout" | "stderr") {
-        out.extend(format!("{}: {}: ", line.stream, line.level).bytes());
-    }
-    if terminal {
-        out.extend(escape::bytes(&line.bytes).bytes());
-    } else {
-        out.extend(&line.bytes);
-    }
-    out.push(b'\n');
+    let logger = match line.stream.as_str() {
+        "stdout" | "stderr" => String::new(),
+        stream => format!("{}: {}: ", escape::line(stream), line.level),
+    };
+    let prefix = format!("{style}{source}{style:#} {logger}");
+    let text = if terminal { escape::bytes(&line.bytes).into_bytes() } else { line.bytes.clone() };
+    PrintedLine { prefix, style: Style::new(), text }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+    use rework_core::log::lines::LogRow;
+
     use super::*;
 
     #[test]
@@ -169,20 +205,27 @@ mod tests {
 
     #[test]
     fn a_line_starts_with_its_operation_and_task() {
-        let line = |stream: &str, level: &str| {
-            let mut out = Vec::new();
-            let line = FollowedLine {
+        let line = |stream: &str, level: &str, whole: bool| {
+            let row = LogRow {
                 id: 1,
-                task: 12,
-                operation: "count".into(),
+                run: 1,
+                at: DateTime::UNIX_EPOCH,
                 stream: stream.into(),
                 level: level.into(),
                 bytes: b"one\x1b[2J\xff".to_vec(),
+                whole,
+                continues: false,
+                is_last: true,
             };
-            append(&mut out, &line, true, false);
+            let followed = FollowedRow { task: 12, operation: "count".into(), row };
+            let line = live_line(&mut OpenLines::default(), followed, true, false).unwrap();
+            assert_eq!(line.has_ended, whole);
+            let mut out = Vec::new();
+            line.printed.append_to(&mut out);
             String::from_utf8(out).unwrap()
         };
-        assert_eq!(line("stdout", "INFO"), "[count 12] one\\x1b[2J\\xff\n");
-        assert_eq!(line("db", "WARNING"), "[count 12] db: WARNING: one\\x1b[2J\\xff\n");
+        assert_eq!(line("stdout", "INFO", true), "[count 12] one\\x1b[2J\\xff");
+        assert_eq!(line("stderr", "WARNING", false), "[count 12] one\\x1b[2J\\xff");
+        assert_eq!(line("db", "WARNING", true), "[count 12] db: WARNING: one\\x1b[2J\\xff");
     }
 }

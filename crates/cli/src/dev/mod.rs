@@ -161,7 +161,7 @@ impl Session<'_> {
         stop_signals: &mut StopSignals,
         context: &Context,
     ) -> anyhow::Result<()> {
-        let mut logs = LogFollower::new(self.dsn.clone());
+        let mut logs = LogFollower::new(self.dsn.clone(), context);
         let mut poll = interval(POLL_INTERVAL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stop_requested = false;
@@ -170,12 +170,17 @@ impl Session<'_> {
                 exited = monitor.wait() => {
                     // Print the last lines that tasks wrote before the monitor exited.
                     logs.print_new(context).await?;
+                    logs.end_line(context)?;
                     let status = exited?;
                     anyhow::ensure!(stop_requested, "`rework monitor` exited unexpectedly: {status}");
                     return Ok(());
                 }
-                error = exited(self.postgres.as_deref_mut()) => return Err(error.into()),
+                error = exited(self.postgres.as_deref_mut()) => {
+                    logs.end_line(context)?;
+                    return Err(error.into());
+                }
                 () = stop_signals.recv() => {
+                    logs.end_line(context)?;
                     context.note(if stop_requested {
                         "stopping now"
                     } else {
@@ -188,6 +193,7 @@ impl Session<'_> {
                 _ = poll.tick() => {
                     logs.print_new(context).await?;
                     for path in self.modules.changed() {
+                        logs.end_line(context)?;
                         context.note(modules::register(&path, self.dsn.text()).await?);
                     }
                 }

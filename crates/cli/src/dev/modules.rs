@@ -27,8 +27,8 @@ pub(crate) struct DevModules {
 }
 
 impl DevModules {
-    /// Checks that the modules exist and that their kind is known. If `paths` is empty, writes the examples into the
-    /// project and uses those.
+    /// Checks that the modules exist and that their kind is known. If `paths` is empty, uses the examples in the
+    /// project, and writes their file first if it is missing.
     pub(crate) fn of(paths: &[PathBuf], project: &Path) -> anyhow::Result<DevModules> {
         let paths = match paths {
             [] => vec![examples(project)?],

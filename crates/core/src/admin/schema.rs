@@ -30,11 +30,14 @@ struct Chapter {
 /// All chapters by ascending number. `build.rs` writes this list.
 const CHAPTERS: &[Chapter] = include!(concat!(env!("OUT_DIR"), "/chapters.rs"));
 
-/// The schema version that this binary was written for: the number of its last chapter.
-pub const VERSION: i32 = 20;
+/// The schema version that this binary was written for. The last chapter, `V20__version.sql`, stores the same number.
+pub const VERSION: i32 = 24;
 
-/// Key of the advisory lock that lets one process migrate at a time. The number is arbitrary: the bytes of `rework`.
-const MIGRATION_LOCK: i64 = 0x7265_776f_726b;
+/// The table of the applied chapters, as refinery creates it.
+const MIGRATION_TABLE: &str = "create schema if not exists rework;
+create table if not exists rework.migration (
+    version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255));
+";
 
 /// Installs the schema or upgrades it to [`VERSION`]. Drops nothing.
 ///
@@ -44,36 +47,96 @@ const MIGRATION_LOCK: i64 = 0x7265_776f_726b;
 ///
 /// `Err` if the schema was created by another build, if it is too new for this binary, or if a chapter fails.
 pub async fn migrate(dsn: &Dsn) -> Result<Migrated> {
+    let dsn = &dsn.for_writing();
     let mut db = Db::connect(dsn, "rework init-db").await?;
-    // A session lock, because each chapter is a transaction of its own. Closing the connection releases it.
-    db.execute_script(&format!("select pg_advisory_lock({MIGRATION_LOCK})")).await?;
-    match inspect(&db, dsn).await {
-        Ok(version) if version > VERSION => return Ok(Migrated { applied: 0, version }),
-        Ok(_) | Err(Error::SchemaOld { .. }) => {}
-        // The last chapter creates the table that holds the version. Without it, an interrupted installation may
-        // still have applied earlier chapters.
-        Err(Error::SchemaMissing { .. }) => compare(&applied_chapters(&db).await?, dsn)?,
-        Err(error) => return Err(error),
+    refuse_other_encodings(&db, dsn).await?;
+    if let Some(version) = newer_version(&db, dsn).await? {
+        return Ok(Migrated { applied: 0, version });
     }
-    db.execute_script("create schema if not exists rework").await?;
+    create_migration_table(&db).await?;
+    let _lock = lock_migrations(dsn).await?;
+    // Another process may have migrated the schema before the lock was free.
+    if let Some(version) = newer_version(&db, dsn).await? {
+        return Ok(Migrated { applied: 0, version });
+    }
     let migration = embedded::migrations::runner()
         .set_migration_table_name("rework.migration")
         .run_async(db.client_mut())
         .await
-        .map_err(|error| Error::Migration(Box::new(error)))?;
+        .map_err(|error| migration_error(&error))?;
     crate::admin::partition::ensure_partitions(&db).await?;
     Ok(Migrated { applied: migration.applied_migrations().len(), version: VERSION })
+}
+
+/// Refuses a database that cannot store every text, before anything is created in it.
+async fn refuse_other_encodings(db: &Db, dsn: &Dsn) -> Result<()> {
+    let row = db.query_one(include_str!("sql/server_encoding.sql"), &[]).await?;
+    let encoding: String = Columns::new(&row).get("encoding")?;
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(Error::OtherEncoding { database: dsn.database().to_owned(), encoding })
+}
+
+/// Converts the error of a chapter. It names the chapter, and has everything that the server said.
+fn migration_error(error: &refinery::Error) -> Error {
+    let source = std::error::Error::source(error);
+    match (error.kind(), source.and_then(|source| source.downcast_ref::<tokio_postgres::Error>())) {
+        (refinery::error::Kind::Connection(step, _), Some(error)) => {
+            Error::of_migration(step.clone(), error)
+        }
+        _ => Error::Migration {
+            step: "the migration".to_owned(),
+            why: error.to_string(),
+            hint: None,
+        },
+    }
+}
+
+/// Returns the version of a schema that is newer than this binary and still supports it; `None` if the schema may be
+/// migrated. `Err` in the cases of [`migrate`].
+async fn newer_version(db: &Db, dsn: &Dsn) -> Result<Option<i32>> {
+    match inspect(db, dsn).await {
+        Ok(version) => Ok(Some(version).filter(|version| *version > VERSION)),
+        Err(Error::SchemaOld { .. }) => Ok(None),
+        // The last chapter creates the table that holds the version. Without it, an interrupted installation may
+        // still have applied earlier chapters.
+        Err(Error::SchemaMissing { .. }) => {
+            compare(&applied_chapters(db).await?, dsn)?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Creates the schema and the table of the applied chapters, unless they exist.
+async fn create_migration_table(db: &Db) -> Result<()> {
+    let created = match db.execute_script(MIGRATION_TABLE).await {
+        // Another process may have created one of them at the same time. Then it is visible now.
+        Err(error) if !error.is_connection() => db.execute_script(MIGRATION_TABLE).await,
+        created => created,
+    };
+    created.map_err(|error| error.in_migration("create schema rework and its table migration"))
+}
+
+/// Lets one process migrate at a time. Returns a connection whose open transaction locks the table of the applied
+/// chapters. Dropping it releases the lock.
+///
+/// The chapters are applied on another connection, in transactions of their own. They can be recorded in the table,
+/// because the lock conflicts with itself only. Taking the lock needs a right on the table. An advisory lock would need
+/// none, so that every role could hold up the migration.
+async fn lock_migrations(dsn: &Dsn) -> Result<Db> {
+    let lock = Db::connect(dsn, "rework init-db (lock)").await?;
+    let sql = "begin; lock table rework.migration in share update exclusive mode";
+    lock.execute_script(sql).await?;
+    Ok(lock)
 }
 
 /// Returns the SQL that [`migrate`] would run on an empty database, so that a person can read it and run it by hand.
 ///
 /// The script also fills `rework.migration`, so that [`migrate`] later finds its chapters applied.
 pub fn script() -> String {
-    let mut script = String::from(
-        "begin;\ncreate schema if not exists rework;\n\
-         create table if not exists rework.migration (\n    version int4 primary key, name varchar(255), \
-         applied_on varchar(255), checksum varchar(255));\n",
-    );
+    let mut script = format!("begin;\n{MIGRATION_TABLE}");
     let mut migrations = embedded::migrations::runner().get_migrations().clone();
     migrations.sort();
     for migration in migrations {

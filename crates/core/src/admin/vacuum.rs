@@ -1,6 +1,6 @@
 //! Deletes rows that are older than a given age: tasks, workers, monitors, leases, firings (the
-//! records of the instants at which schedules were due) and placements (the records that a host can
-//! run an operation).
+//! records of the instants at which schedules were due), placements (the records that a host can
+//! run an operation) and lanes (the numbers for what tasks need of a host).
 //!
 //! A task is deleted together with its runs and log lines, a bounded number at a time, so that running workers are not
 //! disturbed. The runs and lines of tasks that are kept stay complete. `rework vacuum` and the hourly work of a monitor
@@ -8,11 +8,11 @@
 
 use std::time::Duration;
 
-use tokio_postgres::types::Type;
+use tokio_postgres::{IsolationLevel, types::Type};
 
 use crate::db::{
     connect::{Db, Param},
-    error::Result,
+    error::{Error, Result},
     row::Columns,
 };
 
@@ -104,10 +104,32 @@ pub async fn close_unused_leases(db: &Db) -> Result<()> {
     db.query(include_str!("sql/reopen_leases.sql"), &[]).await.map(drop)
 }
 
-/// Deletes the firings of schedules that are more than a day old, except the last ones of each schedule.
+/// Deletes the firings of schedules that are more than a day old, except the last ones of each schedule. Also deletes
+/// the periods in which monitors watched schedules, if nothing depends on them any more.
 pub async fn delete_firings(db: &Db) -> Result<()> {
     let query = db.client().query_typed(include_str!("sql/vacuum_firings.sql"), &[]);
+    db.within(DEADLINE, query).await?;
+    let query = db.client().query_typed(include_str!("sql/vacuum_watch.sql"), &[]);
     db.within(DEADLINE, query).await.map(drop)
+}
+
+/// Deletes the lanes that were made at least `age` ago and that no task needs any more. Returns how many.
+///
+/// A lane is made again when a task needs it. Open transactions that schedule tasks keep the lanes of these tasks.
+pub async fn sweep_lanes(db: &mut Db, age: Duration) -> Result<i64> {
+    let age_ms = milliseconds(age);
+    let sweeping = async {
+        // The function needs this level, and the role may have another default.
+        let builder = db.client_mut().build_transaction();
+        let transaction = builder.isolation_level(IsolationLevel::ReadCommitted).start().await?;
+        let params: [Param<'_>; 1] = [(&age_ms, Type::INT8)];
+        let sql = include_str!("sql/sweep_lanes.sql");
+        let row = transaction.query_typed_one(sql, &params).await?;
+        transaction.commit().await?;
+        Columns::new(&row).get("swept")
+    };
+    let swept = tokio::time::timeout(DEADLINE, sweeping).await;
+    swept.unwrap_or(Err(Error::Deadline { seconds: DEADLINE.as_secs() }))
 }
 
 /// Deletes the placements of hosts that have had no running monitor for a day. Returns these hosts, sorted.

@@ -6,7 +6,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use tokio_postgres::{GenericClient, types::Type};
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     },
     db::{connect::Param, deadline::within_deadline, error::Result, row::Columns},
     task::payload::Payload,
+    values::json::Json,
 };
 
 /// A schedule as users declare it. The same form is exported, imported and listed as JSON.
@@ -119,11 +120,13 @@ pub async fn declare(
     let (rule_text, priority) = (normalized(&schedule.rule), schedule.priority.map(i32::from));
     let (metadata, canonical) = (schedule.metadata.as_ref().map(|raw| raw.get()), canonical(json));
     let (missed, overlap) = (schedule.missed.as_str(), schedule.overlap.as_str());
+    // The name of the zone as the IANA database writes it: the user may have typed it in small letters.
+    let zone = rule.zone();
     let params: [Param<'_>; 15] = [
         (&schedule.operation, Type::TEXT),
         (&schedule.domain, Type::TEXT),
         (&rule_text, Type::TEXT),
-        (&schedule.zone, Type::TEXT),
+        (&zone, Type::TEXT),
         (&schedule.host, Type::TEXT),
         (&priority, Type::INT4),
         (&schedule.capabilities, Type::TEXT_ARRAY),
@@ -175,5 +178,6 @@ fn normalized(rule: &str) -> String {
 /// with sorted keys. `None` if there is no JSON.
 fn canonical(json: Option<&str>) -> Option<String> {
     let json = json?;
-    Some(serde_json::from_str::<Value>(json).map_or_else(|_| json.to_owned(), |v| v.to_string()))
+    let parsed = Json::parse(json.as_bytes());
+    Some(parsed.map_or_else(|_| json.to_owned(), |value| value.canonical()))
 }

@@ -1,13 +1,14 @@
 //! Computes the instants at which a cron rule fires in a time zone. Pure: no clock, no database.
 //!
 //! A rule has five fields (minute, hour, day of the month, month, day of the week), or six with the second first. The
-//! `croner` library parses rules and finds the next instant. The time zones are compiled in, so that all monitors of
-//! one version compute the same instants. `docs/schedules.md` describes the rules for users.
+//! `croner` library parses rules and finds the next instant; `fields.rs` refuses what the library accepts although it
+//! is no rule. The time zones are compiled in, so that all monitors of one version compute the same instants.
+//! `docs/schedules.md` describes the rules for users.
 
 use std::{fmt, iter, str::FromStr};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
+use chrono_tz::{TZ_VARIANTS, Tz};
 use croner::{
     Cron,
     errors::CronError as CronerError,
@@ -15,9 +16,7 @@ use croner::{
 };
 use serde::{Deserialize, Serialize};
 
-/// An instant counts as missed if it is at least this old when a monitor handles it. A monitor that is slow or is
-/// restarted needs less.
-const ON_TIME: TimeDelta = TimeDelta::seconds(60);
+use crate::cron::fields;
 
 /// The ranges before an instant that are searched for the previous one, in seconds, shortest first. Rules fire every
 /// second, minute, hour, day (25 hours when clocks are put back), month or year. The longest range spans the eight
@@ -26,10 +25,6 @@ const SEARCH_RANGES: [i64; 7] = [1, 60, 3600, 25 * 3600, 32 * DAY, 367 * DAY, 9 
 
 /// Seconds of a day.
 const DAY: i64 = 24 * 3600;
-
-/// The largest number of missed instants for which tasks are made under [`Missed::All`]: the latest ones. The queue
-/// must not be flooded after a long time without a monitor.
-pub const MOST_MISSED: usize = 100;
 
 /// A parsed cron rule and its time zone.
 #[derive(Debug, Clone)]
@@ -77,18 +72,19 @@ impl RuleError {
 }
 
 impl Rule {
-    /// Parses a rule. `zone` is the name of a time zone in the IANA database.
+    /// Parses a rule. `zone` is the name of a time zone in the IANA database, in small or capital letters.
     ///
     /// # Errors
     ///
     /// `Err` if the rule or the name of the zone is not valid.
     pub fn parse(rule: &str, zone: &str) -> Result<Rule, RuleError> {
-        let zone: Tz = zone.parse().map_err(|_| RuleError::Zone(zone.to_owned()))?;
+        let zone = find_zone(zone).ok_or_else(|| RuleError::Zone(zone.to_owned()))?;
         let invalid = |why: String| RuleError::Rule { rule: rule.to_owned(), why };
         let fields: Vec<String> = rule.split_whitespace().map(last_weekday).collect();
         if ![5, 6].contains(&fields.len()) {
             return Err(invalid(format!("it has {} fields, not 5 or 6", fields.len())));
         }
+        fields::check(&fields).map_err(invalid)?;
         let parser = CronParser::builder()
             .seconds(Seconds::Optional)
             .year(Year::Disallowed)
@@ -96,6 +92,11 @@ impl Rule {
             .build();
         let cron = parser.parse(&fields.join(" ")).map_err(|error| invalid(reason(&error)))?;
         Ok(Rule { cron, zone })
+    }
+
+    /// Returns the name of the rule's time zone, as the IANA database writes it.
+    pub fn zone(&self) -> &'static str {
+        self.zone.name()
     }
 
     /// Returns whether the rule fires in every second of the minutes that it matches. People rarely mean that.
@@ -123,34 +124,12 @@ impl Rule {
             iter::successors(next(&start), next).last()
         })
     }
+}
 
-    /// Returns the instants from `first` to `now` for which a task must be made, in ascending order.
-    ///
-    /// An instant that is less than a minute old always gets a task. An older one was missed, and `missed` decides.
-    pub fn due(
-        &self,
-        first: DateTime<Utc>,
-        now: DateTime<Utc>,
-        missed: Missed,
-    ) -> Vec<DateTime<Utc>> {
-        let mut due = Vec::new();
-        let mut at = self.until(now);
-        while let Some(instant) = at.filter(|instant| *instant >= first) {
-            let makes_task = instant > now - ON_TIME
-                || match missed {
-                    Missed::None => false,
-                    Missed::Last => due.is_empty(),
-                    Missed::All => due.len() < MOST_MISSED,
-                };
-            if !makes_task {
-                break;
-            }
-            due.push(instant);
-            at = self.until(instant - TimeDelta::nanoseconds(1));
-        }
-        due.reverse();
-        due
-    }
+/// Returns the time zone of this name. A name that differs only by small and capital letters is found, too.
+fn find_zone(name: &str) -> Option<Tz> {
+    let is_named = |zone: &&Tz| zone.name().eq_ignore_ascii_case(name);
+    name.parse().ok().or_else(|| TZ_VARIANTS.iter().find(is_named).copied())
 }
 
 /// Rewrites `l5`, the last Friday in the notation of Python's `croniter`, to `5L`, the notation of `croner`.
@@ -169,8 +148,8 @@ fn reason(error: &CronerError) -> String {
     why.trim_end_matches('.').to_owned()
 }
 
-/// The policy for missed instants: those at which no monitor was running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// The policy for missed instants: those at which no monitor was running. `due.rs` applies it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missed {
     /// No task is made for missed instants.
@@ -178,7 +157,7 @@ pub enum Missed {
     None,
     /// One task is made, for the last missed instant.
     Last,
-    /// A task is made for each missed instant, for the last [`MOST_MISSED`] at most.
+    /// A task is made for each missed instant, for the last 100 at most.
     All,
 }
 

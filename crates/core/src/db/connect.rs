@@ -4,26 +4,39 @@
 //! frequent statements are prepared, if the connection goes to the server itself (`connect/prepared_statements.rs`).
 //! Every statement has a deadline on our side. A connection that missed one is closed: the late answer could be taken
 //! for the answer to the next statement.
+//!
+//! `connect/attempt.rs` chooses the server, and `connect/facts.rs` asks it about itself.
 
+mod attempt;
+mod facts;
 mod prepared_statements;
 
-use std::{future::poll_fn, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 use tokio_postgres::{
-    AsyncMessage, Client, Row,
+    AsyncMessage, Client, Config, Row,
     types::{ToSql, Type},
 };
 
 use crate::db::{
-    deadline::{CONNECT_TIMEOUT, DEADLINE},
-    dsn::Dsn,
-    error::{Error, Result},
+    deadline::DEADLINE,
+    dsn::{Dsn, Tls},
+    error::{Error, Result, server_message},
 };
+use facts::{Endpoint, SessionFacts};
 use prepared_statements::PreparedStatements;
 
 /// A parameter of a statement and its type. With known types, no round trip is needed to describe the statement.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// The notifications that a connection receives, as pairs of channel and payload. The receiver ends when the connection
+/// is closed.
+pub type Notifications = mpsc::UnboundedReceiver<(String, String)>;
 
 /// One connection to Postgres.
 #[derive(Debug)]
@@ -31,7 +44,20 @@ pub struct Db {
     client: Client,
     /// The task that moves bytes between the socket and `client`. Aborting it closes the connection.
     driver: tokio::task::JoinHandle<()>,
+    endpoint: Endpoint,
+    facts: OnceCell<SessionFacts>,
+    /// Why the connection has ended, with the SQLSTATE if the server gave one. Empty while the connection is open, and
+    /// if the server closed it without a reason.
+    end: Arc<OnceLock<ConnectionEnd>>,
     pub(crate) prepared: PreparedStatements,
+}
+
+/// The reason why a connection has ended.
+#[derive(Debug)]
+struct ConnectionEnd {
+    why: String,
+    /// The SQLSTATE, if the server gave one.
+    code: Option<String>,
 }
 
 impl Db {
@@ -44,33 +70,44 @@ impl Db {
         Ok(Db::connect_listening(dsn, application_name).await?.0)
     }
 
-    /// Connects, and also returns a receiver of notifications as pairs of channel and payload.
-    ///
-    /// The caller executes `listen`. The receiver ends when the connection is closed.
+    /// Connects, and also returns a receiver of notifications. The caller executes `listen`.
     pub async fn connect_listening(
         dsn: &Dsn,
         application_name: &str,
-    ) -> Result<(Db, mpsc::UnboundedReceiver<(String, String)>)> {
-        let mut config = dsn.config().clone();
-        config.application_name(application_name);
-        // The library limits the attempt for each address. Twice that limit is enough for two addresses, and for the
-        // TLS handshake and the login, which the library does not limit.
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT * 2, config.connect(dsn.tls()));
-        let (client, mut connection) = match connecting.await {
-            Ok(connected) => connected
-                .map_err(|error| Error::connecting(dsn.server(), dsn.database(), &error))?,
-            Err(_) => return Err(Error::ConnectTimeout { server: dsn.server() }),
-        };
+    ) -> Result<(Db, Notifications)> {
+        attempt::connect(dsn, application_name).await
+    }
+
+    /// Opens a connection to one address.
+    async fn open(
+        config: &Config,
+        tls: Tls,
+        endpoint: Endpoint,
+    ) -> std::result::Result<(Db, Notifications), tokio_postgres::Error> {
+        let (client, mut connection) = config.connect(tls).await?;
         let (sender, receiver) = mpsc::unbounded_channel();
+        let end = Arc::<OnceLock<ConnectionEnd>>::default();
+        let recorded_end = Arc::clone(&end);
         let driver = tokio::spawn(async move {
-            while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
-                if let AsyncMessage::Notification(n) = message {
-                    // Fails if the receiver was dropped, as `connect` does: then the notification is discarded.
-                    let _ = sender.send((n.channel().to_owned(), n.payload().to_owned()));
+            while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
+                match message {
+                    Ok(AsyncMessage::Notification(n)) => {
+                        // Fails if the receiver was dropped, as `connect` does: then the notification is discarded.
+                        let _ = sender.send((n.channel().to_owned(), n.payload().to_owned()));
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        let code = error.code().map(|code| code.code().to_owned());
+                        let why = server_message(&error);
+                        // The first reason counts.
+                        let _ = recorded_end.set(ConnectionEnd { why, code });
+                        return;
+                    }
                 }
             }
         });
-        Ok((Db { client, driver, prepared: PreparedStatements::default() }, receiver))
+        let (facts, prepared) = (OnceCell::new(), PreparedStatements::default());
+        Ok((Db { client, driver, endpoint, facts, end, prepared }, receiver))
     }
 
     /// Executes a statement and returns its rows.
@@ -132,9 +169,22 @@ impl Db {
         Error: From<E>,
     {
         if let Ok(answered) = tokio::time::timeout(deadline, answer).await {
-            return Ok(answered?);
+            return answered.map_err(|error| self.explain(Error::from(error)));
         }
         self.driver.abort();
         Err(Error::Deadline { seconds: deadline.as_secs() })
+    }
+
+    /// Returns the error of a statement on this connection. If the statement failed because the connection is closed,
+    /// the error says why the connection was closed, if that is known.
+    pub fn explain(&self, error: Error) -> Error {
+        match (&error, self.end.get()) {
+            (Error::Database(database), Some(ConnectionEnd { why, code }))
+                if database.is_closed() =>
+            {
+                Error::ConnectionEnded { why: why.clone(), code: code.clone() }
+            }
+            _ => error,
+        }
     }
 }

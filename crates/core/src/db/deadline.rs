@@ -9,9 +9,6 @@ use crate::db::error::{Error, Result};
 /// is assumed to hang.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Time limit of a connection attempt to one address. A name may have several addresses.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Waits for an answer of Postgres for at most [`DEADLINE`].
 ///
 /// For connections that the caller owns: unlike [`Db::within`], it does not close the connection after the deadline.

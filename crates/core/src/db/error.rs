@@ -3,7 +3,17 @@
 //! The messages contain the message of the server or of the operating system. The errors that these come from are not
 //! returned as sources. Otherwise a caller that prints an error with its sources would print the message twice.
 
+mod connecting;
+mod hint;
+mod server_text;
+
 use tokio_postgres::error::SqlState;
+
+use crate::db::outage::Outage;
+
+pub(crate) use self::connecting::serves_nobody;
+pub(crate) use self::server_text::server_message;
+use self::server_text::{message_with_detail, server_hint};
 
 /// The result of working with Postgres.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,10 +29,20 @@ pub enum Error {
     Connect {
         server: String,
         why: String,
-        /// Whether the answer means that the server serves no client at all: no process listens, or the server is
-        /// starting or recovering. A server that shuts down does not count, as it may still serve its connections.
-        down_for_everyone: bool,
+        /// Proof that no client can change the database now. `None` if there is no such proof.
+        outage: Option<Outage>,
     },
+    /// The server was reached, but it is a standby, or another server than `target_session_attrs` requires.
+    #[error("Postgres at {server} cannot be used: {why}")]
+    Unsuitable {
+        server: String,
+        why: String,
+        /// Proof that no client can change the database now. `None` if there is no such proof.
+        outage: Option<Outage>,
+    },
+    /// The server has as many connections as it may have.
+    #[error("Postgres at {server} accepts no further connection: {why}")]
+    TooManyConnections { server: String, why: String },
     /// The server refused the login because of the password, the role, or `pg_hba.conf`.
     #[error("Postgres at {server} refused the login: {why}")]
     Denied { server: String, why: String },
@@ -39,6 +59,9 @@ pub enum Error {
         dsn: String,
         why: String,
     },
+    /// The DSN, its service or the environment has a parameter of libpq that rework cannot give its meaning.
+    #[error("the connection parameter `{name}` is not supported: {why}")]
+    UnsupportedParameter { name: &'static str, why: &'static str },
     /// The TLS connection that `sslmode` requires cannot be established.
     #[error("cannot establish a TLS connection to {server}: {why}")]
     Tls { server: String, why: String },
@@ -47,6 +70,13 @@ pub enum Error {
     Deadline {
         /// The deadline of the statement.
         seconds: u64,
+    },
+    /// The connection was closed, and the server or the operating system gave a reason before.
+    #[error("the connection to Postgres has ended: {why}")]
+    ConnectionEnded {
+        why: String,
+        /// The SQLSTATE of the reason. `None` if the server gave none.
+        code: Option<String>,
     },
     /// A function of the schema raised one of the errors of rework.
     #[error("{message}")]
@@ -94,9 +124,19 @@ pub enum Error {
         /// as `13 (claim)`.
         chapter: String,
     },
-    /// A chapter of the schema could not be applied.
-    #[error("the schema could not be brought up to date: {}", migration_message(.0))]
-    Migration(Box<refinery::Error>),
+    /// The database has another encoding than UTF-8, so it cannot store every text.
+    #[error("the database `{database}` has the encoding {encoding}, and rework needs UTF8")]
+    OtherEncoding { database: String, encoding: String },
+    /// A step of creating or upgrading the schema failed.
+    #[error("the schema could not be brought up to date: {step}: {why}")]
+    Migration {
+        /// The step, such as `error applying migration V13__claim`.
+        step: String,
+        /// The message of the server, with its detail.
+        why: String,
+        /// The hint of the server. `None` if it gave none.
+        hint: Option<String>,
+    },
     /// Another monitor took the lease away, because it was not renewed in time.
     #[error("the lease was taken away")]
     LeaseLost,
@@ -136,46 +176,65 @@ impl From<tokio_postgres::Error> for Error {
 }
 
 impl Error {
-    /// Classifies the error of a connection attempt by what the user can do about it.
-    pub(crate) fn connecting(
-        server: String,
-        database: &str,
-        error: &tokio_postgres::Error,
-    ) -> Error {
-        let why = server_message(error);
-        match error.code() {
-            Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
-                Error::NoDatabase { database: database.to_owned(), server }
+    /// Returns the error of a step of creating or upgrading the schema, with everything that the server said. A missing
+    /// right, and an error that does not come from the server, stay as they are.
+    pub(crate) fn in_migration(self, step: &str) -> Error {
+        match self {
+            Error::Database(error)
+                if error.code().is_some_and(|code| *code != SqlState::INSUFFICIENT_PRIVILEGE) =>
+            {
+                Error::of_migration(step.to_owned(), &error)
             }
-            // SQLSTATE class 28: invalid authorization specification.
-            Some(code) if code.code().starts_with("28") => Error::Denied { server, why },
-            Some(code) => {
-                let down_for_everyone =
-                    *code == SqlState::CANNOT_CONNECT_NOW && is_starting_or_recovering(&why);
-                Error::Connect { server, why, down_for_everyone }
-            }
-            // Without an SQLSTATE the error comes from the library, which names the kind in its text alone.
-            None if error.to_string().contains("TLS handshake") => Error::Tls { server, why },
-            None if why.contains("password missing") => Error::Denied { server, why },
-            None => {
-                let refused = std::error::Error::source(error)
-                    .and_then(|source| source.downcast_ref::<std::io::Error>())
-                    .is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused);
-                Error::Connect { server, why, down_for_everyone: refused }
-            }
+            other => other,
+        }
+    }
+
+    /// Returns the error of a statement with which a step of the migration failed.
+    pub(crate) fn of_migration(step: String, error: &tokio_postgres::Error) -> Error {
+        Error::Migration { step, why: message_with_detail(error), hint: server_hint(error) }
+    }
+
+    /// Returns the proof that no client can change the database, if this error contains it.
+    pub(crate) fn outage(&self) -> Option<Outage> {
+        match self {
+            Error::Connect { outage, .. } | Error::Unsuitable { outage, .. } => *outage,
+            _ => None,
         }
     }
 
     /// Returns whether the database or the connection is unavailable, so that a retry on a new connection makes sense.
     pub fn is_connection(&self) -> bool {
         match self {
-            Error::Connect { .. } | Error::ConnectTimeout { .. } | Error::Deadline { .. } => true,
+            Error::Connect { .. }
+            | Error::Unsuitable { .. }
+            | Error::TooManyConnections { .. }
+            | Error::ConnectTimeout { .. }
+            | Error::ConnectionEnded { .. }
+            | Error::Deadline { .. } => true,
             Error::Database(e) => {
                 e.is_closed()
                     || e.code().is_some_and(is_starting_or_stopping)
                     || (e.code().is_none() && std::error::Error::source(e).is_some_and(is_io))
             }
             _ => false,
+        }
+    }
+
+    /// Returns whether the same request may succeed later, without a change of the request: the database is
+    /// unavailable, or it refuses for a reason that somebody can remove, such as a full disk, a missing right or a
+    /// read-only server.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Error::Denied { .. }
+            | Error::NoDatabase { .. }
+            | Error::Tls { .. }
+            | Error::SchemaMissing { .. }
+            | Error::SchemaOld { .. } => true,
+            // SQLSTATE class 23: the value violates a constraint.
+            Error::Database(e) => {
+                !self.is_data() && !e.code().is_some_and(|code| code.code().starts_with("23"))
+            }
+            _ => self.is_connection(),
         }
     }
 
@@ -196,55 +255,10 @@ impl Error {
         matches!(self, Error::Database(e) if e.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
-    /// Returns advice for the user, as a sentence with a command to type. `None` if there is no
-    /// advice.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::BadDsn { .. } => Some(
-                "write it as `postgres://user:password@host:5432/database` or `host=… dbname=…`"
-                    .into(),
-            ),
-            Error::Connect { server, .. } | Error::ConnectTimeout { server } => Some(format!(
-                "is Postgres running at {server}? `rework dev` starts a server of its own"
-            )),
-            Error::Denied { .. } => {
-                Some("check user and password: `psql DSN` must be able to log in too".into())
-            }
-            Error::NoDatabase { database, .. } => {
-                Some(format!("create it: `createdb {database}`"))
-            }
-            Error::Tls { .. } => Some(
-                "check that `psql` connects with the same DSN; see `sslmode` and `sslrootcert` in docs/cli.md"
-                    .into(),
-            ),
-            Error::SchemaMissing { .. } | Error::SchemaOld { .. } => {
-                Some("run `rework init-db DSN`; it adds what is missing and drops nothing".into())
-            }
-            Error::SchemaNew { .. } => Some("use a newer `rework`".into()),
-            Error::SchemaMismatch { .. } => Some(
-                "use the `rework` that created it; or create it again, which deletes all tasks: \
-                 `psql DSN -c 'drop schema rework cascade'`, then `rework init-db DSN`"
-                    .into(),
-            ),
-            Error::Unreadable { query: Some(query), .. } => Some(format!(
-                "`rework` does not write such a value: show the row with `psql DSN -c \"{query}\"`, and correct it"
-            )),
-            Error::Refused { hint, .. } => hint.clone(),
-            Error::Database(e) if e.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Some(
-                "connect as a role that has this right, or let the owner of the schema grant it: \
-                 `rework init-db DSN --grant RIGHTS=ROLE`"
-                    .into(),
-            ),
-            _ => None,
-        }
+    /// Returns whether a row with the same key exists already.
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, Error::Database(e) if e.code() == Some(&SqlState::UNIQUE_VIOLATION))
     }
-}
-
-/// Returns whether a server's message says that it is starting or recovering.
-///
-/// Only English messages are recognised. A server with another `lc_messages` is treated as one that may serve others.
-pub(crate) fn is_starting_or_recovering(message: &str) -> bool {
-    ["starting up", "in recovery", "not yet accepting"].iter().any(|part| message.contains(part))
 }
 
 fn is_io(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -260,25 +274,4 @@ fn is_starting_or_stopping(code: &SqlState) -> bool {
     ]
     .contains(code)
         || code.code().starts_with("08")
-}
-
-/// Returns the message of the server; without one, the message of the operating system without its `(os error …)`.
-pub(crate) fn server_message(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), std::error::Error::source(error)) {
-        (Some(db), _) => db.message().to_owned(),
-        (None, Some(source)) => {
-            let text = source.to_string();
-            text.split_once(" (os error ").map_or(text.as_str(), |(message, _)| message).to_owned()
-        }
-        (None, None) => error.to_string(),
-    }
-}
-
-/// Returns the message of Postgres if a statement of a chapter failed, or else the message of the migration library.
-fn migration_message(error: &refinery::Error) -> String {
-    let source = std::error::Error::source(error);
-    match source.and_then(|source| source.downcast_ref::<tokio_postgres::Error>()) {
-        Some(error) => server_message(error),
-        None => error.to_string(),
-    }
 }

@@ -18,7 +18,8 @@ pub struct Monitor {
     pub pid: i32,
     /// The domains that the monitor serves.
     pub domains: Vec<String>,
-    /// The capabilities that the host of the monitor offers.
+    /// The capabilities that the host of the monitor offers, by their names (option `--capability`). The host does not
+    /// run tasks that need others.
     pub capabilities: Vec<String>,
     /// The options of the monitor: `minworkers`, `maxworkers`, …
     pub options: Value,

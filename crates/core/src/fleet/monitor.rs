@@ -57,7 +57,8 @@ pub struct NewMonitor {
     pub process: ProcessRecord,
     /// The domains to serve. If empty, the monitor serves every domain of which an operation is registered on its host.
     pub domains: Vec<String>,
-    /// The capabilities that the host of the monitor offers.
+    /// The capabilities that the host of the monitor offers, by their names (option `--capability`). The host does not
+    /// run tasks that need others.
     pub capabilities: Vec<String>,
     /// The options that `rework list-monitors` shows, as a JSON object.
     pub options: Value,
@@ -134,7 +135,8 @@ async fn try_register(
     dead: &[DeadMonitor],
 ) -> Result<RegisterResult> {
     let transaction = db.client_mut().transaction().await?;
-    transaction.query_typed(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
+    transaction.query_typed_one(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
+    lease::recovery::start(&transaction).await?;
     let host = [(&new.host as _, Type::TEXT)];
     for monitor in dead {
         end_dead(&transaction, monitor).await?;
@@ -188,7 +190,8 @@ async fn insert(
 ) -> Result<RegisterResult> {
     let options = new.options.to_string();
     let length_ms = new.terms.length.as_millis() as i64;
-    let params: [Param<'_>; 12] = [
+    let epoch = lease::row::first_epoch();
+    let params: [Param<'_>; 13] = [
         (&new.host, Type::TEXT),
         (&new.process.boot_id, Type::TEXT),
         (&new.process.pid_ns, Type::TEXT),
@@ -201,6 +204,7 @@ async fn insert(
         (&new.memory, Type::TEXT),
         (&new.version, Type::TEXT),
         (&length_ms, Type::INT8),
+        (&epoch, Type::INT8),
     ];
     let sql = include_str!("sql/register_monitor.sql");
     let row = transaction.query_typed_one(sql, &params).await?;
@@ -221,7 +225,7 @@ pub async fn add_domains(
         [(&monitor, Type::INT8), (&host, Type::TEXT), (&wanted, Type::TEXT_ARRAY)];
     let adding = async {
         let transaction = db.client_mut().transaction().await?;
-        transaction.query_typed(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
+        transaction.query_typed_one(include_str!("sql/lock_monitor_registration.sql"), &[]).await?;
         let sql = include_str!("sql/add_domains.sql");
         let row = transaction.query_typed_opt(sql, &params).await?.ok_or(Error::NoRow)?;
         transaction.commit().await?;

@@ -26,8 +26,14 @@ pub struct PollRequest {
     pub lease: Lease,
     /// The terms of the lease. They also limit how long the poll may take.
     pub terms: LeaseTerms,
+    /// The number of renewals that the monitor knows to be stored. If the database has fewer, it has gone back to an
+    /// earlier state, and renews nothing.
+    pub known_renewals: i64,
     /// Whether to renew the lease.
     pub renew_lease: bool,
+    /// The id of the recovery of the server after which the monitor has compared the runs of its workers with the
+    /// database. `None` if there is none.
+    pub checked_recovery: Option<i64>,
     /// The domains in which the monitor has an idle worker, so that new tasks there are notified. `None` if they have
     /// not changed.
     pub idle_domains: Option<Vec<String>>,
@@ -67,8 +73,16 @@ pub struct WorkerUsage {
 /// The reply to a poll.
 #[derive(Debug, Clone, Default)]
 pub struct PollReply {
-    /// Whether the lease still belongs to the monitor.
-    pub lease_is_current: bool,
+    /// The number of renewals of the lease. `None` if the lease does not belong to the monitor any more.
+    pub renewals: Option<i64>,
+    /// The id of a recovery of the server that is in progress: nothing is claimed until all runs are compared with the
+    /// database. `None` if there is none.
+    pub recovery: Option<i64>,
+    /// The first holders of leases that have not compared their runs yet, for people, such as `monitor 3 on alpha`.
+    pub unchecked: Vec<String>,
+    /// Workers of the monitor that the database does not have, because it has gone back to an earlier state. Only
+    /// during a recovery.
+    pub missing_workers: Vec<i64>,
     /// The number of delayed tasks that became ready. If it is [`MAX_PROMOTED`], more tasks may be due.
     pub promoted: i64,
     /// Runs of the monitor's workers that must be aborted.
@@ -129,11 +143,13 @@ pub async fn poll(db: &Db, request: &PollRequest) -> Result<PollReply> {
     let domains: Vec<&str> =
         request.count_ready.iter().map(|(domain, _)| domain.as_str()).collect();
     let limits: Vec<i64> = request.count_ready.iter().map(|(_, limit)| *limit).collect();
-    let params: [Param<'_>; 18] = [
+    let params: [Param<'_>; 20] = [
         (&request.monitor, Type::INT8),
         (&request.lease.id, Type::INT8),
         (&request.lease.epoch, Type::INT8),
+        (&request.known_renewals, Type::INT8),
         (&request.renew_lease, Type::BOOL),
+        (&request.checked_recovery, Type::INT8),
         (&request.idle_domains, Type::TEXT_ARRAY),
         (&request.workers, Type::INT8_ARRAY),
         (&measured, Type::INT8_ARRAY),
@@ -157,7 +173,10 @@ pub async fn poll(db: &Db, request: &PollRequest) -> Result<PollReply> {
 fn read_reply(row: Columns<'_>) -> Result<PollReply> {
     let leases: Vec<ObservedLease> = json_list(row, "leases")?;
     Ok(PollReply {
-        lease_is_current: row.get("lease_is_current")?,
+        renewals: row.get("renewals")?,
+        recovery: row.get("recovery")?,
+        unchecked: row.get("unchecked")?,
+        missing_workers: row.get("missing_workers")?,
         promoted: row.get("promoted")?,
         aborts: json_list(row, "aborts")?,
         worker_requests: json_list(row, "worker_requests")?,

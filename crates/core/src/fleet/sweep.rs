@@ -3,6 +3,8 @@
 //! more than once, because every end is recorded with its fence: the number and the token of the
 //! run, so that the record of a run that is not current changes nothing.
 
+use std::time::Instant;
+
 use tokio_postgres::types::Type;
 
 use crate::{
@@ -58,7 +60,11 @@ pub async fn sweep(db: &Db) -> Result<Swept> {
 async fn sweep_worker(db: &Db, worker: i64, swept: &mut Swept) -> Result<()> {
     let mut failed = None;
     for open in worker::open_runs(db, worker).await? {
-        let end = Completion::new(open.fence, Outcome::Lost, Some(HOST_LOST.to_owned()));
+        let end = Completion {
+            // The run may have started. If no start is recorded, its end is the only moment that is known.
+            started: Some(Instant::now()),
+            ..Completion::new(open.fence, Outcome::Lost, Some(HOST_LOST.to_owned()))
+        };
         match complete(db, &[end], None).await {
             Ok(recorded) => {
                 swept.ends.extend(recorded.into_iter().map(|recorded| (open.fence.task, recorded)));

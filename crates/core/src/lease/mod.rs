@@ -5,3 +5,4 @@ pub mod row;
 pub mod holder;
 pub mod observer;
 pub mod lifeline;
+pub mod recovery;

@@ -7,6 +7,9 @@
 //! lengths on its own clock. A worker whose monitor is dead or silent creates a lease of its own: see its
 //! [lifeline](super::lifeline).
 //!
+//! A failover may lose the last transactions. A holder notices it by the number of renewals, which goes back
+//! ([holder](super::holder)), and by its runs ([recovery](super::recovery)).
+//!
 //! This is safe if each clock runs at most a tenth too fast or too slow, and a kill takes at most a tenth of a length:
 //! then 0.8 lengths of the holder's clock end before 1.1 lengths of the observer's clock.
 
@@ -30,6 +33,12 @@ pub struct Lease {
     pub id: i64,
     /// The epoch, a number that changes when the lease is taken away.
     pub epoch: i64,
+}
+
+/// Returns the epoch of a new lease: a random number. A failover may lose the row of a lease, and the server then
+/// assigns its id again. The former holder must not take the new lease for its own.
+pub(crate) fn first_epoch() -> i64 {
+    fastrand::i64(1..1 << 53)
 }
 
 /// The state of a lease when an observer read it. Two equal snapshots mean that the lease was not renewed in between.
@@ -67,15 +76,21 @@ pub(crate) async fn close(db: &Db, id: i64) -> Result<()> {
 }
 
 /// Creates a lease for a worker that has lost its monitor. `lease` is the lease that the worker
-/// depends on. Returns `None` if `lease` was taken away: then the runs of the worker are lost too.
+/// depends on. Returns `None` if `lease` was taken away, or if the end of the worker is recorded:
+/// then the runs of the worker are lost too.
 pub async fn create_own(
     db: &Db,
     worker: i64,
     lease: Lease,
     terms: LeaseTerms,
 ) -> Result<Option<Lease>> {
-    let params: [Param<'_>; 3] =
-        [(&worker, Type::INT8), (&lease.id, Type::INT8), (&lease.epoch, Type::INT8)];
+    let first_epoch = first_epoch();
+    let params: [Param<'_>; 4] = [
+        (&worker, Type::INT8),
+        (&lease.id, Type::INT8),
+        (&lease.epoch, Type::INT8),
+        (&first_epoch, Type::INT8),
+    ];
     let sql = include_str!("sql/create_own_lease.sql");
     let rows = db.query_within(terms.statement_timeout(), sql, &params).await?;
     let Some(row) = rows.first().map(Columns::new) else { return Ok(None) };
@@ -90,27 +105,44 @@ pub struct AbortRequest {
     pub reason: String,
 }
 
-/// Renews the own lease of a worker, and returns the abort request for its current run. `None` if
-/// there is no such request, or no current run. `Err` with [`Error::LeaseLost`] if the lease was
-/// taken away.
+/// The reply to the renewal of a worker's own lease.
+#[derive(Debug, Clone)]
+pub struct OwnLeaseReply {
+    /// The number of renewals of the lease. If the database had fewer than the worker knows, it was not renewed.
+    pub renewals: i64,
+    /// The abort request for the current run. `None` if there is no such request, or no current run.
+    pub abort: Option<AbortRequest>,
+    /// The id of the recovery of the server after which the worker has to compare its runs with the database. `None`
+    /// if there is none.
+    pub recovery: Option<i64>,
+}
+
+/// Renews the own lease of a worker, unless the database has stored fewer than `known_renewals`.
+/// `Err` with [`Error::LeaseLost`] if the lease was taken away.
 pub async fn renew_own(
     db: &Db,
     lease: Lease,
     terms: LeaseTerms,
+    known_renewals: i64,
     current_run: Option<Fence>,
-) -> Result<Option<AbortRequest>> {
+) -> Result<OwnLeaseReply> {
     let (task, run) = (current_run.map(|fence| fence.task), current_run.map(|fence| fence.run));
-    let params: [Param<'_>; 4] = [
+    let params: [Param<'_>; 5] = [
         (&lease.id, Type::INT8),
         (&lease.epoch, Type::INT8),
         (&task, Type::INT8),
         (&run, Type::INT8),
+        (&known_renewals, Type::INT8),
     ];
     let sql = include_str!("sql/renew_own_lease.sql");
     let rows = db.query_within(terms.statement_timeout(), sql, &params).await?;
     let row = Columns::new(rows.first().ok_or(Error::LeaseLost)?);
     let reason: Option<String> = row.get("abort_reason")?;
-    Ok(current_run.zip(reason).map(|(fence, reason)| AbortRequest { fence, reason }))
+    Ok(OwnLeaseReply {
+        renewals: row.get("renewals")?,
+        abort: current_run.zip(reason).map(|(fence, reason)| AbortRequest { fence, reason }),
+        recovery: row.get("recovery")?,
+    })
 }
 
 /// Returns the parameters of `take_lease.sql`.

@@ -1,42 +1,31 @@
 //! Reads the log of one task page by page, so that memory does not depend on the length of the log.
 //!
-//! A reader remembers the last line that it returned. To follow a log, call [`LogReader::next`] again: it returns the
-//! lines that were written since.
+//! A reader remembers the last row that it returned. To follow a log, call [`LogReader::next`] again: it returns the
+//! rows that were written since. [`OpenLines`](super::lines::OpenLines) joins the rows into lines.
+//! `cli/src/commands/log_task.rs` follows a log until the task has ended.
 
-use chrono::{DateTime, Utc};
+use std::collections::HashSet;
+
 use tokio_postgres::types::Type;
 
-use crate::db::{
-    connect::{Db, Param},
-    error::Result,
-    row::Columns,
+use crate::{
+    db::{
+        connect::{Db, Param},
+        error::Result,
+        row::Columns,
+    },
+    log::lines::{LineKey, LogRow},
 };
 
 /// The levels of log lines, the most severe one first.
 pub const LEVELS: [&str; 5] = ["ERROR", "WARNING", "INFO", "DEBUG", "TRACE"];
 
-/// The largest number of lines of a page.
-pub const PAGE: usize = 1_000;
+/// The largest number of rows of a page.
+const PAGE: usize = 1_000;
 
-/// A line of a task's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// The number of the line. It increases along the log, with gaps.
-    pub id: i64,
-    /// The run of the task that wrote the line, counted from 1.
-    pub run: i64,
-    /// The time at which the worker read the line.
-    pub at: DateTime<Utc>,
-    /// The source of the line: `stdout`, `stderr`, `shared` (output that several runs may have written), `rework`, or
-    /// the name of a logger.
-    pub stream: String,
-    /// The level of the line, one of [`LEVELS`].
-    pub level: String,
-    /// The text of the line without its newline. It need not be UTF-8.
-    pub bytes: Vec<u8>,
-    /// Whether the line ended with a newline.
-    pub whole: bool,
-}
+/// The number of bytes in its rows from which no further row is added to a page. A row has at most 256 KiB, so the
+/// number of rows alone would not limit the memory.
+const PAGE_BYTES: usize = 16 << 20;
 
 /// The lines to read. A field that is `None` does not restrict them.
 #[derive(Debug, Clone, Default)]
@@ -49,17 +38,26 @@ pub struct LogFilter {
 }
 
 /// A cursor in the log of a task.
+///
+/// A line belongs to the place of its last row. So if a reader starts in the middle of a line, that line is read from
+/// its beginning.
 #[derive(Debug)]
 pub struct LogReader {
     filter: LogFilter,
-    /// The number of the last line that was returned or skipped.
+    /// The id of the last row that was returned or skipped.
     last: i64,
+    /// Whether the last page reached the end of the log.
+    is_at_end: bool,
+    /// The keys of the rows that were returned. `None` if the reader started with the first row of the log, so that it
+    /// cannot meet a line whose beginning it has not returned.
+    known: Option<HashSet<LineKey>>,
 }
 
 impl LogReader {
-    /// Creates a reader that starts after the line with number `after`; 0 starts with the first line.
+    /// Creates a reader that starts after the row with the id `after`; 0 starts with the first row.
     pub fn after(filter: LogFilter, after: i64) -> LogReader {
-        LogReader { filter, last: after }
+        let known = (after > 0).then(HashSet::new);
+        LogReader { filter, last: after, is_at_end: false, known }
     }
 
     /// Returns the task whose log is read.
@@ -67,7 +65,8 @@ impl LogReader {
         self.filter.task
     }
 
-    /// Skips all lines but the last `tail`, and all lines older than `since_ms` milliseconds. `None` skips nothing.
+    /// Skips all lines but the last `tail`, and all lines that ended more than `since_ms` milliseconds ago. `None`
+    /// skips nothing.
     ///
     /// Never moves backwards.
     pub async fn skip_to(
@@ -90,29 +89,55 @@ impl LogReader {
         let first: Option<i64> = Columns::new(&row).get("first")?;
         let start = match first {
             Some(first) => first - 1,
-            None => last_line_number(db, self.filter.task).await?,
+            None => last_row_id(db, self.filter.task).await?,
         };
         self.last = self.last.max(start);
+        if self.last > 0 {
+            self.known.get_or_insert_default();
+        }
         Ok(())
     }
 
-    /// Returns the next lines, at most [`PAGE`]. An empty list means that there are no more lines at the moment.
-    pub async fn next(&mut self, db: &Db) -> Result<Vec<LogLine>> {
+    /// Returns the next rows. An empty list means that there are no more rows at the moment.
+    pub async fn next(&mut self, db: &Db) -> Result<Vec<LogRow>> {
         let levels = self.filter.levels();
-        let page = PAGE as i64;
-        let params: [Param<'_>; 6] = [
+        let (page, page_bytes) = (PAGE as i64, PAGE_BYTES as i64);
+        let params: [Param<'_>; 7] = [
             (&self.filter.task, Type::INT8),
             (&self.last, Type::INT8),
             (&page, Type::INT8),
             (&self.filter.run, Type::INT8),
             (&self.filter.stream, Type::TEXT),
             (&levels, Type::TEXT_ARRAY),
+            (&page_bytes, Type::INT8),
         ];
-        let rows = db.query(include_str!("sql/read_log.sql"), &params).await?;
-        let lines = rows.iter().map(|row| read_line(Columns::of("log", "id", row)));
-        let lines = lines.collect::<Result<Vec<LogLine>>>()?;
-        self.last = lines.last().map_or(self.last, |line| line.id);
-        Ok(lines)
+        let rows = read_rows(db, include_str!("sql/read_log.sql"), &params).await?;
+        let bytes: usize = rows.iter().map(|row| row.bytes.len()).sum();
+        let is_at_end = rows.len() < PAGE && bytes < PAGE_BYTES;
+        let last = rows.last().map_or(self.last, |row| row.id);
+        let rows = self.with_beginnings(db, rows).await?;
+        // Not before: after an error, the next call reads the same rows again.
+        (self.last, self.is_at_end) = (last, is_at_end);
+        Ok(rows)
+    }
+
+    /// Returns whether the last call of [`LogReader::next`] reached the end of the log.
+    pub fn is_at_end(&self) -> bool {
+        self.is_at_end
+    }
+
+    /// Inserts the beginnings of lines that began before the place where this reader started.
+    async fn with_beginnings(&mut self, db: &Db, rows: Vec<LogRow>) -> Result<Vec<LogRow>> {
+        let Some(mut known) = self.known.clone() else { return Ok(rows) };
+        let mut complete = Vec::with_capacity(rows.len());
+        for row in rows {
+            if known.insert(LineKey::of_row(self.filter.task, &row)) && row.continues {
+                complete.append(&mut beginning(db, self.filter.task, &row).await?);
+            }
+            complete.push(row);
+        }
+        self.known = Some(known);
+        Ok(complete)
     }
 }
 
@@ -125,19 +150,24 @@ impl LogFilter {
     }
 }
 
-async fn last_line_number(db: &Db, task: i64) -> Result<i64> {
+async fn last_row_id(db: &Db, task: i64) -> Result<i64> {
     let row = db.query_one(include_str!("sql/last_line.sql"), &[(&task, Type::INT8)]).await?;
     Columns::new(&row).get("last")
 }
 
-fn read_line(row: Columns<'_>) -> Result<LogLine> {
-    Ok(LogLine {
-        id: row.get("id")?,
-        run: row.get("run")?,
-        at: row.get("at")?,
-        stream: row.get("stream")?,
-        level: row.get("level")?,
-        bytes: row.get("line")?,
-        whole: row.get("whole")?,
-    })
+/// Returns the rows of the same line that precede this row.
+async fn beginning(db: &Db, task: i64, row: &LogRow) -> Result<Vec<LogRow>> {
+    let params: [Param<'_>; 5] = [
+        (&task, Type::INT8),
+        (&row.run, Type::INT8),
+        (&row.stream, Type::TEXT),
+        (&row.level, Type::TEXT),
+        (&row.id, Type::INT8),
+    ];
+    read_rows(db, include_str!("sql/line_beginning.sql"), &params).await
+}
+
+async fn read_rows(db: &Db, sql: &str, params: &[Param<'_>]) -> Result<Vec<LogRow>> {
+    let rows = db.query(sql, params).await?;
+    rows.iter().map(|row| LogRow::read(Columns::of("log", "id", row))).collect()
 }

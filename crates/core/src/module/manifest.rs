@@ -8,7 +8,7 @@ mod program;
 mod table;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -19,7 +19,10 @@ pub use self::{
     error::{ManifestError, ManifestErrorKind},
     program::Program,
 };
-use crate::values::{quantity, short_schema, validate::Schema};
+use crate::{
+    module::input_variable,
+    values::{quantity, short_schema, validate::Schema},
+};
 use rework_wire::operation::{DEFAULT_DOMAIN, Definition, Form, Limits};
 
 /// The keys of the manifest itself.
@@ -107,10 +110,11 @@ fn read(text: &str, path: &Path) -> Result<Vec<CommandOperation>, LocatedError> 
     let domain = top.name("domain")?.unwrap_or_else(|| DEFAULT_DOMAIN.to_owned());
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut operations: Vec<CommandOperation> = Vec::new();
+    let mut names = HashSet::new();
     for table in top.tables("operation")? {
         let operation = operation(&table, &domain, folder)?;
         let name = &operation.definition.name;
-        if operations.iter().any(|other| other.definition.name == *name) {
+        if !names.insert(name.clone()) {
             return Err(LocatedError::span(
                 ManifestErrorKind::Duplicate { name: name.clone() },
                 table.span(),
@@ -136,10 +140,11 @@ fn operation(
     }
     table.refuse_unknown(&OPERATION_KEYS)?;
     let name = name?.ok_or_else(|| table.missing("name"))?;
+    let env = table.variables("env")?;
     let definition = Definition {
         domain: domain.to_owned(),
         name,
-        input: input_schema(&table)?,
+        input: input_schema(&table, &env)?,
         output: None,
         output_form: output_form(&table)?,
         limits: limits(&table)?,
@@ -148,7 +153,7 @@ fn operation(
         definition,
         program: program(&table)?,
         cwd: folder.join(table.string("cwd")?.unwrap_or_default()).components().collect(),
-        env: table.variables("env")?,
+        env,
         pass_env: table.strings("pass_env")?.unwrap_or_default(),
     })
 }
@@ -197,8 +202,12 @@ fn output_form(table: &Table<'_, '_>) -> Result<Form, LocatedError> {
     }
 }
 
-/// Returns the JSON Schema of the declared input, or `None` if no input is declared. `Err` if it is not a valid schema.
-fn input_schema(table: &Table<'_, '_>) -> Result<Option<serde_json::Value>, LocatedError> {
+/// Returns the JSON Schema of the declared input, or `None` if no input is declared. `Err` if it is not a valid schema,
+/// or if two inputs would have the same variable.
+fn input_schema(
+    table: &Table<'_, '_>,
+    env: &BTreeMap<String, String>,
+) -> Result<Option<serde_json::Value>, LocatedError> {
     let Some(declared) = table.object("input")? else { return Ok(None) };
     let invalid = |message: String| {
         table.error_at("input", |subject| ManifestErrorKind::BadValue {
@@ -209,7 +218,10 @@ fn input_schema(table: &Table<'_, '_>) -> Result<Option<serde_json::Value>, Loca
     };
     let schema = short_schema::expand(&declared).map_err(|error| invalid(error.to_string()))?;
     Schema::compile(&schema).map_err(|error| invalid(error.to_string()))?;
-    Ok(Some(schema))
+    match input_variable::collision(&schema, env) {
+        Some(collision) => Err(invalid(collision)),
+        None => Ok(Some(schema)),
+    }
 }
 
 #[cfg(test)]

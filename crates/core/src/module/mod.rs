@@ -3,4 +3,5 @@
 //! The other kinds of modules (Python modules and executables) describe their operations themselves, over the protocol
 //! of `crates/wire`.
 
+pub mod input_variable;
 pub mod manifest;

@@ -95,22 +95,34 @@ pub async fn register(
 ) -> Result<Vec<RegisteredOperation>> {
     let definitions = definitions_json(modules);
     let registering = async {
-        let transaction = db.client_mut().transaction().await?;
-        // Only one registration at a time: each one audits the difference to the one before.
-        transaction.query_typed(include_str!("sql/lock_operation_registration.sql"), &[]).await?;
-        let rows = transaction
-            .query_typed(
-                include_str!("sql/register.sql"),
-                &[(&definitions, Type::TEXT), (&host, Type::TEXT)],
-            )
-            .await?;
-        transaction.commit().await?;
-        rows.iter().map(registered_operation).collect()
+        match try_register(db, host, &definitions).await {
+            // An import has created one of the operations meanwhile. The second attempt finds it.
+            Err(error) if error.is_unique_violation() => try_register(db, host, &definitions).await,
+            registered => registered,
+        }
     };
     match tokio::time::timeout(DEADLINE, registering).await {
         Ok(registered) => registered,
         Err(_) => Err(Error::Deadline { seconds: DEADLINE.as_secs() }),
     }
+}
+
+async fn try_register(
+    db: &mut Db,
+    host: &str,
+    definitions: &str,
+) -> Result<Vec<RegisteredOperation>> {
+    let transaction = db.client_mut().transaction().await?;
+    // Only one registration at a time: each one audits the difference to the one before.
+    transaction.query_typed_one(include_str!("sql/lock_operation_registration.sql"), &[]).await?;
+    let rows = transaction
+        .query_typed(
+            include_str!("sql/register.sql"),
+            &[(&definitions, Type::TEXT), (&host, Type::TEXT)],
+        )
+        .await?;
+    transaction.commit().await?;
+    rows.iter().map(registered_operation).collect()
 }
 
 fn registered_operation(row: &Row) -> Result<RegisteredOperation> {

@@ -1,5 +1,7 @@
 //! Requesting the abort of a task. A task that did not start is aborted at once. A running task becomes `aborting`, and
 //! `aborted` when none of its processes is left. A task that has ended does not change.
+//!
+//! The SQL function `rework.abort` does it. `migrations/V12__abort.sql` lists the steps from the request to the kill.
 
 use tokio_postgres::types::Type;
 

@@ -1,7 +1,8 @@
 //! Claims: queued tasks become runs of a worker.
 //!
 //! The work is done by the SQL function `rework.claim` (`migrations/V13__claim.sql`). The claim of a busy worker
-//! travels together with the ends of its earlier runs: see `exchange.rs`.
+//! travels together with the ends of its earlier runs: see `exchange.rs`. How many tasks a worker claims at once is
+//! decided in `worker/src/batch_size.rs`.
 
 use std::cmp::Reverse;
 
@@ -154,10 +155,29 @@ impl Claimant {
     }
 }
 
-/// Returns the tasks that this claimant has claimed already. They include claims that succeeded in the database
-/// although the worker did not receive the reply.
-pub async fn existing_claims(db: &Db, claimant: &Claimant) -> Result<Vec<ClaimedTask>> {
-    let params: [Param<'_>; 2] = [(&claimant.worker, Type::INT8), (&claimant.host, Type::TEXT)];
+/// Returns tasks that this claimant has claimed already. They include claims that succeeded in the database although
+/// the worker did not receive the reply.
+///
+/// Leaves out the runs in `known`. Returns at most `limit` tasks, and fewer if they are large. So there may be more of
+/// them, which the next call returns when these are known.
+pub async fn existing_claims(
+    db: &Db,
+    claimant: &Claimant,
+    known: &[Fence],
+    limit: usize,
+) -> Result<Vec<ClaimedTask>> {
+    let tasks: Vec<i64> = known.iter().map(|fence| fence.task).collect();
+    let runs: Vec<i64> = known.iter().map(|fence| fence.run).collect();
+    let tokens: Vec<Uuid> = known.iter().map(|fence| fence.token).collect();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let params: [Param<'_>; 6] = [
+        (&claimant.worker, Type::INT8),
+        (&claimant.host, Type::TEXT),
+        (&tasks, Type::INT8_ARRAY),
+        (&runs, Type::INT8_ARRAY),
+        (&tokens, Type::UUID_ARRAY),
+        (&limit, Type::INT8),
+    ];
     in_queue_order(db.query(include_str!("sql/existing_claims.sql"), &params).await?.iter())
 }
 

@@ -47,7 +47,8 @@ pub struct ListedTask {
     pub state: State,
     /// When the task was scheduled.
     pub queued_at: DateTime<Utc>,
-    /// The moment before which the task must not start. `None` if the task was not delayed.
+    /// The moment before which the task must not start. `None` if the task was not delayed, or if it is delayed until
+    /// somebody retries it.
     pub delayed_until: Option<DateTime<Utc>>,
     /// When the code of the task started. `None` if no start is recorded.
     pub started_at: Option<DateTime<Utc>>,

@@ -15,10 +15,10 @@ use crate::{
         error::Result,
         row::Columns,
     },
-    task::{fence::Fence, payload::Payload},
+    task::{fence::Fence, payload::Payload, schedule::MAX_DELAY_MS},
 };
 
-/// A log line of a run that is not stored yet.
+/// A row for the log of a run that is not stored yet: a line, or a piece of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLogLine {
     /// When the worker received the line, by the clock of its host.
@@ -29,8 +29,24 @@ pub struct NewLogLine {
     pub level: &'static str,
     /// The text without the newline. It need not be UTF-8.
     pub bytes: Vec<u8>,
-    /// Whether a newline ended the line. If not, the line was split, or the output ended without a newline.
+    /// Whether a newline followed. If not, another piece of the line may come, or the output ended without a newline.
     pub whole: bool,
+    /// Whether the row before it with the same stream and level is a piece of the same line.
+    pub continues: bool,
+}
+
+impl NewLogLine {
+    /// Returns a warning of rework itself about a run.
+    pub fn warning(text: String) -> NewLogLine {
+        NewLogLine {
+            at: Utc::now(),
+            stream: "rework".to_owned(),
+            level: "WARNING",
+            bytes: text.into_bytes(),
+            whole: true,
+            continues: false,
+        }
+    }
 }
 
 /// Records that the code of a run started `elapsed_ms` milliseconds ago, and returns this moment by the server's clock.
@@ -99,6 +115,7 @@ pub(crate) struct LogLineParams<'a> {
     levels: Vec<&'a str>,
     bytes: Vec<&'a [u8]>,
     whole: Vec<bool>,
+    continues: Vec<bool>,
 }
 
 impl<'a> LogLineParams<'a> {
@@ -117,11 +134,12 @@ impl<'a> LogLineParams<'a> {
             params.levels.push(line.level);
             params.bytes.push(&line.bytes);
             params.whole.push(line.whole);
+            params.continues.push(line.continues);
         }
         params
     }
 
-    pub(crate) fn params(&self) -> [Param<'_>; 8] {
+    pub(crate) fn params(&self) -> [Param<'_>; 9] {
         [
             (&self.tasks, Type::INT8_ARRAY),
             (&self.runs, Type::INT8_ARRAY),
@@ -131,11 +149,12 @@ impl<'a> LogLineParams<'a> {
             (&self.levels, Type::TEXT_ARRAY),
             (&self.bytes, Type::BYTEA_ARRAY),
             (&self.whole, Type::BOOL_ARRAY),
+            (&self.continues, Type::BOOL_ARRAY),
         ]
     }
 }
 
-/// Returns how many lines of a run are in the log. After a lost reply, the worker uses this number to find out whether
+/// Returns how many rows of a run are in the log. After a lost reply, the worker uses this number to find out whether
 /// its lines were stored.
 pub async fn count_log_lines(db: &Db, fence: Fence) -> Result<i64> {
     let params: [Param<'_>; 2] = [(&fence.task, Type::INT8), (&fence.run, Type::INT8)];
@@ -164,6 +183,7 @@ pub struct ChildTask {
 /// if the run is not current. `Err` in the cases of [`schedule`](crate::task::schedule::schedule).
 pub async fn schedule_child(db: &Db, fence: Fence, child: &ChildTask) -> Result<Option<i64>> {
     let (json, bytes) = child.input.columns();
+    let delay_ms = child.delay_ms.map(|milliseconds| milliseconds.min(MAX_DELAY_MS));
     let params: [Param<'_>; 10] = [
         (&fence.task, Type::INT8),
         (&fence.run, Type::INT8),
@@ -174,8 +194,8 @@ pub async fn schedule_child(db: &Db, fence: Fence, child: &ChildTask) -> Result<
         (&json, Type::TEXT),
         (&bytes, Type::BYTEA),
         (&child.priority, Type::INT4),
-        (&child.delay_ms, Type::INT8),
+        (&delay_ms, Type::INT8),
     ];
-    let row = db.query_opt(include_str!("sql/schedule_child.sql"), &params).await?;
-    row.map(|row| Columns::new(&row).get("id")).transpose()
+    let row = db.query_one(include_str!("sql/schedule_child.sql"), &params).await?;
+    Columns::new(&row).get("id")
 }

@@ -1,5 +1,9 @@
-//! Retrying a task that failed, was aborted or was lost: the same task is queued again and gets all its attempts back.
-//! The number of its next run follows that of its last one. The former end is kept as a row of `rework.run`.
+//! Retrying a task that failed, was aborted or was lost, or that is delayed: the same task is queued and gets all its
+//! attempts back. The number of its next run follows that of its last one. The former end is kept as a row of
+//! `rework.run`.
+//!
+//! The automatic retry of a failed task is in `migrations/V15__complete.sql`, and its pause in
+//! `migrations/V14__retry_backoff.sql`.
 
 use tokio_postgres::types::Type;
 
@@ -17,7 +21,7 @@ use crate::{
 pub enum RetryResult {
     /// The task is queued again.
     Queued,
-    /// The task has this state, from which it cannot be retried: it has not ended, or it is done.
+    /// The task has this state, from which it cannot be retried: it waits for a worker already, it runs, or it is done.
     NotRetriable(State),
     /// The operation of this name is no longer registered, so no worker would run the task.
     Unregistered(String),
@@ -25,7 +29,7 @@ pub enum RetryResult {
     NoSuchTask,
 }
 
-/// Queues a task again that failed, was aborted or was lost.
+/// Queues a task again that failed, was aborted or was lost. Queues a delayed task now.
 pub async fn retry(db: &Db, task: i64) -> Result<RetryResult> {
     loop {
         let params: [Param<'_>; 1] = [(&task, Type::INT8)];
@@ -37,12 +41,12 @@ pub async fn retry(db: &Db, task: i64) -> Result<RetryResult> {
         };
         let row = Columns::of("task", "id", &row);
         let (state, registered): (State, bool) = (row.parsed("state")?, row.get("registered")?);
-        if !state.may_become(State::Queued) || !state.is_end() {
+        if !matches!(state, State::Delayed | State::Failed | State::Aborted | State::Lost) {
             return Ok(RetryResult::NotRetriable(state));
         }
         if !registered {
             return Ok(RetryResult::Unregistered(row.get("operation")?));
         }
-        // The task ended between the two statements, so it can be retried now.
+        // The state of the task changed between the two statements, so it can be retried now.
     }
 }

@@ -20,6 +20,14 @@ use crate::{
 /// The upload speed that a large input is granted, in bytes per second: one second more than the deadline for each MiB.
 const SLOWEST_BYTES_PER_SECOND: u64 = 1 << 20;
 
+/// The largest metadata of a task in bytes. It is loaded with every claim, so large values belong into the input. The
+/// SQL functions that schedule tasks know this limit, too.
+pub const MAX_METADATA_BYTES: usize = 64 << 10;
+
+/// The longest delay that is passed to Postgres, in milliseconds: 10,000 years. The SQL functions refuse it with a
+/// hint. Postgres could not even add a much longer one to its clock.
+pub(crate) const MAX_DELAY_MS: i64 = 315_576_000_000_000;
+
 /// A task to schedule.
 #[derive(Debug, Clone, Default)]
 pub struct Request<'a> {
@@ -56,8 +64,8 @@ pub enum Ready {
 
 /// Schedules a task and returns its id. If a task with the unique key of the request exists, its id
 /// is returned instead. `Err` with SQLSTATE `RW404` if the operation is not registered, `RW300` if
-/// several domains have it and none is given, `RW413` if the input is too large, and `RW400` if
-/// another value is invalid.
+/// several domains have it and none is given, `RW413` if a value is too large, and `RW400` if a
+/// value makes no sense.
 pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Result<i64> {
     let (json, bytes) = request.input.columns();
     let (at, after_ms) = request.ready.columns();
@@ -92,8 +100,21 @@ impl Ready {
             Ready::Now => (None, None),
             Ready::At(at) => (Some(at), None),
             Ready::After(delay) => {
-                (None, Some(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)))
+                let milliseconds = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+                (None, Some(milliseconds.min(MAX_DELAY_MS)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_that_postgres_could_not_add_is_shortened_to_one_that_it_can() {
+        assert_eq!(Ready::Now.columns(), (None, None));
+        assert_eq!(Ready::After(Duration::from_secs(2)).columns(), (None, Some(2_000)));
+        assert_eq!(Ready::After(Duration::MAX).columns(), (None, Some(MAX_DELAY_MS)));
     }
 }

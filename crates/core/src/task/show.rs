@@ -40,7 +40,8 @@ pub struct Task {
     pub worker: Option<i64>,
     /// When the task was scheduled.
     pub queued_at: DateTime<Utc>,
-    /// The moment before which the task must not start. `None` if the task was not delayed.
+    /// The moment before which the task must not start. `None` if the task was not delayed, or if it is delayed until
+    /// somebody retries it.
     pub delayed_until: Option<DateTime<Utc>>,
     /// When the code of the task started. `None` if no start is recorded.
     pub started_at: Option<DateTime<Utc>>,

@@ -13,6 +13,9 @@ const DURATION_FORMS: &str = "write it as `90s`, `5m`, `1h30m` or `PT5M`";
 const SIZE_FORMS: &str = "write it as `512MiB` or `2GiB`";
 const MIB: u64 = 1 << 20;
 
+/// The longest duration: 1000 years. Postgres can add it to any present time, and subtract it.
+const MAX_DURATION: Duration = Duration::from_secs(365_000 * 24 * 60 * 60);
+
 /// The error of a text that is not a duration or a size. Its message shows how to write one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is {why}: {forms}")]
@@ -31,7 +34,8 @@ pub fn duration(text: &str) -> Result<Duration, QuantityError> {
     let length = span
         .to_duration(SpanRelativeTo::days_are_24_hours())
         .map_err(|_| error("not a duration of fixed length"))?;
-    Duration::try_from(length).map_err(|_| error("a negative duration"))
+    let length = Duration::try_from(length).map_err(|_| error("a negative duration"))?;
+    if length > MAX_DURATION { Err(error("longer than 1000 years")) } else { Ok(length) }
 }
 
 /// Parses a [`duration`] and returns it in milliseconds.
@@ -118,6 +122,9 @@ mod tests {
             assert!(error.ends_with("`5m`, `1h30m` or `PT5M`"), "{error}");
         }
         assert!(milliseconds("-5m").unwrap_err().to_string().contains("a negative duration"));
+        assert!(milliseconds("365000d").is_ok());
+        let error = milliseconds("365001d").unwrap_err().to_string();
+        assert!(error.starts_with("`365001d` is longer than 1000 years: "), "{error}");
     }
 
     #[test]

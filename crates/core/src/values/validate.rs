@@ -1,9 +1,13 @@
 //! Validates JSON against a JSON Schema. Violations are described for users: `` `width` is "wide", not an integer ``.
 
+mod instance;
 mod violation;
 
 use jsonschema::Validator;
 use serde_json::Value;
+
+use self::instance::Exact;
+use crate::values::json::Json;
 
 /// The largest number of problems that one message describes. Further ones are only counted.
 const MAX_PROBLEMS: usize = 5;
@@ -13,36 +17,35 @@ const MAX_PROBLEMS: usize = 5;
 /// A `$ref` must point into the schema itself: compiling never fetches another document.
 #[derive(Debug)]
 pub struct Schema {
-    validator: Validator,
+    validator: Validator<Exact>,
     declared: Value,
 }
 
 impl Schema {
     /// Compiles a schema. `Err` if it is not a valid JSON Schema.
     pub fn compile(schema: &Value) -> Result<Schema, BadSchema> {
-        match jsonschema::options().build(schema) {
+        match jsonschema::options_for::<Exact>().build(schema) {
             Ok(validator) => Ok(Schema { validator, declared: schema.clone() }),
-            Err(error) => Err(BadSchema(violation::describe(&error, schema))),
+            Err(error) => Err(BadSchema(violation::describe(&error, schema, None))),
         }
     }
 
     /// Checks that a text is JSON and is valid against the schema. `Err` if not.
     pub fn check(&self, text: &[u8]) -> Result<(), SchemaViolation> {
-        let value: Value = serde_json::from_slice(text).map_err(|error| SchemaViolation {
-            problems: vec![format!("it is not JSON: {error}")],
-        })?;
+        let value = Json::parse(text)
+            .map_err(|bad| SchemaViolation { problems: vec![format!("it {bad}")] })?;
         self.check_value(&value)
     }
 
     /// Checks that a value is valid against the schema. `Err` if not.
-    pub fn check_value(&self, value: &Value) -> Result<(), SchemaViolation> {
+    pub fn check_value(&self, value: &Json) -> Result<(), SchemaViolation> {
         if self.validator.is_valid(value) {
             return Ok(());
         }
         let mut problems: Vec<String> = self
             .validator
             .iter_errors(value)
-            .map(|error| violation::describe(&error, &self.declared))
+            .map(|error| violation::describe(&error, &self.declared, Some(value)))
             .collect();
         if problems.len() > MAX_PROBLEMS {
             let more = problems.len() - MAX_PROBLEMS;
@@ -172,6 +175,32 @@ mod tests {
         ] });
         assert_eq!(problems(&choice, r#"{"x": "y"}"#), [r#"`x` is "y", not an integer"#]);
         assert_eq!(problems(&choice, "3"), ["it is 3, not an object or null"]);
+    }
+
+    #[test]
+    fn numbers_are_compared_and_shown_with_all_their_digits() {
+        let number = json!({ "type": "number", "maximum": 100 });
+        for text in ["99.99999999999999999999", "-1e400", "0.1"] {
+            assert_eq!(problems(&number, text), Vec::<String>::new(), "{text}");
+        }
+        assert_eq!(
+            problems(&number, "12345678901234567.25"),
+            ["it is 12345678901234567.25, more than 100"]
+        );
+        assert_eq!(problems(&number, "1e400"), ["it is 1e400, more than 100"]);
+        let integers =
+            json!({ "type": "array", "items": { "type": "integer" }, "uniqueItems": true });
+        assert_eq!(
+            problems(&integers, "[12345678901234567.25, 1.0]"),
+            ["`[0]` is 12345678901234567.25, not an integer"]
+        );
+        let large = "[123456789012345678901234567890, 123456789012345678901234567891]";
+        assert_eq!(problems(&integers, large), Vec::<String>::new());
+        assert_eq!(problems(&integers, "[1, 1.0]").len(), 1);
+        let choice = json!({ "enum": [0.1, 9_007_199_254_740_993_u64] });
+        assert_eq!(problems(&choice, "0.10"), Vec::<String>::new());
+        assert_eq!(problems(&choice, "9007199254740993.0"), Vec::<String>::new());
+        assert_eq!(problems(&choice, "9007199254740992").len(), 1);
     }
 
     #[test]

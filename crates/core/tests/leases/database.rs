@@ -1,112 +1,52 @@
 //! The database of the simulated world. It does what the SQL statements of the product do to leases, workers and tasks.
 
+use std::collections::BTreeSet;
+
 use rework_core::lease::row::{Lease, LeaseSnapshot};
 use rework_wire::lease::LeaseTerms;
+
+use crate::request::{MissingSafeguard, Reply, Request};
 
 /// The number of monitors that each monitor observes. It is smaller than the number of monitors, so that none observes
 /// all others.
 const OBSERVED_MONITORS: usize = 2;
 
-/// A safeguard of the product that the simulation leaves out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MissingSafeguard {
-    /// Without it, the end of a run is recorded even if the run is not current.
-    Fence,
-    /// Without it, a lease is taken away even if it was renewed since the observer read it.
-    CompareAndSet,
-    /// Without it, no process dies when its lease runs out.
-    SelfKill,
-    /// Without it, a worker creates a lease of its own even if its former lease was taken away.
-    Guard,
-}
-
-/// A request to the database. A `row` is the index of the row of a worker.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Request {
-    RegisterMonitor(LeaseTerms),
-    /// A monitor polls, and renews its lease if `renew` is set.
-    Poll {
-        lease: Lease,
-        renew: bool,
-    },
-    /// A monitor takes a dead lease away.
-    TakeLease(LeaseSnapshot),
-    /// A monitor records that one of its workers is dead.
-    EndWorker {
-        row: usize,
-    },
-    /// A monitor creates the row of a worker.
-    CreateWorker {
-        lease: Lease,
-    },
-    Claim {
-        row: usize,
-        lease: Lease,
-    },
-    /// A worker records the end of a run.
-    Complete {
-        row: usize,
-        task: usize,
-        run: u64,
-    },
-    /// A worker creates a lease of its own. `lease` is its former lease.
-    CreateOwnLease {
-        row: usize,
-        lease: Lease,
-    },
-    RenewOwnLease {
-        lease: Lease,
-    },
-}
-
-/// A reply of the database.
-#[derive(Debug, Clone)]
-pub(crate) enum Reply {
-    /// The server is down for everyone.
-    ServerDown,
-    Registered(Lease),
-    Polled {
-        lease_is_current: bool,
-        leases: Vec<(LeaseSnapshot, LeaseTerms)>,
-    },
-    Done,
-    /// The row of the new worker.
-    WorkerCreated(usize),
-    /// The task and the number of the run.
-    Claimed(Option<(usize, u64)>),
-    OwnLease(Option<Lease>),
-    /// Whether the lease still exists.
-    Renewed(bool),
-}
-
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Database {
     leases: Vec<LeaseRow>,
     workers: Vec<WorkerRow>,
     tasks: Vec<TaskRow>,
+    /// The recovery after a failover that is in progress. Nothing is claimed until it is over.
+    recovery: Option<u64>,
+    /// The leases whose holders have checked their runs after the present recovery.
+    checked: BTreeSet<usize>,
+    /// The number of failovers so far.
+    failovers: u64,
     /// Leases that the last request took away, and whether they had been renewed since they were read.
     pub(crate) taken: Vec<(Lease, bool)>,
     /// The promise that was broken, if one was.
     pub(crate) violation: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct LeaseRow {
     terms: LeaseTerms,
     epoch: i64,
     renewals: i64,
+    /// Whether the lease was taken away. A lease that a failover has lost counts as taken away.
     taken: bool,
     /// Whether the lease is that of a monitor, not a worker's own.
     of_monitor: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct WorkerRow {
     lease: usize,
+    /// Whether the end of the worker is recorded. A worker that a failover has lost counts as ended.
     ended: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct TaskRow {
     run: u64,
     worker: Option<usize>,
@@ -121,12 +61,13 @@ impl Database {
     pub(crate) fn execute(&mut self, request: Request, missing: Option<MissingSafeguard>) -> Reply {
         match request {
             Request::RegisterMonitor(terms) => Reply::Registered(self.new_lease(terms, true)),
-            Request::Poll { lease, renew } => {
-                let lease_is_current = self.is_current(lease);
-                if lease_is_current && renew {
-                    self.leases[lease.id as usize].renewals += 1;
+            Request::Poll { lease, renew, known_renewals, checked } => {
+                self.continue_recovery(lease, checked);
+                Reply::Polled {
+                    renewals: self.renew(lease, renew, known_renewals),
+                    recovery: self.recovery,
+                    leases: self.next_leases(lease),
                 }
-                Reply::Polled { lease_is_current, leases: self.next_leases(lease) }
             }
             Request::TakeLease(snapshot) => {
                 self.take(snapshot, missing);
@@ -140,27 +81,82 @@ impl Database {
                 self.workers.push(WorkerRow { lease: lease.id as usize, ended: false });
                 Reply::WorkerCreated(self.workers.len() - 1)
             }
-            Request::Claim { row, lease } => Reply::Claimed(self.claim(row, lease)),
+            Request::Claim { row, lease } => Reply::Claimed(self.claim(row, lease, missing)),
             Request::Complete { row, task, run } => {
                 self.complete(row, task, run, missing);
                 Reply::Done
             }
             Request::CreateOwnLease { row, lease } => {
-                if !self.is_current(lease) && missing != Some(MissingSafeguard::Guard) {
+                let is_lost = !self.is_current(lease) || self.workers[row].ended;
+                if is_lost && missing != Some(MissingSafeguard::Guard) {
                     return Reply::OwnLease(None);
                 }
                 let own = self.new_lease(self.leases[lease.id as usize].terms, false);
                 self.workers[row].lease = own.id as usize;
                 Reply::OwnLease(Some(own))
             }
-            Request::RenewOwnLease { lease } => {
-                let is_current = self.is_current(lease);
-                if is_current {
-                    self.leases[lease.id as usize].renewals += 1;
-                }
-                Reply::Renewed(is_current)
+            Request::RenewOwnLease { lease, known_renewals, checked } => {
+                self.continue_recovery(lease, checked);
+                let renewals = self.renew(lease, true, known_renewals);
+                Reply::Renewed { renewals, recovery: self.recovery }
+            }
+            Request::CheckRuns { row, run, last_end } => {
+                let has = |(task, run): (usize, u64)| {
+                    (self.tasks[task].run, self.tasks[task].worker) == (run, Some(row))
+                };
+                let is_complete = run.is_none_or(has) && !last_end.is_some_and(has);
+                Reply::RunsChecked(is_complete && !self.workers[row].ended)
             }
         }
+    }
+
+    /// Goes back to an earlier state, as after the failover to a standby that has not received the last transactions.
+    /// The ids of lost rows are not assigned again.
+    pub(crate) fn go_back(&mut self, mut earlier: Database) {
+        for lost in &self.leases[earlier.leases.len()..] {
+            earlier.leases.push(LeaseRow { taken: true, ..lost.clone() });
+        }
+        for lost in &self.workers[earlier.workers.len()..] {
+            earlier.workers.push(WorkerRow { ended: true, ..lost.clone() });
+        }
+        earlier.failovers = self.failovers + 1;
+        earlier.recovery = Some(earlier.failovers);
+        earlier.checked.clear();
+        *self = earlier;
+    }
+
+    /// Notes that the holder of a lease has checked its runs after the recovery `checked`. The recovery is over when
+    /// all holders have done so.
+    fn continue_recovery(&mut self, lease: Lease, checked: Option<u64>) {
+        if self.recovery.is_none() {
+            return;
+        }
+        if checked == self.recovery {
+            self.checked.insert(lease.id as usize);
+        }
+        let is_live = |id: usize| {
+            let has_worker =
+                || self.workers.iter().any(|worker| worker.lease == id && !worker.ended);
+            !self.leases[id].taken && (self.leases[id].of_monitor || has_worker())
+        };
+        let mut live = (0..self.leases.len()).filter(|id| is_live(*id));
+        let all_are_checked = live.all(|id| self.checked.contains(&id));
+        if all_are_checked {
+            self.recovery = None;
+        }
+    }
+
+    /// Renews a lease if `renew` is set and the known renewals are stored. Returns the number of renewals. `None` if
+    /// the lease does not exist any more.
+    fn renew(&mut self, lease: Lease, renew: bool, known_renewals: i64) -> Option<i64> {
+        if !self.is_current(lease) {
+            return None;
+        }
+        let row = &mut self.leases[lease.id as usize];
+        if renew && row.renewals >= known_renewals {
+            row.renewals += 1;
+        }
+        Some(row.renewals)
     }
 
     fn complete(&mut self, row: usize, task: usize, run: u64, missing: Option<MissingSafeguard>) {
@@ -188,7 +184,16 @@ impl Database {
         self.workers[row].ended
     }
 
-    fn claim(&mut self, row: usize, lease: Lease) -> Option<(usize, u64)> {
+    fn claim(
+        &mut self,
+        row: usize,
+        lease: Lease,
+        missing: Option<MissingSafeguard>,
+    ) -> Option<(usize, u64)> {
+        let may_claim = self.recovery.is_none() || missing == Some(MissingSafeguard::RecoveryCheck);
+        if !may_claim {
+            return None;
+        }
         // The worker already has a task if the reply to an earlier claim was lost.
         if let Some(claimed) = self.tasks.iter().position(|task| task.worker == Some(row)) {
             return Some((claimed, self.tasks[claimed].run));

@@ -3,8 +3,8 @@
 use rework_wire::lease::BootTime;
 
 use crate::{
-    database::{Reply, Request},
     machine::Time,
+    request::{Reply, Request},
 };
 
 /// An event. A `pid` is the index of a process in the world.
@@ -18,6 +18,10 @@ pub(crate) enum Event {
     ReplyArrived { to: usize, id: u64, request: Request, reply: Reply },
     /// A worker receives from its monitor until when the lease is certain.
     MonitorRenewed { to: usize, until: BootTime },
+    /// A worker receives from its monitor that it has to compare its run with the database after this recovery.
+    CheckRuns { to: usize, recovery: u64 },
+    /// A monitor receives that a worker has its run in the database after this recovery.
+    RunsChecked { to: usize, worker: usize, recovery: u64 },
     /// The kernel's timer that kills a process expires, if it is still set to `armed`.
     KillTimer { pid: usize, armed: BootTime },
     /// A process dies.

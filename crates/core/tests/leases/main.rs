@@ -12,6 +12,9 @@
 //! lease that was renewed after the observer read it is not taken away. And a process whose lease
 //! was taken away ends.
 //!
+//! A failover to a standby that has not received the last transactions breaks none of them, as long as it loses no
+//! registration of a monitor.
+//!
 //! Each safeguard of the product can be left out. Then the simulation must find a violation.
 
 mod database;
@@ -19,10 +22,11 @@ mod event;
 mod machine;
 mod monitor;
 mod process;
+mod request;
 mod worker;
 mod world;
 
-use database::MissingSafeguard;
+use request::MissingSafeguard;
 use world::{Scenario, World};
 
 /// The number of events in one world. The next world then starts with another seed.
@@ -66,12 +70,21 @@ fn no_task_runs_twice_and_no_live_process_loses_its_lease() {
 }
 
 #[test]
+fn no_task_runs_twice_after_a_failover_that_has_lost_claims() {
+    let (runs, violation) = simulate(events(), Scenario::Failovers, None);
+    assert_eq!(violation, None);
+    assert!(runs > events() / 4000, "tasks must be claimed again: {runs} runs");
+}
+
+#[test]
 fn the_simulation_notices_each_missing_safeguard() {
     for (missing, scenario, text) in [
         (MissingSafeguard::Fence, Scenario::Usual, "is not current"),
         (MissingSafeguard::CompareAndSet, Scenario::Freezes, "lives by it"),
         (MissingSafeguard::SelfKill, Scenario::Usual, "lives by it"),
         (MissingSafeguard::Guard, Scenario::Freezes, "lives on"),
+        (MissingSafeguard::RecoveryCheck, Scenario::Failovers, "two live runs"),
+        (MissingSafeguard::WentBack, Scenario::Failovers, "lease went back"),
     ] {
         let (_, violation) = simulate(5_000_000, scenario, Some(missing));
         let violation = violation.unwrap_or_else(|| panic!("without {missing:?} nothing is found"));

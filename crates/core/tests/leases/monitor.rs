@@ -1,15 +1,17 @@
 //! A monitor of the simulated world. Its decisions are made by the holder and the observer of `core/src/lease`.
 
+use std::collections::BTreeSet;
+
 use rework_core::lease::{
-    holder::{HolderAction, HolderEvent, LeaseHolder},
+    holder::{HolderAction, HolderEvent, LeaseEnd, LeaseHolder},
     observer::{LeaseObserver, ObserverEvent},
     row::{Lease, LeaseSnapshot},
 };
 use rework_wire::lease::{BootTime, LeaseTerms};
 
 use crate::{
-    database::{Reply, Request},
     process::{Effect, PendingRequest},
+    request::{MissingSafeguard, Reply, Request},
 };
 
 #[derive(Debug)]
@@ -24,13 +26,18 @@ pub(crate) struct Monitor {
     to_take: Vec<LeaseSnapshot>,
     /// Rows of workers that are dead and whose end is not recorded.
     pub(crate) dead_workers: Vec<usize>,
-    /// Whether the monitor ignores that its lease ran out: the safeguard `SelfKill` is missing.
-    pub(crate) ignores_expiry: bool,
+    /// The recovery that is in progress, as far as the monitor knows.
+    pub(crate) recovery: Option<u64>,
+    /// The pids of the workers that have not compared their runs with the database.
+    pub(crate) waits_for: BTreeSet<usize>,
+    /// Whether the monitor knows that the database has lost renewals of its lease.
+    pub(crate) went_back: bool,
+    missing: Option<MissingSafeguard>,
 }
 
 impl Monitor {
     /// A monitor that is not registered yet. Its lease will have these terms.
-    pub(crate) fn new(terms: LeaseTerms) -> Monitor {
+    pub(crate) fn new(terms: LeaseTerms, missing: Option<MissingSafeguard>) -> Monitor {
         Monitor {
             terms,
             lease: None,
@@ -40,7 +47,10 @@ impl Monitor {
             renewed_at: BootTime::ZERO,
             to_take: Vec::new(),
             dead_workers: Vec::new(),
-            ignores_expiry: false,
+            recovery: None,
+            waits_for: BTreeSet::new(),
+            went_back: false,
+            missing,
         }
     }
 
@@ -61,7 +71,9 @@ impl Monitor {
                     if renew {
                         self.renewed_at = now;
                     }
-                    Request::Poll { lease, renew }
+                    let known_renewals = self.holder.as_ref().map_or(0, LeaseHolder::renewals);
+                    let checked = self.recovery.filter(|_| self.waits_for.is_empty());
+                    Request::Poll { lease, renew, known_renewals, checked }
                 }
             }));
         }
@@ -90,16 +102,24 @@ impl Monitor {
                 self.holder = Some(holder);
                 effects
             }
-            (Request::Poll { renew, .. }, Reply::Polled { lease_is_current, leases }) => {
-                if !lease_is_current {
+            (
+                Request::Poll { renew, known_renewals, .. },
+                Reply::Polled { renewals, recovery, leases },
+            ) => {
+                let Some(renewals) = renewals else {
                     return self.step_holder(HolderEvent::Taken, now);
-                }
+                };
+                self.went_back |= renewals < known_renewals;
+                let mut effects = self.follow_recovery(recovery, now);
                 self.to_take = self.observer.step(ObserverEvent::Polled { sent_at, leases }, now);
                 self.to_take.retain(|snapshot| Some(snapshot.lease) != self.lease);
-                if !renew {
-                    return Vec::new();
-                }
-                self.step_holder(HolderEvent::Renewed { sent_at }, now)
+                let event = if renew {
+                    HolderEvent::Renewed { sent_at, renewals }
+                } else {
+                    HolderEvent::Observed { renewals }
+                };
+                effects.extend(self.step_holder(event, now));
+                effects
             }
             (Request::EndWorker { row }, _) => {
                 self.dead_workers.retain(|dead| *dead != row);
@@ -114,16 +134,30 @@ impl Monitor {
         self.holder.as_ref().map_or(BootTime::ZERO, LeaseHolder::until)
     }
 
+    /// Starts the check after a recovery, or ends it.
+    fn follow_recovery(&mut self, recovery: Option<u64>, now: BootTime) -> Vec<Effect> {
+        if recovery == self.recovery {
+            return Vec::new();
+        }
+        self.recovery = recovery;
+        self.observer.step(ObserverEvent::PollFailed, now);
+        recovery.map(Effect::CheckWorkers).into_iter().collect()
+    }
+
     fn step_holder(&mut self, event: HolderEvent, now: BootTime) -> Vec<Effect> {
-        let survives = self.ignores_expiry && event != HolderEvent::Taken;
+        let missing = self.missing;
         let Some(holder) = &mut self.holder else { return Vec::new() };
         let actions = holder.step(event, now).into_iter();
         let effects = actions.flat_map(|action| match action {
             HolderAction::ArmKillTimer(until) => {
                 vec![Effect::ArmKillTimer(until), Effect::NotifyWorkers(until)]
             }
-            HolderAction::Die if survives => Vec::new(),
-            HolderAction::Die => vec![Effect::Die],
+            HolderAction::Die(end) => match (end, missing) {
+                (LeaseEnd::Expired, Some(MissingSafeguard::SelfKill))
+                | (LeaseEnd::WentBack, Some(MissingSafeguard::WentBack)) => Vec::new(),
+                (LeaseEnd::WentBack, _) => vec![Effect::DieWithWorkers],
+                (LeaseEnd::Expired | LeaseEnd::Taken, _) => vec![Effect::Die],
+            },
         });
         effects.collect()
     }

@@ -2,7 +2,7 @@
 
 use rework_wire::lease::BootTime;
 
-use crate::{database::Request, machine::Time, monitor::Monitor, worker::Worker};
+use crate::{machine::Time, monitor::Monitor, request::Request, worker::Worker};
 
 /// How long a process waits for a reply before it gives a request up.
 const REPLY_TIMEOUT: BootTime = BootTime::from_secs(10);
@@ -16,6 +16,8 @@ pub(crate) struct Process {
     pub(crate) stopped_until: Time,
     /// The moment to which its kill timer is set.
     pub(crate) armed: BootTime,
+    /// When the process learned that the database has lost renewals of its lease.
+    pub(crate) went_back_at: Option<Time>,
     pub(crate) role: Role,
 }
 
@@ -37,6 +39,12 @@ pub(crate) enum Effect {
     ArmKillTimer(BootTime),
     /// Kill the process.
     Die,
+    /// Kill the monitor and its workers.
+    DieWithWorkers,
+    /// Have the workers of this monitor compare their runs with the database after this recovery.
+    CheckWorkers(u64),
+    /// Report to the monitor that the database has the run after this recovery.
+    ReportChecked(u64),
     /// Send to the workers of this monitor until when the lease is certain.
     NotifyWorkers(BootTime),
     /// Start a run of a task, which takes a random time.

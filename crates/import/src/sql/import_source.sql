@@ -1,8 +1,8 @@
 -- import_source: identifies a database from which tasks are to be imported. Returns whether it has our own schema,
--- whether it has the schema of the Python rework, and which of its columns are missing.
+-- whether it has the schema of the Python rework, and which columns of the Python schema it lacks.
 --
--- `identity` identifies the database and its tables, however the database is reached: the identifier of the server, the
--- name of the database, and the oid of the table `task`, which is another one if the schema was created again.
+-- `identity` is the same for all DSNs that lead to this database: the identifier of the server, the name of the
+-- database, and the oid of the table `task`. The oid changes if the schema is dropped and created again.
 select current_database()::text as database,
        (select c.system_identifier from pg_control_system() c)::text || '/' || current_database()
            || '/' || coalesce(to_regclass('rework.task')::oid, 0) as identity,

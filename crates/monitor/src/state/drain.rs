@@ -82,7 +82,7 @@ impl Drain {
 
     /// Returns whether the monitor ends because its lease has expired or was taken away.
     pub(crate) fn lease_ended(&self) -> bool {
-        matches!(self.finish, Finish::LeaseLost | Finish::LeaseExpired)
+        matches!(self.finish, Finish::LeaseLost | Finish::LeaseExpired | Finish::WentBack)
     }
 
     /// Returns whether the drain waits for the end of this worker.
@@ -96,6 +96,7 @@ impl Drain {
             Finish::Signal(_) => KillReason::Drained,
             Finish::LeaseLost => KillReason::LeaseLost,
             Finish::LeaseExpired => KillReason::LeaseExpired,
+            Finish::WentBack => KillReason::WentBack,
         }
     }
 
@@ -105,6 +106,9 @@ impl Drain {
             Finish::Signal(signal) => format!("{MONITOR_EXIT}: {}", describe_signal(signal)),
             Finish::LeaseLost => format!("{MONITOR_EXIT}: its lease was taken away"),
             Finish::LeaseExpired => format!("{MONITOR_EXIT}: its lease has expired"),
+            Finish::WentBack => {
+                format!("{MONITOR_EXIT}: the database has lost its last transactions")
+            }
         }
     }
 }

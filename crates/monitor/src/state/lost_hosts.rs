@@ -1,8 +1,11 @@
-//! Finding lost hosts. Each monitor observes the leases of some other monitors. If a lease is not renewed for its
-//! length, its host is lost; [`LeaseObserver::step`] (`core/src/lease/observer.rs`) decides that.
+//! Finding lost hosts. Each monitor observes the leases of up to sixteen other monitors, which the SQL function
+//! `rework.monitor_poll` chooses (`migrations/V17__monitor_poll.sql`). If a lease is not renewed for 1.1 of its lengths
+//! (22 seconds with a lease of 20 seconds), its host is lost; [`LeaseObserver::step`] (`core/src/lease/observer.rs`)
+//! decides that.
 //!
-//! Which leases a monitor observes is decided by the SQL function `rework.monitor_poll`. `sweep_lost_hosts.rs` takes
-//! dead leases away and records the ends of the runs.
+//! `sweep_lost_hosts.rs` takes dead leases away and records that the runs are lost. Their tasks are queued again if
+//! the operation allows it (`retry_lost`) and the task was not lost three times before; otherwise they are `lost`
+//! (`migrations/V15__complete.sql`).
 
 use rework_core::lease::observer::{LeaseObserver, ObserverEvent};
 use rework_wire::lease::{BootTime, LeaseTerms};

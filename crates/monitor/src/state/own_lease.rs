@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rework_core::lease::holder::{HolderAction, HolderEvent, LeaseHolder};
+use rework_core::lease::holder::{HolderAction, HolderEvent, LeaseEnd, LeaseHolder};
 use rework_wire::{
     lease::{BootTime, LeaseTerms},
     worker::ToWorker,
@@ -35,6 +35,11 @@ impl OwnLease {
         self.holder.until()
     }
 
+    /// Returns the number of renewals that the database is known to have stored.
+    pub(crate) fn renewals(&self) -> i64 {
+        self.holder.renewals()
+    }
+
     /// Returns the time at which all workers under the lease are killed: a twentieth of the lease's length before the
     /// lease is no longer certain. After that the kernel's timer kills this process.
     pub(crate) fn ends_at(&self) -> BootTime {
@@ -43,23 +48,36 @@ impl OwnLease {
 }
 
 impl State {
-    /// Extends the lease if a poll has renewed it.
-    pub(super) fn record_renewal(&mut self, poll: &CompletedPoll) {
-        if poll.renewed && poll.reply.as_ref().is_some_and(|reply| reply.lease_is_current) {
-            let renewed = HolderEvent::Renewed { sent_at: poll.sent_at };
-            self.own_lease_event(renewed, poll.received_at);
-        }
+    /// Extends the lease if a poll has renewed it. Ends the monitor if the reply shows that the database has gone back
+    /// to an earlier state.
+    pub(super) fn record_lease(&mut self, poll: &CompletedPoll, now: Instant) {
+        let Some(renewals) = poll.reply.as_ref().and_then(|reply| reply.renewals) else { return };
+        let event = if poll.renewed {
+            HolderEvent::Renewed { sent_at: poll.sent_at, renewals }
+        } else {
+            HolderEvent::Observed { renewals }
+        };
+        self.own_lease_event(event, poll.received_at, now);
     }
 
-    pub(super) fn own_lease_event(&mut self, event: HolderEvent, now: BootTime) {
+    pub(super) fn own_lease_event(
+        &mut self,
+        event: HolderEvent,
+        boot_time: BootTime,
+        now: Instant,
+    ) {
         if self.lease_ended() {
             return;
         }
-        for action in self.own_lease.holder.step(event, now) {
-            // A renewal that comes too late arms no timer. `own_lease_on_time` then ends the monitor.
-            if let HolderAction::ArmKillTimer(until) = action {
-                self.actions.push(Action::ArmSelfKill(Some(until)));
-                self.send_to_all(&ToWorker::Renewed { until });
+        for action in self.own_lease.holder.step(event, boot_time) {
+            match action {
+                HolderAction::ArmKillTimer(until) => {
+                    self.actions.push(Action::ArmSelfKill(Some(until)));
+                    self.send_to_all(&ToWorker::Renewed { until });
+                }
+                HolderAction::Die(LeaseEnd::WentBack) => self.went_back(now),
+                // A renewal came too late. `own_lease_on_time` ends the monitor.
+                HolderAction::Die(LeaseEnd::Expired | LeaseEnd::Taken) => {}
             }
         }
     }
@@ -67,14 +85,27 @@ impl State {
     /// Ends the monitor if its lease has expired.
     pub(crate) fn own_lease_on_time(&mut self, boot_time: BootTime, now: Instant) {
         if boot_time >= self.own_lease.ends_at() && !self.lease_ended() {
+            let refusal = self.refusal.as_deref();
+            let why = refusal.map(|text| format!(" (the database says: {text})"));
             tracing::error!(
-                "the database was silent for {:.0} s, so other hosts will soon take the runs of this host: \
+                "the lease could not be renewed for {:.0} s{}, so other hosts will soon take the runs of this host: \
                  killing all workers",
-                self.own_lease.terms.self_kill_after().as_secs_f64()
+                self.own_lease.terms.self_kill_after().as_secs_f64(),
+                why.unwrap_or_default()
             );
             self.actions.push(Action::ArmSelfKill(None));
             self.end_without_lease(Finish::LeaseExpired, now);
         }
+    }
+
+    /// Ends the monitor because the database has lost renewals of its lease, and perhaps claims of its workers.
+    fn went_back(&mut self, now: Instant) {
+        tracing::error!(
+            "the database has lost its last transactions, perhaps by a failover: killing all workers, because others \
+             may claim their tasks again"
+        );
+        self.actions.push(Action::ArmSelfKill(None));
+        self.end_without_lease(Finish::WentBack, now);
     }
 
     /// Ends the monitor because its lease was taken away. Other hosts have its runs.
@@ -82,7 +113,7 @@ impl State {
         if self.lease_ended() {
             return;
         }
-        tracing::error!("the lease was taken away: killing all workers");
+        tracing::error!("the lease does not exist any more: killing all workers");
         self.actions.push(Action::ArmSelfKill(None));
         self.end_without_lease(Finish::LeaseLost, now);
     }

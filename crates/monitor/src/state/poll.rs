@@ -3,11 +3,14 @@
 //!
 //! The statement is the SQL function `rework.monitor_poll`, called by `core/src/fleet/monitor_poll.rs`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rework_core::fleet::{
-    monitor_poll::{MAX_PROMOTED, RunToAbort, WorkerRequest},
-    stop_worker::StopMode,
+use rework_core::{
+    db::size_limit::MISSES,
+    fleet::{
+        monitor_poll::{MAX_PROMOTED, RunToAbort, WorkerRequest},
+        stop_worker::StopMode,
+    },
 };
 use rework_wire::worker::{AbortCause, ToWorker};
 
@@ -22,6 +25,10 @@ use crate::{
 pub(crate) struct PollPlan {
     /// The domains with an idle worker, for which the monitor wants notifications. `None` if they are not sent.
     pub(crate) subscriptions: Option<Vec<String>>,
+    /// The number of renewals of the lease that the database is known to have stored.
+    pub(crate) known_renewals: i64,
+    /// The recovery of the server after which all runs of this monitor were checked. `None` if there is none.
+    pub(crate) checked_recovery: Option<i64>,
     /// The workers for which the poll reads abort, shutdown and kill requests.
     pub(crate) workers: Vec<i64>,
     /// The workers that died recently. The poll finds their late claims: claims that were sent
@@ -53,7 +60,8 @@ impl State {
             let load = self.load(domain);
             let max = self.bounds.of(domain).max;
             let matters = (regular && self.has_free_worker(domain)) || load.size < max;
-            let counted = matters && self.drain.is_none();
+            // After polls that missed their deadline, the next one has less to do.
+            let counted = matters && self.drain.is_none() && self.missed_polls < MISSES;
             if let Some(pool) = self.pools.get_mut(domain) {
                 pool.counted = counted;
             }
@@ -66,6 +74,8 @@ impl State {
         let recently_dead = self.recently_dead.keys().copied();
         PollPlan {
             subscriptions: if regular { self.subscriptions.take_for_poll(&idle) } else { None },
+            known_renewals: self.own_lease.renewals(),
+            checked_recovery: self.recovery_check.checked(),
             workers: self.workers.keys().copied().collect(),
             dead_workers: recently_dead.filter(|id| !self.cleaning_up.contains(id)).collect(),
             count_ready,
@@ -80,17 +90,25 @@ impl State {
         if poll.sent_subscriptions {
             self.confirm_subscriptions(poll.reply.is_some());
         }
+        let recovery = poll.reply.as_ref().and_then(|reply| reply.recovery);
+        if recovery.is_some() && recovery != self.recovery_check.recovery() {
+            // The leases that were read before may be newer than those that the database has now.
+            self.restart_observation();
+        }
         self.find_lost_hosts(&poll);
-        self.record_renewal(&poll);
+        self.record_lease(&poll, now);
+        self.refusal = poll.refusal;
         let Some(reply) = poll.reply else { return };
+        self.missed_polls = 0;
         self.drain_reply_received(now);
-        if !reply.lease_is_current {
+        if reply.renewals.is_none() {
             self.lease_lost(now);
             return;
         }
         if poll.regular {
             self.record_start_faults();
         }
+        self.follow_recovery(&reply);
         for abort in &reply.aborts {
             self.abort(abort);
         }
@@ -105,12 +123,28 @@ impl State {
             if reply.schedule_is_due {
                 let domains = self.pools.keys().cloned().collect();
                 self.actions.push(Action::Fire(domains));
+            } else {
+                self.schedule_lateness.observe(Duration::ZERO, now);
             }
         }
         self.actions.extend(reply.late_claims.into_iter().map(Action::RecordLateClaim));
         // The poll made as many delayed tasks ready as it may at once. There are probably more.
         if reply.promoted >= MAX_PROMOTED {
             self.actions.push(Action::PollNow);
+        }
+    }
+
+    /// Counts polls without a reply. If there were several in a row, the next one has less to do.
+    pub(super) fn poll_missed_deadline(&mut self, now: Instant) {
+        self.missed_polls = self.missed_polls.saturating_add(1);
+        if self.missed_polls >= MISSES {
+            tracing::warn!(
+                "the poll of this monitor was not answered in time, {} times in a row; \
+                 it is tried again, with less to do",
+                self.missed_polls
+            );
+            let (process, statement) = ("monitor".to_owned(), "its poll".to_owned());
+            self.overdue_statements.record(process, statement, now);
         }
     }
 

@@ -121,7 +121,7 @@ impl State {
         }
     }
 
-    /// Returns whether a domain has a worker that is not busy.
+    /// Returns whether a domain has a worker that is not busy. The worker may also be starting or leaving.
     pub(super) fn has_free_worker(&self, domain: &str) -> bool {
         let mut workers = self.workers.values().filter(|worker| worker.domain == domain);
         workers.any(|worker| worker.activity != Activity::Busy)
@@ -155,7 +155,7 @@ impl State {
         }
     }
 
-    /// Adds pools for the domains that the monitor now serves.
+    /// Serves these domains from now on: adds a pool of workers for each one that has none yet.
     pub(super) fn serve_domains(&mut self, domains: Vec<String>) {
         for domain in domains {
             if let Entry::Vacant(entry) = self.pools.entry(domain) {

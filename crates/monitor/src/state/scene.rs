@@ -98,13 +98,14 @@ impl Scene {
     pub(crate) fn poll_gets(&mut self, reply: PollReply) -> Vec<String> {
         self.now += Duration::from_secs(1);
         let sent_subscriptions = self.state.poll_plan(true).subscriptions.is_some();
-        let reply = Some(PollReply { lease_is_current: true, ..reply });
-        self.apply(Event::Polled(CompletedPoll {
+        let renewals = reply.renewals.or(Some(0));
+        let reply = Some(PollReply { renewals, ..reply });
+        self.apply(Event::Polled(Box::new(CompletedPoll {
             regular: true,
             sent_subscriptions,
             reply,
             ..CompletedPoll::default()
-        }))
+        })))
     }
 
     /// Takes the decided actions and returns them as short texts.

@@ -73,10 +73,9 @@ fn workers_that_claimed_the_waiting_tasks_are_not_started_twice() {
     scene.state.poll_plan(true);
     scene.worker_sends(2, FromWorker::Busy);
     scene.worker_sends(3, FromWorker::Busy);
-    let reply =
-        Some(PollReply { lease_is_current: true, waiting: waiting(2), ..PollReply::default() });
+    let reply = Some(PollReply { renewals: Some(0), waiting: waiting(2), ..PollReply::default() });
     let stale = CompletedPoll { regular: true, reply, ..CompletedPoll::default() };
-    assert!(scene.apply(Event::Polled(stale)).is_empty());
+    assert!(scene.apply(Event::Polled(Box::new(stale))).is_empty());
     assert_eq!(scene.poll_counts(2), ["spawn 1"], "two more tasks, room for one worker");
     scene.starts_worker(4);
     scene.worker_sends(4, FromWorker::Started);
@@ -114,11 +113,11 @@ fn workers_that_die_at_their_start_are_started_more_slowly() {
     scene.worker_dies(1);
     let again = CompletedPoll {
         regular: false,
-        reply: Some(PollReply { lease_is_current: true, ..PollReply::default() }),
+        reply: Some(PollReply { renewals: Some(0), ..PollReply::default() }),
         ..CompletedPoll::default()
     };
     scene.state.poll_plan(false);
-    assert!(scene.apply(Event::Polled(again)).is_empty());
+    assert!(scene.apply(Event::Polled(Box::new(again))).is_empty());
     assert_eq!(scene.poll_counts(0), ["spawn 1"], "a second later");
 }
 
@@ -181,4 +180,80 @@ fn new_domains_are_taken_and_get_workers() {
     assert_eq!(scene.apply(taken), ["poll"]);
     assert_eq!(scene.poll_counts(0), ["spawn 1"]);
     assert_eq!(scene.state.pools["images"].spawning, 1);
+}
+
+#[test]
+fn after_a_recovery_the_monitor_reports_when_all_workers_have_compared_their_runs() {
+    let mut scene = Scene::idle(2);
+    let reply = PollReply { recovery: Some(7), ..PollReply::default() };
+    let check = |worker: i64| format!("send {worker}: CheckRuns {{ recovery: 7 }}");
+    assert_eq!(scene.poll_gets(reply.clone()), [check(1), check(2)]);
+    let checked = |recovery| FromWorker::RunsChecked { recovery, is_complete: true };
+    assert!(scene.worker_sends(1, checked(7)).is_empty());
+    assert_eq!(scene.state.poll_plan(true).checked_recovery, None);
+    assert!(scene.worker_sends(2, checked(6)).is_empty(), "of an earlier recovery");
+    assert_eq!(scene.worker_sends(2, checked(7)), ["poll"]);
+    assert_eq!(scene.state.poll_plan(true).checked_recovery, Some(7));
+    assert!(scene.poll_gets(reply).is_empty(), "other hosts are not ready");
+    scene.poll_gets(PollReply::default());
+    assert_eq!(scene.state.poll_plan(true).checked_recovery, None);
+}
+
+#[test]
+fn a_worker_whose_claims_are_lost_is_killed_before_the_monitor_reports() {
+    let mut scene = Scene::idle(1);
+    scene.poll_gets(PollReply { recovery: Some(7), ..PollReply::default() });
+    let lost = FromWorker::RunsChecked { recovery: 7, is_complete: false };
+    assert_eq!(scene.worker_sends(1, lost), ["kill 1"]);
+    let reason = "the database has lost its last transactions";
+    assert_eq!(scene.worker_dies(1), [format!("clean up 1: {reason}"), "poll".to_owned()]);
+    assert_eq!(scene.state.poll_plan(true).checked_recovery, None, "its processes may still run");
+    assert_eq!(scene.apply(Event::ProcessesGone(1)), ["poll"]);
+    assert_eq!(scene.state.poll_plan(true).checked_recovery, Some(7));
+}
+
+#[test]
+fn a_monitor_whose_renewals_have_gone_back_kills_its_workers_and_starts_again() {
+    let mut scene = Scene::idle(1);
+    scene.poll_gets(PollReply { renewals: Some(5), ..PollReply::default() });
+    assert_eq!(scene.state.poll_plan(true).known_renewals, 5);
+    let reply = Some(PollReply { renewals: Some(4), ..PollReply::default() });
+    let poll = CompletedPoll { reply, ..CompletedPoll::default() };
+    let actions = scene.apply(Event::Polled(Box::new(poll)));
+    assert_eq!(actions, ["disarm", "kill 1"]);
+    assert!(scene.state.drain.as_ref().is_some_and(crate::state::drain::Drain::reexec));
+}
+
+#[test]
+fn idle_workers_give_their_connections_back_when_others_cannot_connect() {
+    let mut scene = Scene::idle(2);
+    assert_eq!(scene.notify(), ["wake 1"]);
+    assert_eq!(scene.worker_sends(1, FromWorker::NoConnection), ["send 2: CloseConnection"]);
+    assert!(scene.apply(Event::ConnectionRefused).is_empty(), "not twice in a second");
+    scene.after(Duration::from_secs(1));
+    assert_eq!(scene.apply(Event::ConnectionRefused), ["send 2: CloseConnection"]);
+}
+
+#[test]
+fn an_overdue_statement_of_a_worker_is_shown_for_a_minute() {
+    let mut scene = Scene::idle(1);
+    let statement = "a claim".to_owned();
+    scene.worker_sends(1, FromWorker::Overdue { statement });
+    let shown = scene.state.overdue_statements.recent(scene.now);
+    assert_eq!(shown["worker 1"], "a claim");
+    scene.after(Duration::from_secs(60));
+    assert!(scene.state.overdue_statements.recent(scene.now).is_empty());
+}
+
+#[test]
+fn a_poll_that_missed_its_deadline_twice_is_shown_and_the_next_one_counts_no_tasks() {
+    let mut scene = Scene::idle(1);
+    scene.apply(Event::PollMissedDeadline);
+    assert!(!scene.state.poll_plan(true).count_ready.is_empty());
+    assert!(scene.state.overdue_statements.recent(scene.now).is_empty());
+    scene.apply(Event::PollMissedDeadline);
+    assert!(scene.state.poll_plan(true).count_ready.is_empty());
+    assert_eq!(scene.state.overdue_statements.recent(scene.now)["monitor"], "its poll");
+    scene.poll_gets(PollReply::default());
+    assert!(!scene.state.poll_plan(true).count_ready.is_empty());
 }

@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use rework_arguments::suggest::nearest;
-use serde_json::Value;
+use rework_arguments::{Parts, suggest::nearest};
+use serde_json::{Value, value::RawValue};
 
 use crate::operation::{Operation, Operations};
 
@@ -146,7 +146,7 @@ impl Options {
 }
 
 /// Parses the parts of the input, an object. `None` if there are none and the input is not an object.
-fn parse_parts(schema: &Value, arguments: &[String]) -> Result<Option<Value>, String> {
+fn parse_parts(schema: &Value, arguments: &[String]) -> Result<Option<Parts>, String> {
     if arguments.is_empty() && schema.get("type").and_then(Value::as_str) != Some("object") {
         return Ok(None);
     }
@@ -158,22 +158,12 @@ fn merge(
     operation: &Operation,
     schema: &Value,
     whole: Option<Vec<u8>>,
-    parts: Value,
+    parts: Parts,
 ) -> Result<Vec<u8>, String> {
-    let Value::Object(parts) = parts else { return Err("the input has no parts".to_owned()) };
     let mut input = match whole {
         Some(whole) if parts.is_empty() => return Ok(whole),
-        Some(whole) => match serde_json::from_slice(&whole) {
-            Ok(Value::Object(whole)) => whole,
-            Ok(_) => {
-                return Err(
-                    "`--input` is not a JSON object, so no other argument can set a part of it"
-                        .to_owned(),
-                );
-            }
-            Err(error) => return Err(format!("`--input` is not JSON: {error}")),
-        },
-        None => serde_json::Map::new(),
+        Some(whole) => parts_of(&whole)?,
+        None => Parts::new(),
     };
     input.extend(parts);
     let arguments = rework_arguments::describe(schema);
@@ -182,7 +172,16 @@ fn merge(
     if !missing.is_empty() {
         return Err(format!("operation `{}` needs {}", operation.name, missing.join(", ")));
     }
-    Ok(Value::Object(input).to_string().into_bytes())
+    serde_json::to_vec(&input).map_err(|error| error.to_string())
+}
+
+/// Returns the parts of the object that `--input` gives. `Err` if it is not an object.
+fn parts_of(whole: &[u8]) -> Result<Parts, String> {
+    let json: &RawValue =
+        serde_json::from_slice(whole).map_err(|error| format!("`--input` is not JSON: {error}"))?;
+    serde_json::from_str(json.get()).map_err(|_| {
+        "`--input` is not a JSON object, so no other argument can set a part of it".to_owned()
+    })
 }
 
 /// Loads the value of `--input`: JSON text, `@FILE`, or `-` for stdin.

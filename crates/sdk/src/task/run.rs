@@ -165,8 +165,7 @@ impl Task {
         }
     }
 
-    /// Sends the last frame of this run. If `defer_now_us` gives the current time, in microseconds, the frame is
-    /// deferred and sent together with later ones; otherwise it is sent at once.
+    /// Sends the last frame of this run. [`FrameSender::send_last`] explains `defer_now_us`.
     pub(crate) fn send_last(&self, frame: &[u8], defer_now_us: Option<i64>) {
         if let Destination::Worker(sender) = &self.0.destination {
             sender.send_last(&self.0.ended, frame, defer_now_us);

@@ -3,7 +3,7 @@
 use rework_core::values::quantity;
 use rework_wire::operation::{Definition, Form};
 use rework_wire::runner::{Done, Failure, FromRunner, Retry, RunRequest, ToRunner};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use crate::support::{Runner, request};
 
@@ -103,7 +103,7 @@ fn an_operation_reads_the_attributes_of_its_task() {
         run: 4,
         attempt: 2,
         deadline_ms: Some(60_000),
-        metadata: Some(json!({"who": "me"})),
+        metadata: Some(RawValue::from_string(r#"{"who": "me"}"#.to_owned()).unwrap()),
         has_input: true,
         ..request(9, "describes_its_task")
     };
@@ -177,7 +177,7 @@ fn events_become_log_lines() {
     let lines: Vec<(String, String, String)> = frames
         .into_iter()
         .filter_map(|(frame, body)| match frame {
-            FromRunner::Log { task: 11, run: 1, level, logger } => {
+            FromRunner::Log { task: 11, run: 1, level, logger, partial: false } => {
                 Some((level, logger, String::from_utf8(body).unwrap()))
             }
             _ => None,

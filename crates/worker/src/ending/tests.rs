@@ -153,7 +153,8 @@ fn a_run_that_cannot_be_the_cause_of_its_runners_end_is_run_again() {
     assert_eq!(recorded_end(&unreadable, None, false, true).0, Outcome::NotStarted);
     let exited = RunnerEnd::Exited(Exit::Code(3));
     assert_eq!(recorded_end(&exited, None, true, true), (Outcome::Failed, "exit code 3".into()));
-    let requeued = (Outcome::NotStarted, "its runner exited before it started: exit code 3".into());
+    let reason = "its runner exited before its code started: exit code 3";
+    let requeued = (Outcome::NotStarted, reason.into());
     assert_eq!(recorded_end(&exited, None, false, false), requeued);
     let (_, reason) = recorded_end(&RunnerEnd::SocketClosed, None, true, true);
     assert_eq!(reason, "its runner closed its socket and did not exit");

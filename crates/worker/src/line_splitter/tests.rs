@@ -61,6 +61,79 @@ fn boundaries_separate_runs_wherever_reads_cut_them() {
     }
 }
 
+/// Lets the unfinished line of a splitter wait for as long as is needed to make a row of it. `false` if there is none.
+fn wait_for_piece(splitter: &mut LineSplitter, lines: &mut Vec<NewLogLine>) -> bool {
+    let Some(due_at) = splitter.piece_due_at() else { return false };
+    let before = lines.len();
+    splitter.push_piece(due_at - Duration::from_millis(1), lines);
+    assert_eq!(lines.len(), before, "the line has not waited long enough");
+    splitter.push_piece(due_at, lines);
+    true
+}
+
+/// Returns the bytes of each row, and its flags `whole` and `continues`.
+fn rows(lines: &[NewLogLine]) -> Vec<(&[u8], bool, bool)> {
+    lines.iter().map(|line| (line.bytes.as_slice(), line.whole, line.continues)).collect()
+}
+
+#[test]
+fn an_unfinished_line_becomes_rows_that_continue_it() {
+    let mut splitter = LineSplitter::new("stdout", "INFO");
+    let mut lines = Vec::new();
+    splitter.push(b"first\n10 %\r", &mut lines);
+    assert!(wait_for_piece(&mut splitter, &mut lines));
+    assert!(!wait_for_piece(&mut splitter, &mut lines), "nothing was written since");
+    splitter.push(b"20 %\r", &mut lines);
+    assert!(wait_for_piece(&mut splitter, &mut lines));
+    splitter.push(b"\nlast", &mut lines);
+    splitter.finish(&mut lines);
+    let expected: [(&[u8], bool, bool); 5] = [
+        (b"first", true, false),
+        (b"10 %\r", false, false),
+        (b"20 %\r", false, true),
+        (b"", true, true),
+        (b"last", false, false),
+    ];
+    assert_eq!(rows(&lines), expected);
+}
+
+#[test]
+fn a_complete_line_never_waits() {
+    let mut splitter = LineSplitter::new("stdout", "INFO");
+    let mut lines = Vec::new();
+    splitter.push(b"begin", &mut lines);
+    splitter.push(b"ning\n", &mut lines);
+    assert!(splitter.piece_due_at().is_none());
+    splitter.push(b"next", &mut lines);
+    splitter.finish(&mut lines);
+    assert!(splitter.piece_due_at().is_none());
+    assert!(lines.iter().all(|line| !line.continues));
+}
+
+#[test]
+fn no_line_continues_a_line_of_the_run_before() {
+    let boundary = boundary_bytes("one");
+    for last_bytes in [b"".as_slice(), b" rest"] {
+        let mut splitter = LineSplitter::new("stdout", "INFO");
+        splitter.expect((1, 1), boundary.clone().into());
+        splitter.expect((2, 1), boundary_bytes("two").into());
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        splitter.push(b"half", &mut one);
+        assert!(wait_for_piece(&mut splitter, &mut one));
+        splitter.push(&[last_bytes, &boundary, b"of the second"].concat(), &mut one);
+        // The worker has not noticed the end of the first run. So the piece waits for the second one.
+        assert!(wait_for_piece(&mut splitter, &mut one));
+        splitter.advance(&mut one, &mut two);
+        splitter.push(b" run\n", &mut two);
+        splitter.finish(&mut two);
+        let of_first = rows(&one).iter().map(|(bytes, ..)| *bytes).collect::<Vec<_>>().concat();
+        assert_eq!(of_first, [b"half".as_slice(), last_bytes].concat());
+        let expected: [(&[u8], bool, bool); 2] =
+            [(b"of the second", false, false), (b" run", true, true)];
+        assert_eq!(rows(&two), expected);
+    }
+}
+
 #[test]
 fn a_run_that_wrote_no_boundary_keeps_its_lines() {
     let mut splitter = LineSplitter::new("stdout", "INFO");
@@ -128,6 +201,11 @@ fn a_long_line_is_several_rows_that_make_it_up() {
     let lines = split(&[&long, b"\n"]);
     assert_eq!(lines.iter().map(|(_, whole)| *whole).collect::<Vec<_>>(), [false, false, true]);
     assert_eq!(lines.concat_bytes(), long);
+    let mut splitter = LineSplitter::new("stdout", "INFO");
+    let mut rows = Vec::new();
+    splitter.push(&[long.as_slice(), b"\nnext\n"].concat(), &mut rows);
+    let continues: Vec<bool> = rows.iter().map(|row| row.continues).collect();
+    assert_eq!(continues, [false, true, true, false]);
 }
 
 trait Concat {

@@ -105,7 +105,7 @@ impl RunLoop<'_> {
         if with_boundary {
             self.sent_ahead.push(run);
         } else {
-            self.open.push(ActiveRun::new(run, Vec::new()));
+            self.open.push(ActiveRun::new(run));
         }
         true
     }

@@ -15,6 +15,10 @@ use crate::{
     supervisor::LeaseLost,
 };
 
+/// The reason for which the runs are requeued that were sent ahead to a runner with processes of an earlier run.
+const LEFT_PROCESSES: &str =
+    "it has not started: an earlier task in the same runner left processes behind";
+
 impl RunLoop<'_> {
     /// Records runs that have ended while others continue. With one open run at a time, a run is recorded only if none
     /// of its processes is left. A remaining process cannot be distinguished from those of the open run, so the
@@ -30,7 +34,7 @@ impl RunLoop<'_> {
             // The log lines can be written now.
             let recorder = &self.context.recorder;
             self.ended.iter_mut().for_each(|(run, _)| run.flush(recorder));
-            return self.revoke("a task before it has left processes");
+            return self.revoke(LEFT_PROCESSES);
         }
         for (run, end) in std::mem::take(&mut self.ended) {
             self.record(run, end, true, true, None);

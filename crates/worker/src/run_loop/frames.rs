@@ -85,7 +85,7 @@ impl RunLoop<'_> {
             && ended_run.stop_reason.is_some()
             && !matches!(end, RunEnd::NotStarted);
         if let Some((run, abort)) = self.sent_ahead.start_next() {
-            let mut next = ActiveRun::new(run, Vec::new());
+            let mut next = ActiveRun::new(run);
             if let Some(abort) = abort {
                 next.stop_reason = Some(abort.stop_reason());
                 next.kill_at = Some(Instant::now() + self.grace());

@@ -1,6 +1,7 @@
 //! Out of memory: the process tree of a runner uses more memory than its operation allows. With a cgroup the kernel
 //! enforces the limit and kills the tree; otherwise the worker measures the memory and kills it.
-//! `Tree::memory_exceeded` in `process/src/tree.rs` detects both cases.
+//! `Tree::memory_exceeded` in `process/src/tree.rs` measures. The kernel's kills are counted by the cgroup
+//! (`Memory::kills` in `process/src/memory.rs`).
 
 use super::RunLoop;
 use crate::{ending::RunnerEnd, run_result::StopReason};

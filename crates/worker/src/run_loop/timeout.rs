@@ -1,5 +1,6 @@
-//! Timeouts: a run that exceeds the timeout of its operation is ordered to stop. Its runner is killed if it has not
-//! stopped within the grace period.
+//! Timeouts: a run that exceeds the timeout of its operation (`ActiveRun::timeout_at`) is ordered to stop: `stop` in
+//! `abort.rs` sends `abort` to a runner with an SDK, and SIGTERM to a command. A runner is killed if its run has not
+//! stopped within the grace period. The grace period after an abort ends here, too.
 
 use std::time::Duration;
 

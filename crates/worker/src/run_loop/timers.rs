@@ -1,8 +1,9 @@
-//! The timers of the run loop: timeouts and grace periods of runs (`timeout.rs`), the flush of their logs, and the
-//! measurement of memory (`out_of_memory.rs`).
+//! The timers of the run loop: timeouts and grace periods of runs (`timeout.rs`), the flush of their logs with the
+//! lines that are unfinished, and the measurement of memory (`out_of_memory.rs`).
 
 use std::time::Duration;
 
+use rework_core::task::progress::NewLogLine;
 use rework_wire::operation::Limits;
 use tokio::time::Instant;
 
@@ -87,6 +88,7 @@ impl RunLoop<'_> {
             self.wants_claim().then_some(claim_at),
             exit_by,
             self.polling.poll_at,
+            self.runner.piece_due_at(),
             full,
         ];
         of_runs.chain(others.into_iter().flatten()).fold(now + MAX_SLEEP, Instant::min)
@@ -108,6 +110,7 @@ impl RunLoop<'_> {
             return Some(RunnerEnd::SocketClosed);
         }
         self.check_size(now);
+        self.flush_pieces(now);
         for run in &mut self.open {
             if !run.is_long && now >= run.started_at + LONG_RUN {
                 run.is_long = true;
@@ -126,6 +129,19 @@ impl RunLoop<'_> {
             return self.check_memory();
         }
         None
+    }
+
+    /// Logs the unfinished lines that have waited long enough, so that a reader sees them.
+    fn flush_pieces(&mut self, now: Instant) {
+        // If the last run has just ended, `drain_last` ends its lines.
+        if self.open.is_empty() || !is_due(self.runner.piece_due_at(), now) {
+            return;
+        }
+        let runner = &mut self.runner;
+        let push = |lines: &mut Vec<NewLogLine>| runner.push_pieces(now, lines);
+        super::log_lines(self.concurrency, &mut self.open, push);
+        let recorder = &self.context.recorder;
+        self.open.iter_mut().for_each(|run| run.flush(recorder));
     }
 
     /// Sends no more runs to a runner that has grown larger than `--maxmem`.

@@ -1,10 +1,16 @@
-//! The counters of the writer that the rest of the worker reads.
+//! The state of the writer that the rest of the worker reads.
 
-use std::cell::Cell;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
-use tokio::time::Instant;
+use rework_core::task::fence::Fence;
+use tokio::{sync::Notify, time::Instant};
 
-/// How much waits to be written, and the state of the last claims.
+use super::slots::Slots;
+
+/// How much waits to be written, the state of the last claims, and the runs that the worker holds.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     /// The number of bytes that wait to be written.
@@ -18,6 +24,13 @@ pub(crate) struct Backlog {
     /// When to claim again, although the last claim found nothing, because it did not scan all of
     /// the queue; `None` if no claim has left a part unscanned since this was read last.
     pub rescan_at: Cell<Option<Instant>>,
+    /// The runs that the worker holds: claimed, and their ends are not recorded.
+    pub slots: RefCell<Slots>,
+    /// The last run whose end the database has recorded. `None` if that was so long ago that a failover cannot have
+    /// lost it.
+    pub last_end: Cell<Option<Fence>>,
+    /// Notified whenever the server refuses a connection because it has too many.
+    pub connection_refused: Rc<Notify>,
 }
 
 impl Backlog {

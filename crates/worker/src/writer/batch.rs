@@ -20,10 +20,10 @@ use super::{DbWriter, entry::AnswerSender};
 use crate::claimed_run::ClaimedRun;
 
 /// The most log lines of one statement.
-const MAX_LINES: usize = 5_000;
+pub(super) const MAX_LINES: usize = 5_000;
 
 /// The most ends of runs of one statement.
-const MAX_ENDS: usize = 1000;
+pub(super) const MAX_ENDS: usize = 1000;
 
 /// Entries that wait to be written.
 #[derive(Default)]
@@ -58,20 +58,37 @@ impl DbWriter {
     /// Appends log lines, in order and each one once. With `is_unconfirmed` they were sent before and the answer was
     /// lost, so a query first checks whether they are stored. If one line cannot be stored, the others still
     /// are.
-    pub(super) async fn append(&mut self, lines: &[(Fence, NewLogLine)], is_unconfirmed: bool) {
-        for chunk in lines.chunks(MAX_LINES) {
-            if let Err(error) = self.append_statement(chunk, is_unconfirmed).await {
-                tracing::debug!("lines of logs are written one by one: {error}");
-                for line in chunk.chunks(1) {
-                    if let Err(error) = self.append_statement(line, false).await {
-                        let task = line[0].0.task;
-                        tracing::error!("a line of the log of task {task} is lost: {error}");
-                    }
+    pub(super) async fn append(
+        &mut self,
+        mut lines: &[(Fence, NewLogLine)],
+        mut is_unconfirmed: bool,
+    ) {
+        while !lines.is_empty() {
+            let (chunk, later) = lines.split_at(self.line_limit.get().min(lines.len()));
+            match self.append_statement(chunk, is_unconfirmed).await {
+                // The same lines are tried again, fewer at once. They may have been stored after all.
+                Err(Error::Deadline { .. }) => is_unconfirmed = true,
+                Err(error) => {
+                    self.append_one_by_one(chunk, &error).await;
+                    lines = later;
                 }
+                Ok(()) => lines = later,
             }
         }
     }
 
+    /// Appends lines that the database has refused to store together.
+    async fn append_one_by_one(&mut self, lines: &[(Fence, NewLogLine)], error: &Error) {
+        tracing::debug!("lines of logs are written one by one: {error}");
+        for line in lines.chunks(1) {
+            if let Err(error) = self.append_statement(line, false).await {
+                let task = line[0].0.task;
+                tracing::error!("a line of the log of task {task} is lost: {error}");
+            }
+        }
+    }
+
+    /// Appends lines by one statement. `Err` with [`Error::Deadline`] if they are several and the statement is overdue.
     async fn append_statement(
         &mut self,
         lines: &[(Fence, NewLogLine)],
@@ -83,7 +100,7 @@ impl DbWriter {
             *expected.entry(*fence).or_insert_with(lines_written) += 1;
         }
         let mut attempts = 0;
-        self.retry_until_stored("lines of a log", async |db| {
+        let stored = self.retry_until_stored("lines of a log", lines.len(), async |db| {
             attempts += 1;
             if is_unconfirmed || attempts > 1 {
                 // The lines of a statement are stored all or none, and those of a run that is not current are never
@@ -95,10 +112,17 @@ impl DbWriter {
                 }
             }
             task::progress::append_log(db, lines).await
-        })
-        .await?;
-        self.count_lines(lines);
-        Ok(())
+        });
+        let stored = stored.await;
+        match &stored {
+            Ok(()) => {
+                self.line_limit.raise();
+                self.count_lines(lines);
+            }
+            Err(Error::Deadline { .. }) => self.line_limit.lower(lines.len()),
+            Err(_) => {}
+        }
+        stored
     }
 
     /// Records that these lines are stored.
@@ -109,17 +133,36 @@ impl DbWriter {
     }
 
     /// Records the ends of runs: together if possible, otherwise one by one.
-    pub(super) async fn complete(&mut self, ends: Vec<Completion>) {
+    pub(super) async fn complete(&mut self, mut ends: Vec<Completion>) {
+        while !ends.is_empty() {
+            let later = ends.split_off(self.end_limit.get().min(ends.len()));
+            let first = std::mem::replace(&mut ends, later);
+            if let Err(mut overdue) = self.complete_together(first).await {
+                overdue.append(&mut ends);
+                ends = overdue;
+            }
+        }
+    }
+
+    /// Records ends by one statement; if the database refuses that, one by one. `Err` with the ends if the statement is
+    /// overdue. Then fewer are to be recorded at once.
+    async fn complete_together(&mut self, ends: Vec<Completion>) -> Result<(), Vec<Completion>> {
         if ends.len() > 1 {
             let latest_start = self.latest_start;
             let result = self
-                .retry_until_stored("the ends of runs", async |db| {
+                .retry_until_stored("the ends of runs", ends.len(), async |db| {
                     complete(db, &ends, latest_start).await
                 })
                 .await;
             match result {
                 Ok(recorded) => {
-                    return self.on_recorded(ends.into_iter().zip(recorded));
+                    self.end_limit.raise();
+                    self.on_recorded(ends.into_iter().zip(recorded));
+                    return Ok(());
+                }
+                Err(Error::Deadline { .. }) => {
+                    self.end_limit.lower(ends.len());
+                    return Err(ends);
                 }
                 Err(error) => tracing::debug!("ends of runs are written one by one: {error}"),
             }
@@ -127,6 +170,7 @@ impl DbWriter {
         for end in ends {
             self.complete_one(end, self.latest_start).await;
         }
+        Ok(())
     }
 
     /// Tries again to record the ends of runs whose task rows were locked. Each is written by itself, so that none
@@ -142,7 +186,7 @@ impl DbWriter {
     async fn complete_one(&mut self, mut end: Completion, latest_start: Option<DateTime<Utc>>) {
         loop {
             let one = std::slice::from_ref(&end);
-            let recorded = self.retry_until_stored("the end of a run", async |db| {
+            let recorded = self.retry_until_stored("the end of a run", one.len(), async |db| {
                 complete(db, one, latest_start).await
             });
             match recorded.await {
@@ -173,8 +217,9 @@ impl DbWriter {
             match recorded {
                 Recorded::Now { started_at, .. } => {
                     self.latest_start = self.latest_start.max(started_at);
+                    self.backlog.last_end.set(Some(fence));
                 }
-                Recorded::Already => {}
+                Recorded::Already => self.backlog.last_end.set(Some(fence)),
                 Recorded::Stale => {
                     let Fence { task, run, .. } = fence;
                     tracing::warn!(
@@ -182,7 +227,7 @@ impl DbWriter {
                     );
                 }
             }
-            self.slots.release(fence);
+            self.backlog.slots.borrow_mut().release(fence);
             self.lines_written.remove(&fence);
         }
     }

@@ -1,12 +1,14 @@
 //! Claims: how the writer claims tasks so that none is lost. If the answer to a claim was lost, the claimed tasks are
-//! found again. Tasks that nobody waits for any more are requeued.
+//! found again. Tasks that nobody waits for any more are requeued. How many tasks are claimed at once is decided in
+//! `batch_size.rs`.
 
 use std::time::Duration;
 
 use rework_core::{
-    db::error::Result,
+    db::{connect::Db, error::Result, size_limit::SizeLimit},
+    lease::recovery::has_runs,
     task::{
-        claim::{BatchLimits, ClaimedTask, ScanRanges, claim, existing_claims},
+        claim::{BatchLimits, Claimant, ClaimedTask, ScanRanges, claim, existing_claims},
         complete::Completion,
     },
 };
@@ -76,43 +78,44 @@ impl DbWriter {
         ranges: &ScanRanges,
     ) -> (Result<Vec<ClaimedTask>>, Option<Duration>) {
         let mut sent_at = None;
-        let (claimant, batches) = (self.claimant.clone(), self.limit_to_free_slots(batches));
+        let claimant = self.claimant.clone();
         let has_unconfirmed_claim = self.backlog.has_unconfirmed_claim();
-        let slots = &self.slots;
+        let (backlog, claim_limit) = (&self.backlog, &self.claim_limit);
         let mut attempts = 0;
         let claimed = self
             .database
-            .until_answered(async |db| {
+            .until_answered("a claim", async |db| {
                 attempts += 1;
                 sent_at = None;
+                let size = claim_size(backlog, claim_limit);
                 // After a lost answer, first find the tasks that the lost claim took.
                 if has_unconfirmed_claim || attempts > 1 {
-                    let mut lost = existing_claims(db, &claimant).await?;
-                    lost.retain(|claimed| !slots.contains(claimed.fence));
-                    if !lost.is_empty() {
-                        return Ok(lost);
+                    let lost = lost_claims(db, &claimant, backlog, size).await;
+                    // Finding none says nothing about the size of a claim that can be answered in time.
+                    if !matches!(lost, Ok(None)) {
+                        claim_limit.record(size, &lost);
+                        return lost.map(Option::unwrap_or_default);
                     }
                 }
                 sent_at = Some(Instant::now());
-                claim(db, &claimant, &batches, ranges).await
+                let limits = limited(batches, size);
+                let claimed = claim(db, &claimant, &limits, ranges).await;
+                let largest = limits.sizes.iter().copied().max().unwrap_or(1);
+                claim_limit.record(usize::try_from(largest).unwrap_or(1), &claimed);
+                claimed
             })
             .await;
-        if attempts > 1 || claimed.is_err() {
+        // A lost claim may have taken more tasks than were found at once.
+        let found_lost = sent_at.is_none() && claimed.is_ok();
+        if attempts > 1 || claimed.is_err() || found_lost {
             set_unconfirmed_claim(&self.backlog);
         }
         (claimed, sent_at.map(|sent_at| sent_at.elapsed()))
     }
 
-    /// Returns the batch sizes, limited to the number of free slots for started runs.
-    pub(super) fn limit_to_free_slots(&self, batches: &BatchLimits) -> BatchLimits {
-        let free_slots = i32::try_from(self.slots.free_count()).unwrap_or(i32::MAX).max(1);
-        let sizes = batches.sizes.iter().map(|size| (*size).min(free_slots)).collect();
-        BatchLimits {
-            operations: batches.operations.clone(),
-            sizes,
-            only_operation: batches.only_operation,
-            paused: batches.paused.clone(),
-        }
+    /// Returns the most tasks that the next claim may take.
+    pub(super) fn claim_size(&self) -> usize {
+        claim_size(&self.backlog, &self.claim_limit)
     }
 
     /// Assigns slots to the claimed tasks and sends them to the caller. Tasks without a free slot are requeued, and so
@@ -126,7 +129,7 @@ impl DbWriter {
         let claimed = claimed.map(|claimed| {
             for claimed in claimed {
                 let fence = claimed.fence;
-                match self.slots.assign(claimed) {
+                match self.backlog.slots.borrow_mut().assign(claimed) {
                     Some(run) => runs.push(run),
                     None => unwanted.push(fence),
                 }
@@ -141,5 +144,40 @@ impl DbWriter {
             unwanted.into_iter().map(|fence| Completion::not_started(fence, reason)).collect(),
         )
         .await;
+    }
+}
+
+/// Returns the most tasks that a claim may take: one for each free slot, and fewer after claims that missed their
+/// deadline.
+fn claim_size(backlog: &Backlog, limit: &SizeLimit) -> usize {
+    backlog.slots.borrow().free_count().min(limit.get()).max(1)
+}
+
+/// Returns tasks that claims without an answer have taken, at most `size`. `None` if there are none. No task if the
+/// database has gone back to an earlier state: a run that has ended is open again. The check after the recovery ends
+/// the worker.
+async fn lost_claims(
+    db: &Db,
+    claimant: &Claimant,
+    backlog: &Backlog,
+    size: usize,
+) -> Result<Option<Vec<ClaimedTask>>> {
+    let known = backlog.slots.borrow().runs();
+    let lost = existing_claims(db, claimant, &known, size).await?;
+    if lost.is_empty() {
+        return Ok(None);
+    }
+    let has_last_end = has_runs(db, &[], backlog.last_end.get()).await?;
+    Ok(Some(if has_last_end { lost } else { Vec::new() }))
+}
+
+/// Returns the batch sizes, limited to `most` tasks.
+pub(super) fn limited(batches: &BatchLimits, most: usize) -> BatchLimits {
+    let most = i32::try_from(most).unwrap_or(i32::MAX);
+    BatchLimits {
+        operations: batches.operations.clone(),
+        sizes: batches.sizes.iter().map(|size| (*size).min(most)).collect(),
+        only_operation: batches.only_operation,
+        paused: batches.paused.clone(),
     }
 }

@@ -53,6 +53,8 @@ pub(crate) enum Immediate {
     PlacedOperation(OperationVersion, AnswerSender<PlacedOperation>),
     /// Answered when everything before it is in the database.
     Flush(AnswerSender<()>),
+    /// Close the connection until it is needed again.
+    Close,
     /// The worker exits, for this reason.
     Exit(String, AnswerSender<()>),
 }

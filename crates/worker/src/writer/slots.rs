@@ -8,19 +8,26 @@ use rustc_hash::FxHashMap;
 
 use crate::claimed_run::ClaimedRun;
 
-/// The runs that the worker holds, by task id and run number.
+/// The runs that the worker holds.
 #[derive(Debug)]
 pub(crate) struct Slots {
     /// The slot of each run.
-    slots: FxHashMap<(i64, i64), u32>,
+    slots: FxHashMap<Fence, u32>,
     /// The unused slots.
     free: Vec<u32>,
 }
 
-impl Slots {
-    /// Creates the slots of a worker that holds no run.
-    pub(crate) fn new() -> Slots {
+/// The slots of a worker that holds no run.
+impl Default for Slots {
+    fn default() -> Slots {
         Slots { slots: FxHashMap::default(), free: (0..STARTED_RUNS_SLOTS).rev().collect() }
+    }
+}
+
+impl Slots {
+    /// Returns the runs that the worker holds.
+    pub(crate) fn runs(&self) -> Vec<Fence> {
+        self.slots.keys().copied().collect()
     }
 
     /// Returns how many more runs the worker may hold.
@@ -28,21 +35,16 @@ impl Slots {
         self.free.len()
     }
 
-    /// Returns whether the worker holds this run.
-    pub(crate) fn contains(&self, fence: Fence) -> bool {
-        self.slots.contains_key(&(fence.task, fence.run))
-    }
-
     /// Assigns a slot to a claimed task. `None` if all slots are in use.
     pub(crate) fn assign(&mut self, claimed: ClaimedTask) -> Option<ClaimedRun> {
         let slot = self.free.pop()?;
-        self.slots.insert((claimed.fence.task, claimed.fence.run), slot);
+        self.slots.insert(claimed.fence, slot);
         Some(ClaimedRun { claimed, slot })
     }
 
     /// Frees the slot of a run whose end is recorded.
     pub(crate) fn release(&mut self, fence: Fence) {
-        if let Some(slot) = self.slots.remove(&(fence.task, fence.run)) {
+        if let Some(slot) = self.slots.remove(&fence) {
             self.free.push(slot);
         }
     }

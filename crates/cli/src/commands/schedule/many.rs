@@ -1,13 +1,14 @@
 //! `rework schedule OPERATION --many FILE`: schedules one task for each line of a file, all of them or none.
 //!
 //! A second thread reads the lines and validates them, while the server schedules the earlier lines in one transaction.
-//! The transaction is rolled back at the first invalid line. The ids are printed after the commit, because before it
-//! the tasks do not exist for others.
+//! The transaction starts when the first chunk of lines was read, so that a slow program before the pipe does not keep
+//! it open for nothing. It is rolled back at the first invalid line. The ids are printed after the commit, because
+//! before it the tasks do not exist for others.
 
 use std::{io::BufRead, ops::RangeInclusive, process::ExitCode};
 
 use rework_core::{
-    db::error::Error,
+    db::{connect::Db, error::Error},
     operation,
     task::{
         payload::Payload,
@@ -16,13 +17,17 @@ use rework_core::{
     values::validate::Schema,
 };
 use rework_wire::operation::Definition;
-use tokio::sync::mpsc;
-use tokio_postgres::Transaction;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{Args, ready, unserved_warning};
 use crate::{
-    context::Context, error_text::usage_error, exit::Exit, input, json_lines::JsonLines,
-    options::Format, progress_bar::ProgressBar,
+    context::Context,
+    error_text::{usage_error, with_hint},
+    exit::Exit,
+    input,
+    json_lines::JsonLines,
+    options::Format,
+    progress_bar::ProgressBar,
 };
 
 /// The maximum number of validated chunks that wait for the server. It bounds the memory, and reading and scheduling
@@ -69,13 +74,9 @@ pub(super) async fn run(args: &Args, path: &str, context: &Context) -> anyhow::R
     let schema = input::compile_schema(operation.definition.input.as_ref())?;
     let definition = operation.definition.clone();
     let reader = tokio::task::spawn_blocking(move || read(lines, &definition, &schema, &sender));
-    create_lane(db.client(), &common).await?;
-    let transaction = db.client_mut().transaction().await.map_err(Error::from)?;
-    let tasks = send(&transaction, &common, chunks, &bar).await?;
-    // The channel is also closed if the reader has found an invalid line. In that case this returns the error, and the
-    // transaction is rolled back.
-    reader.await??;
-    transaction.commit().await.map_err(Error::from)?;
+    create_lane(db.client(), &common).await.map_err(|error| db.explain(error))?;
+    let scheduled = schedule_all(&mut db, &common, chunks, &bar, reader).await;
+    let tasks = scheduled.map_err(|error| explain(error, &db, name))?;
     // Remove the bar before anything else is printed.
     drop(bar);
     print(&tasks, context)?;
@@ -130,10 +131,9 @@ fn input_of(
     schema: &Schema,
 ) -> anyhow::Result<Option<Payload>> {
     let Some(line) = lines.next()? else { return Ok(None) };
-    match schema.check(line.text.as_bytes()) {
+    match input::check(operation, schema, line.text.as_bytes()) {
         Ok(()) => Ok(Some(Payload::Json(line.text))),
-        Err(violation) => {
-            let message = input::violation_message(operation, line.text.as_bytes(), &violation);
+        Err(message) => {
             // The message of an error in JSON counts lines within the text, which has only one line. The error names
             // the line of the file instead.
             let message = message.replace(" at line 1 column ", " at column ");
@@ -144,19 +144,49 @@ fn input_of(
     }
 }
 
-/// Schedules the chunks in the transaction and returns the ids of the tasks.
-async fn send(
-    transaction: &Transaction<'_>,
+/// Schedules all chunks in one transaction and returns the ids of the tasks. `reader` is the thread that sends the
+/// chunks.
+async fn schedule_all(
+    db: &mut Db,
     common: &CommonOptions<'_>,
     mut chunks: mpsc::Receiver<Chunk>,
     bar: &ProgressBar,
+    reader: JoinHandle<anyhow::Result<()>>,
 ) -> anyhow::Result<Ids> {
     let mut tasks = Ids::default();
-    while let Some(chunk) = chunks.recv().await {
-        tasks.extend(&schedule_chunk(transaction, common, &chunk.inputs).await?);
+    let Some(first) = chunks.recv().await else {
+        reader.await??;
+        return Ok(tasks);
+    };
+    let transaction = db.client_mut().transaction().await.map_err(Error::from)?;
+    let mut next = Some(first);
+    while let Some(chunk) = next {
+        tasks.extend(&schedule_chunk(&transaction, common, &chunk.inputs).await?);
         bar.update(chunk.bytes, tasks.count);
+        next = chunks.recv().await;
     }
+    // The channel is also closed if the reader has found an invalid line. In that case this returns the error, and the
+    // transaction is rolled back.
+    reader.await??;
+    transaction.commit().await.map_err(Error::from)?;
     Ok(tasks)
+}
+
+/// Adds to an error why the server has closed the connection, if it has.
+fn explain(error: anyhow::Error, db: &Db, operation: &str) -> anyhow::Error {
+    let error = match error.downcast::<Error>() {
+        Ok(error) => db.explain(error),
+        Err(other) => return other,
+    };
+    // SQLSTATE 25P03: `idle_in_transaction_session_timeout`.
+    if matches!(&error, Error::ConnectionEnded { code: Some(code), .. } if code == "25P03") {
+        let hint = format!(
+            "the lines come too slowly for one transaction: write them to a file first, then \
+             `rework schedule {operation} --many FILE`"
+        );
+        return with_hint(error.into(), hint);
+    }
+    error.into()
 }
 
 /// Prints one id per line, or all ids as a JSON array.

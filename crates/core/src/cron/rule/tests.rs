@@ -60,6 +60,15 @@ fn an_invalid_rule_is_refused_with_the_reason() {
         ("nonsense 0 * * *", ""),
         ("@daily", "it has 1 fields, not 5 or 6"),
         ("0 0 * * mon#6", ""),
+        ("0 0 * * MON,", "the field `MON,` has an empty element"),
+        ("0 0 ,1 * *", "the field `,1` has an empty element"),
+        ("0 0 * * ,", "the field `,` has an empty element"),
+        ("0 0 * * 1,,2", "the field `1,,2` has an empty element"),
+        ("mon 0 * * *", "`mon` is no minute"),
+        ("0 jan * * *", "`jan` is no hour"),
+        ("0 0 * janfeb *", "`janfeb` is no month"),
+        ("0 0 * * 1mon", "`1mon` is no day of the week"),
+        ("0 0 0 * * sat-sunday", "`sunday` is no day of the week"),
     ] {
         let error = Rule::parse(text, "UTC").unwrap_err().to_string();
         assert!(error.starts_with(&format!("`{text}` is not a valid cron rule: ")), "{error}");
@@ -73,6 +82,15 @@ fn an_invalid_rule_is_refused_with_the_reason() {
 }
 
 #[test]
+fn time_zones_are_found_in_small_and_capital_letters() {
+    for name in ["europe/vienna", "EUROPE/VIENNA", "Europe/Vienna"] {
+        assert_eq!(rule("0 0 * * *", name).zone(), "Europe/Vienna");
+    }
+    assert_eq!(rule("0 0 * * *", "utc").zone(), "UTC");
+    assert_eq!(rule("0 0 * * *", "etc/gmt+1").zone(), "Etc/GMT+1");
+}
+
+#[test]
 fn rules_that_fire_every_second_are_recognised() {
     for text in ["* * * * * *", " * * * * * *", "* 0 8 * * *", "*/1 * * * * *", "0-59 0 8 * * *"] {
         assert!(rule(text, "UTC").is_every_second(), "{text}");
@@ -80,29 +98,6 @@ fn rules_that_fire_every_second_are_recognised() {
     for text in ["*/5 * * * *", "* * * * *", "0 * * * * *", "*/2 * * * * *"] {
         assert!(!rule(text, "UTC").is_every_second(), "{text}");
     }
-}
-
-#[test]
-fn the_policy_decides_which_missed_instants_get_a_task() {
-    let hourly = rule("0 * * * *", "UTC");
-    let (first, now) = (at("2026-11-22T01:00:00Z"), at("2026-11-22T05:30:00Z"));
-    let hours = |missed, now| -> Vec<String> {
-        let due = hourly.due(first, now, missed);
-        due.iter().map(|instant| instant.format("%H").to_string()).collect()
-    };
-    assert!(hours(Missed::None, now).is_empty());
-    assert_eq!(hours(Missed::Last, now), ["05"]);
-    assert_eq!(hours(Missed::All, now), ["01", "02", "03", "04", "05"]);
-    // The last of them is less than a minute old, so it is not missed.
-    let now = at("2026-11-22T05:00:30Z");
-    assert_eq!(hours(Missed::None, now), ["05"]);
-    assert_eq!(hours(Missed::Last, now), ["05"]);
-    assert_eq!(hours(Missed::All, now), ["01", "02", "03", "04", "05"]);
-    assert!(hours(Missed::All, at("2026-11-22T00:59:59Z")).is_empty(), "nothing is due");
-    let often = rule("*/10 * * * * *", "UTC");
-    let all = often.due(first, now, Missed::All);
-    assert_eq!((all.len(), all.last()), (MOST_MISSED, Some(&now)));
-    assert_eq!(often.due(first, now, Missed::None).len(), 6, "those of the last minute");
 }
 
 /// A row of the table in `docs/schedules.md`: a zone, an instant before the change, a rule, and the next instants.

@@ -1,6 +1,6 @@
 -- declare: stores a schedule of operation $1 in domain $2 (null: the only domain that has it), or replaces it. Returns
--- its id and its next due time (null if it is paused). Raises RW404 if the operation is not registered, and RW300 if $2
--- is null and several domains have it.
+-- its id and its next due time (null if it is paused). Raises RW404 if the operation is not registered, RW300 if $2 is
+-- null and several domains have it, RW413 if a value is too large, and RW400 if a value makes no sense.
 --
 -- $3 cron rule, $4 time zone, $14 first due time, $15 whether the schedule is paused; of its tasks: $5 host, $6
 -- priority, $7 capabilities, $8 JSON input, $9 bytes input, $10 metadata; $11 the JSON input in a canonical form, so
@@ -10,6 +10,7 @@
 -- its pause and, if the zone is the same, its due time.
 with operation as (
     select o.id, o.priority from rework.operation_named($1, $2) o
+     where rework.check_options($1, $5, null, null, $10::json, $7)
 ),
 declared as (
     insert into rework.schedule as old (operation, rule, zone, host, priority, capabilities, input,

@@ -36,9 +36,11 @@ impl std::fmt::Debug for PreparedStatements {
 }
 
 impl Db {
-    /// Enables prepared statements, if this connection to `dsn` certainly goes to the server itself.
+    /// Enables prepared statements, if this connection certainly goes to the server itself. Records in `dsn` whether
+    /// the connection is direct.
     pub async fn enable_prepared_statements(&mut self, dsn: &Dsn) -> Result<()> {
-        let statements = self.server_is_at(dsn).await?.unwrap_or(false).then(HashMap::new);
+        self.record_direct(dsn).await?;
+        let statements = self.certainly_leads_to_server().await?.then(HashMap::new);
         self.prepared = PreparedStatements(Mutex::new(statements));
         Ok(())
     }

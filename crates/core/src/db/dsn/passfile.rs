@@ -3,14 +3,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use tokio_postgres::{Config, config::Host};
+use tokio_postgres::config::Host;
 
-use super::{DEFAULT_PORT, home_path};
+use super::{home_path, servers::Server};
 
-/// Returns the password for the server, database and user of `config`, or `None` if the file has none.
-///
-/// `named` is the path of the file; `None` for `~/.pgpass`. Like `psql`, this ignores a file that other users can read.
-pub(super) fn find(named: Option<&str>, config: &Config) -> Option<String> {
+/// Reads the file. `named` is its path; `None` for `~/.pgpass`. `None` if there is no such file. Like `psql`, this
+/// ignores a file that other users can read.
+pub(super) fn open(named: Option<&str>) -> Option<String> {
     let path = named.map(PathBuf::from).or_else(|| home_path(".pgpass"))?;
     let metadata = std::fs::metadata(&path).ok()?;
     if metadata.permissions().mode() & 0o077 != 0 {
@@ -20,17 +19,20 @@ pub(super) fn find(named: Option<&str>, config: &Config) -> Option<String> {
         );
         return None;
     }
-    let host = match (config.get_hostaddrs(), config.get_hosts()) {
-        // A DSN with several servers has one password for all of them, so no line of the file fits.
-        ([], [_, _, ..]) | ([_, _, ..], _) => return None,
-        (_, [Host::Tcp(host)]) if !host.is_empty() => host.clone(),
-        ([address], _) => address.to_string(),
+    std::fs::read_to_string(&path).ok()
+}
+
+/// Returns the password for a server, with the database and the user of its configuration. `None` if the text of the
+/// file has none.
+pub(super) fn find(text: &str, server: &Server) -> Option<String> {
+    let host = match (&server.host, server.address) {
+        (Some(Host::Tcp(host)), _) => host.clone(),
+        (_, Some(address)) => address.to_string(),
         _ => "localhost".to_owned(),
     };
-    let port = config.get_ports().first().copied().unwrap_or(DEFAULT_PORT).to_string();
-    let user = config.get_user()?;
-    let database = config.get_dbname().unwrap_or(user);
-    read(&std::fs::read_to_string(&path).ok()?, [&host, &port, database, user])
+    let user = server.config.get_user()?;
+    let database = server.config.get_dbname().unwrap_or(user);
+    read(text, [&host, &server.port.to_string(), database, user])
 }
 
 /// Returns the password of the first line whose host, port, database and user match `wanted`.

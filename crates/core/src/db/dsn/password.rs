@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-/// The keys whose values are passwords, in lower case. `sslpassword` contains the first one.
-const KEYS: [&str; 3] = ["password", "passwd", "pwd"];
+/// The keys whose values are secrets, in lower case. `sslpassword` contains the first one.
+const KEYS: [&str; 6] =
+    ["password", "passwd", "pwd", "oauth_client_secret", "scram_client_key", "scram_server_key"];
 
 /// The text in place of a password.
 const HIDDEN: &str = "***";

@@ -1,12 +1,14 @@
 //! Reads the service file of Postgres, which stores the options of a connection under a name.
 //!
-//! The file is the one that `PGSERVICEFILE` names, or `~/.pg_service.conf`.
+//! The file is the one that `servicefile` or `PGSERVICEFILE` names, or `~/.pg_service.conf`.
 
-use super::{env_var, home_path, options::Settings};
+use super::{env_var, home_path, parameters::Settings};
 
-/// Returns the options of the service `name`. `Err` if the file cannot be read or does not contain the service.
-pub(super) fn find(name: &str) -> Result<Settings, String> {
-    let path = env_var("PGSERVICEFILE").map(Into::into).or_else(|| home_path(".pg_service.conf"));
+/// Returns the options of the service `name`. `file` is the path of the file that the DSN names, if it names one. `Err`
+/// if the file cannot be read or does not contain the service.
+pub(super) fn find(name: &str, file: Option<&str>) -> Result<Settings, String> {
+    let named = file.map(str::to_owned).or_else(|| env_var("PGSERVICEFILE"));
+    let path = named.map(Into::into).or_else(|| home_path(".pg_service.conf"));
     let path = path.ok_or_else(|| {
         format!("cannot look up the service `{name}`: neither PGSERVICEFILE nor HOME is set")
     })?;

@@ -1,40 +1,53 @@
-//! Encrypts connections to Postgres with rustls, as `sslmode`, `sslrootcert`, `sslcert` and `sslkey` require.
+//! Encrypts connections to Postgres with rustls, as the parameters `ssl…` require.
 //!
-//! The options mean the same as in `psql`. `tls/verifiers.rs` checks certificates where `sslmode` requires less than a
-//! full verification.
+//! The parameters mean the same as in `psql`. `tls/verifiers.rs` checks certificates where `sslmode` requires less than
+//! a full verification. `tls/files.rs` reads certificates, keys and lists of revoked certificates.
 
+mod files;
 mod verifiers;
+mod versions;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
 };
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{
-    config::SslMode,
+    config::{SslMode, SslNegotiation},
     tls::{MakeTlsConnect, TlsConnect},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::options::Settings;
+use super::parameters::Settings;
+use files::{Identity, certificates, identity, named_or_default, revocation_lists};
 use verifiers::{AnyCertificate, AnyName};
+use versions::protocol_versions;
 
 /// The TLS settings of a DSN, and the connector that applies them.
 #[derive(Debug, Clone)]
 pub(crate) struct Tls {
     mode: VerifyMode,
+    /// Whether the handshake starts at once, without the request for encryption of the protocol of Postgres.
+    is_direct: bool,
     root: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+    /// Whether the certificate of the client is sent.
+    sends_certificate: bool,
+    /// The file with the lists of revoked certificates.
+    revoked: Option<PathBuf>,
+    /// The directory with files of such lists.
+    revoked_folder: Option<PathBuf>,
+    /// Whether the name of the server is sent (SNI).
+    sends_name: bool,
+    versions: Vec<&'static SupportedProtocolVersion>,
 }
 
 /// The value of `sslmode`. `allow` is treated as `Prefer`.
@@ -56,30 +69,58 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// `Err` if `sslmode` has an unknown value, or one that does not suit `sslrootcert=system`.
+    /// `Err` if a parameter has an unknown value, or one that does not suit the others.
     pub(crate) fn new(settings: &Settings, uses_tcp: bool) -> Result<Tls, String> {
         let path = |name: &str| settings.get(name).map(PathBuf::from);
+        let choice = |name: &str| settings.get(name).map(String::as_str);
         let root = path("sslrootcert");
         let system = root.as_deref() == Some(Path::new(SYSTEM));
-        let mode = match settings.get("sslmode").map(String::as_str) {
-            None if system => VerifyMode::VerifyFull,
-            None | Some("allow" | "prefer") => VerifyMode::Prefer,
-            Some("disable") => VerifyMode::Disable,
-            Some("require") => VerifyMode::Require,
-            Some("verify-ca") => VerifyMode::VerifyCa,
-            Some("verify-full") => VerifyMode::VerifyFull,
-            Some(other) => {
-                return Err(format!(
-                    "`sslmode={other}` is not valid: write `disable`, `allow`, `prefer`, `require`, `verify-ca` \
-                     or `verify-full`"
-                ));
-            }
-        };
+        let mode = VerifyMode::parse(choice("sslmode"), system)?;
         if system && mode != VerifyMode::VerifyFull {
             return Err("`sslrootcert=system` needs `sslmode=verify-full`".to_owned());
         }
         let mode = if uses_tcp { mode } else { VerifyMode::Disable };
-        Ok(Tls { mode, root, certificate: path("sslcert"), key: path("sslkey") })
+        let is_direct = match choice("sslnegotiation") {
+            None | Some("postgres") => false,
+            Some("direct") if uses_tcp && mode.may_be_unencrypted() => {
+                return Err(
+                    "`sslnegotiation=direct` needs `sslmode=require`, `verify-ca` or `verify-full`"
+                        .to_owned(),
+                );
+            }
+            Some("direct") => uses_tcp,
+            Some(other) => {
+                return Err(format!(
+                    "`sslnegotiation={other}` is not valid: write `postgres` or `direct`"
+                ));
+            }
+        };
+        let sends_certificate = match choice("sslcertmode") {
+            None | Some("allow") => true,
+            Some("disable") => false,
+            Some(other) => {
+                return Err(format!(
+                    "`sslcertmode={other}` cannot be carried out: write `allow` or `disable`"
+                ));
+            }
+        };
+        Ok(Tls {
+            mode,
+            is_direct,
+            root,
+            certificate: path("sslcert"),
+            key: path("sslkey"),
+            sends_certificate,
+            revoked: path("sslcrl"),
+            revoked_folder: path("sslcrldir"),
+            sends_name: choice("sslsni") != Some("0"),
+            versions: protocol_versions(settings)?,
+        })
+    }
+
+    /// Returns how `tokio_postgres` starts the encryption.
+    pub(crate) fn negotiation(&self) -> SslNegotiation {
+        if self.is_direct { SslNegotiation::Direct } else { SslNegotiation::Postgres }
     }
 
     /// Returns the mode that `tokio_postgres` negotiates with the server.
@@ -95,16 +136,20 @@ impl Tls {
     fn connector(&self) -> Result<MakeRustlsConnect, String> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(&self.versions)
             .map_err(|error| error.to_string())?
             .dangerous()
             .with_custom_certificate_verifier(self.verifier(&provider)?);
-        let config = match self.client_certificate()? {
+        let mut config = match self.client_certificate()? {
             Some((chain, key)) => builder
                 .with_client_auth_cert(chain, key)
                 .map_err(|error| format!("the client certificate cannot be used: {error}"))?,
             None => builder.with_no_client_auth(),
         };
+        config.enable_sni = self.sends_name;
+        if self.is_direct {
+            config.alpn_protocols = vec![b"postgresql".to_vec()];
+        }
         Ok(MakeRustlsConnect::new(config))
     }
 
@@ -127,8 +172,11 @@ impl Tls {
             "there are no root certificates to verify the server with: set `sslrootcert=FILE` or \
              `sslrootcert=system`",
         )?;
+        let revoked = revocation_lists(self.revoked.as_deref(), self.revoked_folder.as_deref())?;
         let chain =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+                .with_crls(revoked)
+                .enforce_revocation_expiration()
                 .build()
                 .map_err(|error| error.to_string())?;
         Ok(if verify_name { chain } else { Arc::new(AnyName(chain)) })
@@ -155,15 +203,36 @@ impl Tls {
 
     /// Returns the client's certificate and key, or `None` if one of the two files is missing.
     fn client_certificate(&self) -> Result<Option<Identity>, String> {
-        if self.mode == VerifyMode::Disable {
+        if self.mode == VerifyMode::Disable || !self.sends_certificate {
             return Ok(None);
         }
-        let certificate = named_or_default(self.certificate.as_deref(), "postgresql.crt");
-        let key = named_or_default(self.key.as_deref(), "postgresql.key");
-        let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };
-        let read = PrivateKeyDer::from_pem_file(&key);
-        let secret = read.map_err(|error| format!("`{}`: {error}", key.display()))?;
-        Ok(Some((certificates(&certificate)?, secret)))
+        identity(self.certificate.as_deref(), self.key.as_deref())
+    }
+}
+
+impl VerifyMode {
+    /// Returns whether a connection may be without encryption.
+    fn may_be_unencrypted(self) -> bool {
+        matches!(self, VerifyMode::Disable | VerifyMode::Prefer)
+    }
+
+    /// Parses `sslmode`. `system`: the root certificates are those of the operating system, which are only used for a
+    /// full verification.
+    fn parse(text: Option<&str>, system: bool) -> Result<VerifyMode, String> {
+        Ok(match text {
+            None if system => VerifyMode::VerifyFull,
+            None | Some("allow" | "prefer") => VerifyMode::Prefer,
+            Some("disable") => VerifyMode::Disable,
+            Some("require") => VerifyMode::Require,
+            Some("verify-ca") => VerifyMode::VerifyCa,
+            Some("verify-full") => VerifyMode::VerifyFull,
+            Some(other) => {
+                return Err(format!(
+                    "`sslmode={other}` is not valid: write `disable`, `allow`, `prefer`, `require`, `verify-ca` \
+                     or `verify-full`"
+                ));
+            }
+        })
     }
 }
 
@@ -207,27 +276,39 @@ where
     }
 }
 
-/// A chain of certificates and the private key of the first one.
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Returns the path that was named, or else the file `default` in `~/.postgresql`. `None` if that
-/// does not exist.
-fn named_or_default(named: Option<&Path>, default: &str) -> Option<PathBuf> {
-    named.map(Path::to_owned).or_else(|| {
-        let home = std::env::var_os("HOME")?;
-        Some(PathBuf::from(home).join(".postgresql").join(default)).filter(|path| path.exists())
-    })
-}
+    fn tls(pairs: &[(&str, &str)]) -> Result<Tls, String> {
+        let settings =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Tls::new(&settings, true)
+    }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let shown = path.display();
-    let pem = fs::read(path).map_err(|error| format!("`{shown}`: {error}"))?;
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match read {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(format!("`{shown}` contains no certificate"))
+    #[test]
+    fn parameters_that_contradict_each_other_are_refused() {
+        for pairs in [
+            vec![("sslmode", "on")],
+            vec![("sslrootcert", "system"), ("sslmode", "require")],
+            vec![("sslnegotiation", "direct")],
+            vec![("sslnegotiation", "fast"), ("sslmode", "require")],
+            vec![("sslcertmode", "require")],
+            vec![("ssl_max_protocol_version", "TLSv1.1")],
+            vec![("ssl_min_protocol_version", "SSLv3")],
+        ] {
+            assert!(tls(&pairs).is_err(), "{pairs:?}");
         }
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(format!("`{shown}`: {error}")),
+    }
+
+    #[test]
+    fn versions_between_the_limits_are_used() {
+        let count = |pairs: &[(&str, &str)]| tls(pairs).unwrap().versions.len();
+        assert_eq!(count(&[]), 2);
+        assert_eq!(count(&[("ssl_min_protocol_version", "tlsv1.3")]), 1);
+        assert_eq!(count(&[("ssl_min_protocol_version", "TLSv1")]), 2);
+        assert_eq!(count(&[("ssl_max_protocol_version", "TLSv1.2")]), 1);
+        let direct = tls(&[("sslnegotiation", "direct"), ("sslmode", "require")]).unwrap();
+        assert_eq!(direct.negotiation(), SslNegotiation::Direct);
     }
 }

@@ -1,3 +1,3 @@
 -- lock_monitor_registration: takes a lock until the end of the transaction. Only one monitor at a time is registered or
--- adds domains, so that two monitors cannot take the same domain.
-select pg_advisory_xact_lock(hashtextextended('rework.monitor', 0))
+-- adds domains, so that two monitors cannot take the same domain. Returns one row.
+select name from rework.lock where name = 'monitors' for update

@@ -1,14 +1,18 @@
--- create_own_lease: creates a lease for worker $1, with the length of the lease $2 that the worker depends on. $3 is
--- the epoch of that lease, a number that changes when the lease is taken away. No row if that lease was taken away:
--- then the runs of the worker are lost too.
+-- create_own_lease: creates a lease for worker $1, which depends on the lease $2 so far, and makes the worker depend on
+-- the new one. The new lease has the length of lease $2, and $4 is its first epoch. $3 is the epoch of lease $2, a
+-- number that changes when it is taken away. No row if lease $2 was taken away, or if the worker has ended or does not
+-- exist (after a failover that has lost its row): then the runs of the worker are lost too.
 --
--- The guard locks the former lease, so that it cannot be taken away at the same time.
+-- The subquery `guard` locks lease $2, so that it cannot be taken away at the same time.
 with guard as materialized (
-    select id, length_ms from rework.lease where id = $2 and epoch = $3 and taken_at is null for no key update
+    select id, length_ms from rework.lease
+     where id = $2 and epoch = $3 and taken_at is null
+       and exists (select from rework.worker where worker.id = $1 and worker.finished_at is null)
+       for no key update
 ),
 own as (
-    insert into rework.lease (holder, length_ms)
-    select 'worker ' || $1::bigint, length_ms from guard
+    insert into rework.lease (holder, length_ms, epoch)
+    select 'worker ' || $1::bigint, length_ms, $4 from guard
     returning id, epoch
 ),
 moved as (

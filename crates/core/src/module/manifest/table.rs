@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
 use super::error::{LocatedError, ManifestErrorKind};
+use crate::values::name;
 use rework_arguments::suggest::did_you_mean;
 
 /// A table of a manifest, and its name in messages (`subject`): `` operation `thumbnail` ``.
@@ -66,9 +67,11 @@ impl<'a, 'i> Table<'a, 'i> {
     /// so that it can be an argument on a command line.
     pub(super) fn name(&self, key: &'static str) -> Result<Option<String>, LocatedError> {
         let Some(name) = self.string(key)? else { return Ok(None) };
-        let is_forbidden = |letter: char| letter.is_whitespace() || letter.is_control();
-        if name.is_empty() || name.starts_with('-') || name.contains(is_forbidden) {
+        if name.is_empty() || name.starts_with('-') || name.contains(char::is_whitespace) {
             return Err(self.invalid(key, format!("{name:?} is not a name: write one word")));
+        }
+        if let Err(fault) = name::check(&name) {
+            return Err(self.invalid(key, format!("the name {name:?} {fault}")));
         }
         Ok(Some(name))
     }
@@ -150,7 +153,13 @@ impl<'a, 'i> Table<'a, 'i> {
         &self,
         key: &'static str,
     ) -> Result<Option<Map<String, Value>>, LocatedError> {
-        self.read(key, "a table", |value| value.as_table().map(json_object))
+        let Some(object) = self.read(key, "a table", |value| value.as_table().map(json_object))?
+        else {
+            return Ok(None);
+        };
+        let message =
+            "it has a number that is not JSON: `nan`, `inf`, or an integer of more than 64 bits";
+        object.map(Some).ok_or_else(|| self.invalid(key, message.to_owned()))
     }
 
     pub(super) fn tables(
@@ -191,20 +200,27 @@ impl<'a, 'i> Table<'a, 'i> {
     }
 }
 
-fn json_object(table: &DeTable<'_>) -> Map<String, Value> {
-    table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+/// Converts a table to JSON. `None` if a number in it cannot be converted.
+fn json_object(table: &DeTable<'_>) -> Option<Map<String, Value>> {
+    table
+        .iter()
+        .map(|(key, value)| Some((key.get_ref().to_string(), json(value.get_ref())?)))
+        .collect()
 }
 
-fn json(value: &DeValue<'_>) -> Value {
-    match value {
+/// Converts a value to JSON. `None` if a number in it cannot be converted.
+fn json(value: &DeValue<'_>) -> Option<Value> {
+    Some(match value {
         DeValue::String(text) => Value::from(text.as_ref()),
-        DeValue::Integer(_) => integer(value).map_or(Value::Null, Value::from),
-        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+        DeValue::Integer(_) => integer(value)?.into(),
+        DeValue::Float(number) => Value::Number(Number::from_f64(number.as_str().parse().ok()?)?),
         DeValue::Boolean(truth) => Value::from(*truth),
         DeValue::Datetime(time) => Value::from(time.to_string()),
-        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
-        DeValue::Table(table) => Value::Object(json_object(table)),
-    }
+        DeValue::Array(items) => {
+            Value::Array(items.iter().map(|item| json(item.get_ref())).collect::<Option<_>>()?)
+        }
+        DeValue::Table(table) => Value::Object(json_object(table)?),
+    })
 }
 
 fn integer(value: &DeValue<'_>) -> Option<i64> {
@@ -216,6 +232,6 @@ fn integer(value: &DeValue<'_>) -> Option<i64> {
 fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::Array(_) | DeValue::Table(_) => "it".to_owned(),
-        other => json(other).to_string(),
+        other => json(other).map_or_else(|| "it".to_owned(), |json| json.to_string()),
     }
 }

@@ -1,7 +1,7 @@
--- unregister: removes the placements $1 (the records that a host can run an operation). $2 are their operations, and
--- operations that had no placement. An operation that has no placement left is unregistered. Its tasks stay, also the
--- queued ones: they run when it is registered again. Returns the numbers of removed placements, of unregistered
--- operations and of their queued tasks.
+-- unregister: removes the placements $1 (the records that a host can run an operation). Then each of the operations $2
+-- that has no placement left is unregistered. The caller puts into $2 the operations of the placements $1, and those
+-- that had no placement before. The tasks of an operation stay, also the queued ones: they run when it is registered
+-- again. Returns the numbers of removed placements, of unregistered operations and of their queued tasks.
 with removed as (
     delete from rework.placement p
      where p.id = any ($1)

@@ -11,7 +11,8 @@ with wanted as materialized (
 select last.id, operation.name as operation, operation.domain, last.state, last.queued_at, last.delayed_until,
        last.started_at, last.finished_at, last.reason, last.worker, coalesce(last.ran_on, last.host) as host,
        case when $6 then last.error::text end as error,
-       case when $7 then (select count(*) from rework.log where log.task = last.id) end as lines
+       case when $7
+            then (select count(*) from rework.log where log.task = last.id and not log.continues) end as lines
   from (select id, operation, state, queued_at, delayed_until, started_at, finished_at, reason,
                worker, ran_on, host, error
           from rework.task

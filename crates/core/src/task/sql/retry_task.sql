@@ -1,15 +1,16 @@
--- retry_task: queues task $1 again, which failed, was aborted or was lost. It gets all its attempts back. The number
--- of its next run follows that of its last one. The former end is kept as a row of `rework.run`. No row if the task
--- cannot be retried.
+-- retry_task: queues task $1 again, which failed, was aborted or was lost, or queues it now although it is delayed. It
+-- gets all its attempts back. The number of its next run follows that of its last one. The former end is kept as a row
+-- of `rework.run`. No row if the task cannot be retried. Its lane is found again, because a lane that no task needs may
+-- have been deleted since. Raises RW400 if there are too many lanes.
 with ended as materialized (
     select task.id, task.run, task.attempt, task.token, task.worker, task.ran_on, task.revision,
            task.state, task.reason, task.error, task.memory_peak, task.started_at, task.finished_at,
-           operation.domain
+           o.domain, rework.lane_for(o, task.host, task.capabilities) as lane
       from rework.task
-      join rework.operation on operation.id = task.operation
+      join rework.operation o on o.id = task.operation
      where task.id = $1
-       and task.state in ('failed', 'aborted', 'lost')
-       and operation.unregistered_at is null
+       and task.state in ('delayed', 'failed', 'aborted', 'lost')
+       and o.unregistered_at is null
        for no key update of task
 ),
 kept as (
@@ -18,12 +19,13 @@ kept as (
     select id, run, attempt, token, worker, ran_on, revision, state, reason,
            error, memory_peak, started_at, finished_at
       from ended
-     where token is not null    -- it was claimed once at least
+     where token is not null           -- it was claimed once at least
+       and finished_at is not null     -- the end of its last run is not kept yet
     on conflict (task, run) do nothing    -- it was aborted between two attempts
 ),
 queued as (
     update rework.task
-       set state = 'queued', attempt = 0, losses = 0, position = nextval('rework.position'),
+       set state = 'queued', lane = ended.lane, attempt = 0, losses = 0, position = nextval('rework.position'),
            delayed_until = null, started_at = null, finished_at = null, reason = null, error = null,
            output = null, output_bytes = null, progress = null, memory_peak = null, revision = null
       from ended

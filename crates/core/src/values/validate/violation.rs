@@ -7,13 +7,19 @@ use jsonschema::{
 };
 use serde_json::Value;
 
+use crate::values::json::Json;
 use rework_arguments::suggest::did_you_mean;
 
 /// Number of characters of a value that a phrase shows, so that it fits in a line.
 const MAX_CHARS: usize = 60;
 
-/// Returns the phrase for an error of validating against `schema`.
-pub(super) fn describe(error: &ValidationError<'_>, schema: &Value) -> String {
+/// Returns the phrase for an error of validating `value` against `schema`. `value` is `None` if the error is one of the
+/// schema itself.
+pub(super) fn describe(
+    error: &ValidationError<'_>,
+    schema: &Value,
+    value: Option<&Json>,
+) -> String {
     match error.kind() {
         ErrorKind::Required { property } => {
             format!("missing `{}`{}", unquoted(property), inside(error.instance_path()))
@@ -23,10 +29,10 @@ pub(super) fn describe(error: &ValidationError<'_>, schema: &Value) -> String {
             unknown_properties(error, unexpected, schema)
         }
         ErrorKind::AnyOf { context } | ErrorKind::OneOfNotValid { context } => {
-            no_alternative(error, context, schema)
+            no_alternative(error, context, schema, value)
         }
         kind => match expectation(kind) {
-            Some(expected) => value_is(error, &expected),
+            Some(expected) => value_is(error, value, &expected),
             // Rare keywords: the library's message.
             None => format!("{}{error}", prefix(error.instance_path())),
         },
@@ -59,11 +65,26 @@ fn expectation(kind: &ErrorKind) -> Option<String> {
     })
 }
 
-/// Returns the phrase `` `width` is "wide", not an integer ``.
-fn value_is(error: &ValidationError<'_>, expected: &str) -> String {
+/// Returns the phrase `` `width` is "wide", not an integer ``. Numbers are shown as they were written.
+fn value_is(error: &ValidationError<'_>, value: Option<&Json>, expected: &str) -> String {
     let path = path(error.instance_path());
     let subject = if path.is_empty() { "it".to_owned() } else { format!("`{path}`") };
-    format!("{subject} is {}, {expected}", shortened(error.instance()))
+    // Some errors are about the name of a property. Their location is that of its object.
+    let part = value
+        .and_then(|value| part_at(value, error.instance_path()))
+        .filter(|part| part.to_value() == **error.instance());
+    let shown = part.map_or_else(|| shortened(error.instance()), |part| cut(&part.text()));
+    format!("{subject} is {shown}, {expected}")
+}
+
+/// Returns the part of a value at a location. `None` if there is none.
+fn part_at<'a>(value: &'a Json, location: &Location) -> Option<&'a Json> {
+    location.segments().try_fold(value, |part, segment| match (part, segment) {
+        (Json::Object(members), LocationSegment::Property(name)) => members.get(&*name),
+        (Json::Object(members), LocationSegment::Index(index)) => members.get(&index.to_string()),
+        (Json::Array(items), LocationSegment::Index(index)) => items.get(index),
+        _ => None,
+    })
 }
 
 /// Returns the phrase for properties that the schema does not allow, each with the known one that was probably meant.
@@ -96,6 +117,7 @@ fn no_alternative(
     error: &ValidationError<'_>,
     alternatives: &[Vec<ValidationError<'static>>],
     schema: &Value,
+    value: Option<&Json>,
 ) -> String {
     let at = error.instance_path();
     let is_wrong_type = |error: &ValidationError<'_>| {
@@ -103,7 +125,8 @@ fn no_alternative(
     };
     let mut candidates = alternatives.iter().filter(|errors| !errors.iter().any(is_wrong_type));
     if let (Some(errors), None) = (candidates.next(), candidates.next()) {
-        let phrases: Vec<String> = errors.iter().map(|error| describe(error, schema)).collect();
+        let phrases: Vec<String> =
+            errors.iter().map(|error| describe(error, schema, value)).collect();
         return phrases.join("; ");
     }
     let errors = || alternatives.iter().flatten();
@@ -114,7 +137,7 @@ fn no_alternative(
                 names.extend(types(kind));
             }
         }
-        return value_is(error, &format!("not {}", any_of(&names)));
+        return value_is(error, value, &format!("not {}", any_of(&names)));
     }
     let expected: Vec<Value> = errors()
         .filter_map(|error| match error.kind() {
@@ -123,9 +146,9 @@ fn no_alternative(
         })
         .collect();
     if expected.is_empty() {
-        return value_is(error, "which matches none of the allowed alternatives");
+        return value_is(error, value, "which matches none of the allowed alternatives");
     }
-    value_is(error, &format!("not one of {}", list(&expected)))
+    value_is(error, value, &format!("not one of {}", list(&expected)))
 }
 
 fn types(kind: &TypeKind) -> Vec<JsonType> {
@@ -199,9 +222,13 @@ fn unquoted(value: &Value) -> String {
 
 /// Returns the value as JSON, cut after [`MAX_CHARS`] characters.
 fn shortened(value: &Value) -> String {
-    let text = value.to_string();
+    cut(&value.to_string())
+}
+
+/// Cuts a text after [`MAX_CHARS`] characters.
+fn cut(text: &str) -> String {
     match text.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }

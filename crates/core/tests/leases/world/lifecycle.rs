@@ -4,10 +4,10 @@ use rework_wire::lease::{BootTime, LeaseTerms};
 
 use super::{FOREVER, World};
 use crate::{
-    database::{MissingSafeguard, Reply, Request},
     event::Event,
     monitor::Monitor,
     process::{Effect, Process, Role},
+    request::{MissingSafeguard, Reply, Request},
     worker::Worker,
 };
 
@@ -57,6 +57,7 @@ impl World {
                 let (row, monitor_pid) = (worker.row, *monitor_pid);
                 if let Role::Monitor(monitor) = &mut self.processes[monitor_pid].role {
                     monitor.dead_workers.push(row);
+                    monitor.waits_for.remove(&pid);
                 }
                 if self.processes[monitor_pid].alive {
                     self.start_worker(monitor_pid);
@@ -67,10 +68,8 @@ impl World {
     }
 
     pub(super) fn start_monitor(&mut self, machine: usize) {
-        let ignores_expiry = self.missing == Some(MissingSafeguard::SelfKill);
-        let mut monitor = Monitor::new(LeaseTerms { length: lease_length(machine) });
-        monitor.ignores_expiry = ignores_expiry;
-        self.start(machine, Role::Monitor(monitor));
+        let terms = LeaseTerms { length: lease_length(machine) };
+        self.start(machine, Role::Monitor(Monitor::new(terms, self.missing)));
     }
 
     pub(super) fn start_worker(&mut self, monitor_pid: usize) {
@@ -79,7 +78,14 @@ impl World {
 
     pub(super) fn start(&mut self, machine: usize, role: Role) {
         let armed = BootTime::ZERO;
-        self.processes.push(Process { machine, alive: true, stopped_until: 0, armed, role });
+        self.processes.push(Process {
+            machine,
+            alive: true,
+            stopped_until: 0,
+            armed,
+            went_back_at: None,
+            role,
+        });
         self.schedule(1, Event::Wake(self.processes.len() - 1));
     }
 }

@@ -4,29 +4,37 @@ use rework_core::lease::row::Lease;
 
 use super::{Scenario, WORKERS_PER_MONITOR, World};
 use crate::{
-    database::{Reply, Request},
     event::Event,
     machine::Time,
     process::{Process, Role},
+    request::{Reply, Request},
 };
 
 impl World {
     pub(super) fn send(&mut self, from: usize, request: Request) {
         self.last_id += 1;
         let (id, now) = (self.last_id, self.clock(from));
+        // A monitor and the requests about tasks have connections. A worker needs a new one for its lease.
+        let needs_connection =
+            matches!(request, Request::CreateOwnLease { .. } | Request::RenewOwnLease { .. });
         match &mut self.processes[from].role {
             Role::Monitor(monitor) => monitor.pending.sent(id, now),
             Role::Worker(worker, _) => match request {
                 Request::CreateOwnLease { .. } | Request::RenewOwnLease { .. } => {
                     worker.lease_request.sent(id, now);
                 }
+                Request::CheckRuns { .. } => worker.check_request.sent(id, now),
                 _ => worker.task_request.sent(id, now),
             },
             Role::StartingWorker(_) => return,
         }
-        if let Some(delay) = self.message_delay(self.processes[from].machine) {
-            self.schedule(delay, Event::RequestArrived { from, id, request, sent: self.now });
-        }
+        let Some(delay) = self.message_delay(self.processes[from].machine) else { return };
+        let event = if needs_connection && self.full_until > self.now {
+            Event::ReplyArrived { to: from, id, request, reply: Reply::NoConnection }
+        } else {
+            Event::RequestArrived { from, id, request, sent: self.now }
+        };
+        self.schedule(delay, event);
     }
 
     /// Executes a request, checks the promises, and sends the reply.
@@ -39,6 +47,10 @@ impl World {
         }
         let reply =
             if is_down { Reply::ServerDown } else { self.database.execute(request, self.missing) };
+        if matches!(request, Request::RegisterMonitor(_)) {
+            // A failover does not lose a registration.
+            self.history.clear();
+        }
         if let (Request::CreateOwnLease { row, .. }, Reply::OwnLease(Some(_))) = (request, &reply)
             && self.database.has_ended(row)
             && self.processes[from].alive
@@ -47,7 +59,7 @@ impl World {
             self.database.violation = Some(violation);
         }
         for (lease, renewed) in std::mem::take(&mut self.database.taken) {
-            if renewed || self.scenario == Scenario::Usual {
+            if renewed || self.scenario != Scenario::Freezes {
                 self.check_taken(lease);
             }
         }
@@ -72,6 +84,10 @@ impl World {
             Role::Worker(worker, _) => worker.on_reply(id, request, reply, now),
             Role::StartingWorker(_) => Vec::new(),
         };
+        if matches!(&self.processes[to].role, Role::Monitor(monitor) if monitor.went_back) {
+            let process = &mut self.processes[to];
+            process.went_back_at = process.went_back_at.or(Some(self.now));
+        }
         self.apply(to, effects);
     }
 

@@ -64,7 +64,7 @@ fn after_a_second_signal_a_monitor_without_database_exits_within_a_second() {
     assert!(scene.after(Duration::from_secs(1)).is_empty(), "the grace");
     assert_eq!(scene.apply(Event::Signal(15)), ["kill 1", "poll"]);
     scene.worker_dies(1);
-    scene.apply(Event::Polled(CompletedPoll::default()));
+    scene.apply(Event::Polled(Box::default()));
     assert!(scene.after(Duration::from_millis(999)).is_empty());
     let finish = [format!("finish {:?}", Finish::Signal(15))];
     assert_eq!(scene.after(Duration::from_millis(1)), finish);
@@ -123,8 +123,9 @@ fn a_monitor_that_lost_its_lease_does_not_wait_for_a_worker_with_its_own_lease()
     let mut scene = Scene::new(1, 1);
     scene.adopts(7);
     scene.state.poll_plan(true);
-    let reply = Some(PollReply { lease_is_current: false, ..PollReply::default() });
-    let lease_lost = Event::Polled(CompletedPoll { reply, ..CompletedPoll::default() });
+    let reply = Some(PollReply::default());
+    let poll = CompletedPoll { reply, ..CompletedPoll::default() };
+    let lease_lost = Event::Polled(Box::new(poll));
     assert_eq!(scene.apply(lease_lost), ["disarm"]);
     assert_eq!(scene.after(Duration::ZERO), [format!("finish {:?}", Finish::LeaseLost)]);
 }
@@ -133,8 +134,9 @@ fn a_monitor_that_lost_its_lease_does_not_wait_for_a_worker_with_its_own_lease()
 fn a_monitor_that_lost_its_lease_kills_its_workers_and_records_nothing() {
     let mut scene = Scene::idle(1);
     scene.state.poll_plan(true);
-    let reply = Some(PollReply { lease_is_current: false, ..PollReply::default() });
-    let lease_lost = Event::Polled(CompletedPoll { reply, ..CompletedPoll::default() });
+    let reply = Some(PollReply::default());
+    let poll = CompletedPoll { reply, ..CompletedPoll::default() };
+    let lease_lost = Event::Polled(Box::new(poll));
     assert_eq!(scene.apply(lease_lost), ["disarm", "kill 1"]);
     let (exit, output_tail) = (Some(KILLED), String::new());
     scene.state.apply(Event::Ended { worker: 1, exit, output_tail }, scene.now);
@@ -150,8 +152,9 @@ fn a_monitor_that_lost_its_lease_does_not_kill_workers_with_their_own_lease() {
     let mut scene = Scene::idle(2);
     scene.worker_sends(1, FromWorker::OwnLease);
     scene.state.poll_plan(true);
-    let reply = Some(PollReply { lease_is_current: false, ..PollReply::default() });
-    let lease_lost = Event::Polled(CompletedPoll { reply, ..CompletedPoll::default() });
+    let reply = Some(PollReply::default());
+    let poll = CompletedPoll { reply, ..CompletedPoll::default() };
+    let lease_lost = Event::Polled(Box::new(poll));
     assert_eq!(scene.apply(lease_lost), ["disarm", "kill 2"]);
 }
 

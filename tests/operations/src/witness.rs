@@ -1,0 +1,104 @@
+//! Operations that record their runs outside Postgres, in a file: a line when the code of a run starts, lines while it
+//! goes on, and a line before it returns. `tests/chaos` compares them with what Postgres has recorded.
+//!
+//! A line has the event, the task, the run, the pid, and the microseconds since the boot of the machine, for example
+//! `start 7 2 3111 529000111`. One system call writes it, so that lines of concurrent runs do not mix.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
+use rework::{Task, operation};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::append_number::leave_process;
+
+/// Time between two lines of a run that goes on.
+const BEAT_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The input of the operations in this file.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct WitnessInput {
+    /// The file to which the run appends its lines.
+    path: PathBuf,
+    /// The output of the run.
+    number: u32,
+    /// How long the run takes.
+    milliseconds: u64,
+}
+
+/// The file of a run.
+struct Witness<'a> {
+    task: &'a Task,
+    file: File,
+}
+
+impl<'a> Witness<'a> {
+    /// Opens the file, and writes that the run starts.
+    fn start(task: &'a Task, input: &WitnessInput) -> rework::Result<Witness<'a>> {
+        let file = File::options().append(true).create(true).open(&input.path)?;
+        let mut witness = Witness { task, file };
+        witness.write("start")?;
+        Ok(witness)
+    }
+
+    /// Writes that the run goes on, until the time of the input is over or `is_stopped` returns true.
+    fn go_on(&mut self, input: &WitnessInput, is_stopped: impl Fn() -> bool) -> rework::Result<()> {
+        let started = Instant::now();
+        let time = Duration::from_millis(input.milliseconds);
+        loop {
+            let left = time.saturating_sub(started.elapsed());
+            if left.is_zero() || is_stopped() {
+                return Ok(());
+            }
+            sleep(left.min(BEAT_INTERVAL));
+            self.write("beat")?;
+        }
+    }
+
+    /// Writes that the run ends.
+    fn end(mut self) -> rework::Result<()> {
+        self.write("end")
+    }
+
+    fn write(&mut self, event: &str) -> rework::Result<()> {
+        let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_err(std::io::Error::from)?;
+        let microseconds = Duration::from(now).as_micros();
+        let (task, run, pid) = (self.task.id(), self.task.run(), std::process::id());
+        let line = format!("{event} {task} {run} {pid} {microseconds}\n");
+        self.file.write_all(line.as_bytes())?;
+        Ok(())
+    }
+}
+
+/// Takes some time. It never checks whether it is aborted, and a lost run is not repeated.
+#[operation]
+fn witnessed(task: &Task, input: WitnessInput) -> rework::Result<u32> {
+    let mut witness = Witness::start(task, &input)?;
+    witness.go_on(&input, || false)?;
+    witness.end()?;
+    Ok(input.number)
+}
+
+/// Takes some time, less if it is aborted. A lost or failed run is repeated.
+#[operation(retry_lost, attempts = 3)]
+fn witnessed_repeatable(task: &Task, input: WitnessInput) -> rework::Result<u32> {
+    let mut witness = Witness::start(task, &input)?;
+    witness.go_on(&input, || task.is_aborted())?;
+    witness.end()?;
+    Ok(input.number)
+}
+
+/// Leaves a process in another session behind.
+#[operation]
+fn witnessed_leaving_process(task: &Task, input: WitnessInput) -> rework::Result<u32> {
+    let mut witness = Witness::start(task, &input)?;
+    leave_process("setsid sh -c 'echo $$; exec sleep 1000' & exec true")?;
+    witness.go_on(&input, || false)?;
+    witness.end()?;
+    Ok(input.number)
+}
