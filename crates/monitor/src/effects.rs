@@ -2,6 +2,8 @@
 //!
 //! Nothing here waits. Work that takes time runs as a task next to the event loop, and sends its result to the inbox.
 
+mod database_writes;
+
 use std::{
     collections::HashMap,
     rc::Rc,
@@ -11,12 +13,7 @@ use std::{
 use rework_core::{
     cron::fire::MAX_TOGETHER,
     db::{connect::Db, size_limit::SizeLimit},
-    fleet::{
-        monitor,
-        monitor_poll::PollRequest,
-        start_fault::{self, StartFault},
-        worker,
-    },
+    fleet::{monitor_poll::PollRequest, worker},
 };
 use rework_process::{SelfKill, boot_time};
 use rework_wire::lease::BootTime;
@@ -261,53 +258,5 @@ impl Effects {
         };
         let (link, leftovers, plan) = (self.link.clone(), leftovers.clone(), plan.clone());
         spawn_local(async move { cleanup::record(&link, worker, &leftovers, &plan).await });
-    }
-
-    fn publish(&self, domains: Vec<String>) {
-        let (db, inbox, id) = (self.link.current(), self.inbox.clone(), self.registration.monitor);
-        spawn_local(async move {
-            let committed = match db {
-                Some(db) => monitor::publish_idle_domains(&db, id, &domains).await.is_ok(),
-                None => false,
-            };
-            inbox.send(Event::Published(committed));
-        });
-    }
-
-    /// Lets the monitor serve further domains, if no other monitor of the host serves them. This
-    /// needs a transaction. So it opens a connection of its own, because the shared one has other
-    /// statements in flight.
-    fn take_domains(&self, domains: Vec<String>) {
-        let (dsn, inbox) = (self.options.dsn.clone(), self.inbox.clone());
-        let (id, host) = (self.registration.monitor, self.options.host.clone());
-        spawn_local(async move {
-            let taken = async {
-                let mut db = Db::connect(&dsn, &format!("rework monitor {id}")).await?;
-                monitor::add_domains(&mut db, id, &host, &domains).await
-            };
-            match taken.await {
-                Ok(domains) => inbox.send(Event::DomainsTaken(domains)),
-                Err(error) => tracing::warn!("cannot serve new domains yet: {error}"),
-            }
-        });
-    }
-
-    fn record_start_faults(&self, faults: Vec<StartFault>) {
-        let (id, inbox) = (self.registration.monitor, self.inbox.clone());
-        let store = async move |db: &Db| -> rework_core::db::error::Result<()> {
-            start_fault::record(db, id, &faults).await?;
-            inbox.send(Event::StartFaultsRecorded(faults));
-            Ok(())
-        };
-        self.fault_job.start("store what cannot be started", self.link.current(), store);
-    }
-
-    fn record(
-        &self,
-        what: &'static str,
-        action: impl AsyncFn(&Db) -> rework_core::db::error::Result<()> + 'static,
-    ) {
-        let link = self.link.clone();
-        spawn_local(async move { link.retry_until_done(what, action).await });
     }
 }

@@ -27,7 +27,6 @@ use rework_wire::operation::{Form, MAX_PAYLOAD_BYTES};
 
 use crate::{
     ending::OutputError,
-    environment::Variable,
     input_variables::input_variables,
     operations::Operation,
     runner_launcher::{Program, RunnerLauncher},

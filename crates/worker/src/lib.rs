@@ -6,6 +6,7 @@
 //! unavailable Postgres delays no time limit and no abort.
 
 mod work; // the main loop: claim, run, wait, exit
+mod inherited; // the descriptors from the monitor
 mod context; // the values that all parts of a worker use
 mod supervisor; // the monitor's messages, and the lease
 mod lease_client; // the worker's own lease in the database

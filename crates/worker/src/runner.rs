@@ -1,14 +1,14 @@
 //! A runner: the process that executes an operation's code, with everything that the worker needs to use it. A runner
 //! of an SDK exchanges frames with the worker and can stay warm after a run. A command lives for one run.
 
-use std::{io, time::Duration};
+use std::{io, pin::pin, time::Duration};
 
 use rework_core::task::progress::NewLogLine;
 use rework_process::{Child, Exit, Tree};
 use rework_wire::{
     frame_socket::{FrameSocket, FrameSocketError},
     operation::Limits,
-    runner::{FromRunner, ToRunner},
+    runner::{FromRunner, ToRunner, VERSION},
 };
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
@@ -58,6 +58,12 @@ fn flush_interval() -> Interval {
     flush
 }
 
+fn push_pieces(streams: [&mut OutputStream; 2], now: Instant, lines: &mut Vec<NewLogLine>) {
+    for stream in streams {
+        stream.splitter.push_piece(now, lines);
+    }
+}
+
 impl Runner {
     /// Waits for the `hello` of a runner of an SDK. The output of the runner meanwhile is logged for `run`, the run
     /// that it was started for. While the recorder is full, the runner's pipes are not read, so it may block, and the
@@ -72,10 +78,9 @@ impl Runner {
         let path = &self.revision.code.path;
         let protocol = |why: String| StartError::Protocol { path: path.clone(), why };
         let too_late = || StartError::Timeout { path: path.clone(), limit: start_timeout };
-        let version = ToRunner::Hello { version: rework_wire::runner::VERSION };
-        frames.send(&version, &[]).map_err(|error| protocol(error.to_string()))?;
-        let timeout = tokio::time::sleep(start_timeout);
-        tokio::pin!(timeout);
+        let hello = ToRunner::Hello { version: VERSION };
+        frames.send(&hello, &[]).map_err(|error| protocol(error.to_string()))?;
+        let mut timeout = pin!(tokio::time::sleep(start_timeout));
         let mut flush = flush_interval();
         let mut last = String::new();
         loop {
@@ -99,9 +104,8 @@ impl Runner {
                     self.stderr.splitter.push(&read?, &mut run.lines);
                 }
                 _ = flush.tick() => {
-                    let now = Instant::now();
-                    self.stdout.splitter.push_piece(now, &mut run.lines);
-                    self.stderr.splitter.push_piece(now, &mut run.lines);
+                    let streams = [&mut self.stdout, &mut self.stderr];
+                    push_pieces(streams, Instant::now(), &mut run.lines);
                     remember_last_line(&mut last, &run.lines);
                     run.flush(recorder);
                 }
@@ -119,11 +123,22 @@ impl Runner {
             exit = self.child.wait() => exit?,
             () = timeout => return Err(too_late()),
         };
-        let path = path.clone();
+        Err(self.ended_before_hello(exit, run, last))
+    }
+
+    /// Returns the error of a runner that has exited before its `hello`. `last_line` is the last line that it wrote so
+    /// far.
+    fn ended_before_hello(
+        &mut self,
+        exit: Exit,
+        run: &mut ActiveRun,
+        mut last_line: String,
+    ) -> StartError {
+        let path = self.revision.code.path.clone();
         let out_of_memory = self.tree.memory_exceeded().is_some();
         self.finish_output(&mut run.lines);
-        remember_last_line(&mut last, &run.lines);
-        Err(StartError::Ended { path, exit, last_line: last, out_of_memory })
+        remember_last_line(&mut last_line, &run.lines);
+        StartError::Ended { path, exit, last_line, out_of_memory }
     }
 
     /// Reads the rest of the output of a runner that executes no run, and ends the last line of each stream.
@@ -143,8 +158,7 @@ impl Runner {
 
     /// Appends unfinished lines that have waited long enough to `lines`.
     pub(crate) fn push_pieces(&mut self, now: Instant, lines: &mut Vec<NewLogLine>) {
-        self.stdout.splitter.push_piece(now, lines);
-        self.stderr.splitter.push_piece(now, lines);
+        push_pieces([&mut self.stdout, &mut self.stderr], now, lines);
     }
 
     /// Reads everything that is in the pipes of the runner now.

@@ -6,6 +6,7 @@
 
 mod control_socket;
 mod lease_reply;
+mod recovery;
 
 use rework_core::{
     lease::{
@@ -289,22 +290,5 @@ impl Supervisor {
             _ => {}
         }
         interpret_reply(reply)
-    }
-
-    /// Starts the check after a recovery of the server. If it was done already, reports that again.
-    fn start_check(&mut self, recovery: i64) {
-        if self.check.start(recovery) {
-            self.send(&FromWorker::RunsChecked { recovery, is_complete: true });
-        }
-    }
-
-    /// Handles the result of a check. Returns an event for the lifeline if the database does not have everything.
-    fn on_checked(&mut self, recovery: i64, is_complete: bool) -> Option<LifelineEvent> {
-        self.send(&FromWorker::RunsChecked { recovery, is_complete });
-        if is_complete {
-            return None;
-        }
-        tracing::error!("the database has lost claims or ends of this worker");
-        Some(LifelineEvent::WentBack)
     }
 }

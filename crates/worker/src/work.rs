@@ -2,7 +2,7 @@
 //! it reports itself idle to its monitor and waits until the monitor wakes it. It ends when the monitor orders it to,
 //! or when its lease is lost. Claimed tasks that have not started go back to the queue first.
 
-use std::{fs::File, future::pending, os::fd::AsFd, process::ExitCode, rc::Rc, time::Duration};
+use std::{future::pending, process::ExitCode, rc::Rc, time::Duration};
 
 use rework_core::{
     db::{dsn::Dsn, error::Error},
@@ -12,10 +12,7 @@ use rework_core::{
         fence::Fence,
     },
 };
-use rework_wire::{
-    frame_socket::FrameSocket,
-    worker::{FromWorker, STARTED_RUNS_FD, Start, ToWorker},
-};
+use rework_wire::worker::{FromWorker, Start, ToWorker};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
@@ -23,6 +20,7 @@ use crate::{
     context::{Context, Waited},
     database_connection::DatabaseConnection,
     environment::Secrets,
+    inherited::{control_socket, inherited_started_runs},
     lease_client::LeaseClient,
     local_queue::LocalQueue,
     operations::{Operation, Operations},
@@ -288,19 +286,4 @@ async fn sleep_until_or_forever(at: Option<Instant>) {
         Some(at) => sleep_until(at).await,
         None => pending().await,
     }
-}
-
-/// Returns the worker's end of the control socket, which its monitor passes as standard input.
-fn control_socket() -> std::io::Result<FrameSocket> {
-    let fd = std::io::stdin().as_fd().try_clone_to_owned()?;
-    FrameSocket::new(fd.into())
-}
-
-/// Returns the shared memory of started runs, which the monitor passes as descriptor [`STARTED_RUNS_FD`]. It is opened
-/// again by its path in `/proc`, because making a `File` from a bare number would need `unsafe`.
-fn inherited_started_runs() -> std::io::Result<File> {
-    let path = format!("/proc/self/fd/{STARTED_RUNS_FD}");
-    File::options().read(true).write(true).open(&path).map_err(|error| {
-        std::io::Error::new(error.kind(), format!("cannot open `{path}`: {error}"))
-    })
 }
