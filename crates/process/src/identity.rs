@@ -4,10 +4,7 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
-
+use crate::pidfd;
 use crate::procfs::{ProcessKey, Stat, is_alive};
 
 /// The identity of a process. It stays unique across reboots, so it can be stored in the database.
@@ -44,12 +41,12 @@ impl Identity {
         self.in_same_pid_namespace(&Identity::in_own_namespace(self.key())) && is_alive(self.key())
     }
 
-    /// Returns whether `/proc` hides the process that has this pid now (the mount option `hidepid`): it exists, and it
-    /// is not known whether it is this one. Monitors and workers are hidden even from other processes of their user.
+    /// Returns whether `/proc` hides the process that has this pid now (the mount option `hidepid`): it runs, and it is
+    /// not known whether it is this one. Monitors and workers are hidden even from other processes of their user.
     pub fn is_hidden(&self) -> bool {
         self.in_same_pid_namespace(&Identity::in_own_namespace(self.key()))
             && Stat::read(self.pid).is_none()
-            && !matches!(kill(Pid::from_raw(self.pid), None), Err(Errno::ESRCH))
+            && pidfd::is_running(self.pid)
     }
 
     /// Returns whether both processes belong to the same boot and the same pid namespace, so that each is visible to

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::signal::Signal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
@@ -73,6 +74,19 @@ pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
         rustix::io::Errno::SRCH => io::ErrorKind::NotFound.into(),
         other => other.into(),
     })
+}
+
+/// Returns whether the process that has this pid now runs, also if `/proc` hides it. A zombie does not run. If no pidfd
+/// can be opened although there is such a process, it counts as running.
+pub(crate) fn is_running(pid: i32) -> bool {
+    match open(pid) {
+        Ok(fd) => {
+            // The pidfd becomes readable when the process ends.
+            let mut polled = [PollFd::new(&fd, PollFlags::IN)];
+            !matches!(poll(&mut polled, Some(&Timespec::default())), Ok(1..))
+        }
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// Sends a signal to the process of a pidfd. A process that has ended is not an error.
