@@ -63,7 +63,8 @@ fn a_retry_policy_is_parsed_as_its_json() {
     let runner = Runner::start();
     let json = json!({"attempts": 5, "first": "10s", "factor": 1.5, "most": "1m", "jitter": 0,
         "not_on": ["quota"]});
-    for (operation, policy, attempts) in [("retried", json, 5), ("retried_always", json!("always"), 2)] {
+    let cases = [("retried", json, 5), ("retried_always", json!("always"), 2)];
+    for (operation, policy, attempts) in cases {
         let limits = &definition(&runner, operation).limits;
         assert_eq!(limits.retry, Some(serde_json::from_value(policy).unwrap()));
         assert_eq!(limits.attempts, attempts);
