@@ -75,7 +75,8 @@ fn sql_and_rust_compute_the_same_pauses() {
     let attempts = [1, 2, 3, 5, 12, 13, 40, 1_000, i32::MAX];
     let randoms = [0.0, 0.25, 0.999];
     let sql = "select extract(epoch from rework.retry_backoff(
-                          rework.checked_retry('x', $1::text::json), attempt, null, random))::float8 * 1000
+                          rework.checked_retry('x', $1::text::json), attempt, null, random))::float8
+                      * 1000
                  from unnest($2::integer[]) with ordinality as a (attempt, i),
                       unnest($3::float8[]) with ordinality as r (random, j)
                 order by i, j";

@@ -182,7 +182,7 @@ impl FromStr for RetryPolicy {
         if let Some(policy) = RetryPolicy::named(text) {
             return Ok(policy);
         }
-        let value = serde_json::from_str(text).map_err(|_| not_a_policy())?;
+        let value: Value = serde_json::from_str(text).map_err(|_| not_a_policy())?;
         RetryPolicy::from_json(&value)
     }
 }
