@@ -76,7 +76,8 @@ declare
     ready_at      timestamptz := case when is_delayed and isfinite(schedule_many.delayed_until)
                                       then schedule_many.delayed_until end;
     priority      integer := coalesce(schedule_many.priority, op.priority);
-    policy        json := rework.checked_retry(op.name, schedule_many.retry);
+    policy        json := case when schedule_many.retry is not null
+                                  then rework.checked_retry(op.name, schedule_many.retry) end;
     lane          integer;
     fault         text;
 begin

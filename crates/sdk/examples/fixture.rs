@@ -30,7 +30,14 @@ async fn echo(input: Value) -> Value {
 #[operation(name = "nothing", grace = "0s")]
 fn takes_nothing() {}
 
-#[operation(retry(attempts = 5, first = "10s", factor = 1.5, most = "PT1M", jitter = 0, not_on = ["quota"]))]
+#[operation(retry(
+    attempts = 5,
+    first = "10s",
+    factor = 1.5,
+    most = "PT1M",
+    jitter = 0,
+    not_on = ["quota"]
+))]
 fn retried() {}
 
 #[operation(retry = "always")]

@@ -1,5 +1,8 @@
 //! The retry policy of an operation or a task: how often, when, and after which kinds of errors a failed task is tried
-//! again. `migrations/V14__retry_policy.sql` checks and applies the same JSON in the database.
+//! again. `migrations/V14__retry_policy.sql` checks and applies the same JSON in the database. `retry_policy/read.rs`
+//! reads it.
+
+mod read;
 
 use std::str::FromStr;
 
@@ -22,17 +25,6 @@ pub const MAX_FACTOR: f64 = 1_000.0;
 
 /// The most pauses of a list, and the most kinds of errors.
 pub const MAX_ITEMS: usize = 100;
-
-/// The longest name of a kind of error, in bytes.
-const MAX_KIND_BYTES: usize = 256;
-
-/// The keys of a policy in JSON.
-const KEYS: [&str; 10] = [
-    "attempts", "endless", "backoff", "first", "factor", "most", "list", "jitter", "on", "not_on",
-];
-
-/// The keys that describe a pause without a list.
-const PAUSE_KEYS: [&str; 4] = ["backoff", "first", "factor", "most"];
 
 /// The policies that have a name, each with the number of attempts and whether it is endless.
 const NAMED: [(&str, i32, bool); 3] =
@@ -115,7 +107,7 @@ impl RetryPolicy {
     pub fn from_json(value: &Value) -> Result<RetryPolicy, RetryFault> {
         match value {
             Value::String(name) => RetryPolicy::named(name).ok_or_else(not_a_policy),
-            Value::Object(object) => read_object(object),
+            Value::Object(object) => read::policy(object),
             _ => Err(not_a_policy()),
         }
     }
@@ -168,7 +160,7 @@ impl RetryPolicy {
 pub fn attempts(declared: Option<i32>, policy: Option<&RetryPolicy>) -> Result<i32, RetryFault> {
     match (declared, policy.and_then(|policy| policy.attempts)) {
         (Some(declared), Some(within)) if declared != within => Err(RetryFault(format!(
-            "has {within} as `attempts`, and the operation itself has {declared}: leave one of them out"
+            "has {within} as `attempts`, and the operation itself has {declared}: leave one out"
         ))),
         (declared, within) => Ok(declared.or(within).unwrap_or(1)),
     }
@@ -205,128 +197,6 @@ fn not_a_policy() -> RetryFault {
     RetryFault("is neither an object nor `never`, `once` or `always`".to_owned())
 }
 
-fn read_object(object: &Map<String, Value>) -> Result<RetryPolicy, RetryFault> {
-    if let Some(unknown) = object.keys().filter(|key| !KEYS.contains(&key.as_str())).min() {
-        let unknown: String = unknown.chars().take(60).collect();
-        return Err(RetryFault(format!("has the unknown key `{unknown}`")));
-    }
-    let attempts = read(object, "attempts", "a whole number from 1 to 999999999", |value| {
-        i32::try_from(value.as_i64()?).ok().filter(|n| (1..=MAX_ATTEMPTS).contains(n))
-    })?;
-    let endless = read(object, "endless", "`true` or `false`", Value::as_bool)?;
-    let is_fixed = read(object, "backoff", "`exponential` or `fixed`", |value| {
-        let name = value.as_str()?;
-        ["exponential", "fixed"].contains(&name).then_some(name == "fixed")
-    })?;
-    let first_ms = read_duration(object, "first")?;
-    let factor = read_number(object, "factor", 1.0, MAX_FACTOR)?;
-    let most_ms = read_duration(object, "most")?;
-    let list = read_list(object)?;
-    let jitter = read_number(object, "jitter", 0.0, 1.0)?;
-    let (on, not_on) = (read_kinds(object, "on")?, read_kinds(object, "not_on")?);
-    refuse_contradictions(object)?;
-    let exponential = || Pause::Exponential {
-        first_ms: first_ms.unwrap_or(1_000),
-        factor: factor.unwrap_or(2.0),
-        most_ms: most_ms.unwrap_or(3_600_000),
-    };
-    Ok(RetryPolicy {
-        attempts,
-        endless: endless.unwrap_or_default(),
-        pause: match (list, is_fixed) {
-            (Some(pauses), _) => Pause::List(pauses),
-            (None, Some(true)) => Pause::Fixed { first_ms: first_ms.unwrap_or(1_000) },
-            (None, _) => exponential(),
-        },
-        jitter: jitter.unwrap_or(DEFAULT_JITTER),
-        kinds: match (on, not_on) {
-            (Some(kinds), _) => Kinds::On(kinds),
-            (None, Some(kinds)) => Kinds::NotOn(kinds),
-            (None, None) => Kinds::All,
-        },
-    })
-}
-
-/// Refuses keys that cannot be given together.
-fn refuse_contradictions(object: &Map<String, Value>) -> Result<(), RetryFault> {
-    let is_given = |key: &str| object.get(key).is_some_and(|value| !value.is_null());
-    if is_given("on") && is_given("not_on") {
-        return Err(RetryFault("has both `on` and `not_on`".to_owned()));
-    }
-    if is_given("list")
-        && let Some(other) = PAUSE_KEYS.into_iter().find(|key| is_given(key))
-    {
-        return Err(RetryFault(format!("has both `list` and `{other}`")));
-    }
-    if object.get("backoff").and_then(Value::as_str) == Some("fixed")
-        && let Some(unused) = ["factor", "most"].into_iter().find(|key| is_given(key))
-    {
-        return Err(RetryFault(format!("has `{unused}`, which a fixed pause does not use")));
-    }
-    Ok(())
-}
-
-/// Reads the value of a key. `None` if it is missing or null. `Err` names what is expected if `take` returns `None`.
-fn read<T>(
-    object: &Map<String, Value>,
-    key: &str,
-    expected: &str,
-    take: impl FnOnce(&Value) -> Option<T>,
-) -> Result<Option<T>, RetryFault> {
-    match object.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => take(value)
-            .map(Some)
-            .ok_or_else(|| RetryFault(format!("needs {expected} as `{key}`"))),
-    }
-}
-
-fn read_duration(object: &Map<String, Value>, key: &str) -> Result<Option<i64>, RetryFault> {
-    let expected = "a duration such as `90s` or `1h30m`";
-    match read(object, key, expected, |value| duration::read(value.as_str()?))? {
-        Some(ms) if ms > MAX_PAUSE_MS => {
-            Err(RetryFault(format!("has a `{key}` of more than 365 days")))
-        }
-        milliseconds => Ok(milliseconds),
-    }
-}
-
-fn read_list(object: &Map<String, Value>) -> Result<Option<Vec<i64>>, RetryFault> {
-    let expected = "1 to 100 durations such as `90s` or `1h30m`";
-    let list = read(object, "list", expected, |value| {
-        let items = value.as_array().filter(|items| (1..=MAX_ITEMS).contains(&items.len()))?;
-        items.iter().map(|item| duration::read(item.as_str()?)).collect::<Option<Vec<i64>>>()
-    })?;
-    if list.iter().flatten().any(|ms| *ms > MAX_PAUSE_MS) {
-        return Err(RetryFault("has a `list` with a pause of more than 365 days".to_owned()));
-    }
-    Ok(list)
-}
-
-fn read_number(
-    object: &Map<String, Value>,
-    key: &str,
-    least: f64,
-    most: f64,
-) -> Result<Option<f64>, RetryFault> {
-    read(object, key, &format!("a number from {least} to {most}"), |value| {
-        value.as_f64().filter(|number| (least..=most).contains(number))
-    })
-}
-
-fn read_kinds(object: &Map<String, Value>, key: &str) -> Result<Option<Vec<String>>, RetryFault> {
-    let kinds = read(object, key, "1 to 100 kinds of errors", |value| {
-        let items = value.as_array().filter(|items| (1..=MAX_ITEMS).contains(&items.len()))?;
-        let kinds = items.iter().map(|item| item.as_str().map(str::to_owned));
-        let is_kind = |kind: &String| (1..=MAX_KIND_BYTES).contains(&kind.len());
-        kinds.collect::<Option<Vec<String>>>().filter(|kinds| kinds.iter().all(is_kind))
-    })?;
-    if kinds.iter().flatten().any(|kind| kind.contains('\0')) {
-        return Err(RetryFault("contains the character NUL".to_owned()));
-    }
-    Ok(kinds)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -352,15 +222,17 @@ mod tests {
             ),
             (
                 json!({"attempts": 5, "factor": 3, "on": ["Timeout"]}),
-                json!({"attempts": 5, "first": "1s", "factor": 3.0, "most": "1h", "on": ["Timeout"]}),
+                json!({"attempts": 5, "first": "1s", "factor": 3.0, "most": "1h",
+                    "on": ["Timeout"]}),
             ),
         ] {
             let policy = RetryPolicy::from_json(&given).unwrap();
             assert_eq!(policy.to_json(), stored, "{given}");
             assert_eq!(serde_json::from_value::<RetryPolicy>(stored).unwrap(), policy);
         }
-        assert_eq!("once".parse(), RetryPolicy::from_json(&json!("once")));
-        assert_eq!(r#"{"attempts": 2}"#.parse(), RetryPolicy::from_json(&json!("once")));
+        let once = RetryPolicy::from_json(&json!("once"));
+        assert_eq!("once".parse::<RetryPolicy>(), once);
+        assert_eq!(r#"{"attempts": 2}"#.parse::<RetryPolicy>(), once);
         assert!("twice".parse::<RetryPolicy>().is_err());
     }
 
@@ -389,6 +261,7 @@ mod tests {
         assert_eq!(attempts(None, Some(&policy)), Ok(5));
         assert_eq!(attempts(Some(5), Some(&policy)), Ok(5));
         let fault = attempts(Some(3), Some(&policy)).unwrap_err().to_string();
-        assert!(fault.starts_with("has 5 as `attempts`, and the operation itself has 3"), "{fault}");
+        let expected = "has 5 as `attempts`, and the operation itself has 3";
+        assert!(fault.starts_with(expected), "{fault}");
     }
 }

@@ -17,8 +17,8 @@ const MAX_PAUSE_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
 /// The most pauses of a list, and the most kinds of errors.
 const MAX_ITEMS: usize = 100;
 
-const KEYS: &str = "the keys of `retry` are `attempts`, `endless`, `backoff`, `first`, `factor`, `most`, `list`, \
-                    `jitter`, `on` and `not_on`";
+const KEYS: &str = "the keys of `retry` are `attempts`, `endless`, `backoff`, `first`, `factor`, \
+                    `most`, `list`, `jitter`, `on` and `not_on`";
 
 /// The keys that describe a pause without a list.
 const PAUSE_KEYS: [&str; 4] = ["backoff", "first", "factor", "most"];

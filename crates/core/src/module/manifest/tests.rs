@@ -162,7 +162,10 @@ fn errors_of_an_operation_name_the_key() {
             "retry = 'twice'",
             ":4: `retry` of operation `a`: it is neither an object nor `never`, `once` or `always`",
         ),
-        ("retry = { frist = '1s' }", ":4: `retry` of operation `a`: it has the unknown key `frist`"),
+        (
+            "retry = { frist = '1s' }",
+            ":4: `retry` of operation `a`: it has the unknown key `frist`",
+        ),
         (
             "attempts = 3\nretry = 'once'",
             ":5: `retry` of operation `a`: it has 2 as `attempts`, and the operation itself has 3",
