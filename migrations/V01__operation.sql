@@ -17,6 +17,7 @@ create table rework.operation (
     retry_lost         boolean not null default false,   -- whether a lost run may be repeated
     priority           smallint not null default 0,      -- default for its tasks; higher first
     concurrency        integer not null default 1 check (concurrency >= 1),   -- maximum number of runs in one runner
+    retry              json,                        -- retry policy of its tasks: V14__retry_policy.sql; null: defaults
     registered_at      timestamptz not null default now(),
     unregistered_at    timestamptz,                 -- since then no task can be scheduled; existing tasks stay
     unique (domain, name)

@@ -27,7 +27,7 @@ create table rework.task (
     capabilities    text[] not null default '{}',         -- capabilities that its host must have
     run             bigint not null default 0,            -- number of claims; never reset
     token           uuid,                                 -- set by the last claim; `run` and `token` are the fence
-    attempt         integer not null default 0,           -- runs that count against the operation's `attempts`
+    attempt         integer not null default 0,           -- runs that count against the maximum of attempts
     losses          integer not null default 0,           -- number of consecutive lost runs
     worker          bigint,                               -- worker of the last claim
     ran_on          text,                                 -- host of the last claim
@@ -40,7 +40,7 @@ create table rework.task (
     input_bytes     bytea,                                -- an input that is not JSON
     output          json,
     output_bytes    bytea,                                -- an output that is not JSON
-    error           json,                                 -- {kind, message, traceback}
+    error           json,                                 -- {kind, message, traceback}; also of an exit or a timeout
     reason          text,                                 -- why it ended, for people
     progress        json,                                 -- {done, total, message}
     memory_peak     bigint,                               -- bytes, of the last run
@@ -49,7 +49,8 @@ create table rework.task (
     notify_end      boolean not null default false,       -- whether a client waits: notify `rework_end` at the end
     parent          bigint,                               -- the task whose code scheduled this one
     parent_run      bigint,                               -- the run of `parent` in which it did
-    parent_number   integer                               -- number of the request within that run, from 1
+    parent_number   integer,                              -- number of the request within that run, from 1
+    retry           json                                  -- retry policy: V14__retry_policy.sql; null: its operation's
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 
 create index task_ready on rework.task (lane, priority desc, position) where state = 'queued';

@@ -9,7 +9,7 @@ create table rework.run (
     worker         bigint,
     host           text,
     revision       text,                 -- revision of the code that ran
-    outcome        text not null,        -- `failed`, `lost`, `drained`, `not_started`, …: V15__complete.sql
+    outcome        text not null,        -- `failed`, `lost`, `put_off`, `not_started`, …: V15__complete.sql
     reason         text,                 -- why it ended, for people
     error          json,                 -- {kind, message, traceback}
     memory_peak    bigint,               -- bytes

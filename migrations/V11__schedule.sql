@@ -5,6 +5,8 @@
 -- unique_key: if a task of the operation already has this key, its id is returned and nothing is scheduled. A task
 -- keeps its key after its end, until it is deleted.
 --
+-- retry: the retry policy of the task (V14__retry_policy.sql). It replaces that of the operation.
+--
 -- delayed_until: the task is not ready before. With `infinity` it has no time: it waits until somebody retries it.
 --
 -- Errors have their own SQLSTATEs: RW404 operation not registered, RW300 ambiguous domain, RW413 value too large, RW400
@@ -58,7 +60,8 @@ create function rework.schedule_many(
     delayed_until  timestamptz default null,
     metadata       json default null,
     capabilities   text[] default '{}',      -- null: none
-    inputs_bytes   bytea[] default null
+    inputs_bytes   bytea[] default null,
+    retry          json default null         -- null: as the operation declares
 ) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
@@ -73,6 +76,8 @@ declare
     ready_at      timestamptz := case when is_delayed and isfinite(schedule_many.delayed_until)
                                       then schedule_many.delayed_until end;
     priority      integer := coalesce(schedule_many.priority, op.priority);
+    policy        json := case when schedule_many.retry is not null
+                                  then rework.checked_retry(op.name, schedule_many.retry) end;
     lane          integer;
     fault         text;
 begin
@@ -103,9 +108,9 @@ begin
     -- in their order, and ids and positions ascend.
     return query
         insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until, metadata,
-                                 input, input_bytes)
+                                 input, input_bytes, retry)
         select operation_id, lane, state, priority, schedule_many.host, needs, ready_at,
-               schedule_many.metadata, unnest(json_inputs), unnest(inputs_bytes)
+               schedule_many.metadata, unnest(json_inputs), unnest(inputs_bytes), policy
         returning id;
     if found and not is_delayed then
         perform rework.notify_ready(op.domain);
@@ -127,7 +132,8 @@ create function rework.add_task(
     capabilities   text[],
     parent         bigint default null,
     parent_run     bigint default null,
-    parent_number  integer default null
+    parent_number  integer default null,
+    retry          json default null
 ) returns bigint
 language plpgsql as $$
 #variable_conflict use_column
@@ -137,6 +143,7 @@ declare
     ready_at    timestamptz := case when is_delayed and isfinite(add_task.delayed_until)
                                     then add_task.delayed_until end;
     priority    integer := coalesce(add_task.priority, op.priority);
+    policy      json := case when add_task.retry is not null then rework.checked_retry(op.name, add_task.retry) end;
     fault       text;
     lane        integer;
     task_id     bigint;
@@ -165,10 +172,11 @@ begin
     lane := rework.lane_for(op, add_task.host, needs);
     loop
         insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until,
-                                 input, input_bytes, unique_key, metadata, parent, parent_run, parent_number)
+                                 input, input_bytes, unique_key, metadata, parent, parent_run, parent_number,
+                                 retry)
         values (op.id, lane, case when is_delayed then 'delayed' else 'queued' end, priority,
                 add_task.host, needs, ready_at, add_task.input::json, add_task.input_bytes, add_task.unique_key,
-                add_task.metadata, add_task.parent, add_task.parent_run, add_task.parent_number)
+                add_task.metadata, add_task.parent, add_task.parent_run, add_task.parent_number, policy)
         on conflict do nothing
         returning id into task_id;
         if task_id is not null then
@@ -200,13 +208,15 @@ create function rework.schedule(
     unique_key     text default null,
     metadata       json default null,
     capabilities   text[] default '{}',      -- null: none
-    input_bytes    bytea default null
+    input_bytes    bytea default null,
+    retry          json default null         -- null: as the operation declares
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
     return rework.add_task(rework.operation_named(schedule.operation, schedule.domain), schedule.input::text,
                            schedule.input_bytes, schedule.host, schedule.priority, schedule.delayed_until,
-                           schedule.unique_key, schedule.metadata, schedule.capabilities);
+                           schedule.unique_key, schedule.metadata, schedule.capabilities,
+                           retry => schedule.retry);
 end $$;
 
 -- schedule_child: schedules a task for a run of another task, its parent: for run `run` with token `token` of the task

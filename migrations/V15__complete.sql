@@ -1,6 +1,6 @@
 -- complete: records the ends of runs. From the outcome of a run and the limits of its operation, it decides the next
--- state of the task. Workers, monitors and the sweep of lost hosts (the step in which a monitor records the runs of a
--- lost host) call this function. Nothing else ends a run.
+-- state of the task. V14__retry_policy.sql has the rules of further attempts. Workers, monitors and the sweep of lost
+-- hosts (the step in which a monitor records the runs of a lost host) call this function. Nothing else ends a run.
 --
 -- Inputs: arrays with one element for each run; the elements at one index belong together. An array of nulls only may
 -- be passed empty. `tokens`, `outcomes` and `revisions` may have one element that is valid for all runs.
@@ -14,13 +14,15 @@
 --                               aborted      a user requested its end
 --                               drained      its monitor was stopped, and the grace period ended
 --                               not_started  it was claimed, but its code did not start
+--                               put_off      its code requests to be started again later, which uses no attempt
 --   reasons                   why it ended, for people
 --   errors                    {kind, message, traceback} as JSON
 --   outputs, outputs_bytes    its output, as JSON or as bytes; if both are null, an output that it saved earlier stays
 --   started_us_ago            microseconds since its code started; null if it did not start
 --   ended_us_ago              microseconds since its end
 --   memory_peaks              bytes
---   retries_ms                milliseconds until the next attempt, if the error asks for that
+--   retries_ms                milliseconds until the next attempt, if the error asks for that; until the next start of
+--                             a run that is put off
 --   revisions                 the revision of the code that ran
 -- and for all runs together:
 --   not_before                no run started before this moment. A worker passes the latest start that it recorded
@@ -122,7 +124,14 @@ begin
     for task, run, state, domain, started_at in
         with current_run as materialized (
             select t.id, t.state, t.attempt, t.losses, t.notify_end, t.reason as abort_reason,
-                   o.domain, o.attempts, o.retry_lost, g.reason, g.error, g.output, g.bytes,
+                   coalesce((t.retry ->> 'attempts')::integer, o.attempts) as attempts,
+                   coalesce(t.retry, o.retry) as retry,
+                   -- How many of the 1000 runs before this one were put off.
+                   case when coalesce(g.outcome, outcome_of_all) = 'put_off' then (
+                       select count(*) from rework.run r
+                        where r.task = t.id and r.run >= t.run - 1000 and r.outcome = 'put_off')
+                   end as put_off_before,
+                   o.domain, o.retry_lost, g.reason, g.error, g.output, g.bytes,
                    g.started_ago, g.ended_ago, g.peak, g.retry_ms,
                    coalesce(g.outcome, outcome_of_all) as outcome,
                    coalesce(g.revision, revision_of_all) as revision,
@@ -143,8 +152,11 @@ begin
                    case
                        when state = 'aborting' then 'aborted'
                        when outcome = 'done' then 'done'
-                       when outcome = 'failed' and attempt < attempts then 'delayed'
-                       when outcome in ('failed', 'refused') then 'failed'
+                       when outcome = 'failed'
+                            and (attempt < attempts or coalesce((retry ->> 'endless')::boolean, false))
+                            and rework.is_retried(retry, error::json) then 'delayed'
+                       when outcome = 'put_off' and put_off_before < 1000 then 'delayed'
+                       when outcome in ('failed', 'refused', 'put_off') then 'failed'
                        when outcome = 'lost' and retry_lost and losses < 3 then 'queued'
                        when outcome = 'lost' then 'lost'
                        when outcome = 'drained' and retry_lost then 'queued'
@@ -165,8 +177,12 @@ begin
         )
         update rework.task t
            set state = d.next_state,
-               -- A run that was lost, drained or not started does not count as an attempt if it is repeated.
-               attempt = case when d.next_state = 'queued' then t.attempt - 1 else t.attempt end,
+               -- A run that was lost, drained, put off or not started does not count as an attempt if it is repeated.
+               -- After the last attempt of an endless policy the attempts are counted from 1 again.
+               attempt = case when d.next_state = 'queued' then t.attempt - 1
+                              when d.next_state = 'delayed' and d.outcome = 'put_off' then t.attempt - 1
+                              when d.next_state = 'delayed' and t.attempt >= d.attempts then 0
+                              else t.attempt end,
                losses = case when d.outcome = 'lost' then t.losses + 1
                              when d.outcome = 'not_started' then t.losses
                              else 0 end,
@@ -174,7 +190,7 @@ begin
                position = case when d.next_state = 'queued' and d.outcome <> 'not_started'
                                then nextval('rework.position') else t.position end,
                delayed_until = case when d.next_state = 'delayed'
-                                    then called_at + rework.retry_backoff(t.attempt, d.retry_ms)
+                                    then called_at + rework.retry_backoff(d.retry, t.attempt, d.retry_ms, random())
                                     else t.delayed_until end,
                started_at = case when d.next_state in ('queued', 'delayed') then null else d.started_at end,
                finished_at = case when d.next_state in ('queued', 'delayed') then null
@@ -182,6 +198,8 @@ begin
                              end,
                -- An aborted task keeps the reason of the abort request, unless `unkillable: …` has replaced it.
                reason = case when d.state = 'aborting' and d.abort_reason not like 'unkillable:%' then d.abort_reason
+                             when d.outcome = 'put_off' and d.next_state = 'failed' then
+                                 format('put off more than 1000 times in a row, at last: %s', d.reason)
                              else d.reason end,
                error = d.error::json,
                output = case when d.next_state in ('queued', 'delayed') then null

@@ -4,8 +4,8 @@
 inputs and outputs. `rework.testing` helps to test operations.
 """
 
-from rework.retry import GiveUp, RetryIn
+from rework.retry import GiveUp, PutOff, RetryIn
 
 __version__ = '0.1.0'
 
-__all__ = ['GiveUp', 'RetryIn', '__version__']
+__all__ = ['GiveUp', 'PutOff', 'RetryIn', '__version__']

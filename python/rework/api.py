@@ -22,12 +22,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rework import binary
+from rework import binary, retry_policy
 from rework.compat import ignore_reset
 from rework.database import require_dsn, session
 from rework.errors import ReworkError
 from rework.monitor import workers
 from rework.operation import registry, task
+from rework.retry_policy import RetryPolicy
 from rework.schedules import prepare, unprepare
 from rework.target import encode_input, find_operation, metadata_json
 from rework.task import Task
@@ -53,6 +54,7 @@ def schedule(
     delayed_until: None | datetime.datetime | datetime.timedelta = None,
     unique_key: str | None = None,
     capabilities: Sequence[str] = (),
+    retry: RetryPolicy = None,
 ) -> Task:
     """Put a task in the queue and return it.
 
@@ -68,14 +70,18 @@ def schedule(
     * `unique_key`: if a task of the operation already has this key, return that one and create none; the key is free
       again when that task is deleted, by default a day after its end
     * `capabilities`: labels that the host must offer
+    * `retry`: the retry policy, `'never'`, `'once'`, `'always'` or a dict such as `{'attempts': 5, 'first': '10s'}`; by
+      default that of the operation
 
     Raise UnknownOperation, Ambiguous or another ReworkError if the database refuses the task. Raise BadInput (a
     ValueError) or BadInputType (a TypeError) if the input does not satisfy the declaration. Raise TypeError if JSON
-    cannot carry the input. Nothing is queued then.
+    cannot carry the input. Raise TypeError or ValueError for a retry policy that makes no sense. Nothing is queued
+    then.
     """
     if isinstance(capabilities, str):
         raise TypeError(f'`capabilities` must be a list of texts: [{capabilities!r}]')
     at, after_ms = _moment_or_delay(delayed_until)
+    policy = None if retry is None else json.dumps(retry_policy.checked('retry', retry))
     with session(engine) as db:
         target = find_operation(db, opname, domain, module)
         text, data = encode_input(target, inputdata, rawinputdata)
@@ -92,6 +98,7 @@ def schedule(
             unique_key=unique_key,
             metadata=metadata_json(metadata),
             capabilities=json.dumps(list(capabilities)),
+            retry=policy,
         )
     return Task(engine, tid, target.id)
 

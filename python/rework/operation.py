@@ -7,7 +7,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Union
 
-from rework import io, quantity
+from rework import io, quantity, retry_policy
 from rework.compat import task_usage_error
 
 #: The domain of an operation that names none.
@@ -43,6 +43,8 @@ class Operation:
     priority: int = 0
     #: The number of runs that one process has open at the same time.
     concurrency: int = 1
+    #: The retry policy (`rework.retry_policy`), or None for the default.
+    retry: dict[str, Any] | None = None
 
     @property
     def module(self) -> str:
@@ -56,6 +58,8 @@ class Operation:
             limits['priority'] = self.priority
         if self.concurrency != 1:
             limits['concurrency'] = self.concurrency
+        if self.retry is not None:
+            limits['retry'] = self.retry
         if self.timeout is not None:
             limits['timeout_ms'] = quantity.milliseconds(self.timeout)
         if self.memory is not None:
@@ -89,9 +93,11 @@ def task(*functions: Function, **options: Any) -> Any:
       Set it only if a second run does no harm.
     * `priority`: the priority of a task that is scheduled without one; higher goes first; by default 0
     * `concurrency`: the number of runs of an `async` function that one process has open at the same time; by default 1
+    * `retry`: the retry policy, `'never'`, `'once'`, `'always'` or a dict such as `{'attempts': 5, 'first': '10s'}`
 
     Raise TypeError for an unknown option or an option of the wrong type. Raise ValueError for a duration or size that
-    cannot be read, or for two inputs with the same name. Raise AssertionError for `@task()`.
+    cannot be read, for a retry policy that makes no sense, or for two inputs with the same name. Raise AssertionError
+    for `@task()`.
     """
     if functions and not options:
         if len(functions) == 1 and callable(functions[0]):
@@ -107,7 +113,8 @@ def task(*functions: Function, **options: Any) -> Any:
 
 
 def _declare(function: Function, options: dict[str, Any]) -> Function:
-    operation = Operation(function=function, name=function.__name__, **options)
+    attempts = retry_policy.attempts(options.get('attempts'), options.get('retry'))
+    operation = Operation(function=function, name=function.__name__, **{**options, 'attempts': attempts})
     if operation.concurrency > 1 and not inspect.iscoroutinefunction(function):
         raise TypeError(
             f'`concurrency` is for `async` functions, and `{operation.name}` is not one: '
@@ -159,7 +166,11 @@ def _flag(name: str, value: object) -> bool:
     raise TypeError(f'`{name}` must be True or False, not {value!r}')
 
 
-_Check = Callable[[str, object], Union[None, str, int, bool, datetime.timedelta, Inputs]]
+def _retry(name: str, value: object) -> dict[str, Any] | None:
+    return None if value is None else retry_policy.checked(name, value)
+
+
+_Check = Callable[[str, object], Union[None, str, int, bool, datetime.timedelta, Inputs, 'dict[str, Any]']]
 
 #: The options of `@task`, each with the function that checks and converts its value.
 _OPTIONS: dict[str, _Check] = {
@@ -173,4 +184,5 @@ _OPTIONS: dict[str, _Check] = {
     'retry_lost': _flag,
     'priority': _priority,
     'concurrency': _count,
+    'retry': _retry,
 }

@@ -39,6 +39,7 @@ mod progress_bar;
 mod python;
 pub mod error_text;
 mod reexec;
+mod retry_text;
 mod runs_table;
 pub mod table;
 mod task_text;

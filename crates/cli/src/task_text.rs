@@ -11,7 +11,7 @@ use rework_core::{
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    escape,
+    escape, retry_text,
     table::{Cell, Table},
     time_text::{duration_between, timestamp},
 };
@@ -33,6 +33,7 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
     fact("operation", Some(format!("{} in domain {}", task.operation, task.domain)));
     fact("where", whereabouts(task));
     fact("priority", (task.priority != 0).then(|| task.priority.to_string()));
+    fact("retry", retry_text::retry(task));
     fact("queued", Some(timestamp(task.queued_at)));
     fact("started", task.started_at.map(timestamp));
     fact("finished", task.finished_at.map(timestamp));
@@ -223,6 +224,7 @@ pub(crate) mod tests {
             unique_key: None,
             metadata: None,
             revision: Some("2 (a1b2)".into()),
+            retry: None,
             details: TaskDetails {
                 capabilities: vec!["gpu".into()],
                 pinned: None,

@@ -28,6 +28,7 @@ pub struct ManyRequest<'a> {
     priority: Option<i16>,
     delay: Option<Duration>,
     metadata: Option<Result<String, Error>>,
+    retry: Option<Result<String, Error>>,
 }
 
 /// Prepares to schedule one task for each input inside a transaction of the caller. `.await` schedules them.
@@ -80,6 +81,7 @@ impl<'a> ManyRequest<'a> {
             priority: None,
             delay: None,
             metadata: None,
+            retry: None,
         }
     }
 
@@ -113,8 +115,15 @@ impl<'a> ManyRequest<'a> {
         self
     }
 
+    /// Sets the retry policy of each task, as JSON. The default is that of the operation.
+    pub fn retry(mut self, policy: &impl Serialize) -> Self {
+        self.retry = Some(serde_json::to_string(policy).map_err(Error::from));
+        self
+    }
+
     async fn send(self) -> Result<Vec<i64>, Error> {
         let metadata = self.metadata.transpose()?;
+        let retry = self.retry.transpose()?;
         let inputs = self.inputs?;
         let common = CommonOptions {
             operation: &self.operation,
@@ -124,6 +133,7 @@ impl<'a> ManyRequest<'a> {
             ready: self.delay.map_or(Ready::Now, Ready::After),
             metadata: metadata.as_deref(),
             capabilities: &[],
+            retry: retry.as_deref(),
         };
         let tasks = match self.target {
             Target::Client(client) => client.0.pool.schedule_many(&common, inputs).await,

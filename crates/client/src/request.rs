@@ -27,6 +27,7 @@ pub struct Request<'a> {
     delay: Option<Duration>,
     unique_key: Option<String>,
     metadata: Option<Result<String, Error>>,
+    retry: Option<Result<String, Error>>,
 }
 
 /// The connection over which a request is sent.
@@ -78,6 +79,7 @@ impl<'a> Request<'a> {
             delay: None,
             unique_key: None,
             metadata: None,
+            retry: None,
         }
     }
 
@@ -119,8 +121,16 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Sets the retry policy of the task, as JSON: `&"once"`, or `&json!({"attempts": 5, "first": "10s"})`. The default
+    /// is that of the operation. `.await` returns `Err` if it is not a policy.
+    pub fn retry(mut self, policy: &impl Serialize) -> Self {
+        self.retry = Some(serde_json::to_string(policy).map_err(Error::from));
+        self
+    }
+
     async fn send(self) -> Result<i64, Error> {
         let metadata = self.metadata.transpose()?;
+        let retry = self.retry.transpose()?;
         let request = schedule::Request {
             operation: &self.operation,
             domain: self.domain.as_deref(),
@@ -131,6 +141,7 @@ impl<'a> Request<'a> {
             unique_key: self.unique_key.as_deref(),
             metadata: metadata.as_deref(),
             capabilities: &[],
+            retry: retry.as_deref(),
         };
         let task = match self.target {
             Target::Transaction(transaction) => {

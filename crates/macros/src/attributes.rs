@@ -1,4 +1,7 @@
-//! Parses the keys and values between the parentheses of `#[operation(…)]`.
+//! Parses the keys and values between the parentheses of `#[operation(…)]`. `attributes/retry.rs` parses the retry
+//! policy.
+
+mod retry;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -6,6 +9,7 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Lit, LitStr, Meta, Token, parse::Parser};
 
+use self::retry::Retry;
 use crate::quantity;
 
 /// The checked values of all keys. `None`, or false, for a key that is not given.
@@ -19,9 +23,11 @@ pub(crate) struct Attributes {
     pub(crate) grace_ms: Option<i64>,
     pub(crate) retry_lost: bool,
     pub(crate) priority: Option<i16>,
+    pub(crate) retry: Option<Retry>,
 }
 
-const KEYS: &str = "the keys are `domain`, `name`, `timeout`, `memory`, `attempts`, `grace`, `retry_lost` and `priority`";
+const KEYS: &str = "the keys are `domain`, `name`, `timeout`, `memory`, `attempts`, `grace`, \
+                    `retry_lost`, `priority` and `retry`";
 
 impl Attributes {
     /// Parses `domain = "images", attempts = 3, retry_lost`. An error points at the key or value that is wrong.
@@ -35,6 +41,7 @@ impl Attributes {
             }
             attributes.set(&key, &meta)?;
             given_keys.push(key);
+            attributes.settle_attempts(&meta)?;
         }
         Ok(attributes)
     }
@@ -49,9 +56,28 @@ impl Attributes {
             "grace" => self.grace_ms = Some(parsed(meta, key, quantity::milliseconds)?.0),
             "retry_lost" => self.retry_lost = flag(meta, key)?,
             "priority" => self.priority = Some(priority(meta)?),
+            "retry" => self.retry = Some(Retry::parse(meta)?),
             _ => return Err(error_at(meta.path(), format!("unknown key: {KEYS}"))),
         }
         Ok(())
+    }
+
+    /// Takes the number of attempts from the retry policy if only that has one. `Err` if both have one, and these
+    /// differ.
+    fn settle_attempts(&mut self, meta: &Meta) -> syn::Result<()> {
+        let within = self.retry.as_ref().and_then(|retry| retry.attempts);
+        match (self.attempts, within) {
+            (Some(attempts), Some(within)) if attempts != within => {
+                let message = format!(
+                    "`attempts` is {attempts}, and `retry` allows {within}: leave one of them out"
+                );
+                Err(error_at(meta, message))
+            }
+            (attempts, within) => {
+                self.attempts = attempts.or(within);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -141,7 +167,7 @@ mod tests {
     #[test]
     fn every_key_is_parsed() {
         let all = r#"domain = "images", name = "shrink", timeout = "5m", memory = "2GiB",
-            attempts = 3, grace = "1500ms", retry_lost, priority = -1"#;
+            attempts = 3, grace = "1500ms", retry_lost, priority = -1, retry(attempts = 3)"#;
         let expected = Attributes {
             name: Some("shrink".into()),
             domain: Some("images".into()),
@@ -151,8 +177,10 @@ mod tests {
             grace_ms: Some(1_500),
             retry_lost: true,
             priority: Some(-1),
+            retry: Some(Retry { attempts: Some(3), ..Retry::default() }),
         };
         assert_eq!(parse(all), Ok(expected));
+        assert_eq!(parse(r#"retry = "once""#).unwrap().attempts, Some(2));
         assert_eq!(parse(""), Ok(Attributes::default()));
         assert_eq!(parse("retry_lost = false, "), Ok(Attributes::default()));
         assert_eq!(parse(r#"grace = "0s""#).unwrap().grace_ms, Some(0));
@@ -175,6 +203,8 @@ mod tests {
             ("domain", "`domain` must be a string"),
             (r#"timeot = "5m""#, "unknown key"),
             ("attempts = 1, attempts = 2", "`attempts` is given twice"),
+            (r#"attempts = 3, retry = "once""#, "`attempts` is 3, and `retry` allows 2"),
+            ("retry(attempts = 5), attempts = 3", "`attempts` is 3, and `retry` allows 5"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

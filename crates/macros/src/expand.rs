@@ -39,6 +39,8 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
         .map_or_else(|| quote!(::rework::__private::DEFAULT_DOMAIN), |domain| quote!(#domain));
     let about = &signature.about;
     let limits = limits(attributes);
+    // A policy has lists, which a table of constants cannot contain. So the table has a function that makes it.
+    let retry = option(attributes.retry.as_ref().map(|retry| quote!(|| #retry)));
     let (input, output) = schemas(signature);
     let call = call(signature, function_name);
     quote! {
@@ -52,6 +54,7 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
                     about: #about,
                     location: ::core::concat!(::core::file!(), ":", ::core::line!()),
                     limits: #limits,
+                    retry: #retry,
                     input: #input,
                     output: #output,
                     call: #call,
@@ -85,6 +88,7 @@ fn limits(attributes: &Attributes) -> TokenStream {
             retry_lost: #retry_lost,
             priority: #priority,
             concurrency: 1,
+            retry: ::core::option::Option::None,
         }
     }
 }

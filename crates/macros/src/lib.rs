@@ -36,6 +36,7 @@ use proc_macro::TokenStream;
 /// | `grace` | time between the request to end and the kill | `"3s"` |
 /// | `retry_lost` | whether a task is queued again if its worker died | `false`: the task ends as `lost` |
 /// | `priority` | priority of tasks that are scheduled without one; higher ones are claimed first | `0` |
+/// | `retry` | retry policy: `retry = "once"`, `retry(attempts = 5, first = "10s")` | pauses of 1 s, 2 s, 4 s, … |
 ///
 /// # Errors
 ///

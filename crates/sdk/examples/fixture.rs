@@ -30,6 +30,19 @@ async fn echo(input: Value) -> Value {
 #[operation(name = "nothing", grace = "0s")]
 fn takes_nothing() {}
 
+#[operation(retry(
+    attempts = 5,
+    first = "10s",
+    factor = 1.5,
+    most = "PT1M",
+    jitter = 0,
+    not_on = ["quota"]
+))]
+fn retried() {}
+
+#[operation(retry = "always")]
+fn retried_always() {}
+
 #[operation]
 fn optional(input: Option<u32>) -> Option<u32> {
     input
@@ -54,6 +67,7 @@ fn fails_on_purpose(task: &Task, how: &str) -> Result<(), Error> {
     task.save_output(&"half of it")?;
     match how {
         "later" => Err(Error::retry_in(Duration::from_secs(90), "not yet")),
+        "another time" => Err(Error::put_off(Duration::from_secs(5), "in use")),
         "never" => Err(anyhow::Error::from(Error::give_up("no use")).context("trying"))?,
         _ => Err(Error::new("quota", "x".repeat(1 << 20))),
     }

@@ -20,7 +20,7 @@ const KIND_BYTES: usize = 256;
 /// The longest traceback (causes and backtrace) that is recorded, in bytes. A longer one is cut.
 const TRACEBACK_BYTES: usize = 256 << 10;
 
-/// Why a run failed: a kind for programs, a message for people, and whether to try again.
+/// Why a run failed or is put off: a kind for programs, a message for people, and whether to try again.
 ///
 /// `?` converts `anyhow::Error`, `std::io::Error`, `serde_json::Error`, `String`, `&str` and boxed errors. For other
 /// error types write `impl From<MyError> for rework::Error`, or return `anyhow::Result` from the operation.
@@ -68,6 +68,27 @@ impl Error {
     pub fn retry_in(delay: Duration, cause: impl Into<Error>) -> Error {
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         Error { retry: Retry::InMs(delay_ms), ..cause.into() }
+    }
+
+    /// Puts the run off: the task is started again after this delay, and no attempt is used. For work that cannot start
+    /// yet, such as a camera that is in use. A delay is at most 365 days. A task that was put off 1,000 times in a row
+    /// fails when it is put off again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// fn photograph(is_camera_free: bool) -> rework::Result<()> {
+    ///     if !is_camera_free {
+    ///         return Err(rework::Error::put_off(Duration::from_secs(30), "the camera is in use"));
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # assert_eq!(photograph(false).unwrap_err().message(), "the camera is in use");
+    /// ```
+    #[must_use]
+    pub fn put_off(delay: Duration, cause: impl Into<Error>) -> Error {
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        Error { retry: Retry::PutOffMs(delay_ms), ..cause.into() }
     }
 
     /// Makes an error that ends the task, even if it has attempts left.
@@ -253,6 +274,8 @@ mod tests {
     fn the_outermost_retry_wins() {
         let error = Error::retry_in(Duration::from_secs(2), Error::give_up("no"));
         assert_eq!(error.retry, Retry::InMs(2_000));
+        let error = Error::put_off(Duration::from_secs(3), error);
+        assert_eq!(error.retry, Retry::PutOffMs(3_000));
     }
 
     #[test]

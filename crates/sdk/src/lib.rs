@@ -89,6 +89,7 @@ pub use self::task::Task;
 pub mod __private {
     pub use inventory;
     pub use rework_wire::operation::{DEFAULT_DOMAIN, Limits};
+    pub use rework_wire::retry_policy;
 
     pub use crate::input::FromInput;
     pub use crate::operation::{Call, Operation};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 
 use rework_wire::operation::{Definition, Form, Limits};
+use rework_wire::retry_policy::RetryPolicy;
 use serde_json::Value;
 
 use crate::output::Outcome;
@@ -20,8 +21,10 @@ pub struct Operation {
     pub about: &'static str,
     /// The source location of the function, such as `src/main.rs:12`.
     pub location: &'static str,
-    /// The limits of a run.
+    /// The limits of a run, without the retry policy.
     pub limits: Limits,
+    /// A function that returns the retry policy. `None` if the operation declares none.
+    pub retry: Option<fn() -> RetryPolicy>,
     /// A function that returns the JSON Schema of the input, or `None` for raw bytes. `None` if the operation takes no
     /// input.
     pub input: Option<fn() -> Option<Value>>,
@@ -66,7 +69,7 @@ impl Operation {
             input: self.input.and_then(|schema| schema()),
             output,
             output_form,
-            limits: self.limits.clone(),
+            limits: Limits { retry: self.retry.map(|policy| policy()), ..self.limits.clone() },
         }
     }
 }
@@ -139,7 +142,9 @@ mod tests {
                 retry_lost: false,
                 priority: 0,
                 concurrency: 1,
+                retry: None,
             },
+            retry: None,
             input: None,
             output: || (Form::Json, None),
             call: Call::Plain(|_| Ok(None)),

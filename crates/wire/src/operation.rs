@@ -5,6 +5,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::retry_policy::{self, RetryFault, RetryPolicy};
+
 /// The domain of operations that name none.
 pub const DEFAULT_DOMAIN: &str = "default";
 
@@ -61,7 +63,7 @@ impl FromStr for Form {
 }
 
 /// The limits of one run of an operation, and what follows when it fails.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
     /// The timeout of a run in milliseconds; `None` for no limit.
@@ -79,11 +81,20 @@ pub struct Limits {
     pub priority: i16,
     /// How many runs one runner may have open at once, at least 1.
     pub concurrency: i32,
+    /// When a failing task is tried again, and after which errors. `None` for the defaults.
+    pub retry: Option<RetryPolicy>,
 }
 
 impl Limits {
     /// The default grace period, in milliseconds.
     pub const DEFAULT_GRACE_MS: i64 = 3_000;
+
+    /// Takes the number of attempts from the retry policy if it has one. `Err` if both have one, and they differ.
+    pub fn settle_attempts(&mut self) -> Result<(), RetryFault> {
+        let declared = (self.attempts != 1).then_some(self.attempts);
+        self.attempts = retry_policy::attempts(declared, self.retry.as_ref())?;
+        Ok(())
+    }
 }
 
 impl Default for Limits {
@@ -96,6 +107,7 @@ impl Default for Limits {
             retry_lost: false,
             priority: 0,
             concurrency: 1,
+            retry: None,
         }
     }
 }

@@ -251,6 +251,8 @@ pub enum Retry {
     Usual,
     /// After this many milliseconds, while attempts remain.
     InMs(u64),
+    /// After this many milliseconds, without using an attempt: the run is put off, and has not failed.
+    PutOffMs(u64),
     /// Never.
     GiveUp,
 }

@@ -1,6 +1,8 @@
 //! The end of a run: what is recorded of a run, calculated from the observations about the run:
 //! outcome, reason and output. This file only calculates. The texts for single causes are in
-//! `run_result.rs`.
+//! `run_result.rs`, and the kinds of errors in `ending/error_kind.rs`.
+
+mod error_kind;
 
 use std::time::Instant;
 
@@ -18,8 +20,9 @@ use rework_wire::{
     operation::MAX_PAYLOAD_BYTES,
     runner::{Failure, Retry},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
+use self::error_kind::error_kind;
 use crate::run_result::{RunResult, StopReason, result_of_exit, result_of_failure};
 
 /// How one run ended.
@@ -159,18 +162,18 @@ pub(crate) fn completion(observed: ObservedRun) -> Completion {
         result = refusal;
     }
     let started = observed.started || result.outcome == Outcome::Done;
+    let kind = error_kind(&observed.end, observed.stop_reason.as_ref());
     let failure = match observed.end {
         RunEnd::Failed(failure) => Some(failure),
         _ => None,
     };
     let retry_in_ms = match failure.as_ref().map(|failure| failure.retry) {
-        Some(Retry::InMs(ms)) => i64::try_from(ms).ok(),
+        // A longer pause than this type can hold is shortened to the longest one anyhow.
+        Some(Retry::InMs(ms) | Retry::PutOffMs(ms)) => Some(i64::try_from(ms).unwrap_or(i64::MAX)),
         _ => None,
     };
-    let error =
-        failure.map(|f| json!({"kind": f.kind, "message": f.message, "traceback": f.traceback}));
     Completion {
-        error,
+        error: error_to_store(failure, kind, &result),
         output,
         retry_in_ms,
         // A run that is done has started, even if that could not be recorded in shared memory.
@@ -179,6 +182,27 @@ pub(crate) fn completion(observed: ObservedRun) -> Completion {
         memory_peak: observed.memory_peak,
         revision: Some(observed.revision),
         ..Completion::new(observed.fence, result.outcome, result.reason)
+    }
+}
+
+/// Returns the error to store: that of the code, with `kind` as its kind if that is not `None`. If a run failed without
+/// an error of its own, its reason is the message. `None` if the run did not fail.
+fn error_to_store(
+    failure: Option<Failure>,
+    kind: Option<String>,
+    result: &RunResult,
+) -> Option<Value> {
+    match (result.outcome, failure) {
+        (Outcome::PutOff, _) => None,
+        (_, Some(failure)) => {
+            let Failure { message, traceback, .. } = failure;
+            let kind = kind.unwrap_or(failure.kind);
+            Some(json!({"kind": kind, "message": message, "traceback": traceback}))
+        }
+        (Outcome::Failed, None) => {
+            kind.map(|kind| json!({"kind": kind, "message": result.reason, "traceback": null}))
+        }
+        (_, None) => None,
     }
 }
 

@@ -9,6 +9,7 @@ use rework_process::{Child, Containment, Launch, LaunchError, Tree};
 use rework_wire::{
     frame_socket::{FrameSocket, FrameSocketError},
     operation::Definition,
+    retry_policy::RetryFault,
     runner::{FromRunner, ToRunner},
     worker::MemoryMethod,
 };
@@ -45,8 +46,8 @@ pub async fn inspect(code: &Code, timeout: Duration) -> Result<Vec<Definition>, 
     let hello = hello
         .unwrap_or_else(|_| Err(Reason::TimedOut { timeout, stderr: inspection.stderr_tail() }));
     inspection.stop(hello.is_ok()).await.map_err(failed)?;
-    let operations = hello.map_err(failed)?;
-    check_schemas(&operations).map_err(failed)?;
+    let mut operations = hello.map_err(failed)?;
+    check_definitions(&mut operations).map_err(failed)?;
     Ok(operations)
 }
 
@@ -175,9 +176,12 @@ fn check_hello(
     }
 }
 
-/// Compiles the schemas. Workers validate every input, so an invalid schema is refused at registration.
-fn check_schemas(operations: &[Definition]) -> Result<(), Reason> {
+/// Compiles the schemas, and compares `attempts` with the retry policy. Workers validate every input, so an invalid
+/// schema is refused at registration.
+fn check_definitions(operations: &mut [Definition]) -> Result<(), Reason> {
     for operation in operations {
+        let settled = operation.limits.settle_attempts();
+        settled.map_err(|fault| Reason::Retry { operation: operation.name.clone(), fault })?;
         for schema in [&operation.input, &operation.output].into_iter().flatten() {
             Schema::compile(schema).map_err(|error| Reason::Schema {
                 operation: operation.name.clone(),
@@ -217,7 +221,10 @@ impl InspectError {
                  manifest (`.toml`)"
                     .into(),
             ),
-            Reason::Schema { .. } | Reason::Launch(_) | Reason::System(_) => None,
+            Reason::Schema { .. }
+            | Reason::Retry { .. }
+            | Reason::Launch(_)
+            | Reason::System(_) => None,
         }
     }
 }
@@ -265,6 +272,8 @@ enum Reason {
     Protocol(#[from] FrameSocketError),
     #[error("defines operation `{operation}`, whose schema is {reason}")]
     Schema { operation: String, reason: String },
+    #[error("defines operation `{operation}`, whose retry policy {fault}")]
+    Retry { operation: String, fault: RetryFault },
 }
 
 /// Returns the innermost cause of an error: the text of the operating system.

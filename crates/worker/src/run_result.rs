@@ -122,6 +122,9 @@ pub(crate) fn result_of_failure(failure: &Failure) -> RunResult {
             RunResult::refused(format!("the operation cannot be loaded: {first_line}"))
         }
         _ if failure.retry == Retry::GiveUp => RunResult::refused(first_line),
+        _ if matches!(failure.retry, Retry::PutOffMs(_)) => {
+            RunResult::new(Outcome::PutOff, first_line)
+        }
         "panic" => RunResult::new(Outcome::Failed, format!("panic: {first_line}")),
         _ => RunResult::new(Outcome::Failed, first_line),
     }

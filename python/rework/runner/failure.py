@@ -7,7 +7,7 @@ import traceback
 from types import TracebackType
 from typing import Any
 
-from rework.retry import GiveUp, RetryIn
+from rework.retry import GiveUp, PutOff, RetryIn
 
 #: The number of characters that are sent. A frame has a maximal size, and a database row should stay readable.
 MAX_MESSAGE_CHARS = 10_000
@@ -28,6 +28,8 @@ def failed_head(error: BaseException) -> dict[str, Any]:
         head['retry'] = 'give_up'
     elif isinstance(error, RetryIn):
         head['retry'] = {'in_ms': error.delay_ms}
+    elif isinstance(error, PutOff):
+        head['retry'] = {'put_off_ms': error.delay_ms}
     return head
 
 

@@ -6,7 +6,8 @@
 -- becomes ready at the moment `:at`, or `:after_ms` milliseconds from now by the clock of the server, or at once if
 -- both are null. Only the host `:host` (null: any) may run it, and the host must offer the `:capabilities`, a JSON
 -- array. A higher `:priority` runs first (null: as the operation declares). If a task of the operation with
--- `:unique_key` exists, its id is returned. `:metadata` is stored with the task.
+-- `:unique_key` exists, its id is returned. `:metadata` is stored with the task. `:retry` is its retry policy as JSON
+-- (null: that of the operation).
 select rework.schedule(
            operation => cast(:operation as text), input => cast(:input as text),
            domain => cast(:domain as text), host => cast(:host as text),
@@ -15,4 +16,4 @@ select rework.schedule(
                                      clock_timestamp() + cast(:after_ms as bigint) * interval '1 millisecond'),
            unique_key => cast(:unique_key as text), metadata => cast(:metadata as json),
            capabilities => array(select json_array_elements_text(cast(:capabilities as json))),
-           input_bytes => cast(:input_bytes as bytea))
+           input_bytes => cast(:input_bytes as bytea), retry => cast(:retry as json))

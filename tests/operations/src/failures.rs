@@ -1,6 +1,7 @@
 //! Operations that fail: with an error, with a request for another attempt, with an exit, a signal or a panic. One
 //! operation leaks memory.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -63,6 +64,21 @@ fn always_fails(task: &Task) -> rework::Result<()> {
 #[operation(attempts = 5)]
 fn gives_up() -> rework::Result<()> {
     Err(Error::give_up("no use"))
+}
+
+/// Fails in each of its 3 attempts, with an error of this kind.
+#[operation(retry(attempts = 3, backoff = "fixed", first = "10ms", jitter = 0))]
+fn fails_with_kind(kind: String) -> rework::Result<()> {
+    Err(Error::new(kind, "on purpose"))
+}
+
+/// Puts its run off for 10 ms while the file `gate` does not exist. Then returns the number of its attempt.
+#[operation]
+fn is_put_off(task: &Task, gate: PathBuf) -> rework::Result<i32> {
+    if gate.exists() {
+        return Ok(task.attempt());
+    }
+    Err(Error::put_off(Duration::from_millis(10), "there is no gate"))
 }
 
 /// Allocates `mebibytes` MiB and does not free them. Returns how many bytes its process has allocated in all calls.

@@ -15,6 +15,7 @@ use rework_core::{
     },
     values::{json::Json, quantity},
 };
+use rework_wire::retry_policy::RetryPolicy;
 
 use super::{log_task, wait_task};
 use crate::{context::Context, exit::Exit, input::TypedInput, operation_help};
@@ -56,6 +57,10 @@ pub struct Args {
     /// A capability that the host must offer; repeatable
     #[arg(long, value_name = "NAME")]
     capability: Vec<String>,
+    /// When to try again after a failure: `never`, `once`, `always`, or JSON such as `{"attempts": 5, "first": "10s"}`
+    /// [default: as the operation declares]
+    #[arg(long, value_name = "POLICY", value_parser = retry_policy)]
+    retry: Option<String>,
     /// The whole input as JSON, `@FILE`, or `-` for standard input
     #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
     input: Option<String>,
@@ -123,6 +128,7 @@ async fn schedule_one(db: &Db, args: &Args) -> anyhow::Result<i64> {
         unique_key: args.unique_key.as_deref(),
         metadata: args.metadata.as_deref(),
         capabilities: &args.capability,
+        retry: args.retry.as_deref(),
     };
     Ok(schedule(db.client(), &request).await?)
 }
@@ -238,6 +244,14 @@ pub(super) fn json(text: &str) -> Result<String, String> {
     }
 }
 
+/// Checks a retry policy, and returns it as JSON.
+fn retry_policy(text: &str) -> Result<String, String> {
+    match text.parse::<RetryPolicy>() {
+        Ok(policy) => Ok(policy.to_json().to_string()),
+        Err(fault) => Err(format!("it {fault}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +263,17 @@ mod tests {
         let here = timestamp("2026-11-22 16:30").unwrap().with_timezone(&Local);
         assert_eq!(here.format("%Y-%m-%d %H:%M").to_string(), "2026-11-22 16:30");
         assert!(timestamp("tomorrow").unwrap_err().contains("write it as"));
+    }
+
+    #[test]
+    fn a_retry_policy_has_a_name_or_is_json() {
+        assert_eq!(retry_policy("once").as_deref(), Ok(r#"{"attempts":2}"#));
+        assert_eq!(retry_policy(r#"{"attempts": 2}"#), retry_policy("once"));
+        assert_eq!(
+            retry_policy(r#"{"attempts": 0}"#).unwrap_err(),
+            "it needs a whole number from 1 to 999999999 as `attempts`"
+        );
+        assert!(retry_policy("twice").unwrap_err().starts_with("it is neither an object nor"));
     }
 
     #[test]

@@ -23,13 +23,16 @@ use crate::{
     module::input_variable,
     values::{quantity, short_schema, validate::Schema},
 };
-use rework_wire::operation::{DEFAULT_DOMAIN, Definition, Form, Limits};
+use rework_wire::{
+    operation::{DEFAULT_DOMAIN, Definition, Form, Limits},
+    retry_policy::{self, RetryPolicy},
+};
 
 /// The keys of the manifest itself.
 const KEYS: [&str; 2] = ["domain", "operation"];
 
 /// The keys of a table `[[operation]]`.
-const OPERATION_KEYS: [&str; 14] = [
+const OPERATION_KEYS: [&str; 15] = [
     "name",
     "command",
     "shell",
@@ -44,6 +47,7 @@ const OPERATION_KEYS: [&str; 14] = [
     "env",
     "pass_env",
     "input",
+    "retry",
 ];
 
 /// One operation of a manifest, and the command that it runs.
@@ -180,15 +184,25 @@ fn program(table: &Table<'_, '_>) -> Result<Program, LocatedError> {
 
 fn limits(table: &Table<'_, '_>) -> Result<Limits, LocatedError> {
     let defaults = Limits::default();
+    let retry = declared_retry(table)?;
+    let attempts = retry_policy::attempts(table.positive("attempts")?, retry.as_ref())
+        .map_err(|fault| table.invalid("retry", format!("it {fault}")))?;
     Ok(Limits {
         timeout_ms: table.quantity("timeout", quantity::milliseconds, 1)?,
         memory_bytes: table.quantity("memory", quantity::bytes, 1)?,
-        attempts: table.positive("attempts")?.unwrap_or(defaults.attempts),
+        attempts,
         grace_ms: table.quantity("grace", quantity::milliseconds, 0)?.unwrap_or(defaults.grace_ms),
         retry_lost: table.boolean("retry_lost")?.unwrap_or(defaults.retry_lost),
         priority: table.priority("priority")?.unwrap_or(defaults.priority),
         concurrency: defaults.concurrency,
+        retry,
     })
+}
+
+fn declared_retry(table: &Table<'_, '_>) -> Result<Option<RetryPolicy>, LocatedError> {
+    let Some(declared) = table.json("retry")? else { return Ok(None) };
+    let policy = RetryPolicy::from_json(&declared);
+    policy.map(Some).map_err(|fault| table.invalid("retry", format!("it {fault}")))
 }
 
 fn output_form(table: &Table<'_, '_>) -> Result<Form, LocatedError> {

@@ -49,6 +49,7 @@ pub(crate) fn definition(row: Columns<'_>) -> Result<Definition> {
             retry_lost: row.get("retry_lost")?,
             priority: row.get("priority")?,
             concurrency: row.get("concurrency")?,
+            retry: row.json("retry")?,
         },
     })
 }

@@ -158,6 +158,7 @@ fn definitions_json(modules: &[Module]) -> String {
                     "retry_lost": operation.limits.retry_lost,
                     "priority": operation.limits.priority,
                     "concurrency": operation.limits.concurrency,
+                    "retry": operation.limits.retry,
                 },
             })
         })

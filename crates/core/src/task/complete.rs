@@ -43,6 +43,8 @@ pub enum Outcome {
     Drained,
     /// The run was claimed, but its code did not start.
     NotStarted,
+    /// The code requests to be started again later. That uses no attempt.
+    PutOff,
 }
 
 impl Outcome {
@@ -56,6 +58,7 @@ impl Outcome {
             Outcome::Aborted => "aborted",
             Outcome::Drained => "drained",
             Outcome::NotStarted => "not_started",
+            Outcome::PutOff => "put_off",
         }
     }
 }
@@ -68,8 +71,8 @@ pub struct Completion {
     pub outcome: Outcome,
     /// The cause for people, such as `exit code 3`. `None` if the run is done.
     pub reason: Option<String>,
-    /// The error that the code itself reported: `{kind, message, traceback}`. `None` if it reported
-    /// none.
+    /// The error that the code itself reported, or how its process ended: `{kind, message, traceback}`. `None` if the
+    /// run did not fail.
     pub error: Option<Value>,
     /// The output. With [`Payload::None`] the task keeps the output that the run saved before.
     pub output: Payload,
@@ -79,7 +82,8 @@ pub struct Completion {
     pub ended: Instant,
     /// The memory peak of the process tree in bytes. `None` if it was not measured.
     pub memory_peak: Option<i64>,
-    /// The delay before the next attempt in milliseconds. `None` unless the error asks for a delay.
+    /// The delay before the next attempt in milliseconds. `None` unless the error asks for a delay, or the run is put
+    /// off.
     pub retry_in_ms: Option<i64>,
     /// The revision of the code that ran. With `None` the task keeps the revision that was recorded
     /// at the start of the code.

@@ -12,6 +12,7 @@ pub mod progress;
 pub mod complete;
 pub mod abort;
 pub mod retry;
+pub mod retry_pause;
 pub mod wait;
 pub mod show;
 pub mod list;

@@ -2,8 +2,8 @@
 //! attempts back. The number of its next run follows that of its last one. The former end is kept as a row of
 //! `rework.run`.
 //!
-//! The automatic retry of a failed task is in `migrations/V15__complete.sql`, and its pause in
-//! `migrations/V14__retry_backoff.sql`.
+//! The automatic retry of a failed task is in `migrations/V15__complete.sql`, and its rules in
+//! `migrations/V14__retry_policy.sql`.
 
 use tokio_postgres::types::Type;
 

@@ -49,6 +49,8 @@ pub struct Request<'a> {
     pub metadata: Option<&'a str>,
     /// The capabilities that the host must offer.
     pub capabilities: &'a [String],
+    /// The retry policy as JSON text. `None` for that of the operation.
+    pub retry: Option<&'a str>,
 }
 
 /// When a task becomes ready to run.
@@ -70,7 +72,7 @@ pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Res
     let (json, bytes) = request.input.columns();
     let (at, after_ms) = request.ready.columns();
     let priority = request.priority.map(i32::from);
-    let params: [Param<'_>; 11] = [
+    let params: [Param<'_>; 12] = [
         (&request.operation, Type::TEXT),
         (&json, Type::TEXT),
         (&request.domain, Type::TEXT),
@@ -82,6 +84,7 @@ pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Res
         (&request.metadata, Type::TEXT),
         (&request.capabilities, Type::TEXT_ARRAY),
         (&bytes, Type::BYTEA),
+        (&request.retry, Type::TEXT),
     ];
     let query = client.query_typed_one(include_str!("sql/schedule.sql"), &params);
     let row = answer_within(deadline_for(request.input.bytes()), query).await?;

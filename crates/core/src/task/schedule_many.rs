@@ -44,6 +44,8 @@ pub struct CommonOptions<'a> {
     pub metadata: Option<&'a str>,
     /// The capabilities that the host must offer.
     pub capabilities: &'a [String],
+    /// The retry policy as JSON text. `None` for that of the operation.
+    pub retry: Option<&'a str>,
 }
 
 /// Schedules a task for each input, and returns their ids in the order of the inputs. Inputs that
@@ -100,7 +102,7 @@ pub async fn schedule_chunk(
     let bytes = bytes.iter().any(Option::is_some).then_some(bytes);
     let (at, after_ms) = options.ready.columns();
     let priority = options.priority.map(i32::from);
-    let params: [Param<'_>; 10] = [
+    let params: [Param<'_>; 11] = [
         (&options.operation, Type::TEXT),
         (&json, Type::TEXT_ARRAY),
         (&options.domain, Type::TEXT),
@@ -111,6 +113,7 @@ pub async fn schedule_chunk(
         (&options.metadata, Type::TEXT),
         (&options.capabilities, Type::TEXT_ARRAY),
         (&bytes, Type::BYTEA_ARRAY),
+        (&options.retry, Type::TEXT),
     ];
     let query = client.query_typed_one(include_str!("sql/schedule_many.sql"), &params);
     let size = chunk.iter().map(Payload::bytes).sum();

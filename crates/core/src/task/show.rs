@@ -32,7 +32,7 @@ pub struct Task {
     pub priority: i16,
     /// The number of runs that used up an attempt.
     pub attempt: i32,
-    /// The number of attempts that the operation allows.
+    /// The number of attempts that the retry policy or the operation allows.
     pub attempts: i32,
     /// The number of claims so far.
     pub run: i64,
@@ -53,7 +53,8 @@ pub struct Task {
     /// The output. Bytes are serialized as `{"base64": …}`.
     #[serde(serialize_with = "payload")]
     pub output: Payload,
-    /// The error that the code reported: `{kind, message, traceback}`. `None` if it reported none.
+    /// The error that the code reported, or how its process ended: `{kind, message, traceback}`. `None` if the last
+    /// run did not fail.
     pub error: Option<Box<RawValue>>,
     /// Why the task is in its state, for people. `None` if there is no reason.
     pub reason: Option<String>,
@@ -65,6 +66,8 @@ pub struct Task {
     pub metadata: Option<Box<RawValue>>,
     /// The revision of the code that ran. `None` if no start of the code is recorded.
     pub revision: Option<String>,
+    /// The retry policy of the task, else that of its operation. `None` if neither has one.
+    pub retry: Option<Box<RawValue>>,
     /// The details that are not part of the JSON.
     #[serde(skip)]
     pub details: TaskDetails,
@@ -167,6 +170,7 @@ fn task(row: Columns<'_>) -> Result<Task> {
         unique_key: row.get("unique_key")?,
         metadata: row.json("metadata")?,
         revision: row.get("revision")?,
+        retry: row.json("retry")?,
         details: TaskDetails {
             capabilities: row.get("capabilities")?,
             pinned: row.get("pinned")?,

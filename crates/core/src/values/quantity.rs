@@ -70,18 +70,7 @@ pub fn bytes_or_mib(text: &str) -> Result<i64, QuantityError> {
 
 /// Formats milliseconds as a duration such as `5m`, `1h30m` or `250ms`, which [`milliseconds`] can parse.
 pub fn show_milliseconds(milliseconds: i64) -> String {
-    const UNITS: [(i64, &str); 5] =
-        [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
-    let mut remaining = milliseconds.max(0);
-    if remaining == 0 {
-        return "0s".to_owned();
-    }
-    let mut part = |(length, unit): (i64, &str)| {
-        let count = remaining / length;
-        remaining %= length;
-        if count > 0 { format!("{count}{unit}") } else { String::new() }
-    };
-    UNITS.map(&mut part).concat()
+    rework_wire::duration::show(milliseconds)
 }
 
 /// Formats bytes as a size such as `2.1 GiB` or `512 MiB`, rounded to a tenth of the unit.

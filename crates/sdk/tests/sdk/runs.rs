@@ -59,6 +59,19 @@ fn limits_are_parsed_as_in_a_manifest() {
 }
 
 #[test]
+fn a_retry_policy_is_parsed_as_its_json() {
+    let runner = Runner::start();
+    let json = json!({"attempts": 5, "first": "10s", "factor": 1.5, "most": "1m", "jitter": 0,
+        "not_on": ["quota"]});
+    let cases = [("retried", json, 5), ("retried_always", json!("always"), 2)];
+    for (operation, policy, attempts) in cases {
+        let limits = &definition(&runner, operation).limits;
+        assert_eq!(limits.retry, Some(serde_json::from_value(policy).unwrap()));
+        assert_eq!(limits.attempts, attempts);
+    }
+}
+
+#[test]
 fn the_output_is_the_returned_value() {
     let mut runner = Runner::start();
     let input = json!({"a": [1, "\u{0}", null]});
@@ -132,6 +145,8 @@ fn an_error_decides_about_the_next_attempt_and_a_saved_output_is_sent() {
     let (failed, before) = failure(&mut runner, "fails_on_purpose", &json!("later"));
     assert_eq!((failed.message.as_str(), failed.retry), ("not yet", Retry::InMs(90_000)));
     assert!(matches!(&before[..], [FromRunner::Output { task: 8, .. }]), "{before:?}");
+    let (failed, _) = failure(&mut runner, "fails_on_purpose", &json!("another time"));
+    assert_eq!((failed.message.as_str(), failed.retry), ("in use", Retry::PutOffMs(5_000)));
     let (failed, _) = failure(&mut runner, "fails_on_purpose", &json!("never"));
     assert_eq!((failed.message.as_str(), failed.retry), ("trying: no use", Retry::GiveUp));
     let (failed, _) = failure(&mut runner, "fails_on_purpose", &json!("with a megabyte"));

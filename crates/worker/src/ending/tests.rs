@@ -90,8 +90,40 @@ fn the_reason_to_stop_a_run_outweighs_how_it_ended() {
     let failed = RunEnd::Failed(failure("error", Retry::InMs(7)));
     let completion = completion(observed(failed, Some(timeout)));
     assert_eq!(completion.reason.as_deref(), Some("timed out after 1s"));
-    assert_eq!(completion.error.unwrap()["message"], "oops\nmore", "its own error is kept");
+    let error = completion.error.unwrap();
+    assert_eq!(error["message"], "oops\nmore", "its own error is kept");
+    assert_eq!(error["kind"], "timed out", "the policy sees why it ended");
     assert_eq!(completion.retry_in_ms, Some(7));
+}
+
+#[test]
+fn a_run_that_is_put_off_has_no_error() {
+    let put_off = RunEnd::Failed(failure("error", Retry::PutOffMs(u64::MAX)));
+    let completion = completion(observed(put_off, None));
+    assert_eq!((completion.outcome, completion.reason.as_deref()), (Outcome::PutOff, Some("oops")));
+    assert_eq!((completion.error, completion.retry_in_ms), (None, Some(i64::MAX)));
+}
+
+#[test]
+fn the_error_of_a_run_names_the_kind_of_its_end() {
+    let error_of = |end, stop| completion(observed(end, stop)).error;
+    let memory = StopReason::OutOfMemory { used: 2, limit: 1, sampled: false };
+    let timeout = StopReason::Timeout(Duration::from_secs(1));
+    let killed = Exit::Signal { signal: 9, core: false };
+    for (end, stop, kind) in [
+        (RunEnd::Exited(Exit::Code(3)), None, "exit code 3"),
+        (RunEnd::Exited(killed), None, "signal 9"),
+        (RunEnd::SocketClosed, None, "runner"),
+        (RunEnd::Exited(killed), Some(timeout), "timed out"),
+        (RunEnd::Stopped(memory), None, "out of memory"),
+        (RunEnd::Failed(failure("io", Retry::Usual)), None, "io"),
+    ] {
+        assert_eq!(error_of(end, stop).unwrap()["kind"], kind);
+    }
+    let exited = error_of(RunEnd::Exited(Exit::Code(3)), None).unwrap();
+    assert_eq!(exited, json!({"kind": "exit code 3", "message": "exit code 3", "traceback": null}));
+    assert_eq!(error_of(RunEnd::Done, None), None);
+    assert_eq!(error_of(RunEnd::Exited(killed), Some(drained())), None, "it did not fail");
 }
 
 #[test]

@@ -76,6 +76,20 @@ async fn an_invalid_schema_is_refused() {
 }
 
 #[tokio::test]
+async fn attempts_that_contradict_the_retry_policy_are_refused() {
+    let bad = r#"[{"domain":"a","name":"b","limits":{"attempts":3,"retry":"once"}}]"#;
+    let error = error_of(&format!("#!/bin/sh\n{}; read x <&3", hello(1, bad))).await;
+    let expected = "defines operation `b`, whose retry policy has 2 as `attempts`, and the \
+                    operation itself has 3";
+    assert!(error.contains(expected), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let good = r#"[{"domain":"a","name":"b","limits":{"retry":{"attempts":5,"first":"2s"}}}]"#;
+    let script = format!("#!/bin/sh\n{}; read x <&3", hello(1, good));
+    let found = inspect(&program(folder.path(), &script).into(), TIMEOUT).await.unwrap();
+    assert_eq!(found[0].limits.attempts, 5);
+}
+
+#[tokio::test]
 async fn the_operations_are_returned_and_no_process_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let pid = folder.path().join("pid");

@@ -66,6 +66,7 @@ pub(super) async fn run(args: &Args, path: &str, context: &Context) -> anyhow::R
         ready: ready(args),
         metadata: args.metadata.as_deref(),
         capabilities: &args.capability,
+        retry: args.retry.as_deref(),
     };
     let (lines, size) = JsonLines::open(path)?;
     let file_name = lines.name().to_owned();

@@ -162,6 +162,11 @@ impl<'a, 'i> Table<'a, 'i> {
         object.map(Some).ok_or_else(|| self.invalid(key, message.to_owned()))
     }
 
+    /// Reads any value and converts it to JSON; `None` if the key is missing.
+    pub(super) fn json(&self, key: &'static str) -> Result<Option<Value>, LocatedError> {
+        self.read(key, "JSON", json)
+    }
+
     pub(super) fn tables(
         &self,
         key: &'static str,
@@ -191,7 +196,8 @@ impl<'a, 'i> Table<'a, 'i> {
         }
     }
 
-    fn invalid(&self, key: &'static str, message: String) -> LocatedError {
+    /// Returns an error about the value of a key, with a message that follows the names of the key and the table.
+    pub(super) fn invalid(&self, key: &'static str, message: String) -> LocatedError {
         self.error_at(key, |subject| ManifestErrorKind::BadValue { key, subject, message })
     }
 

@@ -1,5 +1,6 @@
 //! Tests of manifests: every key, and every error with its line.
 
+use rework_wire::retry_policy::{Kinds, Pause};
 use serde_json::json;
 
 use super::*;
@@ -34,6 +35,7 @@ fn every_key_is_read() {
         env = { LANG = "C.UTF-8" }
         pass_env = ["AWS_*"]
         input = { width = "integer", note = "string?" }
+        retry = { backoff = "fixed", first = "10s", not_on = ["exit code 2"] }
         "#,
     );
     let limits = Limits {
@@ -44,6 +46,11 @@ fn every_key_is_read() {
         retry_lost: true,
         priority: -1,
         concurrency: 1,
+        retry: Some(RetryPolicy {
+            pause: Pause::Fixed { first_ms: 10_000 },
+            kinds: Kinds::NotOn(vec!["exit code 2".into()]),
+            ..RetryPolicy::default()
+        }),
     };
     let input = json!({
         "type": "object",
@@ -94,6 +101,17 @@ fn keys_that_are_left_out_have_defaults() {
 }
 
 #[test]
+fn the_attempts_of_a_retry_policy_are_those_of_the_operation() {
+    let attempts = |keys: &str| {
+        let text = format!("[[operation]]\nname = 'a'\nshell = 'true'\n{keys}");
+        parsed(&text)[0].definition.limits.attempts
+    };
+    assert_eq!(attempts("retry = 'once'"), 2);
+    assert_eq!(attempts("retry = { attempts = 5, first = '2s' }"), 5);
+    assert_eq!(attempts("attempts = 3\nretry = { first = '2s' }"), 3);
+}
+
+#[test]
 fn the_domain_defaults_to_default_and_cwd_may_be_absolute() {
     let operations = parsed("[[operation]]\nname = 'a'\nshell = 'true'\ncwd = '/tmp'");
     assert_eq!(operations[0].definition.domain, "default");
@@ -140,6 +158,18 @@ fn errors_of_an_operation_name_the_key() {
             ":4: `priority` of operation `a`: 99999 is not a whole number from -32768 to 32767",
         ),
         ("retry_lost = 1", ":4: `retry_lost` of operation `a`: 1 is not `true` or `false`"),
+        (
+            "retry = 'twice'",
+            ":4: `retry` of operation `a`: it is neither an object nor `never`, `once` or `always`",
+        ),
+        (
+            "retry = { frist = '1s' }",
+            ":4: `retry` of operation `a`: it has the unknown key `frist`",
+        ),
+        (
+            "attempts = 3\nretry = 'once'",
+            ":5: `retry` of operation `a`: it has 2 as `attempts`, and the operation itself has 3",
+        ),
         ("output = 'xml'", ":4: `output` of operation `a` is `xml`, neither `json` nor `bytes`"),
         ("cwd = 1", ":4: `cwd` of operation `a`: 1 is not a string"),
         ("env = ['A']", ":4: `env` of operation `a`: it is not a table of strings"),

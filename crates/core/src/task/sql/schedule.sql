@@ -3,8 +3,9 @@
 -- value is too large, and RW400 if a value makes no sense.
 --
 -- $1 operation, $2 input as JSON, $3 domain, $4 host, $5 priority, $6 ready at, $7 delay until ready in milliseconds,
--- $8 unique key, $9 metadata, $10 capabilities, $11 input as bytes
+-- $8 unique key, $9 metadata, $10 capabilities, $11 input as bytes, $12 retry policy
 select rework.schedule(
            operation => $1, input => $2, domain => $3, host => $4, priority => $5,
            delayed_until => coalesce($6, clock_timestamp() + $7 * interval '1 millisecond'),
-           unique_key => $8, metadata => $9::json, capabilities => $10, input_bytes => $11) as task
+           unique_key => $8, metadata => $9::json, capabilities => $10, input_bytes => $11,
+           retry => $12::json) as task

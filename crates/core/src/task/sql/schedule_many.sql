@@ -3,9 +3,10 @@
 -- large, and RW400 if a value makes no sense.
 --
 -- $1 operation, $2 inputs as JSON, $3 domain, $4 host, $5 priority, $6 ready at, $7 delay until ready in milliseconds,
--- $8 metadata, $9 capabilities, $10 inputs as bytes, null if no input is bytes
+-- $8 metadata, $9 capabilities, $10 inputs as bytes, null if no input is bytes, $11 retry policy
 select coalesce(array_agg(id), '{}') as tasks
   from rework.schedule_many(
            operation => $1, inputs => $2, domain => $3, host => $4, priority => $5,
            delayed_until => coalesce($6, clock_timestamp() + $7 * interval '1 millisecond'),
-           metadata => $8::json, capabilities => $9, inputs_bytes => $10) as id
+           metadata => $8::json, capabilities => $9, inputs_bytes => $10,
+           retry => $11::json) as id
