@@ -19,6 +19,7 @@ create table rework.operation (
     concurrency        integer not null default 1 check (concurrency >= 1),   -- maximum number of runs in one runner
     registered_at      timestamptz not null default now(),
     unregistered_at    timestamptz,                 -- since then no task can be scheduled; existing tasks stay
+    available          text,                        -- check whether a host can run it now, for people; null: none
     unique (domain, name)
 );
 

@@ -29,7 +29,7 @@ use rework_wire::operation::{DEFAULT_DOMAIN, Definition, Form, Limits};
 const KEYS: [&str; 2] = ["domain", "operation"];
 
 /// The keys of a table `[[operation]]`.
-const OPERATION_KEYS: [&str; 14] = [
+const OPERATION_KEYS: [&str; 15] = [
     "name",
     "command",
     "shell",
@@ -44,6 +44,7 @@ const OPERATION_KEYS: [&str; 14] = [
     "env",
     "pass_env",
     "input",
+    "available",
 ];
 
 /// One operation of a manifest, and the command that it runs.
@@ -58,6 +59,8 @@ pub struct CommandOperation {
     pub env: BTreeMap<String, String>,
     /// Patterns of variables that the command gets from the monitor's environment. `*` stands for any characters.
     pub pass_env: Vec<String>,
+    /// The check: the operation is available on a host while this program exits with code 0. `None` if it always is.
+    pub available: Option<Program>,
 }
 
 impl CommandOperation {
@@ -141,6 +144,7 @@ fn operation(
     table.refuse_unknown(&OPERATION_KEYS)?;
     let name = name?.ok_or_else(|| table.missing("name"))?;
     let env = table.variables("env")?;
+    let available = table.program("available")?;
     let definition = Definition {
         domain: domain.to_owned(),
         name,
@@ -148,6 +152,7 @@ fn operation(
         output: None,
         output_form: output_form(&table)?,
         limits: limits(&table)?,
+        available: available.as_ref().map(Program::text),
     };
     Ok(CommandOperation {
         definition,
@@ -155,6 +160,7 @@ fn operation(
         cwd: folder.join(table.string("cwd")?.unwrap_or_default()).components().collect(),
         env,
         pass_env: table.strings("pass_env")?.unwrap_or_default(),
+        available,
     })
 }
 

@@ -50,5 +50,6 @@ pub(crate) fn definition(row: Columns<'_>) -> Result<Definition> {
             priority: row.get("priority")?,
             concurrency: row.get("concurrency")?,
         },
+        available: row.get("available")?,
     })
 }

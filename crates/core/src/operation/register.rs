@@ -158,6 +158,7 @@ fn definitions_json(modules: &[Module]) -> String {
                     "retry_lost": operation.limits.retry_lost,
                     "priority": operation.limits.priority,
                     "concurrency": operation.limits.concurrency,
+                    "available": operation.available,
                 },
             })
         })
@@ -178,6 +179,7 @@ mod tests {
             output: None,
             output_form: Form::Json,
             limits: Limits::default(),
+            available: None,
         };
         Module {
             kind: ModuleKind::Command,
