@@ -8,10 +8,11 @@ use crate::{
     active_run::ActiveRun,
     claimed_run::ClaimedRun,
     context::Context,
+    not_started::NotStarted,
     operations::Operation,
     run_loop::RunLoop,
     run_result::RunResult,
-    start_run::{NotStarted, start},
+    start_run::start,
     supervisor::LeaseLost,
 };
 
