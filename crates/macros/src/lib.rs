@@ -36,6 +36,10 @@ use proc_macro::TokenStream;
 /// | `grace` | time between the request to end and the kill | `"3s"` |
 /// | `retry_lost` | whether a task is queued again if its worker died | `false`: the task ends as `lost` |
 /// | `priority` | priority of tasks that are scheduled without one; higher ones are claimed first | `0` |
+/// | `available` | path of a function that answers whether this host can run the operation now | always available |
+///
+/// The function of `available` takes nothing. It returns `bool`, or a `Result` of `()` or `bool` whose error says why the
+/// operation is not available. While it is not, tasks of the operation stay queued, and other hosts run them.
 ///
 /// # Errors
 ///

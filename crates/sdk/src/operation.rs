@@ -6,6 +6,7 @@ use std::pin::Pin;
 use rework_wire::operation::{Definition, Form, Limits};
 use serde_json::Value;
 
+use crate::available::Check;
 use crate::output::Outcome;
 use crate::{Error, Task};
 
@@ -30,6 +31,8 @@ pub struct Operation {
     pub output: fn() -> (Form, Option<Value>),
     /// The function to call for a run.
     pub call: Call,
+    /// The check that answers whether this host can run the operation now. `None` if it always can.
+    pub available: Option<Check>,
 }
 
 inventory::collect!(Operation);
@@ -67,6 +70,7 @@ impl Operation {
             output,
             output_form,
             limits: self.limits.clone(),
+            available: self.available.as_ref().map(|check| check.name.to_owned()),
         }
     }
 }
@@ -143,6 +147,7 @@ mod tests {
             input: None,
             output: || (Form::Json, None),
             call: Call::Plain(|_| Ok(None)),
+            available: None,
         }
     }
 
