@@ -16,6 +16,9 @@ DEFAULT_DOMAIN = 'default'
 #: The type of an operation's function. Its argument is the task (`rework.context.TaskContext`).
 Function = Callable[[Any], Any]
 
+#: The type of a check. It returns True, False, or a text that says why the operation is not available.
+Check = Callable[[], Any]
+
 Inputs = Optional[tuple[io.Io, ...]]
 
 
@@ -43,6 +46,8 @@ class Operation:
     priority: int = 0
     #: The number of runs that one process has open at the same time.
     concurrency: int = 1
+    #: The function that answers whether this host can run the operation now, or None if it always can.
+    available: Check | None = None
 
     @property
     def module(self) -> str:
@@ -67,6 +72,8 @@ class Operation:
             definition['input'] = io.schema(self.inputs)
         if self.outputs is not None:
             definition['output'] = io.schema(self.outputs)
+        if self.available is not None:
+            definition['available'] = getattr(self.available, '__qualname__', type(self.available).__qualname__)
         return definition
 
 
@@ -89,6 +96,10 @@ def task(*functions: Function, **options: Any) -> Any:
       Set it only if a second run does no harm.
     * `priority`: the priority of a task that is scheduled without one; higher goes first; by default 0
     * `concurrency`: the number of runs of an `async` function that one process has open at the same time; by default 1
+
+    * `available`: a function without arguments that answers whether this host can run the operation now: True, or
+      False, or a text that says why not. It may be `async`. While it is not True, the tasks stay queued, and other
+      hosts run them. By default always available.
 
     Raise TypeError for an unknown option or an option of the wrong type. Raise ValueError for a duration or size that
     cannot be read, or for two inputs with the same name. Raise AssertionError for `@task()`.
@@ -159,10 +170,16 @@ def _flag(name: str, value: object) -> bool:
     raise TypeError(f'`{name}` must be True or False, not {value!r}')
 
 
-_Check = Callable[[str, object], Union[None, str, int, bool, datetime.timedelta, Inputs]]
+def _check(name: str, value: object) -> Check | None:
+    if value is None or callable(value):
+        return value
+    raise TypeError(f'`{name}` must be a function, not {value!r}')
+
+
+_Value = Union[None, str, int, bool, datetime.timedelta, Inputs, Check]
 
 #: The options of `@task`, each with the function that checks and converts its value.
-_OPTIONS: dict[str, _Check] = {
+_OPTIONS: dict[str, Callable[[str, object], _Value]] = {
     'domain': _domain,
     'timeout': _duration,
     'inputs': _specs,
@@ -173,4 +190,5 @@ _OPTIONS: dict[str, _Check] = {
     'retry_lost': _flag,
     'priority': _priority,
     'concurrency': _count,
+    'available': _check,
 }
