@@ -71,7 +71,7 @@ pub(crate) async fn of_command(
     operation: &Operation,
     command: &CommandOperation,
     (version, fence): (OperationVersion, Option<Fence>),
-    revision: Revision,
+    revision: &Revision,
 ) -> Result<(), NotStarted> {
     let Some(program) = &command.available else { return Ok(()) };
     if context.availability.is_known(version) {
@@ -82,7 +82,8 @@ pub(crate) async fn of_command(
     }
     let program = command::check_program(&context.launcher, command, program)?;
     let memory_bytes = operation.definition.limits.memory_bytes;
-    let mut process = match context.launcher.start(program, revision, false, memory_bytes) {
+    let started = context.launcher.start(program, revision.clone(), false, memory_bytes);
+    let mut process = match started {
         Ok(process) => process,
         Err(error) if error.fault() == Fault::Host => return Err(error.into()),
         Err(error) => {

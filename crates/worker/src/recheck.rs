@@ -48,7 +48,7 @@ async fn check_without_task(
         .map_err(|source| StartError::File { path: path.clone(), source })?;
     if operation.is_command() {
         let command = command::find(operation)?;
-        return check::of_command(context, operation, &command, (version, None), revision).await;
+        return check::of_command(context, operation, &command, (version, None), &revision).await;
     }
     if let Some(runner) = context.warm_runners.take(&revision).await {
         let runner = check::in_runner(context, operation, (version, None), runner).await?;

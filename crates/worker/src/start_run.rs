@@ -48,8 +48,7 @@ pub(crate) async fn start(
     match operation.kind {
         ModuleKind::Command => {
             let command_operation = command::find(operation)?;
-            let of_check = revision.clone();
-            check::of_command(context, operation, &command_operation, waiting, of_check).await?;
+            check::of_command(context, operation, &command_operation, waiting, &revision).await?;
             let (program, output) = command::prepare(
                 &mut context.launcher,
                 &command_operation,
