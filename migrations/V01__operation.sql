@@ -20,6 +20,7 @@ create table rework.operation (
     retry              json,                        -- retry policy of its tasks: V14__retry_policy.sql; null: defaults
     registered_at      timestamptz not null default now(),
     unregistered_at    timestamptz,                 -- since then no task can be scheduled; existing tasks stay
+    available          text,                        -- check whether a host can run it now, for people; null: none
     unique (domain, name)
 );
 

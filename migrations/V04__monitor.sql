@@ -16,7 +16,7 @@ create table rework.monitor (
     memory         text not null,        -- how memory limits are enforced: `cgroup2`, `cgroup1` or `sampled`
     version        text not null,        -- version of the binary
     idle_domains   text[] not null default '{}',   -- domains with an idle worker: only these are notified
-    start_faults   json not null default '[]',     -- what it cannot start now: {domain, operation, reason, failures}
+    start_faults   json not null default '[]',     -- what it cannot start now (core/src/fleet/start_fault.rs)
     started_at     timestamptz not null default now(),
     finished_at    timestamptz,
     reason         text                  -- why it ended, for people

@@ -19,6 +19,7 @@ mod support;
 mod abort_races;
 mod aborts;
 mod attempts;
+mod availability;
 mod backup;
 mod bad_input;
 mod bad_input_database;

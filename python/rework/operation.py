@@ -16,6 +16,9 @@ DEFAULT_DOMAIN = 'default'
 #: The type of an operation's function. Its argument is the task (`rework.context.TaskContext`).
 Function = Callable[[Any], Any]
 
+#: The type of a check. It returns True, False, or a text that says why the operation is not available.
+Check = Callable[[], Any]
+
 Inputs = Optional[tuple[io.Io, ...]]
 
 
@@ -45,6 +48,8 @@ class Operation:
     concurrency: int = 1
     #: The retry policy (`rework.retry_policy`), or None for the default.
     retry: dict[str, Any] | None = None
+    #: The function that answers whether this host can run the operation now, or None if it always can.
+    available: Check | None = None
 
     @property
     def module(self) -> str:
@@ -71,6 +76,8 @@ class Operation:
             definition['input'] = io.schema(self.inputs)
         if self.outputs is not None:
             definition['output'] = io.schema(self.outputs)
+        if self.available is not None:
+            definition['available'] = getattr(self.available, '__qualname__', type(self.available).__qualname__)
         return definition
 
 
@@ -94,6 +101,10 @@ def task(*functions: Function, **options: Any) -> Any:
     * `priority`: the priority of a task that is scheduled without one; higher goes first; by default 0
     * `concurrency`: the number of runs of an `async` function that one process has open at the same time; by default 1
     * `retry`: the retry policy, `'never'`, `'once'`, `'always'` or a dict such as `{'attempts': 5, 'first': '10s'}`
+
+    * `available`: a function without arguments that answers whether this host can run the operation now: True, or
+      False, or a text that says why not. It may be `async`. While it is not True, the tasks stay queued, and other
+      hosts run them. By default always available.
 
     Raise TypeError for an unknown option or an option of the wrong type. Raise ValueError for a duration or size that
     cannot be read, for a retry policy that makes no sense, or for two inputs with the same name. Raise AssertionError
@@ -170,10 +181,16 @@ def _retry(name: str, value: object) -> dict[str, Any] | None:
     return None if value is None else retry_policy.checked(name, value)
 
 
-_Check = Callable[[str, object], Union[None, str, int, bool, datetime.timedelta, Inputs, 'dict[str, Any]']]
+def _check(name: str, value: object) -> Check | None:
+    if value is None or callable(value):
+        return value
+    raise TypeError(f'`{name}` must be a function, not {value!r}')
+
+
+_Value = Union[None, str, int, bool, datetime.timedelta, Inputs, Check]
 
 #: The options of `@task`, each with the function that checks and converts its value.
-_OPTIONS: dict[str, _Check] = {
+_OPTIONS: dict[str, Callable[[str, object], _Value]] = {
     'domain': _domain,
     'timeout': _duration,
     'inputs': _specs,
@@ -185,4 +202,5 @@ _OPTIONS: dict[str, _Check] = {
     'priority': _priority,
     'concurrency': _count,
     'retry': _retry,
+    'available': _check,
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use rework_core::{
-    task::{payload::Payload, show::Task, state::State},
+    task::{payload::Payload, show::Task, state::State, wait_reasons::WaitReason},
     values::quantity::show_bytes,
 };
 use serde_json::{Value, value::RawValue};
@@ -52,6 +52,13 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
     let style = if colour { style_of(task.state).bold() } else { Style::new() };
     let state = escape::line(&state(task)).into_owned();
     format!("task {}: {style}{state}{style:#}\n{}", task.id, table.render(colour))
+}
+
+/// Returns why a host leaves the task in the queue, for example `not available on alpha: no display`.
+pub(crate) fn wait_reason(reason: &WaitReason) -> String {
+    let WaitReason { host, unavailable, reason } = reason;
+    let what = if *unavailable { "not available" } else { "cannot be started" };
+    escape::line(&format!("{what} on {host}: {reason}")).into_owned()
 }
 
 /// Returns the commands that are useful next, with what each does.

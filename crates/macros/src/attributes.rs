@@ -24,10 +24,12 @@ pub(crate) struct Attributes {
     pub(crate) retry_lost: bool,
     pub(crate) priority: Option<i16>,
     pub(crate) retry: Option<Retry>,
+    /// The path of the function that is the check.
+    pub(crate) available: Option<String>,
 }
 
 const KEYS: &str = "the keys are `domain`, `name`, `timeout`, `memory`, `attempts`, `grace`, \
-                    `retry_lost`, `priority` and `retry`";
+                    `retry_lost`, `priority`, `retry` and `available`";
 
 impl Attributes {
     /// Parses `domain = "images", attempts = 3, retry_lost`. An error points at the key or value that is wrong.
@@ -57,6 +59,7 @@ impl Attributes {
             "retry_lost" => self.retry_lost = flag(meta, key)?,
             "priority" => self.priority = Some(priority(meta)?),
             "retry" => self.retry = Some(Retry::parse(meta)?),
+            "available" => self.available = Some(function(meta)?),
             _ => return Err(error_at(meta.path(), format!("unknown key: {KEYS}"))),
         }
         Ok(())
@@ -133,6 +136,17 @@ fn priority(meta: &Meta) -> syn::Result<i16> {
     })
 }
 
+/// Parses the path of a function, and returns it without spaces.
+fn function(meta: &Meta) -> syn::Result<String> {
+    if let Some(Expr::Path(path)) = value(meta)
+        && path.attrs.is_empty()
+        && path.qself.is_none()
+    {
+        return Ok(path.path.to_token_stream().to_string().replace(' ', ""));
+    }
+    Err(error_at(meta, "`available` must be the path of a function: `available = has_display`"))
+}
+
 fn flag(meta: &Meta, key: &str) -> syn::Result<bool> {
     match (meta, value(meta)) {
         (Meta::Path(_), _) => Ok(true),
@@ -167,7 +181,8 @@ mod tests {
     #[test]
     fn every_key_is_parsed() {
         let all = r#"domain = "images", name = "shrink", timeout = "5m", memory = "2GiB",
-            attempts = 3, grace = "1500ms", retry_lost, priority = -1, retry(attempts = 3)"#;
+            attempts = 3, grace = "1500ms", retry_lost, priority = -1, retry(attempts = 3),
+            available = gpu::is_free"#;
         let expected = Attributes {
             name: Some("shrink".into()),
             domain: Some("images".into()),
@@ -178,6 +193,7 @@ mod tests {
             retry_lost: true,
             priority: Some(-1),
             retry: Some(Retry { attempts: Some(3), ..Retry::default() }),
+            available: Some("gpu::is_free".into()),
         };
         assert_eq!(parse(all), Ok(expected));
         assert_eq!(parse(r#"retry = "once""#).unwrap().attempts, Some(2));
@@ -198,6 +214,7 @@ mod tests {
             ("attempts = 0", "`attempts` must be a whole number from 1"),
             (r#"attempts = "3""#, "`attempts` must be a whole number from 1"),
             (r#"retry_lost = "yes""#, "`retry_lost` takes no value"),
+            (r#"available = "gpu""#, "`available` must be the path of a function"),
             (r#"name = "two words""#, "`name` must be a word without spaces"),
             (r#"domain = """#, "`domain` must be a word without spaces"),
             ("domain", "`domain` must be a string"),

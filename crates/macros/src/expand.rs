@@ -43,6 +43,7 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
     let retry = option(attributes.retry.as_ref().map(|retry| quote!(|| #retry)));
     let (input, output) = schemas(signature);
     let call = call(signature, function_name);
+    let available = option(attributes.available.as_deref().map(check));
     quote! {
         const _: () = {
             use ::rework::__private::{PlainReturn as _, Returned};
@@ -58,6 +59,7 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
                     input: #input,
                     output: #output,
                     call: #call,
+                    available: #available,
                 }
             }
         };
@@ -148,6 +150,18 @@ fn call(signature: &Signature, name: &syn::Ident) -> TokenStream {
     }
 }
 
+/// Returns the expression of type `Check` for the function with this path.
+fn check(path: &str) -> TokenStream {
+    // The path was parsed from tokens, so it can be parsed again.
+    let function: TokenStream = path.parse().unwrap_or_default();
+    quote! {
+        ::rework::__private::Check {
+            name: #path,
+            call: || ::rework::__private::IntoReason::into_reason(#function()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +188,9 @@ mod tests {
         let text = expanded("", "fn r#move() {}");
         assert!(text.contains("name : \"move\""), "{text}");
         assert!(text.contains("domain : :: rework :: __private :: DEFAULT_DOMAIN"), "{text}");
+        let text = expanded("available = gpu::is_free", "fn f() {}");
+        assert!(text.contains("name : \"gpu::is_free\""), "{text}");
+        assert!(text.contains("into_reason (gpu :: is_free ())"), "{text}");
         let text = expanded("name = \"shrink\", domain = \"images\"", "fn f() {}");
         assert!(text.contains("domain : \"images\" , name : \"shrink\""), "{text}");
     }

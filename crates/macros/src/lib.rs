@@ -37,6 +37,10 @@ use proc_macro::TokenStream;
 /// | `retry_lost` | whether a task is queued again if its worker died | `false`: the task ends as `lost` |
 /// | `priority` | priority of tasks that are scheduled without one; higher ones are claimed first | `0` |
 /// | `retry` | retry policy: `retry = "once"`, `retry(attempts = 5, first = "10s")` | pauses of 1 s, 2 s, 4 s, … |
+/// | `available` | path of a function that answers whether this host can run the operation now | always available |
+///
+/// The function of `available` takes nothing. It returns `bool`, or a `Result` of `()` or `bool` whose error says why the
+/// operation is not available. While it is not, tasks of the operation stay queued, and other hosts run them.
 ///
 /// # Errors
 ///

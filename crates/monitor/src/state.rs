@@ -14,6 +14,7 @@ use crate::{
     per_domain::PerDomain,
 };
 
+mod availability;
 mod database_outage;
 pub(crate) mod drain;
 mod lost_hosts;
@@ -32,6 +33,7 @@ mod worker_died;
 mod worker_start;
 
 use self::{
+    availability::UnavailableOperations,
     drain::Drain,
     lost_hosts::LostHosts,
     overdue_statements::OverdueStatements,
@@ -64,6 +66,8 @@ pub(crate) struct State {
     pub(crate) lost_hosts: LostHosts,
     /// The operations that this host cannot start now.
     pub(crate) start_faults: StartFaults,
+    /// The operations that are not available on this host now.
+    pub(crate) unavailable: UnavailableOperations,
     pub(crate) recovery_check: RecoveryCheck,
     /// The error with which the database has refused the last poll. `None` if it did not.
     pub(crate) refusal: Option<String>,
@@ -100,6 +104,7 @@ impl State {
             lost_hosts: LostHosts::new(own_lease.terms()),
             own_lease,
             start_faults: StartFaults::default(),
+            unavailable: UnavailableOperations::default(),
             recovery_check: RecoveryCheck::default(),
             refusal: None,
             connections_released_at: None,
@@ -150,6 +155,7 @@ impl State {
     pub(crate) fn on_time(&mut self, now: Instant) {
         self.kill_start_timeouts(now);
         self.start_faults_on_time(now);
+        self.availability_on_time(now);
         self.forget_dead(now);
         self.drain_on_time(now);
     }
@@ -157,6 +163,7 @@ impl State {
     /// Returns when [`State::on_time`] has something to do next. `None` if nothing is scheduled.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let starts = self.start_deadlines().chain(self.start_fault_deadlines());
+        let starts = starts.chain(self.availability_deadlines());
         starts.chain(self.drain_deadline()).min()
     }
 
@@ -209,6 +216,10 @@ impl State {
                 let failure = StartFailure { operation, name, of_host, reason };
                 self.start_failed(id, failure, now);
             }
+            FromWorker::OperationUnavailable { operation, name, reason } => {
+                self.operation_unavailable(id, operation, name, reason, now);
+            }
+            FromWorker::OperationAvailable { operation } => self.operation_available(operation),
             FromWorker::StartSucceeded { operation } => self.start_succeeded(id, operation),
             FromWorker::Overdue { statement } => {
                 self.overdue_statements.record(format!("worker {id}"), statement, now);

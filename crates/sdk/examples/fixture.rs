@@ -54,6 +54,20 @@ fn reversed(Bytes(mut input): Bytes) -> Bytes {
     Bytes(input)
 }
 
+/// The number of checks of `scarce`. Every second one finds it available, and the fourth panics.
+static CHECKS: AtomicU32 = AtomicU32::new(0);
+
+fn is_available() -> anyhow::Result<()> {
+    let number = CHECKS.fetch_add(1, Ordering::Relaxed) + 1;
+    println!("check {number}");
+    assert_ne!(number, 4, "the fourth check");
+    anyhow::ensure!(number.is_multiple_of(2), "number {number} is odd");
+    Ok(())
+}
+
+#[operation(available = is_available)]
+fn scarce() {}
+
 /// A `Result` under another name: the macro must recognise it all the same.
 type Fallible = anyhow::Result<u32>;
 

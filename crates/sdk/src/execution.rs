@@ -34,10 +34,17 @@ impl Executor {
     /// Runs the operation that the task names. Its buffered output is flushed when this returns.
     pub(crate) fn run(&self, task: &Task) -> Outcome {
         let outcome = self.find(task).and_then(|operation| self.call(operation, task));
-        // If a stream cannot be written its text is lost: it cannot be printed anywhere else.
-        let _ = std::io::stdout().flush();
-        let _ = std::io::stderr().flush();
+        flush();
         outcome
+    }
+
+    /// Runs the check of an operation. Returns why the operation is not available on this host; `None` if it is. An
+    /// operation that this program does not have counts as available: its run fails and says why.
+    pub(crate) fn check(&self, domain: &str, name: &str) -> Option<String> {
+        let check = self.operations.find(domain, name).ok()?.available.as_ref()?;
+        let checked = panics::catch(|| Ok((check.call)()));
+        flush();
+        checked.unwrap_or_else(|error| Some(format!("{}: {}", error.kind(), error.message())))
     }
 
     fn find(&self, task: &Task) -> Result<&'static Operation, Error> {
@@ -72,6 +79,13 @@ impl Executor {
         })?;
         Ok(self.runtime.get_or_init(|| runtime))
     }
+}
+
+/// Writes the buffered output of this process. If a stream cannot be written its text is lost: it cannot be printed
+/// anywhere else.
+fn flush() {
+    let _ = std::io::stdout().flush();
+    let _ = std::io::stderr().flush();
 }
 
 impl Drop for Executor {

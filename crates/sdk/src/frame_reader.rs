@@ -11,7 +11,7 @@ use rework_wire::runner::{FromRunner, RunRequest, ToRunner, VERSION};
 
 use crate::exit::{self, ExitReason};
 use crate::frame_sender::FrameSender;
-use crate::run_queue::RunQueue;
+use crate::run_queue::{CheckRequest, RunQueue};
 use crate::task::{Destination, State, Task};
 use crate::{current, stderr};
 
@@ -112,6 +112,9 @@ impl FrameReader {
                         current.schedule_requests().answer(number, answer);
                     }
                 });
+            }
+            ToRunner::Check { number, domain, operation } => {
+                self.queue.push_check(CheckRequest { number, domain, operation });
             }
             ToRunner::Exit => self.queue.close(),
         }

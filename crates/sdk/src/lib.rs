@@ -42,6 +42,7 @@
 #![warn(missing_docs)]
 
 mod abort;
+mod available;
 mod bytes;
 mod clock;
 mod command_line;
@@ -91,6 +92,7 @@ pub mod __private {
     pub use rework_wire::operation::{DEFAULT_DOMAIN, Limits};
     pub use rework_wire::retry_policy;
 
+    pub use crate::available::{Check, IntoReason};
     pub use crate::input::FromInput;
     pub use crate::operation::{Call, Operation};
     pub use crate::output::{PlainReturn, Returned};

@@ -5,7 +5,6 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use crate::Task;
 use crate::frame_reader::FrameReader;
 use crate::frame_sender::FrameSender;
 use crate::long_run::LongRunTimer;
@@ -43,8 +42,8 @@ impl WorkerListener {
         }
     }
 
-    /// Waits for the next run and makes it the current one. `None` if no more runs will come.
-    pub(crate) fn next(&self, now_us: i64) -> Option<Task> {
+    /// Waits for the next check, or for the next run, which becomes the current one. Never returns [`NextRun::Empty`].
+    pub(crate) fn next(&self, now_us: i64) -> NextRun {
         if now_us - self.polled_us.load(Ordering::Relaxed) >= POLL_INTERVAL_US {
             self.polled_us.store(now_us, Ordering::Relaxed);
             if let Some(mut reader) = self.try_reader() {
@@ -53,10 +52,9 @@ impl WorkerListener {
         }
         loop {
             match self.queue.next() {
-                NextRun::Run(task) => return Some(task),
-                NextRun::Closed => return None,
                 // Nothing follows, so the last frames of earlier runs are not deferred any longer.
                 NextRun::Empty => self.sender.flush(),
+                next => return next,
             }
             match self.try_reader() {
                 Some(mut reader) => reader.receive(),

@@ -7,6 +7,7 @@ use rework_wire::operation::{Definition, Form, Limits};
 use rework_wire::retry_policy::RetryPolicy;
 use serde_json::Value;
 
+use crate::available::Check;
 use crate::output::Outcome;
 use crate::{Error, Task};
 
@@ -33,6 +34,8 @@ pub struct Operation {
     pub output: fn() -> (Form, Option<Value>),
     /// The function to call for a run.
     pub call: Call,
+    /// The check that answers whether this host can run the operation now. `None` if it always can.
+    pub available: Option<Check>,
 }
 
 inventory::collect!(Operation);
@@ -70,6 +73,7 @@ impl Operation {
             output,
             output_form,
             limits: Limits { retry: self.retry.map(|policy| policy()), ..self.limits.clone() },
+            available: self.available.as_ref().map(|check| check.name.to_owned()),
         }
     }
 }
@@ -148,6 +152,7 @@ mod tests {
             input: None,
             output: || (Form::Json, None),
             call: Call::Plain(|_| Ok(None)),
+            available: None,
         }
     }
 

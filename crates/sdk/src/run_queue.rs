@@ -17,10 +17,21 @@ pub(crate) struct RunQueue {
 #[derive(Debug, Default)]
 struct QueueState {
     waiting: VecDeque<Task>,
+    /// The checks that the worker has requested. It requests one only while no run is open.
+    checks: VecDeque<CheckRequest>,
     /// Whether the worker has announced that no more runs will come.
     closed: bool,
     /// Whether the listener thread reads from the worker and fills this queue.
     listener_thread_reads: bool,
+}
+
+/// The request of the worker to run the check of an operation.
+#[derive(Debug)]
+pub(crate) struct CheckRequest {
+    /// The number of the request, which the answer repeats.
+    pub(crate) number: u32,
+    pub(crate) domain: String,
+    pub(crate) operation: String,
 }
 
 /// The result of [`RunQueue::next`].
@@ -28,6 +39,8 @@ struct QueueState {
 pub(crate) enum NextRun {
     /// This run starts now.
     Run(Task),
+    /// This check is to be run now.
+    Check(CheckRequest),
     /// The queue is empty, and no more runs will come.
     Closed,
     /// The queue is empty for now.
@@ -39,6 +52,13 @@ impl RunQueue {
     pub(crate) fn push(&self, task: Task) {
         let mut state = self.lock();
         state.waiting.push_back(task);
+        self.notify(&state);
+    }
+
+    /// Adds the request for a check.
+    pub(crate) fn push_check(&self, request: CheckRequest) {
+        let mut state = self.lock();
+        state.checks.push_back(request);
         self.notify(&state);
     }
 
@@ -56,9 +76,12 @@ impl RunQueue {
         !state.waiting.is_empty() && !state.listener_thread_reads
     }
 
-    /// Takes the next run and makes it the current one.
+    /// Takes the next check, or else the next run, which becomes the current one.
     pub(crate) fn next(&self) -> NextRun {
         let mut state = self.lock();
+        if let Some(check) = state.checks.pop_front() {
+            return NextRun::Check(check);
+        }
         match state.waiting.pop_front() {
             Some(task) => {
                 // Still under the lock, so that an abort finds the run either in the queue or as the current run.
@@ -79,7 +102,8 @@ impl RunQueue {
     /// Waits until there is a run, the queue is closed, or the listener thread no longer fills it.
     pub(crate) fn wait(&self) {
         let is_idle = |state: &mut QueueState| {
-            state.waiting.is_empty() && !state.closed && state.listener_thread_reads
+            let is_empty = state.waiting.is_empty() && state.checks.is_empty();
+            is_empty && !state.closed && state.listener_thread_reads
         };
         drop(self.changed.wait_while(self.lock(), is_idle).unwrap_or_else(PoisonError::into_inner));
     }

@@ -20,7 +20,7 @@ use crate::listener::WorkerListener;
 use crate::long_run::LongRunTimer;
 use crate::operation::Operation;
 use crate::output::Outcome;
-use crate::run_queue::RunQueue;
+use crate::run_queue::{CheckRequest, NextRun, RunQueue};
 use crate::started_runs::StartedRuns;
 use crate::task::State;
 use crate::{Error, Task, current, run_boundary, stderr};
@@ -31,6 +31,9 @@ const SDK: &str = concat!("rework-rust ", env!("CARGO_PKG_VERSION"));
 /// The end of a run that took less than this, in microseconds, may be deferred and sent with that of the next run.
 /// Deferring the end of a longer run would save too little.
 const SHORT_RUN_US: i64 = 1_000;
+
+/// The longest reason that is sent of a check, in characters. The worker keeps less.
+const MAX_REASON_CHARS: usize = 1_000;
 
 /// Why a runner cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +91,15 @@ impl RunnerLoop<'_> {
     /// Executes runs until no more will come.
     fn run_all(&self) -> Result<(), FrameError> {
         let mut now = now_us();
-        while let Some(task) = self.listener.next(now) {
+        loop {
+            let task = match self.listener.next(now) {
+                NextRun::Run(task) => task,
+                NextRun::Check(request) => {
+                    self.check(request)?;
+                    continue;
+                }
+                NextRun::Closed | NextRun::Empty => return Ok(()),
+            };
             self.record_started(&task);
             let started_us = now_us();
             self.long_run.run_started(started_us);
@@ -105,7 +116,14 @@ impl RunnerLoop<'_> {
             let defer = is_short && self.queue.next_starts_at_once();
             task.send_last(&last_frame(&task, outcome, span), defer.then_some(now));
         }
-        Ok(())
+    }
+
+    /// Runs the check of an operation and sends the answer.
+    fn check(&self, request: CheckRequest) -> Result<(), FrameError> {
+        let CheckRequest { number, domain, operation } = request;
+        let reason = self.executor.check(&domain, &operation);
+        let reason = reason.map(|reason| reason.chars().take(MAX_REASON_CHARS).collect());
+        self.sender.send(&FromRunner::Checked { number, reason })
     }
 
     /// Records in shared memory that a run starts. If this process dies later, the worker or the

@@ -30,6 +30,10 @@ pub struct Definition {
     pub output_form: Form,
     #[serde(default)]
     pub limits: Limits,
+    /// The check that answers whether a host can run the operation now, as a text for people: a command, or the name of
+    /// a function. `None` if the operation is always available.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<String>,
 }
 
 /// The form of an input or output, in frames and in the database.

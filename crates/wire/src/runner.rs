@@ -57,6 +57,15 @@ pub enum ToRunner {
         /// Why the task was not scheduled; `None` if it was.
         error: Option<String>,
     },
+    /// Run the check of an operation, and answer `checked`. It is sent only for operations with a check.
+    Check {
+        /// The number of the check. The answer repeats it.
+        number: u32,
+        /// The domain of the operation.
+        domain: String,
+        /// The name of the operation.
+        operation: String,
+    },
     /// No more runs will come, so the runner should exit.
     Exit,
 }
@@ -157,6 +166,14 @@ pub enum FromRunner {
     /// A waiting run has not started and will not, because the worker revoked or aborted it. A runner also sends this
     /// by itself if the run before it has left processes behind.
     Revoked { task: i64, run: i64 },
+    /// The answer to `check`.
+    Checked {
+        /// The number of the check.
+        number: u32,
+        /// Why the operation is not available; `None` if it is.
+        #[serde(default)]
+        reason: Option<String>,
+    },
     /// The code of a run returned. This is the last message about the run.
     Done(Done),
     /// The code of a run failed. This is the last message about the run.

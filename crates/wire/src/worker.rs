@@ -53,6 +53,12 @@ pub enum ToWorker {
         /// The ids of operations that were paused and are tried again. The worker reports if it can start one of them.
         on_trial: Vec<i64>,
     },
+    /// Run the check of an operation again, without a claim: this worker has reported that it is not available, and
+    /// tasks wait.
+    CheckOperation {
+        /// The id of the operation.
+        operation: i64,
+    },
     /// Close the connection to the database if it is not needed now. Others cannot connect, because the server has as
     /// many connections as it may have.
     CloseConnection,
@@ -173,6 +179,20 @@ pub enum FromWorker {
         of_host: bool,
         /// The reason, as a text for people.
         reason: String,
+    },
+    /// The check of an operation has answered that this host cannot run it now. The worker claims no more tasks of it.
+    OperationUnavailable {
+        /// The id of the operation.
+        operation: i64,
+        /// The name of the operation, as a text for people.
+        name: String,
+        /// The reason, as a text for people.
+        reason: String,
+    },
+    /// The worker has carried out [`ToWorker::CheckOperation`], and found no reason against a claim.
+    OperationAvailable {
+        /// The id of the operation.
+        operation: i64,
     },
     /// The worker has started a run. It reports its first one, and the first one of each operation on trial.
     StartSucceeded {

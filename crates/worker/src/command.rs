@@ -188,6 +188,22 @@ pub(crate) fn prepare(
     Ok((program, output))
 }
 
+/// Returns the program that checks whether a command is available. It runs in the folder and with the environment of the
+/// command, without the variables of a run.
+pub(crate) fn check_program(
+    launcher: &RunnerLauncher,
+    operation: &CommandOperation,
+    check: &manifest::Program,
+) -> Result<Program, StartError> {
+    let mut env = launcher.environment(|name| operation.passes_variable(name));
+    env.extend(operation.env.iter().map(|(name, value)| (name.into(), value.into())));
+    let mut argv = check.argv().into_iter().map(OsString::from);
+    // A manifest whose check has no program is refused when it is read.
+    let executable = argv.next().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let (cwd, stdin) = (operation.cwd.clone(), file_of(&Payload::None)?);
+    Ok(Program { executable, args: argv.collect(), cwd, env, stdin })
+}
+
 /// Returns a memory file with the input. The worker never waits for the command to read it.
 fn file_of(input: &Payload) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create(c"rework-input", MFdFlags::MFD_CLOEXEC)?);

@@ -8,6 +8,7 @@ use rework_core::task::fence::Fence;
 
 use crate::{
     abort::Abort,
+    availability::Availability,
     local_queue::LocalQueue,
     recorder::Recorder,
     resettable_timer::ResettableTimer,
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub warm_runners: WarmRunners,
     /// Claimed runs that were not given to a runner yet.
     pub queue: LocalQueue,
+    /// The operations that this host can run now.
+    pub availability: Availability,
     /// The longest time from the start of a runner to its `hello`.
     pub start_timeout: Duration,
     /// The timer of the run loop, kept here so that all run loops share it.

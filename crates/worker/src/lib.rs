@@ -16,6 +16,10 @@ mod batch_size; // how many tasks one claim takes
 mod claimed_run; // a run as it was claimed
 mod run_task; // one task from its claim to its end
 mod start_run; // a run is sent to a runner
+mod not_started; // why a run ended before its code started
+mod check; // runs the check of an operation
+mod recheck; // runs a check again, without a task
+mod availability; // which operations the host can run now
 mod start_error; // why a run cannot start, and whose fault that is
 mod start_failure; // what follows if a run cannot start
 mod run_loop; // drives the runs of one runner

@@ -77,6 +77,16 @@ impl Operation {
         }
     }
 
+    /// Returns whether the operation is a command of a manifest.
+    pub(crate) fn is_command(&self) -> bool {
+        self.kind == ModuleKind::Command
+    }
+
+    /// Returns whether the operation was registered with a check, which answers whether the host can run it now.
+    pub(crate) fn has_check(&self) -> bool {
+        self.definition.available.is_some()
+    }
+
     fn new(placed: PlacedOperation) -> Result<Operation, StartError> {
         let kind = ModuleKind::parse(&placed.kind)
             .ok_or_else(|| StartError::UnknownKind(placed.kind.clone()))?;

@@ -67,6 +67,11 @@ impl Recorder {
         self.paused.borrow_mut().push(operation);
     }
 
+    /// Claims tasks of an operation again.
+    pub(crate) fn resume_operation(&self, operation: i64) {
+        self.paused.borrow_mut().retain(|paused| *paused != operation);
+    }
+
     /// Claims tasks. The answer is empty if none is ready.
     pub(crate) fn claim(&self, batches: BatchLimits) -> Answer<Vec<ClaimedRun>> {
         let batches = BatchLimits { paused: self.paused.borrow().clone(), ..batches };

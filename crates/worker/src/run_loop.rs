@@ -13,6 +13,7 @@
 //! ends of runs. The result of a run is decided in [`crate::ending`], which only calculates.
 
 mod abort;
+mod availability;
 mod finish;
 mod frames;
 mod dispatch;
@@ -29,7 +30,7 @@ use rework_process::Exit;
 use rework_wire::{frame::Frame, frame_socket::FrameSocketError};
 use tokio::time::Instant;
 
-use self::{polling::Polling, sent_ahead::SentAhead};
+use self::{availability::OpenCheck, polling::Polling, sent_ahead::SentAhead};
 use crate::{
     active_run::ActiveRun,
     command::OutputFile,
@@ -76,6 +77,8 @@ pub(crate) struct RunLoop<'a> {
     leaves_processes: bool,
     polling: Polling,
     timers: timers::Timers,
+    /// The check that the runner executes beside its runs; `None` if it executes none.
+    open_check: Option<OpenCheck>,
     /// Index of the run whose abort request is checked next. Used only by a worker without a monitor, which has to ask
     /// the database itself.
     abort_poll_index: usize,
@@ -120,6 +123,7 @@ impl<'a> RunLoop<'a> {
             leaves_processes,
             polling: Polling::default(),
             timers: timers::Timers::new(&operation.definition.limits),
+            open_check: None,
             abort_poll_index: 0,
             context,
             operation,

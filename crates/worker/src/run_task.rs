@@ -5,13 +5,8 @@
 use rework_core::task::complete::Completion;
 
 use crate::{
-    active_run::ActiveRun,
-    claimed_run::ClaimedRun,
-    context::Context,
-    operations::Operation,
-    run_loop::RunLoop,
-    run_result::RunResult,
-    start_run::{NotStarted, start},
+    active_run::ActiveRun, claimed_run::ClaimedRun, context::Context, not_started::NotStarted,
+    operations::Operation, run_loop::RunLoop, run_result::RunResult, start_run::start,
     supervisor::LeaseLost,
 };
 

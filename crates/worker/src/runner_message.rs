@@ -84,7 +84,7 @@ impl ActiveRun {
             }
             FromRunner::Output { raw, .. } => return self.on_output(raw, body),
             FromRunner::Schedule(request) => return self.on_schedule(request, body, recorder),
-            FromRunner::Revoked { .. } | FromRunner::Hello { .. } => {
+            FromRunner::Revoked { .. } | FromRunner::Hello { .. } | FromRunner::Checked { .. } => {
                 return Handled::Broken("a frame that is not allowed in this run".to_owned());
             }
         }
@@ -190,7 +190,7 @@ pub(crate) async fn next_scheduled(open: &mut [ActiveRun]) -> (usize, Scheduled)
     .await
 }
 
-/// Returns the run that a message is about. `None` for `hello`, which is about no run.
+/// Returns the run that a message is about. `None` for `hello` and `checked`, which are about no run.
 pub(crate) fn run_key(message: &FromRunner) -> Option<RunKey> {
     match message {
         FromRunner::Log { task, run, .. }
@@ -200,7 +200,7 @@ pub(crate) fn run_key(message: &FromRunner) -> Option<RunKey> {
         | FromRunner::Revoked { task, run }
         | FromRunner::Done(Done { task, run, .. }) => Some((*task, *run)),
         FromRunner::Failed(failure) => Some((failure.task, failure.run)),
-        FromRunner::Hello { .. } => None,
+        FromRunner::Hello { .. } | FromRunner::Checked { .. } => None,
     }
 }
 

@@ -75,6 +75,12 @@ pub(crate) enum StartError {
     /// The operation has a kind that this program does not know, because the program is too old.
     #[error("this `rework` does not know the kind `{0}`")]
     UnknownKind(String),
+    /// The check of the operation has answered that this host cannot run it now.
+    #[error("not available on this host: {0}")]
+    Unavailable(String),
+    /// The check of the operation has not answered.
+    #[error("its check {0}")]
+    NoAnswer(String),
     /// The stored input schema is not valid.
     #[error("its input schema: {0}")]
     Schema(String),
@@ -95,7 +101,10 @@ impl StartError {
                 let is_killed = matches!(exit, Exit::Signal { signal: 9, .. });
                 if is_killed && !out_of_memory { Fault::Placement } else { Fault::Operation }
             }
-            StartError::Unregistered | StartError::UnknownKind(_) => Fault::Placement,
+            StartError::Unregistered
+            | StartError::UnknownKind(_)
+            | StartError::Unavailable(_)
+            | StartError::NoAnswer(_) => Fault::Placement,
             StartError::NotInManifest { .. }
             | StartError::Timeout { .. }
             | StartError::Protocol { .. }
@@ -209,6 +218,8 @@ mod tests {
             (ended(killed, true), Fault::Operation),
             (StartError::Database(DatabaseError::LeaseLost), Fault::Host),
             (StartError::UnknownKind("perl".to_owned()), Fault::Placement),
+            (StartError::Unavailable("no display".to_owned()), Fault::Placement),
+            (StartError::NoAnswer("took longer than 5 s".to_owned()), Fault::Placement),
         ] {
             assert_eq!(error.fault(), fault, "{error:?}");
         }

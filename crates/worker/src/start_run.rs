@@ -13,16 +13,16 @@ use tokio::time::timeout;
 use crate::{
     active_run::ActiveRun,
     batch_size::LONG_RUN,
+    check,
     claimed_run::ClaimedRun,
     command::{self, OutputFile},
     context::{Context, Waited},
+    not_started::NotStarted,
     operations::Operation,
     revision::Revision,
-    run_result::RunResult,
     runner::Runner,
     start_error::StartError,
     started_runs::{clear, record_started},
-    supervisor::LeaseLost,
     warm_runners,
 };
 
@@ -34,28 +34,6 @@ pub(crate) struct Started {
     pub output_file: Option<OutputFile>,
 }
 
-/// The reason why a run ended before its code started.
-pub(crate) enum NotStarted {
-    /// The run ended with this result.
-    RunResult(RunResult),
-    /// The run could not be started.
-    Error(StartError),
-    /// The lease was lost, so the run must not be recorded.
-    LeaseLost,
-}
-
-impl From<LeaseLost> for NotStarted {
-    fn from(_: LeaseLost) -> NotStarted {
-        NotStarted::LeaseLost
-    }
-}
-
-impl From<StartError> for NotStarted {
-    fn from(error: StartError) -> NotStarted {
-        NotStarted::Error(error)
-    }
-}
-
 /// Starts a run. The output of a new runner before it is ready is logged for this run.
 pub(crate) async fn start(
     context: &mut Context,
@@ -64,11 +42,13 @@ pub(crate) async fn start(
 ) -> Result<Started, NotStarted> {
     let ClaimedRun { claimed, slot } = &run.run;
     let path = &operation.code.path;
+    let waiting = (claimed.version, Some(claimed.fence));
     let revision = Revision::of(&operation.code, claimed.version.revision)
         .map_err(|source| StartError::File { path: path.clone(), source })?;
     match operation.kind {
         ModuleKind::Command => {
             let command_operation = command::find(operation)?;
+            check::of_command(context, operation, &command_operation, waiting, &revision).await?;
             let (program, output) = command::prepare(
                 &mut context.launcher,
                 &command_operation,
@@ -92,7 +72,8 @@ pub(crate) async fn start(
             Ok(Started { runner, output_file: Some(output) })
         }
         ModuleKind::Rust | ModuleKind::Python => {
-            let mut runner = get_runner(context, operation, revision, run).await?;
+            let runner = get_runner(context, operation, revision, run).await?;
+            let mut runner = check::in_runner(context, operation, waiting, runner).await?;
             let with_boundary = runner.can_send_ahead(operation);
             if let Err(error) = send(&mut runner, operation, &run.run, with_boundary) {
                 warm_runners::end(runner).await;

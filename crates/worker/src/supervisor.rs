@@ -9,10 +9,7 @@ mod lease_reply;
 mod recovery;
 
 use rework_core::{
-    lease::{
-        lifeline::{Lifeline, LifelineAction, LifelineEvent},
-        row::OwnLeaseReply,
-    },
+    lease::lifeline::{Lifeline, LifelineAction, LifelineEvent},
     task::fence::Fence,
 };
 use rework_process::{SelfKill, boot_time};
@@ -27,12 +24,12 @@ use tokio::{
 
 use self::{
     control_socket::{receive, silence_own_output},
-    lease_reply::{interpret_reply, next_reply},
+    lease_reply::next_reply,
 };
 use crate::{
     abort::Abort,
     database_connection::OverdueStatement,
-    lease_client::{LeaseClient, LeaseReply, LeaseResult, Renewal},
+    lease_client::{LeaseClient, LeaseReply, Renewal},
     recorder::Recorder,
     recovery_check::RecoveryCheck,
 };
@@ -40,7 +37,7 @@ use crate::{
 /// An event from outside that the worker has to handle.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A task may be ready.
+    /// A task may be ready, or the monitor requests a check ([`Supervisor::next_check`]).
     Woken,
     /// A run is to stop, if this worker still has it.
     Abort(Abort),
@@ -79,6 +76,8 @@ pub(crate) struct Supervisor {
     has_started_run: bool,
     /// The operations that were paused and are tried again.
     on_trial: Vec<i64>,
+    /// The operations whose check the monitor requests.
+    checks: Vec<i64>,
     terminate: tokio::signal::unix::Signal,
 }
 
@@ -109,6 +108,7 @@ impl Supervisor {
             idle: true,
             has_started_run: false,
             on_trial: Vec::new(),
+            checks: Vec::new(),
             terminate: signal(SignalKind::terminate())?,
         })
     }
@@ -146,6 +146,11 @@ impl Supervisor {
         if !std::mem::replace(&mut self.has_started_run, true) || tried.is_some() {
             self.send(&FromWorker::StartSucceeded { operation });
         }
+    }
+
+    /// Removes and returns an operation whose check the monitor requests; `None` if there is none.
+    pub(crate) fn next_check(&mut self) -> Option<i64> {
+        self.checks.pop()
     }
 
     /// Returns why the worker must not claim any more; `None` if it may.
@@ -186,7 +191,7 @@ impl Supervisor {
                     _ => return self.lose_runs(),
                 },
                 (recovery, is_complete) = self.check.next() => {
-                    match self.on_checked(recovery, is_complete) {
+                    match self.on_recovery_checked(recovery, is_complete) {
                         Some(event) => event,
                         None => continue,
                     }
@@ -267,6 +272,10 @@ impl Supervisor {
                 self.on_trial = on_trial;
                 None
             }
+            ToWorker::CheckOperation { operation } => {
+                self.checks.push(operation);
+                Some(Event::Woken)
+            }
             ToWorker::CloseConnection => {
                 self.recorder.close_connection();
                 None
@@ -277,18 +286,5 @@ impl Supervisor {
             }
             ToWorker::Start(_) | ToWorker::Renewed { .. } => None,
         }
-    }
-
-    /// Handles the reply of the lease client. Returns the event for the lifeline, and an abort if the reply contains
-    /// one.
-    fn on_reply(&mut self, reply: Option<LeaseReply>) -> (LifelineEvent, Option<Event>) {
-        match reply.as_ref().map(|reply| &reply.result) {
-            Some(LeaseResult::Adopted) => self.send(&FromWorker::OwnLease),
-            Some(LeaseResult::Renewed(OwnLeaseReply { recovery: Some(recovery), .. })) => {
-                self.start_check(*recovery);
-            }
-            _ => {}
-        }
-        interpret_reply(reply)
     }
 }

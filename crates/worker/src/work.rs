@@ -2,6 +2,8 @@
 //! it reports itself idle to its monitor and waits until the monitor wakes it. It ends when the monitor orders it to,
 //! or when its lease is lost. Claimed tasks that have not started go back to the queue first.
 
+mod requested_check;
+
 use std::{future::pending, process::ExitCode, rc::Rc, time::Duration};
 
 use rework_core::{
@@ -16,6 +18,7 @@ use rework_wire::worker::{FromWorker, Start, ToWorker};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
+    availability::Availability,
     claimed_run::ClaimedRun,
     context::{Context, Waited},
     database_connection::DatabaseConnection,
@@ -23,6 +26,7 @@ use crate::{
     inherited::{control_socket, inherited_started_runs},
     lease_client::LeaseClient,
     local_queue::LocalQueue,
+    not_started::NotStarted,
     operations::{Operation, Operations},
     recorder::Recorder,
     recovery_check::RecoveryCheck,
@@ -30,7 +34,6 @@ use crate::{
     run_result::RunResult,
     run_task::run_task,
     runner_launcher::RunnerLauncher,
-    start_run::NotStarted,
     supervisor::{Event, LeaseLost, Supervisor},
     warm_runners::WarmRunners,
     writer::DbWriter,
@@ -101,6 +104,7 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
             launcher: RunnerLauncher::new(&start, started_runs, secrets)?,
             warm_runners: WarmRunners::new(&start),
             queue: LocalQueue::new(start.batch),
+            availability: Availability::default(),
             start_timeout: Duration::from_millis(start.start_timeout_ms),
             timer: ResettableTimer::new(),
         },
@@ -149,6 +153,8 @@ impl Worker {
             if let Some(run) = queue.next() {
                 queue.prefetch(0, recorder);
                 self.handle(run).await?;
+            } else if let Some(operation) = supervisor.next_check() {
+                self.check(operation).await?;
             } else if !self.claim().await && self.context.supervisor.retired().is_none() {
                 self.wait().await;
             }
@@ -201,7 +207,7 @@ impl Worker {
         if !self.operations.is_cached(version) {
             self.context.supervisor.report_busy();
         }
-        match self.operation_of(version, fence).await {
+        match self.operation_of(version, Some(fence)).await {
             Ok(operation) => run_task(&mut self.context, &operation, run).await,
             Err(NotStarted::RunResult(RunResult { outcome, reason })) => {
                 self.context.recorder.complete(Completion::new(fence, outcome, reason));
@@ -216,16 +222,16 @@ impl Worker {
         }
     }
 
-    /// Returns the operation of a task, from the cache or from the database. While the database is unavailable, aborts,
-    /// orders to retire and the lease are handled.
+    /// Returns the operation of a task, from the cache or from the database. `fence` is the run that waits for it;
+    /// `None` if no run waits. While the database is unavailable, aborts, orders to retire and the lease are handled.
     async fn operation_of(
         &mut self,
         version: OperationVersion,
-        fence: Fence,
+        fence: Option<Fence>,
     ) -> Result<Rc<Operation>, NotStarted> {
         let recorder = self.context.recorder.clone();
         let operation = self.operations.get(version, &recorder);
-        match self.context.wait_for(Some(fence), operation).await? {
+        match self.context.wait_for(fence, operation).await? {
             Waited::Ready(operation) => operation.map_err(NotStarted::from),
             Waited::Aborted(abort) => Err(NotStarted::RunResult(abort.result())),
         }

@@ -14,9 +14,10 @@ from typing import Any
 from rework.context import TaskContext
 from rework.operation import Operation
 from rework.runner import printing, streams
+from rework.runner.availability import run_check_in_loop, send_answer
 from rework.runner.children import end_child, end_process
 from rework.runner.failure import failed_head
-from rework.runner.frames import Link
+from rework.runner.frames import Frame, Link
 from rework.runner.inbox import Inbox
 from rework.runner.run import PARTIAL_LINE_DELAY, Run
 
@@ -44,6 +45,8 @@ class ConcurrentRuns:
         self._operation = operation
         self._started_runs = started_runs
         self._open: set[asyncio.Task[None]] = set()
+        #: The checks that are executed. The event loop itself keeps only weak references to them.
+        self._checks: set[asyncio.Task[None]] = set()
 
     def execute(self, first: Run) -> None:
         """Execute a run, and all runs that arrive while one is open. Return when none is open any more."""
@@ -61,6 +64,7 @@ class ConcurrentRuns:
         # Another thread may read the frame of a new run, while it waits for the answer to `schedule`. Without the
         # explicit context, the new run would start in the context of the run that this thread belongs to.
         self._inbox.on_run = lambda: self._loop.call_soon_threadsafe(self._start_queued, context=context)
+        self._inbox.on_check = lambda: self._loop.call_soon_threadsafe(self._start_checks, context=context)
         self._loop.add_reader(self._link.fileno(), self._inbox.listen)
         try:
             with printing.separate_output():
@@ -72,6 +76,7 @@ class ConcurrentRuns:
         finally:
             self._loop.remove_reader(self._link.fileno())
             self._inbox.on_run = None
+            self._inbox.on_check = None
 
     def _start_queued(self) -> None:
         """Start all queued runs of this operation. If no run is open any more, leave them to the next `execute`."""
@@ -81,6 +86,22 @@ class ConcurrentRuns:
             if run is None:
                 return
             self._start(run)
+
+    def _start_checks(self) -> None:
+        """Start the checks that the worker requests. If no run is open any more, leave them to `Executor.check`."""
+        while self._open:
+            request = self._inbox.next_check()
+            if request is None:
+                return
+            # The worker checks only the operation whose runs are open.
+            check = self._loop.create_task(self._check(request))
+            self._checks.add(check)
+            check.add_done_callback(self._checks.discard)
+
+    async def _check(self, request: Frame) -> None:
+        reason = await run_check_in_loop(self._link, self._operation)
+        streams.flush()
+        send_answer(self._link, request, reason)
 
     def _start(self, run: Run) -> None:
         run.note_started(self._started_runs)

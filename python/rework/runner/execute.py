@@ -14,10 +14,11 @@ from typing import Any
 from rework.context import TaskContext
 from rework.operation import Operation, registry
 from rework.runner import streams
+from rework.runner.availability import run_check, send_answer
 from rework.runner.children import end_child, has_children
 from rework.runner.concurrent_runs import ConcurrentRuns
 from rework.runner.failure import failed_head
-from rework.runner.frames import Link
+from rework.runner.frames import Frame, Link
 from rework.runner.inbox import Inbox
 from rework.runner.reader_thread import ReaderThread
 from rework.runner.run import Run
@@ -64,6 +65,16 @@ class Executor:
         else:
             self._link.send(run.last_frame('failed', **failure))
 
+    def check(self, request: Frame) -> None:
+        """Run the check of an operation while no run is open, and send the answer."""
+        operation = registry.get((request.head['domain'], request.head['operation']))
+        stdout, stderr = sys.stdout, sys.stderr
+        reason = run_check(self._link, operation, self._await)
+        sys.stdout, sys.stderr = stdout, stderr
+        # What the check has printed must not appear in the log of the next run.
+        streams.flush()
+        send_answer(self._link, request, reason)
+
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         """Return the event loop of this process, which all `async` operations share."""
         if self._loop is None:
@@ -89,10 +100,10 @@ class Executor:
             end_child(None)
         return None
 
-    def _await(self, coroutine: Any) -> None:
+    def _await(self, coroutine: Any) -> Any:
         loop = self._event_loop()
         try:
-            loop.run_until_complete(coroutine)
+            return loop.run_until_complete(coroutine)
         finally:
             _cancel_leftovers(loop)
 

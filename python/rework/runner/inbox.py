@@ -32,12 +32,16 @@ class Inbox:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._queue: deque[Frame] = deque()
+        #: The `check` frames that are not answered.
+        self._checks: deque[Frame] = deque()
         self._is_exiting = False
         self._current: Run | None = None
         #: The open runs by their keys. There are several only for an operation with `concurrency`.
         self._open: dict[tuple[int, int], Run] = {}
         #: Called after a run was queued, by the thread that read it.
         self.on_run: Callable[[], Any] | None = None
+        #: Called after a check was queued, by the thread that read it.
+        self.on_check: Callable[[], Any] | None = None
         # A run is queued, open or ended. The lock makes each change atomic for other threads. In particular, an abort
         # must never end another run than the one that it names.
         self._lock = threading.Lock()
@@ -47,16 +51,26 @@ class Inbox:
         """Return the open run, or None if no run or several runs are open."""
         return self._current
 
-    def next(self) -> Run | None:
-        """Wait for a run and return it. It is the current run then. Return None if the worker will send no more."""
+    def next(self) -> Run | Frame | None:
+        """Wait for a run or the frame of a check, and return it. Return None if the worker will send no more.
+
+        A run is the current run then.
+        """
         while True:
             with self._lock:
+                if self._checks:
+                    return self._checks.popleft()
                 if self._queue:
                     self._current = self._open_run(self._queue.popleft())
                     return self._current
             if self._is_exiting:
                 return None
-            self.listen(until=lambda: self._queue or self._is_exiting)
+            self.listen(until=lambda: self._queue or self._checks or self._is_exiting)
+
+    def next_check(self) -> Frame | None:
+        """Return the frame of the next check, or None. Does not wait."""
+        with self._lock:
+            return self._checks.popleft() if self._checks else None
 
     def next_of(self, operation: tuple[str, str]) -> Run | None:
         """Return the next queued run if it is of this operation (domain and name), or None. Does not wait.
@@ -104,6 +118,11 @@ class Inbox:
                 self._queue.append(frame)
             if self.on_run is not None:
                 self.on_run()
+        elif kind == 'check':
+            with self._lock:
+                self._checks.append(frame)
+            if self.on_check is not None:
+                self.on_check()
         elif kind == 'revoke':
             self._revoke(frame.head)
         elif kind == 'abort':

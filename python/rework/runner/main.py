@@ -16,6 +16,7 @@ from rework.runner.frames import Link, encode
 from rework.runner.inbox import PROTOCOL_VERSION, Inbox
 from rework.runner.loading import load
 from rework.runner.reader_thread import ReaderThread
+from rework.runner.run import Run
 
 
 def main() -> None:
@@ -41,10 +42,13 @@ def main() -> None:
     link.send(encode(_hello()))
     executor = Executor(link, inbox, ReaderThread(link, inbox), started_runs)
     while True:
-        run = inbox.next()
-        if run is None:
+        received = inbox.next()
+        if received is None:
             break
-        executor.execute(run)
+        if isinstance(received, Run):
+            executor.execute(received)
+        else:
+            executor.check(received)
 
 
 def _inherited_fd(variable: str) -> int:

@@ -2,7 +2,7 @@
 //!
 //! Each operation does one thing that a task queue must handle. This file has the simple ones. Operations that
 //! fail are in `failures.rs`, operations that wait in `waits.rs`, and those that write to their log in `log_output.rs`.
-//! Operations that record their runs outside Postgres are in `witness.rs`.
+//! Operations that record their runs outside Postgres are in `witness.rs`. `scarce.rs` has one with a check.
 
 #![expect(
     clippy::print_stdout,
@@ -17,6 +17,7 @@ mod ends_on_demand;
 mod failures;
 mod log_output;
 mod run_facts;
+mod scarce;
 mod waits;
 mod witness;
 

@@ -84,15 +84,18 @@ fn capabilities(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("capabilities={}", names.join(",")) }
 }
 
-/// Returns what the monitor cannot start, each with the last reason. Empty if there is nothing, or if it has ended.
+/// Returns what the monitor cannot start or is not available, each with the last reason. Empty if there is nothing, or if it has ended.
 fn start_faults(monitor: &Monitor) -> String {
     let shown =
         monitor.start_faults.iter().filter(|_| monitor.finished_at.is_none()).map(|fault| {
-            let StartFault { domain, operation, reason, failures } = fault;
+            let StartFault { domain, operation, reason, failures, unavailable } = fault;
             let what = match operation {
                 Some(operation) => format!("{domain}/{operation}"),
                 None => format!("any task of {domain}"),
             };
+            if *unavailable {
+                return format!("[{what} is not available] {reason}");
+            }
             format!("[cannot start {what}, {failures} times] {reason}")
         });
     shown.collect::<Vec<_>>().join(" ")
@@ -148,14 +151,17 @@ mod tests {
             operation: operation.map(str::to_owned),
             reason: "no space".into(),
             failures: 3,
+            unavailable: false,
         };
+        let unavailable = StartFault { unavailable: true, ..fault(Some("scan")) };
         let live = Monitor {
             finished_at: None,
-            start_faults: vec![fault(None), fault(Some("resize"))],
+            start_faults: vec![fault(None), fault(Some("resize")), unavailable],
             ..monitor.clone()
         };
         let faults = "[cannot start any task of default, 3 times] no space \
-                      [cannot start default/resize, 3 times] no space";
+                      [cannot start default/resize, 3 times] no space \
+                      [default/scan is not available] no space";
         assert!(table(&[live]).render(false).ends_with(&format!(" version=0.1.0 {faults}\n")));
         let moment = time_text::timestamp(at);
         assert_eq!(

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use rework_core::{
     db::connect::Db,
-    task::{self, payload::Payload, show::Task},
+    task::{self, payload::Payload, show::Task, wait_reasons::wait_reasons},
 };
 
 use super::log_task;
@@ -85,10 +85,14 @@ fn output(task: &Task) -> anyhow::Result<&[u8]> {
     }
 }
 
-/// Prints a task for people: its fields, its runs, the traceback of its error, the last log lines
+/// Prints a task for people: its fields, why hosts leave it in the queue, its runs, the traceback of its error, the last log lines
 /// if it ended without success, and the commands to type next.
 async fn print_text(context: &Context, db: &Db, task: &Task) -> anyhow::Result<()> {
     context.write(task_text::facts(task, context.colour).as_bytes())?;
+    // A role that may not read the monitors does not learn these reasons.
+    for reason in wait_reasons(db, task.id).await.unwrap_or_default() {
+        context.print(task_text::wait_reason(&reason))?;
+    }
     let runs = task::show::runs(db, task.id).await?;
     if !runs.is_empty() {
         let table = runs_table::of_task(task, &runs);

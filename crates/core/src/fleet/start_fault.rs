@@ -17,8 +17,11 @@ pub struct StartFault {
     pub operation: Option<String>,
     /// The reason of the last failure, for people.
     pub reason: String,
-    /// The number of failures in a row.
+    /// The number of failures in a row; 0 if `unavailable`.
     pub failures: u32,
+    /// Whether the check of the operation has answered that the host cannot run it now.
+    #[serde(default)]
+    pub unavailable: bool,
 }
 
 /// Stores everything that a monitor cannot start now.

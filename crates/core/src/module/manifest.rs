@@ -32,7 +32,7 @@ use rework_wire::{
 const KEYS: [&str; 2] = ["domain", "operation"];
 
 /// The keys of a table `[[operation]]`.
-const OPERATION_KEYS: [&str; 15] = [
+const OPERATION_KEYS: [&str; 16] = [
     "name",
     "command",
     "shell",
@@ -48,6 +48,7 @@ const OPERATION_KEYS: [&str; 15] = [
     "pass_env",
     "input",
     "retry",
+    "available",
 ];
 
 /// One operation of a manifest, and the command that it runs.
@@ -62,6 +63,8 @@ pub struct CommandOperation {
     pub env: BTreeMap<String, String>,
     /// Patterns of variables that the command gets from the monitor's environment. `*` stands for any characters.
     pub pass_env: Vec<String>,
+    /// The check: the operation is available on a host while this program exits with code 0. `None` if it always is.
+    pub available: Option<Program>,
 }
 
 impl CommandOperation {
@@ -145,6 +148,7 @@ fn operation(
     table.refuse_unknown(&OPERATION_KEYS)?;
     let name = name?.ok_or_else(|| table.missing("name"))?;
     let env = table.variables("env")?;
+    let available = table.program("available")?;
     let definition = Definition {
         domain: domain.to_owned(),
         name,
@@ -152,6 +156,7 @@ fn operation(
         output: None,
         output_form: output_form(&table)?,
         limits: limits(&table)?,
+        available: available.as_ref().map(Program::text),
     };
     Ok(CommandOperation {
         definition,
@@ -159,6 +164,7 @@ fn operation(
         cwd: folder.join(table.string("cwd")?.unwrap_or_default()).components().collect(),
         env,
         pass_env: table.strings("pass_env")?.unwrap_or_default(),
+        available,
     })
 }
 

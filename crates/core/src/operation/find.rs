@@ -51,5 +51,6 @@ pub(crate) fn definition(row: Columns<'_>) -> Result<Definition> {
             concurrency: row.get("concurrency")?,
             retry: row.json("retry")?,
         },
+        available: row.get("available")?,
     })
 }

@@ -159,6 +159,7 @@ fn definitions_json(modules: &[Module]) -> String {
                     "priority": operation.limits.priority,
                     "concurrency": operation.limits.concurrency,
                     "retry": operation.limits.retry,
+                    "available": operation.available,
                 },
             })
         })
@@ -179,6 +180,7 @@ mod tests {
             output: None,
             output_form: Form::Json,
             limits: Limits::default(),
+            available: None,
         };
         Module {
             kind: ModuleKind::Command,

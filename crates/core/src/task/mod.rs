@@ -17,3 +17,4 @@ pub mod wait;
 pub mod show;
 pub mod list;
 pub mod unserved;
+pub mod wait_reasons;

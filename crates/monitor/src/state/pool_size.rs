@@ -107,8 +107,14 @@ impl State {
         let domains: Vec<String> = counted.map(|(domain, _)| domain.clone()).collect();
         for domain in domains {
             let queue = reply.waiting.iter().find(|queue| queue.domain == domain);
-            let waiting = queue.map_or(0, |queue| u32::try_from(queue.tasks).unwrap_or(0));
+            let mut waiting = queue.map_or(0, |queue| u32::try_from(queue.tasks).unwrap_or(0));
+            let load = self.load(&domain);
+            if load.idle > 0 && self.has_paused_operation(&domain) {
+                // An idle worker claims every other task. So more workers could not run what waits.
+                waiting = waiting.min(load.available);
+            }
             if waiting > 0 {
+                self.request_checks(&domain, now);
                 self.wake_one(&domain);
             }
             let load = Load { waiting, ..self.load(&domain) };

@@ -74,6 +74,7 @@ impl State {
             log_failure(&what, &pool.run_starts, pause);
             return;
         }
+        self.unavailable.forget(operation);
         let faulty = self.start_faults.operations.entry(operation).or_insert_with(|| {
             let backoff = StartBackoff::new(LAST_PAUSE);
             FaultyOperation { domain: domain.clone(), name, backoff, is_paused: false }
@@ -106,8 +107,8 @@ impl State {
 
     /// Sends a new worker the operations that it must not claim.
     pub(super) fn send_pauses_to(&mut self, worker: i64) {
-        if !self.start_faults.operations.is_empty() {
-            let message = self.start_faults.message();
+        if !self.start_faults.operations.is_empty() || !self.unavailable.is_empty() {
+            let message = self.pauses();
             self.actions.push(Action::Send(worker, message));
         }
     }
@@ -149,9 +150,10 @@ impl State {
     pub(super) fn has_paused_operation(&self, domain: &str) -> bool {
         let mut operations = self.start_faults.operations.values();
         operations.any(|faulty| faulty.is_paused && faulty.domain == domain)
+            || self.unavailable.is_any_of(domain)
     }
 
-    /// Returns everything that this host cannot start, as people are told.
+    /// Returns everything that this host cannot start, or that is not available here, as people are told.
     pub(crate) fn start_faults(&self) -> Vec<StartFault> {
         let of_pools = self.pools.iter().flat_map(|(domain, pool)| {
             let starts = [&pool.worker_starts, &pool.run_starts];
@@ -166,7 +168,9 @@ impl State {
             operation: operation.cloned(),
             reason: backoff.reason().to_owned(),
             failures: backoff.failures(),
+            unavailable: false,
         })
+        .chain(self.unavailable.faults())
         .collect()
     }
 
@@ -206,20 +210,20 @@ impl State {
         }
     }
 
-    fn send_paused_operations(&mut self) {
-        let message = self.start_faults.message();
+    /// Tells all workers which operations they must not claim.
+    pub(super) fn send_paused_operations(&mut self) {
+        let message = self.pauses();
         self.send_to_all(&message);
     }
-}
 
-impl StartFaults {
-    fn message(&self) -> ToWorker {
-        let all = self.operations.iter();
-        let (paused, on_trial): (Vec<_>, Vec<_>) = all.partition(|(_, faulty)| faulty.is_paused);
-        let ids = |operations: Vec<(&i64, &FaultyOperation)>| {
-            operations.into_iter().map(|(id, _)| *id).collect()
-        };
-        ToWorker::PauseOperations { paused: ids(paused), on_trial: ids(on_trial) }
+    /// Returns the message with the operations that workers must not claim.
+    fn pauses(&self) -> ToWorker {
+        let all = self.start_faults.operations.iter();
+        let (faulty, on_trial): (Vec<_>, Vec<_>) = all.partition(|(_, faulty)| faulty.is_paused);
+        let faulty = faulty.into_iter().map(|(id, _)| *id);
+        let paused = faulty.chain(self.unavailable.ids()).collect();
+        let on_trial = on_trial.into_iter().map(|(id, _)| *id).collect();
+        ToWorker::PauseOperations { paused, on_trial }
     }
 }
 
@@ -256,6 +260,7 @@ mod tests {
             operation: operation.map(str::to_owned),
             reason: "no such file".to_owned(),
             failures,
+            unavailable: false,
         }
     }
 

@@ -239,3 +239,27 @@ fn a_worker_with_another_protocol_is_refused() {
         assert_eq!(runner.exit().code(), Some(2));
     }
 }
+
+#[test]
+fn a_check_is_answered_with_its_reason() {
+    let mut runner = Runner::start();
+    let scarce = runner.operations.iter().find(|definition| definition.name == "scarce").unwrap();
+    assert_eq!(scarce.available.as_deref(), Some("is_available"));
+    let mut check = |number: u32, operation: &str| {
+        let (domain, operation) = ("default".to_owned(), operation.to_owned());
+        runner.send(&ToRunner::Check { number, domain, operation }, b"");
+        let (FromRunner::Checked { number: answered, reason }, _) = runner.receive() else {
+            panic!("no answer to check {number}")
+        };
+        assert_eq!(answered, number);
+        reason
+    };
+    assert_eq!(check(1, "scarce").as_deref(), Some("number 1 is odd"));
+    assert_eq!(check(2, "scarce"), None);
+    assert_eq!(check(3, "nothing"), None, "it has no check");
+    assert_eq!(check(4, "scarce").as_deref(), Some("number 3 is odd"));
+    let panicked = check(5, "scarce").unwrap();
+    assert!(panicked.starts_with("panic: ") && panicked.contains("the fourth check"), "{panicked}");
+    runner.send(&ToRunner::Run(request(1, "scarce")), b"");
+    assert!(matches!(runner.receive().0, FromRunner::Done(Done { task: 1, run: 1, .. })));
+}

@@ -42,7 +42,7 @@ fn every_message_to_the_runner_has_an_example() {
         };
         assert_within(example, &serde_json::to_value(message).unwrap());
     }
-    let known = ["abort", "exit", "hello", "revoke", "run", "scheduled"];
+    let known = ["abort", "check", "exit", "hello", "revoke", "run", "scheduled"];
     assert_eq!(types(&examples), BTreeSet::from(known));
 }
 
@@ -53,6 +53,7 @@ fn every_message_from_the_runner_has_an_example() {
         let message: FromRunner = serde_json::from_value(example.clone()).unwrap();
         assert_within(example, &serde_json::to_value(message).unwrap());
     }
-    let known = ["done", "failed", "hello", "log", "output", "progress", "revoked", "schedule"];
+    let known =
+        ["checked", "done", "failed", "hello", "log", "output", "progress", "revoked", "schedule"];
     assert_eq!(types(&examples), BTreeSet::from(known));
 }

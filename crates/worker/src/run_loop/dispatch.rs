@@ -32,7 +32,8 @@ impl RunLoop<'_> {
             self.accepts_no_runs |=
                 next.operation == self.version.operation && next != self.version;
         }
-        let others_wait = self.concurrency == 1 || !queue.is_empty();
+        // Runs that wait for the answer of a check do not wait for another run.
+        let others_wait = self.concurrency == 1 || (!queue.is_empty() && self.open_check.is_none());
         if others_wait && self.open.iter().any(|run| run.is_long) {
             self.requeue_not_started("the task before it took long");
         }
@@ -55,11 +56,15 @@ impl RunLoop<'_> {
 
     /// Sends runs from the local queue, and flushes the socket once for all of them.
     fn dispatch_claimed(&mut self) {
-        let mut code_is_current = None;
+        let (mut code_is_current, mut may_dispatch) = (None, None);
         let mut dispatched = 0;
         let room = self.room();
         while dispatched < room {
             let Some(run) = self.context.queue.next_of(self.version) else { break };
+            if !*may_dispatch.get_or_insert_with(|| self.may_dispatch()) {
+                self.context.queue.push_front(vec![run]);
+                break;
+            }
             if !*code_is_current.get_or_insert_with(|| self.code_is_current()) {
                 self.accepts_no_runs = true;
                 self.context.queue.push_front(vec![run]);

@@ -55,6 +55,10 @@ impl RunLoop<'_> {
         let message = runner_message::message(&frame)
             .map_err(|error| RunnerEnd::Broken(error.to_string()))?;
         let run = runner_message::run_key(&message);
+        if let FromRunner::Checked { number, reason } = &message {
+            self.on_checked(*number, reason.as_deref());
+            return Ok(None);
+        }
         let Some(index) = self.open.iter().position(|open| run == Some(open.key())) else {
             if let FromRunner::Revoked { task, run } = message
                 && self.on_revoked((task, run))

@@ -7,7 +7,7 @@ use rework_core::task::progress::NewLogLine;
 use rework_wire::operation::Limits;
 use tokio::time::Instant;
 
-use super::RunLoop;
+use super::{RunLoop, availability::OpenCheck};
 use crate::{batch_size::LONG_RUN, ending::RunnerEnd};
 
 /// The pause between two measurements of the memory of a runner with a memory limit.
@@ -90,6 +90,7 @@ impl RunLoop<'_> {
             self.polling.poll_at,
             self.runner.piece_due_at(),
             full,
+            self.open_check.as_ref().map(OpenCheck::answer_by),
         ];
         of_runs.chain(others.into_iter().flatten()).fold(now + MAX_SLEEP, Instant::min)
     }
@@ -110,6 +111,7 @@ impl RunLoop<'_> {
             return Some(RunnerEnd::SocketClosed);
         }
         self.check_size(now);
+        self.end_late_check(now);
         self.flush_pieces(now);
         for run in &mut self.open {
             if !run.is_long && now >= run.started_at + LONG_RUN {

@@ -19,6 +19,14 @@ impl Program {
             Program::Shell(script) => ["/bin/sh", "-c", script].map(OsStr::new).to_vec(),
         }
     }
+
+    /// Returns the program as a text for people.
+    pub fn text(&self) -> String {
+        match self {
+            Program::Command(argv) => argv.join(" "),
+            Program::Shell(script) => script.trim().to_owned(),
+        }
+    }
 }
 
 /// Returns whether the name of a variable matches a pattern in which `*` stands for any characters.

@@ -8,7 +8,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::error::{LocatedError, ManifestErrorKind};
+use super::{
+    error::{LocatedError, ManifestErrorKind},
+    program::Program,
+};
 use crate::values::name;
 use rework_arguments::suggest::did_you_mean;
 
@@ -117,6 +120,25 @@ impl<'a, 'i> Table<'a, 'i> {
         self.read(key, "a list of strings", |value| {
             let items = value.as_array()?.iter();
             items.map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// Reads a program: a script for the shell, or a list of a program and its arguments.
+    pub(super) fn program(&self, key: &'static str) -> Result<Option<Program>, LocatedError> {
+        self.read(key, "a script, or a list of a program and its arguments", |value| {
+            if let Some(script) = value.as_str() {
+                return (!script.trim().is_empty()).then(|| Program::Shell(script.to_owned()));
+            }
+            let items = value.as_array()?.iter();
+            let argv = items.map(|item| item.get_ref().as_str().map(str::to_owned));
+            let argv = argv.collect::<Option<Vec<String>>>()?;
+            argv.first().is_some_and(|first| !first.is_empty()).then_some(Program::Command(argv))
+        })
+        .and_then(|program| match program {
+            Some(program) if program.text().contains('\0') => {
+                Err(self.invalid(key, "it contains a NUL character".to_owned()))
+            }
+            program => Ok(program),
         })
     }
 

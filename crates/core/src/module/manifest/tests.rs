@@ -36,6 +36,7 @@ fn every_key_is_read() {
         pass_env = ["AWS_*"]
         input = { width = "integer", note = "string?" }
         retry = { backoff = "fixed", first = "10s", not_on = ["exit code 2"] }
+        available = ["test", "-e", "/dev/dri"]
         "#,
     );
     let limits = Limits {
@@ -66,11 +67,13 @@ fn every_key_is_read() {
             output: None,
             output_form: Form::Bytes,
             limits,
+            available: Some("test -e /dev/dri".into()),
         },
         program: Program::Command(vec!["convert".into(), "-".into(), "png:-".into()]),
         cwd: "/srv/ops/work".into(),
         env: BTreeMap::from([("LANG".to_owned(), "C.UTF-8".to_owned())]),
         pass_env: vec!["AWS_*".into()],
+        available: Some(Program::Command(vec!["test".into(), "-e".into(), "/dev/dri".into()])),
     };
     assert_eq!(operations[0], thumbnail);
 }
@@ -172,6 +175,8 @@ fn errors_of_an_operation_name_the_key() {
         ),
         ("output = 'xml'", ":4: `output` of operation `a` is `xml`, neither `json` nor `bytes`"),
         ("cwd = 1", ":4: `cwd` of operation `a`: 1 is not a string"),
+        ("available = true", ":4: `available` of operation `a`: true is not a script, or a list"),
+        ("available = []", ":4: `available` of operation `a`: it is not a script, or a list"),
         ("env = ['A']", ":4: `env` of operation `a`: it is not a table of strings"),
         ("env = { A = 1 }", ":4: `env` of operation `a`: it is not a table of strings"),
         (

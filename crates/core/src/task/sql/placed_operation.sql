@@ -4,6 +4,7 @@ select operation.id as operation, operation.domain, operation.name, operation.in
        operation.output_form, operation.timeout_ms, operation.memory_bytes, operation.attempts,
        operation.grace_ms, operation.retry_lost, operation.priority, operation.concurrency,
        operation.retry::text as retry,
+       operation.available,
        placement.kind, placement.path, placement.interpreter
   from rework.operation
   join rework.placement on placement.operation = operation.id
