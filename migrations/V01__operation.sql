@@ -19,6 +19,9 @@ create table rework.operation (
     concurrency        integer not null default 1 check (concurrency >= 1),   -- maximum number of runs in one runner
     registered_at      timestamptz not null default now(),
     unregistered_at    timestamptz,                 -- since then no task can be scheduled; existing tasks stay
+    run_after          text[] not null default '{}',     -- operations of which a task follows each `done` one
+    run_before         text[] not null default '{}',     -- operations of which a task is done before each one
+    on_failure         text[] not null default '{}',     -- operations of which a task follows each failed or lost one
     unique (domain, name)
 );
 

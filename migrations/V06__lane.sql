@@ -190,6 +190,8 @@ begin
         except
         select t.lane from rework.task t where t.state = 'delayed'
         except
+        select t.lane from rework.task t where t.state = 'waiting'
+        except
         select t.lane from rework.task t where t.state in ('running', 'aborting'));
 end $$;
 

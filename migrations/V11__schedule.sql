@@ -7,6 +7,9 @@
 --
 -- delayed_until: the task is not ready before. With `infinity` it has no time: it waits until somebody retries it.
 --
+-- after: the tasks that must end before. after_failure: what happens if one of them is not `done`: `abort` this task,
+-- or `run` it all the same. See V21__run_before.sql.
+--
 -- Errors have their own SQLSTATEs: RW404 operation not registered, RW300 ambiguous domain, RW413 value too large, RW400
 -- value makes no sense. The three functions raise all four.
 
@@ -58,7 +61,9 @@ create function rework.schedule_many(
     delayed_until  timestamptz default null,
     metadata       json default null,
     capabilities   text[] default '{}',      -- null: none
-    inputs_bytes   bytea[] default null
+    inputs_bytes   bytea[] default null,
+    after          bigint[] default null,
+    after_failure  text default 'abort'
 ) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
@@ -73,8 +78,10 @@ declare
     ready_at      timestamptz := case when is_delayed and isfinite(schedule_many.delayed_until)
                                       then schedule_many.delayed_until end;
     priority      integer := coalesce(schedule_many.priority, op.priority);
+    is_followed   boolean := op.run_after <> '{}' or op.on_failure <> '{}';
     lane          integer;
     fault         text;
+    ids           bigint[];
 begin
     if exists (select from unnest(json_inputs) i where octet_length(i::text) > 104857600)
        or exists (select from unnest(inputs_bytes) i where octet_length(i) > 104857600) then
@@ -101,15 +108,24 @@ begin
     lane := rework.lane_for(op, schedule_many.host, needs);
     -- The arrays are unnested in the select list, not in `from`: then rows go straight from the arrays into the table,
     -- in their order, and ids and positions ascend.
-    return query
+    with inserted as (
         insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until, metadata,
-                                 input, input_bytes)
+                                 input, input_bytes, followed)
         select operation_id, lane, state, priority, schedule_many.host, needs, ready_at,
-               schedule_many.metadata, unnest(json_inputs), unnest(inputs_bytes)
-        returning id;
-    if found and not is_delayed then
+               schedule_many.metadata, unnest(json_inputs), unnest(inputs_bytes), is_followed
+        returning id
+    )
+    select array_agg(id) into ids from inserted;
+    if ids is null then
+        return;
+    end if;
+    if cardinality(schedule_many.after) > 0 or op.run_before <> '{}' then
+        perform rework.wait_before(ids, op, schedule_many.after, schedule_many.after_failure);
+    end if;
+    if not is_delayed then
         perform rework.notify_ready(op.domain);
     end if;
+    return query select unnest(ids);
 end $$;
 
 -- add_task: inserts one task. The parameters are those of `schedule`, except that the input is text. A parent, the run
@@ -127,7 +143,9 @@ create function rework.add_task(
     capabilities   text[],
     parent         bigint default null,
     parent_run     bigint default null,
-    parent_number  integer default null
+    parent_number  integer default null,
+    after          bigint[] default null,
+    after_failure  text default 'abort'
 ) returns bigint
 language plpgsql as $$
 #variable_conflict use_column
@@ -165,13 +183,18 @@ begin
     lane := rework.lane_for(op, add_task.host, needs);
     loop
         insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until,
-                                 input, input_bytes, unique_key, metadata, parent, parent_run, parent_number)
+                                 input, input_bytes, unique_key, metadata, parent, parent_run, parent_number,
+                                 followed)
         values (op.id, lane, case when is_delayed then 'delayed' else 'queued' end, priority,
                 add_task.host, needs, ready_at, add_task.input::json, add_task.input_bytes, add_task.unique_key,
-                add_task.metadata, add_task.parent, add_task.parent_run, add_task.parent_number)
+                add_task.metadata, add_task.parent, add_task.parent_run, add_task.parent_number,
+                op.run_after <> '{}' or op.on_failure <> '{}')
         on conflict do nothing
         returning id into task_id;
         if task_id is not null then
+            if cardinality(add_task.after) > 0 or op.run_before <> '{}' then
+                perform rework.wait_before(array[task_id], op, add_task.after, add_task.after_failure);
+            end if;
             if not is_delayed then
                 perform rework.notify_ready(op.domain);
             end if;
@@ -200,13 +223,16 @@ create function rework.schedule(
     unique_key     text default null,
     metadata       json default null,
     capabilities   text[] default '{}',      -- null: none
-    input_bytes    bytea default null
+    input_bytes    bytea default null,
+    after          bigint[] default null,
+    after_failure  text default 'abort'      -- null: `abort`
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
     return rework.add_task(rework.operation_named(schedule.operation, schedule.domain), schedule.input::text,
                            schedule.input_bytes, schedule.host, schedule.priority, schedule.delayed_until,
-                           schedule.unique_key, schedule.metadata, schedule.capabilities);
+                           schedule.unique_key, schedule.metadata, schedule.capabilities,
+                           after => schedule.after, after_failure => schedule.after_failure);
 end $$;
 
 -- schedule_child: schedules a task for a run of another task, its parent: for run `run` with token `token` of the task

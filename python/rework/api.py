@@ -19,7 +19,7 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rework import binary
@@ -53,6 +53,8 @@ def schedule(
     delayed_until: None | datetime.datetime | datetime.timedelta = None,
     unique_key: str | None = None,
     capabilities: Sequence[str] = (),
+    after: Iterable[int | Task] = (),
+    after_failure: str = 'abort',
 ) -> Task:
     """Put a task in the queue and return it.
 
@@ -68,6 +70,8 @@ def schedule(
     * `unique_key`: if a task of the operation already has this key, return that one and create none; the key is free
       again when that task is deleted, by default a day after its end
     * `capabilities`: labels that the host must offer
+    * `after`: tasks, or their ids, that must end before
+    * `after_failure`: what happens if one of them is not done: `'abort'` the new task, or `'run'` it all the same
 
     Raise UnknownOperation, Ambiguous or another ReworkError if the database refuses the task. Raise BadInput (a
     ValueError) or BadInputType (a TypeError) if the input does not satisfy the declaration. Raise TypeError if JSON
@@ -92,6 +96,8 @@ def schedule(
             unique_key=unique_key,
             metadata=metadata_json(metadata),
             capabilities=json.dumps(list(capabilities)),
+            after=json.dumps([one.tid if isinstance(one, Task) else one for one in after]),
+            after_failure=after_failure,
         )
     return Task(engine, tid, target.id)
 

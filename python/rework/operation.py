@@ -43,6 +43,12 @@ class Operation:
     priority: int = 0
     #: The number of runs that one process has open at the same time.
     concurrency: int = 1
+    #: The operations of which a task follows each task that is done.
+    run_after: tuple[str, ...] = ()
+    #: The operations of which a task is scheduled with each task, which waits for their ends.
+    run_before: tuple[str, ...] = ()
+    #: The operations of which a task follows each task that failed or was lost.
+    on_failure: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -67,6 +73,9 @@ class Operation:
             definition['input'] = io.schema(self.inputs)
         if self.outputs is not None:
             definition['output'] = io.schema(self.outputs)
+        for option in ('run_after', 'run_before', 'on_failure'):
+            if names := getattr(self, option):
+                definition[option] = list(names)
         return definition
 
 
@@ -89,6 +98,9 @@ def task(*functions: Function, **options: Any) -> Any:
       Set it only if a second run does no harm.
     * `priority`: the priority of a task that is scheduled without one; higher goes first; by default 0
     * `concurrency`: the number of runs of an `async` function that one process has open at the same time; by default 1
+    * `run_after`: the name of an operation, or a list of names; a task of each follows a task that is done
+    * `run_before`: likewise; a task of each is scheduled together with a task, which waits for their ends
+    * `on_failure`: likewise; a task of each follows a task that failed or was lost
 
     Raise TypeError for an unknown option or an option of the wrong type. Raise ValueError for a duration or size that
     cannot be read, or for two inputs with the same name. Raise AssertionError for `@task()`.
@@ -153,13 +165,20 @@ def _priority(name: str, value: object) -> int:
     raise TypeError(f'`{name}` must be a number from -32768 to 32767, not {value!r}')
 
 
+def _names(name: str, value: object) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else value
+    if isinstance(names, (tuple, list)) and all(isinstance(item, str) and item for item in names):
+        return tuple(names)
+    raise TypeError(f'`{name}` must be the name of an operation or a list of names, not {value!r:.100}')
+
+
 def _flag(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise TypeError(f'`{name}` must be True or False, not {value!r}')
 
 
-_Check = Callable[[str, object], Union[None, str, int, bool, datetime.timedelta, Inputs]]
+_Check = Callable[[str, object], Union[None, str, int, bool, datetime.timedelta, Inputs, tuple[str, ...]]]
 
 #: The options of `@task`, each with the function that checks and converts its value.
 _OPTIONS: dict[str, _Check] = {
@@ -173,4 +192,7 @@ _OPTIONS: dict[str, _Check] = {
     'retry_lost': _flag,
     'priority': _priority,
     'concurrency': _count,
+    'run_after': _names,
+    'run_before': _names,
+    'on_failure': _names,
 }

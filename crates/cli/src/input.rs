@@ -176,6 +176,7 @@ mod tests {
             output: None,
             output_form: Form::Json,
             limits: Limits::default(),
+            ..Definition::default()
         }
     }
 

@@ -95,6 +95,7 @@ mod tests {
             output: None,
             output_form: Form::Json,
             limits,
+            ..Definition::default()
         }
     }
 

@@ -19,9 +19,13 @@ pub(crate) struct Attributes {
     pub(crate) grace_ms: Option<i64>,
     pub(crate) retry_lost: bool,
     pub(crate) priority: Option<i16>,
+    pub(crate) run_after: Vec<String>,
+    pub(crate) run_before: Vec<String>,
+    pub(crate) on_failure: Vec<String>,
 }
 
-const KEYS: &str = "the keys are `domain`, `name`, `timeout`, `memory`, `attempts`, `grace`, `retry_lost` and `priority`";
+const KEYS: &str = "the keys are `domain`, `name`, `timeout`, `memory`, `attempts`, `grace`, \
+                    `retry_lost`, `priority`, `run_after`, `run_before` and `on_failure`";
 
 impl Attributes {
     /// Parses `domain = "images", attempts = 3, retry_lost`. An error points at the key or value that is wrong.
@@ -49,6 +53,9 @@ impl Attributes {
             "grace" => self.grace_ms = Some(parsed(meta, key, quantity::milliseconds)?.0),
             "retry_lost" => self.retry_lost = flag(meta, key)?,
             "priority" => self.priority = Some(priority(meta)?),
+            "run_after" => self.run_after = names(meta, key)?,
+            "run_before" => self.run_before = names(meta, key)?,
+            "on_failure" => self.on_failure = names(meta, key)?,
             _ => return Err(error_at(meta.path(), format!("unknown key: {KEYS}"))),
         }
         Ok(())
@@ -57,10 +64,25 @@ impl Attributes {
 
 /// Parses the name of an operation or of a domain.
 fn name(meta: &Meta, key: &str) -> syn::Result<String> {
-    let literal = string(meta, key, "a name")?;
+    checked_name(&string(meta, key, "a name")?, key)
+}
+
+/// Parses one name of an operation, or a list of such names.
+fn names(meta: &Meta, key: &str) -> syn::Result<Vec<String>> {
+    let Some(Expr::Array(list)) = value(meta) else {
+        return Ok(vec![name(meta, key)?]);
+    };
+    let element = |element: &Expr| match element {
+        Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => checked_name(literal, key),
+        other => Err(error_at(other, format!("`{key}` must be a list of strings"))),
+    };
+    list.elems.iter().map(element).collect()
+}
+
+fn checked_name(literal: &LitStr, key: &str) -> syn::Result<String> {
     let text = literal.value();
     if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(error_at(&literal, format!("`{key}` must be a word without spaces")));
+        return Err(error_at(literal, format!("`{key}` must be a word without spaces")));
     }
     Ok(text)
 }
@@ -141,7 +163,8 @@ mod tests {
     #[test]
     fn every_key_is_parsed() {
         let all = r#"domain = "images", name = "shrink", timeout = "5m", memory = "2GiB",
-            attempts = 3, grace = "1500ms", retry_lost, priority = -1"#;
+            attempts = 3, grace = "1500ms", retry_lost, priority = -1, run_after = "publish",
+            run_before = ["fetch", "decode"], on_failure = []"#;
         let expected = Attributes {
             name: Some("shrink".into()),
             domain: Some("images".into()),
@@ -151,6 +174,9 @@ mod tests {
             grace_ms: Some(1_500),
             retry_lost: true,
             priority: Some(-1),
+            run_after: vec!["publish".into()],
+            run_before: vec!["fetch".into(), "decode".into()],
+            on_failure: vec![],
         };
         assert_eq!(parse(all), Ok(expected));
         assert_eq!(parse(""), Ok(Attributes::default()));
@@ -173,6 +199,9 @@ mod tests {
             (r#"name = "two words""#, "`name` must be a word without spaces"),
             (r#"domain = """#, "`domain` must be a word without spaces"),
             ("domain", "`domain` must be a string"),
+            ("run_after = 3", "`run_after` must be a string"),
+            ("run_after = [3]", "`run_after` must be a list of strings"),
+            (r#"on_failure = ["two words"]"#, "`on_failure` must be a word without spaces"),
             (r#"timeot = "5m""#, "unknown key"),
             ("attempts = 1, attempts = 2", "`attempts` is given twice"),
         ] {

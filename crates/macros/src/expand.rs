@@ -41,6 +41,7 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
     let limits = limits(attributes);
     let (input, output) = schemas(signature);
     let call = call(signature, function_name);
+    let Attributes { run_after, run_before, on_failure, .. } = attributes;
     quote! {
         const _: () = {
             use ::rework::__private::{PlainReturn as _, Returned};
@@ -55,6 +56,9 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
                     input: #input,
                     output: #output,
                     call: #call,
+                    run_after: &[#(#run_after),*],
+                    run_before: &[#(#run_before),*],
+                    on_failure: &[#(#on_failure),*],
                 }
             }
         };
@@ -170,6 +174,9 @@ mod tests {
         let text = expanded("", "fn r#move() {}");
         assert!(text.contains("name : \"move\""), "{text}");
         assert!(text.contains("domain : :: rework :: __private :: DEFAULT_DOMAIN"), "{text}");
+        assert!(text.contains("run_after : & []"), "{text}");
+        let text = expanded("run_after = [\"publish\", \"tell\"]", "fn f() {}");
+        assert!(text.contains("run_after : & [\"publish\" , \"tell\"]"), "{text}");
         let text = expanded("name = \"shrink\", domain = \"images\"", "fn f() {}");
         assert!(text.contains("domain : \"images\" , name : \"shrink\""), "{text}");
     }

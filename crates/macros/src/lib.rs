@@ -36,6 +36,9 @@ use proc_macro::TokenStream;
 /// | `grace` | time between the request to end and the kill | `"3s"` |
 /// | `retry_lost` | whether a task is queued again if its worker died | `false`: the task ends as `lost` |
 /// | `priority` | priority of tasks that are scheduled without one; higher ones are claimed first | `0` |
+/// | `run_after` | operations of which a task follows each `done` task: `"publish"`, or `["publish", "tell"]` | none |
+/// | `run_before` | operations of which a task is scheduled with each task, which waits for their ends | none |
+/// | `on_failure` | operations of which a task follows each task that failed or was lost | none |
 ///
 /// # Errors
 ///

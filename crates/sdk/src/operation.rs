@@ -30,6 +30,12 @@ pub struct Operation {
     pub output: fn() -> (Form, Option<Value>),
     /// The function to call for a run.
     pub call: Call,
+    /// The operations of which a task follows each task of this one that is done.
+    pub run_after: &'static [&'static str],
+    /// The operations of which a task is done before each task of this one.
+    pub run_before: &'static [&'static str],
+    /// The operations of which a task follows each task of this one that failed or was lost.
+    pub on_failure: &'static [&'static str],
 }
 
 inventory::collect!(Operation);
@@ -60,6 +66,9 @@ impl Operation {
     /// Returns the definition with which the operation is registered.
     pub(crate) fn definition(&self) -> Definition {
         let (output_form, output) = (self.output)();
+        let owned = |names: &[&str]| -> Vec<String> {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        };
         Definition {
             domain: self.domain.to_owned(),
             name: self.name.to_owned(),
@@ -67,6 +76,9 @@ impl Operation {
             output,
             output_form,
             limits: self.limits.clone(),
+            run_after: owned(self.run_after),
+            run_before: owned(self.run_before),
+            on_failure: owned(self.on_failure),
         }
     }
 }
@@ -143,6 +155,9 @@ mod tests {
             input: None,
             output: || (Form::Json, None),
             call: Call::Plain(|_| Ok(None)),
+            run_after: &[],
+            run_before: &[],
+            on_failure: &[],
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// The domain of operations that name none.
@@ -12,7 +12,7 @@ pub const DEFAULT_DOMAIN: &str = "default";
 pub const MAX_PAYLOAD_BYTES: u64 = 100 << 20;
 
 /// An operation as its code declares it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Definition {
     /// The name that groups operations, their tasks and the workers that run them.
     pub domain: String,
@@ -28,6 +28,29 @@ pub struct Definition {
     pub output_form: Form,
     #[serde(default)]
     pub limits: Limits,
+    /// The operations of which a task is scheduled after each task of this one that is done.
+    #[serde(default, deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub run_after: Vec<String>,
+    /// The operations of which a task is scheduled with each task of this one, which waits for their ends.
+    #[serde(default, deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub run_before: Vec<String>,
+    /// The operations of which a task is scheduled after each task of this one that failed or was lost.
+    #[serde(default, deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub on_failure: Vec<String>,
+}
+
+/// Reads a list of names, or one name.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::One(name) => vec![name],
+        Names::More(names) => names,
+    })
 }
 
 /// The form of an input or output, in frames and in the database.

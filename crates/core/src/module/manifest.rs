@@ -29,7 +29,7 @@ use rework_wire::operation::{DEFAULT_DOMAIN, Definition, Form, Limits};
 const KEYS: [&str; 2] = ["domain", "operation"];
 
 /// The keys of a table `[[operation]]`.
-const OPERATION_KEYS: [&str; 14] = [
+const OPERATION_KEYS: [&str; 17] = [
     "name",
     "command",
     "shell",
@@ -44,6 +44,9 @@ const OPERATION_KEYS: [&str; 14] = [
     "env",
     "pass_env",
     "input",
+    "run_after",
+    "run_before",
+    "on_failure",
 ];
 
 /// One operation of a manifest, and the command that it runs.
@@ -148,6 +151,9 @@ fn operation(
         output: None,
         output_form: output_form(&table)?,
         limits: limits(&table)?,
+        run_after: table.names("run_after")?,
+        run_before: table.names("run_before")?,
+        on_failure: table.names("on_failure")?,
     };
     Ok(CommandOperation {
         definition,

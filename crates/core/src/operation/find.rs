@@ -50,5 +50,8 @@ pub(crate) fn definition(row: Columns<'_>) -> Result<Definition> {
             priority: row.get("priority")?,
             concurrency: row.get("concurrency")?,
         },
+        run_after: row.get("run_after")?,
+        run_before: row.get("run_before")?,
+        on_failure: row.get("on_failure")?,
     })
 }

@@ -158,6 +158,9 @@ fn definitions_json(modules: &[Module]) -> String {
                     "retry_lost": operation.limits.retry_lost,
                     "priority": operation.limits.priority,
                     "concurrency": operation.limits.concurrency,
+                    "run_after": operation.run_after,
+                    "run_before": operation.run_before,
+                    "on_failure": operation.on_failure,
                 },
             })
         })
@@ -178,6 +181,7 @@ mod tests {
             output: None,
             output_form: Form::Json,
             limits: Limits::default(),
+            ..Definition::default()
         };
         Module {
             kind: ModuleKind::Command,

@@ -34,6 +34,9 @@ fn every_key_is_read() {
         env = { LANG = "C.UTF-8" }
         pass_env = ["AWS_*"]
         input = { width = "integer", note = "string?" }
+        run_after = "publish"
+        run_before = ["fetch", "decode"]
+        on_failure = ["tell"]
         "#,
     );
     let limits = Limits {
@@ -59,6 +62,9 @@ fn every_key_is_read() {
             output: None,
             output_form: Form::Bytes,
             limits,
+            run_after: vec!["publish".into()],
+            run_before: vec!["fetch".into(), "decode".into()],
+            on_failure: vec!["tell".into()],
         },
         program: Program::Command(vec!["convert".into(), "-".into(), "png:-".into()]),
         cwd: "/srv/ops/work".into(),

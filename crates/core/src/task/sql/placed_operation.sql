@@ -3,6 +3,7 @@
 select operation.id as operation, operation.domain, operation.name, operation.input_schema, operation.output_schema,
        operation.output_form, operation.timeout_ms, operation.memory_bytes, operation.attempts,
        operation.grace_ms, operation.retry_lost, operation.priority, operation.concurrency,
+       operation.run_after, operation.run_before, operation.on_failure,
        placement.kind, placement.path, placement.interpreter
   from rework.operation
   join rework.placement on placement.operation = operation.id
