@@ -157,21 +157,24 @@ begin
 end $$;
 
 -- follow_missed: follows the edges that no end has followed, at most 1000. Each poll of a monitor calls it if there is
--- an edge with `for_poll`. A predecessor that another transaction has locked is left to the next poll.
+-- an edge with `for_poll`. A predecessor that another transaction has locked is left to the next poll. If there are more
+-- edges, the next poll is requested at once, unless nothing could be done because everything was locked.
 create function rework.follow_missed() returns void
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
+    found_ids  bigint[];
     edges      bigint[];   -- new edges of predecessors that have not ended
     unended    bigint[];
     ended      bigint[];
     orphans    bigint[];   -- edges whose predecessor was deleted
     ends       text[];
 begin
-    select coalesce(array_agg(known.edge) filter (where not known.has_ended), '{}'),
+    select array_agg(known.edge),
+           coalesce(array_agg(known.edge) filter (where not known.has_ended), '{}'),
            coalesce(array_agg(distinct known.task) filter (where not known.has_ended), '{}'),
            coalesce(array_agg(distinct known.task) filter (where known.has_ended), '{}')
-      into edges, unended, ended
+      into found_ids, edges, unended, ended
       from (select e.id as edge, t.id as task, t.state || '' in ('done', 'failed', 'aborted', 'lost') as has_ended
               from rework.edge e
               join rework.task t on t.id = e.task
@@ -182,6 +185,10 @@ begin
     update rework.task t set followed = true where t.id = any (unended) and not t.followed;
     update rework.edge e set for_poll = false where e.id = any (edges);
     perform rework.release(ended, false);
+    if cardinality(found_ids) = 1000
+       and exists (select from rework.edge e where e.id = any (found_ids) and not e.for_poll) then
+        perform pg_notify('rework', 'follow');
+    end if;
 
     select array_agg(orphan.id), array_agg(orphan.ended_as) into orphans, ends
       from (select e.id, coalesce(e.ended_as, 'deleted') as ended_as

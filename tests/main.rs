@@ -24,6 +24,8 @@ mod bad_input;
 mod bad_input_database;
 mod bad_input_files;
 mod batches;
+mod before_after;
+mod before_after_locks;
 mod bytes;
 mod capabilities;
 mod chaos;
