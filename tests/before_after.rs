@@ -1,5 +1,5 @@
-//! Tasks before and after others: `run_after`, `run_before` and `on_failure` of an operation, and `schedule(after)`. Two
-//! monitors run the tasks wherever a monitor is needed, so that the ends of tasks are recorded on different hosts.
+//! Operations that declare what runs before and after their tasks: `run_after`, `run_before` and `on_failure`. Two
+//! monitors run the tasks, so that the ends of tasks are recorded on different hosts.
 
 use std::fs;
 
@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::support::Installation;
 use crate::support::installation::fixture_program;
 use crate::support::monitor::Monitor;
-use crate::support::session::Session;
 
 /// Commands that return their input, that fail, and that append a line to the file `order`.
 const MANIFEST: &str = r#"
@@ -53,7 +52,7 @@ shell = 'echo before >>order; exit 1'
 "#;
 
 /// Registers the operations of `MANIFEST` and of `tests/operations` on two hosts.
-fn registered() -> Installation {
+pub(crate) fn registered() -> Installation {
     let setup = Installation::new();
     let manifest = setup.folder().join("before_after.toml");
     fs::write(&manifest, MANIFEST).unwrap();
@@ -69,7 +68,7 @@ fn second_host(setup: &Installation) -> String {
 }
 
 /// Starts a monitor on each of the two hosts.
-fn start_monitors(setup: &Installation) -> [Monitor; 2] {
+pub(crate) fn start_monitors(setup: &Installation) -> [Monitor; 2] {
     let options = ["--domain", "default", "--maxworkers", "2"];
     let first = setup.start_monitor_with_args(&options);
     let second = setup.spawn_monitor_on(&second_host(setup), &options);
@@ -89,12 +88,6 @@ fn followers(setup: &Installation, task: i64) -> Vec<(String, Value)> {
                 order by task.parent_run, task.parent_number desc";
     let rows = setup.session().query(sql, &[&task]);
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
-}
-
-/// Schedules an operation without an input after other tasks, and returns the id of the task.
-fn schedule_after(setup: &Installation, operation: &str, after: &[i64], options: &[&str]) -> i64 {
-    let after = after.iter().flat_map(|task| ["--after".to_owned(), task.to_string()]);
-    setup.rework(["schedule", operation]).args(after).args(options).run_ok().id()
 }
 
 fn wait_until_all_are_done(setup: &Installation, tasks: i64) {
@@ -170,93 +163,6 @@ fn a_task_runs_after_the_tasks_of_run_before_have_ended_even_if_they_failed() {
 }
 
 #[test]
-fn a_task_follows_the_ends_of_the_tasks_that_it_waits_for() {
-    let setup = registered();
-    let _monitors = start_monitors(&setup);
-    let gate = setup.folder().join("gate");
-    let held = setup.schedule("hold", json!(gate));
-    let quick = setup.schedule("double", 1);
-    let failing = setup.schedule_without_input("boom");
-    let last = schedule_after(&setup, "noinput", &[held, quick], &[]);
-    let after_last = schedule_after(&setup, "noinput", &[last], &[]);
-    let refuses = schedule_after(&setup, "noinput", &[failing, last], &[]);
-    let insists = schedule_after(&setup, "noinput", &[failing], &["--after-failure", "run"]);
-    let after_refused = schedule_after(&setup, "noinput", &[refuses], &[]);
-    setup.wait_until_done(quick);
-    setup.wait_until_done(insists);
-    let aborted = setup.wait_until_ended(refuses);
-    let because = format!("aborted because task {failing} failed");
-    assert_eq!((aborted.state, aborted.run, aborted.reason()), (State::Aborted, 0, &*because));
-    let aborted = setup.wait_until_ended(after_refused);
-    let because = format!("aborted because task {refuses} was aborted");
-    assert_eq!((aborted.state, aborted.reason()), (State::Aborted, &*because));
-    let states = [last, after_last].map(|task| setup.task(task).state);
-    assert_eq!(states, [State::Waiting; 2]);
-
-    fs::write(gate, "").unwrap();
-    let after_last = setup.wait_until_done(after_last);
-    let [held, last] = [held, last].map(|task| setup.wait_until_done(task));
-    assert!(held.end_time() <= last.start_time() && last.end_time() <= after_last.start_time());
-    // All tasks have ended, so what is scheduled after them does not wait.
-    let ready = schedule_after(&setup, "noinput", &[held.id, quick], &[]);
-    setup.wait_until_done(ready);
-    let refused = schedule_after(&setup, "noinput", &[failing], &[]);
-    assert_eq!(setup.task(refused).state, State::Aborted);
-}
-
-#[test]
-fn a_waiting_task_that_is_aborted_or_retried_leaves_the_others_to_their_rules() {
-    let setup = registered();
-    let first = setup.schedule("double", 1);
-    let second = schedule_after(&setup, "noinput", &[first], &[]);
-    let third = schedule_after(&setup, "noinput", &[second], &[]);
-    let fourth = schedule_after(&setup, "noinput", &[second], &["--after-failure", "run"]);
-    let fifth = schedule_after(&setup, "noinput", &[first], &[]);
-    setup.rework(["abort-task", &second.to_string()]).run_ok();
-    setup.rework(["retry-task", &fifth.to_string()]).run_ok();
-    let states = [first, second, third, fourth, fifth].map(|task| setup.task(task).state);
-    let expected = [State::Queued, State::Aborted, State::Aborted, State::Queued, State::Queued];
-    assert_eq!(states, expected);
-    let because = format!("aborted because task {second} was aborted");
-    assert_eq!(setup.task(third).reason(), because);
-    setup.rework(["retry-task", &third.to_string()]).run_ok();
-    assert_eq!(setup.task(third).state, State::Queued);
-}
-
-#[test]
-fn a_task_that_is_deleted_before_its_end_counts_as_a_failure() {
-    let setup = registered();
-    let first = setup.schedule("double", 1);
-    let aborted = schedule_after(&setup, "noinput", &[first], &[]);
-    let ready = schedule_after(&setup, "noinput", &[first], &["--after-failure", "run"]);
-    setup.rework(["vacuum", "--tasks", "--queued"]).run_ok();
-    let task = setup.task(aborted);
-    let because = format!("aborted because task {first} was deleted");
-    assert_eq!((task.state, task.reason()), (State::Aborted, &*because));
-    assert_eq!(setup.task(ready).state, State::Queued);
-    let edges = "select count(*) from rework.edge";
-    assert_eq!(setup.session().query_value::<i64>(edges, &[]), 0, "no edge is left behind");
-}
-
-#[test]
-fn an_open_transaction_that_schedules_after_a_task_does_not_hold_up_its_end() {
-    let setup = registered();
-    let _monitors = start_monitors(&setup);
-    let gate = setup.folder().join("gate");
-    let held = setup.schedule("hold", json!(gate));
-    setup.wait_until_logged(held, "holding");
-    let open = Session::open(setup.dsn());
-    open.execute("begin");
-    let sql = "select rework.schedule('double', '1', after => array[$1::bigint])";
-    let successor: i64 = open.query_value(sql, &[&held]);
-    fs::write(gate, "").unwrap();
-    setup.wait_until_done(held);
-    open.execute("commit");
-    // The end could not see the successor. The poll of a monitor follows it.
-    setup.wait_until_done(successor);
-}
-
-#[test]
 fn a_circle_of_followers_ends() {
     let setup = registered();
     let circle = "update rework.operation set run_after = '{noinput}' where name = 'noinput'";
@@ -273,7 +179,7 @@ fn a_circle_of_followers_ends() {
 }
 
 #[test]
-fn a_follower_that_is_not_registered_is_recorded_and_the_end_too() {
+fn a_follower_that_cannot_be_scheduled_is_recorded_and_the_end_too() {
     let setup = registered();
     let declare = |columns: &str| {
         let sql = format!("update rework.operation set {columns} where name = 'noinput'");
@@ -286,31 +192,18 @@ fn a_follower_that_is_not_registered_is_recorded_and_the_end_too() {
     let log = setup.log_lines(task);
     let expected = "the follower `nosuch` is not scheduled: operation `nosuch` is registered";
     assert!(log.iter().any(|line| line.starts_with(expected)), "{log:?}");
+    // The input of `third` has one level more than the output, and `second` gets nothing of it.
+    let deep = "[".repeat(100) + &"]".repeat(100);
+    let task = setup.rework(["schedule", "first", "--input", &deep]).run_ok().id();
+    setup.wait_until_done(task);
+    assert_eq!(followers(&setup, task), [("second".to_owned(), json!({}))]);
+    let log = setup.log_lines(task);
+    let expected = "the follower `third` is not scheduled: its input is nested more";
+    assert!(log.iter().any(|line| line.starts_with(expected)), "{log:?}");
     declare("run_before = '{nosuch}'");
     let refused = setup.rework(["schedule", "noinput"]).run_expecting(1).stderr();
     assert!(refused.contains("`run_before` of `noinput`: operation `nosuch`"), "{refused}");
     declare("run_before = '{noinput}'");
     let refused = setup.rework(["schedule", "noinput"]).run_expecting(1).stderr();
     assert!(refused.contains("nested more than 10 levels deep"), "{refused}");
-}
-
-#[test]
-fn an_after_that_makes_no_sense_is_refused() {
-    let setup = registered();
-    let task = setup.schedule("double", 1);
-    let code = |arguments: &str| {
-        let sql = format!("select rework.schedule('double', '1', {arguments})");
-        setup.session().try_query_value::<i64>(&sql, &[]).unwrap_err()
-    };
-    assert_eq!(code("after => '{4711}'"), "RW404");
-    assert_eq!(code("after => array[null::bigint]"), "RW400");
-    assert_eq!(code(&format!("after => '{{{task}}}', after_failure => 'never'")), "RW400");
-    let endless = format!("after => '{{{task}}}', delayed_until => 'infinity'");
-    assert_eq!(code(&endless), "RW400");
-    assert_eq!(code(&format!("after => array_fill({task}::bigint, array[1001])")), "RW413");
-    let none = setup.rework(["schedule", "double", "--input", "1", "--after", "4711"]);
-    let stderr = none.run_expecting(1).stderr();
-    assert!(stderr.contains("there is no task 4711, after which a task of `double`"), "{stderr}");
-    let tasks = "select count(*) from rework.task";
-    assert_eq!(setup.session().query_value::<i64>(tasks, &[]), 1, "nothing was scheduled");
 }

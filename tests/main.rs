@@ -79,6 +79,7 @@ mod revisions;
 mod run_ends;
 mod runner_renewal;
 mod scan_start;
+mod schedule_after;
 mod schedule_races;
 mod schedule_rules;
 mod schedules;

@@ -122,3 +122,24 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_name_stands_for_a_list() {
+        let mut text = json!({"domain": "images", "name": "resize", "run_after": "publish",
+                              "on_failure": ["tell", "report"]});
+        let definition: Definition = serde_json::from_value(text.clone()).unwrap();
+        assert_eq!(definition.run_after, ["publish"]);
+        assert_eq!(definition.on_failure, ["tell", "report"]);
+        assert_eq!(definition.run_before, Vec::<String>::new());
+        let written = serde_json::to_value(&definition).unwrap();
+        assert_eq!((&written["run_after"], written.get("run_before")), (&json!(["publish"]), None));
+        text["run_before"] = json!(3);
+        assert!(serde_json::from_value::<Definition>(text).is_err());
+    }
+}
