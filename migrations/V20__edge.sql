@@ -157,8 +157,8 @@ begin
 end $$;
 
 -- follow_missed: follows the edges that no end has followed, at most 1000. Each poll of a monitor calls it if there is
--- an edge with `for_poll`. A predecessor that another transaction has locked is left to the next poll. If there are more
--- edges, the next poll is requested at once, unless nothing could be done because everything was locked.
+-- an edge with `for_poll`. A predecessor that another transaction has locked is left to the next poll. If there are
+-- more edges, the next poll is requested at once, unless nothing could be done because everything was locked.
 create function rework.follow_missed() returns void
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column

@@ -1,5 +1,5 @@
-//! Sessions that end, abort, retry, delete and schedule tasks at the same time, whose tasks wait for each other: none of
-//! them is ever part of a deadlock, and at the end no task waits for nothing.
+//! Sessions that end, abort, retry, delete and schedule tasks at the same time, whose tasks wait for each other: none
+//! of them is ever part of a deadlock, and at the end no task waits for nothing.
 
 use std::collections::BTreeMap;
 use std::thread;

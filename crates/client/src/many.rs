@@ -117,8 +117,8 @@ impl<'a> ManyRequest<'a> {
         self
     }
 
-    /// Sets the tasks that must end before these become ready. If one of them is not done, the tasks are aborted, unless
-    /// `after_failure` says otherwise.
+    /// Sets the tasks that must end before these become ready. If one of them is not done, the tasks are aborted,
+    /// unless `after_failure` says otherwise.
     pub fn after(mut self, tasks: impl IntoIterator<Item = i64>) -> Self {
         self.after = tasks.into_iter().collect();
         self

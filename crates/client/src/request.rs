@@ -123,8 +123,8 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Sets the tasks that must end before this one becomes ready. If one of them is not done, the task is aborted, unless
-    /// `after_failure` says otherwise.
+    /// Sets the tasks that must end before this one becomes ready. If one of them is not done, the task is aborted,
+    /// unless `after_failure` says otherwise.
     pub fn after(mut self, tasks: impl IntoIterator<Item = i64>) -> Self {
         self.after = tasks.into_iter().collect();
         self

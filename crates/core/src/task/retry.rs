@@ -29,7 +29,7 @@ pub enum RetryResult {
     NoSuchTask,
 }
 
-/// Queues a task again that failed, was aborted or was lost. Queues a task now that is delayed or waits for other tasks.
+/// Queues a task again that failed, was aborted or was lost. Queues a task now that is delayed or waits for others.
 pub async fn retry(db: &Db, task: i64) -> Result<RetryResult> {
     loop {
         let params: [Param<'_>; 1] = [(&task, Type::INT8)];
