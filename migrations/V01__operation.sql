@@ -21,6 +21,9 @@ create table rework.operation (
     registered_at      timestamptz not null default now(),
     unregistered_at    timestamptz,                 -- since then no task can be scheduled; existing tasks stay
     available          text,                        -- check whether a host can run it now, for people; null: none
+    run_after          text[] not null default '{}',     -- operations of which a task follows each `done` one
+    run_before         text[] not null default '{}',     -- operations of which a task is done before each one
+    on_failure         text[] not null default '{}',     -- operations of which a task follows each failed or lost one
     unique (domain, name)
 );
 

@@ -178,7 +178,7 @@ begin
      having count(*) > 0;
 end $$;
 
--- unused_lanes: returns those of `lanes` that no waiting and no running task needs. Not `stable`, so that it sees what
+-- unused_lanes: returns those of `lanes` that no task needs that has not ended. Not `stable`, so that it sees what
 -- was committed before it was called.
 create function rework.unused_lanes(lanes integer[]) returns integer[]
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
@@ -189,6 +189,8 @@ begin
          where not exists (select from rework.task t where t.lane = given.lane and t.state = 'queued')
         except
         select t.lane from rework.task t where t.state = 'delayed'
+        except
+        select t.lane from rework.task t where t.state = 'waiting'
         except
         select t.lane from rework.task t where t.state in ('running', 'aborting'));
 end $$;

@@ -7,7 +7,7 @@ create sequence rework.position;
 -- A domain instead of a check constraint of the table. Each statement that writes reads a check constraint from the
 -- catalog again. For a task that is claimed alone, that takes a quarter of its time in the server.
 create domain rework.state as text check (value in
-    ('queued', 'delayed', 'running', 'aborting', 'done', 'failed', 'aborted', 'lost'));
+    ('queued', 'delayed', 'waiting', 'running', 'aborting', 'done', 'failed', 'aborted', 'lost'));
 
 -- `operation` and `lane` have no foreign keys. Checking both for each row costs more than inserting the row, and
 -- locks two rows that other tasks share. It is safe to leave them out: the functions that insert tasks take both
@@ -47,14 +47,20 @@ create table rework.task (
     unique_key      text,                                 -- at most one task of its operation has this key
     metadata        json,                                 -- of the caller; rework does not read it
     notify_end      boolean not null default false,       -- whether a client waits: notify `rework_end` at the end
-    parent          bigint,                               -- the task whose code scheduled this one
-    parent_run      bigint,                               -- the run of `parent` in which it did
-    parent_number   integer,                              -- number of the request within that run, from 1
+    parent          bigint,                               -- the task whose code scheduled this one, or that it follows
+    parent_run      bigint,                               -- the run of `parent` in which it did, or that it follows
+    parent_number   integer,                              -- number of the request within that run, from 1; negative:
+                                                          -- number in `run_after` or `on_failure` of its operation
+    awaits          integer not null default 0,           -- in state `waiting`: number of tasks that it waits for
+    followed        boolean not null default false,       -- whether something follows its end: V20__edge.sql
+    follow_depth    integer not null default 0,           -- number of tasks that followed one another up to this one
     retry           json                                  -- retry policy: V14__retry_policy.sql; null: its operation's
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 
 create index task_ready on rework.task (lane, priority desc, position) where state = 'queued';
 create index task_delayed on rework.task (delayed_until) where state = 'delayed';
+-- The lanes of tasks that wait for other tasks are not swept.
+create index task_waiting on rework.task (lane) where state = 'waiting';
 -- `task_live` keeps the entries of finished runs until no snapshot can see them, so it is slow under an old snapshot.
 -- `task_aborting` has few entries. The query that each monitor sends every second uses this one.
 create index task_aborting on rework.task (worker) where state = 'aborting';

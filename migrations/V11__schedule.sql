@@ -9,6 +9,9 @@
 --
 -- delayed_until: the task is not ready before. With `infinity` it has no time: it waits until somebody retries it.
 --
+-- after: the tasks that must end before. after_failure: what happens if one of them is not `done`: `abort` this task,
+-- or `run` it all the same. See V21__run_before.sql.
+--
 -- Errors have their own SQLSTATEs: RW404 operation not registered, RW300 ambiguous domain, RW413 value too large, RW400
 -- value makes no sense. The three functions raise all four.
 
@@ -61,7 +64,9 @@ create function rework.schedule_many(
     metadata       json default null,
     capabilities   text[] default '{}',      -- null: none
     inputs_bytes   bytea[] default null,
-    retry          json default null         -- null: as the operation declares
+    retry          json default null,        -- null: as the operation declares
+    after          bigint[] default null,
+    after_failure  text default 'abort'
 ) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
@@ -78,8 +83,10 @@ declare
     priority      integer := coalesce(schedule_many.priority, op.priority);
     policy        json := case when schedule_many.retry is not null
                                   then rework.checked_retry(op.name, schedule_many.retry) end;
+    is_followed   boolean := op.run_after <> '{}' or op.on_failure <> '{}';
     lane          integer;
     fault         text;
+    ids           bigint[];
 begin
     if exists (select from unnest(json_inputs) i where octet_length(i::text) > 104857600)
        or exists (select from unnest(inputs_bytes) i where octet_length(i) > 104857600) then
@@ -106,15 +113,24 @@ begin
     lane := rework.lane_for(op, schedule_many.host, needs);
     -- The arrays are unnested in the select list, not in `from`: then rows go straight from the arrays into the table,
     -- in their order, and ids and positions ascend.
-    return query
+    with inserted as (
         insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until, metadata,
-                                 input, input_bytes, retry)
+                                 input, input_bytes, retry, followed)
         select operation_id, lane, state, priority, schedule_many.host, needs, ready_at,
-               schedule_many.metadata, unnest(json_inputs), unnest(inputs_bytes), policy
-        returning id;
-    if found and not is_delayed then
+               schedule_many.metadata, unnest(json_inputs), unnest(inputs_bytes), policy, is_followed
+        returning id
+    )
+    select array_agg(id) into ids from inserted;
+    if ids is null then
+        return;
+    end if;
+    if cardinality(schedule_many.after) > 0 or op.run_before <> '{}' then
+        perform rework.wait_before(ids, op, schedule_many.after, schedule_many.after_failure);
+    end if;
+    if not is_delayed then
         perform rework.notify_ready(op.domain);
     end if;
+    return query select unnest(ids);
 end $$;
 
 -- add_task: inserts one task. The parameters are those of `schedule`, except that the input is text. A parent, the run
@@ -133,7 +149,9 @@ create function rework.add_task(
     parent         bigint default null,
     parent_run     bigint default null,
     parent_number  integer default null,
-    retry          json default null
+    retry          json default null,
+    after          bigint[] default null,
+    after_failure  text default 'abort'
 ) returns bigint
 language plpgsql as $$
 #variable_conflict use_column
@@ -173,13 +191,17 @@ begin
     loop
         insert into rework.task (operation, lane, state, priority, host, capabilities, delayed_until,
                                  input, input_bytes, unique_key, metadata, parent, parent_run, parent_number,
-                                 retry)
+                                 retry, followed)
         values (op.id, lane, case when is_delayed then 'delayed' else 'queued' end, priority,
                 add_task.host, needs, ready_at, add_task.input::json, add_task.input_bytes, add_task.unique_key,
-                add_task.metadata, add_task.parent, add_task.parent_run, add_task.parent_number, policy)
+                add_task.metadata, add_task.parent, add_task.parent_run, add_task.parent_number, policy,
+                op.run_after <> '{}' or op.on_failure <> '{}')
         on conflict do nothing
         returning id into task_id;
         if task_id is not null then
+            if cardinality(add_task.after) > 0 or op.run_before <> '{}' then
+                perform rework.wait_before(array[task_id], op, add_task.after, add_task.after_failure);
+            end if;
             if not is_delayed then
                 perform rework.notify_ready(op.domain);
             end if;
@@ -209,14 +231,17 @@ create function rework.schedule(
     metadata       json default null,
     capabilities   text[] default '{}',      -- null: none
     input_bytes    bytea default null,
-    retry          json default null         -- null: as the operation declares
+    retry          json default null,        -- null: as the operation declares
+    after          bigint[] default null,
+    after_failure  text default 'abort'      -- null: `abort`
 ) returns bigint
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
     return rework.add_task(rework.operation_named(schedule.operation, schedule.domain), schedule.input::text,
                            schedule.input_bytes, schedule.host, schedule.priority, schedule.delayed_until,
                            schedule.unique_key, schedule.metadata, schedule.capabilities,
-                           retry => schedule.retry);
+                           retry => schedule.retry, after => schedule.after,
+                           after_failure => schedule.after_failure);
 end $$;
 
 -- schedule_child: schedules a task for a run of another task, its parent: for run `run` with token `token` of the task

@@ -1,5 +1,6 @@
 -- abort: requests the end of a task, and returns the state that the task has afterwards.
---   delayed, queued    becomes `aborted` at once
+--   delayed, queued,
+--   waiting            becomes `aborted` at once, and its end is followed (V20__edge.sql)
 --   running            becomes `aborting`; `rework.complete` makes it `aborted` when none of its processes is left
 --   any other state    stays as it is
 -- Raises RW404 if there is no such task, and RW413 if the reason has more than 1000 bytes. `reason` completes the
@@ -31,7 +32,7 @@ begin
     -- state changed between the statements. In the second case, try again.
     loop
         update rework.task t set state = 'aborted', finished_at = clock_timestamp(), reason = full_reason
-         where t.id = abort.task and t.state in ('delayed', 'queued')
+         where t.id = abort.task and t.state in ('delayed', 'queued', 'waiting')
         returning t.state, t.notify_end into current_state, client_waits;
         exit when current_state is not null;
         update rework.task t set state = 'aborting', reason = full_reason
@@ -42,7 +43,7 @@ begin
         if current_state is null then
             raise exception 'there is no task %', abort.task
                 using errcode = 'RW404', hint = 'see `rework list-tasks`';
-        elsif current_state not in ('delayed', 'queued', 'running') then
+        elsif current_state not in ('delayed', 'queued', 'waiting', 'running') then
             return current_state;
         end if;
         current_state := null;
@@ -51,9 +52,12 @@ begin
     values ('abort', 'task ' || abort.task, json_build_object('state', current_state, 'reason', full_reason));
     if current_state = 'aborting' then
         perform pg_notify('rework', 'abort');
-    elsif client_waits then
+        return current_state;
+    end if;
+    if client_waits then
         perform pg_notify('rework_end', abort.task::text);
     end if;
+    perform rework.follow(array[abort.task]);
     return current_state;
 end $$;
 

@@ -36,6 +36,8 @@
 --   2. Record the runs that are done and whose tasks are not `aborting`, by one update. Most calls end here.
 --   3. For each other run: decide the next state of the task, keep the run in `rework.run` if the task goes back to
 --      the queue, update the task, and notify clients and monitors.
+--   4. Follow the ends that something follows (V20__edge.sql). This is last, when the transaction has locked all tasks
+--      of the call.
 --
 -- Locks. If another transaction holds one of the rows for longer than `lock_timeout`, the whole call fails and can be
 -- repeated. 500 ms is less than `deadlock_timeout` (1 s by default), and less than the client waits for an answer
@@ -82,6 +84,8 @@ declare
     latest_start     timestamptz;
     domain           text;
     notified         text[] := '{}';
+    is_followed      boolean;
+    followed_tasks   bigint[];     -- tasks that have ended, and whose ends something follows
 begin
     -- 1. Times. The earliest start must be later than `not_before`: if it is not, move all times forward. If that would
     -- take more than 2 seconds, the server's clock was set back, and its present time is used.
@@ -107,11 +111,16 @@ begin
                as g (task, run, token, outcome, output, bytes, started_ago, ended_ago, peak, revision)
          where t.id = g.task and t.run = g.run and t.token = coalesce(g.token, token_of_all)
            and coalesce(g.outcome, outcome_of_all) = 'done' and t.state || '' = 'running'
-        returning t.id, t.started_at,
+        returning t.id, t.started_at, t.followed,
                   case when t.notify_end then pg_notify('rework_end', t.id::text)::text end
     )
-    select array_agg(ended.id), max(ended.started_at) into done_tasks, latest_start from ended;
+    select array_agg(ended.id), max(ended.started_at), array_agg(ended.id) filter (where ended.followed)
+      into done_tasks, latest_start, followed_tasks
+      from ended;
     if cardinality(done_tasks) = cardinality(tasks) then
+        if followed_tasks is not null then
+            perform rework.follow(followed_tasks);
+        end if;
         return query select null::bigint, null::bigint, 'done', latest_start;
         return;
     end if;
@@ -121,7 +130,7 @@ begin
          where t.id = any (done_tasks);
 
     -- 3. All other runs. They are locked in the order of their ids, so that two calls do not deadlock.
-    for task, run, state, domain, started_at in
+    for task, run, state, domain, started_at, is_followed in
         with current_run as materialized (
             select t.id, t.state, t.attempt, t.losses, t.notify_end, t.reason as abort_reason,
                    coalesce((t.retry ->> 'attempts')::integer, o.attempts) as attempts,
@@ -216,15 +225,24 @@ begin
         returning t.id, t.run,
                   case when d.notify_end and t.state not in ('queued', 'delayed')
                        then t.state || pg_notify('rework_end', t.id::text)::text else t.state end,
-                  case when t.state = 'queued' then d.domain end, d.started_at
+                  case when t.state = 'queued' then d.domain end, d.started_at,
+                  t.followed and t.state not in ('queued', 'delayed')
     loop
         -- `domain` is null unless the task is ready again. Each domain is notified once.
         if domain <> all (notified) then
             perform rework.notify_ready(domain);
             notified := notified || domain;
         end if;
+        if is_followed then
+            followed_tasks := followed_tasks || task;
+        end if;
         return next;
     end loop;
+
+    -- 4. What follows.
+    if followed_tasks is not null then
+        perform rework.follow(followed_tasks);
+    end if;
 end $$;
 
 revoke all on function rework.complete from public;

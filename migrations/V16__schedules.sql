@@ -131,6 +131,7 @@ declare
     reasons     text[] := '{}';     --   the reason of each
     postponed   bigint[] := '{}';
     firings     rework.firing[];
+    waiting     record;             -- an operation with `run_before`, and its tasks
 begin
     -- 1. Lock the schedules.
     locked_ids := array(
@@ -192,12 +193,13 @@ begin
     end if;
     with due as materialized (
         select s.id as schedule, given.due_at, s.operation, l.id as lane, s.priority, s.host, s.capabilities, s.input,
-               s.input_bytes, s.metadata,
+               s.input_bytes, s.metadata, o.run_after <> '{}' or o.on_failure <> '{}' as followed,
                s.overlap = 'allow' or row_number() over (partition by s.id order by given.due_at) = 1 as may_have_task,
                case
                    when o.unregistered_at is not null
                        then format('operation `%s` is not registered in domain `%s`', o.name, o.domain)
                    when l.id is null then refusal.reason
+                   when o.run_before <> '{}' and rework.run_before_fault(o) is not null then rework.run_before_fault(o)
                    when octet_length(s.input::text) > 104857600 or octet_length(s.input_bytes) > 104857600
                        then format('the input for `%s` is larger than 100 MiB', o.name)
                    when rework.json_fault(s.input::text) is not null
@@ -224,9 +226,10 @@ begin
           from due
     ),
     inserted as (
-        insert into rework.task (id, operation, lane, state, priority, host, capabilities, input, input_bytes, metadata)
+        insert into rework.task (id, operation, lane, state, priority, host, capabilities, input, input_bytes, metadata,
+                                 followed)
         overriding system value
-        select task, operation, lane, 'queued', priority, host, capabilities, input, input_bytes, metadata
+        select task, operation, lane, 'queued', priority, host, capabilities, input, input_bytes, metadata, followed
           from made
          where task is not null
          order by due_at, schedule
@@ -239,6 +242,17 @@ begin
                                                      first_value(task) over (partition by schedule order by due_at)))
                    end as no_task
               from made) as made;
+    for waiting in
+        select o.id as operation, array_agg(f.task) as tasks
+          from unnest(firings) as f
+          join rework.schedule s on s.id = f.schedule
+          join rework.operation o on o.id = s.operation and o.run_before <> '{}'
+         where f.task is not null
+         group by o.id
+    loop
+        select o.* into op from rework.operation o where o.id = waiting.operation;
+        perform rework.wait_before(waiting.tasks, op, null, null);
+    end loop;
     -- Otherwise the check of the foreign key would be planned again for each firing.
     set local plan_cache_mode = auto;
     return query insert into rework.firing select * from unnest(firings) returning *;

@@ -62,6 +62,7 @@ fn a_lane_is_deleted_when_no_task_needs_it_and_made_again_for_a_retry() {
     for state in [
         "state = 'queued'",
         "state = 'delayed', delayed_until = now()",
+        "state = 'waiting', awaits = 1",
         "state = 'running', worker = 1, token = gen_random_uuid()",
         "state = 'aborting'",
     ] {

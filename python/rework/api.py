@@ -19,7 +19,7 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rework import binary, retry_policy
@@ -55,6 +55,8 @@ def schedule(
     unique_key: str | None = None,
     capabilities: Sequence[str] = (),
     retry: RetryPolicy = None,
+    after: Iterable[int | Task] = (),
+    after_failure: str = 'abort',
 ) -> Task:
     """Put a task in the queue and return it.
 
@@ -72,6 +74,8 @@ def schedule(
     * `capabilities`: labels that the host must offer
     * `retry`: the retry policy, `'never'`, `'once'`, `'always'` or a dict such as `{'attempts': 5, 'first': '10s'}`; by
       default that of the operation
+    * `after`: tasks, or their ids, that must end before
+    * `after_failure`: what happens if one of them is not done: `'abort'` the new task, or `'run'` it all the same
 
     Raise UnknownOperation, Ambiguous or another ReworkError if the database refuses the task. Raise BadInput (a
     ValueError) or BadInputType (a TypeError) if the input does not satisfy the declaration. Raise TypeError if JSON
@@ -99,6 +103,8 @@ def schedule(
             metadata=metadata_json(metadata),
             capabilities=json.dumps(list(capabilities)),
             retry=policy,
+            after=json.dumps([one.tid if isinstance(one, Task) else one for one in after]),
+            after_failure=after_failure,
         )
     return Task(engine, tid, target.id)
 

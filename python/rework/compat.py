@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from rework.errors import ReworkError
 
-_NOT_STARTED = ('delayed', 'queued')
+_NOT_STARTED = ('delayed', 'waiting', 'queued')
 _RUNNING = ('running', 'aborting')
 
 
@@ -64,8 +64,8 @@ class RunningTaskCompat:
 def status_of(state: str | None) -> str | None:
     """Return the status that 0.17 has for a state. Return None for None.
 
-    `delayed` becomes `queued`, `aborting` becomes `running`, and each state of an ended task becomes
-    `done`.
+    `delayed` and `waiting` become `queued`, `aborting` becomes `running`, and each state of an ended task
+    becomes `done`.
     """
     if state is None:
         return None

@@ -50,6 +50,12 @@ class Operation:
     retry: dict[str, Any] | None = None
     #: The function that answers whether this host can run the operation now, or None if it always can.
     available: Check | None = None
+    #: The operations of which a task follows each task that is done.
+    run_after: tuple[str, ...] = ()
+    #: The operations of which a task is scheduled with each task, which waits for their ends.
+    run_before: tuple[str, ...] = ()
+    #: The operations of which a task follows each task that failed or was lost.
+    on_failure: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -78,6 +84,9 @@ class Operation:
             definition['output'] = io.schema(self.outputs)
         if self.available is not None:
             definition['available'] = getattr(self.available, '__qualname__', type(self.available).__qualname__)
+        for option in ('run_after', 'run_before', 'on_failure'):
+            if names := getattr(self, option):
+                definition[option] = list(names)
         return definition
 
 
@@ -105,6 +114,9 @@ def task(*functions: Function, **options: Any) -> Any:
     * `available`: a function without arguments that answers whether this host can run the operation now: True, or
       False, or a text that says why not. It may be `async`. While it is not True, the tasks stay queued, and other
       hosts run them. By default always available.
+    * `run_after`: the name of an operation, or a list of names; a task of each follows a task that is done
+    * `run_before`: likewise; a task of each is scheduled together with a task, which waits for their ends
+    * `on_failure`: likewise; a task of each follows a task that failed or was lost
 
     Raise TypeError for an unknown option or an option of the wrong type. Raise ValueError for a duration or size that
     cannot be read, for a retry policy that makes no sense, or for two inputs with the same name. Raise AssertionError
@@ -171,6 +183,13 @@ def _priority(name: str, value: object) -> int:
     raise TypeError(f'`{name}` must be a number from -32768 to 32767, not {value!r}')
 
 
+def _names(name: str, value: object) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else value
+    if isinstance(names, (tuple, list)) and all(isinstance(item, str) and item for item in names):
+        return tuple(names)
+    raise TypeError(f'`{name}` must be the name of an operation or a list of names, not {value!r:.100}')
+
+
 def _flag(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -187,7 +206,7 @@ def _check(name: str, value: object) -> Check | None:
     raise TypeError(f'`{name}` must be a function, not {value!r}')
 
 
-_Value = Union[None, str, int, bool, datetime.timedelta, Inputs, Check]
+_Value = Union[None, str, int, bool, datetime.timedelta, Inputs, Check, 'dict[str, Any]', tuple[str, ...]]
 
 #: The options of `@task`, each with the function that checks and converts its value.
 _OPTIONS: dict[str, Callable[[str, object], _Value]] = {
@@ -203,4 +222,7 @@ _OPTIONS: dict[str, Callable[[str, object], _Value]] = {
     'concurrency': _count,
     'retry': _retry,
     'available': _check,
+    'run_after': _names,
+    'run_before': _names,
+    'on_failure': _names,
 }

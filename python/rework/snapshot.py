@@ -29,7 +29,7 @@ class TaskSnapshot:
     tid: int
     #: The id of the operation.
     operation: int
-    #: `delayed`, `queued`, `running`, `aborting`, `done`, `failed`, `aborted` or `lost`.
+    #: `delayed`, `waiting`, `queued`, `running`, `aborting`, `done`, `failed`, `aborted` or `lost`.
     state: str
     #: The id of the worker that claimed the task last, or None.
     worker: int | None

@@ -81,7 +81,8 @@ class Task(TaskCompat):
     def state(self) -> str | None:
         """Return the state of the task. Each read queries the database.
 
-        It is `delayed`, `queued`, `running` or `aborting`, or one of the ends `done`, `failed`, `aborted` and `lost`.
+        It is `delayed`, `waiting`, `queued`, `running` or `aborting`, or one of the ends `done`, `failed`, `aborted`
+        and `lost`.
         """
         row = self._row('task_state')
         return None if row is None else row[0]

@@ -11,6 +11,7 @@ import pytest
 
 from rework import api, binary
 from rework.errors import Ambiguous, ReworkError, UnknownOperation
+from rework.operation import Operation
 
 OPERATIONS = Path(__file__).with_name('operations.py')
 
@@ -45,6 +46,25 @@ def test_a_task_has_the_arguments_it_was_scheduled_with(jobs, sql):
     assert task.metadata == {'at': datetime.date(2026, 11, 22)}
     again = api.schedule(jobs, 'echo', 'y', unique_key='k')
     assert (again.tid, again.input) == (task.tid, 'x')
+
+
+def test_a_task_can_wait_for_others(jobs, sql):
+    first = api.schedule(jobs, 'echo')
+    second = api.schedule(jobs, 'echo', after=[first, first.tid], after_failure='run')
+    assert (second.state, second.status) == ('waiting', 'queued')
+    edges = sql('select task, successor, after_failure from rework.edge')
+    assert edges == [(first.tid, second.tid, 'run')]
+    with pytest.raises(ReworkError, match='`after_failure` is `never`'):
+        api.schedule(jobs, 'echo', after=[first], after_failure='never')
+
+
+def test_the_operations_before_and_after_are_part_of_the_definition():
+    operation = Operation(function=print, name='build', run_after=('publish', 'tell'), on_failure=('tell',))
+    definition = operation.definition()
+    assert (definition['run_after'], definition['on_failure']) == (['publish', 'tell'], ['tell'])
+    assert 'run_before' not in definition
+    with pytest.raises(TypeError, match='`run_after` must be the name of an operation or a list of names'):
+        api.task(run_after=3)
 
 
 def test_a_task_can_be_delayed_until_a_moment_or_by_a_duration(jobs, sql):

@@ -47,6 +47,7 @@ def test_the_attributes_of_a_queued_task(jobs):
     ('state', 'status', 'aborted'),
     [
         ('delayed', 'queued', False),
+        ('waiting', 'queued', False),
         ('queued', 'queued', False),
         ('running', 'running', False),
         ('aborting', 'running', True),

@@ -176,7 +176,7 @@ mod tests {
             output: None,
             output_form: Form::Json,
             limits: Limits::default(),
-            available: None,
+            ..Definition::default()
         }
     }
 

@@ -95,7 +95,7 @@ mod tests {
             output: None,
             output_form: Form::Json,
             limits,
-            available: None,
+            ..Definition::default()
         }
     }
 

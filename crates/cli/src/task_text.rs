@@ -32,6 +32,8 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
     };
     fact("operation", Some(format!("{} in domain {}", task.operation, task.domain)));
     fact("where", whereabouts(task));
+    fact("waits for", task.details.waits_for.clone());
+    fact("followed by", task.details.followed_by.clone());
     fact("priority", (task.priority != 0).then(|| task.priority.to_string()));
     fact("retry", retry_text::retry(task));
     fact("queued", Some(timestamp(task.queued_at)));
@@ -72,7 +74,7 @@ pub(crate) fn next_commands(task: &Task) -> String {
         State::Running | State::Aborting => format!(
             "`rework log-task {id} --follow` shows what it writes, `rework abort-task {id}` aborts it"
         ),
-        State::Delayed => {
+        State::Delayed | State::Waiting => {
             format!("`rework retry-task {id}` queues it now, `rework abort-task {id}` aborts it")
         }
         State::Queued => {
@@ -107,7 +109,7 @@ fn state(task: &Task) -> String {
         }
         (State::Running, Some(took)) => format!("running for {took}"),
         (State::Done, Some(took)) => format!("done in {took}"),
-        (State::Done | State::Running, None) => task.state.to_string(),
+        (State::Done | State::Running, None) | (State::Waiting, _) => task.state.to_string(),
         (_, Some(took)) => format!("{} after {took}{because}", task.state),
         (_, None) => format!("{}{because}", task.state),
     }
@@ -180,7 +182,7 @@ pub(crate) fn style_of(state: State) -> Style {
         State::Failed | State::Lost => AnsiColor::Red.on_default(),
         State::Aborting | State::Aborted => AnsiColor::Magenta.on_default(),
         State::Running => AnsiColor::Cyan.on_default(),
-        State::Delayed | State::Queued => AnsiColor::Yellow.on_default(),
+        State::Delayed | State::Waiting | State::Queued => AnsiColor::Yellow.on_default(),
     }
 }
 
@@ -240,6 +242,8 @@ pub(crate) mod tests {
                 timeout_ms: None,
                 registered: true,
                 now: at(400),
+                waits_for: None,
+                followed_by: None,
             },
         }
     }

@@ -39,6 +39,7 @@ use self::shared::Shared;
 
 pub use rework::{Bytes, Error, IntoOutput};
 pub use rework_core::log::lines::LogLine;
+pub use rework_core::task::schedule::AfterFailure;
 pub use rework_core::task::state::State;
 
 /// How long [`Client::join`] tolerates an unreachable server. Workers tolerate the same time.

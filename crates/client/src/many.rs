@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use rework_core::task::payload::Payload;
-use rework_core::task::schedule::Ready;
+use rework_core::task::schedule::{AfterFailure, Ready};
 use rework_core::task::schedule_many::{self, CommonOptions};
 use serde::Serialize;
 use tokio_postgres::Transaction;
@@ -29,6 +29,8 @@ pub struct ManyRequest<'a> {
     delay: Option<Duration>,
     metadata: Option<Result<String, Error>>,
     retry: Option<Result<String, Error>>,
+    after: Vec<i64>,
+    after_failure: AfterFailure,
 }
 
 /// Prepares to schedule one task for each input inside a transaction of the caller. `.await` schedules them.
@@ -82,6 +84,8 @@ impl<'a> ManyRequest<'a> {
             delay: None,
             metadata: None,
             retry: None,
+            after: Vec::new(),
+            after_failure: AfterFailure::default(),
         }
     }
 
@@ -121,6 +125,19 @@ impl<'a> ManyRequest<'a> {
         self
     }
 
+    /// Sets the tasks that must end before these become ready. If one of them is not done, the tasks are aborted,
+    /// unless `after_failure` says otherwise.
+    pub fn after(mut self, tasks: impl IntoIterator<Item = i64>) -> Self {
+        self.after = tasks.into_iter().collect();
+        self
+    }
+
+    /// Sets what happens if one of the tasks of `after` fails, is aborted or is lost.
+    pub fn after_failure(mut self, policy: AfterFailure) -> Self {
+        self.after_failure = policy;
+        self
+    }
+
     async fn send(self) -> Result<Vec<i64>, Error> {
         let metadata = self.metadata.transpose()?;
         let retry = self.retry.transpose()?;
@@ -134,6 +151,8 @@ impl<'a> ManyRequest<'a> {
             metadata: metadata.as_deref(),
             capabilities: &[],
             retry: retry.as_deref(),
+            after: &self.after,
+            after_failure: self.after_failure,
         };
         let tasks = match self.target {
             Target::Client(client) => client.0.pool.schedule_many(&common, inputs).await,

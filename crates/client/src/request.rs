@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use rework_core::task::payload::Payload;
-use rework_core::task::schedule::{self, Ready};
+use rework_core::task::schedule::{self, AfterFailure, Ready};
 use serde::Serialize;
 use tokio_postgres::Transaction;
 
@@ -28,6 +28,8 @@ pub struct Request<'a> {
     unique_key: Option<String>,
     metadata: Option<Result<String, Error>>,
     retry: Option<Result<String, Error>>,
+    after: Vec<i64>,
+    after_failure: AfterFailure,
 }
 
 /// The connection over which a request is sent.
@@ -80,6 +82,8 @@ impl<'a> Request<'a> {
             unique_key: None,
             metadata: None,
             retry: None,
+            after: Vec::new(),
+            after_failure: AfterFailure::default(),
         }
     }
 
@@ -128,6 +132,19 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Sets the tasks that must end before this one becomes ready. If one of them is not done, the task is aborted,
+    /// unless `after_failure` says otherwise.
+    pub fn after(mut self, tasks: impl IntoIterator<Item = i64>) -> Self {
+        self.after = tasks.into_iter().collect();
+        self
+    }
+
+    /// Sets what happens if one of the tasks of `after` fails, is aborted or is lost.
+    pub fn after_failure(mut self, policy: AfterFailure) -> Self {
+        self.after_failure = policy;
+        self
+    }
+
     async fn send(self) -> Result<i64, Error> {
         let metadata = self.metadata.transpose()?;
         let retry = self.retry.transpose()?;
@@ -142,6 +159,8 @@ impl<'a> Request<'a> {
             metadata: metadata.as_deref(),
             capabilities: &[],
             retry: retry.as_deref(),
+            after: &self.after,
+            after_failure: self.after_failure,
         };
         let task = match self.target {
             Target::Transaction(transaction) => {

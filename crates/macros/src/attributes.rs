@@ -26,10 +26,14 @@ pub(crate) struct Attributes {
     pub(crate) retry: Option<Retry>,
     /// The path of the function that is the check.
     pub(crate) available: Option<String>,
+    pub(crate) run_after: Vec<String>,
+    pub(crate) run_before: Vec<String>,
+    pub(crate) on_failure: Vec<String>,
 }
 
 const KEYS: &str = "the keys are `domain`, `name`, `timeout`, `memory`, `attempts`, `grace`, \
-                    `retry_lost`, `priority`, `retry` and `available`";
+                    `retry_lost`, `priority`, `retry`, `available`, `run_after`, `run_before` and \
+                    `on_failure`";
 
 impl Attributes {
     /// Parses `domain = "images", attempts = 3, retry_lost`. An error points at the key or value that is wrong.
@@ -60,6 +64,9 @@ impl Attributes {
             "priority" => self.priority = Some(priority(meta)?),
             "retry" => self.retry = Some(Retry::parse(meta)?),
             "available" => self.available = Some(function(meta)?),
+            "run_after" => self.run_after = names(meta, key)?,
+            "run_before" => self.run_before = names(meta, key)?,
+            "on_failure" => self.on_failure = names(meta, key)?,
             _ => return Err(error_at(meta.path(), format!("unknown key: {KEYS}"))),
         }
         Ok(())
@@ -86,10 +93,25 @@ impl Attributes {
 
 /// Parses the name of an operation or of a domain.
 fn name(meta: &Meta, key: &str) -> syn::Result<String> {
-    let literal = string(meta, key, "a name")?;
+    checked_name(&string(meta, key, "a name")?, key)
+}
+
+/// Parses one name of an operation, or a list of such names.
+fn names(meta: &Meta, key: &str) -> syn::Result<Vec<String>> {
+    let Some(Expr::Array(list)) = value(meta) else {
+        return Ok(vec![name(meta, key)?]);
+    };
+    let element = |element: &Expr| match element {
+        Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => checked_name(literal, key),
+        other => Err(error_at(other, format!("`{key}` must be a list of strings"))),
+    };
+    list.elems.iter().map(element).collect()
+}
+
+fn checked_name(literal: &LitStr, key: &str) -> syn::Result<String> {
     let text = literal.value();
     if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(error_at(&literal, format!("`{key}` must be a word without spaces")));
+        return Err(error_at(literal, format!("`{key}` must be a word without spaces")));
     }
     Ok(text)
 }
@@ -182,7 +204,8 @@ mod tests {
     fn every_key_is_parsed() {
         let all = r#"domain = "images", name = "shrink", timeout = "5m", memory = "2GiB",
             attempts = 3, grace = "1500ms", retry_lost, priority = -1, retry(attempts = 3),
-            available = gpu::is_free"#;
+            available = gpu::is_free, run_after = "publish",
+            run_before = ["fetch", "decode"], on_failure = []"#;
         let expected = Attributes {
             name: Some("shrink".into()),
             domain: Some("images".into()),
@@ -194,6 +217,9 @@ mod tests {
             priority: Some(-1),
             retry: Some(Retry { attempts: Some(3), ..Retry::default() }),
             available: Some("gpu::is_free".into()),
+            run_after: vec!["publish".into()],
+            run_before: vec!["fetch".into(), "decode".into()],
+            on_failure: vec![],
         };
         assert_eq!(parse(all), Ok(expected));
         assert_eq!(parse(r#"retry = "once""#).unwrap().attempts, Some(2));
@@ -218,6 +244,9 @@ mod tests {
             (r#"name = "two words""#, "`name` must be a word without spaces"),
             (r#"domain = """#, "`domain` must be a word without spaces"),
             ("domain", "`domain` must be a string"),
+            ("run_after = 3", "`run_after` must be a string"),
+            ("run_after = [3]", "`run_after` must be a list of strings"),
+            (r#"on_failure = ["two words"]"#, "`on_failure` must be a word without spaces"),
             (r#"timeot = "5m""#, "unknown key"),
             ("attempts = 1, attempts = 2", "`attempts` is given twice"),
             (r#"attempts = 3, retry = "once""#, "`attempts` is 3, and `retry` allows 2"),

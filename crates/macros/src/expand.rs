@@ -44,6 +44,7 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
     let (input, output) = schemas(signature);
     let call = call(signature, function_name);
     let available = option(attributes.available.as_deref().map(check));
+    let Attributes { run_after, run_before, on_failure, .. } = attributes;
     quote! {
         const _: () = {
             use ::rework::__private::{PlainReturn as _, Returned};
@@ -60,6 +61,9 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
                     output: #output,
                     call: #call,
                     available: #available,
+                    run_after: &[#(#run_after),*],
+                    run_before: &[#(#run_before),*],
+                    on_failure: &[#(#on_failure),*],
                 }
             }
         };
@@ -191,6 +195,9 @@ mod tests {
         let text = expanded("available = gpu::is_free", "fn f() {}");
         assert!(text.contains("name : \"gpu::is_free\""), "{text}");
         assert!(text.contains("into_reason (gpu :: is_free ())"), "{text}");
+        assert!(text.contains("run_after : & []"), "{text}");
+        let text = expanded("run_after = [\"publish\", \"tell\"]", "fn f() {}");
+        assert!(text.contains("run_after : & [\"publish\" , \"tell\"]"), "{text}");
         let text = expanded("name = \"shrink\", domain = \"images\"", "fn f() {}");
         assert!(text.contains("domain : \"images\" , name : \"shrink\""), "{text}");
     }

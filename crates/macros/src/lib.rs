@@ -38,6 +38,9 @@ use proc_macro::TokenStream;
 /// | `priority` | priority of tasks that are scheduled without one; higher ones are claimed first | `0` |
 /// | `retry` | retry policy: `retry = "once"`, `retry(attempts = 5, first = "10s")` | pauses of 1 s, 2 s, 4 s, … |
 /// | `available` | path of a function that answers whether this host can run the operation now | always available |
+/// | `run_after` | operations of which a task follows each `done` task: `"publish"`, or `["publish", "tell"]` | none |
+/// | `run_before` | operations of which a task is scheduled with each task, which waits for their ends | none |
+/// | `on_failure` | operations of which a task follows each task that failed or was lost | none |
 ///
 /// The function of `available` takes nothing. It returns `bool`, or a `Result` of `()` or `bool` whose error says why the
 /// operation is not available. While it is not, tasks of the operation stay queued, and other hosts run them.

@@ -95,15 +95,16 @@ pub(crate) struct CompletedPoll {
 pub(crate) enum Notification {
     /// A task of this domain may be ready.
     Ready(String),
-    /// A user requested the end of a task or of a worker.
-    StopRequested,
+    /// The next poll has something to do: a user requested the end of a task or of a worker, or an end is not followed
+    /// completely yet.
+    PollRequested,
 }
 
 impl Notification {
     /// Parses the payload of a notification. `None` if it is not for monitors.
     pub(crate) fn parse(payload: &str) -> Option<Notification> {
         match payload {
-            "abort" | "worker" => Some(Notification::StopRequested),
+            "abort" | "worker" | "follow" => Some(Notification::PollRequested),
             _ => Some(Notification::Ready(payload.strip_prefix("ready ")?.to_owned())),
         }
     }

@@ -36,6 +36,12 @@ pub struct Operation {
     pub call: Call,
     /// The check that answers whether this host can run the operation now. `None` if it always can.
     pub available: Option<Check>,
+    /// The operations of which a task follows each task of this one that is done.
+    pub run_after: &'static [&'static str],
+    /// The operations of which a task is done before each task of this one.
+    pub run_before: &'static [&'static str],
+    /// The operations of which a task follows each task of this one that failed or was lost.
+    pub on_failure: &'static [&'static str],
 }
 
 inventory::collect!(Operation);
@@ -66,6 +72,9 @@ impl Operation {
     /// Returns the definition with which the operation is registered.
     pub(crate) fn definition(&self) -> Definition {
         let (output_form, output) = (self.output)();
+        let owned = |names: &[&str]| -> Vec<String> {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        };
         Definition {
             domain: self.domain.to_owned(),
             name: self.name.to_owned(),
@@ -74,6 +83,9 @@ impl Operation {
             output_form,
             limits: Limits { retry: self.retry.map(|policy| policy()), ..self.limits.clone() },
             available: self.available.as_ref().map(|check| check.name.to_owned()),
+            run_after: owned(self.run_after),
+            run_before: owned(self.run_before),
+            on_failure: owned(self.on_failure),
         }
     }
 }
@@ -153,6 +165,9 @@ mod tests {
             output: || (Form::Json, None),
             call: Call::Plain(|_| Ok(None)),
             available: None,
+            run_after: &[],
+            run_before: &[],
+            on_failure: &[],
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::retry_policy::{self, RetryFault, RetryPolicy};
@@ -14,7 +14,7 @@ pub const DEFAULT_DOMAIN: &str = "default";
 pub const MAX_PAYLOAD_BYTES: u64 = 100 << 20;
 
 /// An operation as its code declares it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Definition {
     /// The name that groups operations, their tasks and the workers that run them.
     pub domain: String,
@@ -34,6 +34,29 @@ pub struct Definition {
     /// a function. `None` if the operation is always available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available: Option<String>,
+    /// The operations of which a task is scheduled after each task of this one that is done.
+    #[serde(default, deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub run_after: Vec<String>,
+    /// The operations of which a task is scheduled with each task of this one, which waits for their ends.
+    #[serde(default, deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub run_before: Vec<String>,
+    /// The operations of which a task is scheduled after each task of this one that failed or was lost.
+    #[serde(default, deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub on_failure: Vec<String>,
+}
+
+/// Reads a list of names, or one name.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::One(name) => vec![name],
+        Names::More(names) => names,
+    })
 }
 
 /// The form of an input or output, in frames and in the database.
@@ -113,5 +136,26 @@ impl Default for Limits {
             concurrency: 1,
             retry: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_name_stands_for_a_list() {
+        let mut text = json!({"domain": "images", "name": "resize", "run_after": "publish",
+                              "on_failure": ["tell", "report"]});
+        let definition: Definition = serde_json::from_value(text.clone()).unwrap();
+        assert_eq!(definition.run_after, ["publish"]);
+        assert_eq!(definition.on_failure, ["tell", "report"]);
+        assert_eq!(definition.run_before, Vec::<String>::new());
+        let written = serde_json::to_value(&definition).unwrap();
+        assert_eq!((&written["run_after"], written.get("run_before")), (&json!(["publish"]), None));
+        text["run_before"] = json!(3);
+        assert!(serde_json::from_value::<Definition>(text).is_err());
     }
 }

@@ -90,6 +90,12 @@ fn noinput() {
     println!("nothing given");
 }
 
+/// Returns 21. A task of `noinput` follows.
+#[operation(run_after = "noinput")]
+fn is_followed() -> i32 {
+    21
+}
+
 /// Returns its input. The only operation in the domain `nondefault`.
 #[operation(domain = "nondefault")]
 fn other_domain(input: Value) -> Value {

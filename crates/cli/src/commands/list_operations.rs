@@ -76,7 +76,7 @@ mod tests {
                 output: None,
                 output_form: Form::Json,
                 limits: Limits::default(),
-                available: None,
+                ..Definition::default()
             },
             version: 1,
             registered_at: "2026-11-22T02:10:08Z".parse().unwrap(),

@@ -141,7 +141,8 @@ fn cells(task: &ListedTask, worker: bool) -> Vec<Cell> {
     ]
 }
 
-/// Returns the reason of the task's state, or when a delayed task is due. Empty if there is nothing to explain.
+/// Returns the reason of the task's state, when a delayed task is due, or which task a waiting one waits for. Empty if
+/// there is nothing to explain.
 fn reason(task: &ListedTask) -> String {
     match (task.state, &task.reason, task.delayed_until) {
         (State::Done, ..) => String::new(),
@@ -152,6 +153,9 @@ fn reason(task: &ListedTask) -> String {
             format!("not before {}", time_text::timestamp(until))
         }
         (State::Delayed, _, None) => "until it is retried".to_owned(),
+        (State::Waiting, ..) => {
+            task.waits_for.as_ref().map(|tasks| format!("for {tasks}")).unwrap_or_default()
+        }
         (_, Some(reason), _) => reason.clone(),
         _ => String::new(),
     }
@@ -188,6 +192,7 @@ mod tests {
             host: Some("alpha".into()),
             error: None,
             lines: None,
+            waits_for: None,
         }
     }
 
@@ -215,6 +220,13 @@ mod tests {
                 "1 my_first_task failed domain=default 2 log lines worker=3@alpha {dates} exit code 3\n"
             )
         );
+    }
+
+    #[test]
+    fn a_waiting_task_shows_which_task_it_waits_for() {
+        let waits_for = Some("task 7 (running) and 2 more".to_owned());
+        let waiting = ListedTask { waits_for, ..task(State::Waiting) };
+        assert!(line(&waiting, false).ends_with(" for task 7 (running) and 2 more\n"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `rework retry-task`: queues tasks again that failed, were aborted or were lost, and delayed tasks now.
+//! `rework retry-task`: queues tasks again that failed, were aborted or were lost, and delayed or waiting tasks now.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use rework_core::task::{self, retry::RetryResult, state::State};
 use super::log_task::unknown_task;
 use crate::{context::Context, error_text::hinted, exit::Exit};
 
-/// Queue failed, aborted, lost or delayed tasks now, with their full number of attempts
+/// Queue failed, aborted, lost, delayed or waiting tasks now, with their full number of attempts
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The ids of the tasks
@@ -44,7 +44,8 @@ fn refusal(task: i64, retried: RetryResult) -> Option<anyhow::Error> {
         ),
         RetryResult::NotRetriable(State::Done) => hinted(
             format!(
-                "task {task} is done: only failed, aborted, lost and delayed tasks can be retried"
+                "task {task} is done: only failed, aborted, lost, delayed and waiting tasks can be \
+                 retried"
             ),
             "schedule a new task: `rework schedule`",
         ),

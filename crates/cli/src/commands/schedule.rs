@@ -10,7 +10,7 @@ use rework_core::{
     operation,
     task::{
         self,
-        schedule::{Ready, Request, schedule},
+        schedule::{AfterFailure, Ready, Request, schedule},
         wait::TaskStatus,
     },
     values::{json::Json, quantity},
@@ -75,6 +75,12 @@ pub struct Args {
         conflicts_with_all = ["input", "raw", "unique_key", "wait", "follow"]
     )]
     many: Option<String>,
+    /// Do not start before this task has ended; repeatable
+    #[arg(long, value_name = "TASK")]
+    after: Vec<i64>,
+    /// What happens if a task of `--after` is not done: `abort` the new task, or `run` it all the same [default: abort]
+    #[arg(long, value_name = "abort|run", value_parser = after_failure, requires = "after")]
+    after_failure: Option<AfterFailure>,
     /// Wait until the task ends; the exit code shows how
     #[arg(long)]
     wait: bool,
@@ -129,6 +135,8 @@ async fn schedule_one(db: &Db, args: &Args) -> anyhow::Result<i64> {
         metadata: args.metadata.as_deref(),
         capabilities: &args.capability,
         retry: args.retry.as_deref(),
+        after: &args.after,
+        after_failure: args.after_failure.unwrap_or_default(),
     };
     Ok(schedule(db.client(), &request).await?)
 }
@@ -234,6 +242,13 @@ fn timestamp(text: &str) -> Result<DateTime<Utc>, String> {
     // A local time may occur twice (in autumn) or not at all (in spring).
     let at = Local.from_local_datetime(&naive).earliest();
     at.map(|at| at.to_utc()).ok_or_else(|| "this time does not exist in your time zone".to_owned())
+}
+
+/// Parses `--after-failure`.
+fn after_failure(text: &str) -> Result<AfterFailure, String> {
+    let known = [AfterFailure::Abort, AfterFailure::Run];
+    let found = known.into_iter().find(|policy| policy.as_str() == text);
+    found.ok_or_else(|| "it is `abort` or `run`".to_owned())
 }
 
 /// Checks that a text is JSON that programs can read, and returns it as it was typed.

@@ -13,7 +13,9 @@ mod wait;
 
 use std::time::Duration;
 
-use rework_client::{Bytes, Client, End, State, schedule_many_within, schedule_within};
+use rework_client::{
+    AfterFailure, Bytes, Client, End, State, schedule_many_within, schedule_within,
+};
 use serde_json::{Value, json};
 
 use crate::database::Database;
@@ -127,9 +129,17 @@ async fn all_options_of_a_request_are_stored() {
     };
     let task = request().await.unwrap();
     assert_eq!(request().await.unwrap(), task, "a unique key makes one task");
+    let waiting = client.schedule("idle", &1).after([task]).after_failure(AfterFailure::Run);
+    let waiting = waiting.await.unwrap();
+    assert_eq!(database.show(waiting).await["state"], json!("waiting"));
+    let many = client.schedule_many("idle", [1, 2]).after([task, waiting]).await.unwrap();
+    assert_eq!(database.show(many[1]).await["state"], json!("waiting"));
+    client.abort(task, "by the test").await.unwrap();
+    let states = [database.show(waiting).await, database.show(many[0]).await];
+    assert_eq!(states.map(|shown| shown["state"].clone()), ["queued", "aborted"]);
     let shown = database.show(task).await;
     for (key, value) in [
-        ("state", json!("delayed")),
+        ("state", json!("aborted")),
         ("host", json!("elsewhere")),
         ("priority", json!(-7)),
         ("unique_key", json!("k")),

@@ -32,7 +32,7 @@ use rework_wire::{
 const KEYS: [&str; 2] = ["domain", "operation"];
 
 /// The keys of a table `[[operation]]`.
-const OPERATION_KEYS: [&str; 16] = [
+const OPERATION_KEYS: [&str; 19] = [
     "name",
     "command",
     "shell",
@@ -49,6 +49,9 @@ const OPERATION_KEYS: [&str; 16] = [
     "input",
     "retry",
     "available",
+    "run_after",
+    "run_before",
+    "on_failure",
 ];
 
 /// One operation of a manifest, and the command that it runs.
@@ -157,6 +160,9 @@ fn operation(
         output_form: output_form(&table)?,
         limits: limits(&table)?,
         available: available.as_ref().map(Program::text),
+        run_after: table.names("run_after")?,
+        run_before: table.names("run_before")?,
+        on_failure: table.names("on_failure")?,
     };
     Ok(CommandOperation {
         definition,

@@ -52,5 +52,8 @@ pub(crate) fn definition(row: Columns<'_>) -> Result<Definition> {
             retry: row.json("retry")?,
         },
         available: row.get("available")?,
+        run_after: row.get("run_after")?,
+        run_before: row.get("run_before")?,
+        on_failure: row.get("on_failure")?,
     })
 }

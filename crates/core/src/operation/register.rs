@@ -160,6 +160,9 @@ fn definitions_json(modules: &[Module]) -> String {
                     "concurrency": operation.limits.concurrency,
                     "retry": operation.limits.retry,
                     "available": operation.available,
+                    "run_after": operation.run_after,
+                    "run_before": operation.run_before,
+                    "on_failure": operation.on_failure,
                 },
             })
         })
@@ -180,7 +183,7 @@ mod tests {
             output: None,
             output_form: Form::Json,
             limits: Limits::default(),
-            available: None,
+            ..Definition::default()
         };
         Module {
             kind: ModuleKind::Command,

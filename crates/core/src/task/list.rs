@@ -65,6 +65,8 @@ pub struct ListedTask {
     pub error: Option<String>,
     /// The number of log lines. `None` without [`Extras::line_counts`].
     pub lines: Option<i64>,
+    /// The tasks that it waits for, such as `task 7 (running) and 2 more`. `None` unless it is waiting.
+    pub waits_for: Option<String>,
 }
 
 /// Returns the last `limit` tasks that pass the filter, oldest first.
@@ -103,6 +105,7 @@ fn listed_task(row: Columns<'_>) -> Result<ListedTask> {
         host: row.get("host")?,
         error: row.get("error")?,
         lines: row.get("lines")?,
+        waits_for: row.get("waits_for")?,
     })
 }
 

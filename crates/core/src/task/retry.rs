@@ -1,6 +1,6 @@
-//! Retrying a task that failed, was aborted or was lost, or that is delayed: the same task is queued and gets all its
-//! attempts back. The number of its next run follows that of its last one. The former end is kept as a row of
-//! `rework.run`.
+//! Retrying a task that failed, was aborted or was lost, or that is delayed or waits for other tasks: the same task is
+//! queued and gets all its attempts back. The number of its next run follows that of its last one. The former end is
+//! kept as a row of `rework.run`.
 //!
 //! The automatic retry of a failed task is in `migrations/V15__complete.sql`, and its rules in
 //! `migrations/V14__retry_policy.sql`.
@@ -29,7 +29,7 @@ pub enum RetryResult {
     NoSuchTask,
 }
 
-/// Queues a task again that failed, was aborted or was lost. Queues a delayed task now.
+/// Queues a task again that failed, was aborted or was lost. Queues a task now that is delayed or waits for others.
 pub async fn retry(db: &Db, task: i64) -> Result<RetryResult> {
     loop {
         let params: [Param<'_>; 1] = [(&task, Type::INT8)];
@@ -41,7 +41,8 @@ pub async fn retry(db: &Db, task: i64) -> Result<RetryResult> {
         };
         let row = Columns::of("task", "id", &row);
         let (state, registered): (State, bool) = (row.parsed("state")?, row.get("registered")?);
-        if !matches!(state, State::Delayed | State::Failed | State::Aborted | State::Lost) {
+        let may_be_retried = matches!(state, State::Delayed | State::Waiting) || state.is_end();
+        if !may_be_retried || state == State::Done {
             return Ok(RetryResult::NotRetriable(state));
         }
         if !registered {

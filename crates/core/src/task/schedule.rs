@@ -51,6 +51,31 @@ pub struct Request<'a> {
     pub capabilities: &'a [String],
     /// The retry policy as JSON text. `None` for that of the operation.
     pub retry: Option<&'a str>,
+    /// The tasks that must end before this one becomes ready.
+    pub after: &'a [i64],
+    /// What happens if one of them is not done.
+    pub after_failure: AfterFailure,
+}
+
+/// What happens to a task if one of the tasks that it waits for fails, is aborted, is lost, or is deleted before its
+/// end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AfterFailure {
+    /// The task is aborted.
+    #[default]
+    Abort,
+    /// The task runs all the same.
+    Run,
+}
+
+impl AfterFailure {
+    /// Returns the name that the schema stores.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AfterFailure::Abort => "abort",
+            AfterFailure::Run => "run",
+        }
+    }
 }
 
 /// When a task becomes ready to run.
@@ -65,14 +90,15 @@ pub enum Ready {
 }
 
 /// Schedules a task and returns its id. If a task with the unique key of the request exists, its id
-/// is returned instead. `Err` with SQLSTATE `RW404` if the operation is not registered, `RW300` if
-/// several domains have it and none is given, `RW413` if a value is too large, and `RW400` if a
-/// value makes no sense.
+/// is returned instead. `Err` with SQLSTATE `RW404` if the operation is not registered or a task of
+/// `after` does not exist, `RW300` if several domains have the operation and none is given, `RW413`
+/// if a value is too large, and `RW400` if a value makes no sense.
 pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Result<i64> {
     let (json, bytes) = request.input.columns();
     let (at, after_ms) = request.ready.columns();
     let priority = request.priority.map(i32::from);
-    let params: [Param<'_>; 12] = [
+    let after_failure = request.after_failure.as_str();
+    let params: [Param<'_>; 14] = [
         (&request.operation, Type::TEXT),
         (&json, Type::TEXT),
         (&request.domain, Type::TEXT),
@@ -85,6 +111,8 @@ pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Res
         (&request.capabilities, Type::TEXT_ARRAY),
         (&bytes, Type::BYTEA),
         (&request.retry, Type::TEXT),
+        (&request.after, Type::INT8_ARRAY),
+        (&after_failure, Type::TEXT),
     ];
     let query = client.query_typed_one(include_str!("sql/schedule.sql"), &params);
     let row = answer_within(deadline_for(request.input.bytes()), query).await?;

@@ -16,7 +16,7 @@ use crate::{
     },
     task::{
         payload::Payload,
-        schedule::{Ready, deadline_for},
+        schedule::{AfterFailure, Ready, deadline_for},
     },
 };
 
@@ -46,6 +46,10 @@ pub struct CommonOptions<'a> {
     pub capabilities: &'a [String],
     /// The retry policy as JSON text. `None` for that of the operation.
     pub retry: Option<&'a str>,
+    /// The tasks that must end before these become ready.
+    pub after: &'a [i64],
+    /// What happens if one of them is not done.
+    pub after_failure: AfterFailure,
 }
 
 /// Schedules a task for each input, and returns their ids in the order of the inputs. Inputs that
@@ -102,7 +106,8 @@ pub async fn schedule_chunk(
     let bytes = bytes.iter().any(Option::is_some).then_some(bytes);
     let (at, after_ms) = options.ready.columns();
     let priority = options.priority.map(i32::from);
-    let params: [Param<'_>; 11] = [
+    let after_failure = options.after_failure.as_str();
+    let params: [Param<'_>; 13] = [
         (&options.operation, Type::TEXT),
         (&json, Type::TEXT_ARRAY),
         (&options.domain, Type::TEXT),
@@ -114,6 +119,8 @@ pub async fn schedule_chunk(
         (&options.capabilities, Type::TEXT_ARRAY),
         (&bytes, Type::BYTEA_ARRAY),
         (&options.retry, Type::TEXT),
+        (&options.after, Type::INT8_ARRAY),
+        (&after_failure, Type::TEXT),
     ];
     let query = client.query_typed_one(include_str!("sql/schedule_many.sql"), &params);
     let size = chunk.iter().map(Payload::bytes).sum();

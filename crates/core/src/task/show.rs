@@ -90,6 +90,10 @@ pub struct TaskDetails {
     pub registered: bool,
     /// The time of the server's clock when the task was read.
     pub now: DateTime<Utc>,
+    /// The tasks that it waits for, such as `task 7 (running) and 2 more`. `None` unless it is waiting.
+    pub waits_for: Option<String>,
+    /// The tasks that follow its end, such as `task 8 (queued), task 9 (waiting)`. `None` if there are none.
+    pub followed_by: Option<String>,
 }
 
 /// A run that ended without ending its task, because the task was tried again.
@@ -179,6 +183,8 @@ fn task(row: Columns<'_>) -> Result<Task> {
             timeout_ms: row.get("timeout_ms")?,
             registered: row.get("registered")?,
             now: row.get("now")?,
+            waits_for: row.get("waits_for")?,
+            followed_by: row.get("followed_by")?,
         },
     })
 }

@@ -1,4 +1,4 @@
-//! The eight states of a task and the transitions between them. The schema lists the states too
+//! The nine states of a task and the transitions between them. The schema lists the states too
 //! (`migrations/V07__task.sql`); a test below compares the two lists.
 
 use std::{fmt, str::FromStr};
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum State {
     /// The task must not start yet: it was scheduled for later, or it waits for its next attempt.
     Delayed,
+    /// Other tasks must end before this one becomes ready.
+    Waiting,
     /// The task is ready. Any worker that can run it may claim it.
     Queued,
     /// A worker has claimed the task.
@@ -29,8 +31,9 @@ pub enum State {
 
 impl State {
     /// All states, in the order in which a task passes through them.
-    pub const ALL: [State; 8] = [
+    pub const ALL: [State; 9] = [
         State::Delayed,
+        State::Waiting,
         State::Queued,
         State::Running,
         State::Aborting,
@@ -44,6 +47,7 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             State::Delayed => "delayed",
+            State::Waiting => "waiting",
             State::Queued => "queued",
             State::Running => "running",
             State::Aborting => "aborting",
@@ -68,6 +72,7 @@ impl State {
     pub fn may_become(self, next: State) -> bool {
         match self {
             State::Delayed => matches!(next, State::Queued | State::Aborted),
+            State::Waiting => matches!(next, State::Delayed | State::Queued | State::Aborted),
             State::Queued => matches!(next, State::Running | State::Aborted),
             State::Running => next != State::Running,
             State::Aborting => next == State::Aborted,

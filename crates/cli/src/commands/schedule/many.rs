@@ -67,6 +67,8 @@ pub(super) async fn run(args: &Args, path: &str, context: &Context) -> anyhow::R
         metadata: args.metadata.as_deref(),
         capabilities: &args.capability,
         retry: args.retry.as_deref(),
+        after: &args.after,
+        after_failure: args.after_failure.unwrap_or_default(),
     };
     let (lines, size) = JsonLines::open(path)?;
     let file_name = lines.name().to_owned();

@@ -4,7 +4,9 @@
 --
 -- $1 the id after which the scan starts, $2 states, $3 domain (null: all domains), $4 minimum age in milliseconds
 --
--- A task whose state changed meanwhile (it was retried or claimed) is kept: the delete tests the state again.
+-- A task whose state changed meanwhile (it was retried or claimed) is kept, and so is one that another transaction has
+-- locked. So this statement waits for nobody, and cannot deadlock with transactions that schedule tasks after others.
+-- The edges of a deleted task are followed by a trigger (migrations/V20__edge.sql).
 with scanned as materialized (
     select t.id, t.state, t.operation, coalesce(t.finished_at, t.queued_at) as since
       from rework.task t
@@ -13,14 +15,16 @@ with scanned as materialized (
      limit 10000
 ),
 old as materialized (
-    select scanned.id
+    select t.id
       from scanned
       join rework.operation o on o.id = scanned.operation
+      join rework.task t on t.id = scanned.id and t.state = any ($2)
      where scanned.state = any ($2)
        and ($3::text is null or o.domain = $3)
        and scanned.since <= clock_timestamp() - $4 * interval '1 millisecond'
-     order by scanned.id
+     order by t.id
      limit 1000
+       for update of t skip locked
 ),
 deleted as (
     delete from rework.task t

@@ -70,13 +70,29 @@ impl<'a, 'i> Table<'a, 'i> {
     /// so that it can be an argument on a command line.
     pub(super) fn name(&self, key: &'static str) -> Result<Option<String>, LocatedError> {
         let Some(name) = self.string(key)? else { return Ok(None) };
+        self.check_name(key, &name)?;
+        Ok(Some(name))
+    }
+
+    /// Reads one name or a list of names; an empty list if the key is missing.
+    pub(super) fn names(&self, key: &'static str) -> Result<Vec<String>, LocatedError> {
+        let names = self.read(key, "a name or a list of names", |value| {
+            if let Some(name) = value.as_str() {
+                return Some(vec![name.to_owned()]);
+            }
+            let items = value.as_array()?.iter();
+            items.map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
+        })?;
+        let names: Vec<String> = names.unwrap_or_default();
+        names.iter().try_for_each(|name| self.check_name(key, name))?;
+        Ok(names)
+    }
+
+    fn check_name(&self, key: &'static str, name: &str) -> Result<(), LocatedError> {
         if name.is_empty() || name.starts_with('-') || name.contains(char::is_whitespace) {
             return Err(self.invalid(key, format!("{name:?} is not a name: write one word")));
         }
-        if let Err(fault) = name::check(&name) {
-            return Err(self.invalid(key, format!("the name {name:?} {fault}")));
-        }
-        Ok(Some(name))
+        name::check(name).map_err(|fault| self.invalid(key, format!("the name {name:?} {fault}")))
     }
 
     pub(super) fn boolean(&self, key: &'static str) -> Result<Option<bool>, LocatedError> {

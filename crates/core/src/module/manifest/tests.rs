@@ -37,6 +37,9 @@ fn every_key_is_read() {
         input = { width = "integer", note = "string?" }
         retry = { backoff = "fixed", first = "10s", not_on = ["exit code 2"] }
         available = ["test", "-e", "/dev/dri"]
+        run_after = "publish"
+        run_before = ["fetch", "decode"]
+        on_failure = ["tell"]
         "#,
     );
     let limits = Limits {
@@ -68,6 +71,9 @@ fn every_key_is_read() {
             output_form: Form::Bytes,
             limits,
             available: Some("test -e /dev/dri".into()),
+            run_after: vec!["publish".into()],
+            run_before: vec!["fetch".into(), "decode".into()],
+            on_failure: vec!["tell".into()],
         },
         program: Program::Command(vec!["convert".into(), "-".into(), "png:-".into()]),
         cwd: "/srv/ops/work".into(),

@@ -1,7 +1,7 @@
--- retry_task: queues task $1 again, which failed, was aborted or was lost, or queues it now although it is delayed. It
--- gets all its attempts back. The number of its next run follows that of its last one. The former end is kept as a row
--- of `rework.run`. No row if the task cannot be retried. Its lane is found again, because a lane that no task needs may
--- have been deleted since. Raises RW400 if there are too many lanes.
+-- retry_task: queues task $1 again, which failed, was aborted or was lost, or queues it now although it is delayed or
+-- waits for other tasks. It gets all its attempts back. The number of its next run follows that of its last one. The
+-- former end is kept as a row of `rework.run`. No row if the task cannot be retried. Its lane is found again, because a
+-- lane that no task needs may have been deleted since. Raises RW400 if there are too many lanes.
 with ended as materialized (
     select task.id, task.run, task.attempt, task.token, task.worker, task.ran_on, task.revision,
            task.state, task.reason, task.error, task.memory_peak, task.started_at, task.finished_at,
@@ -9,7 +9,7 @@ with ended as materialized (
       from rework.task
       join rework.operation o on o.id = task.operation
      where task.id = $1
-       and task.state in ('delayed', 'failed', 'aborted', 'lost')
+       and task.state in ('delayed', 'waiting', 'failed', 'aborted', 'lost')
        and o.unregistered_at is null
        for no key update of task
 ),
@@ -27,7 +27,7 @@ queued as (
     update rework.task
        set state = 'queued', lane = ended.lane, attempt = 0, losses = 0, position = nextval('rework.position'),
            delayed_until = null, started_at = null, finished_at = null, reason = null, error = null,
-           output = null, output_bytes = null, progress = null, memory_peak = null, revision = null
+           output = null, output_bytes = null, progress = null, memory_peak = null, revision = null, awaits = 0
       from ended
      where task.id = ended.id
     returning task.id

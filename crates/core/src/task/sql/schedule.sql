@@ -1,11 +1,12 @@
 -- schedule: schedules one task with the function that every language calls (migrations/V11__schedule.sql), and returns
--- its id. Raises RW404 if the operation is not registered, RW300 if $3 is null and several domains have it, RW413 if a
--- value is too large, and RW400 if a value makes no sense.
+-- its id. Raises RW404 if the operation is not registered or a task of $13 does not exist, RW300 if $3 is null and
+-- several domains have the operation, RW413 if a value is too large, and RW400 if a value makes no sense.
 --
 -- $1 operation, $2 input as JSON, $3 domain, $4 host, $5 priority, $6 ready at, $7 delay until ready in milliseconds,
--- $8 unique key, $9 metadata, $10 capabilities, $11 input as bytes, $12 retry policy
+-- $8 unique key, $9 metadata, $10 capabilities, $11 input as bytes, $12 retry policy, $13 tasks that must end before,
+-- $14 what happens if one of them is not done: `abort` or `run`
 select rework.schedule(
            operation => $1, input => $2, domain => $3, host => $4, priority => $5,
            delayed_until => coalesce($6, clock_timestamp() + $7 * interval '1 millisecond'),
            unique_key => $8, metadata => $9::json, capabilities => $10, input_bytes => $11,
-           retry => $12::json) as task
+           retry => $12::json, after => $13, after_failure => $14) as task
