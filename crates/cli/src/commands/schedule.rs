@@ -1,6 +1,7 @@
 //! `rework schedule`: schedules a task, or with `--many` one task for each line of a file (`schedule/many.rs`).
 
 mod many;
+mod unique_key;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -10,7 +11,8 @@ use rework_core::{
     operation,
     task::{
         self,
-        schedule::{Ready, Request, schedule},
+        schedule::{Ready, Request, schedule_once},
+        unique::Scheduled,
         wait::TaskStatus,
     },
     values::{json::Json, quantity},
@@ -46,8 +48,8 @@ pub struct Args {
     /// Do not start before this delay has passed: `90s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
     delay: Option<Duration>,
-    /// If a task of the operation with this key exists, schedule nothing and print the id of that task. The key is free
-    /// again when that task is deleted, by default a day after its end (`rework monitor --vacuum`)
+    /// If a task of the operation has this key, schedule nothing and print the id of that task. `--unique-while` and
+    /// `--unique-for` say how long a task keeps its key
     #[arg(long, value_name = "KEY")]
     unique_key: Option<String>,
     /// Any JSON to store with the task
@@ -76,6 +78,8 @@ pub struct Args {
     /// Wait, and show the log of the task
     #[arg(short, long)]
     follow: bool,
+    #[command(flatten)]
+    unique: unique_key::UniqueKeyOptions,
     /// Print help; with an operation, the help of its inputs
     #[arg(short, long)]
     help: bool,
@@ -93,8 +97,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         return many::run(&args, path, context).await;
     }
     let db = context.open().await?;
-    let task = schedule_one(&db, &args).await?;
-    context.print(task)?;
+    let scheduled = schedule_one(&db, &args).await?;
+    let task = scheduled.task;
+    unique_key::print(&scheduled, args.unique.replaces(), context)?;
     if let Some(warning) = unserved_warning(&db, task, "it stays").await {
         context.warn(warning);
     }
@@ -107,8 +112,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Schedules one task and returns its id.
-async fn schedule_one(db: &Db, args: &Args) -> anyhow::Result<i64> {
+/// Schedules one task, unless a task has its unique key.
+async fn schedule_one(db: &Db, args: &Args) -> anyhow::Result<Scheduled> {
     let name = args.operation.as_deref().unwrap_or_default();
     let operation = operation::find::find(db.client(), name, args.domain.as_deref()).await?;
     let typed =
@@ -123,8 +128,9 @@ async fn schedule_one(db: &Db, args: &Args) -> anyhow::Result<i64> {
         unique_key: args.unique_key.as_deref(),
         metadata: args.metadata.as_deref(),
         capabilities: &args.capability,
+        unique: args.unique.options(),
     };
-    Ok(schedule(db.client(), &request).await?)
+    Ok(schedule_once(db.client(), &request).await?)
 }
 
 /// Returns when the task becomes ready.

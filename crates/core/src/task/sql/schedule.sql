@@ -3,8 +3,12 @@
 -- value is too large, and RW400 if a value makes no sense.
 --
 -- $1 operation, $2 input as JSON, $3 domain, $4 host, $5 priority, $6 ready at, $7 delay until ready in milliseconds,
--- $8 unique key, $9 metadata, $10 capabilities, $11 input as bytes
+-- $8 unique key, $9 metadata, $10 capabilities, $11 input as bytes; options about the unique key: $12 how long the task
+-- keeps it: the state, $13 the milliseconds, $14 what happens to a task that has it, $15 debounce and $16 its limit in
+-- milliseconds
 select rework.schedule(
            operation => $1, input => $2, domain => $3, host => $4, priority => $5,
            delayed_until => coalesce($6, clock_timestamp() + $7 * interval '1 millisecond'),
-           unique_key => $8, metadata => $9::json, capabilities => $10, input_bytes => $11) as task
+           unique_key => $8, metadata => $9::json, capabilities => $10, input_bytes => $11,
+           unique_while => $12, unique_for => $13 * interval '1 millisecond', on_conflict => $14,
+           debounce => $15 * interval '1 millisecond', at_most => $16 * interval '1 millisecond') as task
