@@ -117,7 +117,8 @@ impl<'a> ManyRequest<'a> {
         self
     }
 
-    /// Sets how long each task keeps its unique key, for [`once`](ManyRequest::once): see [`Request::unique_while`](crate::Request::unique_while).
+    /// Sets how long each task keeps its unique key, for [`once`](ManyRequest::once). The default is
+    /// [`UniqueWhile::Exists`], or with [`debounce`](ManyRequest::debounce) [`UniqueWhile::Queued`].
     pub fn unique_while(mut self, rule: UniqueWhile) -> Self {
         self.unique.unique_while = Some(rule);
         self
@@ -133,6 +134,19 @@ impl<'a> ManyRequest<'a> {
     /// Sets what happens to a task that has a unique key already, for [`once`](ManyRequest::once).
     pub fn on_conflict(mut self, rule: OnConflict) -> Self {
         self.unique.on_conflict = Some(rule);
+        self
+    }
+
+    /// Lets each task start when nobody has scheduled its unique key for this time, for [`once`](ManyRequest::once).
+    pub fn debounce(mut self, quiet_time: Duration) -> Self {
+        self.unique.debounce = Some(quiet_time);
+        self
+    }
+
+    /// Limits [`debounce`](ManyRequest::debounce): a task does not wait longer than this time after it was scheduled
+    /// first.
+    pub fn at_most(mut self, limit: Duration) -> Self {
+        self.unique.at_most = Some(limit);
         self
     }
 

@@ -108,10 +108,10 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Sets a key that is unique among the tasks of the operation. If a task has this key, no task is made, and `.await`
-    /// returns the id of the existing one. [`once`](Request::once) says which of the two happened. The key is free again
-    /// when that task is deleted: by default, a day after its end. [`unique_while`](Request::unique_while) and
-    /// [`unique_for`](Request::unique_for) shorten this time.
+    /// Sets a key that is unique among the tasks of the operation. If a task has this key, no task is made, and
+    /// `.await` returns the id of the existing one. [`once`](Request::once) says which of the two happened. The key is
+    /// free again when that task is deleted: by default, a day after its end. [`unique_while`](Request::unique_while)
+    /// and [`unique_for`](Request::unique_for) shorten this time.
     pub fn unique_key(mut self, key: impl Into<String>) -> Self {
         self.unique_key = Some(key.into());
         self
@@ -149,7 +149,8 @@ impl<'a> Request<'a> {
     /// ```no_run
     /// # use std::time::Duration;
     /// # async fn example(client: rework_client::Client) -> Result<(), rework_client::Error> {
-    /// // Each change of the document schedules this. It is indexed 5 s after the last change, and at least once a minute.
+    /// // Each change of the document schedules this task. It starts 5 s after the last change, but at most 60 s after
+    /// // the first one.
     /// let request = client.schedule("index", &"document 7").unique_key("document 7");
     /// request.debounce(Duration::from_secs(5)).at_most(Duration::from_secs(60)).await?;
     /// # Ok(())

@@ -74,8 +74,8 @@ impl Pool {
         scheduled
     }
 
-    /// Schedules a task, unless a task has its unique key. Returns the task that has the key then. `Err` in the cases of
-    /// [`Pool::schedule`].
+    /// Schedules a task, unless a task has its unique key. Returns the task that has the key then. `Err` in the cases
+    /// of [`Pool::schedule`].
     pub async fn schedule_once(&self, request: &Request<'_>) -> Result<Scheduled> {
         let connection = self.connections.get().await.map_err(|error| self.explain(error))?;
         let scheduled = schedule::schedule_once(&**connection, request).await;

@@ -16,8 +16,8 @@ use crate::{
 /// The options besides `--unique-key` itself.
 #[derive(Debug, clap::Args)]
 pub(super) struct UniqueKeyOptions {
-    /// How long a task keeps its unique key: until it is deleted (`exists`), until it has ended (`unfinished`), or until
-    /// a worker claims it (`queued`) [default: `exists`; with `--debounce`: `queued`]
+    /// How long a task keeps its unique key: until it is deleted (`exists`), until it has ended (`unfinished`), or
+    /// until a worker claims it (`queued`) [default: `exists`; with `--debounce`: `queued`]
     #[arg(long, value_name = "RULE", requires = "unique_key")]
     unique_while: Option<UniqueWhile>,
     /// A task loses its unique key at the latest when this time has passed since it was scheduled
