@@ -1,5 +1,5 @@
-//! Unique keys in several sessions at once: one task for each key, nobody waits except for the same key, and no input is
-//! lost between a replacement and a claim.
+//! Unique keys in several sessions at once: one task for each key, nobody waits except for the same key, and no input
+//! is lost between a replacement and a claim.
 
 use std::collections::BTreeMap;
 use std::fs;

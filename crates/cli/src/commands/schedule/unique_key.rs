@@ -103,15 +103,12 @@ fn existing(scheduled: &Scheduled, replaces: bool) -> String {
     let since = TimeDelta::from_std(*state_for).ok().and_then(|age| now.checked_sub_signed(age));
     let duration = duration_between(since.unwrap_or(now), now);
     let is_waiting = !state.is_claimed() && !state.is_end();
-    match (replaces, is_waiting) {
-        (false, _) => format!("task {task} has this key already ({state} for {duration})"),
-        (true, true) => {
-            format!("task {task} has this key already ({state} for {duration}): it was replaced")
-        }
-        (true, false) => format!(
-            "task {task} has this key already ({state} for {duration}): it stays as it is, with its own input"
-        ),
-    }
+    let consequence = match (replaces, is_waiting) {
+        (false, _) => "",
+        (true, true) => ": it was replaced",
+        (true, false) => ": it stays as it is, with its own input",
+    };
+    format!("task {task} has this key already ({state} for {duration}){consequence}")
 }
 
 #[cfg(test)]
