@@ -35,7 +35,7 @@ create sequence rework.lane_number;
 
 -- number_lane: chooses the number of a new lane. The upper 17 bits are a hash of its domain, host and capabilities,
 -- the lower 14 bits count up. So lanes that the same hosts can run get adjacent numbers and share one range. A number
--- can be taken already: `rework.lane_for` (V11) then tries again.
+-- can be taken already: `rework.lane_for` then tries again.
 create function rework.number_lane() returns trigger
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
@@ -195,10 +195,46 @@ begin
         select t.lane from rework.task t where t.state in ('running', 'aborting'));
 end $$;
 
+-- lane_for: returns the lane of tasks of this operation that need this host and these capabilities. Makes the
+-- lane if it does not exist. Raises RW400 if the domain or the operation has too many lanes.
+create function rework.lane_for(operation rework.operation, host text, capabilities text[]) returns integer
+language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
+#variable_conflict use_column
+declare
+    needs    text[] := array(select distinct c from unnest(lane_for.capabilities) c order by c);
+    is_kept  boolean := coalesce(lane_for.host, '') = '' and needs = '{}';   -- whether the lane is never swept
+    lane     integer;
+begin
+    -- The insert does nothing if a concurrent transaction made the lane, or if another lane has the number that the
+    -- trigger chose. Each round tries the next number; 16384 rounds try all numbers that the trigger can choose.
+    for number in 1 .. 16384 loop
+        if is_kept then
+            select l.id into lane from rework.lane l
+             where l.operation = (lane_for.operation).id and coalesce(l.host, '') = '' and l.capabilities = '{}';
+        else
+            -- Other lanes are swept when no task needs them (`sweep_lanes`). The lock keeps this one until the
+            -- caller's transaction has ended. Then its task is visible.
+            select l.id into lane from rework.lane l
+             where l.operation = (lane_for.operation).id and coalesce(l.host, '') = coalesce(lane_for.host, '')
+               and l.capabilities = needs
+               for key share;
+        end if;
+        if found then
+            return lane;
+        end if;
+        insert into rework.lane (domain, operation, host, capabilities)
+        values ((lane_for.operation).domain, (lane_for.operation).id, lane_for.host, needs)
+        on conflict do nothing;
+    end loop;
+    raise exception 'domain `%` has too many combinations of operation, host and capabilities',
+            (lane_for.operation).domain
+        using errcode = 'RW400', hint = 'register some of its operations in another domain';
+end $$;
+
 -- sweep_lanes: deletes the lanes that were made longer than `age` ago and that no task needs any more, with the ranges
 -- that contain no other lane. Returns how many. The lane of an operation without a host and without capabilities stays.
 --
--- An open transaction may have scheduled a task that is not visible here. `rework.lane_for` (V11) has locked the lane
+-- An open transaction may have scheduled a task that is not visible here. `rework.lane_for` has locked the lane
 -- of that task until the transaction ends, and the lane is skipped. Once a lane is locked here, `lane_for` waits for
 -- the end of this transaction, finds the lane deleted and makes another one. A task that became visible just before the
 -- lock was taken is found by the statement after it. That statement needs a snapshot of its own, so the transaction
@@ -237,4 +273,5 @@ begin
 end $$;
 
 revoke all on function rework.number_lane, rework.limit_lanes, rework.add_lane_to_hosts, rework.rebuild_host_lanes,
-    rework.rebuild_changed_host_lanes, rework.repair_host_lanes, rework.unused_lanes, rework.sweep_lanes from public;
+    rework.rebuild_changed_host_lanes, rework.repair_host_lanes, rework.unused_lanes, rework.lane_for,
+    rework.sweep_lanes from public;

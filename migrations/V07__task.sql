@@ -44,7 +44,7 @@ create table rework.task (
     reason          text,                                 -- why it ended, for people
     progress        json,                                 -- {done, total, message}
     memory_peak     bigint,                               -- bytes, of the last run
-    unique_key      text,                                 -- at most one task of its operation has this key
+    unique_key      text,                                 -- as given; `key_holder` (V18) has the task that keeps it
     metadata        json,                                 -- of the caller; rework does not read it
     notify_end      boolean not null default false,       -- whether a client waits: notify `rework_end` at the end
     parent          bigint,                               -- the task whose code scheduled this one, or that it follows
@@ -65,7 +65,6 @@ create index task_waiting on rework.task (lane) where state = 'waiting';
 -- `task_aborting` has few entries. The query that each monitor sends every second uses this one.
 create index task_aborting on rework.task (worker) where state = 'aborting';
 create index task_live on rework.task (worker) where state in ('running', 'aborting');
-create unique index task_unique on rework.task (operation, unique_key) where unique_key is not null;
 create unique index task_parent on rework.task (parent, parent_run, parent_number) where parent is not null;
 
 -- examine_json: returns what `json_fault` returns, for the few texts that it cannot accept at once.

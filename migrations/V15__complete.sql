@@ -36,8 +36,8 @@
 --   2. Record the runs that are done and whose tasks are not `aborting`, by one update. Most calls end here.
 --   3. For each other run: decide the next state of the task, keep the run in `rework.run` if the task goes back to
 --      the queue, update the task, and notify clients and monitors.
---   4. Follow the ends that something follows (V20__edge.sql). This is last, when the transaction has locked all tasks
---      of the call.
+--   4. Follow the ends that something follows (V20__edge.sql), and the rounds of an endless retry policy that failed.
+--      This is last, when the transaction has locked all tasks of the call.
 --
 -- Locks. If another transaction holds one of the rows for longer than `lock_timeout`, the whole call fails and can be
 -- repeated. 500 ms is less than `deadlock_timeout` (1 s by default), and less than the client waits for an answer
@@ -85,7 +85,7 @@ declare
     domain           text;
     notified         text[] := '{}';
     is_followed      boolean;
-    followed_tasks   bigint[];     -- tasks that have ended, and whose ends something follows
+    followed_tasks   bigint[];     -- tasks whose end, or whose failed round, something follows
 begin
     -- 1. Times. The earliest start must be later than `not_before`: if it is not, move all times forward. If that would
     -- take more than 2 seconds, the server's clock was set back, and its present time is used.
@@ -226,7 +226,9 @@ begin
                   case when d.notify_end and t.state not in ('queued', 'delayed')
                        then t.state || pg_notify('rework_end', t.id::text)::text else t.state end,
                   case when t.state = 'queued' then d.domain end, d.started_at,
-                  t.followed and t.state not in ('queued', 'delayed')
+                  t.followed and (t.state not in ('queued', 'delayed')
+                                  -- The last attempt of a round of an endless policy.
+                                  or d.next_state = 'delayed' and d.outcome = 'failed' and d.attempt >= d.attempts)
     loop
         -- `domain` is null unless the task is ready again. Each domain is notified once.
         if domain <> all (notified) then

@@ -13,7 +13,8 @@ begin
     statements := case rights
         when 'schedule' then array[
             'grant select on version, migration to %1$I',
-            'grant execute on function schedule, schedule_many, abort, state_of, operation_named to %1$I']
+            'grant execute on function schedule, schedule_once, schedule_many, schedule_many_once, abort, state_of,
+                operation_named to %1$I']
         when 'read' then array[
             'grant select on all tables in schema rework to %1$I',
             'grant execute on function schedule_clock, operation_named to %1$I']
@@ -21,16 +22,16 @@ begin
             'grant select on all tables in schema rework to %1$I',
             'grant insert on audit, lane, lease, log, monitor, operation, placement, run, schedule, firing,
                 worker to %1$I',
-            'grant update on lane, lease, lock, monitor, operation, placement, schedule, task, firing,
-                worker to %1$I',
-            'grant delete on lease, log, monitor, placement, run, schedule, schedule_watch, task, firing,
-                worker to %1$I',
+            'grant update on lane, lease, lock, monitor, operation, placement, schedule, task, firing, worker,
+                key_holder to %1$I',
+            'grant delete on lease, log, monitor, placement, run, schedule, schedule_watch, task, firing, worker,
+                key_holder to %1$I',
             'grant usage on sequence position, log_id, monitor_id_seq, operation_id_seq to %1$I',
-            'grant execute on function schedule, schedule_many, schedule_child, check_options, abort, state_of,
-                operation_named, lane_for, notify_ready, claim, claimable_lanes, first_ready, runnable, retry_backoff,
-                is_retried, duration_ms, complete, monitor_poll, repair_host_lanes, sweep_lanes, watch_schedules, fire,
-                run_scheduled, schedule_clock, make_partition, drop_partitions, unchecked_leases,
-                continue_recovery, follow, follow_missed to %1$I']
+            'grant execute on function schedule, schedule_once, schedule_many, schedule_many_once, schedule_child,
+                check_options, abort, state_of, operation_named, lane_for, notify_ready, claim, claimable_lanes,
+                first_ready, runnable, retry_backoff, is_retried, duration_ms, complete, monitor_poll,
+                repair_host_lanes, sweep_lanes, watch_schedules, fire, run_scheduled, schedule_clock, make_partition,
+                drop_partitions, unchecked_leases, continue_recovery, follow, follow_missed to %1$I']
     end;
     if statements is null then
         raise exception 'there is no set of rights named `%`', rights

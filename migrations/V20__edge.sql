@@ -148,7 +148,8 @@ begin
 end $$;
 
 -- follow: does everything that follows the ends of tasks. `rework.complete` and `rework.abort` call it in the
--- transaction that ends the tasks, and so has locked them.
+-- transaction that ends the tasks, and so has locked them. `rework.complete` also passes tasks with an endless retry
+-- policy when a round of their attempts has failed. These are `delayed`, so no edge is followed.
 create function rework.follow(tasks bigint[]) returns void
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin

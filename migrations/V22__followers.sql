@@ -34,9 +34,10 @@ exception when data_exception then
 end $$;
 
 -- make_followers: makes the tasks that follow the ends of `tasks`, of the operations that `run_after` (after `done`) or
--- `on_failure` (after `failed` or `lost`) names. Each has the ended task as its parent, and a negative number: the
--- children that a run scheduled itself have positive ones. So it is made only once for each run. A task that cannot be
--- made is recorded in the log of the ended task. It never makes the end fail.
+-- `on_failure` (after `failed` or `lost`) names. A task that is `delayed` has an endless retry policy, and a round of
+-- its attempts has failed, so `on_failure` applies. Each follower has the task that it follows as its parent, and a
+-- negative number: the children that a run scheduled itself have positive ones. So it is made only once for each run. A
+-- follower that cannot be made is recorded in the log of its parent. It never makes the end fail.
 --
 -- Followers of followers may form a circle. So `follow_depth` counts how many tasks have followed one another, up to
 -- 100, which is more than a chain of steps needs.
@@ -58,7 +59,7 @@ begin
           from rework.task t
           join rework.operation o on o.id = t.operation
          cross join lateral unnest(case when t.state = 'done' then o.run_after
-                                        when t.state in ('failed', 'lost') then o.on_failure
+                                        when t.state in ('failed', 'lost', 'delayed') then o.on_failure
                                         else '{}' end) with ordinality as listed (name, number)
          where t.id = any (make_followers.tasks)
          group by o.id, listed.name, listed.number, t.state = 'done'

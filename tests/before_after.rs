@@ -33,6 +33,12 @@ shell = 'exit 3'
 on_failure = ["tell", "third"]
 
 [[operation]]
+name = "always_tried_again"
+retry = { attempts = 2, endless = true, backoff = "fixed", first = "10ms" }
+shell = 'exit 3'
+on_failure = "tell"
+
+[[operation]]
 name = "tell"
 input = { job_failed = "string" }
 shell = 'true'
@@ -138,6 +144,23 @@ fn only_the_last_failure_of_a_task_is_followed() {
     assert_eq!(setup.wait_until_ended(task).state, State::Failed);
     assert_eq!(followers(&setup, task).len(), 4, "the end of the retried task is followed, too");
     wait_until_all_are_done(&setup, 4);
+}
+
+#[test]
+fn each_failed_round_of_an_endless_retry_policy_is_followed_once() {
+    let setup = registered();
+    let _monitors = start_monitors(&setup);
+    let task = setup.schedule_without_input("always_tried_again");
+    setup.wait_until("three rounds have failed", || followers(&setup, task).len() >= 3);
+    setup.rework(["abort-task", &task.to_string()]).run_ok();
+    assert_eq!(setup.wait_until_ended(task).state, State::Aborted);
+    let tell = ("tell".to_owned(), json!({"job_failed": "task always_tried_again failed"}));
+    let followed = followers(&setup, task);
+    assert!(followed.iter().all(|follower| *follower == tell), "{followed:?}");
+    let runs = |sql| setup.session().query_values::<i64>(sql, &[&task]);
+    let followed = runs("select parent_run from rework.task where parent = $1 order by 1");
+    let rounds = runs("select run from rework.run where task = $1 and attempt = 2 order by 1");
+    assert_eq!(followed, rounds, "the last run of each round has one follower");
 }
 
 #[test]

@@ -97,6 +97,8 @@ mod sql_statements;
 mod task_states;
 mod tidy;
 mod timeouts;
+mod unique_key_races;
+mod unique_keys;
 mod unreadable_rows;
 mod vacuum;
 mod wakeups;

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::before_after::{registered, start_monitors};
 use crate::support::Installation;
 use crate::support::session::Session;
+use crate::unique_keys::schedule_once;
 
 /// Schedules an operation without an input after other tasks, and returns the id of the task.
 fn schedule_after(setup: &Installation, operation: &str, after: &[i64], options: &[&str]) -> i64 {
@@ -101,6 +102,32 @@ fn an_open_transaction_that_schedules_after_a_task_does_not_hold_up_its_end() {
     open.execute("commit");
     // The end could not see the successor. The poll of a monitor follows it.
     setup.wait_until_done(successor);
+}
+
+#[test]
+fn a_task_that_has_a_unique_key_keeps_what_it_waits_for_when_it_is_replaced() {
+    let setup = registered();
+    let session = setup.session();
+    let [first, other] = [1, 2].map(|input| setup.schedule("double", input));
+    let arguments = |after: i64, options: &str| {
+        format!("'double', '3', unique_key => 'k', after => '{{{after}}}', {options}")
+    };
+    let made = schedule_once(session, &arguments(first, "retry => '\"once\"'"));
+    assert!(made.created && made.state == "waiting", "{made:?}");
+    let later = "on_conflict => 'replace', delayed_until => now() + interval '1 hour'";
+    let replaced = schedule_once(session, &arguments(other, later));
+    assert!(!replaced.created && replaced.task == made.task, "{replaced:?}");
+    assert_eq!(replaced.state, "waiting");
+    let sql = "select task from rework.edge where successor = $1";
+    assert_eq!(session.query_values::<i64>(sql, &[&made.task]), [first]);
+    let never = arguments(other, "on_conflict => 'replace', delayed_until => 'infinity'");
+    let sql = format!("select rework.schedule({never})");
+    assert_eq!(session.try_query_value::<i64>(&sql, &[]), Err("RW400".to_owned()));
+    let policy = "select retry ->> 'attempts' from rework.task where id = $1";
+    assert_eq!(session.query_value::<String>(policy, &[&made.task]), "2");
+    let _monitors = start_monitors(&setup);
+    setup.wait_until_done(first);
+    setup.wait_until_state(made.task, State::Delayed);
 }
 
 #[test]

@@ -22,7 +22,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rework import binary, retry_policy
+from rework import binary, quantity, retry_policy
 from rework.compat import ignore_reset
 from rework.database import require_dsn, session
 from rework.errors import ReworkError
@@ -57,6 +57,11 @@ def schedule(
     retry: RetryPolicy = None,
     after: Iterable[int | Task] = (),
     after_failure: str = 'abort',
+    unique_while: str | None = None,
+    unique_for: datetime.timedelta | None = None,
+    on_conflict: str | None = None,
+    debounce: datetime.timedelta | None = None,
+    at_most: datetime.timedelta | None = None,
 ) -> Task:
     """Put a task in the queue and return it.
 
@@ -69,13 +74,22 @@ def schedule(
     * `priority`: tasks with a higher priority are claimed first; by default that of the operation
     * `delayed_until`: a datetime before which the task does not start, in local time if it has no zone; or a timedelta
       from now
-    * `unique_key`: if a task of the operation already has this key, return that one and create none; the key is free
-      again when that task is deleted, by default a day after its end
+    * `unique_key`: if a task of the operation has this key, return that one and create none; `created` of the returned
+      task says which
     * `capabilities`: labels that the host must offer
     * `retry`: the retry policy, `'never'`, `'once'`, `'always'` or a dict such as `{'attempts': 5, 'first': '10s'}`; by
       default that of the operation
     * `after`: tasks, or their ids, that must end before
     * `after_failure`: what happens if one of them is not done: `'abort'` the new task, or `'run'` it all the same
+    * `unique_while`: how long the task keeps its key: `'exists'`, until it is deleted, by default a day after its end;
+      `'unfinished'`, until it has ended; `'queued'`, until a worker claims it. The default is `'exists'`, or `'queued'`
+      with `debounce`
+    * `unique_for`: and at most for this long after it was scheduled
+    * `on_conflict`: what happens to the task that has the key: `'keep'`, nothing; `'replace'`, it gets the new input,
+      priority, metadata and time, unless a worker has claimed it or it has ended. The default is `'keep'`, or
+      `'replace'` with `debounce`
+    * `debounce`: the task starts when nobody has scheduled its key for this long
+    * `at_most`: but not later than this after it was scheduled first
 
     Raise UnknownOperation, Ambiguous or another ReworkError if the database refuses the task. Raise BadInput (a
     ValueError) or BadInputType (a TypeError) if the input does not satisfy the declaration. Raise TypeError if JSON
@@ -89,7 +103,7 @@ def schedule(
     with session(engine) as db:
         target = find_operation(db, opname, domain, module)
         text, data = encode_input(target, inputdata, rawinputdata)
-        ((tid,),) = db.rows(
+        ((tid, created),) = db.rows(
             'schedule_task',
             operation=target.name,
             domain=target.domain,
@@ -105,8 +119,13 @@ def schedule(
             retry=policy,
             after=json.dumps([one.tid if isinstance(one, Task) else one for one in after]),
             after_failure=after_failure,
+            unique_while=unique_while,
+            unique_for_ms=_milliseconds('unique_for', unique_for),
+            on_conflict=on_conflict,
+            debounce_ms=_milliseconds('debounce', debounce),
+            at_most_ms=_milliseconds('at_most', at_most),
         )
-    return Task(engine, tid, target.id)
+    return Task(engine, tid, target.id, created)
 
 
 def _moment_or_delay(until: None | datetime.datetime | datetime.timedelta) -> tuple[str | None, int | None]:
@@ -119,6 +138,15 @@ def _moment_or_delay(until: None | datetime.datetime | datetime.timedelta) -> tu
     if isinstance(until, datetime.datetime):
         return until.astimezone(datetime.timezone.utc).isoformat(), None
     raise TypeError(f'`delayed_until` must be a datetime or a timedelta, not {until!r:.100}')
+
+
+def _milliseconds(name: str, time: datetime.timedelta | None) -> int | None:
+    """Return a duration in milliseconds, at most MAX_DELAY_MS. The database refuses one that is not positive."""
+    if time is None:
+        return None
+    if not isinstance(time, datetime.timedelta):
+        raise TypeError(f'`{name}` must be a timedelta, not {time!r:.100}')
+    return min(quantity.milliseconds(time), MAX_DELAY_MS)
 
 
 def freeze_operations(

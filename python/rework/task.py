@@ -44,15 +44,17 @@ _DETAILS = (
 class Task(TaskCompat):
     """One request to run an operation.
 
-    `tid` is the id of the task, `operation` the id of its operation. To read these two does not query the database.
-    Each of the other attributes sends one query whenever it is read, and raises ReworkError if that fails. To read
-    several attributes, use `snapshot`. If the task does not exist, they are None.
+    `tid` is the id of the task, `operation` the id of its operation. `created` says whether `api.schedule` has created
+    the task, or has found it by its unique key; it is None if the task comes from elsewhere. To read these three does
+    not query the database. Each of the other attributes sends one query whenever it is read, and raises ReworkError if
+    that fails. To read several attributes, use `snapshot`. If the task does not exist, they are None.
     """
 
-    def __init__(self, engine: object, tid: int, operation: int | None) -> None:
+    def __init__(self, engine: object, tid: int, operation: int | None, created: bool | None = None) -> None:
         self._engine = engine
         self.tid = tid
         self.operation = operation
+        self.created = created
 
     @classmethod
     def byid(cls, engine: object, tid: int) -> Task:

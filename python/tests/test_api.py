@@ -46,6 +46,32 @@ def test_a_task_has_the_arguments_it_was_scheduled_with(jobs, sql):
     assert task.metadata == {'at': datetime.date(2026, 11, 22)}
     again = api.schedule(jobs, 'echo', 'y', unique_key='k')
     assert (again.tid, again.input) == (task.tid, 'x')
+    assert (task.created, again.created, api.Task.byid(jobs, task.tid).created) == (True, False, None)
+
+
+def test_a_unique_key_can_be_limited_and_replaced(jobs, sql):
+    hour = datetime.timedelta(hours=1)
+
+    def schedule(inputdata, **options):
+        return api.schedule(jobs, 'echo', inputdata, unique_key='k', **options)
+
+    task = schedule(1, unique_while='unfinished', unique_for=hour)
+    assert not schedule(2).created
+    replaced = schedule(3, on_conflict='replace', delayed_until=hour)
+    assert (replaced.tid, replaced.created, replaced.input, replaced.state) == (task.tid, False, 3, 'delayed')
+    schedule(4, debounce=2 * hour, at_most=datetime.timedelta(microseconds=1))
+    assert (task.input, task.state) == (4, 'queued')
+    task.abort()
+    second = schedule(5, debounce=hour)
+    assert (second.created, second.state) == (True, 'delayed')
+    assert sql('select unique_while, until from rework.key_holder') == [('queued', None)]
+    for options, message in (
+        ({'unique_while': 'always'}, '`unique_while` is `always`'),
+        ({'unique_for': datetime.timedelta(0)}, '`unique_for` is not a time between'),
+        ({'at_most': hour}, '`at_most` limits `debounce`, which is not given'),
+    ):
+        with pytest.raises(ReworkError, match=message):
+            schedule(6, **options)
 
 
 def test_a_task_can_wait_for_others(jobs, sql):
@@ -91,6 +117,7 @@ def test_a_task_can_be_delayed_until_a_moment_or_by_a_duration(jobs, sql):
         ({'metadata': {'a': object()}}, r"`metadata['a']` is an object"),
         ({'delayed_until': 'tomorrow'}, '`delayed_until` must be a datetime or a timedelta'),
         ({'capabilities': 'gpu'}, "`capabilities` must be a list of texts: ['gpu']"),
+        ({'unique_for': 5}, '`unique_for` must be a timedelta, not 5'),
     ],
 )
 def test_a_wrong_argument_is_reported_and_nothing_is_queued(jobs, sql, options, message):

@@ -41,6 +41,7 @@ pub use rework::{Bytes, Error, IntoOutput};
 pub use rework_core::log::lines::LogLine;
 pub use rework_core::task::schedule::AfterFailure;
 pub use rework_core::task::state::State;
+pub use rework_core::task::unique::{OnConflict, Scheduled, UniqueWhile};
 
 /// How long [`Client::join`] tolerates an unreachable server. Workers tolerate the same time.
 const UNREACHABLE_LIMIT: Duration = Duration::from_secs(600);

@@ -7,6 +7,8 @@ use std::time::Duration;
 use rework_core::task::payload::Payload;
 use rework_core::task::schedule::{AfterFailure, Ready};
 use rework_core::task::schedule_many::{self, CommonOptions};
+use rework_core::task::schedule_many_once::schedule_many_once_within;
+use rework_core::task::unique::{OnConflict, Scheduled, UniqueOptions, UniqueWhile};
 use serde::Serialize;
 use tokio_postgres::Transaction;
 
@@ -31,6 +33,7 @@ pub struct ManyRequest<'a> {
     retry: Option<Result<String, Error>>,
     after: Vec<i64>,
     after_failure: AfterFailure,
+    unique: UniqueOptions,
 }
 
 /// Prepares to schedule one task for each input inside a transaction of the caller. `.await` schedules them.
@@ -86,6 +89,7 @@ impl<'a> ManyRequest<'a> {
             retry: None,
             after: Vec::new(),
             after_failure: AfterFailure::default(),
+            unique: UniqueOptions::default(),
         }
     }
 
@@ -136,6 +140,89 @@ impl<'a> ManyRequest<'a> {
     pub fn after_failure(mut self, policy: AfterFailure) -> Self {
         self.after_failure = policy;
         self
+    }
+
+    /// Sets how long each task keeps its unique key, for [`once`](ManyRequest::once). The default is
+    /// [`UniqueWhile::Exists`], or with [`debounce`](ManyRequest::debounce) [`UniqueWhile::Queued`].
+    pub fn unique_while(mut self, rule: UniqueWhile) -> Self {
+        self.unique.unique_while = Some(rule);
+        self
+    }
+
+    /// Sets after which time since it was scheduled each task loses its unique key at the latest, for
+    /// [`once`](ManyRequest::once).
+    pub fn unique_for(mut self, window: Duration) -> Self {
+        self.unique.unique_for = Some(window);
+        self
+    }
+
+    /// Sets what happens to a task that has a unique key already, for [`once`](ManyRequest::once).
+    pub fn on_conflict(mut self, rule: OnConflict) -> Self {
+        self.unique.on_conflict = Some(rule);
+        self
+    }
+
+    /// Lets each task start when nobody has scheduled its unique key for this time, for [`once`](ManyRequest::once).
+    pub fn debounce(mut self, quiet_time: Duration) -> Self {
+        self.unique.debounce = Some(quiet_time);
+        self
+    }
+
+    /// Limits [`debounce`](ManyRequest::debounce): a task does not wait longer than this time after it was scheduled
+    /// first.
+    pub fn at_most(mut self, limit: Duration) -> Self {
+        self.unique.at_most = Some(limit);
+        self
+    }
+
+    /// Schedules the tasks, each unless a task has its unique key. `unique_keys` has a key for each input. Returns for
+    /// each input the task, and whether it was created, in the order of the inputs.
+    ///
+    /// The server takes the keys one after the other, which is several times slower than scheduling without keys. The
+    /// tasks are queued in the order of their keys, so that two such calls do not deadlock.
+    ///
+    /// # Errors
+    ///
+    /// `Err` in the cases of [`Client::schedule`], and if there are not as many keys as inputs. Then no task is
+    /// scheduled.
+    ///
+    /// ```no_run
+    /// # async fn example(client: rework_client::Client) -> Result<(), rework_client::Error> {
+    /// let keys = (1..=1000).map(|order| format!("order {order}"));
+    /// let scheduled = client.schedule_many("invoice", 1..=1000).once(keys).await?;
+    /// let created = scheduled.iter().filter(|scheduled| scheduled.created).count();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn once(
+        self,
+        unique_keys: impl IntoIterator<Item: Into<String>>,
+    ) -> Result<Vec<Scheduled>, Error> {
+        let keys: Vec<String> = unique_keys.into_iter().map(Into::into).collect();
+        let metadata = self.metadata.transpose()?;
+        let retry = self.retry.transpose()?;
+        let (inputs, unique) = (self.inputs?, self.unique);
+        let common = CommonOptions {
+            operation: &self.operation,
+            domain: self.domain.as_deref(),
+            host: self.host.as_deref(),
+            priority: self.priority,
+            ready: self.delay.map_or(Ready::Now, Ready::After),
+            metadata: metadata.as_deref(),
+            capabilities: &[],
+            retry: retry.as_deref(),
+            after: &self.after,
+            after_failure: self.after_failure,
+        };
+        let scheduled = match self.target {
+            Target::Client(client) => {
+                client.0.pool.schedule_many_once(&common, &unique, &keys, &inputs).await
+            }
+            Target::Transaction(transaction) => {
+                schedule_many_once_within(transaction, &common, &unique, &keys, &inputs).await
+            }
+        };
+        scheduled.map_err(queue)
     }
 
     async fn send(self) -> Result<Vec<i64>, Error> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rework_core::task::payload::Payload;
 use rework_core::task::schedule::{self, AfterFailure, Ready};
+use rework_core::task::unique::{OnConflict, Scheduled, UniqueOptions, UniqueWhile};
 use serde::Serialize;
 use tokio_postgres::Transaction;
 
@@ -30,6 +31,7 @@ pub struct Request<'a> {
     retry: Option<Result<String, Error>>,
     after: Vec<i64>,
     after_failure: AfterFailure,
+    unique: UniqueOptions,
 }
 
 /// The connection over which a request is sent.
@@ -84,6 +86,7 @@ impl<'a> Request<'a> {
             retry: None,
             after: Vec::new(),
             after_failure: AfterFailure::default(),
+            unique: UniqueOptions::default(),
         }
     }
 
@@ -111,9 +114,10 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Sets a key that is unique among the tasks of the operation. If a task with this key exists, no task is made, and
-    /// `.await` returns the id of the existing one. The key is free again when that task is deleted: by default, a day
-    /// after its end.
+    /// Sets a key that is unique among the tasks of the operation. If a task has this key, no task is made, and
+    /// `.await` returns the id of the existing one. [`once`](Request::once) says which of the two happened. The key is
+    /// free again when that task is deleted: by default, a day after its end. [`unique_while`](Request::unique_while)
+    /// and [`unique_for`](Request::unique_for) shorten this time.
     pub fn unique_key(mut self, key: impl Into<String>) -> Self {
         self.unique_key = Some(key.into());
         self
@@ -133,7 +137,7 @@ impl<'a> Request<'a> {
     }
 
     /// Sets the tasks that must end before this one becomes ready. If one of them is not done, the task is aborted,
-    /// unless `after_failure` says otherwise.
+    /// unless `after_failure` says otherwise. They are ignored if a task has the unique key already.
     pub fn after(mut self, tasks: impl IntoIterator<Item = i64>) -> Self {
         self.after = tasks.into_iter().collect();
         self
@@ -145,30 +149,119 @@ impl<'a> Request<'a> {
         self
     }
 
-    async fn send(self) -> Result<i64, Error> {
-        let metadata = self.metadata.transpose()?;
-        let retry = self.retry.transpose()?;
-        let request = schedule::Request {
+    /// Sets how long the task keeps its unique key. The default is [`UniqueWhile::Exists`], or with
+    /// [`debounce`](Request::debounce) [`UniqueWhile::Queued`].
+    pub fn unique_while(mut self, rule: UniqueWhile) -> Self {
+        self.unique.unique_while = Some(rule);
+        self
+    }
+
+    /// Sets after which time since it was scheduled the task loses its unique key at the latest.
+    pub fn unique_for(mut self, window: Duration) -> Self {
+        self.unique.unique_for = Some(window);
+        self
+    }
+
+    /// Sets what happens to the task that has the unique key. The default is [`OnConflict::Keep`], or with
+    /// [`debounce`](Request::debounce) [`OnConflict::Replace`].
+    pub fn on_conflict(mut self, rule: OnConflict) -> Self {
+        self.unique.on_conflict = Some(rule);
+        self
+    }
+
+    /// Lets the task start when nobody has scheduled its unique key for this time. The last input counts. Cannot be
+    /// combined with [`delay`](Request::delay).
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn example(client: rework_client::Client) -> Result<(), rework_client::Error> {
+    /// // Each change of the document schedules this task. It starts 5 s after the last change, but at most 60 s after
+    /// // the first one.
+    /// let request = client.schedule("index", &"document 7").unique_key("document 7");
+    /// request.debounce(Duration::from_secs(5)).at_most(Duration::from_secs(60)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn debounce(mut self, quiet_time: Duration) -> Self {
+        self.unique.debounce = Some(quiet_time);
+        self
+    }
+
+    /// Limits [`debounce`](Request::debounce): the task does not wait longer than this time after it was scheduled
+    /// first.
+    pub fn at_most(mut self, limit: Duration) -> Self {
+        self.unique.at_most = Some(limit);
+        self
+    }
+
+    /// Schedules the task, unless a task has its unique key. Returns that task or the new one, and says which it is.
+    ///
+    /// # Errors
+    ///
+    /// `Err` in the cases of [`Client::schedule`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: rework_client::Client) -> Result<(), rework_client::Error> {
+    /// let scheduled = client.schedule("invoice", &7).unique_key("order 7").once().await?;
+    /// if !scheduled.created {
+    ///     println!("task {} is {}", scheduled.task, scheduled.state);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn once(mut self) -> Result<Scheduled, Error> {
+        let (input, metadata, retry) = self.take_values()?;
+        let request = self.request(input, metadata.as_deref(), retry.as_deref());
+        let scheduled = match &self.target {
+            Target::Transaction(transaction) => {
+                schedule::schedule_once(*transaction, &request).await
+            }
+            Target::Client(client) => client.0.pool.schedule_once(&request).await,
+        };
+        scheduled.map_err(queue)
+    }
+
+    async fn send(mut self) -> Result<i64, Error> {
+        let (input, metadata, retry) = self.take_values()?;
+        let request = self.request(input, metadata.as_deref(), retry.as_deref());
+        let task = match &self.target {
+            Target::Transaction(transaction) => schedule::schedule(*transaction, &request).await,
+            Target::Client(client) => client.0.pool.schedule(&request).await,
+        };
+        task.map_err(queue)
+    }
+
+    /// Takes the input, the metadata and the retry policy out of the request. `Err` if one of them could not be
+    /// serialised.
+    fn take_values(&mut self) -> Result<(Payload, Option<String>, Option<String>), Error> {
+        let metadata = self.metadata.take().transpose()?;
+        let retry = self.retry.take().transpose()?;
+        let input = std::mem::replace(&mut self.input, Ok(Payload::None))?;
+        Ok((input, metadata, retry))
+    }
+
+    /// Returns the request as the queue takes it.
+    fn request<'r>(
+        &'r self,
+        input: Payload,
+        metadata: Option<&'r str>,
+        retry: Option<&'r str>,
+    ) -> schedule::Request<'r> {
+        schedule::Request {
             operation: &self.operation,
             domain: self.domain.as_deref(),
-            input: self.input?,
+            input,
             host: self.host.as_deref(),
             priority: self.priority,
             ready: self.delay.map_or(Ready::Now, Ready::After),
             unique_key: self.unique_key.as_deref(),
-            metadata: metadata.as_deref(),
+            metadata,
             capabilities: &[],
-            retry: retry.as_deref(),
+            retry,
             after: &self.after,
             after_failure: self.after_failure,
-        };
-        let task = match self.target {
-            Target::Transaction(transaction) => {
-                schedule::schedule(transaction, &request).await.map_err(queue)?
-            }
-            Target::Client(client) => client.0.pool.schedule(&request).await.map_err(queue)?,
-        };
-        Ok(task)
+            unique: self.unique,
+        }
     }
 }
 

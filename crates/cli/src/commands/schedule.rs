@@ -1,22 +1,25 @@
 //! `rework schedule`: schedules a task, or with `--many` one task for each line of a file (`schedule/many.rs`).
 
 mod many;
+mod option_values;
+mod unique_key;
 
 use std::{process::ExitCode, time::Duration};
 
-use chrono::{DateTime, Local, NaiveDateTime, TimeZone as _, Utc};
+use chrono::{DateTime, Utc};
 use rework_core::{
     db::connect::Db,
     operation,
     task::{
         self,
-        schedule::{AfterFailure, Ready, Request, schedule},
+        schedule::{AfterFailure, Ready, Request, schedule_once},
+        unique::Scheduled,
         wait::TaskStatus,
     },
     values::{json::Json, quantity},
 };
-use rework_wire::retry_policy::RetryPolicy;
 
+use self::option_values::{after_failure, retry_policy, timestamp};
 use super::{log_task, wait_task};
 use crate::{context::Context, exit::Exit, input::TypedInput, operation_help};
 
@@ -47,8 +50,8 @@ pub struct Args {
     /// Do not start before this delay has passed: `90s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]
     delay: Option<Duration>,
-    /// If a task of the operation with this key exists, schedule nothing and print the id of that task. The key is free
-    /// again when that task is deleted, by default a day after its end (`rework monitor --vacuum`)
+    /// If a task of the operation has this key, schedule nothing and print the id of that task. `--unique-while` and
+    /// `--unique-for` say how long a task keeps its key
     #[arg(long, value_name = "KEY")]
     unique_key: Option<String>,
     /// Any JSON to store with the task
@@ -87,6 +90,8 @@ pub struct Args {
     /// Wait, and show the log of the task
     #[arg(short, long)]
     follow: bool,
+    #[command(flatten)]
+    unique: unique_key::UniqueKeyOptions,
     /// Print help; with an operation, the help of its inputs
     #[arg(short, long)]
     help: bool,
@@ -104,8 +109,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         return many::run(&args, path, context).await;
     }
     let db = context.open().await?;
-    let task = schedule_one(&db, &args).await?;
-    context.print(task)?;
+    let scheduled = schedule_one(&db, &args).await?;
+    let task = scheduled.task;
+    unique_key::print(&scheduled, args.unique.replaces(), context)?;
     if let Some(warning) = unserved_warning(&db, task, "it stays").await {
         context.warn(warning);
     }
@@ -118,8 +124,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Schedules one task and returns its id.
-async fn schedule_one(db: &Db, args: &Args) -> anyhow::Result<i64> {
+/// Schedules one task, unless a task has its unique key.
+async fn schedule_one(db: &Db, args: &Args) -> anyhow::Result<Scheduled> {
     let name = args.operation.as_deref().unwrap_or_default();
     let operation = operation::find::find(db.client(), name, args.domain.as_deref()).await?;
     let typed =
@@ -137,8 +143,9 @@ async fn schedule_one(db: &Db, args: &Args) -> anyhow::Result<i64> {
         retry: args.retry.as_deref(),
         after: &args.after,
         after_failure: args.after_failure.unwrap_or_default(),
+        unique: args.unique.options(),
     };
-    Ok(schedule(db.client(), &request).await?)
+    Ok(schedule_once(db.client(), &request).await?)
 }
 
 /// Returns when the task becomes ready.
@@ -230,27 +237,6 @@ fn styled(text: &clap::builder::StyledStr, colour: bool) -> String {
     if colour { text.ansi().to_string() } else { text.to_string() }
 }
 
-/// Parses `--at`: a time with its zone, or a time in the user's zone.
-fn timestamp(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-        return Ok(at.to_utc());
-    }
-    let naive = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"]
-        .into_iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-        .ok_or("write it as `2026-11-22T16:30:00Z` or `2026-11-22 16:30`")?;
-    // A local time may occur twice (in autumn) or not at all (in spring).
-    let at = Local.from_local_datetime(&naive).earliest();
-    at.map(|at| at.to_utc()).ok_or_else(|| "this time does not exist in your time zone".to_owned())
-}
-
-/// Parses `--after-failure`.
-fn after_failure(text: &str) -> Result<AfterFailure, String> {
-    let known = [AfterFailure::Abort, AfterFailure::Run];
-    let found = known.into_iter().find(|policy| policy.as_str() == text);
-    found.ok_or_else(|| "it is `abort` or `run`".to_owned())
-}
-
 /// Checks that a text is JSON that programs can read, and returns it as it was typed.
 pub(super) fn json(text: &str) -> Result<String, String> {
     match Json::parse(text.as_bytes()) {
@@ -259,37 +245,9 @@ pub(super) fn json(text: &str) -> Result<String, String> {
     }
 }
 
-/// Checks a retry policy, and returns it as JSON.
-fn retry_policy(text: &str) -> Result<String, String> {
-    match text.parse::<RetryPolicy>() {
-        Ok(policy) => Ok(policy.to_json().to_string()),
-        Err(fault) => Err(format!("it {fault}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_without_a_zone_is_in_the_zone_of_the_user() {
-        let at = timestamp("2026-11-22T16:30:00+02:00").unwrap();
-        assert_eq!(at.to_rfc3339(), "2026-11-22T14:30:00+00:00");
-        let here = timestamp("2026-11-22 16:30").unwrap().with_timezone(&Local);
-        assert_eq!(here.format("%Y-%m-%d %H:%M").to_string(), "2026-11-22 16:30");
-        assert!(timestamp("tomorrow").unwrap_err().contains("write it as"));
-    }
-
-    #[test]
-    fn a_retry_policy_has_a_name_or_is_json() {
-        assert_eq!(retry_policy("once").as_deref(), Ok(r#"{"attempts":2}"#));
-        assert_eq!(retry_policy(r#"{"attempts": 2}"#), retry_policy("once"));
-        assert_eq!(
-            retry_policy(r#"{"attempts": 0}"#).unwrap_err(),
-            "it needs a whole number from 1 to 999999999 as `attempts`"
-        );
-        assert!(retry_policy("twice").unwrap_err().starts_with("it is neither an object nor"));
-    }
 
     #[test]
     fn metadata_must_be_json() {

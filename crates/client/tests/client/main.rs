@@ -14,7 +14,8 @@ mod wait;
 use std::time::Duration;
 
 use rework_client::{
-    AfterFailure, Bytes, Client, End, State, schedule_many_within, schedule_within,
+    AfterFailure, Bytes, Client, End, OnConflict, State, UniqueWhile, schedule_many_within,
+    schedule_within,
 };
 use serde_json::{Value, json};
 
@@ -148,6 +149,57 @@ async fn all_options_of_a_request_are_stored() {
     ] {
         assert_eq!(shown[key], value, "{key}");
     }
+}
+
+#[tokio::test]
+async fn a_request_says_whether_it_has_created_the_task() {
+    let database = Database::new().await;
+    database.register("idle").await;
+    let client = Client::connect(&database.dsn()).await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let request = |input: i32| {
+        let request = client.schedule("idle", &input).unique_key("k");
+        request.unique_while(UniqueWhile::Unfinished).unique_for(hour)
+    };
+    let first = request(1).once().await.unwrap();
+    assert!(first.created && first.state == State::Queued, "{first:?}");
+    let again = request(2).once().await.unwrap();
+    assert_eq!((again.task, again.created), (first.task, false));
+    let replaced = request(3).on_conflict(OnConflict::Replace).delay(hour).once().await.unwrap();
+    assert_eq!((replaced.task, replaced.created), (first.task, false));
+    assert_eq!(replaced.state, State::Delayed);
+    assert_eq!(database.show(first.task).await["input"], json!(3));
+    let debounced = request(4).debounce(hour).at_most(Duration::from_millis(1)).await.unwrap();
+    assert_eq!(debounced, first.task);
+    assert_eq!(database.show(first.task).await["state"], json!("queued"), "the limit is reached");
+    client.abort(first.task, "by its test").await.unwrap();
+    let mut own = database.connect().await;
+    let transaction = own.transaction().await.unwrap();
+    let request = schedule_within(&transaction, "idle", &5).unique_key("k");
+    assert!(request.once().await.unwrap().created, "an aborted task is not unfinished");
+    transaction.rollback().await.unwrap();
+    let error = client.schedule("idle", &6).debounce(hour).await.unwrap_err();
+    assert!(error.message().contains("no unique key"), "{error}");
+}
+
+#[tokio::test]
+async fn each_of_many_tasks_may_have_a_unique_key() {
+    let database = Database::new().await;
+    database.register("idle").await;
+    let client = Client::connect(&database.dsn()).await.unwrap();
+    let keys = || (1..=1_500).map(|number| format!("key {}", number % 1_200));
+    let scheduled = client.schedule_many("idle", 1..=1_500).once(keys()).await.unwrap();
+    assert_eq!(scheduled.iter().filter(|scheduled| scheduled.created).count(), 1_200);
+    assert_eq!(scheduled[1_299].task, scheduled[99].task, "input 1,300 has the key of input 100");
+    assert_eq!(database.show(scheduled[1_199].task).await["input"], json!(1_200));
+    let mut own = database.connect().await;
+    let transaction = own.transaction().await.unwrap();
+    let request = schedule_many_within(&transaction, "idle", 1..=1_500);
+    let again = request.unique_while(UniqueWhile::Queued).once(keys()).await.unwrap();
+    assert!(again.iter().all(|scheduled| !scheduled.created));
+    transaction.commit().await.unwrap();
+    let error = client.schedule_many("idle", 1..=3).once(["a", "b"]).await.unwrap_err();
+    assert!(error.message().contains("3 inputs and 2 keys"), "{error}");
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use crate::{
         payload::Payload,
         schedule::{self, Request},
         schedule_many::{self, CommonOptions},
+        schedule_many_once,
+        unique::{Scheduled, UniqueOptions},
     },
 };
 
@@ -66,6 +68,37 @@ impl Pool {
     ) -> Result<Vec<i64>> {
         let mut connection = self.connections.get().await.map_err(|error| self.explain(error))?;
         let scheduled = schedule_many::schedule_many(&mut connection, common, inputs).await;
+        if matches!(scheduled, Err(Error::Deadline { .. })) {
+            drop(Object::take(connection));
+        }
+        scheduled
+    }
+
+    /// Schedules a task, unless a task has its unique key. Returns the task that has the key then. `Err` in the cases
+    /// of [`Pool::schedule`].
+    pub async fn schedule_once(&self, request: &Request<'_>) -> Result<Scheduled> {
+        let connection = self.connections.get().await.map_err(|error| self.explain(error))?;
+        let scheduled = schedule::schedule_once(&**connection, request).await;
+        if matches!(scheduled, Err(Error::Deadline { .. })) {
+            drop(Object::take(connection));
+        }
+        scheduled
+    }
+
+    /// Schedules a task for each input, each unless a task has its unique key, in one transaction. Returns their
+    /// answers in the order of the inputs. `Err` in the cases of [`Pool::schedule`], and if there are not as many keys
+    /// as inputs.
+    pub async fn schedule_many_once(
+        &self,
+        common: &CommonOptions<'_>,
+        unique: &UniqueOptions,
+        keys: &[String],
+        inputs: &[Payload],
+    ) -> Result<Vec<Scheduled>> {
+        let mut connection = self.connections.get().await.map_err(|error| self.explain(error))?;
+        let scheduled =
+            schedule_many_once::schedule_many_once(&mut connection, common, unique, keys, inputs)
+                .await;
         if matches!(scheduled, Err(Error::Deadline { .. })) {
             drop(Object::take(connection));
         }

@@ -3,8 +3,10 @@
 pub mod state;
 pub mod payload;
 pub mod fence;
+pub mod unique;
 pub mod schedule;
 pub mod schedule_many;
+pub mod schedule_many_once;
 pub mod connection_pool;
 pub mod claim;
 pub mod exchange;

@@ -1,11 +1,12 @@
-//! Scheduling one task with the SQL function `rework.schedule` (`migrations/V11__schedule.sql`). The statement runs in
-//! the transaction of the caller, if there is one. The input is not validated against its schema here: the caller does
-//! that, where a person entered it. `schedule_many.rs` schedules many tasks.
+//! Scheduling one task with the SQL function `rework.schedule` (`migrations/V11__schedule.sql`), or with
+//! `rework.schedule_once` (`migrations/V18__unique_keys.sql`), which also says whether it has created the task. The
+//! statement runs in the transaction of the caller, if there is one. The input is not validated against its schema
+//! here: the caller does that, where a person entered it. `schedule_many.rs` schedules many tasks.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio_postgres::{GenericClient, types::Type};
+use tokio_postgres::{GenericClient, Row, types::Type};
 
 use crate::{
     db::{
@@ -14,7 +15,10 @@ use crate::{
         error::Result,
         row::Columns,
     },
-    task::payload::Payload,
+    task::{
+        payload::Payload,
+        unique::{OnConflict, Scheduled, UniqueOptions, UniqueWhile},
+    },
 };
 
 /// The upload speed that a large input is granted, in bytes per second: one second more than the deadline for each MiB.
@@ -42,8 +46,8 @@ pub struct Request<'a> {
     pub priority: Option<i16>,
     /// When the task becomes ready.
     pub ready: Ready,
-    /// A key that only one task of the operation has. If a task with this key exists, no other one
-    /// is created. `None` for no key.
+    /// A key that only one task of the operation has. If a task has this key, no other one is created. `None` for no
+    /// key.
     pub unique_key: Option<&'a str>,
     /// Any JSON text that the client wants to keep with the task. `None` for no text.
     pub metadata: Option<&'a str>,
@@ -51,10 +55,12 @@ pub struct Request<'a> {
     pub capabilities: &'a [String],
     /// The retry policy as JSON text. `None` for that of the operation.
     pub retry: Option<&'a str>,
-    /// The tasks that must end before this one becomes ready.
+    /// The tasks that must end before this one becomes ready. Ignored if a task has the unique key already.
     pub after: &'a [i64],
     /// What happens if one of them is not done.
     pub after_failure: AfterFailure,
+    /// The options about the unique key.
+    pub unique: UniqueOptions,
 }
 
 /// What happens to a task if one of the tasks that it waits for fails, is aborted, is lost, or is deleted before its
@@ -89,16 +95,37 @@ pub enum Ready {
     After(Duration),
 }
 
-/// Schedules a task and returns its id. If a task with the unique key of the request exists, its id
-/// is returned instead. `Err` with SQLSTATE `RW404` if the operation is not registered or a task of
-/// `after` does not exist, `RW300` if several domains have the operation and none is given, `RW413`
-/// if a value is too large, and `RW400` if a value makes no sense.
+/// Schedules a task and returns its id. If a task has the unique key of the request, its id is returned instead. `Err`
+/// with SQLSTATE `RW404` if the operation is not registered or a task of `after` does not exist, `RW300` if several
+/// domains have the operation and none is given, `RW413` if a value is too large, and `RW400` if a value makes no
+/// sense.
 pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Result<i64> {
+    let row = send(client, request, include_str!("sql/schedule.sql")).await?;
+    Columns::new(&row).get("task")
+}
+
+/// Schedules a task, unless a task has the unique key of the request. Returns the task that has the key then. `Err` in
+/// the cases of [`schedule`].
+pub async fn schedule_once(
+    client: &impl GenericClient,
+    request: &Request<'_>,
+) -> Result<Scheduled> {
+    let row = send(client, request, include_str!("sql/schedule_once.sql")).await?;
+    Scheduled::from_row(Columns::new(&row))
+}
+
+/// Sends one of the two statements, which have the same parameters, and returns its row.
+async fn send(client: &impl GenericClient, request: &Request<'_>, sql: &str) -> Result<Row> {
     let (json, bytes) = request.input.columns();
     let (at, after_ms) = request.ready.columns();
     let priority = request.priority.map(i32::from);
     let after_failure = request.after_failure.as_str();
-    let params: [Param<'_>; 14] = [
+    let unique_while = request.unique.unique_while.map(UniqueWhile::as_str);
+    let unique_for_ms = request.unique.unique_for.map(milliseconds);
+    let on_conflict = request.unique.on_conflict.map(OnConflict::as_str);
+    let debounce_ms = request.unique.debounce.map(milliseconds);
+    let at_most_ms = request.unique.at_most.map(milliseconds);
+    let params: [Param<'_>; 19] = [
         (&request.operation, Type::TEXT),
         (&json, Type::TEXT),
         (&request.domain, Type::TEXT),
@@ -113,10 +140,14 @@ pub async fn schedule(client: &impl GenericClient, request: &Request<'_>) -> Res
         (&request.retry, Type::TEXT),
         (&request.after, Type::INT8_ARRAY),
         (&after_failure, Type::TEXT),
+        (&unique_while, Type::TEXT),
+        (&unique_for_ms, Type::INT8),
+        (&on_conflict, Type::TEXT),
+        (&debounce_ms, Type::INT8),
+        (&at_most_ms, Type::INT8),
     ];
-    let query = client.query_typed_one(include_str!("sql/schedule.sql"), &params);
-    let row = answer_within(deadline_for(request.input.bytes()), query).await?;
-    Columns::new(&row).get("task")
+    let query = client.query_typed_one(sql, &params);
+    answer_within(deadline_for(request.input.bytes()), query).await
 }
 
 /// Returns how long a statement may take that schedules inputs of this total size.
@@ -130,12 +161,14 @@ impl Ready {
         match self {
             Ready::Now => (None, None),
             Ready::At(at) => (Some(at), None),
-            Ready::After(delay) => {
-                let milliseconds = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
-                (None, Some(milliseconds.min(MAX_DELAY_MS)))
-            }
+            Ready::After(delay) => (None, Some(milliseconds(delay))),
         }
     }
+}
+
+/// Returns a duration in milliseconds, at most [`MAX_DELAY_MS`].
+pub(crate) fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(MAX_DELAY_MS)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Scheduling many tasks of one operation, all of them or none, with the SQL function `rework.schedule_many`
-//! (`migrations/V11__schedule.sql`).
+//! (`migrations/V23__schedule_many.sql`).
 //!
 //! The inputs are sent in chunks, as arrays. `COPY` would need rights on the table, and is hardly faster
 //! (`bench/README.md`). The inputs are not validated against their schema here: the caller does that, where a person

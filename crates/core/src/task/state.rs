@@ -73,7 +73,8 @@ impl State {
         match self {
             State::Delayed => matches!(next, State::Queued | State::Aborted),
             State::Waiting => matches!(next, State::Delayed | State::Queued | State::Aborted),
-            State::Queued => matches!(next, State::Running | State::Aborted),
+            // A queued task becomes delayed if a request with its unique key replaces it.
+            State::Queued => matches!(next, State::Delayed | State::Running | State::Aborted),
             State::Running => next != State::Running,
             State::Aborting => next == State::Aborted,
             State::Failed | State::Aborted | State::Lost => next == State::Queued,

@@ -1,4 +1,4 @@
--- vacuum_tasks: scans the next 10000 tasks by id, and deletes up to 1000 old ones with their runs and log lines.
+-- vacuum_tasks: scans the next 10000 tasks by id, and deletes up to 1000 old ones with their log lines and unique keys.
 -- Returns how many were deleted, and the id after which the next call continues (null: the table is finished). The two
 -- limits keep each statement short, so that workers are not disturbed.
 --
@@ -30,7 +30,19 @@ deleted as (
     delete from rework.task t
      using old
      where t.id = old.id and t.state = any ($2)
-    returning t.id
+    returning t.id, t.operation, t.unique_key
+),
+-- Their unique keys, unless another task has taken them. A row that an open transaction has locked stays: that
+-- transaction gives the key to another task. If it is rolled back, the row names no task, and the key is free.
+free_keys as materialized (
+    select h.ctid as address
+      from deleted
+      join rework.key_holder h on h.operation = deleted.operation and h.key = deleted.unique_key
+                              and h.task = deleted.id
+       for update of h skip locked
+),
+deleted_keys as (
+    delete from rework.key_holder h where h.ctid = any (array(select address from free_keys))
 ),
 deleted_lines as (
     delete from rework.log l using deleted where l.task = deleted.id

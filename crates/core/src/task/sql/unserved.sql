@@ -1,5 +1,4 @@
--- unserved: returns what the waiting task $1 needs, if no live monitor can run it. No row if one can, or if the task
--- does not wait. A monitor counts as live for a minute after the last renewal of its lease, because the result is only
+-- unserved: returns what task $1 needs, if it has not been claimed and no live monitor can run it. No row otherwise. A monitor counts as live for a minute after the last renewal of its lease, because the result is only
 -- shown to people.
 select t.id, o.domain, o.name as operation, t.host, t.capabilities,
        array(select p.host from rework.placement p
@@ -7,7 +6,7 @@ select t.id, o.domain, o.name as operation, t.host, t.capabilities,
   from rework.task t
   join rework.operation o on o.id = t.operation
  where t.id = $1
-   and t.state in ('delayed', 'queued')
+   and t.state in ('delayed', 'waiting', 'queued')
    and not exists (
            select from rework.monitor m
              join rework.lease l on l.id = m.lease

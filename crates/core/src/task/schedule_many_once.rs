@@ -1,0 +1,119 @@
+//! Scheduling many tasks with a unique key each, with the SQL function `rework.schedule_many_once`
+//! (`migrations/V23__schedule_many.sql`). The answer says of each task whether it was created.
+
+use tokio_postgres::{Client, Transaction, types::Type};
+
+use crate::{
+    db::{
+        connect::Param,
+        deadline::{answer_within, within_deadline},
+        error::Result,
+        row::Columns,
+    },
+    task::{
+        payload::Payload,
+        schedule::{deadline_for, milliseconds},
+        schedule_many::CommonOptions,
+        unique::{OnConflict, Scheduled, UniqueOptions, UniqueWhile},
+    },
+};
+
+/// The largest number of tasks of one statement. The server takes one key after the other, about 0.2 ms for each, so a
+/// statement ends long before its deadline.
+const CHUNK: usize = 1_000;
+
+/// Schedules a task for each input, each with the unique key at the same index, in one transaction. Returns their
+/// answers in the order of the inputs. `Err` in the cases of [`schedule`](crate::task::schedule::schedule), and if
+/// there are not as many keys as inputs; then no task is scheduled.
+pub async fn schedule_many_once(
+    client: &mut Client,
+    options: &CommonOptions<'_>,
+    unique: &UniqueOptions,
+    keys: &[String],
+    inputs: &[Payload],
+) -> Result<Vec<Scheduled>> {
+    let transaction = within_deadline(client.transaction()).await?;
+    let scheduled = schedule_many_once_within(&transaction, options, unique, keys, inputs).await?;
+    within_deadline(transaction.commit()).await?;
+    Ok(scheduled)
+}
+
+/// Schedules as [`schedule_many_once`] does, in the transaction of the caller.
+pub async fn schedule_many_once_within(
+    transaction: &Transaction<'_>,
+    options: &CommonOptions<'_>,
+    unique: &UniqueOptions,
+    keys: &[String],
+    inputs: &[Payload],
+) -> Result<Vec<Scheduled>> {
+    let mut scheduled = Vec::new();
+    // With different lengths, one of the two ends first. The server refuses the chunk in which that happens.
+    let chunks = keys.len().max(inputs.len()).div_ceil(CHUNK);
+    for chunk in 0..chunks {
+        let (keys, inputs) = (part(keys, chunk), part(inputs, chunk));
+        scheduled.append(&mut schedule_chunk(transaction, options, unique, keys, inputs).await?);
+    }
+    Ok(scheduled)
+}
+
+/// Returns the items of the chunk with this number. Fewer, or none, if there are no more.
+fn part<T>(items: &[T], chunk: usize) -> &[T] {
+    items.chunks(CHUNK).nth(chunk).unwrap_or_default()
+}
+
+/// Schedules the tasks of one chunk with one statement.
+async fn schedule_chunk(
+    transaction: &Transaction<'_>,
+    options: &CommonOptions<'_>,
+    unique: &UniqueOptions,
+    keys: &[String],
+    inputs: &[Payload],
+) -> Result<Vec<Scheduled>> {
+    let (json, bytes): (Vec<_>, Vec<_>) = inputs.iter().map(Payload::columns).unzip();
+    let bytes = bytes.iter().any(Option::is_some).then_some(bytes);
+    let (at, after_ms) = options.ready.columns();
+    let priority = options.priority.map(i32::from);
+    let after_failure = options.after_failure.as_str();
+    let unique_while = unique.unique_while.map(UniqueWhile::as_str);
+    let unique_for_ms = unique.unique_for.map(milliseconds);
+    let on_conflict = unique.on_conflict.map(OnConflict::as_str);
+    let debounce_ms = unique.debounce.map(milliseconds);
+    let at_most_ms = unique.at_most.map(milliseconds);
+    let params: [Param<'_>; 19] = [
+        (&options.operation, Type::TEXT),
+        (&json, Type::TEXT_ARRAY),
+        (&options.domain, Type::TEXT),
+        (&options.host, Type::TEXT),
+        (&priority, Type::INT4),
+        (&at, Type::TIMESTAMPTZ),
+        (&after_ms, Type::INT8),
+        (&options.metadata, Type::TEXT),
+        (&options.capabilities, Type::TEXT_ARRAY),
+        (&bytes, Type::BYTEA_ARRAY),
+        (&keys, Type::TEXT_ARRAY),
+        (&options.retry, Type::TEXT),
+        (&options.after, Type::INT8_ARRAY),
+        (&after_failure, Type::TEXT),
+        (&unique_while, Type::TEXT),
+        (&unique_for_ms, Type::INT8),
+        (&on_conflict, Type::TEXT),
+        (&debounce_ms, Type::INT8),
+        (&at_most_ms, Type::INT8),
+    ];
+    let query = transaction.query_typed(include_str!("sql/schedule_many_once.sql"), &params);
+    let size = inputs.iter().map(Payload::bytes).sum();
+    let rows = answer_within(deadline_for(size), query).await?;
+    rows.iter().map(|row| Scheduled::from_row(Columns::new(row))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_of_keys_and_inputs_have_the_same_bounds() {
+        let items = vec![0; CHUNK + 1];
+        assert_eq!((part(&items, 0).len(), part(&items, 1).len()), (CHUNK, 1));
+        assert!(part(&items, 2).is_empty());
+    }
+}
