@@ -1,6 +1,7 @@
 -- run_before: makes new tasks wait for others: for tasks that the caller names (`schedule(after)`), and for tasks that
 -- are made for this purpose, of the operations that `run_before` of their operation names. The edges between them are
--- in V20__edge.sql. The functions that insert tasks (V11, V16, V22) call `wait_before` after they have inserted them.
+-- in V20__edge.sql. The functions that insert tasks (V11, V16, V22, V23) call `wait_before` after they have inserted
+-- them.
 
 -- operation_near: returns the operation that a declaration of the operation `declarer` names: the one of its own
 -- domain, else the only one of the other domains. Null if there is none, or if several other domains have one.

@@ -20,7 +20,7 @@ pub struct Unserved {
     pub placed_on: Vec<String>,
 }
 
-/// Returns what a waiting task needs if no live monitor can run it. `None` if one can, or if the task does not wait.
+/// Returns what a task needs if no live monitor can run it. `None` if one can, or if the task was claimed or has ended.
 pub async fn unserved(db: &Db, task: i64) -> Result<Option<Unserved>> {
     let row = db.query_opt(include_str!("sql/unserved.sql"), &[(&task, Type::INT8)]).await?;
     let Some(row) = &row else { return Ok(None) };

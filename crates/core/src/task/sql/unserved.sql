@@ -1,5 +1,5 @@
--- unserved: returns what task $1 needs, if it has not been claimed and no live monitor can run it. No row otherwise. A monitor counts as live for a minute after the last renewal of its lease, because the result is only
--- shown to people.
+-- unserved: returns what task $1 needs, if it has not been claimed and no live monitor can run it. No row otherwise. A
+-- monitor counts as live for a minute after the last renewal of its lease, because the result is only shown to people.
 select t.id, o.domain, o.name as operation, t.host, t.capabilities,
        array(select p.host from rework.placement p
               where p.operation = o.id order by p.host) as placed_on
