@@ -17,6 +17,7 @@ use rework_core::{
         start_fault::{self, StartFault},
         worker,
     },
+    pause,
 };
 use rework_process::{SelfKill, boot_time};
 use rework_wire::lease::BootTime;
@@ -72,6 +73,7 @@ pub(crate) struct Effects {
     sweep_job: BackgroundJob,
     take_job: BackgroundJob,
     fault_job: BackgroundJob,
+    pause_job: BackgroundJob,
     self_kill: SelfKill,
 }
 
@@ -101,6 +103,7 @@ impl Effects {
             sweep_job: BackgroundJob::default(),
             take_job: BackgroundJob::default(),
             fault_job: BackgroundJob::default(),
+            pause_job: BackgroundJob::default(),
             self_kill,
         }
     }
@@ -154,6 +157,7 @@ impl Effects {
             Action::ArmSelfKill(until) => self.arm_self_kill(until),
             Action::TakeDomains(domains) => self.take_domains(domains),
             Action::RecordStartFaults(faults) => self.record_start_faults(faults),
+            Action::RecordPauses(ids) => self.record_pauses(ids),
             Action::PollNow | Action::Finish(_) => {}
         }
     }
@@ -300,6 +304,16 @@ impl Effects {
             Ok(())
         };
         self.fault_job.start("store what cannot be started", self.link.current(), store);
+    }
+
+    fn record_pauses(&self, ids: Vec<i64>) {
+        let (id, inbox) = (self.registration.monitor, self.inbox.clone());
+        let store = async move |db: &Db| -> rework_core::db::error::Result<()> {
+            pause::progress::record(db, id, &ids).await?;
+            inbox.send(Event::PausesRecorded(ids));
+            Ok(())
+        };
+        self.pause_job.start("store which pauses are carried out", self.link.current(), store);
     }
 
     fn record(

@@ -32,7 +32,7 @@ impl Context {
         if fault == Fault::Host {
             self.supervisor.retire(&format!("it could not start a run: {reason}"));
         } else {
-            self.recorder.pause_operation(operation);
+            self.recorder.block_operation(operation);
         }
         self.supervisor.send(&FromWorker::StartFailed {
             operation,

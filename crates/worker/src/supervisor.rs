@@ -43,6 +43,9 @@ pub(crate) enum Event {
     Woken,
     /// A run is to stop, if this worker still has it.
     Abort(Abort),
+    /// Something was paused or resumed. Claimed runs of what is paused go back to the queue. The caller calls
+    /// [`Supervisor::confirm_pauses`] when none of them can start any more.
+    PausesChanged,
     /// The worker must not claim any more. [`Supervisor::retired`] returns the reason.
     Retired,
     /// The lease has ended, or the database has lost claims of the worker. Others may already have the open runs.
@@ -76,8 +79,12 @@ pub(crate) struct Supervisor {
     idle: bool,
     /// Whether this worker has started a run.
     has_started_run: bool,
-    /// The operations that were paused and are tried again.
+    /// The operations that were blocked and are tried again.
     on_trial: Vec<i64>,
+    /// The number of the last change of the pauses, as the monitor counts them.
+    pauses_number: u64,
+    /// The number of the last change that was carried out.
+    confirmed_number: u64,
     terminate: tokio::signal::unix::Signal,
 }
 
@@ -108,6 +115,8 @@ impl Supervisor {
             idle: true,
             has_started_run: false,
             on_trial: Vec::new(),
+            pauses_number: 0,
+            confirmed_number: 0,
             terminate: signal(SignalKind::terminate())?,
         })
     }
@@ -144,6 +153,15 @@ impl Supervisor {
         }
         if !std::mem::replace(&mut self.has_started_run, true) || tried.is_some() {
             self.send(&FromWorker::StartSucceeded { operation });
+        }
+    }
+
+    /// Tells the monitor that the last change of the pauses is carried out, if it has not been told. The caller has no
+    /// run of a paused operation that could still start.
+    pub(crate) fn confirm_pauses(&mut self) {
+        let number = self.pauses_number;
+        if std::mem::replace(&mut self.confirmed_number, number) != number {
+            self.send(&FromWorker::PausesConfirmed { number });
         }
     }
 
@@ -261,10 +279,11 @@ impl Supervisor {
                 self.retire(&reason);
                 Some(Event::Retired)
             }
-            ToWorker::PauseOperations { paused, on_trial } => {
-                self.recorder.set_paused_operations(paused);
+            ToWorker::ExcludeOperations { blocked, on_trial, paused, number } => {
+                self.recorder.exclude(blocked, paused);
                 self.on_trial = on_trial;
-                None
+                let is_change = std::mem::replace(&mut self.pauses_number, number) != number;
+                is_change.then_some(Event::PausesChanged)
             }
             ToWorker::CloseConnection => {
                 self.recorder.close_connection();

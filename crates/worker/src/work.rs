@@ -148,6 +148,8 @@ impl Worker {
                 self.leave(reason).await;
                 return Ok(());
             }
+            queue.requeue_paused(recorder);
+            supervisor.confirm_pauses();
             if let Some(run) = queue.next() {
                 queue.prefetch(0, recorder);
                 self.handle(run).await?;
@@ -169,6 +171,8 @@ impl Worker {
                 result = &mut answer => break Ok(result),
                 event = supervisor.next(None) => match event {
                     Event::Woken | Event::Abort(..) => {}
+                    // What the claim brings is checked before it runs.
+                    Event::PausesChanged => supervisor.confirm_pauses(),
                     Event::Retired | Event::LeaseLost => {
                         break timeout(EXIT_TIMEOUT, &mut answer).await;
                     }
@@ -244,6 +248,7 @@ impl Worker {
             tokio::select! {
                 event = supervisor.next(None) => match event {
                     Event::Woken | Event::Retired | Event::LeaseLost => return,
+                    Event::PausesChanged => supervisor.confirm_pauses(),
                     Event::Abort(..) => {}
                 },
                 () = idle_timeout => warm_runners.expire().await,
@@ -277,6 +282,7 @@ async fn wait_until_flushed(supervisor: &mut Supervisor, recorder: &Recorder) {
             _ = &mut flushed => return,
             event = supervisor.next(None) => match event {
                 Event::LeaseLost => return,
+                Event::PausesChanged => supervisor.confirm_pauses(),
                 Event::Woken | Event::Abort(..) | Event::Retired => {}
             },
         }

@@ -11,6 +11,7 @@ use crate::{
         error::Result,
         row::Columns,
     },
+    pause::row::Pause,
     task::state::State,
 };
 
@@ -65,6 +66,8 @@ pub struct ListedTask {
     pub error: Option<String>,
     /// The number of log lines. `None` without [`Extras::line_counts`].
     pub lines: Option<i64>,
+    /// The pause for which the task waits. `None` if it waits for none, or does not wait.
+    pub pause: Option<Pause>,
 }
 
 /// Returns the last `limit` tasks that pass the filter, oldest first.
@@ -103,6 +106,7 @@ fn listed_task(row: Columns<'_>) -> Result<ListedTask> {
         host: row.get("host")?,
         error: row.get("error")?,
         lines: row.get("lines")?,
+        pause: row.json("pause")?,
     })
 }
 

@@ -13,6 +13,7 @@ use crate::{
         error::Result,
         row::Columns,
     },
+    pause::row::Pause,
     task::{payload::Payload, state::State},
 };
 
@@ -65,6 +66,8 @@ pub struct Task {
     pub metadata: Option<Box<RawValue>>,
     /// The revision of the code that ran. `None` if no start of the code is recorded.
     pub revision: Option<String>,
+    /// The pause for which the task waits. `None` if it waits for none, or does not wait.
+    pub pause: Option<Pause>,
     /// The details that are not part of the JSON.
     #[serde(skip)]
     pub details: TaskDetails,
@@ -167,6 +170,7 @@ fn task(row: Columns<'_>) -> Result<Task> {
         unique_key: row.get("unique_key")?,
         metadata: row.json("metadata")?,
         revision: row.get("revision")?,
+        pause: row.json("pause")?,
         details: TaskDetails {
             capabilities: row.get("capabilities")?,
             pinned: row.get("pinned")?,

@@ -128,12 +128,12 @@ impl State {
     }
 
     /// Records since when tasks of a domain wait without need, for the health of the monitor. While an operation is
-    /// paused, its tasks have to wait, and nothing is recorded.
+    /// blocked, its tasks have to wait, and nothing is recorded.
     fn record_waiting(&mut self, domain: &str, load: Load, now: Instant) {
         let may_grow = load.size < self.bounds.of(domain).max;
         let waits = load.waiting > 0
             && (self.has_free_worker(domain) || may_grow)
-            && !self.has_paused_operation(domain);
+            && !self.has_blocked_operation(domain);
         if let Some(pool) = self.pools.get_mut(domain) {
             pool.waits_since = waits.then(|| pool.waits_since.unwrap_or(now));
         }

@@ -1,6 +1,6 @@
 -- list_tasks: returns the last $5 tasks, newest first, that pass these filters: domain $1, states $2, operation $3,
 -- scheduled in the last $4 milliseconds. A filter that is null does not restrict. If $6 is true the errors are returned
--- too, and if $7 is true the numbers of log lines.
+-- too, and if $7 is true the numbers of log lines. `pause` is the pause for which a task waits, as JSON.
 --
 -- The primary key is read backwards from its end. `exists (select from wanted)` is false if no operation matches; then
 -- no task is read at all.
@@ -12,7 +12,12 @@ select last.id, operation.name as operation, operation.domain, last.state, last.
        last.started_at, last.finished_at, last.reason, last.worker, coalesce(last.ran_on, last.host) as host,
        case when $6 then last.error::text end as error,
        case when $7
-            then (select count(*) from rework.log where log.task = last.id and not log.continues) end as lines
+            then (select count(*) from rework.log where log.task = last.id and not log.continues) end as lines,
+       case when last.state in ('delayed', 'queued') then (
+           select x.pause::text from rework.paused_operation x
+            where x.operation = last.operation
+              and (x.host is null or x.host = last.host or last.host is null and x.is_everywhere)
+            order by x.host is not null, x.paused_at limit 1) end as pause
   from (select id, operation, state, queued_at, delayed_until, started_at, finished_at, reason,
                worker, ran_on, host, error
           from rework.task

@@ -1,0 +1,32 @@
+//! The operations of which the workers claim nothing: those that this host cannot start now (`start_faults.rs`), and
+//! those that users have paused (`pauses.rs`). One message has both.
+
+use rework_wire::worker::ToWorker;
+
+use crate::{event::Action, state::State};
+
+impl State {
+    /// Sends the excluded operations to every worker that this monitor started.
+    pub(super) fn send_exclusions(&mut self) {
+        let receivers = self.workers.iter().filter(|(_, worker)| !worker.is_orphan());
+        let sends = receivers.map(|(id, worker)| Action::Send(*id, self.exclusions(&worker.domain)));
+        let sends: Vec<Action> = sends.collect();
+        self.actions.extend(sends);
+    }
+
+    /// Sends the excluded operations to a new worker, if there are any.
+    pub(super) fn send_exclusions_to(&mut self, worker: i64) {
+        if self.start_faults.is_empty() && !self.pauses.has_changed() {
+            return;
+        }
+        let Some(domain) = self.workers.get(&worker).map(|worker| &worker.domain) else { return };
+        let message = self.exclusions(domain);
+        self.actions.push(Action::Send(worker, message));
+    }
+
+    fn exclusions(&self, domain: &str) -> ToWorker {
+        let (blocked, on_trial) = self.start_faults.operations();
+        let (paused, number) = (self.pauses.of(domain), self.pauses.number());
+        ToWorker::ExcludeOperations { blocked, on_trial, paused, number }
+    }
+}
