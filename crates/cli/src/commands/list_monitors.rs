@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::{
     context::Context,
     exit::Exit,
+    pause_text,
     table::{Cell, Table},
     time_text,
 };
@@ -56,6 +57,7 @@ fn table(monitors: &[Monitor]) -> Table {
             format!("memory={}", monitor.memory).into(),
             format!("version={}", monitor.version).into(),
             start_faults(monitor).into(),
+            pauses(monitor).into(),
             end(monitor).into(),
         ]);
     }
@@ -98,6 +100,17 @@ fn start_faults(monitor: &Monitor) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
+/// Returns what is paused on the host of the monitor, each with the time and the user. Empty if there is nothing, or if
+/// the monitor has ended.
+fn pauses(monitor: &Monitor) -> String {
+    let pauses = monitor.pauses.iter().filter(|_| monitor.finished_at.is_none());
+    let shown = pauses.map(|pause| {
+        let (subject, since) = (pause_text::subject(pause.scope()), pause_text::since(pause));
+        format!("[paused: {subject}] {since}")
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
 /// Returns when and why the monitor ended. Empty if no end is recorded.
 fn end(monitor: &Monitor) -> String {
     let Some(at) = monitor.finished_at else { return String::new() };
@@ -118,9 +131,11 @@ fn lease_style(monitor: &Monitor) -> Style {
 
 #[cfg(test)]
 mod tests {
+    use rework_core::pause::row::Scope;
     use serde_json::json;
 
     use super::*;
+    use crate::pause_text::tests::pause;
 
     #[test]
     fn a_line_has_all_fields_in_their_order() {
@@ -141,6 +156,7 @@ mod tests {
             renewed_at: at,
             finished_at: Some(at),
             reason: Some("signal 15 (terminated)".into()),
+            pauses: Vec::new(),
             seconds_since_renewal: 0.5,
         };
         let fault = |operation: Option<&str>| StartFault {
@@ -157,6 +173,11 @@ mod tests {
         let faults = "[cannot start any task of default, 3 times] no space \
                       [cannot start default/resize, 3 times] no space";
         assert!(table(&[live]).render(false).ends_with(&format!(" version=0.1.0 {faults}\n")));
+        let pause = pause(Scope { host: Some("alpha"), ..Scope::default() });
+        let since = pause_text::since(&pause);
+        let paused = Monitor { finished_at: None, pauses: vec![pause], ..monitor.clone() };
+        let shown = format!(" version=0.1.0 [paused: every domain] {since}\n");
+        assert!(table(&[paused]).render(false).ends_with(&shown));
         let moment = time_text::timestamp(at);
         assert_eq!(
             table(&[monitor]).render(false),

@@ -103,8 +103,8 @@ impl State {
         self.send_exclusions();
     }
 
-    /// Lets the workers try the operations that were blocked long enough. Forgets failures of things that were not started for
-    /// a long time, and those before the start of a worker that stays.
+    /// Lets the workers try the operations that were blocked long enough. Forgets failures of things that were not
+    /// started for a long time, and those before the start of a worker that stays.
     pub(super) fn start_faults_on_time(&mut self, now: Instant) {
         self.confirm_worker_starts(now);
         let operations = &mut self.start_faults.operations;
