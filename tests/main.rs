@@ -65,6 +65,7 @@ mod names;
 mod network;
 mod overdue_statements;
 mod passwords;
+mod pause;
 mod permissions;
 mod pool_size;
 mod postgres_outages;

@@ -19,6 +19,6 @@ impl Exclusions {
     /// Returns the ids of all excluded operations. If everything is paused, no claim is sent, so they need not be
     /// listed.
     pub(crate) fn operations(&self) -> Vec<i64> {
-        [self.blocked.as_slice(), &self.paused.operations].concat()
+        [self.blocked.as_slice(), self.paused.operations.as_slice()].concat()
     }
 }

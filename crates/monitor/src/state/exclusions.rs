@@ -3,14 +3,20 @@
 
 use rework_wire::worker::ToWorker;
 
-use crate::{event::Action, state::State};
+use crate::{
+    event::Action,
+    state::{State, worker::Worker},
+};
 
 impl State {
     /// Sends the excluded operations to every worker that this monitor started.
     pub(super) fn send_exclusions(&mut self) {
         let receivers = self.workers.iter().filter(|(_, worker)| !worker.is_orphan());
-        let sends = receivers.map(|(id, worker)| Action::Send(*id, self.exclusions(&worker.domain)));
-        let sends: Vec<Action> = sends.collect();
+        let send = |(id, worker): (&i64, &Worker)| {
+            let message = self.exclusions(&worker.domain);
+            Action::Send(*id, message)
+        };
+        let sends: Vec<Action> = receivers.map(send).collect();
         self.actions.extend(sends);
     }
 
