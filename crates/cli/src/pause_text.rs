@@ -34,11 +34,8 @@ pub(crate) fn since(pause: &Pause) -> String {
 
 /// Returns a command for a scope: `rework resume --domain images --host alpha`. `name` is `pause` or `resume`.
 pub(crate) fn command(name: &str, scope: Scope<'_>) -> String {
-    let options = [
-        ("--domain", scope.domain),
-        ("--operation", scope.operation),
-        ("--host", scope.host),
-    ];
+    let options =
+        [("--domain", scope.domain), ("--operation", scope.operation), ("--host", scope.host)];
     let mut command = format!("rework {name}");
     for (option, value) in options {
         if let Some(value) = value {
@@ -51,22 +48,23 @@ pub(crate) fn command(name: &str, scope: Scope<'_>) -> String {
 /// Notes on standard error that a task waits because of a pause: once for each pause.
 pub(crate) struct PauseNotes<'a> {
     context: &'a Context,
-    noted: BTreeSet<i64>,
+    /// The ids of the pauses whose note is printed.
+    printed: BTreeSet<i64>,
 }
 
 impl<'a> PauseNotes<'a> {
     pub(crate) fn new(context: &'a Context) -> PauseNotes<'a> {
-        PauseNotes { context, noted: BTreeSet::new() }
+        PauseNotes { context, printed: BTreeSet::new() }
     }
 
-    /// Returns whether a pause has not been noted yet.
+    /// Returns whether the note of a pause is not printed yet.
     pub(crate) fn is_news(&self, pause: &Pause) -> bool {
-        !self.noted.contains(&pause.id)
+        !self.printed.contains(&pause.id)
     }
 
-    /// Notes that `task` waits because of `pause`, unless a task that does was noted before.
+    /// Prints the note that `task` waits because of `pause`, unless the note of this pause is printed already.
     pub(crate) fn note(&mut self, task: i64, pause: &Pause) {
-        if self.noted.insert(pause.id) {
+        if self.printed.insert(pause.id) {
             let (explained, resume) = (explained(pause), command("resume", pause.scope()));
             self.context.note(format_args!("task {task} waits: {explained}; `{resume}` ends that"));
         }

@@ -44,7 +44,7 @@ pub struct Args {
     timeout: Option<Duration>,
 }
 
-/// The options that say what to pause or to resume.
+// The options that say what to pause or to resume. A doc comment would become the help of the commands.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct ScopeArgs {
@@ -109,7 +109,7 @@ async fn wait(
     limit: Option<Duration>,
 ) -> anyhow::Result<PauseProgress> {
     let started = Instant::now();
-    let mut has_noted = false;
+    let mut has_printed = false;
     loop {
         let Some(left) = progress(db, pause.id, drain).await? else {
             let scope = pause.scope();
@@ -122,7 +122,7 @@ async fn wait(
         if left.is_complete() || limit.is_some_and(|limit| waited >= limit) {
             return Ok(left);
         }
-        if waited >= SILENT_TIME && !std::mem::replace(&mut has_noted, true) {
+        if waited >= SILENT_TIME && !std::mem::replace(&mut has_printed, true) {
             context.note(format_args!("waiting: {}", describe(pause, &left)));
         }
         let remaining = limit.map_or(POLL_INTERVAL, |limit| limit.saturating_sub(waited));
