@@ -61,7 +61,7 @@ language sql stable as $$
                       and (p.host is null or p.host = is_paused.host))
 $$;
 
--- pause_new_placements: sets `paused` for new placements. Its trigger runs before `placement_added` (V06), which needs
+-- pause_new_placements: sets `paused` for new placements. The trigger runs before `placement_added` (V06), which needs
 -- the result, because triggers run in the order of their names.
 create function rework.pause_new_placements() returns trigger
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$

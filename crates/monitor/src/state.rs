@@ -67,7 +67,7 @@ pub(crate) struct State {
     pub(crate) lost_hosts: LostHosts,
     /// The operations that this host cannot start now.
     pub(crate) start_faults: StartFaults,
-    /// What users have paused on this host.
+    /// The pauses of users that concern this host.
     pub(crate) pauses: Pauses,
     pub(crate) recovery_check: RecoveryCheck,
     /// The error with which the database has refused the last poll. `None` if it did not.

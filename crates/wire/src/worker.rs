@@ -52,7 +52,7 @@ pub enum ToWorker {
         blocked: Vec<i64>,
         /// The ids of operations that were blocked and are tried again. The worker reports if it can start one of them.
         on_trial: Vec<i64>,
-        /// What users have paused. Claimed runs of it that have not started go back to the queue.
+        /// The operations that users have paused. Claimed runs of them that have not started go back to the queue.
         paused: Paused,
         /// How often `paused` has changed. The worker repeats it in [`FromWorker::PausesConfirmed`].
         number: u64,
@@ -67,7 +67,7 @@ pub enum ToWorker {
     },
 }
 
-/// What users have paused in the domain of a worker, on its host.
+/// The operations that users have paused in the domain of a worker, on its host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paused {
     /// Whether every operation is paused.

@@ -171,7 +171,7 @@ impl Worker {
                 result = &mut answer => break Ok(result),
                 event = supervisor.next(None) => match event {
                     Event::Woken | Event::Abort(..) => {}
-                    // What the claim brings is checked before it runs.
+                    // The runs that the claim brings are checked before they start.
                     Event::PausesChanged => supervisor.confirm_pauses(),
                     Event::Retired | Event::LeaseLost => {
                         break timeout(EXIT_TIMEOUT, &mut answer).await;

@@ -41,7 +41,7 @@ pub struct Monitor {
     pub finished_at: Option<DateTime<Utc>>,
     /// Why the monitor ended, for people. `None` if its end is not recorded.
     pub reason: Option<String>,
-    /// The pauses of the host. Those of every host are not in the list.
+    /// The pauses of this host only. A pause of every host is not in the list.
     pub pauses: Vec<Pause>,
     /// Seconds since the last renewal of the lease, by the server's clock.
     #[serde(skip)]

@@ -12,7 +12,7 @@ use crate::db::{
     row::Columns,
 };
 
-/// What is left before a pause has fully taken effect.
+/// Everything that is left before a pause has fully taken effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PauseProgress {
     /// The hosts whose monitors have not recorded yet that no paused task can start there.

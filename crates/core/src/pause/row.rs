@@ -18,7 +18,7 @@ pub struct Pause {
     pub actor: String,
 }
 
-/// What is to be paused or resumed: everything that has all the values that are given. One at least is given.
+/// The tasks to pause or to resume: all those that have each value that is given. One value at least is given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scope<'a> {
     pub domain: Option<&'a str>,
