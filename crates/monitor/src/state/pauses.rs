@@ -1,5 +1,5 @@
-//! Pauses of users. The database gives the workers no task of what is paused. Runs that a worker has claimed before, and
-//! that have not started, go back to the queue. When all workers have confirmed that, the monitor stores in its row
+//! Pauses of users. The database gives the workers no task of what is paused. Runs that a worker has claimed before,
+//! and that have not started, go back to the queue. When all workers have confirmed that, the monitor stores in its row
 //! which pauses it has carried out. The command `rework pause` waits for that.
 
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! Runs that this host cannot start, through no fault of their operation: a file is missing, a disk is full, …
 //!
 //! The tasks are queued again. If it concerns one operation, the operation is blocked: the workers claim none of its
-//! tasks for some time (`exclusions.rs`). If the host can start nothing, the worker has retired itself, and no worker is
-//! started for some time (`pool_size.rs`). Then it is tried again, after a time that grows (`start_backoff.rs`). After
-//! several failures in a row people are told: in the log, by `list-monitors` and by `/health`.
+//! tasks for some time (`exclusions.rs`). If the host can start nothing, the worker has retired itself, and no worker
+//! is started for some time (`pool_size.rs`). Then it is tried again, after a time that grows (`start_backoff.rs`).
+//! After several failures in a row people are told: in the log, by `list-monitors` and by `/health`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
