@@ -37,7 +37,7 @@ create table rework.lock (
 );
 
 insert into rework.lock (name) values
-    ('operations'),     -- registering operations: core/src/operation/sql/lock_operation_registration.sql
+    ('operations'),     -- registering operations (core/src/operation/sql/lock_operation_registration.sql), and pauses
     ('monitors'),       -- registering a monitor or its domains: core/src/fleet/sql/lock_monitor_registration.sql
     ('host_lanes');     -- computing ranges of lanes: V06__lane.sql
 

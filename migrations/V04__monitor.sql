@@ -17,6 +17,7 @@ create table rework.monitor (
     version        text not null,        -- version of the binary
     idle_domains   text[] not null default '{}',   -- domains with an idle worker: only these are notified
     start_faults   json not null default '[]',     -- what it cannot start now (core/src/fleet/start_fault.rs)
+    pauses         bigint[] not null default '{}', -- rows of `pause` that it has carried out: nothing of them starts
     started_at     timestamptz not null default now(),
     finished_at    timestamptz,
     reason         text                  -- why it ended, for people

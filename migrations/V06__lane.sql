@@ -4,9 +4,10 @@
 --
 -- host_lanes: for each host and domain, the lanes that the host can run, as ranges of lane numbers. All lanes
 -- of a range need the same capabilities. A claim searches the index once for each range, not once for each lane.
--- The ranges are kept up to date:
+-- Lanes of placements that are paused (V02) are left out. The ranges are kept up to date:
 --   a new lane                     add_lane_to_hosts adds it to each host that has its operation
 --   a new or deleted placement     rebuild_changed_host_lanes computes the ranges of that host and domain again
+--   a pause that begins or ends    apply_pauses (V02) does the same
 --   once a minute                  repair_host_lanes corrects what two concurrent transactions got wrong
 --   once an hour                   sweep_lanes deletes lanes that no task needs any more
 
@@ -85,7 +86,7 @@ begin
     select p.host, new_lane.domain, new_lane.capabilities, new_lane.id, new_lane.id
       from new_lane
       join rework.placement p on p.operation = new_lane.operation
-     where (new_lane.host is null or new_lane.host = p.host)
+     where (new_lane.host is null or new_lane.host = p.host) and not p.paused
        and not exists (select from rework.host_lanes r
                         where r.host = p.host and r.domain = new_lane.domain and r.capabilities = new_lane.capabilities
                           and new_lane.id between r.low and r.high);
@@ -112,7 +113,7 @@ begin
           from unnest(hosts, domains) as pair (host, domain)
           join rework.placement p on p.host = pair.host
           join rework.lane on lane.operation = p.operation and lane.domain = pair.domain
-         where lane.host is null or lane.host = pair.host
+         where (lane.host is null or lane.host = pair.host) and not p.paused
     ),
     -- A range ends where the hash in the upper bits changes, and where a lane that is not in this set lies between.
     numbered as (
@@ -170,6 +171,7 @@ begin
                   from rework.placement p
                   join rework.lane on lane.operation = p.operation
                  where p.host = repair_host_lanes.host and (lane.host is null or lane.host = repair_host_lanes.host)
+                   and not p.paused
              )
              select distinct domain
                from ((select * from in_ranges except select * from expected)

@@ -15,7 +15,8 @@
 --   only_operation                    if not null: claim nothing if the most urgent task is of another operation
 --   new_token                         the token of all claimed runs. The worker generates it, because a random
 --                                     number can take an idle server as long as locking a row
---   paused                            operations of which no task is claimed, because the host cannot start them now
+--   excluded                          operations of which no task is claimed: the host cannot start them now, or the
+--                                     worker knows that they are paused
 --
 -- Steps
 --   1. Find the head of each lane, that is its first ready task, and sort the heads by urgency.
@@ -71,8 +72,8 @@ language sql stable as $$
 $$;
 
 -- runnable: returns the operation of a lane and how a host runs the operation. No row if the host may not run it, or if
--- the operation is paused. `offset 0` keeps the planner from merging these joins into the calling query.
-create function rework.runnable(lane integer, host text, domain text, capabilities text[], paused bigint[])
+-- the operation is excluded or paused. `offset 0` keeps the planner from merging these joins into the calling query.
+create function rework.runnable(lane integer, host text, domain text, capabilities text[], excluded bigint[])
 returns table (operation bigint, version bigint, placement bigint, revision integer)
 language sql stable as $$
     select o.id, o.version, p.id, p.revision
@@ -81,7 +82,7 @@ language sql stable as $$
       join rework.operation o on o.id = l.operation
      where l.id = runnable.lane and l.domain = runnable.domain
        and (l.host is null or l.host = runnable.host) and l.capabilities <@ runnable.capabilities
-       and l.operation <> all (runnable.paused)
+       and l.operation <> all (runnable.excluded) and not p.paused
     offset 0
 $$;
 
@@ -100,7 +101,7 @@ create function rework.claim(
     scan_positions    bigint[] default '{}',
     only_operation    bigint default null,
     new_token         uuid default null,
-    paused            bigint[] default '{}'
+    excluded          bigint[] default '{}'
 ) returns table (
     task              bigint,
     run               bigint,
@@ -150,11 +151,11 @@ begin
                         claim.worker, claim.lease, claim.epoch, claim.host, claim.domain, claim.capabilities) as r
                  cross join lateral rework.first_ready(r.low, r.high) as first
                   left join lateral rework.runnable(first.lane, claim.host, claim.domain, claim.capabilities,
-                                                    claim.paused) as o
+                                                    claim.excluded) as o
                     on true;
             fetch heads into head;
             fetch heads into next_head;
-            -- A head without an operation is of a lane that the host may not run, or whose operation is paused. The
+            -- A head without an operation is of a lane that the host may not run, or whose operation is excluded. The
             -- large query leaves it out.
             has_more := next_head.lane is not null or head.has_more
                         or (head.lane is not null and head.operation is null);
@@ -210,7 +211,7 @@ begin
                   from (select * from lane_head
                          order by lane_head.priority desc, lane_head.position offset 0) as sorted
                  cross join lateral rework.runnable(sorted.lane, claim.host, claim.domain, claim.capabilities,
-                                                    claim.paused) as o;
+                                                    claim.excluded) as o;
             fetch heads into head;
             fetch heads into next_head;
         end if;

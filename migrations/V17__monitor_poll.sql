@@ -53,7 +53,8 @@ create function rework.monitor_poll(
     new_domains       text[],     -- domains that its host can run and that are not in `known_domains`
     schedule_is_due   boolean,
     leases            json,       -- leases to observe: {id, epoch, renewals, length_ms}
-    sweep_is_due      boolean     -- whether a lease was taken away whose runs may not be recorded as lost yet
+    sweep_is_due      boolean,    -- whether a lease was taken away whose runs may not be recorded as lost yet
+    pauses            json        -- pauses (V02) that concern its host: {id, domain, operation}; null: every one
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off
@@ -248,7 +249,14 @@ select coalesce((select renewals from renewed),
                                       and operation.domain = any (monitor_poll.schedule_domains)) as schedule_is_due,
        coalesce((select json_agg(observed) from observed), '[]') as leases,
        monitor_poll.watch_leases
-           and exists (select from rework.lease where taken_at is not null and swept_at is null) as sweep_is_due;
+           and exists (select from rework.lease where taken_at is not null and swept_at is null) as sweep_is_due,
+       coalesce((select json_agg(host_pause)
+                   from (select p.id, p.domain, o.id as operation
+                           from rework.pause p
+                           left join rework.operation o on o.domain = p.domain and o.name = p.operation
+                          where p.host is null or p.host = monitor_poll.host
+                          order by p.id
+                         offset 0) as host_pause), '[]') as pauses;
 end $$;
 
 revoke all on function rework.monitor_poll from public;

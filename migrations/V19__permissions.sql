@@ -31,7 +31,8 @@ begin
                 check_options, abort, state_of, operation_named, lane_for, notify_ready, claim, claimable_lanes,
                 first_ready, runnable, retry_backoff, is_retried, duration_ms, complete, monitor_poll,
                 repair_host_lanes, sweep_lanes, watch_schedules, fire, run_scheduled, schedule_clock, make_partition,
-                drop_partitions, unchecked_leases, continue_recovery, follow, follow_missed to %1$I']
+                drop_partitions, unchecked_leases, continue_recovery, follow, follow_missed,
+                pause, resume to %1$I']
     end;
     if statements is null then
         raise exception 'there is no set of rights named `%`', rights

@@ -46,7 +46,8 @@ fn a_refused_request_for_an_operation_is_repeated_and_does_not_fail_the_task() {
     let role = GrantedRole::new(&setup, "run");
     let revoke = format!(
         "revoke select on rework.placement from {0};
-         grant select (id, operation, host, kind, revision, registered_at) on rework.placement to {0}",
+         grant select (id, operation, host, kind, revision, registered_at, paused) on rework.placement
+           to {0}",
         role.name
     );
     setup.session().execute(&revoke);

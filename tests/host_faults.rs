@@ -112,7 +112,7 @@ const SCRIPT_AND_OTHER: &str = "[[operation]]\nname = \"script\"\ncommand = [\".
                                 [[operation]]\nname = \"other\"\nshell = \"true\"\n";
 
 #[test]
-fn a_missing_file_pauses_only_its_operation() {
+fn a_missing_file_blocks_only_its_operation() {
     let host = Host::new(SCRIPT_AND_OTHER, &[("script", SCRIPT)]);
     let worker = host.run("script").worker;
     let script = host.setup.folder().join("script");

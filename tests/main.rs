@@ -68,6 +68,8 @@ mod names;
 mod network;
 mod overdue_statements;
 mod passwords;
+mod pause;
+mod pause_of_followers;
 mod permissions;
 mod pool_size;
 mod postgres_outages;

@@ -31,6 +31,8 @@ fn the_right_run_is_enough_for_monitors_and_all_commands() {
         vec!["list-workers"],
         vec!["list-monitors"],
         vec!["list-operations"],
+        vec!["pause", "--domain", "default"],
+        vec!["resume", "--domain", "default"],
         vec!["vacuum", "--tasks"],
         vec!["vacuum", "--workers"],
         vec!["unregister-operation", "raw", "--yes"],

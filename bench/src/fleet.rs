@@ -162,7 +162,7 @@ impl Fleet {
             operations: self.operations.clone(),
             sizes: vec![batch; self.operations.len()],
             only_operation: None,
-            paused: Vec::new(),
+            excluded: Vec::new(),
         }
     }
 }

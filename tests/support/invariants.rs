@@ -23,10 +23,11 @@ pub(crate) fn wrong_lanes(session: &Session) -> i64 {
                    where lane.domain <> s.domain or lane.capabilities <> s.capabilities
                       or lane.host <> s.host
                       or not exists (select from rework.placement p
-                                      where p.operation = lane.operation and p.host = s.host)";
+                                      where p.operation = lane.operation and p.host = s.host
+                                        and not p.paused)";
     let outside = "select count(*) from rework.placement p
                  join rework.lane on lane.operation = p.operation
-                where (lane.host is null or lane.host = p.host)
+                where (lane.host is null or lane.host = p.host) and not p.paused
                   and not exists (select from rework.host_lanes s
                                    where s.host = p.host and s.domain = lane.domain
                                      and s.capabilities = lane.capabilities

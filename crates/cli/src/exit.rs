@@ -20,7 +20,7 @@ pub enum Exit {
     TaskAborted = 4,
     /// The command waited for a task, and the task was lost.
     TaskLost = 5,
-    /// The command waited for a task, and `--timeout` elapsed first. `timeout(1)` uses the same code.
+    /// The command waited, and `--timeout` elapsed first. `timeout(1)` uses the same code.
     TimedOut = 124,
     /// Ctrl-C interrupted the command. Shells use 128 + the number of the signal (SIGINT is 2).
     Interrupted = 130,

@@ -11,7 +11,7 @@ use rework_core::{
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    escape, retry_text,
+    escape, pause_text, retry_text,
     table::{Cell, Table},
     time_text::{duration_between, timestamp},
 };
@@ -37,6 +37,7 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
     fact("priority", (task.priority != 0).then(|| task.priority.to_string()));
     fact("retry", retry_text::retry(task));
     fact("queued", Some(timestamp(task.queued_at)));
+    fact("waits", task.pause.as_ref().map(pause_text::explained));
     fact("started", task.started_at.map(timestamp));
     fact("finished", task.finished_at.map(timestamp));
     fact("input", payload(&task.input));
@@ -66,6 +67,10 @@ pub(crate) fn wait_reason(reason: &WaitReason) -> String {
 /// Returns the commands that are useful next, with what each does.
 pub(crate) fn next_commands(task: &Task) -> String {
     let id = task.id;
+    if let (State::Queued, Some(pause)) = (task.state, &task.pause) {
+        let resume = pause_text::command("resume", pause.scope());
+        return format!("`{resume}` lets it run, `rework abort-task {id}` aborts it");
+    }
     match task.state {
         State::Failed | State::Aborted | State::Lost => format!(
             "`rework log-task {id}` shows everything that it wrote, `rework retry-task {id}` queues it again"
@@ -196,9 +201,10 @@ pub(crate) fn traceback(error: &str) -> Option<String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
-    use rework_core::task::show::TaskDetails;
+    use rework_core::{pause::row::Scope, task::show::TaskDetails};
 
     use super::*;
+    use crate::pause_text::tests::pause;
 
     pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
         let queued: DateTime<Utc> = "2026-11-22T02:10:08Z".parse().unwrap();
@@ -234,6 +240,7 @@ pub(crate) mod tests {
             metadata: None,
             revision: Some("2 (a1b2)".into()),
             retry: None,
+            pause: None,
             details: TaskDetails {
                 capabilities: vec!["gpu".into()],
                 pinned: None,
@@ -285,6 +292,16 @@ pub(crate) mod tests {
             ..task(State::Aborted)
         };
         assert_eq!(state(&aborted), "aborted: aborted from SQL");
+    }
+
+    #[test]
+    fn a_queued_task_shows_the_pause_for_which_it_waits() {
+        let pause = pause(Scope { operation: Some("resize"), domain: Some("images"), host: None });
+        let waits = pause_text::explained(&pause);
+        let queued = Task { pause: Some(pause), ..task(State::Queued) };
+        assert!(facts(&queued, false).contains(&format!("waits     {waits}\n")));
+        let next = next_commands(&queued);
+        assert!(next.starts_with("`rework resume --domain images --operation resize`"), "{next}");
     }
 
     #[test]

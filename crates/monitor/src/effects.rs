@@ -69,6 +69,7 @@ pub(crate) struct Effects {
     sweep_job: BackgroundJob,
     take_job: BackgroundJob,
     fault_job: BackgroundJob,
+    pause_job: BackgroundJob,
     self_kill: SelfKill,
 }
 
@@ -98,6 +99,7 @@ impl Effects {
             sweep_job: BackgroundJob::default(),
             take_job: BackgroundJob::default(),
             fault_job: BackgroundJob::default(),
+            pause_job: BackgroundJob::default(),
             self_kill,
         }
     }
@@ -151,6 +153,7 @@ impl Effects {
             Action::ArmSelfKill(until) => self.arm_self_kill(until),
             Action::TakeDomains(domains) => self.take_domains(domains),
             Action::RecordStartFaults(faults) => self.record_start_faults(faults),
+            Action::RecordPauses(ids) => self.record_pauses(ids),
             Action::PollNow | Action::Finish(_) => {}
         }
     }

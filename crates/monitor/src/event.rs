@@ -60,6 +60,8 @@ pub(crate) enum Event {
     DomainsTaken(Vec<String>),
     /// The database has stored that the monitor cannot start these.
     StartFaultsRecorded(Vec<StartFault>),
+    /// The database has stored that the monitor has carried out the pauses with these ids.
+    PausesRecorded(Vec<i64>),
     /// The monitor has a connection to the database, after the start or after an outage.
     DatabaseBack,
     /// The server has refused a connection of the monitor because it has too many.
@@ -95,16 +97,16 @@ pub(crate) struct CompletedPoll {
 pub(crate) enum Notification {
     /// A task of this domain may be ready.
     Ready(String),
-    /// The next poll has something to do: a user requested the end of a task or of a worker, or an end is not followed
-    /// completely yet.
-    PollRequested,
+    /// The next poll has something to do: a user requested the end of a task or of a worker, or has paused or resumed
+    /// something, or an end is not followed completely yet.
+    Requested,
 }
 
 impl Notification {
     /// Parses the payload of a notification. `None` if it is not for monitors.
     pub(crate) fn parse(payload: &str) -> Option<Notification> {
         match payload {
-            "abort" | "worker" | "follow" => Some(Notification::PollRequested),
+            "abort" | "worker" | "follow" | "pause" => Some(Notification::Requested),
             _ => Some(Notification::Ready(payload.strip_prefix("ready ")?.to_owned())),
         }
     }
@@ -141,6 +143,8 @@ pub(crate) enum Action {
     TakeDomains(Vec<String>),
     /// Store what the monitor cannot start now.
     RecordStartFaults(Vec<StartFault>),
+    /// Store that the pauses with these ids are carried out.
+    RecordPauses(Vec<i64>),
     /// End the event loop.
     Finish(Finish),
 }

@@ -17,9 +17,11 @@ use crate::{
 mod availability;
 mod database_outage;
 pub(crate) mod drain;
+mod exclusions;
 mod lost_hosts;
 mod overdue_statements;
 pub(crate) mod own_lease;
+mod pauses;
 pub(crate) mod poll;
 pub(crate) mod pool_size;
 mod recovery_check;
@@ -38,6 +40,7 @@ use self::{
     lost_hosts::LostHosts,
     overdue_statements::OverdueStatements,
     own_lease::OwnLease,
+    pauses::Pauses,
     pool_size::{Bounds, Pool},
     recovery_check::RecoveryCheck,
     schedule_lateness::ScheduleLateness,
@@ -68,6 +71,8 @@ pub(crate) struct State {
     pub(crate) start_faults: StartFaults,
     /// The operations that are not available on this host now.
     pub(crate) unavailable: UnavailableOperations,
+    /// The pauses of users that concern this host.
+    pub(crate) pauses: Pauses,
     pub(crate) recovery_check: RecoveryCheck,
     /// The error with which the database has refused the last poll. `None` if it did not.
     pub(crate) refusal: Option<String>,
@@ -105,6 +110,7 @@ impl State {
             own_lease,
             start_faults: StartFaults::default(),
             unavailable: UnavailableOperations::default(),
+            pauses: Pauses::default(),
             recovery_check: RecoveryCheck::default(),
             refusal: None,
             connections_released_at: None,
@@ -131,10 +137,14 @@ impl State {
             Event::Ended { worker, exit, output_tail } => {
                 self.worker_died(worker, exit, &output_tail, now);
             }
-            Event::ProcessesGone(worker) => self.worker_checked(worker),
+            Event::ProcessesGone(worker) => {
+                self.worker_checked(worker);
+                self.starts_nothing_paused(worker);
+            }
             Event::CleanedUp(worker) => {
                 self.cleaning_up.remove(&worker);
                 self.worker_checked(worker);
+                self.starts_nothing_paused(worker);
             }
             Event::Notified(notification) => self.notified(notification),
             Event::Polled(poll) => self.polled(*poll, now),
@@ -143,6 +153,7 @@ impl State {
             Event::Published(committed) => self.confirm_subscriptions(committed),
             Event::DomainsTaken(domains) => self.serve_domains(domains),
             Event::StartFaultsRecorded(faults) => self.start_faults_recorded(faults),
+            Event::PausesRecorded(ids) => self.pauses_recorded(ids),
             Event::DatabaseBack => self.database_back(),
             Event::ConnectionRefused => self.connection_refused(now),
             Event::DatabaseDown { attempted_at } => self.database_down(attempted_at, now),
@@ -205,7 +216,6 @@ impl State {
             FromWorker::Started => {
                 self.actions.push(Action::RecordReady(id));
                 self.set_activity(id, Activity::Claiming { woken: false });
-                self.send_pauses_to(id);
             }
             FromWorker::Idle => self.worker_is_idle(id),
             FromWorker::Busy => {
@@ -221,6 +231,7 @@ impl State {
             }
             FromWorker::OperationAvailable { operation } => self.operation_available(operation),
             FromWorker::StartSucceeded { operation } => self.start_succeeded(id, operation),
+            FromWorker::PausesConfirmed { number } => self.pauses_confirmed(id, number),
             FromWorker::Overdue { statement } => {
                 self.overdue_statements.record(format!("worker {id}"), statement, now);
             }

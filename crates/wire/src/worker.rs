@@ -46,12 +46,16 @@ pub enum ToWorker {
         /// The reason, as a text for people. It is recorded as the reason of the worker's exit.
         reason: String,
     },
-    /// Claim no tasks of some operations, because this host cannot start them now. The lists replace earlier ones.
-    PauseOperations {
-        /// The ids of the operations of which nothing is claimed.
-        paused: Vec<i64>,
-        /// The ids of operations that were paused and are tried again. The worker reports if it can start one of them.
+    /// Claim no tasks of some operations. The lists replace earlier ones.
+    ExcludeOperations {
+        /// The ids of the operations that this host cannot start now.
+        blocked: Vec<i64>,
+        /// The ids of operations that were blocked and are tried again. The worker reports if it can start one of them.
         on_trial: Vec<i64>,
+        /// The operations that users have paused. Claimed runs of them that have not started go back to the queue.
+        paused: Paused,
+        /// How often `paused` has changed. The worker repeats it in [`FromWorker::PausesConfirmed`].
+        number: u64,
     },
     /// Run the check of an operation again, without a claim: this worker has reported that it is not available, and
     /// tasks wait.
@@ -67,6 +71,27 @@ pub enum ToWorker {
         /// The id of the recovery of the server after which this is necessary.
         recovery: i64,
     },
+}
+
+/// The operations that users have paused in the domain of a worker, on its host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Whether every operation is paused.
+    pub everything: bool,
+    /// The ids of the operations that are paused.
+    pub operations: Vec<i64>,
+}
+
+impl Paused {
+    /// Returns whether nothing is paused.
+    pub fn is_empty(&self) -> bool {
+        !self.everything && self.operations.is_empty()
+    }
+
+    /// Returns whether an operation is paused.
+    pub fn contains(&self, operation: i64) -> bool {
+        self.everything || self.operations.contains(&operation)
+    }
 }
 
 /// The cause of an abort, which decides what happens to the task.
@@ -198,6 +223,12 @@ pub enum FromWorker {
     StartSucceeded {
         /// The id of the operation.
         operation: i64,
+    },
+    /// The worker has carried out a change of the pauses: it starts no run of what is paused, and has no such run that
+    /// could still start.
+    PausesConfirmed {
+        /// The number in [`ToWorker::ExcludeOperations`].
+        number: u64,
     },
     /// A statement of the worker has missed its deadline several times in a row.
     Overdue {

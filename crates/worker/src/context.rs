@@ -67,6 +67,8 @@ impl Context {
                     Event::Retired => {
                         self.queue.requeue_all("its worker was leaving", &self.recorder);
                     }
+                    // The run itself still starts. The change is confirmed afterwards.
+                    Event::PausesChanged => self.queue.requeue_paused(&self.recorder),
                     Event::Woken => {}
                 },
             }

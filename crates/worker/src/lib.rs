@@ -14,6 +14,7 @@ mod recovery_check; // whether the database still has the claims of the runs
 mod local_queue; // runs that are claimed and wait for a runner
 mod batch_size; // how many tasks one claim takes
 mod claimed_run; // a run as it was claimed
+mod exclusions; // operations of which nothing is claimed
 mod run_task; // one task from its claim to its end
 mod start_run; // a run is sent to a runner
 mod not_started; // why a run ended before its code started

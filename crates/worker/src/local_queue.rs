@@ -12,8 +12,8 @@ use rework_core::task::{
 use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::{
-    abort::Abort, batch_size::BatchSizes, claimed_run::ClaimedRun, recorder::Recorder,
-    writer::entry::Answer,
+    abort::Abort, batch_size::BatchSizes, claimed_run::ClaimedRun, exclusions::PAUSED,
+    recorder::Recorder, writer::entry::Answer,
 };
 
 /// Runs that are claimed and wait for a runner, in the order in which they run.
@@ -87,7 +87,7 @@ impl LocalQueue {
             operations: vec![operation],
             sizes: vec![size],
             only_operation: Some(operation),
-            paused: Vec::new(),
+            excluded: Vec::new(),
         };
         self.pending_claim = Some(recorder.claim(batches));
         self.claim_is_for_one_operation = true;
@@ -212,6 +212,21 @@ impl LocalQueue {
         self.last_full_batch = 0;
         for ClaimedRun { claimed, .. } in self.waiting.drain(..) {
             recorder.complete(Completion::not_started(claimed.fence, reason));
+        }
+    }
+
+    /// Requeues the runs that wait here and whose operations are paused.
+    pub(crate) fn requeue_paused(&mut self, recorder: &Recorder) {
+        if !recorder.has_pauses() {
+            return;
+        }
+        self.receive_claimed();
+        let is_paused = |run: &ClaimedRun| recorder.is_paused(run.claimed.version.operation);
+        let waiting = std::mem::take(&mut self.waiting);
+        let (paused, others): (VecDeque<_>, VecDeque<_>) = waiting.into_iter().partition(is_paused);
+        self.waiting = others;
+        for ClaimedRun { claimed, .. } in paused {
+            recorder.complete(Completion::not_started(claimed.fence, PAUSED));
         }
     }
 }

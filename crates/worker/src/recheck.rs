@@ -1,5 +1,5 @@
-//! Runs the check of an operation that this worker has reported as unavailable again, without claiming a task for it. So
-//! other hosts can run the tasks meanwhile, and no run is recorded for each check.
+//! Runs the check of an operation that this worker has reported as unavailable again, without claiming a task for it.
+//! So other hosts can run the tasks meanwhile, and no run is recorded for each check.
 
 use rework_core::task::claim::OperationVersion;
 use rework_wire::worker::FromWorker;
@@ -31,7 +31,7 @@ impl Context {
 
     /// Lets this worker claim tasks of an operation that it has reported as unavailable, and tells the monitor.
     pub(crate) fn allow_claims(&mut self, operation: i64) {
-        self.recorder.resume_operation(operation);
+        self.recorder.unblock_operation(operation);
         self.supervisor.send(&FromWorker::OperationAvailable { operation });
     }
 }

@@ -11,6 +11,7 @@ use rework_core::task::{
     payload::Payload,
     progress::{ChildTask, NewLogLine},
 };
+use rework_wire::worker::Paused;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::Instant,
@@ -18,6 +19,7 @@ use tokio::{
 
 use crate::{
     claimed_run::ClaimedRun,
+    exclusions::Exclusions,
     writer::{
         backlog::Backlog,
         entry::{Answer, AnswerSender, Batched, Entry, Immediate},
@@ -33,8 +35,8 @@ const MAX_WAITING_BYTES: usize = 16 << 20;
 pub(crate) struct Recorder {
     sender: mpsc::UnboundedSender<(Entry, usize)>,
     backlog: Rc<Backlog>,
-    /// The ids of the operations of which no task is claimed, because this host cannot start them now.
-    paused: Rc<RefCell<Vec<i64>>>,
+    /// The operations of which no task is claimed.
+    exclusions: Rc<RefCell<Exclusions>>,
 }
 
 impl Recorder {
@@ -43,7 +45,8 @@ impl Recorder {
     pub(crate) fn new() -> (Recorder, mpsc::UnboundedReceiver<(Entry, usize)>, Rc<Backlog>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let backlog = Rc::<Backlog>::default();
-        let recorder = Recorder { sender, backlog: Rc::clone(&backlog), paused: Rc::default() };
+        let exclusions = Rc::default();
+        let recorder = Recorder { sender, backlog: Rc::clone(&backlog), exclusions };
         (recorder, receiver, backlog)
     }
 
@@ -57,24 +60,43 @@ impl Recorder {
         self.enqueue(Batched::Complete(Box::new(end)));
     }
 
-    /// Replaces the list of operations of which no task is claimed.
-    pub(crate) fn set_paused_operations(&self, operations: Vec<i64>) {
-        *self.paused.borrow_mut() = operations;
+    /// Replaces the operations of which no task is claimed: those that this host cannot start now, and those that users
+    /// have paused.
+    pub(crate) fn exclude(&self, blocked: Vec<i64>, paused: Paused) {
+        *self.exclusions.borrow_mut() = Exclusions { blocked, paused };
     }
 
-    /// Claims no more tasks of an operation.
-    pub(crate) fn pause_operation(&self, operation: i64) {
-        self.paused.borrow_mut().push(operation);
+    /// Claims no more tasks of an operation, because this host cannot start it now.
+    pub(crate) fn block_operation(&self, operation: i64) {
+        self.exclusions.borrow_mut().blocked.push(operation);
     }
 
-    /// Claims tasks of an operation again.
-    pub(crate) fn resume_operation(&self, operation: i64) {
-        self.paused.borrow_mut().retain(|paused| *paused != operation);
+    /// Claims tasks of an operation again, because this host may be able to start it.
+    pub(crate) fn unblock_operation(&self, operation: i64) {
+        self.exclusions.borrow_mut().blocked.retain(|blocked| *blocked != operation);
     }
 
-    /// Claims tasks. The answer is empty if none is ready.
+    /// Returns whether users have paused something.
+    pub(crate) fn has_pauses(&self) -> bool {
+        !self.exclusions.borrow().paused.is_empty()
+    }
+
+    /// Returns whether users have paused an operation.
+    pub(crate) fn is_paused(&self, operation: i64) -> bool {
+        self.exclusions.borrow().paused.contains(operation)
+    }
+
+    /// Claims tasks. The answer is empty if none is ready. If everything is paused, no statement is sent, unless an
+    /// earlier claim may have brought tasks that are to be put back.
     pub(crate) fn claim(&self, batches: BatchLimits) -> Answer<Vec<ClaimedRun>> {
-        let batches = BatchLimits { paused: self.paused.borrow().clone(), ..batches };
+        let exclusions = self.exclusions.borrow();
+        if exclusions.paused.everything && !self.has_unconfirmed_claim() {
+            let (sender, answer) = oneshot::channel();
+            // The receiver exists, so sending cannot fail.
+            let _ = sender.send(Ok(Vec::new()));
+            return answer;
+        }
+        let batches = BatchLimits { excluded: exclusions.operations(), ..batches };
         self.request(|answer| Batched::Claim(batches, answer))
     }
 

@@ -17,6 +17,7 @@ mod availability;
 mod finish;
 mod frames;
 mod dispatch;
+mod give_back;
 mod out_of_memory;
 mod polling;
 mod sent_ahead;
@@ -189,7 +190,7 @@ impl<'a> RunLoop<'a> {
                 self.timers.claim_now();
                 Ok(None)
             }
-            Event::Retired => Ok(None),
+            Event::Retired | Event::PausesChanged => Ok(None),
         }
     }
 

@@ -47,7 +47,7 @@ impl Context {
         if of_host {
             self.supervisor.retire(&format!("it could not start a run: {reason}"));
         } else {
-            self.recorder.pause_operation(operation);
+            self.recorder.block_operation(operation);
         }
         let message = match error {
             StartError::Unavailable(reason) => {

@@ -6,6 +6,7 @@
 
 mod control_socket;
 mod lease_reply;
+mod pauses;
 mod recovery;
 
 use rework_core::{
@@ -41,6 +42,9 @@ pub(crate) enum Event {
     Woken,
     /// A run is to stop, if this worker still has it.
     Abort(Abort),
+    /// Something was paused or resumed. Claimed runs of what is paused go back to the queue. The caller calls
+    /// [`Supervisor::confirm_pauses`] when none of them can start any more.
+    PausesChanged,
     /// The worker must not claim any more. [`Supervisor::retired`] returns the reason.
     Retired,
     /// The lease has ended, or the database has lost claims of the worker. Others may already have the open runs.
@@ -74,10 +78,14 @@ pub(crate) struct Supervisor {
     idle: bool,
     /// Whether this worker has started a run.
     has_started_run: bool,
-    /// The operations that were paused and are tried again.
+    /// The operations that were blocked and are tried again.
     on_trial: Vec<i64>,
     /// The operations whose check the monitor requests.
     checks: Vec<i64>,
+    /// The number of the last change of the pauses, as the monitor counts them.
+    pauses_number: u64,
+    /// The number of the last change that was carried out.
+    confirmed_number: u64,
     terminate: tokio::signal::unix::Signal,
 }
 
@@ -109,6 +117,8 @@ impl Supervisor {
             has_started_run: false,
             on_trial: Vec::new(),
             checks: Vec::new(),
+            pauses_number: 0,
+            confirmed_number: 0,
             terminate: signal(SignalKind::terminate())?,
         })
     }
@@ -267,10 +277,9 @@ impl Supervisor {
                 self.retire(&reason);
                 Some(Event::Retired)
             }
-            ToWorker::PauseOperations { paused, on_trial } => {
-                self.recorder.set_paused_operations(paused);
+            ToWorker::ExcludeOperations { blocked, on_trial, paused, number } => {
                 self.on_trial = on_trial;
-                None
+                self.exclude(blocked, paused, number)
             }
             ToWorker::CheckOperation { operation } => {
                 self.checks.push(operation);

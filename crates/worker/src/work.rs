@@ -2,6 +2,7 @@
 //! it reports itself idle to its monitor and waits until the monitor wakes it. It ends when the monitor orders it to,
 //! or when its lease is lost. Claimed tasks that have not started go back to the queue first.
 
+mod leave;
 mod requested_check;
 
 use std::{future::pending, process::ExitCode, rc::Rc, time::Duration};
@@ -150,6 +151,8 @@ impl Worker {
                 self.leave(reason).await;
                 return Ok(());
             }
+            queue.requeue_paused(recorder);
+            supervisor.confirm_pauses();
             if let Some(run) = queue.next() {
                 queue.prefetch(0, recorder);
                 self.handle(run).await?;
@@ -173,6 +176,8 @@ impl Worker {
                 result = &mut answer => break Ok(result),
                 event = supervisor.next(None) => match event {
                     Event::Woken | Event::Abort(..) => {}
+                    // The runs that the claim brings are checked before they start.
+                    Event::PausesChanged => supervisor.confirm_pauses(),
                     Event::Retired | Event::LeaseLost => {
                         break timeout(EXIT_TIMEOUT, &mut answer).await;
                     }
@@ -248,41 +253,12 @@ impl Worker {
             tokio::select! {
                 event = supervisor.next(None) => match event {
                     Event::Woken | Event::Retired | Event::LeaseLost => return,
+                    Event::PausesChanged => supervisor.confirm_pauses(),
                     Event::Abort(..) => {}
                 },
                 () = idle_timeout => warm_runners.expire().await,
                 () = sleep_until_or_forever(rescan_at) => return,
             }
-        }
-    }
-
-    /// Ends the worker: requeues the claimed tasks that have not started, writes what is unsaved, and records its exit.
-    /// The monitor records the exit, too; the worker does it in case it has no monitor.
-    async fn leave(&mut self, reason: String) {
-        let Context { supervisor, recorder, queue, .. } = &mut self.context;
-        queue.requeue_all(&format!("its worker was leaving: {reason}"), recorder);
-        // Log lines and results of runs exist only in this process until they are written, so there is no time limit.
-        if recorder.has_unsaved() {
-            wait_until_flushed(supervisor, recorder).await;
-        }
-        supervisor.send(&FromWorker::Leaving { reason: reason.clone() });
-        if let Ok(Ok(Err(error))) = timeout(EXIT_TIMEOUT, recorder.record_exit(reason)).await {
-            tracing::warn!("the worker's end could not be recorded: {error}");
-        }
-    }
-}
-
-/// Waits until everything handed to the recorder is in the database, or until the lease is lost: then other processes
-/// have already recorded these runs as lost.
-async fn wait_until_flushed(supervisor: &mut Supervisor, recorder: &Recorder) {
-    let mut flushed = recorder.flushed();
-    loop {
-        tokio::select! {
-            _ = &mut flushed => return,
-            event = supervisor.next(None) => match event {
-                Event::LeaseLost => return,
-                Event::Woken | Event::Abort(..) | Event::Retired => {}
-            },
         }
     }
 }

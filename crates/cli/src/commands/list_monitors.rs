@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::{
     context::Context,
     exit::Exit,
+    pause_text,
     table::{Cell, Table},
     time_text,
 };
@@ -56,6 +57,7 @@ fn table(monitors: &[Monitor]) -> Table {
             format!("memory={}", monitor.memory).into(),
             format!("version={}", monitor.version).into(),
             start_faults(monitor).into(),
+            pauses(monitor).into(),
             end(monitor).into(),
         ]);
     }
@@ -101,6 +103,17 @@ fn start_faults(monitor: &Monitor) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
+/// Returns what is paused on the host of the monitor, each with the time and the user. Empty if there is nothing, or if
+/// the monitor has ended.
+fn pauses(monitor: &Monitor) -> String {
+    let pauses = monitor.pauses.iter().filter(|_| monitor.finished_at.is_none());
+    let shown = pauses.map(|pause| {
+        let (subject, since) = (pause_text::subject(pause.scope()), pause_text::since(pause));
+        format!("[paused: {subject}] {since}")
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
 /// Returns when and why the monitor ended. Empty if no end is recorded.
 fn end(monitor: &Monitor) -> String {
     let Some(at) = monitor.finished_at else { return String::new() };
@@ -121,14 +134,16 @@ fn lease_style(monitor: &Monitor) -> Style {
 
 #[cfg(test)]
 mod tests {
+    use rework_core::pause::row::Scope;
     use serde_json::json;
 
     use super::*;
+    use crate::pause_text::tests::pause;
 
-    #[test]
-    fn a_line_has_all_fields_in_their_order() {
+    /// Returns a monitor that has ended.
+    fn ended() -> Monitor {
         let at = "2026-11-22T02:10:17.3Z".parse().unwrap();
-        let monitor = Monitor {
+        Monitor {
             id: 1,
             host: "alpha".into(),
             pid: 4711,
@@ -144,8 +159,14 @@ mod tests {
             renewed_at: at,
             finished_at: Some(at),
             reason: Some("signal 15 (terminated)".into()),
+            pauses: Vec::new(),
             seconds_since_renewal: 0.5,
-        };
+        }
+    }
+
+    #[test]
+    fn a_line_has_all_fields_in_their_order() {
+        let monitor = ended();
         let fault = |operation: Option<&str>| StartFault {
             domain: "default".into(),
             operation: operation.map(str::to_owned),
@@ -157,13 +178,13 @@ mod tests {
         let live = Monitor {
             finished_at: None,
             start_faults: vec![fault(None), fault(Some("resize")), unavailable],
-            ..monitor.clone()
+            ..ended()
         };
         let faults = "[cannot start any task of default, 3 times] no space \
                       [cannot start default/resize, 3 times] no space \
                       [default/scan is not available] no space";
         assert!(table(&[live]).render(false).ends_with(&format!(" version=0.1.0 {faults}\n")));
-        let moment = time_text::timestamp(at);
+        let moment = time_text::timestamp(monitor.started_at);
         assert_eq!(
             table(&[monitor]).render(false),
             format!(
@@ -173,5 +194,14 @@ mod tests {
                  [ended {moment}] signal 15 (terminated)\n"
             )
         );
+    }
+
+    #[test]
+    fn a_monitor_that_has_not_ended_shows_what_is_paused_on_its_host() {
+        let pauses = vec![pause(Scope { host: Some("alpha"), ..Scope::default() })];
+        let since = pause_text::since(&pauses[0]);
+        let paused = Monitor { finished_at: None, pauses, ..ended() };
+        let shown = format!(" version=0.1.0 [paused: every domain] {since}\n");
+        assert!(table(&[paused]).render(false).ends_with(&shown));
     }
 }

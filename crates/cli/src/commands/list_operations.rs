@@ -2,18 +2,19 @@
 
 use std::process::ExitCode;
 
-use anstyle::Style;
+use anstyle::{AnsiColor, Style};
 use rework_core::operation::list::{ListedOperation, list_operations};
 
 use crate::{
     context::Context,
     exit::Exit,
+    pause_text,
     table::{Cell, Table},
 };
 
 /// List operations, with one line for each host that can run an operation
 ///
-/// The columns are: id, name, domain, host, kind, revision, path. JSON also has the schemas and limits.
+/// The columns are: id, name, domain, host, kind, revision, path, pause. JSON also has the schemas and limits.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only operations of this domain
@@ -46,6 +47,7 @@ fn table(listed: &[ListedOperation]) -> Table {
 fn cells(operation: &ListedOperation) -> Vec<Cell> {
     let placement = operation.placement.as_ref();
     let unregistered = operation.unregistered_at.map(|_| "unregistered").unwrap_or_default();
+    let paused = operation.pause.as_ref().map(pause_text::explained).unwrap_or_default();
     vec![
         Cell::number(operation.id),
         Cell::styled(operation.definition.name.as_str(), Style::new().bold()),
@@ -55,15 +57,17 @@ fn cells(operation: &ListedOperation) -> Vec<Cell> {
         Cell::number(placement.map_or("-".to_owned(), |placement| placement.revision.to_string())),
         placement.map_or("-", |placement| &placement.path).into(),
         Cell::styled(unregistered, Style::new().dimmed()),
+        Cell::styled(paused, AnsiColor::Yellow.on_default()),
     ]
 }
 
 #[cfg(test)]
 mod tests {
-    use rework_core::operation::list::Placement;
+    use rework_core::{operation::list::Placement, pause::row::Scope};
     use rework_wire::operation::{Definition, Form, Limits};
 
     use super::*;
+    use crate::pause_text::tests::pause;
 
     #[test]
     fn an_operation_has_a_line_per_host_and_dashes_without_a_host() {
@@ -87,7 +91,13 @@ mod tests {
                 path: "/srv/ops.toml".into(),
                 revision: 12,
             }),
+            pause: None,
         };
+        let paused = ListedOperation {
+            pause: Some(pause(Scope { domain: Some("images"), ..Scope::default() })),
+            ..thumbnail.clone()
+        };
+        let since = pause_text::since(paused.pause.as_ref().unwrap());
         let unregistered = ListedOperation {
             id: 10,
             unregistered_at: Some(thumbnail.registered_at),
@@ -98,6 +108,12 @@ mod tests {
             table(&[thumbnail, unregistered]).render(false),
             " 8 thumbnail images alpha command 12 /srv/ops.toml\n\
              10 thumbnail images -     -        - -             unregistered\n"
+        );
+        assert_eq!(
+            table(&[paused]).render(false),
+            format!(
+                "8 thumbnail images alpha command 12 /srv/ops.toml domain `images` is paused on every host {since}\n"
+            )
         );
     }
 }

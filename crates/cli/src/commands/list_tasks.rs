@@ -17,6 +17,7 @@ use crate::{
     context::Context,
     exit::Exit,
     options::Format,
+    pause_text,
     table::{Cell, Table},
     task_text::{style_of, traceback},
     time_text,
@@ -141,9 +142,12 @@ fn cells(task: &ListedTask, worker: bool) -> Vec<Cell> {
     ]
 }
 
-/// Returns the reason of the task's state, when a delayed task is due, or which task a waiting one waits for. Empty if
-/// there is nothing to explain.
+/// Returns the reason of the task's state, when a delayed task is due, which task a waiting one waits for, or the pause
+/// for which a task waits. Empty if there is nothing to explain.
 fn reason(task: &ListedTask) -> String {
+    if let (State::Queued, Some(pause)) = (task.state, &task.pause) {
+        return pause_text::explained(pause);
+    }
     match (task.state, &task.reason, task.delayed_until) {
         (State::Done, ..) => String::new(),
         (State::Delayed, Some(reason), Some(until)) => {
@@ -193,6 +197,7 @@ mod tests {
             error: None,
             lines: None,
             waits_for: None,
+            pause: None,
         }
     }
 

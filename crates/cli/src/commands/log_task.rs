@@ -19,6 +19,7 @@ use crate::{
     exit::Exit,
     log_printer::LogPrinter,
     log_text,
+    pause_text::PauseNotes,
     task_text::traceback,
 };
 
@@ -82,7 +83,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             return Ok(Exit::Interrupted.into());
         }
     } else {
-        read(&db, &mut reader, false, &mut printer).await?;
+        read(&db, &mut reader, false, &mut printer, &mut PauseNotes::new(context)).await?;
     }
     let is_text = printer.is_text();
     printer.finish()?;
@@ -152,8 +153,9 @@ async fn read_until_task_ends(
     printer: &mut LogPrinter<'_>,
 ) -> anyhow::Result<()> {
     let mut has_printed = false;
+    let mut notes = PauseNotes::new(context);
     loop {
-        match read(&db, reader, true, printer).await {
+        match read(&db, reader, true, printer, &mut notes).await {
             Err(error) if is_unreachable(&error) => {
                 if !std::mem::replace(&mut has_printed, true) {
                     printer.end_line()?;
@@ -177,6 +179,7 @@ async fn read(
     reader: &mut LogReader,
     follow: bool,
     printer: &mut LogPrinter<'_>,
+    notes: &mut PauseNotes<'_>,
 ) -> anyhow::Result<()> {
     let mut ended = !follow;
     loop {
@@ -189,6 +192,11 @@ async fn read(
         }
         let status = task::wait::status(db, &[reader.task()]).await?;
         ended = status.first().is_none_or(|status| status.state.is_end());
+        let pause = status.first().and_then(|status| status.pause.as_ref());
+        if let Some(pause) = pause.filter(|pause| notes.is_news(pause)) {
+            printer.end_line()?;
+            notes.note(reader.task(), pause);
+        }
         if !ended {
             tokio::time::sleep(POLL_INTERVAL).await;
         }

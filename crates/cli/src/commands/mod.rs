@@ -21,9 +21,11 @@ pub mod list_tasks;
 pub mod list_workers;
 pub mod log_task;
 pub mod monitor;
+pub mod pause;
 pub mod pause_scheduled;
 pub mod prepare;
 pub mod register_operations;
+pub mod resume;
 pub mod resume_scheduled;
 pub mod retry_task;
 pub mod run_scheduled;
@@ -51,7 +53,10 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
             "retry-task",
         ],
     ),
-    ("Operations", &["register-operations", "unregister-operation", "list-operations"]),
+    (
+        "Operations",
+        &["register-operations", "unregister-operation", "list-operations", "pause", "resume"],
+    ),
     (
         "Schedules",
         &[
@@ -115,6 +120,8 @@ commands! {
     RegisterOperations => register_operations,
     UnregisterOperation => unregister_operation,
     ListOperations => list_operations,
+    Pause => pause,
+    Resume => resume,
     Prepare => prepare,
     Unprepare => unprepare,
     ListScheduled => list_scheduled,

@@ -21,6 +21,7 @@ use crate::{
     exit::Exit,
     json_list::on_one_line,
     options::Format,
+    pause_text::PauseNotes,
 };
 
 /// Wait until tasks have ended; the exit code shows how
@@ -59,7 +60,8 @@ pub async fn wait(
     mut on_end: impl FnMut(&TaskStatus) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let open = tasks.iter().copied().collect();
-    let mut waiter = Waiter { context, open, worst: Exit::Done, has_connected: false };
+    let notes = PauseNotes::new(context);
+    let mut waiter = Waiter { context, open, worst: Exit::Done, has_connected: false, notes };
     let deadline = async {
         match limit {
             Some(limit) => sleep(limit).await,
@@ -97,6 +99,7 @@ struct Waiter<'a> {
     worst: Exit,
     /// Whether a connection succeeded before. Only then is an unreachable database waited for.
     has_connected: bool,
+    notes: PauseNotes<'a>,
 }
 
 impl Waiter<'_> {
@@ -140,6 +143,8 @@ impl Waiter<'_> {
                     self.worst = worse(self.worst, exit);
                     self.open.remove(&status.id);
                     on_end(&status)?;
+                } else if let Some(pause) = &status.pause {
+                    self.notes.note(status.id, pause);
                 }
             }
             if self.open.is_empty() {

@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 use crate::{
     db::{connect::Db, error::Result, row::Columns},
     fleet::start_fault::StartFault,
+    pause::row::Pause,
 };
 
 /// A monitor. The JSON of a monitor has exactly these keys, in this order.
@@ -40,6 +41,8 @@ pub struct Monitor {
     pub finished_at: Option<DateTime<Utc>>,
     /// Why the monitor ended, for people. `None` if its end is not recorded.
     pub reason: Option<String>,
+    /// The pauses of this host only. A pause of every host is not in the list.
+    pub pauses: Vec<Pause>,
     /// Seconds since the last renewal of the lease, by the server's clock.
     #[serde(skip)]
     pub seconds_since_renewal: f64,
@@ -67,6 +70,7 @@ fn monitor(row: Columns<'_>) -> Result<Monitor> {
         renewed_at: row.get("renewed_at")?,
         finished_at: row.get("finished_at")?,
         reason: row.get("reason")?,
+        pauses: row.json("pauses")?.unwrap_or_default(),
         seconds_since_renewal: row.get("seconds_since_renewal")?,
     })
 }

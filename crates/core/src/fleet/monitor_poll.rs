@@ -102,6 +102,8 @@ pub struct PollReply {
     /// Whether a lease was taken away, and the runs that depended on it may not be recorded as
     /// lost yet.
     pub sweep_is_due: bool,
+    /// The pauses that concern the host of the monitor, oldest first.
+    pub pauses: Vec<HostPause>,
 }
 
 /// A run that must be aborted.
@@ -122,6 +124,16 @@ pub struct RunToAbort {
 pub struct WorkerRequest {
     pub worker: i64,
     pub requested: StopMode,
+}
+
+/// A pause, as far as a monitor needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct HostPause {
+    pub id: i64,
+    /// The domain. `None` if every domain is paused.
+    pub domain: Option<String>,
+    /// The id of the operation. `None` if every operation is paused.
+    pub operation: Option<i64>,
 }
 
 /// A domain with ready tasks.
@@ -186,6 +198,7 @@ fn read_reply(row: Columns<'_>) -> Result<PollReply> {
         schedule_is_due: row.get("schedule_is_due")?,
         leases: leases.into_iter().map(ObservedLease::snapshot).collect(),
         sweep_is_due: row.get("sweep_is_due")?,
+        pauses: json_list(row, "pauses")?,
     })
 }
 

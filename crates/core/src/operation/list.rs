@@ -7,6 +7,7 @@ use tokio_postgres::types::Type;
 use crate::{
     db::{connect::Db, error::Result, row::Columns},
     operation::find::definition,
+    pause::row::Pause,
 };
 use chrono::{DateTime, Utc};
 use rework_wire::operation::Definition;
@@ -25,6 +26,8 @@ pub struct ListedOperation {
     pub unregistered_at: Option<DateTime<Utc>>,
     /// The placement. `None` if the operation has none.
     pub placement: Option<Placement>,
+    /// A pause that concerns the operation on this host. `None` if there is none.
+    pub pause: Option<Pause>,
 }
 
 /// The placement of an operation: how one host runs it.
@@ -71,5 +74,6 @@ fn listed_operation(row: Columns<'_>) -> Result<ListedOperation> {
             }),
             None => None,
         },
+        pause: row.json("pause")?,
     })
 }

@@ -104,8 +104,8 @@ pub struct BatchLimits {
     /// The only operation to claim from; `None` for all operations. If it is given, nothing is
     /// claimed while the most urgent task is of another operation.
     pub only_operation: Option<i64>,
-    /// The ids of operations from which nothing is claimed, because the host cannot start them now.
-    pub paused: Vec<i64>,
+    /// The ids of operations from which nothing is claimed: the host cannot start them now, or they are paused.
+    pub excluded: Vec<i64>,
 }
 
 /// Claims ready tasks that this claimant can run. Returns none if nothing within `ranges` is ready.
@@ -150,7 +150,7 @@ impl Claimant {
             (&ranges.positions, Type::INT8_ARRAY),
             (&limits.only_operation, Type::INT8),
             (token, Type::UUID),
-            (&limits.paused, Type::INT8_ARRAY),
+            (&limits.excluded, Type::INT8_ARRAY),
         ]
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         error::Result,
         row::Columns,
     },
+    pause::row::Pause,
     task::state::State,
 };
 
@@ -67,6 +68,8 @@ pub struct ListedTask {
     pub lines: Option<i64>,
     /// The tasks that it waits for, such as `task 7 (running) and 2 more`. `None` unless it is waiting.
     pub waits_for: Option<String>,
+    /// The pause for which the task waits. `None` if it waits for none, or does not wait.
+    pub pause: Option<Pause>,
 }
 
 /// Returns the last `limit` tasks that pass the filter, oldest first.
@@ -106,6 +109,7 @@ fn listed_task(row: Columns<'_>) -> Result<ListedTask> {
         error: row.get("error")?,
         lines: row.get("lines")?,
         waits_for: row.get("waits_for")?,
+        pause: row.json("pause")?,
     })
 }
 

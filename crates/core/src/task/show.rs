@@ -13,6 +13,7 @@ use crate::{
         error::Result,
         row::Columns,
     },
+    pause::row::Pause,
     task::{payload::Payload, state::State},
 };
 
@@ -68,6 +69,8 @@ pub struct Task {
     pub revision: Option<String>,
     /// The retry policy of the task, else that of its operation. `None` if neither has one.
     pub retry: Option<Box<RawValue>>,
+    /// The pause for which the task waits. `None` if it waits for none, or does not wait.
+    pub pause: Option<Pause>,
     /// The details that are not part of the JSON.
     #[serde(skip)]
     pub details: TaskDetails,
@@ -175,6 +178,7 @@ fn task(row: Columns<'_>) -> Result<Task> {
         metadata: row.json("metadata")?,
         revision: row.get("revision")?,
         retry: row.json("retry")?,
+        pause: row.json("pause")?,
         details: TaskDetails {
             capabilities: row.get("capabilities")?,
             pinned: row.get("pinned")?,

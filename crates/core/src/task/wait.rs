@@ -5,6 +5,7 @@ use tokio_postgres::types::Type;
 
 use crate::{
     db::{connect::Db, error::Result, row::Columns},
+    pause::row::Pause,
     task::state::State,
 };
 
@@ -18,6 +19,8 @@ pub struct TaskStatus {
     pub state: State,
     /// Why the task is in this state, for people. `None` if nothing is known.
     pub reason: Option<String>,
+    /// The pause for which the task waits. `None` if it waits for none, or does not wait.
+    pub pause: Option<Pause>,
 }
 
 /// Has the ends of these tasks notified on [`CHANNEL`]. Returns the ids of the tasks that exist.
@@ -36,5 +39,10 @@ pub async fn status(db: &Db, tasks: &[i64]) -> Result<Vec<TaskStatus>> {
 }
 
 fn task_status(row: Columns<'_>) -> Result<TaskStatus> {
-    Ok(TaskStatus { id: row.get("id")?, state: row.parsed("state")?, reason: row.get("reason")? })
+    Ok(TaskStatus {
+        id: row.get("id")?,
+        state: row.parsed("state")?,
+        reason: row.get("reason")?,
+        pause: row.json("pause")?,
+    })
 }

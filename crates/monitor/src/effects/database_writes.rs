@@ -6,6 +6,7 @@ use rework_core::{
         monitor,
         start_fault::{self, StartFault},
     },
+    pause,
 };
 use tokio::task::spawn_local;
 
@@ -50,6 +51,16 @@ impl Effects {
             Ok(())
         };
         self.fault_job.start("store what cannot be started", self.link.current(), store);
+    }
+
+    pub(super) fn record_pauses(&self, ids: Vec<i64>) {
+        let (id, inbox) = (self.registration.monitor, self.inbox.clone());
+        let store = async move |db: &Db| -> Result<()> {
+            pause::progress::record(db, id, &ids).await?;
+            inbox.send(Event::PausesRecorded(ids));
+            Ok(())
+        };
+        self.pause_job.start("store which pauses are carried out", self.link.current(), store);
     }
 
     pub(super) fn record(

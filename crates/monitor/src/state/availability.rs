@@ -102,7 +102,7 @@ impl State {
             UnavailableOperation { domain, name, reason, worker, answered_at, requested_at };
         self.unavailable.0.insert(operation, unavailable);
         if is_new {
-            self.send_paused_operations();
+            self.send_exclusions();
         }
     }
 
@@ -113,15 +113,17 @@ impl State {
             return;
         };
         tracing::info!("operation `{name}` of domain {domain} may be available here again");
-        self.send_paused_operations();
+        self.send_exclusions();
     }
 
     /// Requests the checks of the operations of a domain in which tasks wait, if they are due and the worker that ran
-    /// each before is idle.
+    /// each before is idle. The check of a paused operation is not requested.
     pub(super) fn request_checks(&mut self, domain: &str, now: Instant) {
+        let paused = self.pauses.of(domain);
         let State { unavailable, workers, actions, .. } = self;
-        let due = unavailable.0.iter_mut().filter(|(_, operation)| {
+        let due = unavailable.0.iter_mut().filter(|(id, operation)| {
             operation.domain == domain
+                && !paused.contains(**id)
                 && operation.requested_at + CHECK_INTERVAL <= now
                 && workers.get(&operation.worker).is_some_and(Worker::is_idle)
         });
@@ -143,7 +145,7 @@ impl State {
         let count = self.unavailable.0.len();
         self.unavailable.0.retain(|_, operation| operation.answered_at + FORGOTTEN_AFTER > now);
         if self.unavailable.0.len() < count {
-            self.send_paused_operations();
+            self.send_exclusions();
         }
     }
 
@@ -155,9 +157,10 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use rework_core::fleet::monitor_poll::{HostPause, PollReply};
     use rework_wire::worker::FromWorker;
 
-    use super::super::scene::Scene;
+    use super::super::scene::{Scene, waiting};
     use super::*;
 
     fn unavailable(reason: &str) -> FromWorker {
@@ -165,15 +168,15 @@ mod tests {
         FromWorker::OperationUnavailable { operation: 7, name, reason }
     }
 
-    const PAUSED: [&str; 2] = ["pause [7], try [] on 1", "pause [7], try [] on 2"];
-    const RESUMED: [&str; 2] = ["pause [], try [] on 1", "pause [], try [] on 2"];
+    const BLOCKED: [&str; 2] = ["block [7], try [] on 1", "block [7], try [] on 2"];
+    const UNBLOCKED: [&str; 2] = ["exclude nothing on 1", "exclude nothing on 2"];
 
     #[test]
     fn while_tasks_wait_the_worker_that_ran_a_check_repeats_it() {
         let mut scene = Scene::idle(2);
         scene.state.bounds.default.max = 9;
         scene.worker_sends(1, FromWorker::Busy);
-        assert_eq!(scene.worker_sends(1, unavailable("no display")), PAUSED);
+        assert_eq!(scene.worker_sends(1, unavailable("no display")), BLOCKED);
         scene.worker_sends(1, FromWorker::Idle);
         let fault = StartFault {
             domain: "default".to_owned(),
@@ -194,7 +197,7 @@ mod tests {
         }
         assert!(scene.poll_counts(1).contains(&check));
         let available = FromWorker::OperationAvailable { operation: 7 };
-        assert_eq!(scene.worker_sends(1, available), RESUMED);
+        assert_eq!(scene.worker_sends(1, available), UNBLOCKED);
         assert!(scene.state.start_faults().is_empty());
         assert_eq!(scene.state.deadline(), None);
     }
@@ -205,8 +208,29 @@ mod tests {
         scene.worker_sends(1, unavailable("no display"));
         scene.worker_sends(1, FromWorker::Idle);
         assert!(!scene.poll_counts(0).iter().any(|action| action.contains("CheckOperation")));
-        assert_eq!(scene.after(FORGOTTEN_AFTER), RESUMED);
+        assert_eq!(scene.after(FORGOTTEN_AFTER), UNBLOCKED);
         assert!(scene.state.start_faults().is_empty());
+    }
+
+    #[test]
+    fn a_new_worker_claims_nothing_that_is_not_available() {
+        let mut scene = Scene::idle(1);
+        scene.worker_sends(1, unavailable("no display"));
+        assert_eq!(scene.starts_worker(2), ["block [7], try [] on 2"]);
+    }
+
+    #[test]
+    fn the_check_of_a_paused_operation_is_not_requested() {
+        let mut scene = Scene::idle(2);
+        scene.worker_sends(1, unavailable("no display"));
+        scene.worker_sends(1, FromWorker::Idle);
+        let (domain, operation) = (Some("default".to_owned()), Some(7));
+        let pauses = vec![HostPause { id: 5, domain, operation }];
+        let reply = PollReply { pauses, ..PollReply::default() };
+        let excluded = scene.poll_gets(reply.clone());
+        assert!(excluded.contains(&"block [7], try [], pause [7] on 1".to_owned()), "{excluded:?}");
+        let actions = scene.poll_gets(PollReply { waiting: waiting(1), ..reply });
+        assert!(!actions.iter().any(|action| action.contains("CheckOperation")), "{actions:?}");
     }
 
     #[test]

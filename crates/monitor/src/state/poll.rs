@@ -107,8 +107,10 @@ impl State {
         }
         if poll.regular {
             self.record_start_faults();
+            self.record_pauses();
         }
         self.follow_recovery(&reply);
+        self.follow_pauses(&reply);
         for abort in &reply.aborts {
             self.abort(abort);
         }

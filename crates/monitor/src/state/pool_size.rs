@@ -109,7 +109,7 @@ impl State {
             let queue = reply.waiting.iter().find(|queue| queue.domain == domain);
             let mut waiting = queue.map_or(0, |queue| u32::try_from(queue.tasks).unwrap_or(0));
             let load = self.load(&domain);
-            if load.idle > 0 && self.has_paused_operation(&domain) {
+            if load.idle > 0 && self.has_blocked_operation(&domain) {
                 // An idle worker claims every other task. So more workers could not run what waits.
                 waiting = waiting.min(load.available);
             }
@@ -134,12 +134,12 @@ impl State {
     }
 
     /// Records since when tasks of a domain wait without need, for the health of the monitor. While an operation is
-    /// paused, its tasks have to wait, and nothing is recorded.
+    /// blocked, its tasks have to wait, and nothing is recorded.
     fn record_waiting(&mut self, domain: &str, load: Load, now: Instant) {
         let may_grow = load.size < self.bounds.of(domain).max;
         let waits = load.waiting > 0
             && (self.has_free_worker(domain) || may_grow)
-            && !self.has_paused_operation(domain);
+            && !self.has_blocked_operation(domain);
         if let Some(pool) = self.pools.get_mut(domain) {
             pool.waits_since = waits.then(|| pool.waits_since.unwrap_or(now));
         }

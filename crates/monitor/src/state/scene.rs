@@ -10,7 +10,7 @@ use rework_core::fleet::monitor_poll::{DomainQueue, PollReply};
 use rework_process::Exit;
 use rework_wire::{
     lease::{BootTime, LeaseTerms},
-    worker::{AbortCause, FromWorker, ToWorker},
+    worker::{AbortCause, FromWorker, Paused, ToWorker},
 };
 
 use super::{State, own_lease::OwnLease, pool_size::Bounds};
@@ -129,8 +129,17 @@ fn short_text(action: &Action) -> String {
         Action::Send(id, ToWorker::Abort { task, reason, .. }) => {
             format!("drain {task} of {id}: {reason}")
         }
-        Action::Send(id, ToWorker::PauseOperations { paused, on_trial }) => {
-            format!("pause {paused:?}, try {on_trial:?} on {id}")
+        Action::Send(id, ToWorker::ExcludeOperations { blocked, on_trial, paused, .. }) => {
+            let is_blocked = !(blocked.is_empty() && on_trial.is_empty());
+            let blocked = is_blocked.then(|| format!("block {blocked:?}, try {on_trial:?}"));
+            let paused = match paused {
+                Paused { everything: true, .. } => Some("pause everything".to_owned()),
+                Paused { operations, .. } if operations.is_empty() => None,
+                Paused { operations, .. } => Some(format!("pause {operations:?}")),
+            };
+            let excluded: Vec<String> = blocked.into_iter().chain(paused).collect();
+            let nothing = excluded.is_empty().then_some("exclude nothing");
+            format!("{}{} on {id}", excluded.join(", "), nothing.unwrap_or_default())
         }
         Action::Send(id, message) => format!("send {id}: {message:?}"),
         Action::Kill(id) => format!("kill {id}"),
@@ -147,6 +156,7 @@ fn short_text(action: &Action) -> String {
         Action::Fire(domains) => format!("fire {}", domains.join(" ")),
         Action::TakeDomains(domains) => format!("take {}", domains.join(" ")),
         Action::RecordStartFaults(faults) => format!("store {} faults", faults.len()),
+        Action::RecordPauses(ids) => format!("store pauses {ids:?}"),
         Action::Finish(finish) => format!("finish {finish:?}"),
     }
 }

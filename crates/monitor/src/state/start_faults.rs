@@ -1,9 +1,9 @@
 //! Runs that this host cannot start, through no fault of their operation: a file is missing, a disk is full, …
 //!
-//! The tasks are queued again. If it concerns one operation, the workers claim none of its tasks for a pause. If the
-//! host can start nothing, the worker has retired itself, and no worker is started for a pause (`pool_size.rs`). Then
-//! it is tried again, with a pause that grows (`start_backoff.rs`). After several failures in a row people are told: in
-//! the log, by `list-monitors` and by `/health`.
+//! The tasks are queued again. If it concerns one operation, the operation is blocked: the workers claim none of its
+//! tasks for some time (`exclusions.rs`). If the host can start nothing, the worker has retired itself, and no worker
+//! is started for some time (`pool_size.rs`). Then it is tried again, after a time that grows (`start_backoff.rs`).
+//! After several failures in a row people are told: in the log, by `list-monitors` and by `/health`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,6 @@ use std::{
 };
 
 use rework_core::fleet::start_fault::StartFault;
-use rework_wire::worker::ToWorker;
 
 use crate::{
     event::Action,
@@ -45,7 +44,7 @@ struct FaultyOperation {
     name: String,
     backoff: StartBackoff,
     /// Whether the workers claim no tasks of it. If not, it is on trial.
-    is_paused: bool,
+    is_blocked: bool,
 }
 
 /// The report of a worker that could not start a run.
@@ -77,14 +76,14 @@ impl State {
         self.unavailable.forget(operation);
         let faulty = self.start_faults.operations.entry(operation).or_insert_with(|| {
             let backoff = StartBackoff::new(LAST_PAUSE);
-            FaultyOperation { domain: domain.clone(), name, backoff, is_paused: false }
+            FaultyOperation { domain: domain.clone(), name, backoff, is_blocked: false }
         });
         let pause = faulty.backoff.record_failure(&reason, now);
-        let was_paused = std::mem::replace(&mut faulty.is_paused, true);
+        let was_blocked = std::mem::replace(&mut faulty.is_blocked, true);
         let what = format!("no task of operation `{}` of domain {domain}", faulty.name);
         log_failure(&what, &faulty.backoff, pause);
-        if !was_paused {
-            self.send_paused_operations();
+        if !was_blocked {
+            self.send_exclusions();
         }
     }
 
@@ -102,19 +101,11 @@ impl State {
             let FaultyOperation { domain, name, .. } = &faulty;
             tracing::info!("this host can start operation `{name}` of domain {domain} again");
         }
-        self.send_paused_operations();
+        self.send_exclusions();
     }
 
-    /// Sends a new worker the operations that it must not claim.
-    pub(super) fn send_pauses_to(&mut self, worker: i64) {
-        if !self.start_faults.operations.is_empty() || !self.unavailable.is_empty() {
-            let message = self.pauses();
-            self.actions.push(Action::Send(worker, message));
-        }
-    }
-
-    /// Lets the workers try the operations whose pause has ended. Forgets failures of things that were not started for
-    /// a long time, and those before the start of a worker that stays.
+    /// Lets the workers try the operations that were blocked long enough. Forgets failures of things that were not
+    /// started for a long time, and those before the start of a worker that stays.
     pub(super) fn start_faults_on_time(&mut self, now: Instant) {
         self.confirm_worker_starts(now);
         let operations = &mut self.start_faults.operations;
@@ -123,13 +114,13 @@ impl State {
         let are_forgotten = operations.len() < count;
         let mut tried_in = BTreeSet::new();
         for faulty in operations.values_mut() {
-            if faulty.is_paused && faulty.backoff.allows(now) {
-                faulty.is_paused = false;
+            if faulty.is_blocked && faulty.backoff.allows(now) {
+                faulty.is_blocked = false;
                 tried_in.insert(faulty.domain.clone());
             }
         }
         if are_forgotten || !tried_in.is_empty() {
-            self.send_paused_operations();
+            self.send_exclusions();
         }
         for domain in tried_in {
             if !self.wake_one(&domain) {
@@ -138,18 +129,19 @@ impl State {
         }
     }
 
-    /// Returns when pauses of operations end.
+    /// Returns when operations are tried again.
     pub(super) fn start_fault_deadlines(&self) -> impl Iterator<Item = Instant> {
         let operations = self.start_faults.operations.values();
         operations
-            .filter(|faulty| faulty.is_paused)
+            .filter(|faulty| faulty.is_blocked)
             .filter_map(|faulty| faulty.backoff.next_attempt())
     }
 
-    /// Returns whether an operation of a domain is paused. Then tasks may wait although a worker is free.
-    pub(super) fn has_paused_operation(&self, domain: &str) -> bool {
+    /// Returns whether an operation of a domain is blocked or not available. Then tasks may wait although a worker is
+    /// free.
+    pub(super) fn has_blocked_operation(&self, domain: &str) -> bool {
         let mut operations = self.start_faults.operations.values();
-        operations.any(|faulty| faulty.is_paused && faulty.domain == domain)
+        operations.any(|faulty| faulty.is_blocked && faulty.domain == domain)
             || self.unavailable.is_any_of(domain)
     }
 
@@ -209,21 +201,22 @@ impl State {
             }
         }
     }
+}
 
-    /// Tells all workers which operations they must not claim.
-    pub(super) fn send_paused_operations(&mut self) {
-        let message = self.pauses();
-        self.send_to_all(&message);
+impl StartFaults {
+    /// Returns whether there is no operation that this host could not start lately.
+    pub(super) fn is_empty(&self) -> bool {
+        self.operations.is_empty()
     }
 
-    /// Returns the message with the operations that workers must not claim.
-    fn pauses(&self) -> ToWorker {
-        let all = self.start_faults.operations.iter();
-        let (faulty, on_trial): (Vec<_>, Vec<_>) = all.partition(|(_, faulty)| faulty.is_paused);
-        let faulty = faulty.into_iter().map(|(id, _)| *id);
-        let paused = faulty.chain(self.unavailable.ids()).collect();
-        let on_trial = on_trial.into_iter().map(|(id, _)| *id).collect();
-        ToWorker::PauseOperations { paused, on_trial }
+    /// Returns the ids of the operations that are blocked, and of those that are on trial.
+    pub(super) fn operations(&self) -> (Vec<i64>, Vec<i64>) {
+        let all = self.operations.iter();
+        let (blocked, on_trial): (Vec<_>, Vec<_>) = all.partition(|(_, faulty)| faulty.is_blocked);
+        let ids = |operations: Vec<(&i64, &FaultyOperation)>| {
+            operations.into_iter().map(|(id, _)| *id).collect()
+        };
+        (ids(blocked), ids(on_trial))
     }
 }
 
@@ -265,12 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_that_cannot_be_started_is_paused_and_tried_again() {
+    fn an_operation_that_cannot_be_started_is_blocked_and_tried_again() {
         let mut scene = Scene::idle(2);
-        let paused = ["pause [7], try [] on 1", "pause [7], try [] on 2"];
-        let tried = ["pause [], try [7] on 1", "pause [], try [7] on 2", "wake 1"];
+        let blocked = ["block [7], try [] on 1", "block [7], try [] on 2"];
+        let tried = ["block [], try [7] on 1", "block [], try [7] on 2", "wake 1"];
         for (pause_ms, failures) in [(200, 1), (400, 2), (800, 3)] {
-            assert_eq!(scene.worker_sends(1, failed(false)), paused);
+            assert_eq!(scene.worker_sends(1, failed(false)), blocked);
             assert!(scene.worker_sends(2, failed(false)).is_empty(), "at the same time");
             assert!(scene.worker_sends(1, FromWorker::Idle).is_empty(), "no other task is ready");
             let expected = (failures >= 3).then(|| fault(Some("resize"), failures));
@@ -279,9 +272,7 @@ mod tests {
             assert!(scene.after(Duration::from_millis(pause_ms - 1)).is_empty());
             assert_eq!(scene.after(Duration::from_millis(1)), tried);
         }
-        scene.starts_worker(3);
-        let started = scene.worker_sends(3, FromWorker::Started);
-        assert_eq!(started, ["ready 3", "pause [], try [7] on 3"]);
+        assert_eq!(scene.starts_worker(3), ["block [], try [7] on 3"]);
         scene.worker_sends(1, FromWorker::StartSucceeded { operation: 7 });
         assert!(scene.state.start_faults().is_empty());
         assert_eq!(scene.state.deadline(), None);

@@ -17,6 +17,8 @@ impl State {
             pool.spawning = pool.spawning.saturating_sub(1);
         }
         self.workers.insert(id, Worker::new(domain, now, Origin::Own));
+        self.send_exclusions_to(id);
+        self.pauses_reach(id);
         self.drain_started_worker(id);
     }
 

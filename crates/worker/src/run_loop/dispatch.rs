@@ -16,6 +16,7 @@ impl RunLoop<'_> {
     /// Sends claimed runs to the runner while it has room, and claims more. Requeues runs that would wait too long
     /// behind a long run or a worker that retires.
     pub(super) fn dispatch_and_claim(&mut self) {
+        self.give_back_paused();
         if let Some(why) = self.context.supervisor.retired() {
             let why = format!("its worker was leaving: {why}");
             self.accepts_no_runs = true;
@@ -41,7 +42,7 @@ impl RunLoop<'_> {
 
     /// Returns how many more runs the runner may receive now.
     pub(super) fn room(&self) -> usize {
-        if self.accepts_no_runs {
+        if self.accepts_no_runs || self.context.recorder.is_paused(self.version.operation) {
             return 0;
         }
         let room = if self.concurrency > 1 {

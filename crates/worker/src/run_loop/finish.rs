@@ -159,7 +159,8 @@ impl RunLoop<'_> {
         }
     }
 
-    fn is_started(&self, run: &ClaimedRun) -> bool {
+    /// Returns whether the code of a run has started.
+    pub(super) fn is_started(&self, run: &ClaimedRun) -> bool {
         is_started(self.context.launcher.started_runs(), run.slot, run.claimed.fence)
     }
 

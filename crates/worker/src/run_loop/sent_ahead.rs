@@ -71,6 +71,11 @@ impl SentAhead {
         Some((run, abort))
     }
 
+    /// Removes the runs that the runner gave back by itself.
+    pub(super) fn take_refused(&mut self) -> Vec<ClaimedRun> {
+        std::mem::take(&mut self.refused)
+    }
+
     /// Removes all runs that have not started, in order, and the unanswered aborts.
     pub(super) fn take_all(&mut self) -> (Vec<ClaimedRun>, Vec<Abort>) {
         let runs = self.refused.drain(..).chain(self.waiting.drain(..)).collect();
@@ -82,7 +87,7 @@ impl RunLoop<'_> {
     /// Requeues all claimed runs that have not started.
     pub(super) fn requeue_not_started(&mut self, reason: &str) {
         self.context.queue.requeue_all(reason, &self.context.recorder);
-        for run in self.sent_ahead.refused.drain(..) {
+        for run in self.sent_ahead.take_refused() {
             self.context.recorder.complete(Completion::not_started(run.claimed.fence, reason));
         }
         self.revoke(reason);

@@ -33,6 +33,8 @@ pub(super) struct Timers {
     exit_by: Option<Instant>,
     /// The earliest time of the next claim that fills free room.
     claim_at: Instant,
+    /// When to check again whether a paused run may still start (`give_back.rs`); `None` if none may.
+    pub(super) pauses_check_at: Option<Instant>,
 }
 
 impl Timers {
@@ -43,6 +45,7 @@ impl Timers {
             size_check_at: now + SIZE_CHECK_INTERVAL,
             exit_by: None,
             claim_at: now,
+            pauses_check_at: None,
         }
     }
 
@@ -78,7 +81,7 @@ impl RunLoop<'_> {
     pub(super) fn next_timer(&self) -> Instant {
         let now = Instant::now();
         let limits = &self.operation.definition.limits;
-        let Timers { sample_at, size_check_at, exit_by, claim_at } = self.timers;
+        let Timers { sample_at, size_check_at, exit_by, claim_at, pauses_check_at } = self.timers;
         // A full recorder has no event that reports free room, so it is checked again after a pause.
         let full = self.context.recorder.is_full().then_some(now + MEMORY_SAMPLE_INTERVAL);
         let of_runs = self.open.iter().filter_map(|run| run.timer(limits));
@@ -87,6 +90,7 @@ impl RunLoop<'_> {
             (self.room() > 0).then_some(size_check_at),
             self.wants_claim().then_some(claim_at),
             exit_by,
+            pauses_check_at,
             self.polling.poll_at,
             self.runner.piece_due_at(),
             full,

@@ -178,6 +178,6 @@ pub(super) fn limited(batches: &BatchLimits, most: usize) -> BatchLimits {
         operations: batches.operations.clone(),
         sizes: batches.sizes.iter().map(|size| (*size).min(most)).collect(),
         only_operation: batches.only_operation,
-        paused: batches.paused.clone(),
+        excluded: batches.excluded.clone(),
     }
 }

@@ -1,6 +1,7 @@
 -- show_tasks: returns everything that is known about tasks $1, in the order of their ids. `waits_for` and `followed_by`
 -- are texts for people: one task that a waiting task waits for, with the number of the others; and the tasks that
--- follow the end of a task, at most five.
+-- follow the end of a task, at most five. `pause` is the pause for which a task waits, as JSON, null if it waits for
+-- none.
 select task.id, operation.name as operation, operation.domain, coalesce(task.ran_on, task.host) as host, task.state,
        task.priority, task.attempt,
        coalesce((task.retry ->> 'attempts')::integer, operation.attempts) as attempts, task.run, task.worker,
@@ -28,7 +29,12 @@ select task.id, operation.name as operation, operation.domain, coalesce(task.ran
                         select s.id, s.state::text from rework.edge e
                           join rework.task s on s.id = e.successor
                          where e.task = task.id
-                         order by 1 limit 6) as near) as next) as followed_by
+                         order by 1 limit 6) as near) as next) as followed_by,
+       case when task.state in ('delayed', 'queued') then (
+           select x.pause::text from rework.paused_operation x
+            where x.operation = task.operation
+              and (x.host is null or x.host = task.host or task.host is null and x.is_everywhere)
+            order by x.host is not null, x.paused_at limit 1) end as pause
   from rework.task
   join rework.operation on operation.id = task.operation
  where task.id = any ($1)

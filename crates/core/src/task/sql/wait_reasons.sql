@@ -1,6 +1,6 @@
 -- wait_reasons: returns the hosts that could run the queued task $1 otherwise, and whose monitor has recorded that the
--- operation is not available there, or cannot be started. No row if the task is not queued. A monitor counts as live for
--- a minute after the last renewal of its lease, because the result is only shown to people.
+-- operation is not available there, or cannot be started. No row if the task is not queued. A monitor counts as live
+-- for a minute after the last renewal of its lease, because the result is only shown to people.
 select t.id, m.host, coalesce(fault.unavailable, false) as unavailable, fault.reason
   from rework.task t
   join rework.operation o on o.id = t.operation

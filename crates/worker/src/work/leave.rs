@@ -1,0 +1,44 @@
+//! Ends the worker in order.
+
+use rework_wire::worker::FromWorker;
+use tokio::time::timeout;
+
+use super::{EXIT_TIMEOUT, Worker};
+use crate::{
+    context::Context,
+    recorder::Recorder,
+    supervisor::{Event, Supervisor},
+};
+
+impl Worker {
+    /// Ends the worker: requeues the claimed tasks that have not started, writes what is unsaved, and records its exit.
+    /// The monitor records the exit, too; the worker does it in case it has no monitor.
+    pub(super) async fn leave(&mut self, reason: String) {
+        let Context { supervisor, recorder, queue, .. } = &mut self.context;
+        queue.requeue_all(&format!("its worker was leaving: {reason}"), recorder);
+        // Log lines and results of runs exist only in this process until they are written, so there is no time limit.
+        if recorder.has_unsaved() {
+            wait_until_flushed(supervisor, recorder).await;
+        }
+        supervisor.send(&FromWorker::Leaving { reason: reason.clone() });
+        if let Ok(Ok(Err(error))) = timeout(EXIT_TIMEOUT, recorder.record_exit(reason)).await {
+            tracing::warn!("the worker's end could not be recorded: {error}");
+        }
+    }
+}
+
+/// Waits until everything handed to the recorder is in the database, or until the lease is lost: then other processes
+/// have already recorded these runs as lost.
+async fn wait_until_flushed(supervisor: &mut Supervisor, recorder: &Recorder) {
+    let mut flushed = recorder.flushed();
+    loop {
+        tokio::select! {
+            _ = &mut flushed => return,
+            event = supervisor.next(None) => match event {
+                Event::LeaseLost => return,
+                Event::PausesChanged => supervisor.confirm_pauses(),
+                Event::Woken | Event::Abort(..) | Event::Retired => {}
+            },
+        }
+    }
+}
