@@ -73,11 +73,11 @@ fn keys_order_pauses_and_delays_hold_while_processes_and_backends_are_killed() {
     let settled_after = chaos.settle();
     let features = chaos.end(&clients);
     let results = judge::judge(&features);
+    let (took, settled) = (took.as_secs_f64(), settled_after.as_secs_f64());
     let mut text = format!(
-        "feature chaos, seed {seed}: {count} tasks from each of {} clients in {:.1} s; all was over {:.1} s later\n",
+        "feature chaos, seed {seed}: {count} tasks from each of {} clients in {took:.1} s; \
+         all was over {settled:.1} s later\n",
         clients.len(),
-        took.as_secs_f64(),
-        settled_after.as_secs_f64(),
     );
     describe(&mut text, &chaos, &features, &clients, &results);
     // Cargo does not show what a passed test prints with `eprintln!`.

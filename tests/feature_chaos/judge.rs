@@ -46,8 +46,8 @@ fn of_operation<'a>(
     features: &'a Features,
     operation: &'a str,
 ) -> impl Iterator<Item = (i64, &'a Label)> {
-    let labels = features.labels.iter();
-    labels.filter(move |(_, label)| label.operation == operation).map(|(task, label)| (*task, label))
+    let labels = features.labels.iter().map(|(task, label)| (*task, label));
+    labels.filter(move |(_, label)| label.operation == operation)
 }
 
 /// Compares each task of a key with the next one. If any two tasks of a key overlap, two neighbours do.
@@ -108,10 +108,10 @@ fn began_while_paused(features: &Features) -> RuleResult {
         paused.operation.is_none() || label.is_some_and(|l| Some(&*l.operation) == paused.operation)
     };
     RuleResult::of("pauses were broken by a task that began", &features.pauses, |paused| {
-        let mut began = starts().filter(|line| {
+        let began = starts().find(|line| {
             paused.from < line.at && line.at < paused.to && is_in_scope(paused, line)
         });
-        began.next().map(|line| format!("{paused:?}: {line:?}"))
+        began.map(|line| format!("{paused:?}: {line:?}"))
     })
 }
 

@@ -42,7 +42,7 @@ enum Step {
 /// Pauses operations.
 pub(crate) struct Pauses {
     step: Step,
-    /// How many pauses were requested.
+    /// How many pauses were requested. The scope of the last one is at this position of `SCOPES`.
     asked: usize,
     /// How many of them ended with another code than 0.
     unanswered: usize,
@@ -72,12 +72,12 @@ impl Pauses {
 
     /// Does what is due. Begins no pause if `may_begin` is false.
     pub(crate) fn go_on(&mut self, setup: &Installation, may_begin: bool) {
-        let (options, operation) = self.scope();
+        let (options, operation) = SCOPES[self.asked % SCOPES.len()];
         let now = Instant::now();
         let next = match &mut self.step {
             Step::Gap(until) if may_begin && now >= *until => {
                 self.asked += 1;
-                let (options, _) = self.scope();
+                let (options, _) = SCOPES[self.asked % SCOPES.len()];
                 Step::Asked(setup.rework(["pause"]).args(options).spawn())
             }
             Step::Asked(command) => match command.try_wait().unwrap() {
@@ -96,11 +96,6 @@ impl Pauses {
             Step::Gap(_) | Step::Paused(..) => return,
         };
         self.step = next;
-    }
-
-    /// Returns the scope of the pause that was requested last.
-    fn scope(&self) -> ([&'static str; 2], Option<&'static str>) {
-        SCOPES[self.asked % SCOPES.len()]
     }
 }
 

@@ -101,5 +101,5 @@ fn an_attempt_that_was_used_by_a_run_that_was_put_off_is_found() {
 fn a_line_that_contradicts_an_earlier_one_of_its_task_is_refused() {
     let second = "beat 1 1 9 101 witnessed_unique 6";
     let text = format!("start 1 1 9 100 witnessed_unique 5\n{second}\n");
-    assert_eq!(witnessed::parse(&text).map(|_| ()), Err(second.to_owned()));
+    assert_eq!(witnessed::parse(&text).map(drop), Err(second.to_owned()));
 }
