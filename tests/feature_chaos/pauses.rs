@@ -30,20 +30,20 @@ pub(crate) struct Paused {
     pub(crate) to: u64,
 }
 
-enum Step {
+enum PauseStep {
     /// Nothing is paused before this time.
     Gap(Instant),
     /// `rework pause` runs.
-    Asked(Child),
+    Requested(Child),
     /// `rework pause` was answered at this time of the clock. The pause lasts until then.
     Paused(u64, Instant),
 }
 
 /// Pauses operations.
 pub(crate) struct Pauses {
-    step: Step,
+    step: PauseStep,
     /// How many pauses were requested. The scope of the last one is at this position of `SCOPES`.
-    asked: usize,
+    requested: usize,
     /// How many of them ended with another code than 0.
     unanswered: usize,
     /// The pauses that were answered and are over.
@@ -52,7 +52,7 @@ pub(crate) struct Pauses {
 
 impl Pauses {
     pub(crate) fn new() -> Pauses {
-        Pauses { step: Step::Gap(Instant::now()), asked: 0, unanswered: 0, over: Vec::new() }
+        Pauses { step: PauseStep::Gap(Instant::now()), requested: 0, unanswered: 0, over: Vec::new() }
     }
 
     /// Returns the pauses that were answered and are over.
@@ -67,51 +67,51 @@ impl Pauses {
 
     /// Returns whether nothing is paused.
     pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.step, Step::Gap(_))
+        matches!(self.step, PauseStep::Gap(_))
     }
 
     /// Does what is due. Begins no pause if `may_begin` is false.
     pub(crate) fn go_on(&mut self, setup: &Installation, may_begin: bool) {
-        let (options, operation) = SCOPES[self.asked % SCOPES.len()];
+        let (options, operation) = SCOPES[self.requested % SCOPES.len()];
         let now = Instant::now();
         let next = match &mut self.step {
-            Step::Gap(until) if may_begin && now >= *until => {
-                self.asked += 1;
-                let (options, _) = SCOPES[self.asked % SCOPES.len()];
-                Step::Asked(setup.rework(["pause"]).args(options).spawn())
+            PauseStep::Gap(until) if may_begin && now >= *until => {
+                self.requested += 1;
+                let (options, _) = SCOPES[self.requested % SCOPES.len()];
+                PauseStep::Requested(setup.rework(["pause"]).args(options).spawn())
             }
-            Step::Asked(command) => match command.try_wait().unwrap() {
+            PauseStep::Requested(command) => match command.try_wait().unwrap() {
                 None => return,
-                Some(status) if status.success() => Step::Paused(clock::now(), now + LENGTH),
+                Some(status) if status.success() => PauseStep::Paused(clock::now(), now + LENGTH),
                 // A killed connection or a monitor that does not answer: the pause may exist, but nothing is promised.
                 Some(_) => {
                     self.unanswered += 1;
                     resume(setup, options)
                 }
             },
-            Step::Paused(from, until) if now >= *until => {
+            PauseStep::Paused(from, until) if now >= *until => {
                 self.over.push(Paused { operation, from: *from, to: clock::now() });
                 resume(setup, options)
             }
-            Step::Gap(_) | Step::Paused(..) => return,
+            PauseStep::Gap(_) | PauseStep::Paused(..) => return,
         };
         self.step = next;
     }
 }
 
 /// Ends a pause. The command is repeated if its connection was killed.
-fn resume(setup: &Installation, options: [&str; 2]) -> Step {
+fn resume(setup: &Installation, options: [&str; 2]) -> PauseStep {
     wait::until(
         "`rework resume` succeeds",
         || setup.diagnostics(),
         || setup.rework(["resume"]).args(options).run().code() == Some(0),
     );
-    Step::Gap(Instant::now() + GAP)
+    PauseStep::Gap(Instant::now() + GAP)
 }
 
 impl Drop for Pauses {
     fn drop(&mut self) {
-        if let Step::Asked(command) = &mut self.step {
+        if let PauseStep::Requested(command) = &mut self.step {
             let _ = command.kill();
             let _ = command.wait();
         }

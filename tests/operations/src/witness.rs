@@ -2,8 +2,8 @@
 //! goes on, and a line before it returns. `tests/chaos` compares them with what Postgres has recorded.
 //!
 //! A line has the event, the task, the run, the pid, and the microseconds since the boot of the machine, for example
-//! `start 7 2 3111 529000111`. One system call writes it, so that lines of concurrent runs do not mix. The operations of
-//! `witness_features.rs` add to each line.
+//! `start 7 2 3111 529000111`. One system call writes it, so that lines of concurrent runs do not mix. The operations
+//! of `witness_features.rs` add to each line.
 
 use std::fs::File;
 use std::io::Write as _;

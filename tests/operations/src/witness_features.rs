@@ -1,5 +1,5 @@
-//! Operations that record their runs as those of `witness.rs` do, for tasks with unique keys, tasks that wait for others
-//! or follow others, and tasks that are put off. `tests/feature_chaos` reads the lines.
+//! Operations that record their runs as those of `witness.rs` do, for tasks with unique keys, tasks that wait for
+//! others or follow others, and tasks that are put off. `tests/feature_chaos` reads the lines.
 //!
 //! Each line ends with the name of the operation and the number in the input, for example
 //! `start 7 2 3111 529000111 witnessed_unique 4`.
