@@ -52,7 +52,8 @@ pub(crate) struct Pauses {
 
 impl Pauses {
     pub(crate) fn new() -> Pauses {
-        Pauses { step: PauseStep::Gap(Instant::now()), requested: 0, unanswered: 0, over: Vec::new() }
+        let step = PauseStep::Gap(Instant::now());
+        Pauses { step, requested: 0, unanswered: 0, over: Vec::new() }
     }
 
     /// Returns the pauses that were answered and are over.
