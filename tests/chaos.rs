@@ -5,7 +5,7 @@
 //!
 //! `plan.rs` chooses the faults, and `faults.rs` carries them out on the hosts of `hosts.rs`. `load.rs` schedules the
 //! tasks. `lines.rs` and `recorded.rs` read the `History`. `judge.rs` and `causes.rs` judge it, and `figures.rs`
-//! describes it.
+//! describes it. `seed.rs` chooses the seed. `tests/feature_chaos.rs` uses most of these parts, too.
 
 use std::fs;
 use std::io::Write as _;
@@ -26,40 +26,39 @@ use hosts::Host;
 use lines::Moment;
 use load::Load;
 use plan::{Fault, HOSTS, Target, USUAL_LENGTH, USUAL_SEED};
+use seed::RepetitionHint;
 
-mod plan;
-mod lines;
-mod history;
+pub(crate) mod plan;
+pub(crate) mod lines;
+pub(crate) mod history;
 mod causes;
-mod judge;
-mod clock;
-mod hosts;
-mod faults;
+pub(crate) mod judge;
+pub(crate) mod clock;
+pub(crate) mod hosts;
+pub(crate) mod faults;
 mod load;
-mod recorded;
-mod figures;
-
-/// The environment variable with the seed to repeat.
-const SEED_VARIABLE: &str = "REWORK_CHAOS_SEED";
+pub(crate) mod recorded;
+pub(crate) mod figures;
+pub(crate) mod seed;
 
 /// How long faults happen in `make soak`.
 const SOAK_LENGTH: Duration = Duration::from_secs(240);
 
 /// Time between two rounds of the test: which faults start or end, which monitors must be started, which tasks are
 /// scheduled.
-const ROUND: Duration = Duration::from_millis(20);
+pub(crate) const ROUND: Duration = Duration::from_millis(20);
 
 /// How long it may take after the faults until every task has ended. It is much longer than the longest pause before a
 /// next attempt, a restart of a worker, or the loss of a lease of 2 s.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(90);
+pub(crate) const SETTLE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The error of the comparison of two clocks, in microseconds.
-const CLOCK_PRECISION: u64 = 1_000;
+pub(crate) const CLOCK_PRECISION: u64 = 1_000;
 
 #[test]
 fn tasks_end_once_and_for_a_true_reason_while_hosts_network_and_postgres_fail() {
-    let seed = seed();
-    let _hint = RepetitionHint(seed);
+    let seed = seed::choose(USUAL_SEED);
+    let _hint = RepetitionHint { seed, test: "chaos" };
     let length = if scale::is_soak() { SOAK_LENGTH } else { USUAL_LENGTH };
     let mut chaos = Chaos::new(seed);
     chaos.run(plan::plan(seed, length), length);
@@ -86,29 +85,6 @@ fn assert_much_happened(history: &History, figures: &str) {
     let starts = history.lines.iter().filter(|line| line.moment == Moment::Start).count();
     assert!(history.faults.len() >= 20, "few faults\n{figures}");
     assert!(history.acknowledged.len() >= 100 && starts >= 100, "few tasks\n{figures}");
-}
-
-/// Returns the seed of `REWORK_CHAOS_SEED`. Without this variable, the seed is always the same in `make test`, and a
-/// random one in `make soak`.
-fn seed() -> u64 {
-    match std::env::var(SEED_VARIABLE) {
-        Ok(text) => text.parse().unwrap_or_else(|error| panic!("{SEED_VARIABLE}: {error}")),
-        Err(_) if scale::is_soak() => fastrand::u64(..1_000_000_000),
-        Err(_) => USUAL_SEED,
-    }
-}
-
-/// Prints how to repeat the faults of this seed, if the test fails.
-struct RepetitionHint(u64);
-
-impl Drop for RepetitionHint {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let soak = if scale::is_soak() { "REWORK_SOAK=1 " } else { "" };
-            let command = format!("{soak}{SEED_VARIABLE}={} make test ARGS=chaos", self.0);
-            eprintln!("to repeat these faults: {command}");
-        }
-    }
 }
 
 /// Everything that takes part in the test. The fields are dropped in this order: the server last.

@@ -43,6 +43,7 @@ mod deploys;
 mod dev;
 mod documents;
 mod failover;
+mod feature_chaos;
 mod follow_and_wait;
 mod host_faults;
 mod hosts;

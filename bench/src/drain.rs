@@ -16,10 +16,44 @@ use crate::{
 const TARGET_RATIO: f64 = 0.6;
 
 /// The default of `rework monitor --batch`.
-const BATCH: usize = 1000;
+pub(crate) const BATCH: usize = 1000;
 
 /// The longest time that draining may take.
 const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Tasks that become visible at once, and how they are counted.
+pub(crate) struct Queue {
+    /// Schedules $1 tasks.
+    schedule: &'static str,
+    /// The number of tasks to schedule.
+    scheduled: i32,
+    /// Counts the done tasks that ended after $1, and returns the seconds from $1 to the end of the last one.
+    span: &'static str,
+    /// The number of tasks that must be done.
+    expected: i64,
+}
+
+impl Queue {
+    /// Returns a queue of no-op tasks that nothing follows.
+    pub(crate) fn plain(tasks: i32) -> Queue {
+        Queue {
+            schedule: include_str!("sql/rework_schedule.sql"),
+            scheduled: tasks,
+            span: include_str!("sql/rework_span.sql"),
+            expected: i64::from(tasks),
+        }
+    }
+
+    /// Returns a queue of no-op tasks. A no-op task follows each of them (`run_after`).
+    pub(crate) fn followed(tasks: i32) -> Queue {
+        Queue {
+            schedule: include_str!("sql/followers_schedule.sql"),
+            scheduled: tasks,
+            span: include_str!("sql/followers_span.sql"),
+            expected: 2 * i64::from(tasks),
+        }
+    }
+}
 
 /// The options of `drain`.
 #[derive(Debug, Clone, clap::Args)]
@@ -68,7 +102,8 @@ pub(crate) async fn run(
             server.set(&database, "synchronous_commit", sync).await?;
             bare.push(baseline::drain(&database, &server.cpu().await?, i64::from(tasks)).await?);
             server.drop(database).await?;
-            ours.push(drain(server, programs, args, tasks, sync).await?);
+            let queue = Queue::plain(tasks);
+            ours.push(drain(server, programs, args.workers, args.batch, &queue, sync).await?);
         }
         print_comparison(args.workers, sync, &bare, &ours);
     }
@@ -94,32 +129,33 @@ fn print_comparison(workers: usize, sync: &str, bare: &[Drained], ours: &[Draine
 }
 
 /// Measures rework once. The tasks become visible with one commit, while all workers are idle.
-async fn drain(
+pub(crate) async fn drain(
     server: &Server,
     programs: &Programs,
-    args: &Args,
-    tasks: i32,
+    workers: usize,
+    batch: usize,
+    queue: &Queue,
     sync: &str,
 ) -> anyhow::Result<Drained> {
     let database = server.create().await?;
     server.set(&database, "synchronous_commit", sync).await?;
-    let batch = args.batch.to_string();
+    let batch = batch.to_string();
     let mut rework =
-        Installation::start(&database, programs, args.workers, &["--batch", &batch]).await?;
+        Installation::start(&database, programs, workers, &["--batch", &batch]).await?;
     let cpu = server.cpu().await?;
     rework.client.batch_execute("begin").await?;
-    rework.client.query(include_str!("sql/rework_schedule.sql"), &[&tasks]).await?;
+    rework.client.query(queue.schedule, &[&queue.scheduled]).await?;
     let now = "select clock_timestamp()";
     let stopwatch = cpu.start();
     rework.client.batch_execute("commit").await?;
     let since: DateTime<Utc> = rework.client.query_one(now, &[]).await?.get(0);
     rework.wait_until_drained(TIMEOUT).await?;
     let used = stopwatch.stop();
-    let row = rework.client.query_one(include_str!("sql/rework_span.sql"), &[&since]).await?;
+    let row = rework.client.query_one(queue.span, &[&since]).await?;
     let (done, seconds): (i64, f64) = (row.get(0), row.get(1));
-    // `rework_span` counts the tasks that ended after `since`. Workers may end a few between the commit and `since`.
-    let ended_before = i64::from(tasks) - done;
-    anyhow::ensure!(ended_before <= i64::from(tasks) / 50, "only {done} of {tasks} tasks are done");
+    // Only tasks that ended after `since` are counted. Workers may end a few between the commit and `since`.
+    let expected = queue.expected;
+    anyhow::ensure!(expected - done <= expected / 50, "only {done} of {expected} tasks are done");
     rework.stop().await?;
     server.drop(database).await?;
     Ok(Drained::new(done, seconds, used))

@@ -19,6 +19,7 @@ mod cpu;
 mod database;
 mod drain;
 mod fleet;
+mod followers;
 mod idle;
 mod installation;
 mod latency;
@@ -56,6 +57,8 @@ enum Measure {
     Throughput(throughput::Args),
     /// Measure tasks per second from a full queue, compared with bare SQL in batches
     Drain(drain::Args),
+    /// Measure tasks per second from a full queue whose tasks are followed by others, compared with a plain queue
+    Followers(followers::Args),
     /// Measure tasks per second with a commit for each task, compared with as many clients of bare SQL
     Single(single::Args),
     /// Measure how long a short task waits behind a long one
@@ -92,6 +95,7 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     match args.measure {
         Some(Measure::Throughput(args)) => throughput::run(&server, &programs, &args, quick).await,
         Some(Measure::Drain(args)) => drain::run(&server, &programs, &args, quick).await,
+        Some(Measure::Followers(args)) => followers::run(&server, &programs, &args, quick).await,
         Some(Measure::Single(args)) => single::run(&server, &programs, &args, quick).await,
         Some(Measure::Mixed) => mixed::run(&server, &programs, quick).await,
         Some(Measure::Latency(args)) => latency::run(&server, &programs, &args, quick).await,
@@ -104,6 +108,7 @@ async fn measure(args: Args) -> anyhow::Result<()> {
         None => {
             throughput::run(&server, &programs, &throughput::Args::default(), quick).await?;
             drain::run(&server, &programs, &drain::Args::default(), quick).await?;
+            followers::run(&server, &programs, &followers::Args::default(), quick).await?;
             single::run(&server, &programs, &single::Args::default(), quick).await?;
             mixed::run(&server, &programs, quick).await?;
             latency::run(&server, &programs, &latency::Args::default(), quick).await?;

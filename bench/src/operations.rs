@@ -6,16 +6,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rework::operation;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 fn main() -> ExitCode {
     rework::run()
 }
 
-/// The input of `noop`.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// The input of `noop`, and the input and the output of `followed`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 struct Number {
-    /// Any number. It is returned as the output.
+    /// Any number. `noop` returns it as its output.
     n: i64,
 }
 
@@ -23,6 +23,12 @@ struct Number {
 #[operation(domain = "bench")]
 fn noop(Number { n }: Number) -> i64 {
     n
+}
+
+/// Returns its input, which is also the input of the task of `noop` that follows.
+#[operation(domain = "bench", run_after = "noop")]
+fn followed(input: Number) -> Number {
+    input
 }
 
 /// Returns the time at which it started, in microseconds since 1970.

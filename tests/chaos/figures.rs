@@ -72,7 +72,8 @@ fn acknowledged_ends(history: &History) -> BTreeMap<&'static str, usize> {
     count(acknowledged.map(|id| states.get(id).copied().map_or("missing", State::as_str)))
 }
 
-fn count<T: Ord>(items: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
+/// Counts equal items.
+pub(crate) fn count<T: Ord>(items: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
     let mut counts = BTreeMap::new();
     for item in items {
         *counts.entry(item).or_default() += 1;
@@ -81,7 +82,7 @@ fn count<T: Ord>(items: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
 }
 
 /// Lists counts: `done 12, lost 3`.
-fn list(counts: &BTreeMap<&str, usize>) -> String {
+pub(crate) fn list(counts: &BTreeMap<&str, usize>) -> String {
     let items: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
     items.join(", ")
 }

@@ -20,42 +20,50 @@ pub(crate) struct RuleResult {
 }
 
 /// The lines of each run that has written any, by the id of its task and its number.
-type Runs = BTreeMap<(i64, i64), Vec<Line>>;
+pub(crate) type Runs = BTreeMap<(i64, i64), Vec<Line>>;
 
 /// Applies every rule to a history.
 pub(crate) fn judge(history: &History) -> Vec<RuleResult> {
     let runs = runs(&history.lines);
-    vec![
-        missing(history),
+    let mut results = judge_runs(history, &runs);
+    results.extend([
         scheduled_twice(history),
-        unfinished(history),
-        ended_otherwise_than_once(history),
-        forbidden_transitions(history),
-        executed_twice(&runs),
-        overlapping(&runs),
-        repeated_without_permission(history, &runs),
-        executed_though_not_started(history, &runs),
-        done_without_end(history, &runs),
         wrong_outputs(history),
-        running_after_abort(history, &runs),
-        running_after_other_end(history, &runs),
         false_causes(history, &runs),
-        RuleResult {
-            rule: "monitors exited by themselves",
-            cases: history.monitor_starts,
-            violations: history.monitor_exits.clone(),
-        },
         RuleResult {
             rule: "workers left processes, files, cgroups or rows behind",
             cases: history.workers - history.lost_workers,
             violations: history.leftovers.clone(),
+        },
+    ]);
+    results
+}
+
+/// Applies the rules that hold for the tasks of every operation that records its runs.
+pub(crate) fn judge_runs(history: &History, runs: &Runs) -> Vec<RuleResult> {
+    vec![
+        missing(history),
+        unfinished(history),
+        ended_otherwise_than_once(history),
+        forbidden_transitions(history),
+        executed_twice(runs),
+        overlapping(runs),
+        repeated_without_permission(history, runs),
+        executed_though_not_started(history, runs),
+        done_without_end(history, runs),
+        running_after_abort(history, runs),
+        running_after_other_end(history, runs),
+        RuleResult {
+            rule: "monitors exited by themselves",
+            cases: history.monitor_starts,
+            violations: history.monitor_exits.clone(),
         },
     ]
 }
 
 impl RuleResult {
     /// Applies a rule to each case. `violation` describes what is wrong with a case; `None` if nothing is.
-    fn of<T>(
+    pub(crate) fn of<T>(
         rule: &'static str,
         cases: impl IntoIterator<Item = T>,
         violation: impl Fn(T) -> Option<String>,
@@ -69,7 +77,8 @@ impl RuleResult {
     }
 }
 
-fn runs(lines: &[Line]) -> Runs {
+/// Returns the runs that wrote the lines.
+pub(crate) fn runs(lines: &[Line]) -> Runs {
     let mut runs = Runs::new();
     for line in lines {
         runs.entry((line.task, line.run)).or_default().push(*line);

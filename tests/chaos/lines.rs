@@ -28,7 +28,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Line>, String> {
     text.lines().map(|line| parse_line(line).ok_or_else(|| line.to_owned())).collect()
 }
 
-fn parse_line(line: &str) -> Option<Line> {
+/// Reads one line. `None` if it is not a line of a run.
+pub(crate) fn parse_line(line: &str) -> Option<Line> {
     let mut fields = line.split(' ');
     let moment = match fields.next()? {
         "start" => Moment::Start,

@@ -2,7 +2,8 @@
 //!
 //! Each operation does one thing that a task queue must handle. This file has the simple ones. Operations that
 //! fail are in `failures.rs`, operations that wait in `waits.rs`, and those that write to their log in `log_output.rs`.
-//! Operations that record their runs outside Postgres are in `witness.rs`. `scarce.rs` has one with a check.
+//! Operations that record their runs outside Postgres are in `witness.rs` and `witness_features.rs`. `scarce.rs` has one
+//! with a check.
 
 #![expect(
     clippy::print_stdout,
@@ -20,6 +21,7 @@ mod run_facts;
 mod scarce;
 mod waits;
 mod witness;
+mod witness_features;
 
 use std::process::ExitCode;
 use std::thread::sleep;
