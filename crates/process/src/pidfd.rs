@@ -88,7 +88,7 @@ pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
 
 /// Returns whether the process that has this pid now runs, also if `/proc` hides it. A zombie does not run. If no pidfd
 /// can be opened although there is such a process, it counts as running.
-fn is_running(pid: i32) -> bool {
+pub fn is_running(pid: i32) -> bool {
     match open(pid) {
         Ok(fd) => {
             // The pidfd becomes readable when the process ends.
