@@ -1,17 +1,12 @@
 //! Registering very many operations: the time grows with their number, not with its square.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
 
 use crate::support::Installation;
-use crate::support::scale::is_soak;
 
 /// With a time that grows with the square of the number, this many do not register within the deadline of the command,
 /// which is 30 s.
 const OPERATIONS: usize = 10_000;
-
-/// The longest time that a registration may take on a machine that does nothing else.
-const MAX_TIME: Duration = Duration::from_secs(5);
 
 #[test]
 fn ten_thousand_operations_are_registered_and_registered_again() {
@@ -22,12 +17,7 @@ fn ten_thousand_operations_are_registered_and_registered_again() {
         let _ = writeln!(text, "[[operation]]\nname = \"number-{number}\"\ncommand = [\"true\"]");
     }
     std::fs::write(&manifest, &text).unwrap();
-    let register = || {
-        let started = Instant::now();
-        let output = setup.rework(["register-operations"]).args([&manifest]).run_ok().stdout();
-        assert!(!is_soak() || started.elapsed() < MAX_TIME, "{:?}", started.elapsed());
-        output
-    };
+    let register = || setup.rework(["register-operations"]).args([&manifest]).run_ok().stdout();
     assert_eq!(register(), "registered 10000 new operation (0 already known)\n");
     assert_eq!(register(), "registered 0 new operation (10000 already known)\n");
     // One of them changes.

@@ -76,6 +76,7 @@ impl Process {
         let is_hidden = || {
             !Path::new(&format!("/proc/{}", self.pid)).exists()
                 && kill(Pid::from_raw(self.pid), None).is_ok()
+                && rework_process::is_running(self.pid)
         };
         self.is_alive() || is_hidden()
     }

@@ -82,9 +82,9 @@ impl Health {
 }
 
 /// Answers `/health`. Fails if a restart of the monitor may help: tasks wait, a worker is free, and no task is claimed;
-/// or this host can start no task of a domain. The rest of the body is shown only while it applies, and does not count
-/// as unhealthy: late schedules and overdue statements, because a restart would not help; and an operation that cannot
-/// be started, because a restart would kill the running tasks of all others.
+/// or this host can start no task of a domain. The body shows other troubles while they last, which do not count as
+/// unhealthy: late schedules and overdue statements, because a restart would not help; and an operation that cannot be
+/// started, because a restart would kill the running tasks of all others.
 async fn health(Shared(health): Shared<Health>) -> (StatusCode, Json<Value>) {
     let now = Instant::now();
     let status = health.get();

@@ -4,7 +4,6 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use crate::pidfd;
 use crate::procfs::{ProcessKey, Stat, is_alive};
 
 /// The identity of a process. It stays unique across reboots, so it can be stored in the database.
@@ -39,14 +38,6 @@ impl Identity {
     /// [`Identity::in_same_pid_namespace`].
     pub fn is_alive(&self) -> bool {
         self.in_same_pid_namespace(&Identity::in_own_namespace(self.key())) && is_alive(self.key())
-    }
-
-    /// Returns whether `/proc` hides the process that has this pid now (the mount option `hidepid`): it runs, and it is
-    /// not known whether it is this one. Monitors and workers are hidden even from other processes of their user.
-    pub fn is_hidden(&self) -> bool {
-        self.in_same_pid_namespace(&Identity::in_own_namespace(self.key()))
-            && Stat::read(self.pid).is_none()
-            && pidfd::is_running(self.pid)
     }
 
     /// Returns whether both processes belong to the same boot and the same pid namespace, so that each is visible to

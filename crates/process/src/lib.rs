@@ -48,7 +48,7 @@ pub use inheritance::{reset_child_signal, reset_inheritance};
 pub use kill::Unkillable;
 pub use launch::{Launch, LaunchError, launch};
 pub use limits::{lower_limits, raise_limits};
-pub use pidfd::ProcessHandle;
+pub use pidfd::{ProcessHandle, is_running};
 pub use probe::DetectError;
 pub use script::{ScriptFault, script_fault};
 pub use self_kill::{SelfKill, boot_time};

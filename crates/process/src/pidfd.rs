@@ -14,7 +14,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::exit::Exit;
 use crate::identity::Identity;
-use crate::procfs::{ProcessKey, is_alive};
+use crate::procfs::{ProcessKey, Stat, is_alive};
 
 /// A handle to a process of this pid namespace, which need not be a child of this process.
 #[derive(Debug)]
@@ -67,6 +67,16 @@ impl ProcessHandle {
     }
 }
 
+impl Identity {
+    /// Returns whether `/proc` hides the process that has this pid now (the mount option `hidepid`): it runs, and it is
+    /// not known whether it is this one. Monitors and workers are hidden even from other processes of their user.
+    pub fn is_hidden(&self) -> bool {
+        self.in_same_pid_namespace(&Identity::in_own_namespace(self.key()))
+            && Stat::read(self.pid).is_none()
+            && is_running(self.pid)
+    }
+}
+
 /// Opens a pidfd of the process that has this pid now. Fails with `NotFound` if there is none.
 pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::NotFound)?;
@@ -78,7 +88,7 @@ pub(crate) fn open(pid: i32) -> io::Result<OwnedFd> {
 
 /// Returns whether the process that has this pid now runs, also if `/proc` hides it. A zombie does not run. If no pidfd
 /// can be opened although there is such a process, it counts as running.
-pub(crate) fn is_running(pid: i32) -> bool {
+pub fn is_running(pid: i32) -> bool {
     match open(pid) {
         Ok(fd) => {
             // The pidfd becomes readable when the process ends.

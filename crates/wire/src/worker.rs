@@ -232,7 +232,7 @@ pub enum FromWorker {
     },
     /// A statement of the worker has missed its deadline several times in a row.
     Overdue {
-        /// What the statement is about, as a text for people, such as `a claim`.
+        /// The purpose of the statement, as a text for people, such as `a claim`.
         statement: String,
     },
     /// The worker has a lease of its own now. It exits when its run has ended.

@@ -27,7 +27,7 @@ pub(crate) const MAX_IDLE: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
-/// What an overdue statement is about, such as `a claim`.
+/// The purpose of an overdue statement, as a text for people, such as `a claim`.
 pub(crate) type OverdueStatement = &'static str;
 
 /// A connection that is opened and closed as needed.

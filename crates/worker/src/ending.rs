@@ -65,7 +65,7 @@ pub(crate) enum RunnerEnd {
 }
 
 impl From<std::io::Error> for RunnerEnd {
-    /// Returns [`RunnerEnd::Broken`] with the text of an error that occurred while the worker read from the runner.
+    /// Returns [`RunnerEnd::Unreadable`] with the text of an error that occurred while the worker read from the runner.
     fn from(error: std::io::Error) -> RunnerEnd {
         RunnerEnd::Unreadable(error.to_string())
     }

@@ -11,16 +11,16 @@ pub(crate) type Variable = (OsString, OsString);
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Collects the DSN and its password; `None` if the DSN has no password.
-    pub(crate) fn new(dsn: &str, password: Option<String>) -> Secrets {
+    /// Collects the DSN and the passwords with which it is used.
+    pub(crate) fn new(dsn: &str, passwords: impl IntoIterator<Item = String>) -> Secrets {
         // In a URL the password may be percent-encoded, so that form is a secret, too.
         let encoded = dsn
             .split_once("://")
             .and_then(|(_, rest)| rest.rsplit_once('@'))
             .and_then(|(user, _)| user.split_once(':'))
             .map(|(_, password)| password.to_owned());
-        let all = [Some(dsn.to_owned()), password, encoded];
-        Secrets(all.into_iter().flatten().filter(|secret| !secret.is_empty()).collect())
+        let all = passwords.into_iter().chain(encoded).chain([dsn.to_owned()]);
+        Secrets(all.filter(|secret| !secret.is_empty()).collect())
     }
 
     fn are_in(&self, value: &OsStr) -> bool {

@@ -67,7 +67,7 @@ fn push_pieces(streams: [&mut OutputStream; 2], now: Instant, lines: &mut Vec<Ne
 impl Runner {
     /// Waits for the `hello` of a runner of an SDK. The output of the runner meanwhile is logged for `run`, the run
     /// that it was started for. While the recorder is full, the runner's pipes are not read, so it may block, and the
-    /// timeout begins again.
+    /// timeout begins again when they are read again.
     pub(crate) async fn hello(
         &mut self,
         start_timeout: Duration,
@@ -87,6 +87,9 @@ impl Runner {
             remember_last_line(&mut last, &run.lines);
             run.schedule_flush(recorder);
             let may_read = !recorder.is_full();
+            if !may_read {
+                timeout.as_mut().reset(Instant::now() + start_timeout);
+            }
             tokio::select! {
                 frame = frames.next() => match frame {
                     Ok(Some(frame)) => {
@@ -109,12 +112,7 @@ impl Runner {
                     remember_last_line(&mut last, &run.lines);
                     run.flush(recorder);
                 }
-                () = &mut timeout => {
-                    if may_read {
-                        return Err(too_late());
-                    }
-                    timeout.as_mut().reset(Instant::now() + start_timeout);
-                }
+                () = &mut timeout => return Err(too_late()),
             }
         }
         // The socket is closed. Either the process exits, or it is a program without an SDK that closed an unknown

@@ -101,20 +101,19 @@ impl StartError {
                 let is_killed = matches!(exit, Exit::Signal { signal: 9, .. });
                 if is_killed && !out_of_memory { Fault::Placement } else { Fault::Operation }
             }
-            StartError::Unregistered
-            | StartError::UnknownKind(_)
-            | StartError::Unavailable(_)
-            | StartError::NoAnswer(_) => Fault::Placement,
-            StartError::NotInManifest { .. }
+            StartError::Database(DatabaseError::Unreadable { .. })
+            | StartError::NotInManifest { .. }
             | StartError::Timeout { .. }
             | StartError::Protocol { .. }
             | StartError::Request(_)
-            | StartError::Schema(_)
-            | StartError::Database(DatabaseError::Unreadable { .. }) => Fault::Operation,
-            StartError::Folder(_)
-            | StartError::System(_)
-            | StartError::Database(_)
-            | StartError::Ending => Fault::Host,
+            | StartError::Schema(_) => Fault::Operation,
+            // A refusal of the database that may pass is not an error here: the worker repeats the request.
+            StartError::Unregistered
+            | StartError::UnknownKind(_)
+            | StartError::Unavailable(_)
+            | StartError::NoAnswer(_)
+            | StartError::Database(_) => Fault::Placement,
+            StartError::Folder(_) | StartError::System(_) | StartError::Ending => Fault::Host,
         }
     }
 }
@@ -216,7 +215,7 @@ mod tests {
             (ended(crashed, false), Fault::Operation),
             (ended(killed, false), Fault::Placement),
             (ended(killed, true), Fault::Operation),
-            (StartError::Database(DatabaseError::LeaseLost), Fault::Host),
+            (StartError::Database(DatabaseError::LeaseLost), Fault::Placement),
             (StartError::UnknownKind("perl".to_owned()), Fault::Placement),
             (StartError::Unavailable("no display".to_owned()), Fault::Placement),
             (StartError::NoAnswer("took longer than 5 s".to_owned()), Fault::Placement),

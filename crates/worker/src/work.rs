@@ -82,7 +82,7 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
     rework_process::become_subreaper()?;
     let dsn = Dsn::parse(&start.dsn)?.for_writing();
     dsn.add_direct_servers(start.direct_servers);
-    let secrets = Secrets::new(&start.dsn, dsn.password());
+    let secrets = Secrets::new(&start.dsn, dsn.passwords());
     let started_runs = inherited_started_runs()?;
     let application_name = format!("rework worker {}", start.worker);
     let (recorder, entries, backlog) = Recorder::new();

@@ -15,7 +15,7 @@ pub(crate) mod session_kind;
 mod text;
 mod tls;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio_postgres::Config;
 
@@ -128,10 +128,16 @@ impl Dsn {
         first.config.get_password().map(|p| String::from_utf8_lossy(p).into_owned())
     }
 
+    /// Returns the passwords of all servers, each once. They must not be shown to anybody.
+    pub fn passwords(&self) -> BTreeSet<String> {
+        let all = self.servers.iter().filter_map(|server| server.config.get_password());
+        all.map(|password| String::from_utf8_lossy(password).into_owned()).collect()
+    }
+
     /// Returns the DSN as it was given. If it has no password, and `password` is the one with which it is completed,
     /// the text contains that password. So the DSN is complete without the environment.
     pub fn text_with_password(&self, password: &str) -> String {
-        let is_missing = self.redacted() == self.text;
+        let is_missing = text::read(&self.text).is_ok_and(|given| !given.contains_key("password"));
         if is_missing && self.password().as_deref() == Some(password) {
             return with_password(&self.text, password);
         }

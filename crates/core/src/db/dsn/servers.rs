@@ -70,6 +70,10 @@ impl Server {
                     "an abstract socket cannot be used: name the directory of the socket".into()
                 );
             }
+            // The host is not repeated: the part before the last `@` of a URL may belong to the password.
+            text if text.contains('@') => {
+                return Err("a host contains `@`: write `@` in a password as `%40`".to_owned());
+            }
             text => Some(Host::Tcp(text.to_owned())),
         };
         let mut config = base.clone();
@@ -167,6 +171,7 @@ mod tests {
             vec![("hostaddr", "a")],
             vec![("port", "65536")],
             vec![("host", "@abstract")],
+            vec![("host", "ss@host")],
         ] {
             assert!(texts(&pairs).is_err(), "{pairs:?}");
         }
