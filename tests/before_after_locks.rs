@@ -63,9 +63,8 @@ fn storm(dsn: &str, seed: u64, rounds: usize) -> BTreeMap<String, usize> {
     let mut codes = BTreeMap::new();
     let mut random = seed;
     for _ in 0..rounds {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let number = usize::try_from(random >> 33).unwrap() % STATEMENTS.len();
         let result = match STATEMENTS[number] {
             "" => retry_and_delete(&session),

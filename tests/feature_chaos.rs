@@ -55,8 +55,7 @@ const LENGTH_OF_PLAN: Duration = Duration::from_secs(3_600);
 fn keys_order_pauses_and_delays_hold_while_processes_and_backends_are_killed() {
     let seed = seed::choose(USUAL_SEED);
     let _hint = RepetitionHint { seed, test: "feature_chaos" };
-    let (length, count) =
-        if scale::is_soak() { (SOAK_LENGTH, 10_000) } else { (USUAL_LENGTH, 60) };
+    let (length, count) = if scale::is_soak() { (SOAK_LENGTH, 10_000) } else { (USUAL_LENGTH, 60) };
     let mut chaos = FeatureChaos::new();
     let clients = load::start(&chaos.client_dsn(), &chaos.path, seed, count, length / count as u32);
     let mut steps = kills::plan(seed, HOSTS, LENGTH_OF_PLAN).into_iter().peekable();
@@ -117,9 +116,8 @@ fn describe(
 /// Asserts that the test was not idle, so that the absence of violations proves something.
 #[track_caller]
 fn assert_much_happened(features: &Features, clients: &[Acknowledged], text: &str) {
-    let is_killed = |target| {
-        features.history.faults.iter().any(|fault| fault.fault == Fault::Kill(target))
-    };
+    let is_killed =
+        |target| features.history.faults.iter().any(|fault| fault.fault == Fault::Kill(target));
     for target in [Target::Monitor, Target::Worker, Target::Runner] {
         assert!(is_killed(target), "no {target:?} was killed\n{text}");
     }

@@ -170,10 +170,7 @@ fn a_task_that_was_put_off_1000_times_in_a_row_fails() {
     let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
     let failed = setup.wait_until_ended(fails);
     assert_eq!((failed.state, failed.run), (State::Failed, 1001));
-    assert_eq!(
-        failed.reason(),
-        "put off more than 1000 times in a row, at last: there is no gate"
-    );
+    assert_eq!(failed.reason(), "put off more than 1000 times in a row, at last: there is no gate");
     setup.wait_until("the other task was put off again", || setup.task(goes_on).run >= 1002);
     assert!(!setup.task(goes_on).state.is_end());
 }

@@ -133,8 +133,28 @@ fn sql_and_rust_read_the_same_durations() {
     let long = "999999999d".repeat(6);
     let too_long = "1s".repeat(31);
     let texts = [
-        "0s", "250ms", "90s", "1h30m", "1d2h3m4s5ms", "5m5ms", "999999999d", "1ms1ms", &long, "",
-        "5", "s", "5 s", "1.5s", "-1s", "5S", "5msd", "1h 30m", "1000000000s", "1s\n", "é", "1µs",
+        "0s",
+        "250ms",
+        "90s",
+        "1h30m",
+        "1d2h3m4s5ms",
+        "5m5ms",
+        "999999999d",
+        "1ms1ms",
+        &long,
+        "",
+        "5",
+        "s",
+        "5 s",
+        "1.5s",
+        "-1s",
+        "5S",
+        "5msd",
+        "1h 30m",
+        "1000000000s",
+        "1s\n",
+        "é",
+        "1µs",
         &too_long,
     ];
     for text in texts {

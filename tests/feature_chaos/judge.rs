@@ -108,9 +108,8 @@ fn began_while_paused(features: &Features) -> RuleResult {
         paused.operation.is_none() || label.is_some_and(|l| Some(&*l.operation) == paused.operation)
     };
     RuleResult::of("pauses were broken by a task that began", &features.pauses, |paused| {
-        let began = starts().find(|line| {
-            paused.from < line.at && line.at < paused.to && is_in_scope(paused, line)
-        });
+        let began = starts()
+            .find(|line| paused.from < line.at && line.at < paused.to && is_in_scope(paused, line));
         began.map(|line| format!("{paused:?}: {line:?}"))
     })
 }

@@ -61,12 +61,9 @@ pub(crate) fn start(
 
 /// Opens a session. A new backend can be ended at once.
 fn open(dsn: &str) -> Session {
-    wait::until_some(
-        "a client connects",
-        wait::TIMEOUT,
-        String::new,
-        || Session::try_open(dsn).ok(),
-    )
+    wait::until_some("a client connects", wait::TIMEOUT, String::new, || {
+        Session::try_open(dsn).ok()
+    })
 }
 
 struct Client {

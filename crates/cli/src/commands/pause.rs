@@ -31,8 +31,10 @@ use crate::{
 /// If several options are given, what has all of them is paused. Tasks can still be scheduled. Tasks that run continue.
 /// The command ends when no task can start any more.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 nothing can start any more, and with `--drain` nothing runs; 124 timeout: it is \
-                        paused, and the command says what is left.")]
+#[command(
+    after_help = "Exit codes: 0 nothing can start any more, and with `--drain` nothing runs; 124 timeout: it is \
+                        paused, and the command says what is left."
+)]
 pub struct Args {
     #[command(flatten)]
     scope: ScopeArgs,

@@ -66,9 +66,10 @@ mod tests {
     #[test]
     fn a_fixed_pause_stays_and_a_list_ends_with_its_last_pause() {
         assert_eq!(pauses(r#"{"backoff": "fixed", "first": "10s"}"#, &[1, 9]), [10_000; 2]);
-        assert_eq!(pauses(r#"{"list": ["1s", "1m"]}"#, &[1, 2, 3, 99]), [
-            1_000, 60_000, 60_000, 60_000
-        ]);
+        assert_eq!(
+            pauses(r#"{"list": ["1s", "1m"]}"#, &[1, 2, 3, 99]),
+            [1_000, 60_000, 60_000, 60_000]
+        );
     }
 
     #[test]

@@ -195,9 +195,9 @@ fn number(meta: &Meta, key: &str, least: f64, most: f64) -> syn::Result<f64> {
         Some(Expr::Lit(ExprLit { lit: Lit::Float(literal), .. })) => literal.base10_parse().ok(),
         _ => None,
     };
-    number.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
-        error_at(meta, format!("`{key}` must be a number from {least} to {most}"))
-    })
+    number
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| error_at(meta, format!("`{key}` must be a number from {least} to {most}")))
 }
 
 /// Parses an array of 1 to [`MAX_ITEMS`] strings.
@@ -213,10 +213,7 @@ fn strings(meta: &Meta, key: &str, example: &str) -> syn::Result<Vec<LitStr>> {
         _ => None,
     };
     literals.filter(|literals| (1..=MAX_ITEMS).contains(&literals.len())).ok_or_else(|| {
-        error_at(
-            meta,
-            format!("`{key}` must be 1 to {MAX_ITEMS} strings: `{key} = [{example}]`"),
-        )
+        error_at(meta, format!("`{key}` must be 1 to {MAX_ITEMS} strings: `{key} = [{example}]`"))
     })
 }
 

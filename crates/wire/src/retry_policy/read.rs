@@ -13,9 +13,8 @@ use crate::duration;
 const MAX_KIND_BYTES: usize = 256;
 
 /// The keys of a policy in JSON.
-const KEYS: [&str; 10] = [
-    "attempts", "endless", "backoff", "first", "factor", "most", "list", "jitter", "on", "not_on",
-];
+const KEYS: [&str; 10] =
+    ["attempts", "endless", "backoff", "first", "factor", "most", "list", "jitter", "on", "not_on"];
 
 /// The keys that describe a pause without a list.
 const PAUSE_KEYS: [&str; 4] = ["backoff", "first", "factor", "most"];
@@ -91,9 +90,9 @@ fn value<T>(
 ) -> Result<Option<T>, RetryFault> {
     match object.get(key) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => take(value)
-            .map(Some)
-            .ok_or_else(|| RetryFault(format!("needs {expected} as `{key}`"))),
+        Some(value) => {
+            take(value).map(Some).ok_or_else(|| RetryFault(format!("needs {expected} as `{key}`")))
+        }
     }
 }
 
