@@ -89,7 +89,7 @@ fn pauses_are_those_of_the_policy_of_the_task() {
     }
 }
 
-/// Scenarios EJ-8 and EJ-9 of EasyJobs, without what follows a failure.
+/// Scenarios EJ-8 and EJ-9 of `EasyJobs`, without what follows a failure.
 #[test]
 fn a_policy_with_a_name_allows_one_attempt_or_two_or_endless_ones() {
     let setup = with_manifest();
@@ -148,7 +148,7 @@ fn a_run_that_is_put_off_uses_no_attempt() {
     });
     fs::write(&gate, "").unwrap();
     let done = setup.wait_until_done(task);
-    assert_eq!((done.attempt, done.output), (1, json!(1)), "it is the only attempt");
+    assert_eq!((done.attempt, done.output.clone()), (1, json!(1)), "it is the only attempt");
     assert!(done.run >= 3, "{done:?}");
     let shown = setup.rework(["show-task", &task.to_string()]).run_ok().stdout();
     assert!(shown.contains("put_off") && shown.contains("there is no gate"), "{shown}");

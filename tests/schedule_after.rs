@@ -48,8 +48,8 @@ fn a_task_follows_the_ends_of_the_tasks_that_it_waits_for() {
     // All tasks have ended, so what is scheduled after them does not wait.
     let ready = schedule_after(&setup, "noinput", &[holding.id, quick], &[]);
     setup.wait_until_done(ready);
-    let refused = schedule_after(&setup, "noinput", &[failing], &[]);
-    assert_eq!(setup.task(refused).state, State::Aborted);
+    let too_late = schedule_after(&setup, "noinput", &[failing], &[]);
+    assert_eq!(setup.task(too_late).state, State::Aborted);
 }
 
 #[test]

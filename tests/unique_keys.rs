@@ -170,22 +170,22 @@ fn a_task_waits_for_quiet_but_not_longer_than_its_limit() {
         let arguments = format!("'double', '{input}', unique_key => 'k', debounce => {times}");
         schedule_once(session, &arguments)
     };
-    let wait = |task: i64| -> f64 {
-        let sql = "select extract(epoch from delayed_until - queued_at)::float8 / 60
+    let seconds = |task: i64| -> i64 {
+        let sql = "select extract(epoch from delayed_until - queued_at)::bigint
                      from rework.task where id = $1";
         session.query_value(sql, &[&task])
     };
     let limited = "'60 minutes', at_most => '90 minutes'";
     let first = schedule(1, limited);
-    assert_eq!((first.state.as_str(), wait(first.task)), ("delayed", 60.0));
+    assert_eq!((first.state.as_str(), seconds(first.task)), ("delayed", 3_600));
     // Instead of waiting, the test lets the task be scheduled earlier.
     let earlier = "update rework.task set queued_at = queued_at - interval '20 minutes'";
     session.execute(earlier);
     assert_eq!(schedule(2, limited), existing(first.task, "delayed"));
-    assert!((80.0..81.0).contains(&wait(first.task)), "{}", wait(first.task));
+    assert!((4_800..4_860).contains(&seconds(first.task)), "{}", seconds(first.task));
     session.execute(earlier);
     assert_eq!(schedule(3, limited), existing(first.task, "delayed"));
-    assert_eq!(wait(first.task), 90.0);
+    assert_eq!(seconds(first.task), 5_400);
     session.execute(&earlier.replace("20", "60"));
     assert_eq!(schedule(4, limited), existing(first.task, "queued"), "the limit is reached");
     let _monitor = setup.start_monitor(&["--maxworkers", "1"]);

@@ -85,7 +85,7 @@ fn before_predecessor(features: &Features, spans: &Spans) -> RuleResult {
 fn followed_otherwise_than_once(features: &Features) -> RuleResult {
     let rule = "tasks were followed otherwise than once if done, and never if not";
     RuleResult::of(rule, &features.followed, |followed| {
-        let text = || format!("{followed:?}");
+        let text = || format!("task {}: {followed:?}", followed.task);
         (followed.followers != i64::from(followed.is_done)).then(text)
     })
 }
@@ -117,7 +117,8 @@ fn began_while_paused(features: &Features) -> RuleResult {
 fn put_off_with_attempt(features: &Features) -> RuleResult {
     let rule = "tasks that were put off used an attempt for that";
     RuleResult::of(rule, &features.put_off, |task| {
-        (task.attempt > task.runs - task.put_off).then(|| format!("{task:?}"))
+        (task.attempt > task.runs - task.runs_put_off)
+            .then(|| format!("task {}: {task:?}", task.task))
     })
 }
 

@@ -111,7 +111,6 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
         },
         operations: Operations::default(),
     };
-    worker.context.supervisor.send(&FromWorker::Started);
     let result = tokio::select! {
         result = worker.work() => result,
         // The writer ends early only by a panic. Without it no run could be recorded, so the worker ends, too.
@@ -143,7 +142,9 @@ struct Worker {
 }
 
 impl Worker {
+    /// Reports that the worker is ready, and runs tasks until it is ordered to end.
     async fn work(&mut self) -> Result<(), LeaseLost> {
+        self.context.supervisor.send(&FromWorker::Started);
         loop {
             let Context { supervisor, recorder, queue, .. } = &mut self.context;
             if let Some(reason) = supervisor.retired() {

@@ -200,8 +200,8 @@ mod tests {
     fn a_monitor_that_has_not_ended_shows_what_is_paused_on_its_host() {
         let pauses = vec![pause(Scope { host: Some("alpha"), ..Scope::default() })];
         let since = pause_text::since(&pauses[0]);
-        let paused = Monitor { finished_at: None, pauses, ..ended() };
+        let monitor = Monitor { finished_at: None, pauses, ..ended() };
         let shown = format!(" version=0.1.0 [paused: every domain] {since}\n");
-        assert!(table(&[paused]).render(false).ends_with(&shown));
+        assert!(table(&[monitor]).render(false).ends_with(&shown));
     }
 }

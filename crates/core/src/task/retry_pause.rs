@@ -18,12 +18,11 @@ pub fn retry_pause(
     requested_ms: Option<i64>,
     random: f64,
 ) -> Duration {
-    let milliseconds = match requested_ms {
-        Some(requested) => requested as f64,
-        None => {
-            let jitter = 1.0 + policy.jitter * random;
-            (pause_ms(&policy.pause, attempt) * jitter).round_ties_even()
-        }
+    let milliseconds = if let Some(requested) = requested_ms {
+        requested as f64
+    } else {
+        let jitter = 1.0 + policy.jitter * random;
+        (pause_ms(&policy.pause, attempt) * jitter).round_ties_even()
     };
     Duration::from_millis(milliseconds.min(MAX_PAUSE_MS as f64) as u64)
 }

@@ -79,9 +79,10 @@ impl Retry {
 impl ToTokens for Retry {
     /// Generates the expression of the policy.
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let attempts = match self.attempts {
-            Some(attempts) => quote!(::core::option::Option::Some(#attempts)),
-            None => quote!(::core::option::Option::None),
+        let attempts = if let Some(attempts) = self.attempts {
+            quote!(::core::option::Option::Some(#attempts))
+        } else {
+            quote!(::core::option::Option::None)
         };
         let endless = self.endless;
         let first_ms = self.first_ms.unwrap_or(1_000);
@@ -94,9 +95,10 @@ impl ToTokens for Retry {
                 quote!(Exponential { first_ms: #first_ms, factor: #factor, most_ms: #most_ms })
             }
         };
-        let jitter = match self.jitter {
-            Some(jitter) => quote!(#jitter),
-            None => quote!(::rework::__private::retry_policy::DEFAULT_JITTER),
+        let jitter = if let Some(jitter) = self.jitter {
+            quote!(#jitter)
+        } else {
+            quote!(::rework::__private::retry_policy::DEFAULT_JITTER)
         };
         let kinds = match (&self.on, &self.not_on) {
             (Some(on), _) => quote!(On(::std::vec![#(#on.to_owned()),*])),

@@ -15,34 +15,33 @@ fn error_of(text: &str) -> String {
     parse(text, Path::new(PATH)).unwrap_err().to_string()
 }
 
-#[test]
-fn every_key_is_read() {
-    let operations = parsed(
-        r#"
-        domain = "images"
+/// A manifest with an operation that has every key.
+const EVERY_KEY: &str = r#"
+domain = "images"
 
-        [[operation]]
-        name = "thumbnail"
-        command = ["convert", "-", "png:-"]
-        timeout = "5m"
-        memory = "2GiB"
-        attempts = 3
-        grace = "1s"
-        retry_lost = true
-        priority = -1
-        output = "bytes"
-        cwd = "./work"
-        env = { LANG = "C.UTF-8" }
-        pass_env = ["AWS_*"]
-        input = { width = "integer", note = "string?" }
-        retry = { backoff = "fixed", first = "10s", not_on = ["exit code 2"] }
-        available = ["test", "-e", "/dev/dri"]
-        run_after = "publish"
-        run_before = ["fetch", "decode"]
-        on_failure = ["tell"]
-        "#,
-    );
-    let limits = Limits {
+[[operation]]
+name = "thumbnail"
+command = ["convert", "-", "png:-"]
+timeout = "5m"
+memory = "2GiB"
+attempts = 3
+grace = "1s"
+retry_lost = true
+priority = -1
+output = "bytes"
+cwd = "./work"
+env = { LANG = "C.UTF-8" }
+pass_env = ["AWS_*"]
+input = { width = "integer", note = "string?" }
+retry = { backoff = "fixed", first = "10s", not_on = ["exit code 2"] }
+available = ["test", "-e", "/dev/dri"]
+run_after = "publish"
+run_before = ["fetch", "decode"]
+on_failure = ["tell"]
+"#;
+
+fn limits_of_every_key() -> Limits {
+    Limits {
         timeout_ms: Some(300_000),
         memory_bytes: Some(2 << 30),
         attempts: 3,
@@ -55,7 +54,11 @@ fn every_key_is_read() {
             kinds: Kinds::NotOn(vec!["exit code 2".into()]),
             ..RetryPolicy::default()
         }),
-    };
+    }
+}
+
+#[test]
+fn every_key_is_read() {
     let input = json!({
         "type": "object",
         "properties": { "width": { "type": "integer" }, "note": { "type": "string" } },
@@ -69,7 +72,7 @@ fn every_key_is_read() {
             input: Some(input),
             output: None,
             output_form: Form::Bytes,
-            limits,
+            limits: limits_of_every_key(),
             available: Some("test -e /dev/dri".into()),
             run_after: vec!["publish".into()],
             run_before: vec!["fetch".into(), "decode".into()],
@@ -81,7 +84,7 @@ fn every_key_is_read() {
         pass_env: vec!["AWS_*".into()],
         available: Some(Program::Command(vec!["test".into(), "-e".into(), "/dev/dri".into()])),
     };
-    assert_eq!(operations[0], thumbnail);
+    assert_eq!(parsed(EVERY_KEY), [thumbnail]);
 }
 
 #[test]
@@ -167,18 +170,6 @@ fn errors_of_an_operation_name_the_key() {
             ":4: `priority` of operation `a`: 99999 is not a whole number from -32768 to 32767",
         ),
         ("retry_lost = 1", ":4: `retry_lost` of operation `a`: 1 is not `true` or `false`"),
-        (
-            "retry = 'twice'",
-            ":4: `retry` of operation `a`: it is neither an object nor `never`, `once` or `always`",
-        ),
-        (
-            "retry = { frist = '1s' }",
-            ":4: `retry` of operation `a`: it has the unknown key `frist`",
-        ),
-        (
-            "attempts = 3\nretry = 'once'",
-            ":5: `retry` of operation `a`: it has 2 as `attempts`, and the operation itself has 3",
-        ),
         ("output = 'xml'", ":4: `output` of operation `a` is `xml`, neither `json` nor `bytes`"),
         ("cwd = 1", ":4: `cwd` of operation `a`: 1 is not a string"),
         ("available = true", ":4: `available` of operation `a`: true is not a script, or a list"),
@@ -198,6 +189,27 @@ fn errors_of_an_operation_name_the_key() {
         (
             "[operation.input]\ntype = 'object'\nproperties = { w = { type = 'intger' } }",
             ":4: `input` of operation `a`: not a JSON Schema: `properties.w.type` is \"intger\"",
+        ),
+    ] {
+        let text = format!("[[operation]]\nname = 'a'\nshell = 'true'\n{keys}\n");
+        assert!(error_of(&text).contains(expected), "{keys}: {}", error_of(&text));
+    }
+}
+
+#[test]
+fn errors_of_a_retry_policy_name_the_key() {
+    for (keys, expected) in [
+        (
+            "retry = 'twice'",
+            ":4: `retry` of operation `a`: it is neither an object nor `never`, `once` or `always`",
+        ),
+        (
+            "retry = { frist = '1s' }",
+            ":4: `retry` of operation `a`: it has the unknown key `frist`",
+        ),
+        (
+            "attempts = 3\nretry = 'once'",
+            ":5: `retry` of operation `a`: it has 2 as `attempts`, and the operation itself has 3",
         ),
     ] {
         let text = format!("[[operation]]\nname = 'a'\nshell = 'true'\n{keys}\n");
