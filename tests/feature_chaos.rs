@@ -98,7 +98,7 @@ fn describe(
     let kills = figures::count(history.faults.iter().map(|fault| fault.fault.name()));
     let states = figures::count(history.tasks.iter().map(|task| task.state.as_str()));
     let kept: usize = clients.iter().map(|client| client.kept).sum();
-    let put_off: i64 = features.put_off.iter().map(|task| task.put_off).sum();
+    let put_off: i64 = features.put_off.iter().map(|task| task.uncounted_runs).sum();
     let (pauses, unanswered) = (features.pauses.len(), chaos.pauses.unanswered());
     for line in [
         format!("{} kills: {}", history.faults.len(), figures::list(&kills)),

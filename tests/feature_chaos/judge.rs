@@ -117,7 +117,7 @@ fn began_while_paused(features: &Features) -> RuleResult {
 fn put_off_with_attempt(features: &Features) -> RuleResult {
     let rule = "tasks that were put off used an attempt for that";
     RuleResult::of(rule, &features.put_off, |task| {
-        (task.attempt > task.runs - task.runs_put_off)
+        (task.attempt > task.runs - task.uncounted_runs)
             .then(|| format!("task {}: {task:?}", task.task))
     })
 }

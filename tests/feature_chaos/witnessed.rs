@@ -46,7 +46,7 @@ pub(crate) struct PutOff {
     /// The number of its latest run, so also the number of its runs.
     pub(crate) runs: i64,
     /// How many of its runs were put off.
-    pub(crate) runs_put_off: i64,
+    pub(crate) uncounted_runs: i64,
     pub(crate) attempt: i64,
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn put_off(session: &Session) -> Vec<PutOff> {
     let of = |row: &tokio_postgres::Row| PutOff {
         task: row.get(0),
         runs: row.get(1),
-        runs_put_off: row.get(2),
+        uncounted_runs: row.get(2),
         attempt: row.get(3),
     };
     rows.iter().map(of).collect()

@@ -22,7 +22,7 @@ fn flawless() -> Features {
     features.history.lines = lines;
     features.pauses = vec![Paused { operation: Some("witnessed_unique"), from: 150, to: 190 }];
     features.followed = vec![Followed { task: 3, is_done: true, followers: 1 }];
-    features.put_off = vec![PutOff { task: 7, runs: 2, runs_put_off: 1, attempt: 1 }];
+    features.put_off = vec![PutOff { task: 7, runs: 2, uncounted_runs: 1, attempt: 1 }];
     features
 }
 
