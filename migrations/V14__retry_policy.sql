@@ -168,10 +168,18 @@ begin
     end;
 end $$;
 
+-- error_kind: returns the kind of an error. Postgres reads no value of a JSON text that has the character 0 anywhere, so
+-- that character, written as an escape after an even number of backslashes, is left out.
+create function rework.error_kind(error json) returns text
+language sql immutable as $$
+    select case when strpos(error_kind.error::text, '\u0000') = 0 then error_kind.error ->> 'kind'
+                else regexp_replace(error_kind.error::text, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g')::json ->> 'kind'
+           end
+$$;
+
 -- is_retried: returns whether another attempt may follow after an error, whose key `kind` names its kind. An entry of
 -- `on` or `not_on` is the whole kind, or its first words (`exit code` for `exit code 3`), or its last part after a dot
--- (`Timeout` for `requests.exceptions.Timeout`). The kind is read with its quotes, because it may contain characters
--- that the type text cannot hold.
+-- (`Timeout` for `requests.exceptions.Timeout`).
 create function rework.is_retried(retry json, error json) returns boolean
 language sql immutable as $$
     select coalesce(
@@ -181,7 +189,7 @@ language sql immutable as $$
                 or left(kind.name, length(entry.name) + 1) = entry.name || ' '
                 or right(kind.name, length(entry.name) + 1) = '.' || entry.name),
         true)
-      from (select btrim((is_retried.error -> 'kind')::text, '"') as name) as kind,
+      from (select rework.error_kind(is_retried.error) as name) as kind,
            (select case when is_retried.retry ->> 'on' is not null then is_retried.retry -> 'on'
                         when is_retried.retry ->> 'not_on' is not null then is_retried.retry -> 'not_on'
                    end as entries,
@@ -222,4 +230,4 @@ language sql immutable as $$
 $$;
 
 revoke all on function rework.duration_ms, rework.retry_key_fault, rework.short_number, rework.retry_fault,
-    rework.checked_retry, rework.is_retried, rework.retry_backoff from public;
+    rework.checked_retry, rework.error_kind, rework.is_retried, rework.retry_backoff from public;

@@ -29,7 +29,7 @@ begin
             'grant usage on sequence position, log_id, monitor_id_seq, operation_id_seq to %1$I',
             'grant execute on function schedule, schedule_once, schedule_many, schedule_many_once, schedule_child,
                 check_options, abort, state_of, operation_named, lane_for, notify_ready, claim, claimable_lanes,
-                first_ready, runnable, retry_backoff, is_retried, duration_ms, complete, monitor_poll,
+                first_ready, runnable, retry_backoff, is_retried, error_kind, duration_ms, complete, monitor_poll,
                 repair_host_lanes, sweep_lanes, watch_schedules, fire, run_scheduled, schedule_clock, make_partition,
                 drop_partitions, unchecked_leases, continue_recovery, follow, follow_missed,
                 pause, resume to %1$I']

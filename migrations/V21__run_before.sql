@@ -160,11 +160,11 @@ begin
         inserted as (
             insert into rework.task (id, operation, lane, state, priority, delayed_until, followed)
             overriding system value
-            select id, before.id, before_lane, state, priority, delayed_until, true from made order by id
+            select id, before.id, before_lane, state, priority, delayed_until, true from made order by made.id
         ),
         joined as (
             insert into rework.edge (task, successor, after_failure, for_poll)
-            select id, successor, 'run', false from made order by id
+            select id, successor, 'run', false from made order by made.id
         )
         select array_agg(id) into before_ids from made;
         if cardinality(add_edges.after) > 0 or before.run_before <> '{}' then

@@ -110,7 +110,7 @@ begin
                    -wanted.number::integer, target.run_after <> '{}' or target.on_failure <> '{}', depth
               from checked
              where fault is null
-             order by id
+             order by checked.id
             on conflict do nothing
             returning id
         )

@@ -80,7 +80,7 @@ fn a_kind_matches_as_a_whole_or_by_its_first_words_or_by_its_last_part() {
         let is_retried = |retry: Value, error: Value| -> bool {
             setup.session().query_value(sql, &[&retry, &error])
         };
-        let error = json!({ "kind": kind, "message": "\0 a NUL is no obstacle" });
+        let error = json!({ "kind": kind, "message": "\0 a NUL is no \\u0000 obstacle" });
         assert_eq!(is_retried(json!({ "on": ["x", entry] }), error.clone()), matches, "{kind}");
         assert_eq!(is_retried(json!({ "not_on": [entry, "x"] }), error), !matches, "{kind}");
     }

@@ -273,6 +273,7 @@ mod tests {
             assert_eq!(scene.after(Duration::from_millis(1)), tried);
         }
         assert_eq!(scene.starts_worker(3), ["block [], try [7] on 3"]);
+        scene.worker_sends(3, FromWorker::Started);
         scene.worker_sends(1, FromWorker::StartSucceeded { operation: 7 });
         assert!(scene.state.start_faults().is_empty());
         assert_eq!(scene.state.deadline(), None);
