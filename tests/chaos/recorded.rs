@@ -11,8 +11,8 @@ use super::history::{RecordedTask, Transition};
 use crate::support::leftovers;
 use crate::support::session::Session;
 
-/// Creates the table of changes and the trigger. The time is that of the statement, which is sent after the run has
-/// ended.
+/// Creates the table of changes and the trigger. A task that begins to wait in the transaction that scheduled it was
+/// queued for nobody, so that is no change. The time is that of the statement, which is sent after the run has ended.
 const RECORD_TRANSITIONS: &str = "
     create schema chaos;
     create table chaos.transition (
@@ -30,7 +30,9 @@ const RECORD_TRANSITIONS: &str = "
         return null;
     end $$;
     create trigger record_transition after update on rework.task
-        for each row when (old.state <> new.state) execute function chaos.record_transition()";
+        for each row when (old.state <> new.state
+                           and not (new.state = 'waiting' and old.xmin = pg_current_xact_id()::xid))
+        execute function chaos.record_transition()";
 
 /// Processes that have ended, but are not recorded as ended. A worker without a pid was never started.
 const RECORDED_AS_ALIVE: &str = "

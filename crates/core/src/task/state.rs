@@ -75,7 +75,7 @@ impl State {
             State::Waiting => matches!(next, State::Delayed | State::Queued | State::Aborted),
             // A queued task becomes delayed if a request with its unique key replaces it.
             State::Queued => matches!(next, State::Delayed | State::Running | State::Aborted),
-            State::Running => next != State::Running,
+            State::Running => !matches!(next, State::Waiting | State::Running),
             State::Aborting => next == State::Aborted,
             State::Failed | State::Aborted | State::Lost => next == State::Queued,
             State::Done => false,
