@@ -11,6 +11,9 @@ use crate::support::session::Session;
 
 const SESSIONS: u64 = 8;
 
+/// The SQLSTATE of the session that is the victim of a deadlock.
+const DEADLOCK_DETECTED: &str = "40P01";
+
 /// Claims up to 20 tasks and records their ends in the same transaction. Every third run fails.
 const RUN_BATCH: &str = "
 create function public.run_batch() returns void language plpgsql as $$
@@ -89,9 +92,9 @@ fn retry_and_delete(session: &Session) -> Result<(), tokio_postgres::Error> {
     session.try_query(VACUUM, &[&0_i64, &states, &None::<&str>, &0.0_f64]).map(drop)
 }
 
-#[test]
-fn nothing_that_follows_an_end_is_part_of_a_deadlock() {
-    let setup = Installation::new();
+/// Creates the operations, which follow each other, and 100 tasks. Then lets all sessions execute `rounds` statements
+/// each. Returns how often each SQLSTATE occurred.
+fn storms(setup: &Installation, rounds: usize) -> BTreeMap<String, usize> {
     let session = setup.session();
     insert_worker_on_a(session);
     insert_operations(session, 1, 3, &["a"]);
@@ -102,7 +105,6 @@ fn nothing_that_follows_an_end_is_part_of_a_deadlock() {
          update rework.operation set run_before = '{operation_3}' where name = 'operation_2';
          select rework.schedule_many('operation_1', array_fill('1'::json, array[100]), domain => 'many')",
     );
-    let rounds = count(60, 3_000);
     let sessions: Vec<_> = (1..=SESSIONS)
         .map(|seed| {
             let dsn = setup.dsn().to_owned();
@@ -116,6 +118,14 @@ fn nothing_that_follows_an_end_is_part_of_a_deadlock() {
         }
     }
     eprintln!("{SESSIONS} sessions with {rounds} statements each failed with {codes:?}");
+    codes
+}
+
+#[test]
+fn nothing_that_follows_an_end_is_part_of_a_deadlock() {
+    let setup = Installation::new();
+    let codes = storms(&setup, count(60, 3_000));
+    let session = setup.session();
     // A predecessor was deleted between its selection and its lock (RW404), or `complete` did not get a lock in time.
     let unexpected = codes.keys().find(|code| !["RW404", "55P03"].contains(&code.as_str()));
     assert_eq!(unexpected, None, "{codes:?}");
@@ -136,4 +146,20 @@ fn nothing_that_follows_an_end_is_part_of_a_deadlock() {
                                            and state not in ('done', 'failed', 'aborted', 'lost'))";
     assert_eq!(session.query_value::<i64>(forgotten, &[]), 0);
     finish_all(session);
+}
+
+/// The test above finds deadlocks: if successors are locked in the opposite order, and waited for, there are some.
+#[test]
+fn the_opposite_order_of_locks_makes_deadlocks() {
+    let setup = Installation::new();
+    let definition: String = setup.session().query_value(
+        "select pg_get_functiondef('rework.follow_edges'::regproc)",
+        &[],
+    );
+    let order = "order by t.id\n           for no key update skip locked";
+    assert!(definition.contains(order), "{definition}");
+    let opposite = "order by t.id desc\n           for no key update";
+    setup.session().execute(&definition.replace(order, opposite));
+    let codes = storms(&setup, count(60, 3_000));
+    assert!(codes.contains_key(DEADLOCK_DETECTED), "{codes:?}");
 }

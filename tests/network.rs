@@ -76,7 +76,7 @@ fn lost_replies_to_completions_do_no_harm() {
 fn schedule_can_be_repeated_with_the_same_key_after_a_lost_reply() {
     let (setup, proxy) = with_proxy();
     let count = scale::count(10, 200);
-    proxy.set_mode(ProxyMode::LoseReplies("rework.schedule(", count));
+    proxy.set_mode(ProxyMode::LoseReplies("rework.schedule_once(", count));
     let mut scheduled = 0;
     while proxy.replies_to_lose() > 0 {
         scheduled += 1;
