@@ -22,7 +22,7 @@ create table rework.operation (
     unregistered_at    timestamptz,                 -- since then no task can be scheduled; existing tasks stay
     available          text,                        -- check whether a host can run it now, for people; null: none
     run_after          text[] not null default '{}',     -- operations of which a task follows each `done` one
-    run_before         text[] not null default '{}',     -- operations of which a task is done before each one
+    run_before         text[] not null default '{}',     -- operations of which a task ends before each one starts
     on_failure         text[] not null default '{}',     -- operations of which a task follows each failed or lost one
     unique (domain, name)
 );

@@ -53,7 +53,7 @@ create table rework.task (
                                                           -- number in `run_after` or `on_failure` of its operation
     awaits          integer not null default 0,           -- in state `waiting`: number of tasks that it waits for
     followed        boolean not null default false,       -- whether something follows its end: V20__edge.sql
-    follow_depth    integer not null default 0,           -- number of tasks that followed one another up to this one
+    followers_left  integer not null default 1000,        -- how many tasks may still follow this one: V22__followers.sql
     retry           json                                  -- retry policy: V14__retry_policy.sql; null: its operation's
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 

@@ -122,7 +122,7 @@ begin
         on conflict (parent, parent_run, parent_number) where parent is not null do nothing
         returning id into made;
         if made is not null then
-            if cardinality(add_task.after) > 0 or op.run_before <> '{}' then
+            if cardinality(add_task.after) > 0 or op.run_before <> '{}' or add_task.after_failure <> 'abort' then
                 perform rework.wait_before(array[made], op, add_task.after, add_task.after_failure);
             end if;
             if not is_delayed then

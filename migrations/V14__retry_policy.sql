@@ -168,8 +168,8 @@ begin
     end;
 end $$;
 
--- error_kind: returns the kind of an error. Postgres reads no value of a JSON text that has the character 0 anywhere, so
--- that character, written as an escape after an even number of backslashes, is left out.
+-- error_kind: returns the kind of an error. Postgres reads no value of a JSON text that has the character 0 anywhere.
+-- So that character, written as an escape after an even number of backslashes, is left out.
 create function rework.error_kind(error json) returns text
 language sql immutable as $$
     select case when strpos(error_kind.error::text, '\u0000') = 0 then error_kind.error ->> 'kind'

@@ -163,7 +163,7 @@ begin
                        when outcome = 'done' then 'done'
                        when outcome = 'failed'
                             and (attempt < attempts or coalesce((retry ->> 'endless')::boolean, false))
-                            and rework.is_retried(retry, error::json) then 'delayed'
+                            and (retry_ms is not null or rework.is_retried(retry, error::json)) then 'delayed'
                        when outcome = 'put_off' and put_off_before < 1000 then 'delayed'
                        when outcome in ('failed', 'refused', 'put_off') then 'failed'
                        when outcome = 'lost' and retry_lost and losses < 3 then 'queued'

@@ -80,7 +80,7 @@ begin
     elsif cardinality(wait_before.after) > 1000 then
         raise exception 'a task of `%` is refused: it waits for more than 1000 tasks', op.name
             using errcode = 'RW413', hint = 'let it wait for tasks that wait for some of them each';
-    elsif array_position(wait_before.after, null) is not null then
+    elsif exists (select from unnest(wait_before.after) as given (id) where given.id is null) then
         raise exception 'a task of `%` is refused: one of the tasks that it waits for is null', op.name
             using errcode = 'RW400', hint = 'pass an array of ids';
     elsif exists (select from rework.task t
@@ -97,7 +97,7 @@ begin
     perform from rework.task t where t.id = any (wait_before.after) order by t.id for key share;
     select given.id into unknown
       from unnest(wait_before.after) as given (id)
-     where not exists (select from rework.task t where t.id = given.id)
+     where given.id = any (tasks) or not exists (select from rework.task t where t.id = given.id)
      order by given.id limit 1;
     if found then
         raise exception 'there is no task %, after which a task of `%` is to run', unknown, op.name
@@ -119,13 +119,10 @@ declare
     before_lane  integer;
     before_ids   bigint[];
 begin
+    own := array(select t.id from rework.task t
+                  where t.id = any (add_edges.after) and t.xmin = pg_current_xact_id()::xid);
     -- Other predecessors get this value by the poll.
-    with changed as (
-        update rework.task t set followed = true
-         where t.id = any (add_edges.after) and t.xmin = pg_current_xact_id()::xid
-        returning t.id
-    )
-    select coalesce(array_agg(id), '{}') into own from changed;
+    update rework.task t set followed = true where t.id = any (own) and not t.followed;
     -- One statement reads the states and counts: a predecessor may end at any time, also between two statements.
     with inserted as (
         insert into rework.edge (task, successor, after_failure, ended_as, followed_at, for_poll)
@@ -147,20 +144,24 @@ begin
     if why is not null then
         update rework.task t set state = 'aborted', finished_at = clock_timestamp(), reason = why
          where t.id = any (tasks);
+        -- Tasks that wait for these follow the abort by the poll.
+        update rework.edge e set for_poll = true where e.task = any (tasks) and e.followed_at is null;
         return;
     end if;
     foreach name in array op.run_before loop
         before := rework.operation_near(name, op);
         before_lane := rework.lane_for(before, null, '{}');
         with made as materialized (
-            select t.id as successor, t.priority, t.state, t.delayed_until, nextval('rework.task_id_seq') as id
+            select t.id as successor, t.priority, t.state, t.delayed_until,
+                   t.followers_left / (cardinality(op.run_before) + 1) as followers_left, nextval('rework.task_id_seq') as id
               from rework.task t
              where t.id = any (tasks)
         ),
         inserted as (
-            insert into rework.task (id, operation, lane, state, priority, delayed_until, followed)
+            insert into rework.task (id, operation, lane, state, priority, delayed_until, followed, followers_left)
             overriding system value
-            select id, before.id, before_lane, state, priority, delayed_until, true from made order by made.id
+            select id, before.id, before_lane, state, priority, delayed_until, true, followers_left
+              from made order by made.id
         ),
         joined as (
             insert into rework.edge (task, successor, after_failure, for_poll)
@@ -174,7 +175,10 @@ begin
         awaited := awaited + 1;
     end loop;
     if awaited > 0 then
-        update rework.task t set state = 'waiting', awaits = awaited where t.id = any (tasks);
+        update rework.task t
+           set state = 'waiting', awaits = awaited,
+               followers_left = t.followers_left / (cardinality(op.run_before) + 1)
+         where t.id = any (tasks);
     end if;
 end $$;
 

@@ -1,6 +1,6 @@
 -- followers: makes the tasks that follow the end of a task because its operation declares `run_after` or `on_failure`.
 -- The declaration is read when the task ends. A task that was scheduled before its operation declared anything is not
--- followed: `task.followed` was set when it was scheduled.
+-- followed, unless another task waits for it: `task.followed` is set when it is scheduled, or by the poll (V20).
 
 -- declared_inputs: returns the names of the inputs that a schema declares. Null if it declares none by name, or if
 -- Postgres cannot read it, which it cannot if a text in it has the character 0.
@@ -11,7 +11,7 @@ begin
         return array(select json_object_keys(schema -> 'properties'));
     end if;
     return null;
-exception when data_exception then
+exception when data_exception or statement_too_complex then
     return null;
 end $$;
 
@@ -29,7 +29,7 @@ begin
     return (select coalesce(json_object_agg(field.key, field.value order by field.number), '{}')
               from json_each(whole) with ordinality as field (key, value, number)
              where field.key = any (declared));
-exception when data_exception then
+exception when data_exception or statement_too_complex then
     return null;
 end $$;
 
@@ -39,8 +39,8 @@ end $$;
 -- negative number: the children that a run scheduled itself have positive ones. So it is made only once for each run. A
 -- follower that cannot be made is recorded in the log of its parent. It never makes the end fail.
 --
--- Followers of followers may form a circle. So `follow_depth` counts how many tasks have followed one another, up to
--- 100, which is more than a chain of steps needs.
+-- Followers of followers may form a circle. So at most 1000 tasks follow one task, directly or indirectly, which is more
+-- than declarations need: `followers_left` has how many still may, and the followers of an end divide that number.
 create function rework.make_followers(tasks bigint[]) returns void
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
@@ -55,14 +55,16 @@ declare
 begin
     for wanted in
         select o.id as operation, listed.name, listed.number, t.state = 'done' as is_done,
-               array_agg(t.id order by t.id) as tasks
+               array_agg(t.id order by t.id) as tasks, listed.count
           from rework.task t
           join rework.operation o on o.id = t.operation
-         cross join lateral unnest(case when t.state = 'done' then o.run_after
-                                        when t.state in ('failed', 'lost', 'delayed') then o.on_failure
-                                        else '{}' end) with ordinality as listed (name, number)
+         cross join lateral (select case when t.state = 'done' then o.run_after
+                                         when t.state in ('failed', 'lost', 'delayed') then o.on_failure
+                                         else '{}' end as names) as declared_names
+         cross join lateral (select name, number, cardinality(names)::integer as count
+                               from unnest(names) with ordinality as u (name, number)) as listed
          where t.id = any (make_followers.tasks)
-         group by o.id, listed.name, listed.number, t.state = 'done'
+         group by o.id, listed.name, listed.number, listed.count, t.state = 'done'
          order by o.id, listed.number
     loop
         select o.* into declarer from rework.operation o where o.id = wanted.operation;
@@ -74,7 +76,8 @@ begin
             declared := rework.declared_inputs(target.input_schema);
         end if;
         with given as materialized (
-            select t.id, t.run, t.follow_depth + 1 as depth,
+            select t.id, t.run, (t.followers_left - wanted.count) / wanted.count as followers_left,
+                   t.followers_left < wanted.count as are_too_many,
                    case when fault_of_all is not null or wanted.is_done and t.output_bytes is not null then null
                         when wanted.is_done then rework.follower_input(t.output, declared)
                         else (select coalesce(json_object_agg(field.key, field.value order by field.number), '{}')
@@ -90,7 +93,7 @@ begin
         checked as materialized (
             select given.*,
                    case when fault_of_all is not null then fault_of_all
-                        when depth > 100 then '100 tasks have followed one another already: it may be a circle'
+                        when are_too_many then 'more than 1000 tasks would follow one task: it may be a circle'
                         when input is null and input_bytes is null then 'Postgres cannot read its input'
                         when octet_length(input::text) > 104857600 then 'its input is larger than 100 MiB'
                         else 'its input ' || rework.json_fault(input::text) end as fault
@@ -105,9 +108,10 @@ begin
         ),
         inserted as (
             insert into rework.task (operation, lane, state, priority, input, input_bytes, parent, parent_run,
-                                     parent_number, followed, follow_depth)
+                                     parent_number, followed, followers_left)
             select target.id, target_lane, 'queued', target.priority, input, input_bytes, id, run,
-                   -wanted.number::integer, target.run_after <> '{}' or target.on_failure <> '{}', depth
+                   -wanted.number::integer, target.run_after <> '{}' or target.on_failure <> '{}',
+                   followers_left
               from checked
              where fault is null
              order by checked.id

@@ -74,7 +74,7 @@ begin
     if ids is null then
         return;
     end if;
-    if cardinality(schedule_many.after) > 0 or op.run_before <> '{}' then
+    if cardinality(schedule_many.after) > 0 or op.run_before <> '{}' or schedule_many.after_failure <> 'abort' then
         perform rework.wait_before(ids, op, schedule_many.after, schedule_many.after_failure);
     end if;
     if not is_delayed then
@@ -117,35 +117,39 @@ declare
     many         integer := coalesce(greatest(cardinality(schedule_many_once.inputs::json[]),
                                               cardinality(schedule_many_once.inputs_bytes)), 0);
     many_keys    integer := coalesce(cardinality(schedule_many_once.unique_keys), 0);
-    i            integer;
+    given        record;
     answer       record;
     tasks        bigint[];      -- the answers, by the numbers of their inputs
     creations    boolean[];
     states       text[];
     times        timestamptz[];
 begin
-    if many_keys <> many or array_position(schedule_many_once.unique_keys, null) is not null then
+    if many_keys <> many
+       or exists (select from unnest(schedule_many_once.unique_keys) as listed (key) where listed.key is null) then
         raise exception 'each task of `%` needs a unique key: there are % inputs and % keys, and none may be null',
                 schedule_many_once.operation, many, many_keys
             using errcode = 'RW400', hint = 'pass as many keys as inputs, or call `rework.schedule_many`';
     end if;
-    for i in
-        select given.number
-          from unnest(schedule_many_once.unique_keys) with ordinality as given (key, number)
-         order by given.key, given.number
+    -- Keys are taken in one order, that of their bytes, so that two transactions do not deadlock. The Rust client, which
+    -- splits long lists, sorts in the same way.
+    for given in
+        select listed.*
+          from unnest(schedule_many_once.unique_keys, json_inputs, schedule_many_once.inputs_bytes)
+               with ordinality as listed (key, input, input_bytes, number)
+         order by listed.key collate "C", listed.number
     loop
         select once.task, once.created, once.state, once.since into answer
           from rework.schedule_once(
-                schedule_many_once.operation, json_inputs[i], schedule_many_once.domain, schedule_many_once.host,
-                schedule_many_once.priority, schedule_many_once.delayed_until, schedule_many_once.unique_keys[i],
-                schedule_many_once.metadata, schedule_many_once.capabilities, schedule_many_once.inputs_bytes[i],
+                schedule_many_once.operation, given.input, schedule_many_once.domain, schedule_many_once.host,
+                schedule_many_once.priority, schedule_many_once.delayed_until, given.key,
+                schedule_many_once.metadata, schedule_many_once.capabilities, given.input_bytes,
                 schedule_many_once.retry, schedule_many_once.after, schedule_many_once.after_failure,
                 schedule_many_once.unique_while, schedule_many_once.unique_for, schedule_many_once.on_conflict,
                 schedule_many_once.debounce, schedule_many_once.at_most) as once;
-        tasks[i] := answer.task;
-        creations[i] := answer.created;
-        states[i] := answer.state;
-        times[i] := answer.since;
+        tasks[given.number] := answer.task;
+        creations[given.number] := answer.created;
+        states[given.number] := answer.state;
+        times[given.number] := answer.since;
     end loop;
     return query select * from unnest(tasks, creations, states, times);
 end $$;

@@ -192,13 +192,31 @@ fn a_circle_of_followers_ends() {
     setup.session().execute(circle);
     let _monitors = start_monitors(&setup);
     let first = setup.schedule_without_input("noinput");
-    wait_until_all_are_done(&setup, 101);
-    let sql = "select count(*) = 101 and bool_and(state = 'done') from rework.task";
+    wait_until_all_are_done(&setup, 1_001);
+    let sql = "select count(*) = 1001 and bool_and(state = 'done') from rework.task";
     assert!(setup.session().query_value::<bool>(sql, &[]), "{}", setup.task(first).reason());
     let last: i64 = setup.session().query_value("select max(id) from rework.task", &[]);
     let log = setup.log_lines(last);
-    let expected = "the follower `noinput` is not scheduled: 100 tasks have followed one another";
+    let expected =
+        "the follower `noinput` is not scheduled: more than 1000 tasks would follow one task";
     assert!(log.iter().any(|line| line.starts_with(expected)), "{log:?}");
+}
+
+#[test]
+fn a_circle_of_followers_and_tasks_before_ends() {
+    let setup = registered();
+    setup.session().execute(
+        "update rework.operation set run_before = '{third}' where name = 'noinput';
+         update rework.operation set run_after = '{noinput}' where name = 'third'",
+    );
+    let _monitors = start_monitors(&setup);
+    setup.schedule_without_input("noinput");
+    let refused = "select exists (select from rework.log
+                                   where convert_from(line, 'UTF8') like
+                                         '%`noinput` is not scheduled: more than 1000 tasks%')";
+    setup.wait_until("a follower is refused", || setup.session().query_value(refused, &[]));
+    let tasks: i64 = setup.session().query_value("select count(*) from rework.task", &[]);
+    wait_until_all_are_done(&setup, tasks);
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn a_host_whose_monitor_does_not_answer_is_named() {
     monitor.signal(Signal::SIGSTOP);
     let pause = ["pause", "--operation", "double"];
     let silent = setup.rework(pause).args(["--timeout", "300ms"]).run_expecting(124);
-    let expected = format!("the monitor of host `{}` has not answered", setup.host());
+    let expected = format!("host `{}` has not answered", setup.host());
     assert!(silent.stderr().contains(&expected), "{silent}");
     let task = setup.schedule("double", 1);
     monitor.signal(Signal::SIGCONT);

@@ -139,7 +139,10 @@ fn an_after_that_makes_no_sense_is_refused() {
         setup.session().try_query_value::<i64>(&sql, &[]).unwrap_err()
     };
     assert_eq!(code("after => '{4711}'"), "RW404");
+    let itself = "after => array[(select last_value from rework.task_id_seq) + 1]";
+    assert_eq!(code(itself), "RW404", "a task that waits for itself never starts");
     assert_eq!(code("after => array[null::bigint]"), "RW400");
+    assert_eq!(code("after_failure => 'never'"), "RW400");
     assert_eq!(code(&format!("after => '{{{task}}}', after_failure => 'never'")), "RW400");
     let endless = format!("after => '{{{task}}}', delayed_until => 'infinity'");
     assert_eq!(code(&endless), "RW400");

@@ -208,11 +208,17 @@ fn many_keys_are_taken_row_by_row() {
         &[],
     );
     assert_eq!(bytes.len(), 1);
+    session.execute(
+        "select rework.schedule_many_once('double', '[0:1]={5,6}', '{d,e}');
+         select rework.schedule_many_once('double', '{{7},{8}}', '{f,g}')",
+    );
+    let of_other_shapes = "select input::text from rework.task order by id desc limit 4";
+    assert_eq!(session.query_values::<String>(of_other_shapes, &[]), ["8", "7", "6", "5"]);
     for arguments in ["'{1,2}', '{a}'", "'{1}', '{a,b}'", "'{1}', null", "'{1}', array[null]"] {
         let sql = format!("select task from rework.schedule_many_once('double', {arguments})");
         assert_eq!(session.try_query_value::<i64>(&sql, &[]), Err("RW400".to_owned()), "{sql}");
     }
-    assert_eq!(session.query_value::<i64>("select count(*) from rework.task", &[]), 4);
+    assert_eq!(session.query_value::<i64>("select count(*) from rework.task", &[]), 8);
 }
 
 #[test]

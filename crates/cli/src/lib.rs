@@ -44,6 +44,7 @@ mod runs_table;
 pub mod table;
 mod task_text;
 pub mod time_text;
+mod value_text;
 mod parse_error;
 mod pause_text;
 

@@ -1,23 +1,18 @@
 //! Renders a task as text for people: its fields, its state with the reason, and the commands to type next.
 //! `commands/show_task.rs` prints this. The colours of states are also used by `commands/list_tasks.rs`.
 
-use std::fmt::Write as _;
-
 use anstyle::{AnsiColor, Style};
 use rework_core::{
-    task::{payload::Payload, show::Task, state::State, wait_reasons::WaitReason},
+    task::{show::Task, state::State, wait_reasons::WaitReason},
     values::quantity::show_bytes,
 };
-use serde_json::{Value, value::RawValue};
 
 use crate::{
     escape, pause_text, retry_text,
     table::{Cell, Table},
     time_text::{duration_between, timestamp},
+    value_text::{error_message, payload, progress, shortened},
 };
-
-/// The maximum number of characters of an input or output that are shown: a few lines of a terminal.
-const MAX_SHOWN_CHARS: usize = 300;
 
 const LABEL: Style = Style::new().dimmed();
 
@@ -37,7 +32,7 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
     fact("priority", (task.priority != 0).then(|| task.priority.to_string()));
     fact("retry", retry_text::retry(task));
     fact("queued", Some(timestamp(task.queued_at)));
-    fact("waits", task.pause.as_ref().map(pause_text::explained));
+    fact("paused", task.pause.as_ref().map(pause_text::explained));
     fact("started", task.started_at.map(timestamp));
     fact("finished", task.finished_at.map(timestamp));
     fact("input", payload(&task.input));
@@ -138,42 +133,6 @@ fn whereabouts(task: &Task) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn payload(payload: &Payload) -> Option<String> {
-    match payload {
-        Payload::None => None,
-        Payload::Json(text) => Some(shortened(text)),
-        Payload::Bytes(bytes) => Some(format!("{} bytes", bytes.len())),
-    }
-}
-
-fn shortened(text: &str) -> String {
-    let mut shown: String = text.chars().take(MAX_SHOWN_CHARS).collect();
-    if shown.len() < text.len() {
-        let _ = write!(shown, "… ({} bytes)", text.len());
-    }
-    shown
-}
-
-fn progress(json: &RawValue) -> Option<String> {
-    let value: Value = serde_json::from_str(json.get()).ok()?;
-    let number = |name: &str| value.get(name).and_then(Value::as_f64);
-    let done = number("done")?;
-    let of = number("total").map(|total| format!(" of {total}")).unwrap_or_default();
-    let message = value.get("message").and_then(Value::as_str);
-    Some(format!("{done}{of}{}", message.map(|text| format!(": {text}")).unwrap_or_default()))
-}
-
-fn error_message(json: &RawValue) -> Option<String> {
-    let value: Value = serde_json::from_str(json.get()).ok()?;
-    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
-    Some(match text("kind") {
-        "" | "error" => text("message").to_owned(),
-        // Some languages already put the kind of the error at the start of the message.
-        kind if text("message").starts_with(kind) => text("message").to_owned(),
-        kind => format!("{kind}: {}", text("message")),
-    })
-}
-
 fn memory(task: &Task) -> Option<String> {
     let peak = task.details.memory_peak.map(|bytes| format!("peak {}", show_bytes(bytes)))?;
     let limit = task.details.memory_limit.map(|bytes| format!(" of {}", show_bytes(bytes)));
@@ -191,17 +150,14 @@ pub(crate) fn style_of(state: State) -> Style {
     }
 }
 
-/// Returns the traceback in an error that a run reported as JSON. `None` if the error has no traceback.
-pub(crate) fn traceback(error: &str) -> Option<String> {
-    let error: Value = serde_json::from_str(error).ok()?;
-    let text = error.get("traceback")?.as_str()?.trim_end();
-    (!text.is_empty()).then(|| format!("{}\n", escape::lines(text)))
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
-    use rework_core::{pause::row::Scope, task::show::TaskDetails};
+    use rework_core::{
+        pause::row::Scope,
+        task::{payload::Payload, show::TaskDetails},
+    };
+    use serde_json::value::RawValue;
 
     use super::*;
     use crate::pause_text::tests::pause;
@@ -297,24 +253,10 @@ pub(crate) mod tests {
     #[test]
     fn a_queued_task_shows_the_pause_for_which_it_waits() {
         let pause = pause(Scope { operation: Some("resize"), domain: Some("images"), host: None });
-        let waits = pause_text::explained(&pause);
+        let paused = pause_text::explained(&pause);
         let queued = Task { pause: Some(pause), ..task(State::Queued) };
-        assert!(facts(&queued, false).contains(&format!("waits     {waits}\n")));
+        assert!(facts(&queued, false).contains(&format!("paused    {paused}\n")));
         let next = next_commands(&queued);
         assert!(next.starts_with("`rework resume --domain images --operation resize`"), "{next}");
-    }
-
-    #[test]
-    fn a_long_text_is_shortened() {
-        let text = "é".repeat(400);
-        assert_eq!(shortened(&text), format!("{}… (800 bytes)", "é".repeat(300)));
-    }
-
-    #[test]
-    fn the_traceback_of_an_error_is_found() {
-        let error = r#"{"kind": "error", "message": "oops", "traceback": "a\n  b\u001b[m\n"}"#;
-        assert_eq!(traceback(error).as_deref(), Some("a\n  b\\x1b[m\n"));
-        assert_eq!(traceback(r#"{"kind": "error", "traceback": null}"#), None);
-        assert_eq!(traceback(r#"{"kind": "error", "traceback": ""}"#), None);
     }
 }

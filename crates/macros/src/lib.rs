@@ -42,8 +42,8 @@ use proc_macro::TokenStream;
 /// | `run_before` | operations of which a task is scheduled with each task, which waits for their ends | none |
 /// | `on_failure` | operations of which a task follows each task that failed or was lost | none |
 ///
-/// The function of `available` takes nothing. It returns `bool`, or a `Result` of `()` or `bool` whose error says why the
-/// operation is not available. While it is not, tasks of the operation stay queued, and other hosts run them.
+/// The function of `available` takes nothing. It returns `bool`, or a `Result` of `()` or `bool` whose error says why
+/// the operation is not available. While it is not, tasks of the operation stay queued, and other hosts run them.
 ///
 /// # Errors
 ///

@@ -38,7 +38,7 @@ pub struct Operation {
     pub available: Option<Check>,
     /// The operations of which a task follows each task of this one that is done.
     pub run_after: &'static [&'static str],
-    /// The operations of which a task is done before each task of this one.
+    /// The operations of which a task is scheduled with each task of this one, which waits for their ends.
     pub run_before: &'static [&'static str],
     /// The operations of which a task follows each task of this one that failed or was lost.
     pub on_failure: &'static [&'static str],

@@ -1,5 +1,5 @@
-//! Which operations this host can run now, as far as this worker knows from their checks (`check.rs`). An answer is valid
-//! for a second, so that a check is not run for each of many short runs.
+//! Keeps which operations this host can run now, as far as this worker knows from their checks (`check.rs`). An answer
+//! is valid for a second, so that a check is not run for each of many short runs.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Runs the check of an operation, which answers whether this host can run the operation now. The check of a command is
 //! a process of its own. The check of a function is executed by a runner: no code of an operation is executed in the
-//! worker. A check is no run: it uses no attempt, and what it prints is not kept, except its reason.
+//! worker. A check is no run: it uses no attempt, and its output is not kept, except its reason.
 
 use std::time::Duration;
 
@@ -48,14 +48,15 @@ pub(crate) fn request(definition: &Definition, number: u32) -> ToRunner {
     ToRunner::Check { number, domain, operation }
 }
 
-/// Returns a reason as one line of limited length.
+/// Returns a reason as one line of limited length, without the character 0, which Postgres cannot store in a text.
 pub(crate) fn one_line(reason: &str) -> String {
+    let reason = reason.replace('\0', "");
     let words: Vec<&str> = reason.split_whitespace().collect();
     words.join(" ").chars().take(MAX_REASON_CHARS).collect()
 }
 
-/// Waits for the answer of a check. If that takes longer than [`LONG_RUN`], the runs in the local queue are requeued, so
-/// that other workers can run them.
+/// Waits for the answer of a check. If that takes longer than [`LONG_RUN`], the runs in the local queue are requeued,
+/// so that other workers can run them.
 async fn wait(
     context: &mut Context,
     fence: Option<Fence>,
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_one_line_of_limited_length() {
-        assert_eq!(one_line("no\n display"), "no display");
+        assert_eq!(one_line("no\n dis\0play"), "no display");
         assert_eq!(one_line(&"x".repeat(1000)).len(), MAX_REASON_CHARS);
     }
 }

@@ -188,8 +188,8 @@ pub(crate) fn prepare(
     Ok((program, output))
 }
 
-/// Returns the program that checks whether a command is available. It runs in the folder and with the environment of the
-/// command, without the variables of a run.
+/// Returns the program that checks whether a command is available. It runs in the folder and with the environment of
+/// the command, without the variables of a run.
 pub(crate) fn check_program(
     launcher: &RunnerLauncher,
     operation: &CommandOperation,

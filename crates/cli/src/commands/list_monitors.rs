@@ -86,7 +86,8 @@ fn capabilities(names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("capabilities={}", names.join(",")) }
 }
 
-/// Returns what the monitor cannot start or is not available, each with the last reason. Empty if there is nothing, or if it has ended.
+/// Returns everything that the monitor cannot start or that is not available on its host, each with the last reason.
+/// Empty if there is nothing, or if the monitor has ended.
 fn start_faults(monitor: &Monitor) -> String {
     let shown =
         monitor.start_faults.iter().filter(|_| monitor.finished_at.is_none()).map(|fault| {

@@ -19,8 +19,9 @@ use crate::{
     options::Format,
     pause_text,
     table::{Cell, Table},
-    task_text::{style_of, traceback},
+    task_text::style_of,
     time_text,
+    value_text::traceback,
 };
 
 /// List the latest tasks, the newest at the bottom

@@ -20,7 +20,7 @@ use crate::{
     log_printer::LogPrinter,
     log_text,
     pause_text::PauseNotes,
-    task_text::traceback,
+    value_text::traceback,
 };
 
 /// Show the log of a task

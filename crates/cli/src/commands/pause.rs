@@ -152,11 +152,11 @@ fn describe(pause: &Pause, left: &PauseProgress) -> String {
     match left.unconfirmed_hosts.len() {
         0 => {}
         1 => parts.push(format!(
-            "the monitor of host `{hosts}` has not answered, so tasks that its workers have claimed may still start; \
+            "host `{hosts}` has not answered, so tasks that its workers have claimed may still start; \
              see `rework list-monitors`"
         )),
         _ => parts.push(format!(
-            "the monitors of hosts `{hosts}` have not answered, so tasks that their workers have claimed may still \
+            "hosts `{hosts}` have not answered, so tasks that their workers have claimed may still \
              start; see `rework list-monitors`"
         )),
     }
@@ -188,7 +188,7 @@ mod tests {
         let silent =
             PauseProgress { unconfirmed_hosts: vec!["alpha".into()], ..PauseProgress::default() };
         let text = describe(&pause, &silent);
-        assert!(text.starts_with("the monitor of host `alpha` has not answered"), "{text}");
+        assert!(text.starts_with("host `alpha` has not answered"), "{text}");
         assert!(text.ends_with("`rework pause --domain images` waits again"), "{text}");
     }
 }

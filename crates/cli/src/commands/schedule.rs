@@ -81,7 +81,7 @@ pub struct Args {
     /// Do not start before this task has ended; repeatable
     #[arg(long, value_name = "TASK")]
     after: Vec<i64>,
-    /// What happens if a task of `--after` is not done: `abort` the new task, or `run` it all the same [default: abort]
+    /// The reaction if a task of `--after` is not done: `abort` the new task, or `run` it all the same [default: abort]
     #[arg(long, value_name = "abort|run", value_parser = after_failure, requires = "after")]
     after_failure: Option<AfterFailure>,
     /// Wait until the task ends; the exit code shows how

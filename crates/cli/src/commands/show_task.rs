@@ -11,7 +11,7 @@ use rework_core::{
 use super::log_task;
 use crate::{
     context::Context, error_text::hinted, exit::Exit, json_list::on_one_line, options::Format,
-    runs_table, task_text,
+    runs_table, task_text, value_text,
 };
 
 /// Show everything about tasks: state, reason, times, input, output, runs, the end of the log
@@ -85,8 +85,8 @@ fn output(task: &Task) -> anyhow::Result<&[u8]> {
     }
 }
 
-/// Prints a task for people: its fields, why hosts leave it in the queue, its runs, the traceback of its error, the last log lines
-/// if it ended without success, and the commands to type next.
+/// Prints a task for people: its fields, why hosts leave it in the queue, its runs, the traceback of its error, the
+/// last log lines if it ended without success, and the commands to type next.
 async fn print_text(context: &Context, db: &Db, task: &Task) -> anyhow::Result<()> {
     context.write(task_text::facts(task, context.colour).as_bytes())?;
     // A role that may not read the monitors does not learn these reasons.
@@ -98,7 +98,7 @@ async fn print_text(context: &Context, db: &Db, task: &Task) -> anyhow::Result<(
         let table = runs_table::of_task(task, &runs);
         context.write(format!("runs\n{}", table.render(context.colour)).as_bytes())?;
     }
-    if let Some(text) = task.error.as_deref().and_then(|error| task_text::traceback(error.get())) {
+    if let Some(text) = task.error.as_deref().and_then(|error| value_text::traceback(error.get())) {
         context.write(format!("traceback\n{text}").as_bytes())?;
     }
     if task.state.is_end() && Exit::of_state(task.state) != Some(Exit::Done) {

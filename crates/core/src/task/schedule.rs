@@ -57,13 +57,13 @@ pub struct Request<'a> {
     pub retry: Option<&'a str>,
     /// The tasks that must end before this one becomes ready. Ignored if a task has the unique key already.
     pub after: &'a [i64],
-    /// What happens if one of them is not done.
+    /// The reaction if one of them is not done.
     pub after_failure: AfterFailure,
     /// The options about the unique key.
     pub unique: UniqueOptions,
 }
 
-/// What happens to a task if one of the tasks that it waits for fails, is aborted, is lost, or is deleted before its
+/// The reaction of a task if one of the tasks that it waits for fails, is aborted, is lost, or is deleted before its
 /// end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AfterFailure {

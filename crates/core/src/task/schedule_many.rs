@@ -48,7 +48,7 @@ pub struct CommonOptions<'a> {
     pub retry: Option<&'a str>,
     /// The tasks that must end before these become ready.
     pub after: &'a [i64],
-    /// What happens if one of them is not done.
+    /// The reaction if one of them is not done.
     pub after_failure: AfterFailure,
 }
 

@@ -46,19 +46,27 @@ pub async fn schedule_many_once_within(
     keys: &[String],
     inputs: &[Payload],
 ) -> Result<Vec<Scheduled>> {
-    let mut scheduled = Vec::new();
-    // With different lengths, one of the two ends first. The server refuses the chunk in which that happens.
-    let chunks = keys.len().max(inputs.len()).div_ceil(CHUNK);
-    for chunk in 0..chunks {
-        let (keys, inputs) = (part(keys, chunk), part(inputs, chunk));
-        scheduled.append(&mut schedule_chunk(transaction, options, unique, keys, inputs).await?);
+    let mut answers = Vec::new();
+    for chunk in sorted_indices(keys, inputs.len()).chunks(CHUNK) {
+        // With different lengths, the server refuses the chunk in which one of the two ends.
+        let chunk_keys: Vec<&String> = chunk.iter().filter_map(|index| keys.get(*index)).collect();
+        let chunk_inputs: Vec<&Payload> =
+            chunk.iter().filter_map(|index| inputs.get(*index)).collect();
+        let scheduled =
+            schedule_chunk(transaction, options, unique, &chunk_keys, &chunk_inputs).await?;
+        answers.extend(chunk.iter().copied().zip(scheduled));
     }
-    Ok(scheduled)
+    answers.sort_unstable_by_key(|(index, _)| *index);
+    Ok(answers.into_iter().map(|(_, scheduled)| scheduled).collect())
 }
 
-/// Returns the items of the chunk with this number. Fewer, or none, if there are no more.
-fn part<T>(items: &[T], chunk: usize) -> &[T] {
-    items.chunks(CHUNK).nth(chunk).unwrap_or_default()
+/// Returns the indices of all keys and inputs in the order in which the keys are taken: that of the bytes of the keys,
+/// as in the server. If each transaction takes its keys in this order, also with several statements, no two of them
+/// deadlock.
+fn sorted_indices(keys: &[String], inputs: usize) -> Vec<usize> {
+    let mut indices: Vec<usize> = (0..keys.len().max(inputs)).collect();
+    indices.sort_by_key(|index| keys.get(*index));
+    indices
 }
 
 /// Schedules the tasks of one chunk with one statement.
@@ -66,10 +74,10 @@ async fn schedule_chunk(
     transaction: &Transaction<'_>,
     options: &CommonOptions<'_>,
     unique: &UniqueOptions,
-    keys: &[String],
-    inputs: &[Payload],
+    keys: &[&String],
+    inputs: &[&Payload],
 ) -> Result<Vec<Scheduled>> {
-    let (json, bytes): (Vec<_>, Vec<_>) = inputs.iter().map(Payload::columns).unzip();
+    let (json, bytes): (Vec<_>, Vec<_>) = inputs.iter().map(|input| input.columns()).unzip();
     let bytes = bytes.iter().any(Option::is_some).then_some(bytes);
     let (at, after_ms) = options.ready.columns();
     let priority = options.priority.map(i32::from);
@@ -101,7 +109,7 @@ async fn schedule_chunk(
         (&at_most_ms, Type::INT8),
     ];
     let query = transaction.query_typed(include_str!("sql/schedule_many_once.sql"), &params);
-    let size = inputs.iter().map(Payload::bytes).sum();
+    let size = inputs.iter().map(|input| input.bytes()).sum();
     let rows = answer_within(deadline_for(size), query).await?;
     rows.iter().map(|row| Scheduled::from_row(Columns::new(row))).collect()
 }
@@ -111,9 +119,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_of_keys_and_inputs_have_the_same_bounds() {
-        let items = vec![0; CHUNK + 1];
-        assert_eq!((part(&items, 0).len(), part(&items, 1).len()), (CHUNK, 1));
-        assert!(part(&items, 2).is_empty());
+    fn keys_are_taken_in_the_order_of_their_bytes() {
+        let keys = ["b", "ä", "B", "a", "b"].map(str::to_owned);
+        assert_eq!(sorted_indices(&keys, keys.len()), [2, 3, 0, 4, 1]);
+        assert_eq!(sorted_indices(&keys[..1], 2).len(), 2, "an input without a key is not lost");
+        assert_eq!(sorted_indices(&keys[..2], 1).len(), 2, "a key without an input is not lost");
     }
 }

@@ -20,7 +20,7 @@ pub enum UniqueWhile {
     Queued,
 }
 
-/// What happens to the task that has the unique key of a request already.
+/// The treatment of the task that already has the unique key of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnConflict {
     /// The task stays as it is.
@@ -39,7 +39,7 @@ pub struct UniqueOptions {
     pub unique_while: Option<UniqueWhile>,
     /// The task loses its key at the latest when this time has passed since it was scheduled. `None` for no such time.
     pub unique_for: Option<Duration>,
-    /// What happens to a task that has the key. `None` for [`OnConflict::Keep`], or with `debounce` for
+    /// The treatment of a task that has the key. `None` for [`OnConflict::Keep`], or with `debounce` for
     /// [`OnConflict::Replace`].
     pub on_conflict: Option<OnConflict>,
     /// The task starts when nobody has scheduled the key for this long. `None` if the task does not wait for that.

@@ -1,5 +1,5 @@
-//! The reasons for which hosts leave a task queued: the operation is not available there, or cannot be started. They are
-//! shown to people and decide nothing.
+//! The reasons for which hosts leave a task queued: the operation is not available there, or cannot be started. They
+//! are shown to people and decide nothing.
 
 use tokio_postgres::types::Type;
 
@@ -12,7 +12,7 @@ pub struct WaitReason {
     /// Whether the check of the operation has answered that the host cannot run it now. If not, the host could not
     /// start it.
     pub unavailable: bool,
-    /// What the check answered, or the last error, for people.
+    /// The answer of the check, or the last error, for people.
     pub reason: String,
 }
 

@@ -85,7 +85,7 @@ async fn answer_of(runner: &mut Runner, definition: &Definition, number: u32) ->
             }
         }
     };
-    // What the check has printed does not belong to the next run.
+    // The output of the check does not belong to the next run.
     runner.finish_output(&mut lines);
     if !runner.tree.others().is_empty()
         && let Err(unkillable) = runner.tree.kill_others(KILL_TIMEOUT).await

@@ -78,7 +78,8 @@ impl LastLines {
     }
 }
 
-/// Waits for the end of a process that is a check. The last line that it writes is the reason if its exit code is not 0.
+/// Waits for the end of a process that is a check. If its exit code is not 0, the last line that it writes is the
+/// reason.
 async fn exit_of(process: &mut Runner) -> CheckAnswer {
     let (mut lines, mut last) = (Vec::new(), LastLines::default());
     let exit = loop {

@@ -27,7 +27,7 @@ impl OpenCheck {
 
 impl RunLoop<'_> {
     /// Returns whether runs may be dispatched: the operation has no check, or was available within the last second. If
-    /// not, sees to it that the check is run.
+    /// not, causes the check to be run.
     pub(super) fn may_dispatch(&mut self) -> bool {
         if !self.operation.has_check() || self.context.availability.is_known(self.version) {
             return true;
