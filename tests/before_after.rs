@@ -103,6 +103,7 @@ fn wait_until_all_are_done(setup: &Installation, tasks: i64) {
     });
 }
 
+/// Scenario EJ-10: the result is passed on, also one that is false, zero or empty.
 #[test]
 fn the_tasks_of_run_after_get_the_output_of_a_task_that_is_done() {
     let setup = registered();
@@ -163,6 +164,7 @@ fn each_failed_round_of_an_endless_retry_policy_is_followed_once() {
     assert_eq!(followed, rounds, "the last run of each round has one follower");
 }
 
+/// Scenario EJ-11: the tasks before are waited for on any host, and their failures do not hold up the task.
 #[test]
 fn a_task_runs_after_the_tasks_of_run_before_have_ended_even_if_they_failed() {
     let setup = registered();

@@ -4,7 +4,8 @@
 //! `support/` has the helpers that all tests use, `operations/` is the program whose operations they schedule, and
 //! `manifests/` has operations that are commands.
 //!
-//! "Scenario RW-n" above a test is the number of a scenario of the original rework in Python.
+//! "Scenario RW-n" above a test is the number of a scenario of the original rework in Python, "JR-n" of jobrunner and
+//! "EJ-n" of EasyJobs.
 
 #![expect(
     clippy::unwrap_used,

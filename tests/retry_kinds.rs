@@ -44,7 +44,9 @@ fn the_kind_of_an_error_decides_whether_another_attempt_follows() {
         ("exits_with_3", null.clone(), json!({"not_on": ["exit code 3"]}), 1, "exit code 3"),
         ("kills_itself", null.clone(), json!({"not_on": ["signal"]}), 1, "signal 9"),
         ("takes_too_long", null.clone(), json!({"on": ["timed out"]}), 2, "timed out"),
-        ("takes_too_long", null, json!({"not_on": ["timed out"]}), 1, "timed out"),
+        ("takes_too_long", null.clone(), json!({"not_on": ["timed out"]}), 1, "timed out"),
+        // It requests the second attempt by itself.
+        ("succeeds_third_time", null, json!({"on": ["io"]}), 2, "error"),
     ];
     let sql = "select rework.schedule($1, $2::json, retry => $3::json)";
     let tasks = cases.map(|(operation, input, mut retry, runs, kind)| {
