@@ -5,7 +5,7 @@
 //! `manifests/` has operations that are commands.
 //!
 //! "Scenario RW-n" above a test is the number of a scenario of the original rework in Python, "JR-n" of jobrunner and
-//! "EJ-n" of EasyJobs.
+//! "EJ-n" of `EasyJobs`.
 
 #![expect(
     clippy::unwrap_used,
