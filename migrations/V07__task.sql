@@ -130,7 +130,7 @@ declare
 begin
     fault := case
         when octet_length(unique_key) > 1000 then
-            array['the unique key is longer than 1000 bytes', 'pass a hash of it, for example `md5(…)`']
+            array['the unique key is longer than 1000 bytes', 'pass a hash of it']
         when octet_length(metadata::text) > 65536 then
             array['the metadata is larger than 64 KiB', 'pass large values as the input, or store them elsewhere']
         when cardinality(capabilities) > 32 or octet_length(array_to_string(capabilities, '')) > 1000 then
@@ -142,7 +142,7 @@ begin
     end if;
     fault := case
         when unique_key = '' then
-            array['the unique key is empty', 'pass null, or leave it out']
+            array['the unique key is empty', 'leave it out']
         when delayed_until > '9999-12-31 23:59:59+00' and isfinite(delayed_until) then
             array['it is delayed until after the year 9999', 'pass `infinity` for a task that somebody retries later']
         when rework.name_fault(host) is not null then

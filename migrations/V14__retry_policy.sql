@@ -116,7 +116,9 @@ begin
     elsif json_typeof(retry_fault.retry) <> 'object' then
         return 'is neither an object nor `never`, `once` or `always`';
     end if;
-    select format('has the unknown key `%s`', left(k, 60)) into fault
+    select format('has the unknown key `%s`: %s', left(k, 60),
+                  'its keys are `attempts`, `endless`, `backoff`, `first`, `factor`, `most`, `list`, `jitter`, `on` and `not_on`')
+      into fault
       from json_object_keys(retry_fault.retry) as k
      where k <> all (keys)
      order by k

@@ -61,7 +61,7 @@ declare
         when check_unique.at_most is not null and check_unique.debounce is null then
             array['`at_most` limits `debounce`, which is not given', 'pass both, or `delayed_until`']
         else (
-            select array[format('`%s` is not a time between 0 s and 1000 years', given.name),
+            select array[format('`%s` is not a time of more than 0 s and at most 1000 years', given.name),
                          'pass a time such as `5 minutes`, or leave it out']
               from (values ('unique_for', check_unique.unique_for), ('debounce', check_unique.debounce),
                            ('at_most', check_unique.at_most)) as given (name, length)

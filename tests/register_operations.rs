@@ -21,8 +21,8 @@ fn register_operations_prints_the_number_of_new_operations() {
     let setup = Installation::new();
     let register =
         || setup.rework(["register-operations"]).args([manifest_path("resize.toml")]).run_ok();
-    assert_eq!(register().stdout(), "registered 2 new operation (0 already known)\n");
-    assert_eq!(register().stdout(), "registered 0 new operation (2 already known)\n");
+    assert_eq!(register().stdout(), "registered 2 new operations (0 already known)\n");
+    assert_eq!(register().stdout(), "registered 0 new operations (2 already known)\n");
     let sql = "select revision from rework.placement";
     assert_eq!(setup.session().query_values::<i32>(sql, &[]), [2, 2]);
     let listed = setup.rework(["list-operations"]).run_ok().stdout();

@@ -18,11 +18,11 @@ fn ten_thousand_operations_are_registered_and_registered_again() {
     }
     std::fs::write(&manifest, &text).unwrap();
     let register = || setup.rework(["register-operations"]).args([&manifest]).run_ok().stdout();
-    assert_eq!(register(), "registered 10000 new operation (0 already known)\n");
-    assert_eq!(register(), "registered 0 new operation (10000 already known)\n");
+    assert_eq!(register(), "registered 10000 new operations (0 already known)\n");
+    assert_eq!(register(), "registered 0 new operations (10000 already known)\n");
     // One of them changes.
     std::fs::write(&manifest, text.replacen("\"true\"]", "\"true\"]\nattempts = 3", 1)).unwrap();
-    assert_eq!(register(), "registered 0 new operation (10000 already known)\n");
+    assert_eq!(register(), "registered 0 new operations (10000 already known)\n");
     let counts = |sql: &str| -> i64 { setup.session().query_value(sql, &[]) };
     assert_eq!(counts("select count(*) from rework.placement where revision = 3"), 10_000);
     assert_eq!(counts("select count(*) from rework.operation where version = 1"), 9_999);

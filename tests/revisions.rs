@@ -112,7 +112,7 @@ fn registering_and_unregistering_keeps_tasks_and_logs() {
     let monitor = setup.start_monitor(&["--maxworkers", "1"]);
     let task = setup.wait_until_done(setup.schedule("double", 1));
     let again = setup.rework(["register-operations"]).args([fixture_program()]).run_ok().stdout();
-    assert!(again.starts_with("registered 0 new operation ("), "{again}");
+    assert!(again.starts_with("registered 0 new operations ("), "{again}");
     assert_eq!(setup.task(task.id).output, 2);
     drop(monitor);
     setup.rework(["unregister-operation", "double", "--no-confirm"]).run_ok();

@@ -51,7 +51,7 @@ fn a_task_keeps_its_key_until_it_is_deleted_if_no_rule_is_given() {
     let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
     setup.wait_until_done(first.task);
     assert_eq!(schedule(), existing(first.task, "done"));
-    assert_eq!(setup.rework(["vacuum", "--tasks"]).run_ok().stdout(), "deleted 1 tasks\n");
+    assert_eq!(setup.rework(["vacuum", "--tasks"]).run_ok().stdout(), "deleted 1 task\n");
     let keys = "select count(*) from rework.key_holder";
     assert_eq!(setup.session().query_value::<i64>(keys, &[]), 0, "its key is deleted with it");
     let second = schedule();
@@ -211,11 +211,11 @@ fn options_that_make_no_sense_are_refused() {
         ("at_most => '1 s'", "options about its unique key, but no unique key"),
         ("unique_key => 'k', unique_while => 'always'", "`unique_while` is `always`"),
         ("unique_key => 'k', on_conflict => 'ignore'", "`on_conflict` is `ignore`"),
-        ("unique_key => 'k', unique_for => '0'", "`unique_for` is not a time between 0 s and"),
-        ("unique_key => 'k', unique_for => '-1 hour'", "`unique_for` is not a time between"),
-        ("unique_key => 'k', unique_for => '100000 years'", "`unique_for` is not a time between"),
-        ("unique_key => 'k', debounce => '0'", "`debounce` is not a time between"),
-        ("unique_key => 'k', debounce => '1 s', at_most => '0'", "`at_most` is not a time between"),
+        ("unique_key => 'k', unique_for => '0'", "`unique_for` is not a time of more than 0 s and"),
+        ("unique_key => 'k', unique_for => '-1 hour'", "`unique_for` is not a time of more"),
+        ("unique_key => 'k', unique_for => '100000 years'", "`unique_for` is not a time of more"),
+        ("unique_key => 'k', debounce => '0'", "`debounce` is not a time of more"),
+        ("unique_key => 'k', debounce => '1 s', at_most => '0'", "`at_most` is not a time of more"),
         ("unique_key => 'k', at_most => '1 s'", "`at_most` limits `debounce`, which is not given"),
         ("unique_key => 'k', debounce => '1 s', delayed_until => now()", "`delayed_until` say"),
         ("unique_key => 'k', debounce => '1 s', on_conflict => 'keep'", "`on_conflict` is `keep`"),
@@ -278,7 +278,7 @@ fn the_command_refuses_options_that_make_no_sense() {
         (vec!["--unique-key", "k", "--on-conflict", "ignore"], 2, "must be `keep` or `replace`"),
         (vec!["--unique-key", "k", "--at-most", "1m"], 2, "--debounce"),
         (vec!["--unique-key", "k", "--debounce", "5s", "--delay", "1m"], 2, "--delay"),
-        (vec!["--unique-key", "k", "--unique-for", "0s"], 1, "`unique_for` is not a time between"),
+        (vec!["--unique-key", "k", "--unique-for", "0s"], 2, "it must be longer than 0 s"),
     ] {
         let command = setup.rework(["schedule", "double", "--input", "1"]).args(options);
         crate::bad_input::assert_refused(&setup, command, code, &[message]);

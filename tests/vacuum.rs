@@ -35,7 +35,7 @@ fn vacuum_deletes_only_the_selected_tasks() {
     let logged: i64 =
         setup.session().query_value("select count(distinct task) from rework.log", &[]);
     assert_eq!(logged, 1, "the logs of deleted tasks are deleted");
-    assert_eq!(vacuum(&["--tasks", "--queued"]).run_ok().stdout(), "deleted 1 tasks\n");
+    assert_eq!(vacuum(&["--tasks", "--queued"]).run_ok().stdout(), "deleted 1 task\n");
     assert_eq!(tasks(), 2, "the running task and the task of the other domain are kept");
     assert_eq!(setup.task(running).state, State::Running);
     assert!(setup.session().query("select from rework.task where id = $1", &[&queued]).is_empty());
@@ -53,6 +53,6 @@ fn vacuum_deletes_workers_that_have_ended() {
         setup.session().query_value::<i64>(count_ended, &[]) == 1
     });
     let output = setup.rework(["vacuum", "--workers"]).run_ok();
-    assert_eq!(output.stdout(), "deleted 1 workers\n");
+    assert_eq!(output.stdout(), "deleted 1 worker\n");
     assert_eq!(setup.session().query_value::<i64>("select count(*) from rework.worker", &[]), 0);
 }

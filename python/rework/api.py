@@ -55,7 +55,7 @@ def schedule(
     unique_key: str | None = None,
     capabilities: Sequence[str] = (),
     retry: RetryPolicy = None,
-    after: Iterable[int | Task] = (),
+    after: int | Task | Iterable[int | Task] = (),
     after_failure: str = 'abort',
     unique_while: str | None = None,
     unique_for: datetime.timedelta | None = None,
@@ -117,7 +117,7 @@ def schedule(
             metadata=metadata_json(metadata),
             capabilities=json.dumps(list(capabilities)),
             retry=policy,
-            after=json.dumps([one.tid if isinstance(one, Task) else one for one in after]),
+            after=json.dumps(_task_ids(after)),
             after_failure=after_failure,
             unique_while=unique_while,
             unique_for_ms=_milliseconds('unique_for', unique_for),
@@ -126,6 +126,11 @@ def schedule(
             at_most_ms=_milliseconds('at_most', at_most),
         )
     return Task(engine, tid, target.id, created)
+
+
+def _task_ids(after: int | Task | Iterable[int | Task]) -> list[int]:
+    tasks = (after,) if isinstance(after, (int, Task)) else after
+    return [task.tid if isinstance(task, Task) else task for task in tasks]
 
 
 def _moment_or_delay(until: None | datetime.datetime | datetime.timedelta) -> tuple[str | None, int | None]:

@@ -185,7 +185,10 @@ def _priority(name: str, value: object) -> int:
 
 def _names(name: str, value: object) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value
-    if isinstance(names, (tuple, list)) and all(isinstance(item, str) and item for item in names):
+    if isinstance(names, (tuple, list)) and all(isinstance(item, str) for item in names):
+        for item in names:
+            if not item or item.startswith('-') or any(character.isspace() for character in item):
+                raise ValueError(f'`{name}`: {item!r:.100} is not a name: write one word')
         return tuple(names)
     raise TypeError(f'`{name}` must be the name of an operation or a list of names, not {value!r:.100}')
 

@@ -15,6 +15,8 @@ class _Later(Exception):
     def __init__(self, delay: float | datetime.timedelta, message: str = '') -> None:
         if isinstance(delay, datetime.timedelta):
             delay = delay.total_seconds()
+        elif not isinstance(delay, (int, float)) or isinstance(delay, bool):
+            raise TypeError(f'`delay` must be a number of seconds or a timedelta, not {delay!r:.60}')
         if delay < 0:
             raise ValueError(f'`delay` must not be negative: {delay!r}')
         super().__init__(message or f'try again in {delay:g} s')

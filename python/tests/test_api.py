@@ -91,6 +91,9 @@ def test_the_operations_before_and_after_are_part_of_the_definition():
     assert 'run_before' not in definition
     with pytest.raises(TypeError, match='`run_after` must be the name of an operation or a list of names'):
         api.task(run_after=3)
+    for name in ('a b', '-x', ''):
+        with pytest.raises(ValueError, match='is not a name: write one word'):
+            api.task(on_failure=['tell', name])
 
 
 def test_a_task_can_be_delayed_until_a_moment_or_by_a_duration(jobs, sql):

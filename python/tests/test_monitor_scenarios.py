@@ -100,7 +100,7 @@ def test_vacuum_deletes_only_the_tasks_that_were_named(installation):
 
         assert vacuum('--tasks', '--days', '1') == 'deleted 0 tasks'
         assert vacuum('--tasks') == 'deleted 3 tasks'
-        assert vacuum('--tasks', '--queued', '--domain', 'nondefault') == 'deleted 1 tasks'
+        assert vacuum('--tasks', '--queued', '--domain', 'nondefault') == 'deleted 1 task'
         running.abort('the test is over')
 
 

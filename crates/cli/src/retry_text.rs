@@ -33,7 +33,8 @@ pub(crate) fn retry(task: &Task) -> Option<String> {
 /// Returns which attempt this is, and when the next one follows.
 fn attempt(task: &Task, policy: &RetryPolicy) -> String {
     if task.attempt == 0 {
-        return format!("{} attempts", task.attempts);
+        let attempts = if task.attempts == 1 { "attempt" } else { "attempts" };
+        return format!("{} {attempts}", task.attempts);
     }
     let number = format!("attempt {} of {}", task.attempt, task.attempts);
     match (task.state, task.delayed_until) {

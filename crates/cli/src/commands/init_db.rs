@@ -47,13 +47,10 @@ fn rights(text: &str) -> Result<(String, String), String> {
 }
 
 /// Returns the line that describes what was done.
-fn summary(Migrated { applied, version }: Migrated) -> String {
+fn summary(Migrated { applied, is_new, version }: Migrated) -> String {
     match applied {
         0 => format!("already at version {version}"),
-        // There is one migration per version. If all of them were applied, there was no schema before.
-        _ if i32::try_from(applied) == Ok(version) => {
-            format!("schema rework created, version {version}")
-        }
+        _ if is_new => format!("schema rework created, version {version}"),
         _ => format!("schema rework migrated to version {version}"),
     }
 }
@@ -64,12 +61,12 @@ mod tests {
 
     #[test]
     fn the_summary_says_what_was_done() {
-        for (applied, expected) in [
-            (0, "already at version 12"),
-            (12, "schema rework created, version 12"),
-            (3, "schema rework migrated to version 12"),
+        for (applied, is_new, expected) in [
+            (0, false, "already at version 12"),
+            (11, true, "schema rework created, version 12"),
+            (3, false, "schema rework migrated to version 12"),
         ] {
-            assert_eq!(summary(Migrated { applied, version: 12 }), expected);
+            assert_eq!(summary(Migrated { applied, is_new, version: 12 }), expected);
         }
     }
 }

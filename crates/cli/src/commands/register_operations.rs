@@ -67,10 +67,11 @@ pub(crate) async fn register(
     Ok(core_register::register(db, &host::name(host)?, modules).await?)
 }
 
-/// Returns the summary in the wording of the Python rework: `registered 1 new operation (0 already known)`.
+/// Returns the summary: `registered 2 new operations (0 already known)`.
 pub(crate) fn summary(registered: &[RegisteredOperation]) -> String {
     let new = registered.iter().filter(|operation| operation.new).count();
-    format!("registered {new} new operation ({} already known)", registered.len() - new)
+    let operations = if new == 1 { "operation" } else { "operations" };
+    format!("registered {new} new {operations} ({} already known)", registered.len() - new)
 }
 
 fn print_registered(context: &Context, registered: &[RegisteredOperation]) -> anyhow::Result<()> {
@@ -134,7 +135,7 @@ mod tests {
         assert_eq!(summary(&[operation(true)]), "registered 1 new operation (0 already known)");
         assert_eq!(
             summary(&[operation(true), operation(false), operation(true)]),
-            "registered 2 new operation (1 already known)"
+            "registered 2 new operations (1 already known)"
         );
     }
 }

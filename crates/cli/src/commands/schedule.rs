@@ -19,7 +19,7 @@ use rework_core::{
     values::{json::Json, quantity},
 };
 
-use self::option_values::{after_failure, retry_policy, timestamp};
+use self::option_values::{after_failure, retry_policy, task_id, timestamp};
 use super::{log_task, wait_task};
 use crate::{context::Context, exit::Exit, input::TypedInput, operation_help};
 
@@ -79,7 +79,7 @@ pub struct Args {
     )]
     many: Option<String>,
     /// Do not start before this task has ended; repeatable
-    #[arg(long, value_name = "TASK")]
+    #[arg(long, value_name = "TASK", value_parser = task_id, allow_negative_numbers = true)]
     after: Vec<i64>,
     /// The reaction if a task of `--after` is not done: `abort` the new task, or `run` it all the same [default: abort]
     #[arg(long, value_name = "abort|run", value_parser = after_failure, requires = "after")]

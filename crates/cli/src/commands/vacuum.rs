@@ -68,12 +68,17 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let domain = (!args.all_domains).then_some(args.domain.as_str());
     let age = DAY.saturating_mul(args.days);
     let summary = if args.workers {
-        format!("deleted {} workers", vacuum::delete_workers(&db, domain, age).await?)
+        deleted(vacuum::delete_workers(&db, domain, age).await?, "worker")
     } else {
         let which =
             if args.queued { vacuum::TasksToDelete::Queued } else { vacuum::TasksToDelete::Ended };
-        format!("deleted {} tasks", vacuum::delete_tasks(&db, which, domain, age).await?)
+        deleted(vacuum::delete_tasks(&db, which, domain, age).await?, "task")
     };
     context.print(summary)?;
     Ok(Exit::Done.into())
+}
+
+/// Returns the summary, for example `deleted 2 tasks`. `what` is in the singular.
+fn deleted(count: i64, what: &str) -> String {
+    format!("deleted {count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -51,21 +51,24 @@ pub async fn migrate(dsn: &Dsn) -> Result<Migrated> {
     let mut db = Db::connect(dsn, "rework init-db").await?;
     refuse_other_encodings(&db, dsn).await?;
     if let Some(version) = newer_version(&db, dsn).await? {
-        return Ok(Migrated { applied: 0, version });
+        return Ok(Migrated { applied: 0, is_new: false, version });
     }
     create_migration_table(&db).await?;
     let _lock = lock_migrations(dsn).await?;
     // Another process may have migrated the schema before the lock was free.
     if let Some(version) = newer_version(&db, dsn).await? {
-        return Ok(Migrated { applied: 0, version });
+        return Ok(Migrated { applied: 0, is_new: false, version });
     }
-    let migration = embedded::migrations::runner()
+    let mut runner = embedded::migrations::runner();
+    let chapters = runner.get_migrations().len();
+    let migration = runner
         .set_migration_table_name("rework.migration")
         .run_async(db.client_mut())
         .await
         .map_err(|error| migration_error(&error))?;
     crate::admin::partition::ensure_partitions(&db).await?;
-    Ok(Migrated { applied: migration.applied_migrations().len(), version: VERSION })
+    let applied = migration.applied_migrations().len();
+    Ok(Migrated { applied, is_new: applied == chapters, version: VERSION })
 }
 
 /// Refuses a database that cannot store every text, before anything is created in it.
@@ -166,6 +169,8 @@ pub async fn grant(db: &Db, role: &str, rights: &str) -> Result<()> {
 pub struct Migrated {
     /// Number of chapters that were applied. 0 if the schema was up to date.
     pub applied: usize,
+    /// Whether there was no schema before.
+    pub is_new: bool,
     /// The version of the schema after the migration.
     pub version: i32,
 }

@@ -23,7 +23,10 @@ const PAUSE_KEYS: [&str; 4] = ["backoff", "first", "factor", "most"];
 pub(super) fn policy(object: &Map<String, Value>) -> Result<RetryPolicy, RetryFault> {
     if let Some(unknown) = object.keys().filter(|key| !KEYS.contains(&key.as_str())).min() {
         let unknown: String = unknown.chars().take(60).collect();
-        return Err(RetryFault(format!("has the unknown key `{unknown}`")));
+        return Err(RetryFault(format!(
+            "has the unknown key `{unknown}`: its keys are `attempts`, `endless`, `backoff`, `first`, `factor`, `most`, \
+             `list`, `jitter`, `on` and `not_on`"
+        )));
     }
     let attempts = value(object, "attempts", "a whole number from 1 to 999999999", |value| {
         i32::try_from(value.as_i64()?).ok().filter(|n| (1..=MAX_ATTEMPTS).contains(n))

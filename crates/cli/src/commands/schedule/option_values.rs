@@ -1,7 +1,9 @@
 //! Reads the values of options of `rework schedule`: times, retry policies, and what happens after a failure.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Local, NaiveDateTime, TimeZone as _, Utc};
-use rework_core::task::schedule::AfterFailure;
+use rework_core::{task::schedule::AfterFailure, values::quantity};
 use rework_wire::retry_policy::RetryPolicy;
 
 /// Parses `--at`: a time with its zone, or a time in the user's zone.
@@ -18,6 +20,20 @@ pub(super) fn timestamp(text: &str) -> Result<DateTime<Utc>, String> {
     at.map(|at| at.to_utc()).ok_or_else(|| "this time does not exist in your time zone".to_owned())
 }
 
+/// Parses a value of `--after`.
+pub(super) fn task_id(text: &str) -> Result<i64, String> {
+    text.parse()
+        .map_err(|_| "it is not the id of a task; repeat the option for each task".to_owned())
+}
+
+/// Parses a duration that is longer than zero.
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match quantity::duration(text) {
+        Ok(Duration::ZERO) => Err("it must be longer than 0 s".to_owned()),
+        read => read.map_err(|error| error.to_string()),
+    }
+}
+
 /// Parses `--after-failure`.
 pub(super) fn after_failure(text: &str) -> Result<AfterFailure, String> {
     let known = [AfterFailure::Abort, AfterFailure::Run];
@@ -29,7 +45,9 @@ pub(super) fn after_failure(text: &str) -> Result<AfterFailure, String> {
 pub(super) fn retry_policy(text: &str) -> Result<String, String> {
     match text.parse::<RetryPolicy>() {
         Ok(policy) => Ok(policy.to_json().to_string()),
-        Err(fault) => Err(format!("it {fault}")),
+        Err(fault) => {
+            Err(format!("it {fault}; for example `{{\"attempts\": 5, \"first\": \"10s\"}}`"))
+        }
     }
 }
 
@@ -50,10 +68,10 @@ mod tests {
     fn a_retry_policy_has_a_name_or_is_json() {
         assert_eq!(retry_policy("once").as_deref(), Ok(r#"{"attempts":2}"#));
         assert_eq!(retry_policy(r#"{"attempts": 2}"#), retry_policy("once"));
-        assert_eq!(
-            retry_policy(r#"{"attempts": 0}"#).unwrap_err(),
-            "it needs a whole number from 1 to 999999999 as `attempts`"
-        );
-        assert!(retry_policy("twice").unwrap_err().starts_with("it is neither an object nor"));
+        let refused = |text: &str| retry_policy(text).unwrap_err();
+        let number = "it needs a whole number from 1 to 999999999 as `attempts`; for example";
+        assert!(refused(r#"{"attempts": 0}"#).starts_with(number));
+        assert!(refused("{attempts: 5}").starts_with("it is neither JSON nor `never`, `once`"));
+        assert!(refused("3").starts_with("it is neither an object nor `never`, `once`"));
     }
 }

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use rework_core::{
-    task::unique::{OnConflict, Scheduled, UniqueOptions, UniqueWhile},
-    values::quantity,
-};
+use rework_core::task::unique::{OnConflict, Scheduled, UniqueOptions, UniqueWhile};
 use serde::Serialize;
 
+use super::option_values::positive_duration;
 use crate::{
     context::Context, json_list::on_one_line, options::Format, time_text::duration_between,
 };
@@ -24,7 +22,7 @@ pub(super) struct UniqueKeyOptions {
     #[arg(
         long,
         value_name = "DURATION",
-        value_parser = quantity::duration,
+        value_parser = positive_duration,
         requires = "unique_key"
     )]
     unique_for: Option<Duration>,
@@ -36,7 +34,7 @@ pub(super) struct UniqueKeyOptions {
     #[arg(
         long,
         value_name = "DURATION",
-        value_parser = quantity::duration,
+        value_parser = positive_duration,
         requires = "unique_key",
         conflicts_with_all = ["at", "delay"]
     )]
@@ -45,7 +43,7 @@ pub(super) struct UniqueKeyOptions {
     #[arg(
         long,
         value_name = "DURATION",
-        value_parser = quantity::duration,
+        value_parser = positive_duration,
         requires = "debounce"
     )]
     at_most: Option<Duration>,
