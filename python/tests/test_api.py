@@ -67,7 +67,7 @@ def test_a_unique_key_can_be_limited_and_replaced(jobs, sql):
     assert sql('select unique_while, until from rework.key_holder') == [('queued', None)]
     for options, message in (
         ({'unique_while': 'always'}, '`unique_while` is `always`'),
-        ({'unique_for': datetime.timedelta(0)}, '`unique_for` is not a time between'),
+        ({'unique_for': datetime.timedelta(0)}, '`unique_for` is not a time of more'),
         ({'at_most': hour}, '`at_most` limits `debounce`, which is not given'),
     ):
         with pytest.raises(ReworkError, match=message):
