@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import math
+
+#: The longest delay, in milliseconds: the database shortens longer ones to the same.
+_MAX_DELAY_MS = 365 * 86_400_000
 
 
 class GiveUp(Exception):
@@ -17,11 +21,11 @@ class _Later(Exception):
             delay = delay.total_seconds()
         elif not isinstance(delay, (int, float)) or isinstance(delay, bool):
             raise TypeError(f'`delay` must be a number of seconds or a timedelta, not {delay!r:.60}')
-        if delay < 0:
-            raise ValueError(f'`delay` must not be negative: {delay!r}')
+        if not delay >= 0 or math.isinf(delay):
+            raise ValueError(f'`delay` must be finite and not negative: {delay!r}')
         super().__init__(message or f'try again in {delay:g} s')
         #: The delay before the next run, in milliseconds.
-        self.delay_ms = round(delay * 1000)
+        self.delay_ms = min(round(delay * 1000), _MAX_DELAY_MS)
 
 
 class RetryIn(_Later):

@@ -122,5 +122,7 @@ def test_attempts_are_declared_once():
 
 def test_a_delay_is_not_negative():
     assert package.PutOff(datetime.timedelta(seconds=2)).delay_ms == 2000
-    with pytest.raises(ValueError, match='must not be negative'):
-        package.PutOff(-1)
+    assert package.PutOff(1e20).delay_ms == 365 * 86_400_000
+    for delay in (-1, float('inf'), float('nan')):
+        with pytest.raises(ValueError, match='must be finite and not negative'):
+            package.PutOff(delay)

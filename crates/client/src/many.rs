@@ -226,6 +226,11 @@ impl<'a> ManyRequest<'a> {
     }
 
     async fn send(self) -> Result<Vec<i64>, Error> {
+        if self.unique != UniqueOptions::default() {
+            let message = "options about unique keys are given, but no unique keys";
+            let hint = "hint: pass the keys with `once`, or leave the options out";
+            return Err(Error::new("queue", message).with_traceback(hint));
+        }
         let metadata = self.metadata.transpose()?;
         let retry = self.retry.transpose()?;
         let inputs = self.inputs?;

@@ -222,6 +222,10 @@ impl LocalQueue {
         }
         self.receive_claimed();
         let is_paused = |run: &ClaimedRun| recorder.is_paused(run.claimed.version.operation);
+        // The run loop calls this often, and mostly nothing of the queue is paused.
+        if !self.waiting.iter().any(is_paused) {
+            return;
+        }
         let waiting = std::mem::take(&mut self.waiting);
         let (paused, others): (VecDeque<_>, VecDeque<_>) = waiting.into_iter().partition(is_paused);
         self.waiting = others;

@@ -6,7 +6,7 @@ use rework_wire::worker::FromWorker;
 
 use crate::{
     check, command, context::Context, not_started::NotStarted, operations::Operation,
-    revision::Revision, start_error::StartError, supervisor::LeaseLost,
+    revision::Revision, start_error::StartError, supervisor::LeaseLost, warm_runners,
 };
 
 impl Context {
@@ -50,7 +50,12 @@ async fn check_without_task(
         let command = command::find(operation)?;
         return check::of_command(context, operation, &command, (version, None), &revision).await;
     }
-    if let Some(runner) = context.warm_runners.take(&revision).await {
+    if let Some(mut runner) = context.warm_runners.take(&revision).await {
+        // The limit is that of the last run, perhaps of another operation.
+        if runner.limit_memory(operation.definition.limits.memory_bytes).is_err() {
+            warm_runners::end(runner).await;
+            return Ok(());
+        }
         let runner = check::in_runner(context, operation, (version, None), runner).await?;
         context.warm_runners.put(runner).await;
     }

@@ -58,17 +58,23 @@ impl RunLoop<'_> {
         }
         self.open_check = None;
         match reason {
-            None => self.context.availability.record_available(self.version),
+            None => {
+                self.context.availability.record_available(self.version);
+                self.context.supervisor.report_started(self.version.operation);
+            }
             Some(reason) => {
                 self.stop_dispatching(&StartError::Unavailable(check::one_line(reason)));
             }
         }
     }
 
-    /// Dispatches no more runs if the answer to a check is late.
+    /// Dispatches no more runs if the answer to a check is late. A check that hangs may block the runner, so that it is
+    /// not used again after its open runs.
     pub(super) fn end_late_check(&mut self, now: Instant) {
         if self.open_check.as_ref().is_some_and(|check| check.answer_by <= now) {
             self.open_check = None;
+            self.accepts_no_runs = true;
+            self.must_be_replaced = true;
             self.stop_dispatching(&StartError::NoAnswer(check::too_late()));
         }
     }
