@@ -52,6 +52,16 @@ select o.id as operation, p.host, p.paused_at, row_to_json(p) as pause,
   join rework.operation o on (p.domain is null or o.domain = p.domain)
                          and (p.operation is null or o.name = p.operation);
 
+-- pause_of: returns the pause for which a queued task of an operation waits, for people. `host` is the only host that may
+-- run the task, null for every host. Null if the task waits for none.
+create function rework.pause_of(operation bigint, host text) returns json
+language sql stable as $$
+    select p.pause from rework.paused_operation p
+     where p.operation = pause_of.operation
+       and (p.host is null or p.host = pause_of.host or pause_of.host is null and p.is_everywhere)
+     order by p.host is not null, p.paused_at limit 1
+$$;
+
 -- is_paused: returns whether a pause concerns this operation of this domain on this host.
 create function rework.is_paused(domain text, operation text, host text) returns boolean
 language sql stable as $$

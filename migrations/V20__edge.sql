@@ -42,6 +42,17 @@ language sql immutable as $$
                   case abort_reason.ended_as when 'failed' then 'failed' else 'was ' || abort_reason.ended_as end)
 $$;
 
+-- waits_for: returns what a waiting task waits for, as a text for people: one task, and the number of the others.
+create function rework.waits_for(successor bigint, awaits integer) returns text
+language sql stable as $$
+    select format('task %s (%s)', e.task, coalesce(p.state, 'deleted'))
+           || case when waits_for.awaits > 1 then format(' and %s more', waits_for.awaits - 1) else '' end
+      from rework.edge e
+      left join rework.task p on p.id = e.task
+     where e.successor = waits_for.successor and e.followed_at is null
+     order by e.id limit 1
+$$;
+
 -- follow_edges: follows edges whose predecessors have ended. `ended_as` has the end of each: the state of the
 -- predecessor, or `deleted`. The caller has locked the predecessors. Returns the successors that were aborted. Edges
 -- whose successor is locked are left to the poll, which comes at once if `wake` is true.

@@ -18,6 +18,7 @@ mod availability;
 mod database_outage;
 pub(crate) mod drain;
 mod exclusions;
+mod faulty_operation;
 mod lost_hosts;
 mod overdue_statements;
 pub(crate) mod own_lease;

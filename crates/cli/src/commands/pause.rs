@@ -18,7 +18,7 @@ use rework_core::{
 use tokio::time::sleep;
 
 use crate::{
-    context::Context,
+    context::{Context, is_unreachable},
     error_text::hinted,
     exit::Exit,
     json_list::on_one_line,
@@ -88,7 +88,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let limit = args.timeout.or((!args.drain).then_some(DEFAULT_TIMEOUT));
     let left = tokio::select! {
         biased;
-        left = wait(context, &db, &pause, args.drain, limit) => left?,
+        left = wait(context, db, &pause, args.drain, limit) => left?,
         _ = tokio::signal::ctrl_c() => {
             context.note(format_args!("\n{} stays paused", subject(pause.scope())));
             return Ok(Exit::Interrupted.into());
@@ -102,25 +102,36 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     Ok(Exit::TimedOut.into())
 }
 
-/// Waits until a pause has taken effect, at most for `limit`. Returns what is left then.
+/// Waits until a pause has taken effect, at most for `limit`. Returns what is left then. Connects again if the database
+/// becomes unreachable.
 async fn wait(
     context: &Context,
-    db: &Db,
+    mut db: Db,
     pause: &Pause,
     drain: bool,
     limit: Option<Duration>,
 ) -> anyhow::Result<PauseProgress> {
     let started = Instant::now();
-    let mut has_printed = false;
+    let (mut has_printed, mut was_unreachable) = (false, false);
     loop {
-        let Some(left) = progress(db, pause.id, drain).await? else {
-            let scope = pause.scope();
-            return Err(hinted(
-                format!("{} was resumed meanwhile", subject(scope)),
-                format!("to pause it again: `{}`", command("pause", scope)),
-            ));
-        };
         let waited = started.elapsed();
+        let left = match progress(&db, pause.id, drain).await.map_err(anyhow::Error::from) {
+            Ok(Some(left)) => left,
+            Ok(None) => return Err(resumed_meanwhile(pause.scope())),
+            Err(error) => {
+                let is_over = limit.is_some_and(|limit| waited >= limit);
+                if is_over || !is_unreachable(&error) {
+                    return Err(error);
+                }
+                if !std::mem::replace(&mut was_unreachable, true) {
+                    context.note("the database is unreachable: waiting for it");
+                }
+                sleep(POLL_INTERVAL).await;
+                // If this fails, the old connection is kept. It fails again, so the loop tries again.
+                db = context.open().await.unwrap_or(db);
+                continue;
+            }
+        };
         if left.is_complete() || limit.is_some_and(|limit| waited >= limit) {
             return Ok(left);
         }
@@ -130,6 +141,13 @@ async fn wait(
         let remaining = limit.map_or(POLL_INTERVAL, |limit| limit.saturating_sub(waited));
         sleep(remaining.min(POLL_INTERVAL)).await;
     }
+}
+
+fn resumed_meanwhile(scope: Scope<'_>) -> anyhow::Error {
+    hinted(
+        format!("{} was resumed meanwhile", subject(scope)),
+        format!("to pause it again: `{}`", command("pause", scope)),
+    )
 }
 
 /// Prints the pause.

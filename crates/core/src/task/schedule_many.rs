@@ -25,7 +25,7 @@ use crate::{
 const CHUNK: usize = 5_000;
 
 /// The size of a chunk, in bytes, from which no further input is added to it. It bounds the memory for large inputs.
-const CHUNK_BYTES: u64 = 4 << 20;
+pub(crate) const CHUNK_BYTES: u64 = 4 << 20;
 
 /// The options that all tasks of a call have in common.
 #[derive(Debug, Clone, Default)]

@@ -13,7 +13,7 @@ use crate::{
     task::{
         payload::Payload,
         schedule::{deadline_for, milliseconds},
-        schedule_many::CommonOptions,
+        schedule_many::{CHUNK_BYTES, CommonOptions},
         unique::{OnConflict, Scheduled, UniqueOptions, UniqueWhile},
     },
 };
@@ -47,7 +47,10 @@ pub async fn schedule_many_once_within(
     inputs: &[Payload],
 ) -> Result<Vec<Scheduled>> {
     let mut answers = Vec::new();
-    for chunk in sorted_indices(keys, inputs.len()).chunks(CHUNK) {
+    let mut indices = &*sorted_indices(keys, inputs.len());
+    while !indices.is_empty() {
+        let (chunk, rest) = indices.split_at(chunk_length(indices, inputs));
+        indices = rest;
         // With different lengths, the server refuses the chunk in which one of the two ends.
         let chunk_keys: Vec<&String> = chunk.iter().filter_map(|index| keys.get(*index)).collect();
         let chunk_inputs: Vec<&Payload> =
@@ -67,6 +70,17 @@ fn sorted_indices(keys: &[String], inputs: usize) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..keys.len().max(inputs)).collect();
     indices.sort_by_key(|index| keys.get(*index));
     indices
+}
+
+/// Returns how many of these inputs are sent with the next statement.
+fn chunk_length(indices: &[usize], inputs: &[Payload]) -> usize {
+    let mut bytes = 0;
+    let fits = |index: &&usize| {
+        let fits = bytes < CHUNK_BYTES;
+        bytes += inputs.get(**index).map_or(0, Payload::bytes);
+        fits
+    };
+    indices.iter().take(CHUNK).take_while(fits).count()
 }
 
 /// Schedules the tasks of one chunk with one statement.
@@ -117,6 +131,18 @@ async fn schedule_chunk(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chunks_are_limited_by_number_and_by_size() {
+        let length = |inputs: usize, size: usize| {
+            let inputs = vec![Payload::Bytes(vec![0; size]); inputs];
+            chunk_length(&(0..inputs.len()).collect::<Vec<_>>(), &inputs)
+        };
+        assert_eq!(length(3, 1), 3);
+        assert_eq!(length(CHUNK + 1, 1), CHUNK);
+        assert_eq!(length(3, CHUNK_BYTES as usize), 1, "at least one");
+        assert_eq!(length(3, CHUNK_BYTES as usize - 1), 2);
+    }
 
     #[test]
     fn keys_are_taken_in_the_order_of_their_bytes() {

@@ -14,7 +14,7 @@ impl State {
     pub(super) fn send_exclusions(&mut self) {
         let receivers = self.workers.iter().filter(|(_, worker)| !worker.is_orphan());
         let send = |(id, worker): (&i64, &Worker)| {
-            let message = self.exclusions(&worker.domain);
+            let message = self.exclusions(*id, &worker.domain);
             Action::Send(*id, message)
         };
         let sends: Vec<Action> = receivers.map(send).collect();
@@ -28,12 +28,12 @@ impl State {
             return;
         }
         let Some(domain) = self.workers.get(&worker).map(|worker| &worker.domain) else { return };
-        let message = self.exclusions(domain);
+        let message = self.exclusions(worker, domain);
         self.actions.push(Action::Send(worker, message));
     }
 
-    fn exclusions(&self, domain: &str) -> ToWorker {
-        let (mut blocked, on_trial) = self.start_faults.operations();
+    fn exclusions(&self, worker: i64, domain: &str) -> ToWorker {
+        let (mut blocked, on_trial) = self.start_faults.operations(worker);
         blocked.extend(self.unavailable.ids());
         let (paused, number) = (self.pauses.of(domain), self.pauses.number());
         ToWorker::ExcludeOperations { blocked, on_trial, paused, number }

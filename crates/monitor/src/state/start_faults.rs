@@ -16,6 +16,7 @@ use crate::{
     event::Action,
     state::{
         State,
+        faulty_operation::{Access, FaultyOperation},
         start_backoff::StartBackoff,
         worker::{Origin, Worker},
     },
@@ -35,16 +36,6 @@ pub(crate) struct StartFaults {
     operations: BTreeMap<i64, FaultyOperation>,
     /// The faults that are stored in the database.
     recorded: Vec<StartFault>,
-}
-
-/// An operation that this host could not start.
-#[derive(Debug)]
-struct FaultyOperation {
-    domain: String,
-    name: String,
-    backoff: StartBackoff,
-    /// Whether the workers claim no tasks of it. If not, it is on trial.
-    is_blocked: bool,
 }
 
 /// The report of a worker that could not start a run.
@@ -76,13 +67,13 @@ impl State {
         self.unavailable.forget(operation);
         let faulty = self.start_faults.operations.entry(operation).or_insert_with(|| {
             let backoff = StartBackoff::new(LAST_PAUSE);
-            FaultyOperation { domain: domain.clone(), name, backoff, is_blocked: false }
+            FaultyOperation { domain: domain.clone(), name, backoff, access: Access::Open }
         });
         let pause = faulty.backoff.record_failure(&reason, now);
-        let was_blocked = std::mem::replace(&mut faulty.is_blocked, true);
+        let access = std::mem::replace(&mut faulty.access, Access::Blocked);
         let what = format!("no task of operation `{}` of domain {domain}", faulty.name);
         log_failure(&what, &faulty.backoff, pause);
-        if !was_blocked {
+        if access != Access::Blocked {
             self.send_exclusions();
         }
     }
@@ -104,44 +95,49 @@ impl State {
         self.send_exclusions();
     }
 
-    /// Lets the workers try the operations that were blocked long enough. Forgets failures of things that were not
-    /// started for a long time, and those before the start of a worker that stays.
+    /// Lets a worker try the operations that were blocked long enough. Forgets failures of things that were not started
+    /// for a long time, and those before the start of a worker that stays.
     pub(super) fn start_faults_on_time(&mut self, now: Instant) {
         self.confirm_worker_starts(now);
-        let operations = &mut self.start_faults.operations;
+        let State { start_faults, workers, .. } = self;
+        let operations = &mut start_faults.operations;
         let count = operations.len();
         operations.retain(|_, faulty| !faulty.backoff.is_old(now));
-        let are_forgotten = operations.len() < count;
-        let mut tried_in = BTreeSet::new();
-        for faulty in operations.values_mut() {
-            if faulty.is_blocked && faulty.backoff.allows(now) {
-                faulty.is_blocked = false;
-                tried_in.insert(faulty.domain.clone());
+        let mut has_changed = operations.len() < count;
+        let (mut tried_by, mut opened_in) = (BTreeSet::new(), BTreeSet::new());
+        for faulty in operations.values_mut().filter(|faulty| faulty.is_due(now)) {
+            let mut idle = workers
+                .iter()
+                .filter(|(_, worker)| worker.is_idle() && worker.domain == faulty.domain);
+            match faulty.allow_more(idle.next().map(|(id, _)| *id), now) {
+                Some(worker) => _ = tried_by.insert(worker),
+                None => _ = opened_in.insert(faulty.domain.clone()),
             }
+            has_changed = true;
         }
-        if are_forgotten || !tried_in.is_empty() {
+        if has_changed {
             self.send_exclusions();
         }
-        for domain in tried_in {
+        for worker in tried_by {
+            self.wake(worker);
+        }
+        for domain in opened_in {
             if !self.wake_one(&domain) {
                 self.actions.push(Action::PollNow);
             }
         }
     }
 
-    /// Returns when operations are tried again.
+    /// Returns when operations are tried again, by one worker or by all.
     pub(super) fn start_fault_deadlines(&self) -> impl Iterator<Item = Instant> {
-        let operations = self.start_faults.operations.values();
-        operations
-            .filter(|faulty| faulty.is_blocked)
-            .filter_map(|faulty| faulty.backoff.next_attempt())
+        self.start_faults.operations.values().filter_map(FaultyOperation::deadline)
     }
 
     /// Returns whether an operation of a domain is blocked or not available. Then tasks may wait although a worker is
     /// free.
     pub(super) fn has_blocked_operation(&self, domain: &str) -> bool {
         let mut operations = self.start_faults.operations.values();
-        operations.any(|faulty| faulty.is_blocked && faulty.domain == domain)
+        operations.any(|faulty| faulty.access != Access::Open && faulty.domain == domain)
             || self.unavailable.is_any_of(domain)
     }
 
@@ -209,10 +205,11 @@ impl StartFaults {
         self.operations.is_empty()
     }
 
-    /// Returns the ids of the operations that are blocked, and of those that are on trial.
-    pub(super) fn operations(&self) -> (Vec<i64>, Vec<i64>) {
+    /// Returns the ids of the operations that are blocked for a worker, and of those that it may try.
+    pub(super) fn operations(&self, worker: i64) -> (Vec<i64>, Vec<i64>) {
         let all = self.operations.iter();
-        let (blocked, on_trial): (Vec<_>, Vec<_>) = all.partition(|(_, faulty)| faulty.is_blocked);
+        let (on_trial, blocked): (Vec<_>, Vec<_>) =
+            all.partition(|(_, faulty)| faulty.access.is_allowed_for(worker));
         let ids = |operations: Vec<(&i64, &FaultyOperation)>| {
             operations.into_iter().map(|(id, _)| *id).collect()
         };
@@ -261,7 +258,7 @@ mod tests {
     fn an_operation_that_cannot_be_started_is_blocked_and_tried_again() {
         let mut scene = Scene::idle(2);
         let blocked = ["block [7], try [] on 1", "block [7], try [] on 2"];
-        let tried = ["block [], try [7] on 1", "block [], try [7] on 2", "wake 1"];
+        let tried = ["block [], try [7] on 1", "block [7], try [] on 2", "wake 1"];
         for (pause_ms, failures) in [(200, 1), (400, 2), (800, 3)] {
             assert_eq!(scene.worker_sends(1, failed(false)), blocked);
             assert!(scene.worker_sends(2, failed(false)).is_empty(), "at the same time");
@@ -272,11 +269,35 @@ mod tests {
             assert!(scene.after(Duration::from_millis(pause_ms - 1)).is_empty());
             assert_eq!(scene.after(Duration::from_millis(1)), tried);
         }
-        assert_eq!(scene.starts_worker(3), ["block [], try [7] on 3"]);
+        assert_eq!(scene.starts_worker(3), ["block [7], try [] on 3"]);
         scene.worker_sends(3, FromWorker::Started);
         scene.worker_sends(1, FromWorker::StartSucceeded { operation: 7 });
         assert!(scene.state.start_faults().is_empty());
         assert_eq!(scene.state.deadline(), None);
+    }
+
+    #[test]
+    fn a_trial_without_a_result_lets_all_workers_try() {
+        let mut scene = Scene::idle(2);
+        scene.worker_sends(1, failed(false));
+        scene.worker_sends(1, FromWorker::Idle);
+        scene.after(Duration::from_millis(200));
+        scene.worker_sends(2, FromWorker::Idle);
+        scene.worker_sends(1, FromWorker::Busy);
+        scene.worker_sends(2, FromWorker::Idle);
+        assert!(scene.after(Duration::from_millis(9_999)).is_empty());
+        let opened = ["block [], try [7] on 1", "block [], try [7] on 2", "wake 2"];
+        assert_eq!(scene.after(Duration::from_millis(1)), opened);
+        assert_eq!(scene.state.deadline(), None);
+    }
+
+    #[test]
+    fn without_an_idle_worker_the_next_one_that_is_free_tries() {
+        let mut scene = Scene::idle(1);
+        scene.worker_sends(1, FromWorker::Busy);
+        scene.worker_sends(1, failed(false));
+        let opened = ["block [], try [7] on 1", "poll"];
+        assert_eq!(scene.after(Duration::from_millis(200)), opened);
     }
 
     #[test]

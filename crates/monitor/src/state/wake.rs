@@ -74,7 +74,7 @@ impl State {
         true
     }
 
-    fn wake(&mut self, id: i64) {
+    pub(super) fn wake(&mut self, id: i64) {
         self.set_activity(id, Activity::Claiming { woken: true });
         self.actions.push(Action::Send(id, ToWorker::Wake));
     }

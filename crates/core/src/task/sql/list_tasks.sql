@@ -1,7 +1,7 @@
 -- list_tasks: returns the last $5 tasks, newest first, that pass these filters: domain $1, states $2, operation $3,
 -- scheduled in the last $4 milliseconds. A filter that is null does not restrict. If $6 is true the errors are returned
--- too, and if $7 is true the numbers of log lines. `waits_for` is a text for people: one task that a waiting task waits
--- for, and the number of the others. `pause` is the pause for which a task waits, as JSON.
+-- too, and if $7 is true the numbers of log lines. `waits_for` is a text for people. `pause` is the pause for which a
+-- task waits, as JSON.
 --
 -- The primary key is read backwards from its end. `exists (select from wanted)` is false if no operation matches; then
 -- no task is read at all.
@@ -14,19 +14,9 @@ select last.id, operation.name as operation, operation.domain, last.state, last.
        case when $6 then last.error::text end as error,
        case when $7
             then (select count(*) from rework.log where log.task = last.id and not log.continues) end as lines,
-       case when last.state = 'waiting' then (
-           select format('task %s (%s)', first.task, first.state)
-                  || case when last.awaits > 1 then format(' and %s more', last.awaits - 1) else '' end
-             from (select e.task, coalesce(p.state::text, 'deleted') as state
-                     from rework.edge e
-                     left join rework.task p on p.id = e.task
-                    where e.successor = last.id and e.followed_at is null
-                    order by e.id limit 1) as first) end as waits_for,
-       case when last.state in ('delayed', 'queued') then (
-           select x.pause::text from rework.paused_operation x
-            where x.operation = last.operation
-              and (x.host is null or x.host = last.host or last.host is null and x.is_everywhere)
-            order by x.host is not null, x.paused_at limit 1) end as pause
+       case when last.state = 'waiting' then rework.waits_for(last.id, last.awaits) end as waits_for,
+       case when last.state in ('delayed', 'queued')
+            then rework.pause_of(last.operation, last.host)::text end as pause
   from (select id, operation, state, queued_at, delayed_until, started_at, finished_at, reason,
                worker, ran_on, host, error, awaits
           from rework.task

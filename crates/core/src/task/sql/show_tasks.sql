@@ -1,7 +1,6 @@
 -- show_tasks: returns everything that is known about tasks $1, in the order of their ids. `waits_for` and `followed_by`
--- are texts for people: one task that a waiting task waits for, with the number of the others; and the tasks that
--- follow the end of a task, at most five. `pause` is the pause for which a task waits, as JSON, null if it waits for
--- none.
+-- are texts for people; `followed_by` has the tasks that follow the end of a task, at most five. `pause` is the pause
+-- for which a task waits, as JSON, null if it waits for none.
 select task.id, operation.name as operation, operation.domain, coalesce(task.ran_on, task.host) as host, task.state,
        task.priority, task.attempt,
        coalesce((task.retry ->> 'attempts')::integer, operation.attempts) as attempts, task.run, task.worker,
@@ -11,14 +10,7 @@ select task.id, operation.name as operation, operation.domain, coalesce(task.ran
        task.revision, task.capabilities, task.host as pinned, task.memory_peak, operation.memory_bytes as memory_limit,
        operation.timeout_ms, operation.unregistered_at is null as registered, clock_timestamp() as now,
        coalesce(task.retry, operation.retry)::text as retry,
-       case when task.state = 'waiting' then (
-           select format('task %s (%s)', first.task, first.state)
-                  || case when task.awaits > 1 then format(' and %s more', task.awaits - 1) else '' end
-             from (select e.task, coalesce(p.state::text, 'deleted') as state
-                     from rework.edge e
-                     left join rework.task p on p.id = e.task
-                    where e.successor = task.id and e.followed_at is null
-                    order by e.id limit 1) as first) end as waits_for,
+       case when task.state = 'waiting' then rework.waits_for(task.id, task.awaits) end as waits_for,
        (select string_agg(format('task %s (%s)', next.id, next.state), ', ' order by next.id)
                    filter (where next.number <= 5)
                || case when count(*) > 5 then ' and more' else '' end
@@ -30,11 +22,8 @@ select task.id, operation.name as operation, operation.domain, coalesce(task.ran
                           join rework.task s on s.id = e.successor
                          where e.task = task.id
                          order by 1 limit 6) as near) as next) as followed_by,
-       case when task.state in ('delayed', 'queued') then (
-           select x.pause::text from rework.paused_operation x
-            where x.operation = task.operation
-              and (x.host is null or x.host = task.host or task.host is null and x.is_everywhere)
-            order by x.host is not null, x.paused_at limit 1) end as pause
+       case when task.state in ('delayed', 'queued')
+            then rework.pause_of(task.operation, task.host)::text end as pause
   from rework.task
   join rework.operation on operation.id = task.operation
  where task.id = any ($1)
