@@ -17,7 +17,7 @@ fn each_task_is_executed_exactly_once() {
     let _monitor = setup.start_monitor(&["--maxworkers", "4"]);
     for (task, input) in tasks.iter().zip(&inputs) {
         let task = setup.wait_until_done(*task);
-        assert_eq!(task.run, 1, "the task was claimed twice");
+        assert_eq!(task.attempt, 1, "the task was started twice");
         assert_eq!(task.output, json!(input.as_i64().unwrap() * 2));
         assert_eq!(
             setup.log_lines(task.id),

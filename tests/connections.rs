@@ -55,7 +55,7 @@ fn assert_each_task_runs_once(setup: &Installation) {
     assert_eq!(scheduled.len(), numbers.clone().count());
     for (task, number) in scheduled.iter().zip(numbers) {
         let task = setup.wait_until_done(task.parse().unwrap());
-        assert_eq!((task.run, task.output), (1, json!(number * 2)));
+        assert_eq!((task.attempt, task.output), (1, json!(number * 2)));
         assert_eq!(
             setup.log_lines(task.id),
             ["I am running", "I am done"],

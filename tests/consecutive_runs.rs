@@ -22,7 +22,7 @@ fn output_is_logged_for_the_run_that_wrote_it() {
     let inputs = inputs_with_effect(count(400, 20_000), 2, "prints_number");
     let tasks = batches.schedule(&inputs);
     for (number, task) in batches.wait_until_ended(&tasks).iter().enumerate() {
-        assert_eq!((task.state, task.run), (State::Done, 1), "{}", task.reason());
+        assert_eq!((task.state, task.attempt), (State::Done, 1), "{}", task.reason());
         let mut log = batches.setup.log_lines(task.id);
         log.sort();
         let mut expected = Vec::new();

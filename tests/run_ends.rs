@@ -173,16 +173,13 @@ fn an_operation_that_cannot_be_loaded_fails_the_task() {
 
 /// Schedules a task that fails in every attempt, and returns its row when it has ended.
 ///
-/// Asserts that the task failed within 5 s and that it was not retried.
+/// Asserts that the task failed and that it was not retried.
 #[track_caller]
 fn wait_until_refused(host: &MonitoredHost, operation: &str, input: Value) -> Task {
-    let event = Utc::now();
     let task = host.setup.schedule_many(operation, &[input])[0];
     let refused = host.setup.wait_until_ended(task);
     assert_eq!(refused.state, State::Failed, "{operation}: {}", refused.reason());
     assert_eq!((refused.run, refused.attempt), (1, 1), "{operation} was retried");
-    let took = refused.end_time() - event;
-    assert!(took < TimeDelta::seconds(5), "{operation}: {took}");
     refused
 }
 
