@@ -187,6 +187,10 @@ impl Chaos {
         leftovers.extend(recorded::leftovers(session));
         let lost = recorded::lost_with_host(session);
         leftovers.retain(|left| !lost.iter().any(|tag| left.contains(tag.as_str())));
+        for left in &mut leftovers {
+            let worker = recorded::worker_of(session, left);
+            left.extend(worker.map(|worker| format!(" ({worker})")));
+        }
         // Read last, so that it has the lines of processes that nobody should have left.
         let text = fs::read_to_string(&self.path).unwrap_or_default();
         let lines = lines::parse(&text).unwrap_or_else(|line| panic!("not a run's line: {line}"));

@@ -106,6 +106,17 @@ pub(crate) fn lost_with_host(session: &Session) -> Vec<String> {
     session.query_values(sql, &[&HOST_LOST])
 }
 
+/// Describes the worker whose process tag is in a text.
+pub(crate) fn worker_of(session: &Session, text: &str) -> Option<String> {
+    let sql = "select format('worker %s of monitor %s, lease %s, which ended at %s: %s', w.id, w.monitor,
+                             case when w.lease = m.lease then 'of its monitor' else 'of its own' end,
+                             w.finished_at, w.reason)
+                 from rework.worker w
+                 join rework.monitor m on m.id = w.monitor
+                where strpos($1, w.process_tag::text) > 0";
+    session.query_values(sql, &[&text]).pop()
+}
+
 /// Returns whether the workers of all monitors that have ended are recorded as ended. False if Postgres is unavailable.
 pub(crate) fn earlier_workers_have_ended(session: &Session) -> bool {
     let rows = session.try_query(EARLIER_WORKERS_HAVE_ENDED, &[]);
