@@ -185,6 +185,9 @@ fn a_task_runs_after_the_tasks_of_run_before_have_ended_even_if_they_failed() {
     assert_eq!(states, [State::Done, State::Failed]);
     let order = fs::read_to_string(setup.folder().join("order")).unwrap();
     assert_eq!(order, "before\nbefore\nmain\n");
+    let shown = setup.rework(["show-task", &task.to_string()]).run_ok().stdout();
+    let ran_after = format!("task {} (done), task {} (failed)\n", task + 1, task + 2);
+    assert!(shown.contains("\nran after ") && shown.contains(&ran_after), "{shown}");
 }
 
 #[test]

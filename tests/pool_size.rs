@@ -130,3 +130,20 @@ fn shutdown_worker_waits_for_the_task_and_kill_worker_aborts_it() {
     let output = setup.rework(["kill-worker", "4711"]).run_expecting(1);
     assert!(output.stderr().contains("there is no worker 4711"), "{output}");
 }
+
+#[test]
+fn show_task_says_that_all_workers_are_busy() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    let running = setup.schedule_without_input("forever");
+    setup.wait_until_logged(running, "for ever");
+    let waiting = setup.schedule("double", 1);
+    let shown = || setup.rework(["show-task", &waiting.to_string()]).run_ok().stdout();
+    let busy = format!(
+        "waits for a worker: the only worker of domain default is busy, with task {running}\n"
+    );
+    assert!(shown().contains(&busy), "{}", shown());
+    setup.rework(["abort-task", &running.to_string()]).run_ok();
+    setup.wait_until_done(waiting);
+    assert!(!shown().contains("waits for a worker"), "{}", shown());
+}

@@ -1,5 +1,8 @@
 //! `register-operations` and `unregister-operation`, and how `schedule` takes the input of a registered operation.
 
+use std::fs;
+use std::path::Path;
+
 use rework_core::task::state::State;
 use serde_json::json;
 
@@ -29,6 +32,36 @@ fn register_operations_prints_the_number_of_new_operations() {
     for fact in ["resize", "images", setup.host(), "resize.toml"] {
         assert!(listed.contains(fact), "no `{fact}` in\n{listed}");
     }
+}
+
+#[test]
+fn a_file_that_takes_an_operation_over_is_named() {
+    let setup = Installation::new();
+    let register = |path: &Path| setup.rework(["register-operations"]).args([path]).run_ok();
+    let (first, second) = (manifest_path("resize.toml"), setup.folder().join("copy.toml"));
+    fs::copy(&first, &second).unwrap();
+    assert_eq!(register(&first).stderr(), "");
+    assert_eq!(register(&first).stderr(), "", "the same file again");
+    let moved = format!(
+        "operation echo of domain images and 1 more are now run from {}, before from {}\n",
+        second.display(),
+        first.display()
+    );
+    let output = register(&second);
+    assert_eq!(
+        (output.stderr(), output.stdout().as_str()),
+        (moved, "registered 0 new operations (2 already known)\n")
+    );
+}
+
+#[test]
+fn a_new_domain_of_a_monitor_that_serves_all_domains_causes_no_warning() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor_with_args(&["--maxworkers", "1"]);
+    setup.rework(["register-operations"]).args([manifest_path("resize.toml")]).run_ok();
+    let output = setup.rework(["schedule", "echo", "--input", "1"]).run_ok();
+    assert_eq!(output.stderr(), "");
+    setup.wait_until_done(output.id());
 }
 
 #[test]

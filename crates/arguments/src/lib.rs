@@ -77,7 +77,7 @@ pub enum ArgumentError {
     #[error("`{name}` is given twice")]
     Repeated { name: String },
     /// The input is not an object, so it has no properties.
-    #[error("the input ({type_name}) has no named parts: give it whole, as JSON")]
+    #[error("the input ({type_name}) has no named parts: give it whole: `--input JSON`")]
     NoNames {
         /// The type of the input.
         type_name: String,
@@ -132,7 +132,7 @@ pub fn parse(schema: &Value, args: &[String]) -> Result<Parts, ArgumentError> {
         let name = given
             .strip_prefix("--")
             .filter(|name| !name.is_empty())
-            .ok_or_else(|| ArgumentError::Unexpected { text: arg.clone() })?;
+            .ok_or_else(|| unexpected(schema, &properties, arg))?;
         let property = find(schema, &properties, name)?;
         let accepts = property.accepts(schema);
         let value = match inline {
@@ -156,6 +156,15 @@ pub fn parse(schema: &Value, args: &[String]) -> Result<Parts, ArgumentError> {
         }
     }
     Ok(input)
+}
+
+/// Returns the error for a text that is neither the name nor the value of an argument.
+fn unexpected(schema: &Value, properties: &[Property<'_>], text: &str) -> ArgumentError {
+    let input = property::accepts(schema, schema);
+    if properties.is_empty() && !input.may_be_object() {
+        return ArgumentError::NoNames { type_name: input.to_string() };
+    }
+    ArgumentError::Unexpected { text: text.to_owned() }
 }
 
 /// Returns the names of the properties that are bytes in base64. A command line may take them from a file (`@file`).
@@ -313,7 +322,8 @@ mod tests {
         assert_eq!(object(&parse(&anything, &args).unwrap()), json!({"a": 1}));
         assert!(parse(&json!({"type": "object"}), &args).is_err());
         let error = parse(&json!({"type": ["number", "string"]}), &args).unwrap_err();
-        let expected = "the input (number or string) has no named parts: give it whole, as JSON";
+        let expected =
+            "the input (number or string) has no named parts: give it whole: `--input JSON`";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -45,6 +45,7 @@ pub mod table;
 mod task_text;
 pub mod time_text;
 mod value_text;
+mod wait_text;
 mod parse_error;
 mod pause_text;
 

@@ -60,3 +60,9 @@ pub enum Format {
     /// One JSON object per line, times in UTC.
     Jsonl,
 }
+
+/// Parses the id of a task.
+pub(crate) fn task_id(text: &str) -> Result<i64, String> {
+    text.parse()
+        .map_err(|_| "it is not the id of a task; `rework list-tasks` lists them".to_owned())
+}

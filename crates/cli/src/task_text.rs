@@ -3,7 +3,7 @@
 
 use anstyle::{AnsiColor, Style};
 use rework_core::{
-    task::{show::Task, state::State, wait_reasons::WaitReason},
+    task::{show::Task, state::State},
     values::quantity::show_bytes,
 };
 
@@ -28,6 +28,7 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
     fact("operation", Some(format!("{} in domain {}", task.operation, task.domain)));
     fact("where", whereabouts(task));
     fact("waits for", task.details.waits_for.clone());
+    fact("ran after", task.details.ran_after.clone());
     fact("followed by", task.details.followed_by.clone());
     fact("priority", (task.priority != 0).then(|| task.priority.to_string()));
     fact("retry", retry_text::retry(task));
@@ -52,13 +53,6 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
     format!("task {}: {style}{state}{style:#}\n{}", task.id, table.render(colour))
 }
 
-/// Returns why a host leaves the task in the queue, for example `not available on alpha: no display`.
-pub(crate) fn wait_reason(reason: &WaitReason) -> String {
-    let WaitReason { host, unavailable, reason } = reason;
-    let what = if *unavailable { "not available" } else { "cannot be started" };
-    escape::line(&format!("{what} on {host}: {reason}")).into_owned()
-}
-
 /// Returns the commands that are useful next, with what each does.
 pub(crate) fn next_commands(task: &Task) -> String {
     let id = task.id;
@@ -71,8 +65,11 @@ pub(crate) fn next_commands(task: &Task) -> String {
             "`rework log-task {id}` shows everything that it wrote, `rework retry-task {id}` queues it again"
         ),
         State::Done => format!("`rework log-task {id}` shows what it wrote"),
-        State::Running | State::Aborting => format!(
+        State::Running => format!(
             "`rework log-task {id} --follow` shows what it writes, `rework abort-task {id}` aborts it"
+        ),
+        State::Aborting => format!(
+            "`rework log-task {id} --follow` shows what it writes, `rework wait-task {id}` waits for its end"
         ),
         State::Delayed | State::Waiting => {
             format!("`rework retry-task {id}` queues it now, `rework abort-task {id}` aborts it")
@@ -206,6 +203,7 @@ pub(crate) mod tests {
                 registered: true,
                 now: at(400),
                 waits_for: None,
+                ran_after: None,
                 followed_by: None,
             },
         }

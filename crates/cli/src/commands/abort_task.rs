@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use rework_core::task::{self, abort::AbortResult, state::State};
 
 use super::wait_task;
-use crate::{context::Context, exit::Exit};
+use crate::{context::Context, exit::Exit, options::task_id};
 
 /// Abort tasks: a waiting task never starts, a running task is stopped, and killed after its grace period
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The ids of the tasks
-    #[arg(value_name = "TASK", required = true)]
+    #[arg(value_name = "TASK", value_parser = task_id, required = true)]
     tasks: Vec<i64>,
     /// The reason; it completes the phrase `aborted …`
     #[arg(long, value_name = "TEXT", default_value = "from the command line")]

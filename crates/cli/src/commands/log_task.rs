@@ -19,6 +19,7 @@ use crate::{
     exit::Exit,
     log_printer::LogPrinter,
     log_text,
+    options::task_id,
     pause_text::PauseNotes,
     value_text::traceback,
 };
@@ -27,7 +28,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The id of the task
-    #[arg(value_name = "TASK")]
+    #[arg(value_name = "TASK", value_parser = task_id)]
     task: i64,
     /// Continue until the task ends
     #[arg(short, long, visible_alias = "watch")]

@@ -14,7 +14,7 @@ use rework_monitor::{Options, PoolOptions};
 use rework_process::{Choice, ContainmentChoice, MemoryChoice};
 use rework_wire::lease::LeaseTerms;
 
-use super::register_operations::{register, summary};
+use super::register_operations::{moves, register, summary};
 use crate::{
     argv,
     context::Context,
@@ -121,6 +121,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if !args.register.is_empty() {
         let modules = modules::read(&args.register, None, None).await?;
         let registered = register_modules(context, &host, &modules, args.again).await?;
+        for line in moves(&registered) {
+            context.note(line);
+        }
         context.note(summary(&registered));
     }
     let dsn = context.dsn()?;

@@ -1,7 +1,7 @@
 //! `rework register-operations`: registers the operations that files define, so that this host runs them. `modules.rs`
 //! reads the files.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use rework_core::{
     db::connect::Db,
@@ -74,7 +74,32 @@ pub(crate) fn summary(registered: &[RegisteredOperation]) -> String {
     format!("registered {new} new {operations} ({} already known)", registered.len() - new)
 }
 
+/// Returns a line for each pair of files of which the first takes operations over from the second.
+pub(crate) fn moves(registered: &[RegisteredOperation]) -> Vec<String> {
+    let mut moved: BTreeMap<(&str, &str), Vec<&RegisteredOperation>> = BTreeMap::new();
+    for operation in registered {
+        if let Some(former) = &operation.former_path {
+            moved.entry((&operation.path, former)).or_default().push(operation);
+        }
+    }
+    let line = |((path, former), operations): ((&str, &str), Vec<&RegisteredOperation>)| {
+        let RegisteredOperation { domain, name, .. } = operations[0];
+        let (others, is) = match operations.len() - 1 {
+            0 => (String::new(), "is"),
+            1 => (" and 1 more".to_owned(), "are"),
+            others => (format!(" and {others} more"), "are"),
+        };
+        format!(
+            "operation {name} of domain {domain}{others} {is} now run from {path}, before from {former}"
+        )
+    };
+    moved.into_iter().map(line).collect()
+}
+
 fn print_registered(context: &Context, registered: &[RegisteredOperation]) -> anyhow::Result<()> {
+    for line in moves(registered) {
+        context.note(line);
+    }
     match context.format {
         _ if context.quiet => Ok(()),
         Format::Table => context.print(summary(registered)),
@@ -123,15 +148,35 @@ fn print_check(context: &Context, modules: &[Module]) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_summary_has_the_wording_of_the_python_rework() {
-        let operation = |new| RegisteredOperation {
+    fn operation(new: bool) -> RegisteredOperation {
+        RegisteredOperation {
             domain: "default".into(),
             name: "hello".into(),
             new,
+            path: "/srv/new.toml".into(),
+            former_path: None,
             revision: 1,
             version: 1,
-        };
+        }
+    }
+
+    #[test]
+    fn a_file_that_takes_operations_over_is_named() {
+        let moved =
+            RegisteredOperation { former_path: Some("/srv/old.toml".into()), ..operation(false) };
+        assert!(moves(&[operation(true), operation(false)]).is_empty());
+        assert_eq!(
+            moves(&[operation(true), moved.clone()]),
+            [
+                "operation hello of domain default is now run from /srv/new.toml, before from /srv/old.toml"
+            ]
+        );
+        let line = moves(&[moved.clone(), moved.clone(), moved]).remove(0);
+        assert!(line.starts_with("operation hello of domain default and 2 more are now"), "{line}");
+    }
+
+    #[test]
+    fn the_summary_has_the_wording_of_the_python_rework() {
         assert_eq!(summary(&[operation(true)]), "registered 1 new operation (0 already known)");
         assert_eq!(
             summary(&[operation(true), operation(false), operation(true)]),

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use rework_core::task::{self, retry::RetryResult, state::State};
 
 use super::log_task::unknown_task;
-use crate::{context::Context, error_text::hinted, exit::Exit};
+use crate::{context::Context, error_text::hinted, exit::Exit, options::task_id};
 
 /// Queue failed, aborted, lost, delayed or waiting tasks now, with their full number of attempts
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The ids of the tasks
-    #[arg(value_name = "TASK", required = true)]
+    #[arg(value_name = "TASK", value_parser = task_id, required = true)]
     tasks: Vec<i64>,
 }
 

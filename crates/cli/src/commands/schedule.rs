@@ -4,7 +4,10 @@ mod many;
 mod option_values;
 mod unique_key;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use rework_core::{
@@ -18,10 +21,11 @@ use rework_core::{
     },
     values::{json::Json, quantity},
 };
+use tokio::time::sleep;
 
-use self::option_values::{after_failure, retry_policy, task_id, timestamp};
+use self::option_values::{after_failure, retry_policy, timestamp};
 use super::{log_task, wait_task};
-use crate::{context::Context, exit::Exit, input::TypedInput, operation_help};
+use crate::{context::Context, exit::Exit, input::TypedInput, operation_help, options::task_id};
 
 /// Schedule a task, and print its id
 #[derive(Debug, clap::Args)]
@@ -157,11 +161,24 @@ fn ready(args: &Args) -> Ready {
     }
 }
 
+/// How long a monitor needs to find a new domain: its next poll, and the registration. A poll comes each second.
+const NEW_DOMAIN_SERVED_WITHIN: Duration = Duration::from_secs(2);
+
+/// The pause between two questions whether a monitor serves a new domain.
+const UNSERVED_POLL_INTERVAL: Duration = Duration::from_millis(200);
+
 /// Returns a warning if no live monitor can run the task. `None` also if the role may not read the monitors.
 ///
 /// `stays` is the verb for the scheduled tasks in the warning: `it stays` or `they stay`.
 async fn unserved_warning(db: &Db, task: i64, stays: &str) -> Option<String> {
-    let unserved = task::unserved::unserved(db, task).await.ok()??;
+    let started = Instant::now();
+    let unserved = loop {
+        let unserved = task::unserved::unserved(db, task).await.ok()??;
+        if !unserved.may_be_served_soon || started.elapsed() >= NEW_DOMAIN_SERVED_WITHIN {
+            break unserved;
+        }
+        sleep(UNSERVED_POLL_INTERVAL).await;
+    };
     let capabilities = unserved.capabilities.join("` and `");
     let host = match (&unserved.host, capabilities.is_empty()) {
         (Some(host), true) => format!(" on host `{host}`"),

@@ -5,20 +5,29 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use rework_core::{
     db::connect::Db,
-    task::{self, payload::Payload, show::Task, wait_reasons::wait_reasons},
+    task::{
+        self,
+        payload::Payload,
+        show::Task,
+        wait_reasons::{busy_workers, wait_reasons},
+    },
 };
 
 use super::log_task;
 use crate::{
-    context::Context, error_text::hinted, exit::Exit, json_list::on_one_line, options::Format,
-    runs_table, task_text, value_text,
+    context::Context,
+    error_text::hinted,
+    exit::Exit,
+    json_list::on_one_line,
+    options::{Format, task_id},
+    runs_table, task_text, value_text, wait_text,
 };
 
 /// Show everything about tasks: state, reason, times, input, output, runs, the end of the log
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The ids of the tasks
-    #[arg(value_name = "TASK", required = true)]
+    #[arg(value_name = "TASK", value_parser = task_id, required = true)]
     tasks: Vec<i64>,
     /// Print only the output, exactly as the task returned it
     #[arg(long)]
@@ -91,7 +100,10 @@ async fn print_text(context: &Context, db: &Db, task: &Task) -> anyhow::Result<(
     context.write(task_text::facts(task, context.colour).as_bytes())?;
     // A role that may not read the monitors does not learn these reasons.
     for reason in wait_reasons(db, task.id).await.unwrap_or_default() {
-        context.print(task_text::wait_reason(&reason))?;
+        context.print(wait_text::wait_reason(&reason))?;
+    }
+    if let (None, Ok(Some(busy))) = (&task.pause, busy_workers(db, task.id).await) {
+        context.print(wait_text::all_are_busy(&busy))?;
     }
     let runs = task::show::runs(db, task.id).await?;
     if !runs.is_empty() {

@@ -20,7 +20,7 @@ use crate::{
     context::{Context, is_unreachable},
     exit::Exit,
     json_list::on_one_line,
-    options::Format,
+    options::{Format, task_id},
     pause_text::PauseNotes,
 };
 
@@ -32,7 +32,7 @@ use crate::{
 )]
 pub struct Args {
     /// The ids of the tasks
-    #[arg(value_name = "TASK", required = true)]
+    #[arg(value_name = "TASK", value_parser = task_id, required = true)]
     tasks: Vec<i64>,
     /// The maximum time to wait: `90s`, `5m`, `1h30m`
     #[arg(long, value_name = "DURATION", value_parser = quantity::duration)]

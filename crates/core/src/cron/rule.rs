@@ -66,7 +66,9 @@ impl RuleError {
                 "the first of six fields is the second: `0 * * * * *` is every minute; \
                  `--every-second` allows such a rule"
             }
-            RuleError::Zone(_) => "write it as `Europe/Vienna` or `UTC`",
+            RuleError::Zone(_) => {
+                "zones have names of a region and a city, such as `America/New_York`; `UTC` is one, too"
+            }
         }
     }
 }

@@ -44,6 +44,11 @@ pub struct RegisteredOperation {
     pub name: String,
     /// Whether the operation had no placement on this host before.
     pub new: bool,
+    /// The file that the host runs it from.
+    pub path: String,
+    /// The file that the host ran it from before. `None` if it is new, or if the file is the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former_path: Option<String>,
     /// The revision, which counts the registrations of the operation on this host.
     pub revision: i32,
     /// The version, which counts the changes of the definition.
@@ -131,6 +136,8 @@ fn registered_operation(row: &Row) -> Result<RegisteredOperation> {
         domain: row.get("domain")?,
         name: row.get("name")?,
         new: row.get("new")?,
+        path: row.get("path")?,
+        former_path: row.get("former_path")?,
         revision: row.get("revision")?,
         version: row.get("version")?,
     })

@@ -95,6 +95,8 @@ pub struct TaskDetails {
     pub now: DateTime<Utc>,
     /// The tasks that it waits for, such as `task 7 (running) and 2 more`. `None` unless it is waiting.
     pub waits_for: Option<String>,
+    /// The tasks that it has waited for, such as `task 7 (done)`. `None` if there are none, and while it waits.
+    pub ran_after: Option<String>,
     /// The tasks that follow its end, such as `task 8 (queued), task 9 (waiting)`. `None` if there are none.
     pub followed_by: Option<String>,
 }
@@ -188,6 +190,7 @@ fn task(row: Columns<'_>) -> Result<Task> {
             registered: row.get("registered")?,
             now: row.get("now")?,
             waits_for: row.get("waits_for")?,
+            ran_after: row.get("ran_after")?,
             followed_by: row.get("followed_by")?,
         },
     })

@@ -18,6 +18,8 @@ pub struct Unserved {
     pub capabilities: Vec<String>,
     /// The hosts where the operation is registered.
     pub placed_on: Vec<String>,
+    /// Whether a live monitor on one of these hosts may serve the domain within a second, because the domain is new.
+    pub may_be_served_soon: bool,
 }
 
 /// Returns what a task needs if no live monitor can run it. `None` if one can, or if the task was claimed or has ended.
@@ -31,6 +33,7 @@ pub async fn unserved(db: &Db, task: i64) -> Result<Option<Unserved>> {
         host: row.get("host")?,
         capabilities: row.get("capabilities")?,
         placed_on: row.get("placed_on")?,
+        may_be_served_soon: row.get("may_be_served_soon")?,
     }))
 }
 

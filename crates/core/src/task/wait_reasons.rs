@@ -1,5 +1,5 @@
-//! The reasons for which hosts leave a task queued: the operation is not available there, or cannot be started. They
-//! are shown to people and decide nothing.
+//! The reasons for which a task stays queued: hosts cannot run its operation now, or all workers are busy. They are
+//! shown to people and decide nothing.
 
 use tokio_postgres::types::Type;
 
@@ -28,4 +28,27 @@ fn wait_reason(row: Columns<'_>) -> Result<WaitReason> {
         unavailable: row.get("unavailable")?,
         reason: row.get("reason")?,
     })
+}
+
+/// The workers that could run a queued task, all of which run other tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusyWorkers {
+    pub domain: String,
+    /// The number of workers.
+    pub workers: i64,
+    /// The tasks that they run.
+    pub tasks: Vec<i64>,
+}
+
+/// Returns the workers that could run a queued task if all of them are busy. `None` if one is free, if there are none,
+/// or if the task is in another state.
+pub async fn busy_workers(db: &Db, task: i64) -> Result<Option<BusyWorkers>> {
+    let row = db.query_opt(include_str!("sql/busy_workers.sql"), &[(&task, Type::INT8)]).await?;
+    let Some(row) = &row else { return Ok(None) };
+    let row = Columns::of("task", "id", row);
+    let (workers, busy): (i64, i64) = (row.get("workers")?, row.get("busy")?);
+    if busy < workers {
+        return Ok(None);
+    }
+    Ok(Some(BusyWorkers { domain: row.get("domain")?, workers, tasks: row.get("tasks")? }))
 }

@@ -20,12 +20,6 @@ pub(super) fn timestamp(text: &str) -> Result<DateTime<Utc>, String> {
     at.map(|at| at.to_utc()).ok_or_else(|| "this time does not exist in your time zone".to_owned())
 }
 
-/// Parses a value of `--after`.
-pub(super) fn task_id(text: &str) -> Result<i64, String> {
-    text.parse()
-        .map_err(|_| "it is not the id of a task; repeat the option for each task".to_owned())
-}
-
 /// Parses a duration that is longer than zero.
 pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     match quantity::duration(text) {

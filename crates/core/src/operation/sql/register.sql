@@ -1,5 +1,6 @@
 -- register: stores operations, and their placements (the records of the files that a host runs) on one host, as their
--- modules define them. Returns each operation, and whether its placement is new.
+-- modules define them. Returns each operation, whether its placement is new, and the file that it was run from before,
+-- if that was another one.
 --
 -- $1 is a JSON array of {domain, name, kind, path, interpreter, declared: {the columns of an operation}}, $2 the host.
 --
@@ -104,7 +105,8 @@ audited as (
       from compared
       join placement on placement.operation = compared.operation
 )
-select compared.domain, compared.name, compared.unplaced as new, placement.revision, compared.version
+select compared.domain, compared.name, compared.unplaced as new, placement.revision, compared.version, compared.path,
+       compared.former_path
   from compared
   join placement on placement.operation = compared.operation
  order by compared.domain, compared.name

@@ -1,6 +1,6 @@
 -- show_tasks: returns everything that is known about tasks $1, in the order of their ids. `waits_for` and `followed_by`
--- are texts for people; `followed_by` has the tasks that follow the end of a task, at most five. `pause` is the pause
--- for which a task waits, as JSON, null if it waits for none.
+-- are texts for people; `followed_by` has the tasks that follow the end of a task, and `ran_after` those that it does not
+-- wait for any more, at most five each. `pause` is the pause for which a task waits, as JSON, null if it waits for none.
 select task.id, operation.name as operation, operation.domain, coalesce(task.ran_on, task.host) as host, task.state,
        task.priority, task.attempt,
        coalesce((task.retry ->> 'attempts')::integer, operation.attempts) as attempts, task.run, task.worker,
@@ -11,6 +11,15 @@ select task.id, operation.name as operation, operation.domain, coalesce(task.ran
        operation.timeout_ms, operation.unregistered_at is null as registered, clock_timestamp() as now,
        coalesce(task.retry, operation.retry)::text as retry,
        case when task.state = 'waiting' then rework.waits_for(task.id, task.awaits) end as waits_for,
+       case when task.state <> 'waiting' then (
+           select string_agg(format('task %s (%s)', before.task, before.state), ', ' order by before.task)
+                      filter (where before.number <= 5)
+                  || case when count(*) > 5 then ' and more' else '' end
+             from (select e.task, coalesce(p.state, e.ended_as, 'deleted') as state, row_number() over (order by e.id) as number
+                     from rework.edge e
+                     left join rework.task p on p.id = e.task
+                    where e.successor = task.id
+                    limit 6) as before) end as ran_after,
        (select string_agg(format('task %s (%s)', next.id, next.state), ', ' order by next.id)
                    filter (where next.number <= 5)
                || case when count(*) > 5 then ' and more' else '' end
