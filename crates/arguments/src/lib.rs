@@ -77,7 +77,7 @@ pub enum ArgumentError {
     #[error("`{name}` is given twice")]
     Repeated { name: String },
     /// The input is not an object, so it has no properties.
-    #[error("the input ({type_name}) has no named parts: give it whole: `--input JSON`")]
+    #[error("the input ({type_name}) has no named parts: give it with `--input JSON`")]
     NoNames {
         /// The type of the input.
         type_name: String,
@@ -323,7 +323,7 @@ mod tests {
         assert!(parse(&json!({"type": "object"}), &args).is_err());
         let error = parse(&json!({"type": ["number", "string"]}), &args).unwrap_err();
         let expected =
-            "the input (number or string) has no named parts: give it whole: `--input JSON`";
+            "the input (number or string) has no named parts: give it with `--input JSON`";
         assert_eq!(error.to_string(), expected);
     }
 

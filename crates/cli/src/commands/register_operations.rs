@@ -83,17 +83,17 @@ pub(crate) fn moves(registered: &[RegisteredOperation]) -> Vec<String> {
         }
     }
     let line = |((path, former), operations): ((&str, &str), Vec<&RegisteredOperation>)| {
-        let RegisteredOperation { domain, name, .. } = operations[0];
-        let (others, is) = match operations.len() - 1 {
+        let (RegisteredOperation { domain, name, .. }, others) = operations.split_first()?;
+        let (others, is) = match others.len() {
             0 => (String::new(), "is"),
             1 => (" and 1 more".to_owned(), "are"),
             others => (format!(" and {others} more"), "are"),
         };
-        format!(
+        Some(format!(
             "operation {name} of domain {domain}{others} {is} now run from {path}, before from {former}"
-        )
+        ))
     };
-    moved.into_iter().map(line).collect()
+    moved.into_iter().filter_map(line).collect()
 }
 
 fn print_registered(context: &Context, registered: &[RegisteredOperation]) -> anyhow::Result<()> {

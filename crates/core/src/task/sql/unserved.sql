@@ -9,6 +9,7 @@ select t.id, o.domain, o.name as operation, t.host, t.capabilities,
                  join rework.placement p on p.operation = o.id and p.host = m.host
                 where m.finished_at is null
                   and l.renewed_at > clock_timestamp() - interval '1 minute'
+                  and (m.options ->> 'every_domain')::boolean
                   and not o.domain = any (m.domains)) as may_be_served_soon
   from rework.task t
   join rework.operation o on o.id = t.operation
