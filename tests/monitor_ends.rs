@@ -59,6 +59,34 @@ fn a_busy_worker_finishes_its_task_after_its_monitor_was_killed() {
     setup.wait_until_done(setup.schedule("double", 1));
 }
 
+/// Nobody cleans up after a worker whose end is recorded. So nothing may be left of it at that moment, since it can be
+/// killed right afterwards.
+#[test]
+fn nothing_is_left_of_a_worker_when_it_records_its_end() {
+    let setup = Installation::with_fixture();
+    let folder = std::env::temp_dir();
+    setup.session().execute(&format!(
+        "create table public.left_behind (worker bigint, folder_exists boolean);
+         create function public.find_left_behind() returns trigger language plpgsql as $$
+         begin
+             insert into public.left_behind
+             select new.id, (pg_stat_file('{}/rework-' || new.process_tag, true)).isdir is not null;
+             return new;
+         end $$;
+         create trigger find_left_behind after update of finished_at on rework.worker
+             for each row execute function public.find_left_behind()",
+        folder.display()
+    ));
+    let mut monitor = setup.start_monitor(&["--maxworkers", "1"]);
+    setup.wait_until_done(setup.schedule("double", 1));
+    monitor.kill();
+    setup.wait_until("the worker has ended", || live_workers(&setup) == 0);
+    assert_eq!(end_reasons_of_workers(&setup), ["its monitor was gone"]);
+    let left =
+        setup.session().query_values::<bool>("select folder_exists from public.left_behind", &[]);
+    assert_eq!(left, [false], "the worker had a folder when it recorded its end");
+}
+
 /// Scenario RW-9 of the original rework in Python.
 #[test]
 fn a_busy_worker_without_a_monitor_aborts_its_task_on_request() {

@@ -116,8 +116,7 @@ async fn run_worker() -> Result<ExitCode, WorkerError> {
         // The writer ends early only by a panic. Without it no run could be recorded, so the worker ends, too.
         _ = writer => return Ok(ExitCode::FAILURE),
     };
-    worker.context.warm_runners.end_all().await;
-    worker.context.launcher.remove_folder();
+    worker.clean_up().await;
     if let Err(lost) = result {
         tracing::error!("{lost}: its runs are killed, and left to other workers");
         return Ok(ExitCode::FAILURE);

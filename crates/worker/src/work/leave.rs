@@ -11,8 +11,9 @@ use crate::{
 };
 
 impl Worker {
-    /// Ends the worker: requeues the claimed tasks that have not started, writes what is unsaved, and records its exit.
-    /// The monitor records the exit, too; the worker does it in case it has no monitor.
+    /// Ends the worker: requeues the claimed tasks that have not started, writes what is unsaved, cleans up, and records
+    /// its exit. The monitor records the exit, too; the worker does it in case it has no monitor. Nobody cleans up after
+    /// a worker whose exit is recorded, so that comes last.
     pub(super) async fn leave(&mut self, reason: String) {
         let Context { supervisor, recorder, queue, .. } = &mut self.context;
         queue.requeue_all(&format!("its worker was leaving: {reason}"), recorder);
@@ -21,9 +22,17 @@ impl Worker {
             wait_until_flushed(supervisor, recorder).await;
         }
         supervisor.send(&FromWorker::Leaving { reason: reason.clone() });
+        self.clean_up().await;
+        let recorder = &self.context.recorder;
         if let Ok(Ok(Err(error))) = timeout(EXIT_TIMEOUT, recorder.record_exit(reason)).await {
             tracing::warn!("the worker's end could not be recorded: {error}");
         }
+    }
+
+    /// Ends the runners, and deletes the folder for temporary files.
+    pub(super) async fn clean_up(&mut self) {
+        self.context.warm_runners.end_all().await;
+        self.context.launcher.remove_folder();
     }
 }
 
