@@ -12,7 +12,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Tests wait for other processes most of the time: more of them than processors.
 export RUST_TEST_THREADS ?= 4
 
-.PHONY: help demo test soak bench build install lint docs have-cargo have-postgres have-python
+.PHONY: help demo test soak bench build install lint docs have-cargo have-postgres have-pgbouncer have-python
 
 help:
 	@echo 'make demo      build, bring up a private Postgres, and run the quick start for real'
@@ -29,18 +29,18 @@ demo: have-cargo have-postgres
 	scripts/demo
 
 # The tests start the programs themselves, so all of them must be there first.
-test: have-cargo have-postgres have-python
+test: have-cargo have-postgres have-pgbouncer have-python
 	cargo build --workspace --all-targets
 	scripts/with-postgres cargo test --workspace $(ARGS)
 	scripts/with-postgres scripts/test-python
 
-soak: have-cargo have-postgres have-python
+soak: have-cargo have-postgres have-pgbouncer have-python
 	cargo build --workspace --all-targets
 	REWORK_SOAK=1 scripts/with-postgres cargo test --workspace $(ARGS)
 	REWORK_SOAK=1 scripts/with-postgres scripts/test-python
 	scripts/fresh-machine --or-skip
 
-bench: have-cargo
+bench: have-cargo have-postgres have-pgbouncer
 	cargo build --release --workspace --bins
 	@set -e; for measure in figures over-tls through-pgbouncer; do scripts/with-postgres bench/$$measure; done
 
@@ -70,6 +70,9 @@ have-cargo:
 # Asked for before anything is built, which takes minutes.
 have-postgres:
 	@scripts/ensure-postgres >/dev/null
+
+have-pgbouncer:
+	@scripts/ensure-pgbouncer >/dev/null
 
 have-python:
 	@scripts/ensure-python >/dev/null
