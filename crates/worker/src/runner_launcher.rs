@@ -20,7 +20,7 @@ use rework_wire::{
     send_buffer::{SEND_BUFFER_BYTES, SendBuffer},
     worker::{MemoryMethod, Start},
 };
-use tokio::time::Instant;
+use tokio::{task::spawn_blocking, time::Instant};
 
 use crate::{
     code::Code,
@@ -88,9 +88,12 @@ impl RunnerLauncher {
         Ok(self.folder.path())
     }
 
-    /// Deletes the folder for temporary files. The next monitor of this host deletes what is left.
-    pub(crate) fn remove_folder(&self) {
-        if let Err(error) = remove_worker_folder(&self.process_tag) {
+    /// Deletes the folder for temporary files. The next monitor of this host deletes what is left. Another thread does it,
+    /// because the folder may be large, and the lease must be renewed meanwhile.
+    pub(crate) async fn remove_folder(&self) {
+        let process_tag = self.process_tag.clone();
+        let removed = spawn_blocking(move || remove_worker_folder(&process_tag)).await;
+        if let Ok(Err(error)) = removed {
             let path = self.folder.path();
             tracing::debug!("`{}` cannot be deleted: {error}", path.display());
         }

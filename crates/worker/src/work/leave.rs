@@ -32,7 +32,7 @@ impl Worker {
     /// Ends the runners, and deletes the folder for temporary files.
     pub(super) async fn clean_up(&mut self) {
         self.context.warm_runners.end_all().await;
-        self.context.launcher.remove_folder();
+        self.context.launcher.remove_folder().await;
     }
 }
 
