@@ -24,6 +24,7 @@ create table rework.operation (
     run_after          text[] not null default '{}',     -- operations of which a task follows each `done` one
     run_before         text[] not null default '{}',     -- operations of which a task ends before each one starts
     on_failure         text[] not null default '{}',     -- operations of which a task follows each failed or lost one
+    is_flow            boolean not null default false,   -- whether a run returns a plan: V24__flow.sql
     unique (domain, name)
 );
 

@@ -54,7 +54,9 @@ create table rework.task (
     awaits          integer not null default 0,           -- in state `waiting`: number of tasks that it waits for
     followed        boolean not null default false,       -- whether something follows its end: V20__edge.sql
     followers_left  integer not null default 1000,        -- how many tasks may still follow this one: V22__followers.sql
-    retry           json                                  -- retry policy: V14__retry_policy.sql; null: its operation's
+    retry           json,                                 -- retry policy: V14__retry_policy.sql; null: its operation's
+    flow            bigint,                               -- the flow of which it is a step: V24__flow.sql; null: none
+    step            integer                               -- the number of that step
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 
 create index task_ready on rework.task (lane, priority desc, position) where state = 'queued';

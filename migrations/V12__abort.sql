@@ -1,6 +1,7 @@
 -- abort: requests the end of a task, and returns the state that the task has afterwards.
 --   delayed, queued,
 --   waiting            becomes `aborted` at once, and its end is followed (V20__edge.sql)
+--   waiting, a flow    becomes `aborting`; with `revert` its steps are reverted before it ends (V31__flow_abort.sql)
 --   running            becomes `aborting`; `rework.complete` makes it `aborted` when none of its processes is left
 --   any other state    stays as it is
 -- Raises RW404 if there is no such task, and RW413 if the reason has more than 1000 bytes. `reason` completes the
@@ -16,7 +17,7 @@
 --      (worker/src/run_loop/timeout.rs).
 --   4. The worker records the end.
 
-create function rework.abort(task bigint, reason text default 'from SQL') returns text
+create function rework.abort(task bigint, reason text default 'from SQL', revert boolean default true) returns text
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -31,8 +32,15 @@ begin
     -- Each update changes the task only if it is in an expected state. If neither does, the task has ended, or its
     -- state changed between the statements. In the second case, try again.
     loop
+        if exists (select from rework.flow f where f.id = abort.task and f.ended_at is null) then
+            current_state := rework.abort_flow(abort.task, full_reason, coalesce(abort.revert, true));
+            insert into rework.audit (action, subject, detail)
+            values ('abort', 'task ' || abort.task, json_build_object('state', current_state, 'reason', full_reason));
+            return current_state;
+        end if;
+        -- A waiting task that awaits nothing has just become a flow.
         update rework.task t set state = 'aborted', finished_at = clock_timestamp(), reason = full_reason
-         where t.id = abort.task and t.state in ('delayed', 'queued', 'waiting')
+         where t.id = abort.task and (t.state in ('delayed', 'queued') or t.state = 'waiting' and t.awaits > 0)
         returning t.state, t.notify_end into current_state, client_waits;
         exit when current_state is not null;
         update rework.task t set state = 'aborting', reason = full_reason

@@ -15,6 +15,7 @@
 --                               drained      its monitor was stopped, and the grace period ended
 --                               not_started  it was claimed, but its code did not start
 --                               put_off      its code requests to be started again later, which uses no attempt
+--                               planned      it returned the plan of a flow, which is its output (V30__flow_ends.sql)
 --   reasons                   why it ended, for people
 --   errors                    {kind, message, traceback} as JSON
 --   outputs, outputs_bytes    its output, as JSON or as bytes; if both are null, an output that it saved earlier stays
@@ -86,6 +87,7 @@ declare
     notified         text[] := '{}';
     is_followed      boolean;
     followed_tasks   bigint[];     -- tasks whose end, or whose failed round, something follows
+    plan             text;         -- of a run that is `planned`
 begin
     -- 1. Times. The earliest start must be later than `not_before`: if it is not, move all times forward. If that would
     -- take more than 2 seconds, the server's clock was set back, and its present time is used.
@@ -130,7 +132,7 @@ begin
          where t.id = any (done_tasks);
 
     -- 3. All other runs. They are locked in the order of their ids, so that two calls do not deadlock.
-    for task, run, state, domain, started_at, is_followed in
+    for task, run, state, domain, started_at, is_followed, plan in
         with current_run as materialized (
             select t.id, t.state, t.attempt, t.losses, t.notify_end, t.reason as abort_reason,
                    coalesce((t.retry ->> 'attempts')::integer, o.attempts) as attempts,
@@ -151,7 +153,8 @@ begin
                          retry_ms, revision)
               join rework.task t on t.id = g.task and t.run = g.run and t.token = coalesce(g.token, token_of_all)
               join rework.operation o on o.id = t.operation
-             where t.state || '' in ('running', 'aborting')
+             -- A flow that has its plan has no worker: it is not ended by a plan that is sent again.
+             where t.state || '' in ('running', 'aborting') and t.worker is not null
              order by t.id
                for no key update of t
         ),
@@ -160,6 +163,7 @@ begin
             select current_run.*,
                    case
                        when state = 'aborting' then 'aborted'
+                       when outcome = 'planned' then 'waiting'
                        when outcome = 'done' then 'done'
                        when outcome = 'failed'
                             and (attempt < attempts or coalesce((retry ->> 'endless')::boolean, false))
@@ -202,7 +206,9 @@ begin
                                     then called_at + rework.retry_backoff(d.retry, t.attempt, d.retry_ms, random())
                                     else t.delayed_until end,
                started_at = case when d.next_state in ('queued', 'delayed') then null else d.started_at end,
-               finished_at = case when d.next_state in ('queued', 'delayed') then null
+               -- Otherwise a monitor would end it with the worker that has made its plan.
+               worker = case when d.next_state <> 'waiting' then t.worker end,
+               finished_at = case when d.next_state in ('queued', 'delayed', 'waiting') then null
                                   else greatest(counted_from - d.ended_ago * interval '1 microsecond', d.started_at)
                              end,
                -- An aborted task keeps the reason of the abort request, unless `unkillable: …` has replaced it.
@@ -211,7 +217,7 @@ begin
                                  format('put off more than 1000 times in a row, at last: %s', d.reason)
                              else d.reason end,
                error = d.error::json,
-               output = case when d.next_state in ('queued', 'delayed') then null
+               output = case when d.next_state in ('queued', 'delayed', 'waiting') then null
                              when d.output is null and d.bytes is null then t.output
                              else d.output::json end,
                output_bytes = case when d.next_state in ('queued', 'delayed') then null
@@ -223,12 +229,13 @@ begin
          where t.id = d.id
         -- The notification to clients is a side effect of the column `state`, to whose text it adds nothing.
         returning t.id, t.run,
-                  case when d.notify_end and t.state not in ('queued', 'delayed')
+                  case when d.notify_end and t.state not in ('queued', 'delayed', 'waiting')
                        then t.state || pg_notify('rework_end', t.id::text)::text else t.state end,
                   case when t.state = 'queued' then d.domain end, d.started_at,
-                  t.followed and (t.state not in ('queued', 'delayed')
+                  t.followed and (t.state not in ('queued', 'delayed', 'waiting')
                                   -- The last attempt of a round of an endless policy.
-                                  or d.next_state = 'delayed' and d.outcome = 'failed' and d.attempt >= d.attempts)
+                                  or d.next_state = 'delayed' and d.outcome = 'failed' and d.attempt >= d.attempts),
+                  case when t.state = 'waiting' then d.output end
     loop
         -- `domain` is null unless the task is ready again. Each domain is notified once.
         if domain <> all (notified) then
@@ -237,6 +244,9 @@ begin
         end if;
         if is_followed then
             followed_tasks := followed_tasks || task;
+        end if;
+        if plan is not null then
+            perform rework.make_flow(task, plan::json);
         end if;
         return next;
     end loop;

@@ -10,7 +10,8 @@
 --   4. delayed tasks that are due become queued, at most 1000, and their domains are notified
 --   5. after a recovery of the server, the check of all runs continues (V03__lease.sql)
 --   6. that the monitor watches the schedules of its domains is recorded (V16__schedules.sql)
---   7. ends are followed that were not followed when they were recorded (V20__edge.sql)
+--   7. ends are followed that were not followed when they were recorded (V20__edge.sql), and flows do what a lock has
+--      prevented (V31__flow_abort.sql)
 -- Reads: see the columns of the result.
 --
 -- Plans. This is a function so that a session keeps its plan (see V13__claim.sql). The plan may date from when the
@@ -77,6 +78,9 @@ if monitor_poll.watch_leases then
 end if;
 if exists (select from rework.edge where for_poll) then
     perform rework.follow_missed();
+end if;
+if exists (select from rework.flow where missed) then
+    perform rework.advance_missed();
 end if;
 return query
 with renewed as (

@@ -93,7 +93,9 @@ declare
     holder  record;
 begin
     loop
-        select h.task, h.unique_while, h.until, t.state into holder
+        -- A waiting task that awaits nothing is a flow, which a worker has claimed before.
+        select h.task, h.unique_while, h.until,
+               case when t.state = 'waiting' and t.awaits = 0 then 'running' else t.state::text end as state into holder
           from rework.key_holder h
           left join rework.task t on t.id = h.task
          where h.operation = take_key.operation and h.key = take_key.key;
@@ -160,6 +162,7 @@ begin
            position = case when t.priority = replace_task.priority and (t.state <> 'delayed' or is_delayed)
                            then t.position else nextval('rework.position') end
      where t.id = replace_task.task and rework.holds(t.state, 'queued', null, now())
+       and not (t.state = 'waiting' and t.awaits = 0)
     returning t.state into new_state;
     if new_state = 'queued' then
         perform rework.notify_ready(replace_task.domain);

@@ -160,12 +160,14 @@ end $$;
 
 -- follow: does everything that follows the ends of tasks. `rework.complete` and `rework.abort` call it in the
 -- transaction that ends the tasks, and so has locked them. `rework.complete` also passes tasks with an endless retry
--- policy when a round of their attempts has failed. These are `delayed`, so no edge is followed.
+-- policy when a round of their attempts has failed. These are `delayed`, so no edge is followed. Flows come last
+-- (V29__flow_advance.sql).
 create function rework.follow(tasks bigint[]) returns void
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 begin
     perform rework.make_followers(tasks);
     perform rework.release(tasks, true);
+    perform rework.advance(tasks);
 end $$;
 
 -- follow_missed: follows the edges that no end has followed, at most 1000. Each poll of a monitor calls it if there is

@@ -98,7 +98,7 @@ fn the_json_of_a_task_has_the_documented_keys() {
     let task = setup.schedule("double", 1).to_string();
     let keys = "id, operation, domain, host, state, priority, attempt, attempts, \
                 run, worker, queued_at, delayed_until, started_at, finished_at, input, output, \
-                error, reason, progress, unique_key, metadata, revision, retry, pause";
+                error, reason, progress, unique_key, metadata, revision, retry, pause, flow, step";
     let mut keys: Vec<&str> = keys.split(", ").collect();
     keys.sort_unstable();
     let shown = setup.rework(["show-task", &task, "-o", "json"]).run_ok().json();

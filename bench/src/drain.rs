@@ -53,6 +53,16 @@ impl Queue {
             expected: 2 * i64::from(tasks),
         }
     }
+
+    /// Returns a queue of flows, each with 10 no-op steps. Only the tasks of the steps are counted.
+    pub(crate) fn flows(flows: i32) -> Queue {
+        Queue {
+            schedule: include_str!("sql/flows_schedule.sql"),
+            scheduled: flows,
+            span: include_str!("sql/flows_span.sql"),
+            expected: 10 * i64::from(flows),
+        }
+    }
 }
 
 /// The options of `drain`.

@@ -19,6 +19,9 @@ mod cpu;
 mod database;
 mod drain;
 mod fleet;
+mod flow_costs;
+mod flow_worker;
+mod flows;
 mod followers;
 mod idle;
 mod installation;
@@ -59,6 +62,8 @@ enum Measure {
     Drain(drain::Args),
     /// Measure tasks per second from a full queue whose tasks are followed by others, compared with a plain queue
     Followers(followers::Args),
+    /// Measure flows: the duration of one, the rate of many, and the cost of a step in large and old ones
+    Flows(flows::Args),
     /// Measure tasks per second with a commit for each task, compared with as many clients of bare SQL
     Single(single::Args),
     /// Measure how long a short task waits behind a long one
@@ -96,6 +101,7 @@ async fn measure(args: Args) -> anyhow::Result<()> {
         Some(Measure::Throughput(args)) => throughput::run(&server, &programs, &args, quick).await,
         Some(Measure::Drain(args)) => drain::run(&server, &programs, &args, quick).await,
         Some(Measure::Followers(args)) => followers::run(&server, &programs, &args, quick).await,
+        Some(Measure::Flows(args)) => flows::run(&server, &programs, &args, quick).await,
         Some(Measure::Single(args)) => single::run(&server, &programs, &args, quick).await,
         Some(Measure::Mixed) => mixed::run(&server, &programs, quick).await,
         Some(Measure::Latency(args)) => latency::run(&server, &programs, &args, quick).await,
@@ -109,6 +115,7 @@ async fn measure(args: Args) -> anyhow::Result<()> {
             throughput::run(&server, &programs, &throughput::Args::default(), quick).await?;
             drain::run(&server, &programs, &drain::Args::default(), quick).await?;
             followers::run(&server, &programs, &followers::Args::default(), quick).await?;
+            flows::run(&server, &programs, &flows::Args::default(), quick).await?;
             single::run(&server, &programs, &single::Args::default(), quick).await?;
             mixed::run(&server, &programs, quick).await?;
             latency::run(&server, &programs, &latency::Args::default(), quick).await?;

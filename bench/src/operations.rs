@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rework::operation;
+use rework::{Flow, Step, Undo, flow, operation, revert, step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     rework::run()
 }
 
-/// The input of `noop`, and the input and the output of `followed`.
+/// The input of `noop` and `undoable`, and the input and the output of `followed`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 struct Number {
     /// Any number. `noop` returns it as its output.
@@ -30,6 +30,30 @@ fn noop(Number { n }: Number) -> i64 {
 fn followed(input: Number) -> Number {
     input
 }
+
+/// The input of `line`.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Line {
+    /// The number of steps.
+    steps: u32,
+}
+
+/// Runs `noop` in this number of steps, one after the other.
+#[flow(domain = "bench")]
+fn line(Line { steps }: Line) -> Flow {
+    let no_op = |n: u32| Step::operation("noop").named(format!("step {n}")).inject("n", n);
+    (0..steps).fold(Flow::linear("line"), |flow, n| flow.add(no_op(n)))
+}
+
+/// Returns its input. As a step of a flow, it is undone.
+#[step(domain = "bench", revert = forget)]
+fn undoable(Number { n }: Number) -> i64 {
+    n
+}
+
+/// Undoes nothing.
+#[revert(domain = "bench")]
+fn forget(_undo: &Undo<Number, i64>) {}
 
 /// Returns the time at which it started, in microseconds since 1970.
 #[operation(domain = "bench")]

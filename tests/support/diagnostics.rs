@@ -8,8 +8,20 @@ use super::installation::Installation;
 use super::processes;
 
 /// Columns that are left out, because they are long and do not help to find a failure.
-const OMITTED: [&str; 7] =
-    ["input", "output", "token", "process_tag", "boot_id", "pid_ns", "pid_start"];
+const OMITTED: [&str; 12] = [
+    "input",
+    "output",
+    "token",
+    "process_tag",
+    "boot_id",
+    "pid_ns",
+    "pid_start",
+    "args",
+    "before",
+    "after",
+    "condition",
+    "returns",
+];
 
 /// Number of the newest rows of each table that are printed.
 const ROWS: usize = 12;
@@ -22,10 +34,17 @@ impl Installation {
     /// still run, and the last lines that each monitor wrote.
     pub(crate) fn diagnostics(&self) -> String {
         let mut text = String::new();
-        for (table, order) in [("monitor", "id"), ("worker", "id"), ("task", "id"), ("run", "task")]
-        {
+        for (table, order) in [
+            ("monitor", "id desc"),
+            ("worker", "id desc"),
+            ("task", "id desc"),
+            ("run", "task desc"),
+            ("flow", "id desc"),
+            ("scope", "flow desc, number"),
+            ("step", "flow desc, number"),
+        ] {
             let sql = format!(
-                "select row_to_json(t) from rework.{table} t order by {order} desc limit {ROWS}"
+                "select row_to_json(t) from rework.{table} t order by {order} limit {ROWS}"
             );
             for mut row in self.session().query_values::<Value>(&sql, &[]) {
                 let columns = row.as_object_mut().expect("row_to_json returns an object");

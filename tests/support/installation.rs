@@ -219,6 +219,11 @@ impl Drop for Installation {
                 "tasks with contradictory columns"
             );
             assert_eq!(
+                invariants::contradictory_flows(self.session()),
+                0,
+                "flows with contradictory phases"
+            );
+            assert_eq!(
                 invariants::wrong_lanes(self.session()),
                 0,
                 "wrong ranges in rework.host_lanes"

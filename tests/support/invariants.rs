@@ -8,9 +8,33 @@ use super::session::Session;
 pub(crate) fn contradictory_tasks(session: &Session) -> i64 {
     let sql = "select count(*) from rework.task
                 where (finished_at is not null) <> (state in ('done', 'failed', 'aborted', 'lost'))
-                   or (state in ('running', 'aborting') and (worker is null or token is null))
+                   or (state in ('running', 'aborting') and (worker is null or token is null)
+                       and not exists (select from rework.flow where flow.id = task.id))
                    or (input is not null and input_bytes is not null)
                    or (output is not null and output_bytes is not null)";
+    session.try_query_value(sql, &[]).unwrap_or(0)
+}
+
+/// Returns the number of flows whose phase contradicts their task, or the states of their steps. Returns 0 if the database
+/// has no such table.
+pub(crate) fn contradictory_flows(session: &Session) -> i64 {
+    let sql = "select count(*) from rework.flow f
+                 left join rework.task t on t.id = f.id
+                where t.id is null
+                   or (f.ended_at is null) <> (t.finished_at is null)
+                   or (f.ended_at is null) <> (f.phase in ('executing', 'reverting', 'revert_failed', 'stopping'))
+                   or (f.phase = 'done') <> (t.state = 'done')
+                   or f.phase = 'done' and exists (
+                          select from rework.step s
+                           where s.flow = f.id and s.state not in ('done', 'skipped')
+                             and not (s.state = 'failed' and s.on_failure = 'continue'))
+                   or f.phase = 'reverted' and exists (
+                          select from rework.step s
+                           where s.flow = f.id and s.state not in ('pending', 'reverted'))
+                   or f.phase in ('done', 'reverted') and exists (
+                          select from rework.step s
+                            join rework.task u on u.id in (s.task, s.undo_task)
+                           where s.flow = f.id and u.finished_at is null)";
     session.try_query_value(sql, &[]).unwrap_or(0)
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod containment_modes;
 pub(crate) mod database;
 mod diagnostics;
 pub(crate) mod fleet_rows;
+pub(crate) mod flow;
 pub(crate) mod http;
 pub(crate) mod installation;
 pub(crate) mod invariants;

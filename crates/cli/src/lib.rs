@@ -28,6 +28,8 @@ mod input;
 mod json_lines;
 mod json_list;
 mod live_output;
+mod flow_text;
+mod redraw;
 mod log_printer;
 mod log_text;
 mod logging;

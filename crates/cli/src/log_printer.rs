@@ -1,15 +1,31 @@
 //! Prints the log of a task in the form that the user has chosen: as text, as JSON, or as the bytes that the task
-//! wrote.
+//! wrote. Prints the logs of the steps of a flow as one log.
 
 use rework_core::log::lines::{JoinedLine, LineKey, LogRow, OpenLines};
 
 use crate::{
     context::Context,
+    escape,
     json_list::JsonList,
-    live_output::{LiveLine, LiveOutput},
-    log_text::{self, JsonLine},
+    live_output::{LiveLine, LiveOutput, PrintedLine},
+    log_text::{self, JsonLine, StepJsonLine},
     options::Format,
 };
+
+/// A row of a log with the task that wrote it.
+pub(crate) struct PrintedRow<'r> {
+    pub(crate) task: i64,
+    /// The name of the step of a flow that the task is. `None` if only one task is printed.
+    pub(crate) step: Option<&'r str>,
+    pub(crate) row: LogRow,
+}
+
+/// A line with the task that wrote it.
+struct SourceLine<'r> {
+    task: i64,
+    step: Option<&'r str>,
+    joined: JoinedLine,
+}
 
 /// Prints the rows of a log as they are read.
 pub(crate) struct LogPrinter<'a> {
@@ -59,33 +75,41 @@ impl<'a> LogPrinter<'a> {
         matches!(self.form, PrintedForm::Text | PrintedForm::LiveText(_))
     }
 
-    /// Prints the next rows.
+    /// Prints the next rows of the task.
     pub(crate) fn print(&mut self, rows: Vec<LogRow>) -> anyhow::Result<()> {
+        let task = self.task;
+        self.print_rows(rows.into_iter().map(|row| PrintedRow { task, step: None, row }).collect())
+    }
+
+    /// Prints the next rows of several tasks.
+    pub(crate) fn print_rows(&mut self, rows: Vec<PrintedRow<'_>>) -> anyhow::Result<()> {
         let mut out = Vec::new();
         if let PrintedForm::Raw = self.form {
-            for row in &rows {
-                log_text::append_raw(&mut out, row);
+            for printed in &rows {
+                log_text::append_raw(&mut out, &printed.row);
             }
             return self.context.write(&out);
         }
-        let joined = rows.into_iter().filter_map(|row| self.open.add(self.task, row));
-        let joined: Vec<JoinedLine> = joined.collect();
-        let Context { terminal, colour, .. } = *self.context;
+        let lines = rows.into_iter().filter_map(|PrintedRow { task, step, row }| {
+            self.open.add(task, row).map(|joined| SourceLine { task, step, joined })
+        });
+        let lines: Vec<SourceLine<'_>> = lines.collect();
         match &mut self.form {
             PrintedForm::Json(list) => {
-                return joined.iter().try_for_each(|line| list.item(&JsonLine::from(line.line())));
+                return lines.iter().try_for_each(|line| line.append_to(list));
             }
             PrintedForm::LiveText(live) => {
-                let lines = joined.iter().map(|joined| LiveLine {
-                    key: LineKey::of_line(self.task, joined.line()),
-                    printed: log_text::printed(joined.line(), terminal, colour),
-                    has_ended: joined.has_ended(),
+                let lines = lines.iter().map(|line| LiveLine {
+                    key: LineKey::of_line(line.task, line.joined.line()),
+                    printed: line.printed(self.context),
+                    has_ended: line.joined.has_ended(),
                 });
                 live.append(&mut out, &lines.collect::<Vec<_>>());
             }
             PrintedForm::Text => {
-                for line in &joined {
-                    log_text::append(&mut out, line.line(), terminal, colour);
+                for line in &lines {
+                    line.printed(self.context).append_to(&mut out);
+                    out.push(b'\n');
                 }
             }
             PrintedForm::Raw => {}
@@ -107,6 +131,24 @@ impl<'a> LogPrinter<'a> {
         match self.form {
             PrintedForm::Json(list) => list.finish(),
             _ => Ok(()),
+        }
+    }
+}
+
+impl SourceLine<'_> {
+    /// Returns the line in the form for people. The name of the step is in front of it.
+    fn printed(&self, context: &Context) -> PrintedLine {
+        let printed = log_text::printed(self.joined.line(), context.terminal, context.colour);
+        let Some(step) = self.step else { return printed };
+        PrintedLine { prefix: format!("{}: {}", escape::line(step), printed.prefix), ..printed }
+    }
+
+    /// Appends the line to a list of JSON. A line of a step has its task and the name of the step.
+    fn append_to(&self, list: &mut JsonList) -> anyhow::Result<()> {
+        let line = JsonLine::from(self.joined.line());
+        match self.step {
+            Some(step) => list.item(&StepJsonLine { task: self.task, step, line }),
+            None => list.item(&line),
         }
     }
 }

@@ -28,6 +28,16 @@ pub(crate) struct JsonLine<'a> {
     whole: bool,
 }
 
+/// The JSON form of a log line of a step of a flow.
+#[derive(Debug, Serialize)]
+pub(crate) struct StepJsonLine<'a> {
+    pub(crate) task: i64,
+    /// The name of the step.
+    pub(crate) step: &'a str,
+    #[serde(flatten)]
+    pub(crate) line: JsonLine<'a>,
+}
+
 impl<'a> From<&'a LogLine> for JsonLine<'a> {
     fn from(line: &'a LogLine) -> JsonLine<'a> {
         let is_text = std::str::from_utf8(&line.bytes).is_ok();

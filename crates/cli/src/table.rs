@@ -10,6 +10,8 @@ use crate::escape;
 #[derive(Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<Cell>>,
+    /// Whether two spaces separate the columns, instead of one.
+    is_wide: bool,
 }
 
 /// One cell of a row.
@@ -47,12 +49,17 @@ impl From<&str> for Cell {
 }
 
 impl Table {
+    /// Returns an empty table whose columns are separated by two spaces, because texts in them have spaces.
+    pub fn wide() -> Table {
+        Table { is_wide: true, ..Table::default() }
+    }
+
     /// Adds a row. A column in which all cells are empty takes no space.
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// Returns one line per row, each with its newline. One space separates the columns.
+    /// Returns one line per row, each with its newline.
     pub fn render(&self, colour: bool) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
@@ -61,11 +68,13 @@ impl Table {
                 cells.map(|cell| cell.text.chars().count()).max().unwrap_or(0)
             })
             .collect();
-        self.rows.iter().map(|row| render_row(row, &widths, colour)).collect()
+        let gap = if self.is_wide { 2 } else { 1 };
+        self.rows.iter().map(|row| render_row(row, &widths, gap, colour)).collect()
     }
 }
 
-fn render_row(row: &[Cell], widths: &[usize], colour: bool) -> String {
+/// Renders one row. `gap` is the number of spaces between two columns.
+fn render_row(row: &[Cell], widths: &[usize], gap: usize, colour: bool) -> String {
     let mut line = String::new();
     // Spaces are written only when a text follows them, so that no line ends with spaces.
     let mut pending_spaces = 0;
@@ -80,7 +89,7 @@ fn render_row(row: &[Cell], widths: &[usize], colour: bool) -> String {
             let style = if colour { cell.style } else { Style::new() };
             let _ = write!(line, "{style}{}{style:#}", cell.text);
         }
-        pending_spaces += usize::from(!cell.right) * padding + 1;
+        pending_spaces += usize::from(!cell.right) * padding + gap;
     }
     line.push('\n');
     line
@@ -103,6 +112,13 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_empty_ones_take_no_space() {
         assert_eq!(sample().render(false), " 7 resize done\n12 a\\nb   queued why\n");
+    }
+
+    #[test]
+    fn a_wide_table_has_two_spaces_between_its_columns() {
+        let mut table = Table::wide();
+        table.row(["a".into(), "b c".into(), Cell::number(1)]);
+        assert_eq!(table.render(false), "a  b c  1\n");
     }
 
     #[test]

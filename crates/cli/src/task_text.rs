@@ -26,6 +26,7 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
         }
     };
     fact("operation", Some(format!("{} in domain {}", task.operation, task.domain)));
+    fact("part of", part_of(task));
     fact("where", whereabouts(task));
     fact("waits for", task.details.waits_for.clone());
     fact("ran after", task.details.ran_after.clone());
@@ -56,6 +57,11 @@ pub(crate) fn facts(task: &Task, colour: bool) -> String {
 /// Returns the commands that are useful next, with what each does.
 pub(crate) fn next_commands(task: &Task) -> String {
     let id = task.id;
+    if let Some(flow) = task.flow {
+        return format!(
+            "`rework show-task {flow}` shows the flow, `rework log-task {id}` shows what the task wrote"
+        );
+    }
     if let (State::Queued, Some(pause)) = (task.state, &task.pause) {
         let resume = pause_text::command("resume", pause.scope());
         return format!("`{resume}` lets it run, `rework abort-task {id}` aborts it");
@@ -110,6 +116,15 @@ fn state(task: &Task) -> String {
         (_, Some(took)) => format!("{} after {took}{because}", task.state),
         (_, None) => format!("{}{because}", task.state),
     }
+}
+
+/// Returns which step of which flow the task is. `None` if it is of no flow.
+fn part_of(task: &Task) -> Option<String> {
+    let flow = task.flow?;
+    let step =
+        task.step.as_ref().map_or_else(|| "a step".to_owned(), |step| format!("step `{step}`"));
+    let revert = if task.details.reverts_step { "revert of " } else { "" };
+    Some(format!("{revert}{step} of flow {flow}"))
 }
 
 /// Returns where the task ran and which run and attempt this is, or where it must run. `None` if nothing is known.
@@ -194,6 +209,8 @@ pub(crate) mod tests {
             revision: Some("2 (a1b2)".into()),
             retry: None,
             pause: None,
+            flow: None,
+            step: None,
             details: TaskDetails {
                 capabilities: vec!["gpu".into()],
                 pinned: None,
@@ -205,6 +222,8 @@ pub(crate) mod tests {
                 waits_for: None,
                 ran_after: None,
                 followed_by: None,
+                reverts_step: false,
+                is_flow: false,
             },
         }
     }
@@ -229,6 +248,15 @@ pub(crate) mod tests {
                  error     panic: oops\n"
             )
         );
+    }
+
+    #[test]
+    fn a_task_of_a_flow_names_its_step() {
+        let mut step = Task { flow: Some(3), step: Some("b".into()), ..task(State::Failed) };
+        assert!(facts(&step, false).contains("\npart of   step `b` of flow 3\n"));
+        assert!(next_commands(&step).starts_with("`rework show-task 3` shows the flow"));
+        step.details.reverts_step = true;
+        assert!(facts(&step, false).contains("\npart of   revert of step `b` of flow 3\n"));
     }
 
     #[test]

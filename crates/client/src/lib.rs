@@ -14,6 +14,11 @@
 #[doc = include_str!("../../../docs/rust.md")]
 mod guide {}
 
+/// Compiles and runs the examples of the manual of flows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/flows.md")]
+mod flows {}
+
 mod connection;
 mod error;
 mod many;

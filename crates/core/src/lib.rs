@@ -12,6 +12,7 @@ pub mod values; // validating inputs and outputs against their schemas
 pub mod cron; // schedules that create tasks
 pub mod task; // a task from its scheduling to its end
 pub mod pause; // pausing and resuming operations, domains and hosts
+pub mod flow; // tasks that consist of other tasks, as people see and steer them
 pub mod log; // reading the log lines of runs
 pub mod lease; // leases that show that monitors and workers are alive
 pub mod fleet; // monitors and workers

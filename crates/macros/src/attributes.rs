@@ -1,6 +1,7 @@
-//! Parses the keys and values between the parentheses of `#[operation(…)]`. `attributes/retry.rs` parses the retry
-//! policy.
+//! Parses the keys and values between the parentheses of `#[operation(…)]` and of the attributes of flows.
+//! `attributes/retry.rs` parses the retry policy, `attributes/function_path.rs` the path of a function.
 
+mod function_path;
 mod retry;
 
 use proc_macro2::TokenStream;
@@ -9,10 +10,12 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Lit, LitStr, Meta, Token, parse::Parser};
 
+pub(crate) use self::function_path::FunctionPath;
 use self::retry::Retry;
 use crate::quantity;
+use crate::role::Role;
 
-/// The checked values of all keys. `None`, or false, for a key that is not given.
+/// The checked values of all keys. `None` for a key that is not given.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Attributes {
     pub(crate) name: Option<String>,
@@ -21,23 +24,25 @@ pub(crate) struct Attributes {
     pub(crate) memory_bytes: Option<i64>,
     pub(crate) attempts: Option<i32>,
     pub(crate) grace_ms: Option<i64>,
-    pub(crate) retry_lost: bool,
+    pub(crate) retry_lost: Option<bool>,
     pub(crate) priority: Option<i16>,
     pub(crate) retry: Option<Retry>,
-    /// The path of the function that is the check.
-    pub(crate) available: Option<String>,
+    /// The function that is the check.
+    pub(crate) available: Option<FunctionPath>,
     pub(crate) run_after: Vec<String>,
     pub(crate) run_before: Vec<String>,
     pub(crate) on_failure: Vec<String>,
+    /// The function that undoes a step.
+    pub(crate) revert: Option<FunctionPath>,
 }
 
 const KEYS: &str = "the keys are `domain`, `name`, `timeout`, `memory`, `attempts`, `grace`, \
                     `retry_lost`, `priority`, `retry`, `available`, `run_after`, `run_before` and \
-                    `on_failure`";
+                    `on_failure`; in `#[step]` also `revert`";
 
 impl Attributes {
     /// Parses `domain = "images", attempts = 3, retry_lost`. An error points at the key or value that is wrong.
-    pub(crate) fn parse(tokens: TokenStream) -> syn::Result<Attributes> {
+    pub(crate) fn parse(role: Role, tokens: TokenStream) -> syn::Result<Attributes> {
         let mut attributes = Attributes::default();
         let mut given_keys = Vec::new();
         for meta in Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens)? {
@@ -45,14 +50,14 @@ impl Attributes {
             if given_keys.contains(&key) {
                 return Err(error_at(&meta, format!("`{key}` is given twice")));
             }
-            attributes.set(&key, &meta)?;
+            attributes.set(role, &key, &meta)?;
             given_keys.push(key);
             attributes.settle_attempts(&meta)?;
         }
         Ok(attributes)
     }
 
-    fn set(&mut self, key: &str, meta: &Meta) -> syn::Result<()> {
+    fn set(&mut self, role: Role, key: &str, meta: &Meta) -> syn::Result<()> {
         match key {
             "name" => self.name = Some(name(meta, key)?),
             "domain" => self.domain = Some(name(meta, key)?),
@@ -60,13 +65,19 @@ impl Attributes {
             "memory" => self.memory_bytes = Some(positive(meta, key, quantity::bytes)?),
             "attempts" => self.attempts = Some(attempts(meta)?),
             "grace" => self.grace_ms = Some(parsed(meta, key, quantity::milliseconds)?.0),
-            "retry_lost" => self.retry_lost = flag(meta, key)?,
+            "retry_lost" => self.retry_lost = Some(flag(meta, key)?),
             "priority" => self.priority = Some(priority(meta)?),
             "retry" => self.retry = Some(Retry::parse(meta)?),
-            "available" => self.available = Some(function(meta)?),
+            "available" => self.available = Some(FunctionPath::parse(meta, key, "has_display")?),
             "run_after" => self.run_after = names(meta, key)?,
             "run_before" => self.run_before = names(meta, key)?,
             "on_failure" => self.on_failure = names(meta, key)?,
+            "revert" if role == Role::Step => {
+                self.revert = Some(FunctionPath::parse(meta, key, "delete_vm")?);
+            }
+            "revert" => {
+                return Err(error_at(meta.path(), "only a step has `revert`: put it in `#[step]`"));
+            }
             _ => return Err(error_at(meta.path(), format!("unknown key: {KEYS}"))),
         }
         Ok(())
@@ -158,17 +169,6 @@ fn priority(meta: &Meta) -> syn::Result<i16> {
     })
 }
 
-/// Parses the path of a function, and returns it without spaces.
-fn function(meta: &Meta) -> syn::Result<String> {
-    if let Some(Expr::Path(path)) = value(meta)
-        && path.attrs.is_empty()
-        && path.qself.is_none()
-    {
-        return Ok(path.path.to_token_stream().to_string().replace(' ', ""));
-    }
-    Err(error_at(meta, "`available` must be the path of a function: `available = has_display`"))
-}
-
 fn flag(meta: &Meta, key: &str) -> syn::Result<bool> {
     match (meta, value(meta)) {
         (Meta::Path(_), _) => Ok(true),
@@ -197,7 +197,11 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Attributes, String> {
-        Attributes::parse(text.parse().unwrap()).map_err(|error| error.to_string())
+        parse_of(Role::Operation, text)
+    }
+
+    fn parse_of(role: Role, text: &str) -> Result<Attributes, String> {
+        Attributes::parse(role, text.parse().unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -213,19 +217,33 @@ mod tests {
             memory_bytes: Some(2 << 30),
             attempts: Some(3),
             grace_ms: Some(1_500),
-            retry_lost: true,
+            retry_lost: Some(true),
             priority: Some(-1),
             retry: Some(Retry { attempts: Some(3), ..Retry::default() }),
-            available: Some("gpu::is_free".into()),
+            available: Some(FunctionPath::of("gpu::is_free")),
             run_after: vec!["publish".into()],
             run_before: vec!["fetch".into(), "decode".into()],
             on_failure: vec![],
+            revert: None,
         };
         assert_eq!(parse(all), Ok(expected));
         assert_eq!(parse(r#"retry = "once""#).unwrap().attempts, Some(2));
         assert_eq!(parse(""), Ok(Attributes::default()));
-        assert_eq!(parse("retry_lost = false, "), Ok(Attributes::default()));
+        assert_eq!(parse("retry_lost = false, ").unwrap().retry_lost, Some(false));
         assert_eq!(parse(r#"grace = "0s""#).unwrap().grace_ms, Some(0));
+    }
+
+    #[test]
+    fn only_a_step_names_its_revert() {
+        let step = parse_of(Role::Step, "revert = vm::delete").unwrap();
+        assert_eq!(step.revert, Some(FunctionPath::of("vm::delete")));
+        let error = parse_of(Role::Step, r#"revert = "delete""#).unwrap_err();
+        let expected = "`revert` must be the path of a function: `revert = delete_vm`";
+        assert_eq!(error, expected);
+        for role in [Role::Operation, Role::Flow, Role::Revert, Role::Controller] {
+            let error = parse_of(role, "revert = vm::delete").unwrap_err();
+            assert!(error.contains("only a step has `revert`"), "{error}");
+        }
     }
 
     #[test]

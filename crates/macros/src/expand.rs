@@ -1,50 +1,64 @@
-//! Generates the code of `#[operation]`: the unchanged function, and its entry in the table of operations.
+//! Generates the code of `#[operation]` and of the attributes of flows: the unchanged function, its entry in the table
+//! of operations, and its companion.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::ItemFn;
 use syn::spanned::Spanned;
+use syn::{ItemFn, Type};
 
-use crate::attributes::Attributes;
+use crate::attributes::{Attributes, FunctionPath};
+use crate::companion::{companion, operation_name};
+use crate::role::Role;
 use crate::signature::Signature;
 
-/// Returns the function and its entry. If the attribute or the function is wrong, returns the function and compile
-/// errors.
-pub(crate) fn operation(attributes: TokenStream, function: TokenStream) -> TokenStream {
+/// Returns the function, its entry and its companion. If the attribute or the function is wrong, returns compile errors
+/// instead of the entry.
+pub(crate) fn operation(role: Role, attributes: TokenStream, function: TokenStream) -> TokenStream {
     let Ok(parsed) = syn::parse2::<ItemFn>(function) else {
-        let error =
-            syn::Error::new(Span::call_site(), "`#[operation]` can only be put on a function");
-        return error.to_compile_error();
+        let message = format!("`#[{}]` can only be put on a function", role.attribute());
+        return syn::Error::new(Span::call_site(), message).to_compile_error();
     };
-    // The function is kept even after an error. Otherwise its callers would cause errors about a missing function.
-    let entry = match (Attributes::parse(attributes), Signature::parse(&parsed)) {
-        (Ok(attributes), Ok(signature)) => entry(&attributes, &signature, &parsed),
-        (attributes, signature) => attributes
-            .err()
-            .into_iter()
-            .chain(signature.err())
-            .map(|error| error.to_compile_error())
-            .collect(),
+    let (attributes, attributes_error) = separated(Attributes::parse(role, attributes));
+    let (signature, signature_error) = separated(Signature::parse(role, &parsed));
+    let entry = match (&attributes, &signature) {
+        (Some(attributes), Some(signature)) => entry(role, attributes, signature, &parsed),
+        _ => [attributes_error, signature_error].into_iter().flatten().collect(),
     };
-    quote! { #parsed #entry }
+    // Function and companion are kept even after an error. Otherwise their users would cause errors about what is
+    // missing.
+    let companion = companion(role, &attributes.unwrap_or_default(), &parsed);
+    quote! { #parsed #companion #entry }
 }
 
-fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> TokenStream {
+/// Returns the parsed value, and the error as code that lets the compiler report it.
+fn separated<T>(parsed: syn::Result<T>) -> (Option<T>, Option<TokenStream>) {
+    match parsed {
+        Ok(value) => (Some(value), None),
+        Err(error) => (None, Some(error.to_compile_error())),
+    }
+}
+
+fn entry(
+    role: Role,
+    attributes: &Attributes,
+    signature: &Signature,
+    function: &ItemFn,
+) -> TokenStream {
     let function_name = &function.sig.ident;
-    let name =
-        attributes.name.clone().unwrap_or_else(|| without_raw_prefix(&function_name.to_string()));
+    let name = operation_name(attributes, function_name);
     let domain = attributes
         .domain
         .as_ref()
         .map_or_else(|| quote!(::rework::__private::DEFAULT_DOMAIN), |domain| quote!(#domain));
     let about = &signature.about;
-    let limits = limits(attributes);
+    let limits = limits(role, attributes);
     // A policy has lists, which a table of constants cannot contain. So the table has a function that makes it.
     let retry = option(attributes.retry.as_ref().map(|retry| quote!(|| #retry)));
-    let (input, output) = schemas(signature);
-    let call = call(signature, function_name);
-    let available = option(attributes.available.as_deref().map(check));
+    let (input, output) = schemas(role, signature);
+    let call = call(role, signature, function_name);
+    let available = option(attributes.available.as_ref().map(check));
     let Attributes { run_after, run_before, on_failure, .. } = attributes;
+    let is_flow = role == Role::Flow;
     quote! {
         const _: () = {
             use ::rework::__private::{PlainReturn as _, Returned};
@@ -64,18 +78,14 @@ fn entry(attributes: &Attributes, signature: &Signature, function: &ItemFn) -> T
                     run_after: &[#(#run_after),*],
                     run_before: &[#(#run_before),*],
                     on_failure: &[#(#on_failure),*],
+                    is_flow: #is_flow,
                 }
             }
         };
     }
 }
 
-/// Removes the prefix of a raw identifier: `r#move` becomes `move`.
-fn without_raw_prefix(identifier: &str) -> String {
-    identifier.trim_start_matches("r#").to_owned()
-}
-
-fn limits(attributes: &Attributes) -> TokenStream {
+fn limits(role: Role, attributes: &Attributes) -> TokenStream {
     let timeout_ms = option(attributes.timeout_ms);
     let memory_bytes = option(attributes.memory_bytes);
     let attempts = attributes.attempts.unwrap_or(1);
@@ -83,7 +93,7 @@ fn limits(attributes: &Attributes) -> TokenStream {
         || quote!(::rework::__private::Limits::DEFAULT_GRACE_MS),
         |grace| quote!(#grace),
     );
-    let retry_lost = attributes.retry_lost;
+    let retry_lost = attributes.retry_lost.unwrap_or(role.retries_lost());
     let priority = attributes.priority.unwrap_or(0);
     quote! {
         ::rework::__private::Limits {
@@ -107,19 +117,32 @@ fn option(value: Option<impl ToTokens>) -> TokenStream {
 }
 
 /// Returns the expressions for the schema of the input (an `Option`) and of the output.
-fn schemas(signature: &Signature) -> (TokenStream, TokenStream) {
+fn schemas(role: Role, signature: &Signature) -> (TokenStream, TokenStream) {
     let input = option(signature.input.as_ref().map(|input_type| {
         quote_spanned!(signature.input_span()=>
             <#input_type as ::rework::__private::FromInput>::schema)
     }));
-    let output_type = &signature.output;
-    let output = quote_spanned!(output_type.span()=> || Returned::<#output_type>::describe());
-    (input, output)
+    let returned = returned(role, &signature.output);
+    (input, quote!(|| #returned::describe()))
+}
+
+/// Returns the type that has the functions `describe` and `outcome` for what the function returns. The compiler reports
+/// here if the function of a flow or a controller returns something else.
+fn returned(role: Role, output_type: &Type) -> TokenStream {
+    match role {
+        Role::Flow => quote_spanned!(output_type.span()=>
+            <#output_type as ::rework::__private::FlowReturn>),
+        Role::Controller => quote_spanned!(output_type.span()=>
+            <#output_type as ::rework::__private::ControllerReturn>),
+        Role::Operation | Role::Step | Role::Revert => {
+            quote_spanned!(output_type.span()=> Returned::<#output_type>)
+        }
+    }
 }
 
 /// Returns the expression of type `Call`: a closure that reads the input, calls the function, and converts its return
 /// value.
-fn call(signature: &Signature, name: &syn::Ident) -> TokenStream {
+fn call(role: Role, signature: &Signature, name: &syn::Ident) -> TokenStream {
     let read_input = signature.input.as_ref().map(|input_type| {
         let read = quote_spanned!(signature.input_span()=>
             <#input_type as ::rework::__private::FromInput>::from_task(task));
@@ -133,8 +156,8 @@ fn call(signature: &Signature, name: &syn::Ident) -> TokenStream {
     let task = signature.takes_task.then(|| quote!(task,));
     let borrow = signature.borrows_input.then(|| quote!(&));
     let input = signature.input.is_some().then(|| quote!(#borrow input));
-    let output_type = &signature.output;
-    let outcome = quote_spanned!(output_type.span()=> Returned::<#output_type>::outcome);
+    let returned = returned(role, &signature.output);
+    let outcome = quote!(#returned::outcome);
     if signature.is_async {
         quote! {
             ::rework::__private::Call::Async(|task| ::std::boxed::Box::pin(async move {
@@ -155,12 +178,11 @@ fn call(signature: &Signature, name: &syn::Ident) -> TokenStream {
 }
 
 /// Returns the expression of type `Check` for the function with this path.
-fn check(path: &str) -> TokenStream {
-    // The path was parsed from tokens, so it can be parsed again.
-    let function: TokenStream = path.parse().unwrap_or_default();
+fn check(path: &FunctionPath) -> TokenStream {
+    let (name, function) = (path.text(), path.tokens());
     quote! {
         ::rework::__private::Check {
-            name: #path,
+            name: #name,
             call: || ::rework::__private::IntoReason::into_reason(#function()),
         }
     }
@@ -171,7 +193,11 @@ mod tests {
     use super::*;
 
     fn expanded(attributes: &str, function: &str) -> String {
-        operation(attributes.parse().unwrap(), function.parse().unwrap()).to_string()
+        expanded_as(Role::Operation, attributes, function)
+    }
+
+    fn expanded_as(role: Role, attributes: &str, function: &str) -> String {
+        operation(role, attributes.parse().unwrap(), function.parse().unwrap()).to_string()
     }
 
     #[test]
@@ -185,6 +211,36 @@ mod tests {
     #[test]
     fn only_a_function_is_accepted() {
         assert!(expanded("", "struct S;").contains("`#[operation]` can only be put on a function"));
+        let text = expanded_as(Role::Step, "", "struct S;");
+        assert!(text.contains("`#[step]` can only be put on a function"), "{text}");
+    }
+
+    #[test]
+    fn only_an_operation_of_a_flow_is_queued_again_by_default() {
+        assert!(expanded("", "fn f() {}").contains("retry_lost : false"));
+        assert!(expanded("retry_lost", "fn f() {}").contains("retry_lost : true"));
+        for role in [Role::Flow, Role::Step, Role::Revert, Role::Controller] {
+            assert!(expanded_as(role, "", "fn f() {}").contains("retry_lost : true"));
+            let text = expanded_as(role, "retry_lost = false", "fn f() {}");
+            assert!(text.contains("retry_lost : false"), "{text}");
+            assert_eq!(text.contains("is_flow : true"), role == Role::Flow, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_flow_and_a_controller_return_types_of_their_own() {
+        let text = expanded_as(Role::Flow, "", "fn f() -> Flow {}");
+        assert!(text.contains("< Flow as :: rework :: __private :: FlowReturn > :: outcome"));
+        let text = expanded_as(Role::Controller, "", "fn f(history: &History) -> Decision {}");
+        let trait_name = ":: rework :: __private :: ControllerReturn";
+        assert!(text.contains(&format!("< Decision as {trait_name} > :: describe ()")), "{text}");
+        assert!(text.contains("outcome (f (& input))"), "{text}");
+    }
+
+    #[test]
+    fn the_companion_is_kept_after_an_error() {
+        let text = expanded_as(Role::Step, "timeout = \"soon\"", "fn create() {}");
+        assert!(text.contains("enum create { }") && text.contains("compile_error"), "{text}");
     }
 
     #[test]

@@ -1,17 +1,23 @@
-//! The `#[operation]` attribute of the crate `rework`, which re-exports it.
+//! The attributes of the crate `rework`, which re-exports them: `#[operation]`, and `#[flow]`, `#[step]`, `#[revert]`
+//! and `#[controller]` for flows.
 //!
-//! The attribute leaves the function as it is, and adds an entry to the program's table of operations, with the limits
+//! An attribute leaves the function as it is, and adds an entry to the program's table of operations, with the limits
 //! and the schemas of input and output. A wrong key or value is an error of the compiler, not of the first task that
-//! runs. `attributes.rs` parses the keys, `signature.rs` the function, and `expand.rs` generates the code.
+//! runs. `role.rs` says what differs between the attributes, `attributes.rs` parses the keys, `signature.rs` the
+//! function, and `expand.rs` generates the code. For flows, `companion.rs` adds a type with the name of the function.
 
 #![warn(missing_docs)]
 
 mod attributes;
+mod companion;
 mod expand;
 mod quantity;
+mod role;
 mod signature;
 
 use proc_macro::TokenStream;
+
+use self::role::Role;
 
 /// Makes a function an operation of this program. The function itself does not change and can still be called.
 ///
@@ -60,5 +66,98 @@ use proc_macro::TokenStream;
 /// ```
 #[proc_macro_attribute]
 pub fn operation(attributes: TokenStream, function: TokenStream) -> TokenStream {
-    expand::operation(attributes.into(), function.into()).into()
+    expand::operation(Role::Operation, attributes.into(), function.into()).into()
+}
+
+/// Makes a function a flow: an operation whose function returns the plan of a flow. The worker then runs the steps of
+/// the plan, and the function is not called again.
+///
+/// The function takes what the function of an [`macro@operation`] takes, or only the input by reference (`&T`). The
+/// keys are the same. `retry_lost` is `true` by default. Limits such as `timeout` concern only the run that makes the
+/// plan. The function returns `rework::Flow`, or a `Result` of it and an error that is `Into<rework::Error>`. It should
+/// only describe the flow: what it does itself is not undone.
+///
+/// The constant `NAME` of a type with the name of the function has domain and name of the operation.
+///
+/// # Example
+///
+/// ```text
+/// #[flow(domain = "cloud")]
+/// fn make_server(input: Server) -> Flow {
+///     Flow::linear("server")
+///         .retry(Times(3))
+///         .add(create_vm::step("vm").provides("vm"))
+///         .add(attach::step("attach"))
+///         .returns("vm")
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn flow(attributes: TokenStream, function: TokenStream) -> TokenStream {
+    expand::operation(Role::Flow, attributes.into(), function.into()).into()
+}
+
+/// Makes a function an operation that is a step of flows.
+///
+/// The function and the keys are those of an [`macro@operation`], with three differences. The function may take only
+/// the input by reference (`&T`). `retry_lost` is `true` by default: a step whose worker died is run again, so it must
+/// bear that a run ended anywhere. And the key `revert` has the path of a function with the attribute
+/// [`macro@revert`], which undoes the step.
+///
+/// The function `step` of a type with the name of the function makes the step of a flow: `create_vm::step("vm")`. The
+/// constant `NAME` of the type has domain and name of the operation.
+///
+/// # Example
+///
+/// ```text
+/// #[step(timeout = "5m", revert = delete_vm)]
+/// async fn create_vm(input: Size) -> anyhow::Result<Vm> {
+///     …
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn step(attributes: TokenStream, function: TokenStream) -> TokenStream {
+    expand::operation(Role::Step, attributes.into(), function.into()).into()
+}
+
+/// Makes a function an operation that undoes a step. The key `revert` of [`macro@step`] names it.
+///
+/// The function takes `rework::Undo<I, R>`, also by reference, where `I` is the input of the step and `R` its output.
+/// The keys are those of an [`macro@operation`]; `retry_lost` is `true` by default. What the function returns is
+/// recorded, and not used.
+///
+/// A revert also runs after a step that failed, and may run twice. So it must succeed if there is nothing to undo.
+///
+/// # Example
+///
+/// ```text
+/// #[revert(attempts = 5)]
+/// async fn delete_vm(undo: Undo<Size, Vm>) -> anyhow::Result<()> {
+///     …
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn revert(attributes: TokenStream, function: TokenStream) -> TokenStream {
+    expand::operation(Role::Revert, attributes.into(), function.into()).into()
+}
+
+/// Makes a function an operation that decides what follows when a step of a flow fails.
+///
+/// The function takes `rework::History`, also by reference. It returns `rework::Decision`, or a `Result` of it and an
+/// error that is `Into<rework::Error>`. The keys are those of an [`macro@operation`]; `retry_lost` is `true` by
+/// default.
+///
+/// The function `controller` of a type with the name of the function makes the controller of a flow:
+/// `Flow::linear("server").retry(pick::controller())`.
+///
+/// # Example
+///
+/// ```text
+/// #[controller]
+/// fn pick(history: &History) -> Decision {
+///     …
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn controller(attributes: TokenStream, function: TokenStream) -> TokenStream {
+    expand::operation(Role::Controller, attributes.into(), function.into()).into()
 }

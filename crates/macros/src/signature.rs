@@ -5,6 +5,8 @@ use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, FnArg, GenericParam, ItemFn, Lit, Meta, ReturnType, Type, parse_quote};
 
+use crate::role::Role;
+
 /// The parts of a function that decide how it is called.
 pub(crate) struct Signature {
     /// Whether the function is `async`.
@@ -21,40 +23,44 @@ pub(crate) struct Signature {
     pub(crate) about: String,
 }
 
-const PARAMETERS: &str =
-    "an operation takes `(task: &Task, input: T)`, only one of the two, or nothing";
-
 impl Signature {
     /// Reads the signature of a function. `Err` if the function cannot be an operation.
-    pub(crate) fn parse(function: &ItemFn) -> syn::Result<Signature> {
+    pub(crate) fn parse(role: Role, function: &ItemFn) -> syn::Result<Signature> {
         let signature = &function.sig;
         if let Some(token) = &signature.unsafety {
-            return Err(syn::Error::new(token.span(), "an operation cannot be `unsafe`"));
+            return Err(refused(role, token, "cannot be `unsafe`"));
         }
         if let Some(generic) =
             signature.generics.params.iter().find(|p| !matches!(p, GenericParam::Lifetime(_)))
         {
-            return Err(syn::Error::new(
-                generic.span(),
-                "an operation cannot have generic parameters",
-            ));
+            return Err(refused(role, generic, "cannot have generic parameters"));
         }
-        let parameters: Vec<&Type> =
-            signature.inputs.iter().map(parameter_type).collect::<syn::Result<_>>()?;
+        let parameters: Vec<&Type> = signature
+            .inputs
+            .iter()
+            .map(|parameter| parameter_type(role, parameter))
+            .collect::<syn::Result<_>>()?;
         let (takes_task, input) = match parameters[..] {
             [] => (false, None),
+            [input @ Type::Reference(reference)] if role.borrows_only_parameter(reference) => {
+                (false, Some(input))
+            }
             // A single reference is the task: an input can be borrowed only after the task.
             [Type::Reference(_)] => (true, None),
             [input] => (false, Some(input)),
             [Type::Reference(_), input] => (true, Some(input)),
-            _ => return Err(syn::Error::new(signature.inputs.span(), PARAMETERS)),
+            _ => {
+                let expected =
+                    format!("takes `{}`, only one of the two, or nothing", role.parameters());
+                return Err(refused(role, &signature.inputs, &expected));
+            }
         };
         Ok(Signature {
             is_async: signature.asyncness.is_some(),
             takes_task,
             input: input.map(owned),
             borrows_input: matches!(input, Some(Type::Reference(_))),
-            output: output_type(&signature.output)?,
+            output: output_type(role, &signature.output)?,
             about: about(function),
         })
     }
@@ -78,33 +84,32 @@ fn owned(parameter: &Type) -> Type {
     }
 }
 
-fn parameter_type(parameter: &FnArg) -> syn::Result<&Type> {
+/// Makes the error for a function that cannot have its role. `problem` follows the name of the role.
+fn refused(role: Role, tokens: &impl Spanned, problem: &str) -> syn::Error {
+    syn::Error::new(tokens.span(), format!("{} {problem}", role.with_article()))
+}
+
+fn parameter_type(role: Role, parameter: &FnArg) -> syn::Result<&Type> {
     let typed = match parameter {
         FnArg::Typed(typed) => &*typed.ty,
-        FnArg::Receiver(receiver) => {
-            return Err(syn::Error::new(receiver.span(), "an operation cannot be a method"));
-        }
+        FnArg::Receiver(receiver) => return Err(refused(role, receiver, "cannot be a method")),
     };
     match typed {
         Type::Reference(reference) if reference.mutability.is_some() => {
             Err(syn::Error::new(reference.span(), "the task must be taken as `&Task`"))
         }
-        Type::ImplTrait(unnamed) => Err(syn::Error::new(
-            unnamed.span(),
-            "an operation must name the type of its input, not `impl Trait`",
-        )),
+        Type::ImplTrait(unnamed) => {
+            Err(refused(role, unnamed, "must name the type of its input, not `impl Trait`"))
+        }
         _ => Ok(typed),
     }
 }
 
-fn output_type(output: &ReturnType) -> syn::Result<Type> {
+fn output_type(role: Role, output: &ReturnType) -> syn::Result<Type> {
     match output {
         ReturnType::Default => Ok(parse_quote!(())),
         ReturnType::Type(_, named) if matches!(**named, Type::ImplTrait(_)) => {
-            Err(syn::Error::new(
-                named.span(),
-                "an operation must name the type that it returns, not `impl Trait`",
-            ))
+            Err(refused(role, named, "must name the type that it returns, not `impl Trait`"))
         }
         ReturnType::Type(_, named) => Ok((**named).clone()),
     }
@@ -132,7 +137,11 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Signature, String> {
-        Signature::parse(&syn::parse_str(text).unwrap()).map_err(|error| error.to_string())
+        parse_of(Role::Operation, text)
+    }
+
+    fn parse_of(role: Role, text: &str) -> Result<Signature, String> {
+        Signature::parse(role, &syn::parse_str(text).unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -165,6 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_of_a_flow_may_borrow_its_only_parameter() {
+        for (role, text, borrows_input) in [
+            (Role::Controller, "fn f(history: &rework::History) -> Decision {}", true),
+            (Role::Revert, "fn f(undo: &Undo<Size, Vm>) {}", true),
+            (Role::Controller, "fn f(task: &rework::Task) -> Decision {}", false),
+            (Role::Step, "fn f(input: &Size) {}", true),
+            (Role::Operation, "fn f(task: &Job) {}", false),
+        ] {
+            let signature = parse_of(role, text).unwrap();
+            assert_eq!(signature.borrows_input, borrows_input, "{text}");
+            assert_eq!(signature.takes_task, !borrows_input, "{text}");
+        }
+    }
+
+    #[test]
     fn other_signatures_are_refused() {
         for (text, expected) in [
             ("fn f(a: A, b: B) {}", "an operation takes"),
@@ -179,6 +203,8 @@ mod tests {
             let error = parse(text).err().unwrap();
             assert!(error.contains(expected), "{text}: {error}");
         }
+        let error = parse_of(Role::Revert, "fn f(a: A, b: B) {}").err().unwrap();
+        assert!(error.starts_with("a revert takes `(task: &Task, undo: Undo<I, R>)`"), "{error}");
     }
 
     #[test]

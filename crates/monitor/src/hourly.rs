@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rework_core::{
     admin::{partition, vacuum},
     db::{connect::Db, dsn::Dsn, error::Result},
+    flow::fail_unregistered::fail_unregistered,
 };
 use tokio::task::spawn_local;
 
@@ -14,6 +15,9 @@ const INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How long a lane stays at least after it was made. Then it stays as long as a task needs it.
 const LANE_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// How long steps of flows wait for an operation that is not registered any more. A deploy registers it again in seconds.
+const UNREGISTERED_AGE: Duration = Duration::from_secs(3600);
 
 /// The options of the hourly work, and the time at which it is due next.
 #[derive(Debug)]
@@ -56,6 +60,12 @@ async fn run(dsn: &Dsn, age: Option<Duration>, domains: &[String]) -> Result<()>
     }
     if let Some(age) = age {
         delete_old(&db, age, domains).await?;
+    }
+    let failed = fail_unregistered(&db, UNREGISTERED_AGE).await?;
+    if failed > 0 {
+        tracing::warn!(
+            "{failed} steps of flows failed: their operations are not registered any more"
+        );
     }
     let lanes = vacuum::sweep_lanes(&mut db, LANE_AGE).await?;
     if lanes > 0 {

@@ -14,6 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
+#[path = "fixture/flows.rs"]
+mod flows;
+
 struct Calls(AtomicU32);
 
 fn main() -> ExitCode {

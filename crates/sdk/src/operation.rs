@@ -1,4 +1,5 @@
-//! The operations of this program: what `#[operation]` records of each, and the table of all of them.
+//! The operations of this program: what `#[operation]` and the attributes of flows record of each, and the table of all
+//! of them.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use crate::available::Check;
 use crate::output::Outcome;
 use crate::{Error, Task};
 
-/// One operation, as `#[operation]` records it.
+/// One operation, as `#[operation]` or an attribute of flows records it.
 #[derive(Debug)]
 pub struct Operation {
     /// The domain of the operation.
@@ -42,6 +43,8 @@ pub struct Operation {
     pub run_before: &'static [&'static str],
     /// The operations of which a task follows each task of this one that failed or was lost.
     pub on_failure: &'static [&'static str],
+    /// Whether the function returns the plan of a flow.
+    pub is_flow: bool,
 }
 
 inventory::collect!(Operation);
@@ -86,6 +89,7 @@ impl Operation {
             run_after: owned(self.run_after),
             run_before: owned(self.run_before),
             on_failure: owned(self.on_failure),
+            is_flow: self.is_flow,
         }
     }
 }
@@ -168,6 +172,7 @@ mod tests {
             run_after: &[],
             run_before: &[],
             on_failure: &[],
+            is_flow: false,
         }
     }
 

@@ -43,6 +43,9 @@ pub struct Definition {
     /// The operations of which a task is scheduled after each task of this one that failed or was lost.
     #[serde(default, deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
     pub on_failure: Vec<String>,
+    /// Whether a run of the operation returns the description of a flow, whose steps are then run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_flow: bool,
 }
 
 /// Reads a list of names, or one name.
@@ -155,6 +158,7 @@ mod tests {
         assert_eq!(definition.run_before, Vec::<String>::new());
         let written = serde_json::to_value(&definition).unwrap();
         assert_eq!((&written["run_after"], written.get("run_before")), (&json!(["publish"]), None));
+        assert_eq!((definition.is_flow, written.get("is_flow")), (false, None));
         text["run_before"] = json!(3);
         assert!(serde_json::from_value::<Definition>(text).is_err());
     }

@@ -2,6 +2,8 @@
 //! register-operations`. The program must send `hello` and is then ordered to exit. A program that is not a runner
 //! sends nothing; it is killed with all its processes, and its stderr becomes part of the error.
 
+pub mod run_once;
+
 use std::{fs::File, io, path::Path, time::Duration};
 
 use rework_core::values::validate::Schema;

@@ -60,6 +60,12 @@ impl Recorder {
         self.enqueue(Batched::Complete(Box::new(end)));
     }
 
+    /// Records the end of a run of a flow. Its output is a description, which becomes a plan. `domain` is that of the
+    /// operation, `input` that of the run.
+    pub(crate) fn complete_flow(&self, end: Completion, domain: String, input: Payload) {
+        self.enqueue(Batched::Plan(Box::new(end), domain, input));
+    }
+
     /// Replaces the operations of which no task is claimed: those that this host cannot start now, and those that users
     /// have paused.
     pub(crate) fn exclude(&self, blocked: Vec<i64>, paused: Paused) {

@@ -8,6 +8,7 @@ mod batch;
 mod claim;
 pub(crate) mod entry;
 mod exchange;
+mod make_plans;
 mod refusals;
 mod scan_start;
 pub(crate) mod slots;
@@ -122,6 +123,10 @@ impl DbWriter {
         match entry {
             Entry::Batched(Batched::Lines(fence, lines)) => self.batch.lines(fence, lines),
             Entry::Batched(Batched::Complete(end)) => self.batch.ends.push(*end),
+            Entry::Batched(Batched::Plan(end, domain, input)) => {
+                let end = self.planned(*end, &domain, &input).await;
+                self.batch.ends.push(end);
+            }
             Entry::Batched(Batched::Claim(batches, answer)) => {
                 self.batch.claim = Some((batches, answer));
                 self.flush().await;

@@ -3,7 +3,7 @@
 //! Each operation does one thing that a task queue must handle. This file has the simple ones. Operations that
 //! fail are in `failures.rs`, operations that wait in `waits.rs`, and those that write to their log in `log_output.rs`.
 //! Operations that record their runs outside Postgres are in `witness.rs` and `witness_features.rs`. `scarce.rs` has one
-//! with a check.
+//! with a check. `flows.rs` has flows, `flow_steps.rs` their steps, and `flow_descriptions.rs` flows that may be wrong.
 
 #![expect(
     clippy::print_stdout,
@@ -16,6 +16,9 @@ mod append_number;
 mod beats;
 mod ends_on_demand;
 mod failures;
+mod flow_descriptions;
+mod flow_steps;
+mod flows;
 mod log_output;
 mod run_facts;
 mod scarce;

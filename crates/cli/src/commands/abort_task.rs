@@ -7,7 +7,8 @@ use rework_core::task::{self, abort::AbortResult, state::State};
 use super::wait_task;
 use crate::{context::Context, exit::Exit, options::task_id};
 
-/// Abort tasks: a waiting task never starts, a running task is stopped, and killed after its grace period
+/// Abort tasks: a waiting task never starts, a running task is stopped, and killed after its grace period. The steps of
+/// a flow are reverted
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The ids of the tasks
@@ -19,6 +20,9 @@ pub struct Args {
     /// Wait until all processes of the tasks have ended
     #[arg(long)]
     wait: bool,
+    /// Of a flow: leave the steps as they are, instead of reverting those that have run
+    #[arg(long)]
+    no_revert: bool,
 }
 
 /// Aborts the tasks and prints the new state of each. The exit code is 1 if no task was aborted.
@@ -27,7 +31,12 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut aborted = false;
     let mut aborting = Vec::new();
     for task in args.tasks {
-        match task::abort::abort(&db, task, &args.reason).await {
+        let result = if args.no_revert {
+            task::abort::abort_without_revert(&db, task, &args.reason).await
+        } else {
+            task::abort::abort(&db, task, &args.reason).await
+        };
+        match result {
             Ok(AbortResult::Accepted(State::Aborting)) if args.wait => aborting.push(task),
             Ok(AbortResult::Accepted(state)) => {
                 aborted = true;
@@ -46,6 +55,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if !aborting.is_empty() {
         let print = |end: &rework_core::task::wait::TaskStatus| {
             aborted |= end.state == State::Aborted;
+            wait_task::note_stuck(context, end);
             context.print(format_args!("{} {}", end.id, end.state))
         };
         let exit = wait_task::wait(context, &aborting, None, print).await?;

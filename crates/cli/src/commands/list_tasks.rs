@@ -58,6 +58,9 @@ pub struct Args {
     /// Show the worker and the host of each task
     #[arg(long)]
     worker: bool,
+    /// Also list the tasks of the steps of flows
+    #[arg(long)]
+    steps: bool,
 }
 
 /// The maximum number of older tasks that are counted, so that counting takes a short time.
@@ -74,6 +77,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         states: args.state.clone(),
         operation: args.operation.clone(),
         since_ms: args.since,
+        steps: args.steps,
     };
     let extras = Extras { errors: args.tracebacks, line_counts: args.logcount };
     let tasks = task::list::list(&db, &filter, extras, args.limit).await?;

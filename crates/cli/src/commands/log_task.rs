@@ -1,5 +1,7 @@
 //! `rework log-task`: prints the log of a task, once or continuously until the task ends. `log_printer.rs` prints what
-//! is read.
+//! is read, and `log_task/steps.rs` reads the logs of the steps of a flow.
+
+mod steps;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -24,12 +26,18 @@ use crate::{
     value_text::traceback,
 };
 
-/// Show the log of a task
+/// Show the log of a task, or what the steps of a flow wrote
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The id of the task
     #[arg(value_name = "TASK", value_parser = task_id)]
     task: i64,
+    /// If the task is a flow: the step whose last task to show
+    #[arg(value_name = "STEP")]
+    step: Option<String>,
+    /// If the task is a flow: show what all its steps wrote, each line with the name of its step
+    #[arg(long, conflicts_with_all = ["step", "fromid", "tail", "since", "run", "raw"])]
+    steps: bool,
     /// Continue until the task ends
     #[arg(short, long, visible_alias = "watch")]
     follow: bool,
@@ -66,19 +74,22 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         return Err(unknown_task(args.task));
     }
     let wanted = args.level.as_deref();
-    let filter = LogFilter {
-        task: args.task,
-        run: args.run,
-        stream: args.stream.clone(),
-        level: LEVELS
-            .into_iter()
-            .find(|level| wanted.is_some_and(|word| level.eq_ignore_ascii_case(word))),
+    let level = LEVELS
+        .into_iter()
+        .find(|level| wanted.is_some_and(|word| level.eq_ignore_ascii_case(word)));
+    if args.steps {
+        return steps::run(context, db, (args.task, args.stream, level), args.follow).await;
+    }
+    let task = match &args.step {
+        Some(step) => steps::last_task(&db, args.task, step).await?,
+        None => args.task,
     };
+    let filter = LogFilter { task, run: args.run, stream: args.stream.clone(), level };
     let mut reader = LogReader::after(filter, args.fromid);
     if args.tail.is_some() || args.since.is_some() {
         reader.skip_to(&db, args.tail, args.since).await?;
     }
-    let mut printer = LogPrinter::new(context, args.task, args.raw, args.follow)?;
+    let mut printer = LogPrinter::new(context, task, args.raw, args.follow)?;
     if args.follow {
         if !read_until_interrupted(context, db, &mut reader, &mut printer).await? {
             return Ok(Exit::Interrupted.into());
@@ -89,7 +100,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let is_text = printer.is_text();
     printer.finish()?;
     if is_text {
-        print_traceback(context, args.task).await?;
+        print_traceback(context, task).await?;
     }
     Ok(Exit::Done.into())
 }
@@ -97,6 +108,14 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
 /// Returns the error for a task that does not exist.
 pub(crate) fn unknown_task(task: i64) -> anyhow::Error {
     hinted(format!("there is no task {task}"), "see `rework list-tasks`")
+}
+
+/// Returns the error for a task that exists and has no steps.
+pub(crate) fn no_steps(task: i64) -> anyhow::Error {
+    hinted(
+        format!("task {task} has no steps: it is not a flow, or has no plan yet"),
+        format!("see `rework show-task {task}`"),
+    )
 }
 
 /// Prints the log of a task in the form for people until the task ends. Returns false if Ctrl-C was pressed before.
@@ -171,7 +190,8 @@ async fn read_until_task_ends(
     }
 }
 
-/// Prints the log to its end. With `follow`, continues until the task has ended.
+/// Prints the log to its end. With `follow`, continues until the task has ended, or is a flow that waits for somebody
+/// because a revert failed.
 ///
 /// The last lines of a task are stored no later than its end. So once the task has ended, the log is read one more
 /// time.
@@ -192,7 +212,7 @@ async fn read(
             return Ok(());
         }
         let status = task::wait::status(db, &[reader.task()]).await?;
-        ended = status.first().is_none_or(|status| status.state.is_end());
+        ended = status.first().is_none_or(|status| status.state.is_end() || status.stuck.is_some());
         let pause = status.first().and_then(|status| status.pause.as_ref());
         if let Some(pause) = pause.filter(|pause| notes.is_news(pause)) {
             printer.end_line()?;

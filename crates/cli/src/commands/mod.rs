@@ -14,6 +14,7 @@ pub mod import_from;
 pub mod import_scheduled;
 pub mod init_db;
 pub mod kill_worker;
+pub mod list_flows;
 pub mod list_monitors;
 pub mod list_operations;
 pub mod list_scheduled;
@@ -46,6 +47,7 @@ pub(crate) const GROUPS: &[(&str, &[&str])] = &[
         &[
             "schedule",
             "list-tasks",
+            "list-flows",
             "show-task",
             "log-task",
             "wait-task",
@@ -112,6 +114,7 @@ commands! {
     #[command(visible_alias = "post")]
     Schedule => schedule,
     ListTasks => list_tasks,
+    ListFlows => list_flows,
     ShowTask => show_task,
     LogTask => log_task,
     WaitTask => wait_task,

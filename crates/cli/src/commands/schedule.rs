@@ -1,7 +1,9 @@
-//! `rework schedule`: schedules a task, or with `--many` one task for each line of a file (`schedule/many.rs`).
+//! `rework schedule`: schedules a task, or with `--many` one task for each line of a file (`schedule/many.rs`). With
+//! `--plan` it only shows what a flow would do (`schedule/plan.rs`).
 
 mod many;
 mod option_values;
+mod plan;
 mod unique_key;
 
 use std::{
@@ -29,6 +31,7 @@ use crate::{context::Context, exit::Exit, input::TypedInput, operation_help, opt
 
 /// Schedule a task, and print its id
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands for itself")]
 #[command(
     disable_help_flag = true,
     override_usage = "rework schedule [OPTIONS] <OPERATION> [--NAME VALUE …]",
@@ -82,6 +85,9 @@ pub struct Args {
         conflicts_with_all = ["input", "raw", "unique_key", "wait", "follow"]
     )]
     many: Option<String>,
+    /// Show the steps of a flow, and schedule nothing. The code of the flow runs once, on this host
+    #[arg(long, conflicts_with_all = ["many", "wait", "follow"])]
+    plan: bool,
     /// Do not start before this task has ended; repeatable
     #[arg(long, value_name = "TASK", value_parser = task_id, allow_negative_numbers = true)]
     after: Vec<i64>,
@@ -111,6 +117,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
     if let Some(path) = &args.many {
         return many::run(&args, path, context).await;
+    }
+    if args.plan {
+        return plan::run(&args, context).await;
     }
     let db = context.open().await?;
     let scheduled = schedule_one(&db, &args).await?;
@@ -204,6 +213,10 @@ async fn unserved_warning(db: &Db, task: i64, stays: &str) -> Option<String> {
 /// Waits until the task ends. Notes the reason unless it is done.
 async fn wait(task: i64, context: &Context) -> anyhow::Result<ExitCode> {
     let note_reason = |end: &TaskStatus| {
+        wait_task::note_stuck(context, end);
+        if end.stuck.is_some() {
+            return Ok(());
+        }
         if let (Some(reason), false) = (&end.reason, Exit::of_state(end.state) == Some(Exit::Done))
         {
             context.note(format_args!("task {task} {}: {reason}", end.state));

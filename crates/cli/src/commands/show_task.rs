@@ -1,4 +1,7 @@
 //! `rework show-task`: prints everything that is known about tasks, and the commands that are useful next.
+//! `show_task/flow.rs` prints what only flows have.
+
+mod flow;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -13,6 +16,7 @@ use rework_core::{
     },
 };
 
+use self::flow::View;
 use super::log_task;
 use crate::{
     context::Context,
@@ -23,8 +27,9 @@ use crate::{
     runs_table, task_text, value_text, wait_text,
 };
 
-/// Show everything about tasks: state, reason, times, input, output, runs, the end of the log
+/// Show everything about tasks: state, reason, times, input, output, runs, the end of the log, the steps of a flow
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands for itself")]
 pub struct Args {
     /// The ids of the tasks
     #[arg(value_name = "TASK", value_parser = task_id, required = true)]
@@ -35,6 +40,15 @@ pub struct Args {
     /// Write the output to this file, exactly as the task returned it
     #[arg(long, value_name = "PATH", conflicts_with = "raw_output")]
     output_file: Option<PathBuf>,
+    /// Of a flow: show its steps as a table, with the ids of all their tasks
+    #[arg(long, conflicts_with_all = ["raw_output", "output_file"])]
+    steps: bool,
+    /// Of a flow: print what happened in it, one event per line
+    #[arg(long, conflicts_with_all = ["raw_output", "output_file", "steps"])]
+    events: bool,
+    /// Of a flow: show its steps until it ends
+    #[arg(long, conflicts_with_all = ["raw_output", "output_file", "steps", "events"])]
+    watch: bool,
 }
 
 /// The number of log lines that are shown for a task that failed, was aborted or was lost.
@@ -42,6 +56,10 @@ const TAIL_LINES: i64 = 10;
 
 /// Prints the tasks. If a task does not exist, prints an error for it, and the exit code is 1.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let views = [(args.steps, View::Steps), (args.events, View::Events), (args.watch, View::Watch)];
+    if let Some((_, view)) = views.into_iter().find(|(is_wanted, _)| *is_wanted) {
+        return flow::run(view, &args.tasks, context).await;
+    }
     let db = context.open().await?;
     let mut exit = Exit::Done;
     let several = args.tasks.len() > 1;
@@ -94,10 +112,11 @@ fn output(task: &Task) -> anyhow::Result<&[u8]> {
     }
 }
 
-/// Prints a task for people: its fields, why hosts leave it in the queue, its runs, the traceback of its error, the
-/// last log lines if it ended without success, and the commands to type next.
+/// Prints a task for people: its fields, the steps of a flow, why hosts leave it in the queue, its runs, the traceback
+/// of its error, the last log lines if it ended without success, and the commands to type next.
 async fn print_text(context: &Context, db: &Db, task: &Task) -> anyhow::Result<()> {
     context.write(task_text::facts(task, context.colour).as_bytes())?;
+    let next_for_flow = flow::print_tree(context, db, task).await?;
     // A role that may not read the monitors does not learn these reasons.
     for reason in wait_reasons(db, task.id).await.unwrap_or_default() {
         context.print(wait_text::wait_reason(&reason))?;
@@ -120,6 +139,7 @@ async fn print_text(context: &Context, db: &Db, task: &Task) -> anyhow::Result<(
             context.write(&tail)?;
         }
     }
-    context.note(format_args!("next: {}", task_text::next_commands(task)));
+    let next = next_for_flow.unwrap_or_else(|| task_text::next_commands(task));
+    context.note(format_args!("next: {next}"));
     Ok(())
 }

@@ -28,7 +28,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 done, 3 failed, 4 aborted, 5 lost, 124 timeout. For several tasks, the code \
-                  is that of the worst end: failed, then lost, then aborted."
+                  is that of the worst end: failed, then lost, then aborted. A flow that waits because a revert \
+                  failed does not end by itself, and counts as failed."
 )]
 pub struct Args {
     /// The ids of the tasks
@@ -49,7 +50,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     wait(context, &args.tasks, args.timeout, print).await
 }
 
-/// Waits until all tasks have ended. Returns the exit code of the worst end, or of a timeout or Ctrl-C.
+/// Waits until all tasks have ended, or wait for somebody because they are flows of which a revert failed. Returns the
+/// exit code of the worst end, or of a timeout or Ctrl-C.
 ///
 /// Calls `on_end` for each task that ends. `limit` is the maximum time to wait; `None` waits forever. Ctrl-C stops the
 /// command, not the tasks.
@@ -139,7 +141,8 @@ impl Waiter<'_> {
         }
         loop {
             for status in task::wait::status(&db, &self.open()).await? {
-                if let Some(exit) = Exit::of_state(status.state) {
+                let stuck = status.stuck.as_ref().map(|_| Exit::TaskFailed);
+                if let Some(exit) = Exit::of_state(status.state).or(stuck) {
                     self.worst = worse(self.worst, exit);
                     self.open.remove(&status.id);
                     on_end(&status)?;
@@ -187,6 +190,15 @@ fn name_tasks(tasks: &BTreeSet<i64>) -> String {
     format!("{} {}", if tasks.len() == 1 { "task" } else { "tasks" }, ids.join(", "))
 }
 
+/// Notes why a flow does not go on by itself, if it does not, and what to type.
+pub(super) fn note_stuck(context: &Context, status: &TaskStatus) {
+    let TaskStatus { id, stuck: Some(stuck), .. } = status else { return };
+    context.note(format_args!("flow {id} waits for you: {stuck}"));
+    context.note(format_args!(
+        "hint: `rework retry-task {id}` tries the revert again; `rework abort-task {id}` ends the flow without it"
+    ));
+}
+
 /// Prints the end of a task to standard output: `7 done`. If it is not done, notes the reason on standard error.
 fn print_end(context: &Context, end: &TaskStatus) -> anyhow::Result<()> {
     #[derive(Serialize)]
@@ -197,14 +209,16 @@ fn print_end(context: &Context, end: &TaskStatus) -> anyhow::Result<()> {
     }
     let state = end.state.as_str();
     if context.format != Format::Table {
-        let end = End { id: end.id, state, reason: end.reason.as_deref() };
+        let reason = end.stuck.as_deref().or(end.reason.as_deref());
+        let end = End { id: end.id, state, reason };
         return context.print(on_one_line(&end)?);
     }
     if !context.quiet {
         context.print(format_args!("{} {state}", end.id))?;
     }
+    note_stuck(context, end);
     match &end.reason {
-        Some(reason) if Exit::of_state(end.state) != Some(Exit::Done) => {
+        Some(reason) if end.stuck.is_none() && Exit::of_state(end.state) != Some(Exit::Done) => {
             context.note(format_args!("task {}: {reason}", end.id));
         }
         _ => {}

@@ -1,6 +1,7 @@
-//! Reads the log: everything that runs wrote. `read` reads the log of one task, `follow` what all tasks write now, and
-//! `lines` joins the rows that both return into lines.
+//! Reads the log: everything that runs wrote. `read` reads the log of one task, `merge` those of several tasks, and
+//! `follow` what all tasks write now. `lines` joins the rows that they return into lines.
 
 pub mod lines;
 pub mod read;
+pub mod merge;
 pub mod follow;

@@ -21,11 +21,11 @@ use crate::{
 pub const LEVELS: [&str; 5] = ["ERROR", "WARNING", "INFO", "DEBUG", "TRACE"];
 
 /// The largest number of rows of a page.
-const PAGE: usize = 1_000;
+pub(super) const PAGE: usize = 1_000;
 
 /// The number of bytes in its rows from which no further row is added to a page. A row has at most 256 KiB, so the
 /// number of rows alone would not limit the memory.
-const PAGE_BYTES: usize = 16 << 20;
+pub(super) const PAGE_BYTES: usize = 16 << 20;
 
 /// The lines to read. A field that is `None` does not restrict them.
 #[derive(Debug, Clone, Default)]
@@ -144,10 +144,14 @@ impl LogReader {
 impl LogFilter {
     /// Returns the level of the filter and all more severe ones. `None` if the filter has no level.
     fn levels(&self) -> Option<Vec<&'static str>> {
-        let least = self.level?;
-        let through = LEVELS.iter().position(|level| *level == least)?;
-        Some(LEVELS[..=through].to_vec())
+        levels_from(self.level)
     }
+}
+
+/// Returns a level and all more severe ones. `None` for no level.
+pub(super) fn levels_from(least: Option<&str>) -> Option<Vec<&'static str>> {
+    let through = LEVELS.iter().position(|level| Some(*level) == least)?;
+    Some(LEVELS[..=through].to_vec())
 }
 
 async fn last_row_id(db: &Db, task: i64) -> Result<i64> {

@@ -163,6 +163,7 @@ fn operation(
         run_after: table.names("run_after")?,
         run_before: table.names("run_before")?,
         on_failure: table.names("on_failure")?,
+        is_flow: false,
     };
     Ok(CommandOperation {
         definition,

@@ -55,5 +55,6 @@ pub(crate) fn definition(row: Columns<'_>) -> Result<Definition> {
         run_after: row.get("run_after")?,
         run_before: row.get("run_before")?,
         on_failure: row.get("on_failure")?,
+        is_flow: row.get("is_flow")?,
     })
 }

@@ -4,4 +4,5 @@ pub mod module_kind;
 pub mod register;
 pub mod unregister;
 pub mod find;
+pub mod placed_module;
 pub mod list;

@@ -170,6 +170,7 @@ fn definitions_json(modules: &[Module]) -> String {
                     "run_after": operation.run_after,
                     "run_before": operation.run_before,
                     "on_failure": operation.on_failure,
+                    "is_flow": operation.is_flow,
                 },
             })
         })
@@ -220,5 +221,6 @@ mod tests {
         assert_eq!(names, ["x", "y", "z"]);
         assert_eq!(rows[2]["path"], json!("/b"));
         assert_eq!(rows[0]["declared"]["attempts"], json!(1));
+        assert_eq!(rows[0]["declared"]["is_flow"], json!(false));
     }
 }

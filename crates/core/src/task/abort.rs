@@ -1,5 +1,6 @@
 //! Requesting the abort of a task. A task that did not start is aborted at once. A running task becomes `aborting`, and
-//! `aborted` when none of its processes is left. A task that has ended does not change.
+//! `aborted` when none of its processes is left. So does a flow: it is `aborted` when its steps are reverted. A task
+//! that has ended does not change.
 //!
 //! The SQL function `rework.abort` does it. `migrations/V12__abort.sql` lists the steps from the request to the kill.
 
@@ -26,7 +27,18 @@ pub enum AbortResult {
 /// Requests the abort of a task. The task shows `aborted` followed by `reason`, for example
 /// `aborted by anna`. `Err` with SQLSTATE `RW404` if the task does not exist.
 pub async fn abort(db: &Db, task: i64, reason: &str) -> Result<AbortResult> {
-    let params: [Param<'_>; 2] = [(&task, Type::INT8), (&reason, Type::TEXT)];
+    request(db, task, reason, true).await
+}
+
+/// Requests the abort of a task as [`abort`] does. If it is a flow, its steps are not reverted, and reverts that run
+/// are stopped, too.
+pub async fn abort_without_revert(db: &Db, task: i64, reason: &str) -> Result<AbortResult> {
+    request(db, task, reason, false).await
+}
+
+async fn request(db: &Db, task: i64, reason: &str, revert: bool) -> Result<AbortResult> {
+    let params: [Param<'_>; 3] =
+        [(&task, Type::INT8), (&reason, Type::TEXT), (&revert, Type::BOOL)];
     let row = db.query_one(include_str!("sql/abort_task.sql"), &params).await?;
     let row = Columns::new(&row);
     let after: State = row.parsed("after")?;

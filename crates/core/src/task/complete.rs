@@ -45,6 +45,8 @@ pub enum Outcome {
     NotStarted,
     /// The code requests to be started again later. That uses no attempt.
     PutOff,
+    /// The run has returned a plan, which is its output. The task becomes a flow.
+    Planned,
 }
 
 impl Outcome {
@@ -59,6 +61,7 @@ impl Outcome {
             Outcome::Drained => "drained",
             Outcome::NotStarted => "not_started",
             Outcome::PutOff => "put_off",
+            Outcome::Planned => "planned",
         }
     }
 }

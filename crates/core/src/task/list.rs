@@ -15,7 +15,8 @@ use crate::{
     task::state::State,
 };
 
-/// Restricts the tasks that are listed. `None` and an empty list do not restrict.
+/// Restricts the tasks that are listed. `None` and an empty list do not restrict. By default, tasks of the steps of
+/// flows are not listed.
 #[derive(Debug, Clone, Default)]
 pub struct TaskFilter {
     /// The domain of the operation.
@@ -26,6 +27,8 @@ pub struct TaskFilter {
     pub operation: Option<String>,
     /// The largest age since the task was scheduled, in milliseconds.
     pub since_ms: Option<i64>,
+    /// Whether tasks of the steps of flows are listed, too.
+    pub steps: bool,
 }
 
 /// Which additional columns to read. These cost more than the other columns.
@@ -80,7 +83,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<ListedTask>> {
     let states = filter.state_names();
-    let params: [Param<'_>; 7] = [
+    let params: [Param<'_>; 8] = [
         (&filter.domain, Type::TEXT),
         (&states, Type::TEXT_ARRAY),
         (&filter.operation, Type::TEXT),
@@ -88,6 +91,7 @@ pub async fn list(
         (&limit, Type::INT8),
         (&extras.errors, Type::BOOL),
         (&extras.line_counts, Type::BOOL),
+        (&filter.steps, Type::BOOL),
     ];
     let rows = db.query(include_str!("sql/list_tasks.sql"), &params).await?;
     rows.iter().rev().map(|row| listed_task(Columns::of("task", "id", row))).collect()
@@ -116,13 +120,14 @@ fn listed_task(row: Columns<'_>) -> Result<ListedTask> {
 /// Returns how many tasks with an id below `before` pass the filter. Stops counting at `limit`.
 pub async fn count_older(db: &Db, filter: &TaskFilter, before: i64, limit: i64) -> Result<i64> {
     let states = filter.state_names();
-    let params: [Param<'_>; 6] = [
+    let params: [Param<'_>; 7] = [
         (&filter.domain, Type::TEXT),
         (&states, Type::TEXT_ARRAY),
         (&filter.operation, Type::TEXT),
         (&filter.since_ms, Type::INT8),
         (&before, Type::INT8),
         (&limit, Type::INT8),
+        (&filter.steps, Type::BOOL),
     ];
     let row = db.query_one(include_str!("sql/count_tasks.sql"), &params).await?;
     Columns::new(&row).get("count")

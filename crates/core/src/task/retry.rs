@@ -25,6 +25,14 @@ pub enum RetryResult {
     NotRetriable(State),
     /// The operation of this name is no longer registered, so no worker would run the task.
     Unregistered(String),
+    /// The task is a step of a flow, so only the flow can be retried.
+    StepOfFlow {
+        flow: i64,
+        /// The name of the step. `None` if the flow has no such step any more.
+        step: Option<String>,
+    },
+    /// The task is a flow that has a plan. `crate::flow::retry` retries it.
+    Flow,
     /// There is no such task.
     NoSuchTask,
 }
@@ -41,6 +49,12 @@ pub async fn retry(db: &Db, task: i64) -> Result<RetryResult> {
         };
         let row = Columns::of("task", "id", &row);
         let (state, registered): (State, bool) = (row.parsed("state")?, row.get("registered")?);
+        if let Some(flow) = row.get("flow")? {
+            return Ok(RetryResult::StepOfFlow { flow, step: row.get("step")? });
+        }
+        if row.get("is_flow")? {
+            return Ok(RetryResult::Flow);
+        }
         let may_be_retried = matches!(state, State::Delayed | State::Waiting) || state.is_end();
         if !may_be_retried || state == State::Done {
             return Ok(RetryResult::NotRetriable(state));

@@ -71,6 +71,10 @@ pub struct Task {
     pub retry: Option<Box<RawValue>>,
     /// The pause for which the task waits. `None` if it waits for none, or does not wait.
     pub pause: Option<Pause>,
+    /// The flow whose step the task is. `None` if it is of no flow.
+    pub flow: Option<i64>,
+    /// The name of the step of that flow. `None` if the task is of no flow.
+    pub step: Option<String>,
     /// The details that are not part of the JSON.
     #[serde(skip)]
     pub details: TaskDetails,
@@ -99,6 +103,10 @@ pub struct TaskDetails {
     pub ran_after: Option<String>,
     /// The tasks that follow its end, such as `task 8 (queued), task 9 (waiting)`. `None` if there are none.
     pub followed_by: Option<String>,
+    /// Whether the task reverts its step. If not, it executes it.
+    pub reverts_step: bool,
+    /// Whether the task is a flow, also if it has no plan.
+    pub is_flow: bool,
 }
 
 /// A run that ended without ending its task, because the task was tried again.
@@ -181,6 +189,8 @@ fn task(row: Columns<'_>) -> Result<Task> {
         revision: row.get("revision")?,
         retry: row.json("retry")?,
         pause: row.json("pause")?,
+        flow: row.get("flow")?,
+        step: row.get("step_name")?,
         details: TaskDetails {
             capabilities: row.get("capabilities")?,
             pinned: row.get("pinned")?,
@@ -192,6 +202,8 @@ fn task(row: Columns<'_>) -> Result<Task> {
             waits_for: row.get("waits_for")?,
             ran_after: row.get("ran_after")?,
             followed_by: row.get("followed_by")?,
+            reverts_step: row.get("reverts_step")?,
+            is_flow: row.get("is_flow")?,
         },
     })
 }

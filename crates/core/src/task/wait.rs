@@ -21,6 +21,8 @@ pub struct TaskStatus {
     pub reason: Option<String>,
     /// The pause for which the task waits. `None` if it waits for none, or does not wait.
     pub pause: Option<Pause>,
+    /// Why a flow does not go on by itself: the revert of a step failed. `None` for all other tasks.
+    pub stuck: Option<String>,
 }
 
 /// Has the ends of these tasks notified on [`CHANNEL`]. Returns the ids of the tasks that exist.
@@ -44,5 +46,6 @@ fn task_status(row: Columns<'_>) -> Result<TaskStatus> {
         state: row.parsed("state")?,
         reason: row.get("reason")?,
         pause: row.json("pause")?,
+        stuck: row.get("stuck")?,
     })
 }

@@ -8,6 +8,7 @@
 
 mod command_line;
 mod control;
+mod flows;
 mod protocol_document;
 mod runs;
 mod support;

@@ -1,6 +1,9 @@
 //! The end of a run loop: the remaining processes are killed, then the ends of runs are recorded.
 
-use rework_core::task::complete::{Completion, Outcome};
+use rework_core::task::{
+    complete::{Completion, Outcome},
+    payload::Payload,
+};
 use rework_process::Exit;
 
 use super::RunLoop;
@@ -224,6 +227,12 @@ impl RunLoop<'_> {
         {
             *reason = format!("{reason}: {cause}");
         }
-        self.context.recorder.complete(completion);
+        let definition = &self.operation.definition;
+        if definition.is_flow && completion.outcome == Outcome::Done {
+            let input = std::mem::replace(&mut run.run.claimed.input, Payload::None);
+            self.context.recorder.complete_flow(completion, definition.domain.clone(), input);
+        } else {
+            self.context.recorder.complete(completion);
+        }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum Entry {
 pub(crate) enum Batched {
     Lines(Fence, Vec<NewLogLine>),
     Complete(Box<Completion>),
+    /// The end of a run of a flow, with the domain of its operation and its input.
+    Plan(Box<Completion>, String, Payload),
     Claim(BatchLimits, AnswerSender<Vec<ClaimedRun>>),
 }
 
@@ -75,7 +77,10 @@ impl Entry {
     /// Returns whether the entry is data of a run that exists only in this process until the entry
     /// is written.
     pub(crate) fn is_unsaved(&self) -> bool {
-        matches!(self, Entry::Batched(Batched::Lines(..) | Batched::Complete(_)))
+        matches!(
+            self,
+            Entry::Batched(Batched::Lines(..) | Batched::Complete(_) | Batched::Plan(..))
+        )
     }
 
     /// Returns the memory that the entry takes while it waits, in bytes.
@@ -84,7 +89,7 @@ impl Entry {
             Entry::Batched(Batched::Lines(_, lines)) => {
                 lines.iter().map(|line| line.bytes.len() + LINE_OVERHEAD_BYTES).sum()
             }
-            Entry::Batched(Batched::Complete(end)) => {
+            Entry::Batched(Batched::Complete(end) | Batched::Plan(end, ..)) => {
                 let error = end.error.as_ref().map_or(0, |error| error.to_string().len());
                 end.output.bytes() as usize + error + LINE_OVERHEAD_BYTES
             }

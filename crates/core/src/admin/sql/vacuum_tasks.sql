@@ -6,9 +6,10 @@
 --
 -- A task whose state changed meanwhile (it was retried or claimed) is kept, and so is one that another transaction has
 -- locked. So this statement waits for nobody, and cannot deadlock with transactions that schedule tasks after others.
--- The edges of a deleted task are followed by a trigger (migrations/V20__edge.sql).
+-- The edges of a deleted task are followed by a trigger (migrations/V20__edge.sql). The task of a step is kept until its
+-- flow is deleted, which another trigger follows (migrations/V24__flow.sql).
 with scanned as materialized (
-    select t.id, t.state, t.operation, coalesce(t.finished_at, t.queued_at) as since
+    select t.id, t.state, t.operation, t.flow, coalesce(t.finished_at, t.queued_at) as since
       from rework.task t
      where t.id > $1
      order by t.id
@@ -20,6 +21,7 @@ old as materialized (
       join rework.operation o on o.id = scanned.operation
       join rework.task t on t.id = scanned.id and t.state = any ($2)
      where scanned.state = any ($2)
+       and scanned.flow is null
        and ($3::text is null or o.domain = $3)
        and scanned.since <= clock_timestamp() - $4 * interval '1 millisecond'
      order by t.id

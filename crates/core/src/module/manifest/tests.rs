@@ -77,6 +77,7 @@ fn every_key_is_read() {
             run_after: vec!["publish".into()],
             run_before: vec!["fetch".into(), "decode".into()],
             on_failure: vec!["tell".into()],
+            is_flow: false,
         },
         program: Program::Command(vec!["convert".into(), "-".into(), "png:-".into()]),
         cwd: "/srv/ops/work".into(),

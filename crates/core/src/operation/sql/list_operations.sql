@@ -3,7 +3,7 @@
 -- pause that concerns the operation on this host, as JSON, null if there is none.
 select o.id, o.domain, o.name, o.version, o.input_schema, o.output_schema, o.output_form,
        o.timeout_ms, o.memory_bytes, o.attempts, o.grace_ms, o.retry_lost, o.priority,
-       o.concurrency, o.retry::text as retry, o.available, o.run_after, o.run_before, o.on_failure,
+       o.concurrency, o.retry::text as retry, o.available, o.run_after, o.run_before, o.on_failure, o.is_flow,
        o.registered_at, o.unregistered_at, p.host, p.kind, p.path, p.revision,
        (select x.pause::text from rework.paused_operation x
          where x.operation = o.id and (x.host is null or x.host = p.host)

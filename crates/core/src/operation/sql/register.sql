@@ -15,7 +15,7 @@ with given as (
                as o (input_schema json, output_schema json, output_form text, timeout_ms bigint,
                      memory_bytes bigint, attempts integer, grace_ms bigint, retry_lost boolean,
                      priority smallint, concurrency integer, retry json, available text, run_after text[],
-                     run_before text[], on_failure text[])
+                     run_before text[], on_failure text[], is_flow boolean)
 ),
 -- Each operation with its id (a new one for a new operation), and what this registration changes. Everything below
 -- reads these rows directly, or joins them by the id alone. The planner does not know how many rows there are. From a
@@ -38,18 +38,19 @@ compared as materialized (
                    'grace_ms', o.grace_ms, 'retry_lost', o.retry_lost,
                    'priority', o.priority, 'concurrency', o.concurrency,
                    'retry', o.retry, 'available', o.available, 'run_after', o.run_after,
-                   'run_before', o.run_before, 'on_failure', o.on_failure)) b on b.key = a.key
+                   'run_before', o.run_before, 'on_failure', o.on_failure,
+                   'is_flow', o.is_flow)) b on b.key = a.key
          where o.id is not null and a.value::text <> b.value::text) as change on true
 ),
 inserted as (
     insert into rework.operation
         (id, domain, name, version, input_schema, output_schema, output_form, timeout_ms, memory_bytes,
          attempts, grace_ms, retry_lost, priority, concurrency, retry, available, run_after,
-         run_before, on_failure)
+         run_before, on_failure, is_flow)
     overriding system value
     select operation, domain, name, version, input_schema, output_schema, output_form, timeout_ms, memory_bytes,
            attempts, grace_ms, retry_lost, priority, concurrency, retry, available, run_after,
-           run_before, on_failure
+           run_before, on_failure, is_flow
       from compared
      where is_new
 ),
@@ -71,6 +72,7 @@ updated as (
            run_after = compared.run_after,
            run_before = compared.run_before,
            on_failure = compared.on_failure,
+           is_flow = compared.is_flow,
            registered_at = now(),
            unregistered_at = null
       from compared

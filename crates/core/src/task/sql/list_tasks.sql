@@ -1,7 +1,7 @@
 -- list_tasks: returns the last $5 tasks, newest first, that pass these filters: domain $1, states $2, operation $3,
 -- scheduled in the last $4 milliseconds. A filter that is null does not restrict. If $6 is true the errors are returned
--- too, and if $7 is true the numbers of log lines. `waits_for` is a text for people. `pause` is the pause for which a
--- task waits, as JSON.
+-- too, and if $7 is true the numbers of log lines. Tasks of the steps of flows are left out unless $8 is true.
+-- `waits_for` is a text for people. `pause` is the pause for which a task waits, as JSON.
 --
 -- The primary key is read backwards from its end. `exists (select from wanted)` is false if no operation matches; then
 -- no task is read at all.
@@ -24,6 +24,7 @@ select last.id, operation.name as operation, operation.domain, last.state, last.
            and (($1::text is null and $3::text is null) or operation = any (array(select id from wanted)))
            and ($2::text[] is null or state = any ($2))
            and ($4::bigint is null or queued_at >= now() - $4 * interval '1 millisecond')
+           and ($8 or flow is null)
          order by id desc
          limit $5) as last
   join rework.operation on operation.id = last.operation

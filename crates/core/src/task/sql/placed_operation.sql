@@ -5,7 +5,7 @@ select operation.id as operation, operation.domain, operation.name, operation.in
        operation.grace_ms, operation.retry_lost, operation.priority, operation.concurrency,
        operation.retry::text as retry,
        operation.available,
-       operation.run_after, operation.run_before, operation.on_failure,
+       operation.run_after, operation.run_before, operation.on_failure, operation.is_flow,
        placement.kind, placement.path, placement.interpreter
   from rework.operation
   join rework.placement on placement.operation = operation.id

@@ -1,7 +1,8 @@
 -- retry_task: queues task $1 again, which failed, was aborted or was lost, or queues it now although it is delayed or
 -- waits for other tasks. It gets all its attempts back. The number of its next run follows that of its last one. The
--- former end is kept as a row of `rework.run`. No row if the task cannot be retried. Its lane is found again, because a
--- lane that no task needs may have been deleted since. Raises RW400 if there are too many lanes.
+-- former end is kept as a row of `rework.run`. No row if the task cannot be retried; a step of a flow cannot, and a
+-- flow with a plan is retried by `rework.retry_flow`. Its lane is found again, because a lane that no task needs may
+-- have been deleted since. Raises RW400 if there are too many lanes.
 with ended as materialized (
     select task.id, task.run, task.attempt, task.token, task.worker, task.ran_on, task.revision,
            task.state, task.reason, task.error, task.memory_peak, task.started_at, task.finished_at,
@@ -11,6 +12,8 @@ with ended as materialized (
      where task.id = $1
        and task.state in ('delayed', 'waiting', 'failed', 'aborted', 'lost')
        and o.unregistered_at is null
+       and task.flow is null
+       and not exists (select from rework.flow where flow.id = task.id)
        for no key update of task
 ),
 kept as (

@@ -1,6 +1,8 @@
 -- show_tasks: returns everything that is known about tasks $1, in the order of their ids. `waits_for` and `followed_by`
 -- are texts for people; `followed_by` has the tasks that follow the end of a task, and `ran_after` those that it does not
 -- wait for any more, at most five each. `pause` is the pause for which a task waits, as JSON, null if it waits for none.
+-- `step_name` is the name of the step of a flow that the task is, and `reverts_step` whether it reverts the step.
+-- `is_flow` is whether the task is itself a flow, also if it has no plan.
 select task.id, operation.name as operation, operation.domain, coalesce(task.ran_on, task.host) as host, task.state,
        task.priority, task.attempt,
        coalesce((task.retry ->> 'attempts')::integer, operation.attempts) as attempts, task.run, task.worker,
@@ -32,8 +34,23 @@ select task.id, operation.name as operation, operation.domain, coalesce(task.ran
                          where e.task = task.id
                          order by 1 limit 6) as near) as next) as followed_by,
        case when task.state in ('delayed', 'queued')
-            then rework.pause_of(task.operation, task.host)::text end as pause
+            then rework.pause_of(task.operation, task.host)::text end as pause,
+       task.flow,
+       coalesce(step.name, past.name,
+                (select s.name from rework.step s where s.flow = task.flow and s.number = task.step)) as step_name,
+       coalesce(step.reverts, past.reverts, false) as reverts_step,
+       operation.is_flow or exists (select from rework.flow where flow.id = task.id) as is_flow
   from rework.task
   join rework.operation on operation.id = task.operation
+  left join lateral (
+      select s.name, coalesce(s.undo_task = task.id, false) as reverts
+        from rework.step s
+       where s.flow = task.flow and s.number = task.step and task.id in (s.task, s.undo_task)) as step on true
+  -- In an earlier plan, another step may have had the same number.
+  left join lateral (
+      select p.step as name, coalesce(p.undo_task = task.id, false) as reverts
+        from rework.past p
+       where p.flow = task.flow and step.name is null and task.id in (p.task, p.undo_task)
+       limit 1) as past on true
  where task.id = any ($1)
  order by task.id

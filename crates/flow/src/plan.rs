@@ -1,0 +1,144 @@
+//! [`Plan`]: what the database needs to carry out a flow. Its JSON is what the worker sends.
+
+mod source;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::source::Source;
+use crate::description::{ControllerKind, Depth, OnFailure, PatternKind};
+use crate::json::Json;
+
+/// The steps of a flow, with the edges between them and the sources of their arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Whether the flow has one scope without a controller, a condition or a gate, and every failure reverts it.
+    pub simple: bool,
+    /// The sources of the flow's output. `None` if it has none.
+    pub returns: Option<Arguments>,
+    /// The scopes by their numbers. Scope 0 is the whole flow.
+    pub scopes: Vec<PlannedScope>,
+    /// The steps by their numbers. A step has a greater number than those before it.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// A pattern with its controller.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedScope {
+    /// The number.
+    pub number: i32,
+    /// The scope around this one. `None` for scope 0.
+    pub outer: Option<i32>,
+    /// The first of its steps. The steps of nested scopes and the gates count.
+    pub first: i32,
+    /// The last of its steps. It is less than `first` if there are none.
+    pub last: i32,
+    /// The name of the pattern.
+    pub name: String,
+    /// How the items of the pattern follow each other.
+    pub pattern: PatternKind,
+    /// The kind of the controller. `None` if the scope has none.
+    pub controller: Option<ControllerKind>,
+    /// The number of rounds, of a controller `times`.
+    pub attempts: Option<u32>,
+    /// The values of the rounds, of a controller `for_each`.
+    pub values: Option<Vec<Json>>,
+    /// The sources of the list of values, of a controller `for_each_of`.
+    pub values_from: Option<Vec<Source>>,
+    /// The id of the operation that decides, of a controller `operation`.
+    pub operation: Option<i64>,
+    /// Whether the whole flow is undone at once when the controller gives up.
+    pub revert_all: bool,
+    /// The name of the controller's value. `None` if no step may use it.
+    pub provides: Option<String>,
+}
+
+/// A step, or a gate of a scope.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// The number.
+    pub number: i32,
+    /// The name of the step. That of a gate is the name of its scope followed by `enter` or `exit`.
+    pub name: String,
+    /// The number of the innermost scope that contains it. A gate is in its own scope.
+    pub scope: i32,
+    /// Whether it is a step or a gate.
+    pub kind: StepKind,
+    /// The id of the operation. `None` for a gate.
+    pub operation: Option<i64>,
+    /// The id of the operation that undoes the step. `None` if nothing has to be done.
+    pub undo_operation: Option<i64>,
+    /// The steps that it follows directly.
+    pub before: Vec<i32>,
+    /// The steps that follow it directly.
+    pub after: Vec<i32>,
+    /// The sources of its input. `None` if it has none.
+    pub args: Option<Arguments>,
+    /// The condition without which the step, or the scope of an entry gate, is skipped.
+    pub condition: Option<Condition>,
+    /// What follows when it fails.
+    pub on_failure: OnFailure,
+}
+
+/// Whether a row of a plan is a step or a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepKind {
+    /// A step.
+    Task,
+    /// The gate before all other steps of a scope.
+    Enter,
+    /// The gate after all other steps of a scope.
+    Exit,
+}
+
+/// The sources of an input or output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Arguments {
+    /// The whole is the first of these values that exists; null if none does.
+    #[serde(rename = "whole")]
+    Whole(Vec<Source>),
+    /// An object. Each property is the first of its values that exists, and is left out if none does.
+    #[serde(rename = "args")]
+    Named(BTreeMap<String, Vec<Source>>),
+}
+
+/// What decides whether a step is skipped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    /// The first of these values that exists must be true in the sense of [`is_truthy`](crate::values::is_truthy).
+    pub sources: Vec<Source>,
+    /// What is skipped together with the step.
+    pub depth: Depth,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_is_read_as_it_was_written() {
+        let text = json!({
+            "simple": false,
+            "returns": {"whole": [{"step": 1, "path": []}]},
+            "scopes": [{"number": 0, "outer": null, "first": 0, "last": 1, "name": "server",
+                "pattern": "linear", "controller": "for_each", "attempts": null, "values": [1, "a"],
+                "values_from": null, "operation": null, "revert_all": true, "provides": "zone"}],
+            "steps": [
+                {"number": 0, "name": "server enter", "scope": 0, "kind": "enter",
+                    "operation": null, "undo_operation": null, "before": [], "after": [1],
+                    "args": null, "condition": null, "on_failure": "revert"},
+                {"number": 1, "name": "vm", "scope": 0, "kind": "task", "operation": 7,
+                    "undo_operation": 8, "before": [0], "after": [],
+                    "args": {"args": {"zone": [{"scope": 0, "path": ["id"]}, {"value": null}]}},
+                    "condition": {"sources": [{"input": "go", "path": []}], "depth": "all"},
+                    "on_failure": "continue"}]
+        });
+        let plan: Plan = serde_json::from_str(&text.to_string()).unwrap();
+        assert_eq!(plan.steps[1].kind, StepKind::Task);
+        assert_eq!(serde_json::to_value(&plan).unwrap(), text);
+    }
+}
