@@ -143,6 +143,9 @@ begin
       from (select unnest(array[s.task, s.undo_task]) as id from steps s
             union all select unnest(array[p.task, p.undo_task]) from past p
             union all select s.controller_task from scopes s) as made;
+    -- One that runs although its flow has ended may be locked by a transaction that waits for the flow. It is deleted
+    -- later, as a task without a flow.
+    tasks := array(select t.id from rework.task t where t.id = any (tasks) order by t.id for update skip locked);
     delete from rework.task t where t.id = any (tasks);
     delete from rework.log l where l.task = any (tasks);
     return null;

@@ -211,6 +211,12 @@ begin
             perform rework.undo_ready(settle_flow.flow, '{}', back);
             back := '{}';
         end if;
+        if exists (select from unnest(broken) as failed (number)
+                     join rework.step s on s.flow = settle_flow.flow and s.number = failed.number
+                    where s.on_failure = 'stop' and rework.undone_scope(s.flow, s.number) is null) then
+            perform rework.begin_stop(settle_flow.flow, 'failed');
+            return;
+        end if;
         -- Failures come before everything that starts steps: what is to be undone starts nothing.
         able := able || rework.undo_failures(settle_flow.flow, broken);
         broken := '{}';

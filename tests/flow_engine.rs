@@ -18,6 +18,7 @@ use driver::Driver;
 use figures::Figures;
 use operations::Operations;
 
+mod case;
 mod cases;
 mod driven_flow;
 mod driver;

@@ -15,13 +15,23 @@ with scanned as materialized (
      order by t.id
      limit 10000
 ),
+-- Flows are locked before their own tasks.
+flows as materialized (
+    select f.id
+      from scanned
+      join rework.flow f on f.id = scanned.id
+     where scanned.state = any ($2)
+       for update of f skip locked
+),
 old as materialized (
     select t.id
       from scanned
       join rework.operation o on o.id = scanned.operation
       join rework.task t on t.id = scanned.id and t.state = any ($2)
      where scanned.state = any ($2)
-       and scanned.flow is null
+       and not exists (select from rework.flow f where f.id = scanned.flow)
+       and (not exists (select from rework.flow f where f.id = scanned.id)
+            or scanned.id in (select flows.id from flows))
        and ($3::text is null or o.domain = $3)
        and scanned.since <= clock_timestamp() - $4 * interval '1 millisecond'
      order by t.id
