@@ -92,7 +92,8 @@ const DELAY_ENDS: &str = "
         return new;
     end $$;
     create trigger delay_end before update on rework.task for each row
-        when (new.flow is not null and new.run = 1 and old.state = 'running' and new.state in ('done', 'failed'))
+        when (new.flow is not null and new.run = 1 and old.state = 'running'
+              and new.state in ('done', 'failed'))
         execute function public.delay_end();
     select pg_advisory_lock(19, 0)";
 

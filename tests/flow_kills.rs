@@ -134,7 +134,7 @@ impl FlowKills {
         for number in self.flows.len()..count {
             let trace = self.setup.folder().join(format!("trace-{number}"));
             let input = self.shapes.next(&trace);
-            let id = self.setup.schedule_many("described", &[input.clone()])[0];
+            let id = self.setup.schedule_many("described", std::slice::from_ref(&input))[0];
             self.flows.push(ScheduledFlow { id, input, trace });
         }
     }

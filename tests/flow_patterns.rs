@@ -7,7 +7,7 @@ use crate::support::flow::TracedFlow;
 use crate::support::installation::Installation;
 
 /// Returns the item of a step that runs `traced`, with more keys.
-fn step(name: &str, keys: Value) -> Value {
+fn step(name: &str, keys: &Value) -> Value {
     let mut step = json!({"name": name, "operation": "traced", "revert": "undo_traced",
                           "inject": {"name": name}});
     step.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
@@ -102,12 +102,13 @@ fn a_controller_that_gives_up_asks_the_one_around_it_unless_it_undoes_everything
     let setup = Installation::with_fixture();
     let _monitor = setup.start_monitor(&[]);
     let schedule = |controller: Value| {
-        let items = [step("b", json!({"inject": {"name": "b", "fails": 2}}))];
+        let items = [step("b", &json!({"inject": {"name": "b", "fails": 2}}))];
         let mut inner = json!({"pattern": "linear", "name": "inner", "items": items});
         if !controller.is_null() {
             inner["retry"] = controller;
         }
-        let outer = json!({"pattern": "linear", "name": "outer", "items": [step("a", json!({})), {"flow": inner}],
+        let items = json!([step("a", &json!({})), {"flow": inner}]);
+        let outer = json!({"pattern": "linear", "name": "outer", "items": items,
                            "retry": {"kind": "times", "attempts": 3}});
         setup.schedule_flow("described", json!({"description": {"flow": outer}}))
     };
@@ -135,15 +136,17 @@ fn links_order_a_graph_and_may_have_conditions() {
     let _monitor = setup.start_monitor(&[]);
     let schedule = |on: Value| {
         let items = [
-            step("last", json!({})),
+            step("last", &json!({})),
             step(
                 "first",
-                json!({"inject": {"name": "first", "output": {"parts": [1, {"on": on}]}},
+                &json!({"inject": {"name": "first", "output": {"parts": [1, {"on": on}]}},
                                  "provides": {"switch": "parts.1"}}),
             ),
-            step("maybe", json!({})),
+            step("maybe", &json!({})),
         ];
-        let links = json!([{"from": "first", "to": "maybe", "only_if": "switch.on", "depth": "atom"},
+        let maybe = json!({"from": "first", "to": "maybe", "only_if": "switch.on",
+                           "depth": "atom"});
+        let links = json!([maybe,
                            {"from": "maybe", "to": "last"}]);
         let graph = json!({"pattern": "graph", "name": "g", "items": items, "links": links});
         setup.schedule_flow(
@@ -188,9 +191,9 @@ fn a_skipped_step_is_not_undone() {
     let setup = Installation::with_fixture();
     let _monitor = setup.start_monitor(&[]);
     let items = [
-        step("a", json!({"provides": "a", "inject": {"name": "a", "output": []}})),
-        step("b", json!({"only_if": "a", "depth": "atom"})),
-        step("c", json!({"inject": {"name": "c", "fails": 1}})),
+        step("a", &json!({"provides": "a", "inject": {"name": "a", "output": []}})),
+        step("b", &json!({"only_if": "a", "depth": "atom"})),
+        step("c", &json!({"inject": {"name": "c", "fails": 1}})),
     ];
     let flow = json!({"flow": {"pattern": "linear", "name": "f", "items": items}});
     let flow = setup.schedule_flow("described", json!({"description": flow}));
@@ -223,7 +226,7 @@ fn what_runs_when_another_step_fails_finishes_and_is_undone_and_what_waits_does_
     let setup = Installation::with_fixture();
     let _monitor = setup.start_monitor(&["--minworkers", "2", "--maxworkers", "2"]);
     let [fail, finish] = ["fail", "finish"].map(|name| setup.folder().join(name));
-    let items = ["runs", "fails", "waits"].map(|name| step(name, json!({})));
+    let items = ["runs", "fails", "waits"].map(|name| step(name, &json!({})));
     let effects = json!({"runs": {"waits_for": finish}, "fails": {"waits_for": fail, "fails": 1},
                          "waits": {"waits_for": finish}});
     let flow = json!({"flow": {"pattern": "unordered", "name": "f", "items": items}});

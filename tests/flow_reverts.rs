@@ -113,7 +113,10 @@ fn what_does_not_depend_on_a_step_whose_revert_failed_is_undone_meanwhile() {
         json!({"step": {"name": name, "operation": "traced", "revert": "undo_traced",
                         "inject": {"name": name}}})
     };
-    let branch = |name: &str, steps: [&str; 2]| json!({"flow": {"pattern": "linear", "name": name, "items": steps.map(step)}});
+    let branch = |name: &str, steps: [&str; 2]| {
+        let items = steps.map(step);
+        json!({"flow": {"pattern": "linear", "name": name, "items": items}})
+    };
     let items = [branch("left", ["l1", "l2"]), branch("right", ["r1", "r2"])];
     let both = json!({"flow": {"pattern": "unordered", "name": "both", "items": items}});
     let whole = json!({"pattern": "linear", "name": "f", "items": [both, step("last")]});

@@ -57,9 +57,11 @@ pub(crate) fn read(session: &Session, id: i64, lines: Vec<TraceLine>) -> EndedFl
                          from rework.past p
                         where p.flow = $1
                           and exists (select from rework.step s
-                                       where s.flow = p.flow and s.name = p.step and s.kind = 'task')
+                                       where s.flow = p.flow and s.name = p.step
+                                         and s.kind = 'task')
                        union all
-                       select null, s.name, s.state, s.task, s.undo_task, s.undo_operation is not null
+                       select null, s.name, s.state, s.task, s.undo_task,
+                              s.undo_operation is not null
                          from rework.step s where s.flow = $1 and s.kind = 'task') as r
                  left join rework.task t on t.id = r.task
                  left join rework.task u on u.id = r.undo_task

@@ -134,7 +134,8 @@ impl TracedFlow<'_> {
 
     /// Returns the states of the steps by their numbers, without gates: `a done`.
     pub(crate) fn states(&self) -> Vec<String> {
-        let sql = "select name || ' ' || state from rework.step where flow = $1 and kind = 'task' order by number";
+        let sql = "select name || ' ' || state from rework.step
+                    where flow = $1 and kind = 'task' order by number";
         self.setup.session().query_values(sql, &[&self.id])
     }
 

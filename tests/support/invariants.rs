@@ -22,7 +22,7 @@ pub(crate) fn contradictory_flows(session: &Session) -> i64 {
                  left join rework.task t on t.id = f.id
                 where t.id is null
                    or (f.ended_at is null) <> (t.finished_at is null)
-                   or (f.ended_at is null) <> (f.phase in ('executing', 'reverting', 'revert_failed', 'stopping'))
+                   or (f.ended_at is not null) <> (f.phase in ('done', 'reverted', 'stopped'))
                    or (f.phase = 'done') <> (t.state = 'done')
                    or f.phase = 'done' and exists (
                           select from rework.step s
