@@ -121,7 +121,10 @@ const VACUUM: &str = include_str!("../crates/core/src/admin/sql/vacuum_tasks.sql
 fn storm(dsn: &str, seed: u64, rounds: usize, deadlock: &AtomicBool) -> BTreeMap<String, usize> {
     let session = Session::open(dsn);
     session.execute("set deadlock_timeout = '50ms'");
-    session.execute(&format!("set test.direction = '{}'", if seed.is_multiple_of(2) { 1 } else { -1 }));
+    session.execute(&format!(
+        "set test.direction = '{}'",
+        if seed.is_multiple_of(2) { 1 } else { -1 }
+    ));
     let token = format!("00000000-0000-0000-0000-{seed:012}");
     let all: Vec<&str> =
         STATEMENTS.iter().flat_map(|(weight, sql)| std::iter::repeat_n(*sql, *weight)).collect();
