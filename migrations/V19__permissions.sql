@@ -22,7 +22,7 @@ begin
             'grant select on all tables in schema rework to %1$I',
             'grant insert on audit, lane, lease, log, monitor, operation, placement, run, schedule, firing,
                 worker to %1$I',
-            'grant update on lane, lease, lock, monitor, operation, placement, schedule, task, firing, worker,
+            'grant update on flow, lane, lease, lock, monitor, operation, placement, schedule, task, firing, worker,
                 key_holder to %1$I',
             'grant delete on lease, log, monitor, placement, run, schedule, schedule_watch, task, firing, worker,
                 key_holder to %1$I',
