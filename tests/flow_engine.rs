@@ -27,7 +27,7 @@ pub(crate) mod operations;
 pub(crate) mod random_plan;
 mod requests;
 mod rows;
-mod runs;
+pub(crate) mod runs;
 
 /// The environment variable with the seed to repeat.
 const SEED_VARIABLE: &str = "REWORK_FLOW_SEED";

@@ -51,6 +51,7 @@ mod flow_examples;
 mod flow_faults;
 mod flow_hosts;
 mod flow_kills;
+mod flow_lock_order;
 mod flow_locks;
 mod flow_patterns;
 mod flow_retries;

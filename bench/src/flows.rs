@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Number of measurements of each side
     #[arg(long, default_value_t = 3)]
     repeat: usize,
-    /// What is measured
+    /// The measures to run
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::ALL)]
     only: Vec<Part>,
 }

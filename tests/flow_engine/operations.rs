@@ -10,7 +10,7 @@ const DOMAIN: &str = "flows";
 /// The ids of the operations.
 pub(crate) struct Operations {
     /// It executes steps.
-    pub(super) execute: i64,
+    pub(crate) execute: i64,
     /// It reverts steps.
     pub(super) undo: i64,
     /// It decides after failures.

@@ -18,7 +18,7 @@ select count(*) from rework.complete(
     '{}', '{}', '{}')";
 
 /// Claims tasks. Returns them with the numbers of the claims.
-pub(super) fn claim_tasks(session: &Session, tasks: &[i64]) -> Vec<(i64, i64)> {
+pub(crate) fn claim_tasks(session: &Session, tasks: &[i64]) -> Vec<(i64, i64)> {
     let rows = session.query(CLAIM, &[&tasks]);
     let mut runs: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     runs.sort_unstable();
@@ -26,7 +26,7 @@ pub(super) fn claim_tasks(session: &Session, tasks: &[i64]) -> Vec<(i64, i64)> {
 }
 
 /// Records the ends of runs in one transaction. `outcomes` may have one element for all runs.
-pub(super) fn record(
+pub(crate) fn record(
     session: &Session,
     runs: &[(i64, i64)],
     outcomes: &[&str],
@@ -35,4 +35,14 @@ pub(super) fn record(
 ) {
     let (tasks, numbers): (Vec<i64>, Vec<i64>) = runs.iter().copied().unzip();
     session.query(COMPLETE, &[&tasks, &numbers, &outcomes, &reasons, &outputs]);
+}
+
+/// Records in one transaction that runs are done. `Err` with the SQLSTATE if that fails.
+pub(crate) fn try_record_done(session: &Session, runs: &[(i64, i64)]) -> Result<(), String> {
+    let (tasks, numbers): (Vec<i64>, Vec<i64>) = runs.iter().copied().unzip();
+    let (reasons, outputs): (Vec<Option<&str>>, Vec<Option<&str>>) = (Vec::new(), Vec::new());
+    let done = ["done"].as_slice();
+    session
+        .try_query_value::<i64>(COMPLETE, &[&tasks, &numbers, &done, &reasons, &outputs])
+        .map(drop)
 }

@@ -16,11 +16,11 @@ pub struct EndedRound<'a> {
     pub scope: &'a FlowScope,
     /// The number of the round, from 1.
     pub round: i32,
-    /// What its steps did, nested ones too, in the order of their numbers.
+    /// The history of its steps, nested ones too, in the order of their numbers.
     pub steps: Vec<RoundStep<'a>>,
 }
 
-/// What a step did in an ended round.
+/// The history of a step in a round that has ended.
 #[derive(Debug, Clone, Copy)]
 pub struct RoundStep<'a> {
     pub number: i32,

@@ -102,7 +102,7 @@ pub struct FlowStep {
     pub undo_task: Option<StepTask>,
 }
 
-/// What a step did in an earlier round, or in an earlier plan of the same flow.
+/// The history of a step in an earlier round, or in an earlier plan of the same flow.
 #[derive(Debug, Clone, Serialize)]
 pub struct PastStep {
     pub id: i64,

@@ -20,7 +20,7 @@ pub struct TreeLine<'a> {
     pub item: TreeItem<'a>,
 }
 
-/// What a line of the tree is about.
+/// The subject of a line of the tree.
 #[derive(Debug)]
 pub enum TreeItem<'a> {
     /// A pattern within another one. The lines of its steps follow.
@@ -94,7 +94,7 @@ fn add_rounds<'a>(children: &mut BTreeMap<i32, Vec<TreeItem<'a>>>, rounds: Vec<E
 
 /// A tree whose lines are made.
 struct Tree<'a> {
-    /// What is directly within each scope, and has no line yet.
+    /// The items directly within each scope that have no line yet.
     branches: BTreeMap<i32, Vec<TreeItem<'a>>>,
     lines: Vec<TreeLine<'a>>,
 }

@@ -49,7 +49,7 @@ pub enum Event {
     Polled,
 }
 
-/// What a flow does, or how it has ended.
+/// The phase of a flow: its present activity, or the way it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Its steps are executed.

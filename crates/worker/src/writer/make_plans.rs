@@ -21,9 +21,17 @@ use super::DbWriter;
 /// The kind of the error of a run whose description cannot become a plan.
 const KIND: &str = "plan";
 
+/// The reason why a description has not become a plan.
+enum PlanFailure {
+    /// The description is wrong, and would be wrong again.
+    Wrong(String),
+    /// The database refused to say which operations there are. That is not the fault of the flow.
+    Unknown(String),
+}
+
 impl DbWriter {
-    /// Replaces the output of a run that is done, a description, by its plan. If there is none, the run fails, and is
-    /// not tried again.
+    /// Replaces the output of a run that is done, a description, by its plan. If the description is wrong, the run fails,
+    /// and is not tried again. If the database does not let the worker make a plan, the run counts as lost.
     pub(super) async fn planned(
         &mut self,
         end: Completion,
@@ -34,7 +42,13 @@ impl DbWriter {
             Ok(plan) => {
                 Completion { outcome: Outcome::Planned, output: Payload::Json(plan), ..end }
             }
-            Err(why) => Completion {
+            Err(PlanFailure::Unknown(why)) => Completion {
+                outcome: Outcome::Lost,
+                reason: Some(format!("its plan could not be made: {why}")),
+                output: Payload::None,
+                ..end
+            },
+            Err(PlanFailure::Wrong(why)) => Completion {
                 outcome: Outcome::Refused,
                 reason: Some(format!("the flow cannot be made: {why}")),
                 error: Some(json!({"kind": KIND, "message": why, "traceback": null})),
@@ -44,29 +58,31 @@ impl DbWriter {
         }
     }
 
-    /// Compiles a description. `Err` with the reason if it is wrong, or if the database refuses to say which operations
-    /// there are.
+    /// Compiles a description, and returns the plan as JSON.
     async fn plan(
         &mut self,
         output: &Payload,
         domain: &str,
         input: &Payload,
-    ) -> Result<String, String> {
+    ) -> Result<String, PlanFailure> {
         let description = match output {
-            Payload::Json(text) => Description::read(text).map_err(|fault| fault.to_string())?,
-            Payload::Bytes(_) => return Err("its code returned bytes, not a flow".to_owned()),
-            Payload::None => return Err("its code returned nothing, not a flow".to_owned()),
+            Payload::Json(text) => Description::read(text).map_err(wrong)?,
+            Payload::Bytes(_) => return Err(wrong("its code returned bytes, not a flow")),
+            Payload::None => return Err(wrong("its code returned nothing, not a flow")),
         };
         let names = names(&description);
         let find = async |db: &_| find_operations(db, &names).await;
         let found = self.database.until_answered("the operations of a flow", find).await;
-        let operations = found.map_err(|refusal| refusal.to_string())?;
+        let operations = found.map_err(|refusal| PlanFailure::Unknown(refusal.to_string()))?;
         let keys = match input {
             Payload::Json(text) => input_keys(text),
             Payload::Bytes(_) | Payload::None => Vec::new(),
         };
-        let plan = compile(&description, domain, Some(&keys), &operations)
-            .map_err(|fault| fault.to_string())?;
-        serde_json::to_string(&plan).map_err(|error| error.to_string())
+        let plan = compile(&description, domain, Some(&keys), &operations).map_err(wrong)?;
+        serde_json::to_string(&plan).map_err(wrong)
     }
+}
+
+fn wrong(why: impl std::fmt::Display) -> PlanFailure {
+    PlanFailure::Wrong(why.to_string())
 }

@@ -1,4 +1,5 @@
-//! What `rework show-task` shows of flows only: their steps as a table, their events, and the tree while it changes.
+//! The parts of `rework show-task` that only flows have: the table of their steps, their events, and the tree, which is
+//! drawn again while it changes.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -31,7 +32,7 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 /// The number of lines of a terminal whose size is not known.
 const USUAL_HEIGHT: usize = 24;
 
-/// What is shown of a flow.
+/// The form in which a flow is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum View {
     Steps,

@@ -41,7 +41,7 @@ struct Story<'a> {
     rounds: Vec<EndedRound<'a>>,
     /// The event `FLOW=RUNNING`.
     start: usize,
-    /// What each step did, by its number.
+    /// The history of each step, by its number.
     runs: BTreeMap<i32, Vec<Made<StepRun<'a>>>>,
     /// The entries of each scope that has a controller, by its number.
     entries: BTreeMap<i32, Vec<Made<ScopeEntry<'a>>>>,

@@ -15,7 +15,7 @@ use crate::{
     task::state::State,
 };
 
-/// What a step did in one round: it ran and may have been reverted, or it was skipped.
+/// The history of a step in one round: it ran and may have been reverted, or it was skipped.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StepRun<'a> {
     pub(super) step: &'a FlowStep,
@@ -38,7 +38,7 @@ impl StepRun<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ScopeEntry<'a> {
     pub(super) scope: &'a FlowScope,
-    /// Whether it ended because its own controller tried again.
+    /// Whether the round ended because the controller of this scope tried again.
     pub(super) is_tried_again: bool,
     pub(super) span: RoundSpan,
 }
