@@ -219,10 +219,11 @@ end $$;
 -- Otherwise it does not: NOTIFY makes the commits of the whole server wait for each other, and busy workers find
 -- the task by themselves.
 create function rework.notify_ready(domain text) returns void
-language sql security definer set search_path = pg_catalog, rework, pg_temp as $$
-    select pg_notify('rework', 'ready ' || notify_ready.domain)
-     where exists (select from rework.monitor m
-                    where m.finished_at is null and notify_ready.domain = any (m.idle_domains))
-$$;
+language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
+begin
+    perform pg_notify('rework', 'ready ' || notify_ready.domain)
+      where exists (select from rework.monitor m
+                     where m.finished_at is null and notify_ready.domain = any (m.idle_domains));
+end $$;
 
 revoke all on function rework.notify_ready, rework.add_task, rework.schedule, rework.schedule_child from public;

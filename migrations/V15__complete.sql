@@ -87,6 +87,7 @@ declare
     notified         text[] := '{}';
     is_followed      boolean;
     followed_tasks   bigint[];     -- tasks whose end, or whose failed round, something follows
+    step_tasks       bigint[];     -- done tasks of steps (V24__flow.sql)
     plan             text;         -- of a run that is `planned`
 begin
     -- 1. Times. The earliest start must be later than `not_before`: if it is not, move all times forward. If that would
@@ -113,15 +114,18 @@ begin
                as g (task, run, token, outcome, output, bytes, started_ago, ended_ago, peak, revision)
          where t.id = g.task and t.run = g.run and t.token = coalesce(g.token, token_of_all)
            and coalesce(g.outcome, outcome_of_all) = 'done' and t.state || '' = 'running'
-        returning t.id, t.started_at, t.followed,
+        returning t.id, t.started_at, t.followed, t.flow,
                   case when t.notify_end then pg_notify('rework_end', t.id::text)::text end
     )
-    select array_agg(ended.id), max(ended.started_at), array_agg(ended.id) filter (where ended.followed)
-      into done_tasks, latest_start, followed_tasks
+    select array_agg(ended.id), max(ended.started_at), array_agg(ended.id) filter (where ended.followed),
+           array_agg(ended.id) filter (where ended.flow is not null)
+      into done_tasks, latest_start, followed_tasks, step_tasks
       from ended;
     if cardinality(done_tasks) = cardinality(tasks) then
         if followed_tasks is not null then
-            perform rework.follow(followed_tasks);
+            perform rework.follow(followed_tasks || step_tasks);
+        elsif step_tasks is not null then
+            perform rework.advance(step_tasks);
         end if;
         return query select null::bigint, null::bigint, 'done', latest_start;
         return;
@@ -232,9 +236,10 @@ begin
                   case when d.notify_end and t.state not in ('queued', 'delayed', 'waiting')
                        then t.state || pg_notify('rework_end', t.id::text)::text else t.state end,
                   case when t.state = 'queued' then d.domain end, d.started_at,
-                  t.followed and (t.state not in ('queued', 'delayed', 'waiting')
-                                  -- The last attempt of a round of an endless policy.
-                                  or d.next_state = 'delayed' and d.outcome = 'failed' and d.attempt >= d.attempts),
+                  (t.followed or t.flow is not null)
+                  and (t.state not in ('queued', 'delayed', 'waiting')
+                       -- The last attempt of a round of an endless policy.
+                       or d.next_state = 'delayed' and d.outcome = 'failed' and d.attempt >= d.attempts),
                   case when t.state = 'waiting' then d.output end
     loop
         -- `domain` is null unless the task is ready again. Each domain is notified once.
@@ -252,8 +257,8 @@ begin
     end loop;
 
     -- 4. What follows.
-    if followed_tasks is not null then
-        perform rework.follow(followed_tasks);
+    if followed_tasks is not null or step_tasks is not null then
+        perform rework.follow(followed_tasks || step_tasks);
     end if;
 end $$;
 

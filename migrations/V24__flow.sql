@@ -19,7 +19,7 @@
 --               is the whole flow
 --   gate        a step without code, at the start (`enter`) and at the end (`exit`) of a scope. With gates, the number
 --               of edges grows with the number of steps, and not with its square
---   controller  what decides, after a step of its scope has failed, whether the scope is tried again
+--   controller  it decides, after a step of its scope has failed, whether the scope is tried again
 --   round       one try of a scope
 --
 -- Locks. A transaction first locks the tasks that it ends, by ascending id, then their edges and successors (V20), then
@@ -189,8 +189,10 @@ declare
     path    text[];
     value   json;
 begin
-    for source in select * from json_array_elements(sources) loop
-        path := array(select json_array_elements_text(source -> 'path'));
+    for i in 0 .. json_array_length(sources) - 1 loop
+        source := sources -> i;
+        path := case when coalesce(source ->> 'path', '[]') = '[]' then '{}'
+                     else array(select json_array_elements_text(source -> 'path')) end;
         if source -> 'step' is not null then
             -- The state of the task counts: the step is updated by the statement that calls this.
             select coalesce(t.output, 'null') into whole
@@ -229,7 +231,8 @@ begin
     end if;
     return (
         select coalesce(json_object_agg(given.name, given.value order by given.number), '{}')
-          from (select a.key as name, a.number, rework.first_value(step_input.flow, a.value) as value
+          from (select a.key as name, a.number,
+                       coalesce(a.value -> 0 -> 'value', rework.first_value(step_input.flow, a.value)) as value
                   from json_each(args -> 'args') with ordinality as a (key, value, number)) as given
          where given.value is not null);
 end $$;

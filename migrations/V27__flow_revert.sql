@@ -215,9 +215,7 @@ begin
                array(select number from plain)
           into with_task, over;
         able := '{}';
-        if with_task <> '{}' then
-            failed := failed || rework.make_step_tasks(undo_steps.flow, with_task, true);
-        end if;
+        failed := failed || rework.make_tasks_of(undo_steps.flow, with_task, true);
     end loop;
     update rework.scope s set remaining = s.remaining - total
      where s.flow = undo_steps.flow and s.number = undo_steps.scope and total > 0;

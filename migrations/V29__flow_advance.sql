@@ -1,49 +1,76 @@
+-- lock_flows: locks the flows that these ended tasks are steps of. Returns them, and those of them that are not simple,
+-- do not execute steps, or have tasks here that are not done; null: none.
+create function rework.lock_flows(tasks bigint[], out flows bigint[], out others bigint[])
+language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
+#variable_conflict use_column
+begin
+    if cardinality(lock_flows.tasks) = 1 then
+        select array[f.id],
+               case when not (f.is_simple and f.phase = 'executing' and t.state || '' = 'done') then array[f.id] end
+          into flows, others
+          from rework.task t
+          join rework.flow f on f.id = t.flow
+         where t.id = lock_flows.tasks[1]
+           for no key update of f;
+        return;
+    end if;
+    select array_agg(locked.id), array_agg(locked.id) filter (where not locked.is_simple) into flows, others
+      from (select f.id, f.is_simple and f.phase = 'executing' and ended.are_done as is_simple
+              from (select t.flow, bool_and(t.state = 'done') as are_done
+                      from unnest(lock_flows.tasks) as given (id)
+                     cross join lateral (select t.flow, t.state::text from rework.task t
+                                          where t.id = given.id and t.flow is not null offset 0) as t
+                     group by t.flow) as ended
+              join rework.flow f on f.id = ended.flow
+             order by f.id desc
+               for no key update of f) as locked;
+end $$;
+
 -- advance: advances all flows that these ended tasks are steps of.
 --
 -- The ends are never refused because of what a flow makes of them. An error of the data stops the flow (`stop_flow`),
 -- and the end is recorded.
 create function rework.advance(tasks bigint[]) returns void
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp
-    set enable_seqscan = off set enable_bitmapscan = off set enable_memoize = off set enable_sort = off
+    set enable_seqscan = off set enable_bitmapscan = off set enable_memoize = off
     set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-    flows         bigint[];
-    simple_tasks  bigint[];    -- done tasks of simple flows that are executing
+    locked        record;
+    simple_tasks  bigint[] := '{}';
     over_flows    bigint[];
     failed        bigint[];
     one           record;
 begin
-    flows := array(
-        select f.id
-          from rework.flow f
-         where f.id = any (array(select distinct t.flow from rework.task t
-                                  where t.id = any (advance.tasks) and t.flow is not null))
-         order by f.id desc
-           for no key update);
-    if flows = '{}' then
+    select l.* into locked from rework.lock_flows(advance.tasks) as l;
+    if locked.flows is null then
         return;
     end if;
-    select array_agg(t.id) filter (where f.is_simple and f.phase = 'executing' and t.state = 'done') into simple_tasks
-      from unnest(advance.tasks) as given (id)
-     cross join lateral (select t.id, t.flow, t.state::text from rework.task t where t.id = given.id offset 0) as t
-     cross join lateral (select f.is_simple, f.phase from rework.flow f where f.id = t.flow offset 0) as f;
-    if simple_tasks is not null then
+    if locked.others is null then
+        simple_tasks := advance.tasks;
+    elsif cardinality(locked.others) < cardinality(locked.flows) then
+        simple_tasks := array(select t.id from rework.task t
+                               where t.id = any (advance.tasks) and t.flow <> all (locked.others));
+    end if;
+    if simple_tasks <> '{}' then
         begin
-            select s.over_flows, s.failed into over_flows, failed from rework.forward_simple(simple_tasks) as s;
+            if cardinality(simple_tasks) = 1 then
+                select s.over_flows, s.failed into over_flows, failed from rework.forward_one(simple_tasks[1]) as s;
+            else
+                select s.over_flows, s.failed into over_flows, failed from rework.forward_simple(simple_tasks) as s;
+            end if;
         exception when others then
             if not rework.is_data_fault(sqlstate) then
                 raise;
             end if;
-            simple_tasks := null;   -- one of them is to blame: one by one
+            locked.others := locked.flows;   -- one of them is to blame: one by one
         end;
     end if;
-    if simple_tasks is null or cardinality(simple_tasks) < cardinality(advance.tasks) or failed <> '{}' then
+    if locked.others is not null or failed <> '{}' then
         for one in
             select t.flow, array_agg(t.id order by t.id) as ended
               from rework.task t
-             where t.id = any (advance.tasks || failed) and t.flow = any (flows)
-               and t.id <> all (coalesce(simple_tasks, '{}'))
+             where t.id = any (advance.tasks) and t.flow = any (locked.others) or t.id = any (failed)
              group by t.flow
              order by t.flow desc
         loop
@@ -252,5 +279,5 @@ begin
       where f.id = settle_flow.flow and f.phase = 'executing' and f.remaining = 0 and f.ended_at is null;
 end $$;
 
-revoke all on function rework.advance, rework.advance_or_stop, rework.decision, rework.record_ends,
+revoke all on function rework.lock_flows, rework.advance, rework.advance_or_stop, rework.decision, rework.record_ends,
     rework.advance_flow, rework.settle_flow from public;

@@ -15,36 +15,44 @@ begin
     delete from rework.flow f where f.id = forget_plan.task;
 end $$;
 
--- insert_plan: stores a plan. One of an earlier run of the task is kept in `past`.
-create function rework.insert_plan(task bigint, plan json) returns void
+-- insert_plan: stores a plan. One of an earlier run of the task is kept in `past`. Returns the numbers of its first steps,
+-- and whether nothing but tasks can follow from it: it is simple, and has steps.
+create function rework.insert_plan(task bigint, plan json, out firsts integer[], out is_plain boolean)
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
+declare
+    parts  record;
 begin
     perform rework.forget_plan(insert_plan.task);
-    insert into rework.flow (id, phase, is_simple, remaining, priority, host, capabilities, returns, name)
-    select t.id, 'executing', (plan ->> 'simple')::boolean, 0, least(t.priority + 1, 32767), t.host, t.capabilities,
-           nullif((plan -> 'returns')::text, 'null')::json, plan -> 'scopes' -> 0 ->> 'name'
-      from rework.task t
-     where t.id = insert_plan.task;
+    select p.* into parts
+      from json_to_record(plan) as p (simple boolean, returns json, remaining integer, scopes json, steps json);
     insert into rework.scope (flow, number, outer_scope, first, last, name, pattern, controller, attempts, "values",
                               values_from, operation, revert_all, provides)
     select insert_plan.task, s.number, s."outer", s.first, s.last, s.name, s.pattern, s.controller, s.attempts,
            s."values", s.values_from, s.operation, coalesce(s.revert_all, false), s.provides
-      from json_to_recordset(plan -> 'scopes')
+      from json_to_recordset(parts.scopes)
                as s (number integer, "outer" integer, first integer, last integer, name text, pattern text,
                      controller text, attempts integer, "values" json, values_from json, operation bigint,
                      revert_all boolean, provides text);
-    insert into rework.step (flow, number, name, scope, kind, operation, undo_operation, before, after, args, condition,
-                             on_failure, state, missing)
-    select insert_plan.task, s.number, s.name, s.scope, s.kind, s.operation, s.undo_operation, s.before, s.after,
-           nullif(s.args::text, 'null')::json, nullif(s.condition::text, 'null')::json, s.on_failure, 'pending',
-           cardinality(s.before)
-      from json_to_recordset(plan -> 'steps')
-               as s (number integer, name text, scope integer, kind text, operation bigint, undo_operation bigint,
-                     before integer[], after integer[], args json, condition json, on_failure text);
-    update rework.flow f
-       set remaining = (select count(*) from rework.step s where s.flow = f.id and s.after = '{}')
-     where f.id = insert_plan.task;
+    insert into rework.flow (id, phase, is_simple, remaining, priority, host, capabilities, returns, name)
+    select t.id, 'executing', parts.simple, parts.remaining, least(t.priority + 1, 32767), t.host, t.capabilities,
+           nullif(parts.returns::text, 'null')::json, s.name
+      from rework.task t
+      join rework.scope s on s.flow = insert_plan.task and s.number = 0
+     where t.id = insert_plan.task;
+    with inserted as (
+        insert into rework.step (flow, number, name, scope, kind, operation, undo_operation, before, after, args,
+                                 condition, on_failure, state, missing)
+        select insert_plan.task, s.number, s.name, s.scope, s.kind, s.operation, s.undo_operation, s.before, s.after,
+               nullif(s.args::text, 'null')::json, nullif(s.condition::text, 'null')::json, s.on_failure, 'pending',
+               cardinality(s.before)
+          from json_to_recordset(parts.steps)
+                   as s (number integer, name text, scope integer, kind text, operation bigint, undo_operation bigint,
+                         before integer[], after integer[], args json, condition json, on_failure text)
+        returning number, missing
+    )
+    select coalesce(array_agg(i.number order by i.number) filter (where i.missing = 0), '{}') into firsts from inserted i;
+    is_plain := parts.simple and firsts <> '{}';
 end $$;
 
 -- make_flow: makes a flow of a task, from the plan that its run has returned (crates/flow/src/plan.rs). The task is
@@ -54,14 +62,20 @@ language plpgsql security definer set search_path = pg_catalog, rework, pg_temp 
 #variable_conflict use_column
 declare
     why      text;
+    stored   record;
     results  record;
 begin
     begin
-        perform rework.insert_plan(make_flow.task, make_flow.plan);
-        select o.* into results
-          from rework.open_steps(make_flow.task, array(
-                select s.number from rework.step s
-                 where s.flow = make_flow.task and s.before = '{}' order by s.number)) as o;
+        select p.* into stored from rework.insert_plan(make_flow.task, make_flow.plan) as p;
+        if stored.is_plain then
+            select '{}'::integer[] as over, rework.make_tasks_of(make_flow.task, stored.firsts, false) as failed
+              into results;
+            if results.failed = '{}' then
+                return;
+            end if;
+        else
+            select o.* into results from rework.open_steps(make_flow.task, stored.firsts) as o;
+        end if;
         select results.over || s.over as over, s.failed into results
           from rework.settle_failed(make_flow.task, results.failed) as s;
         perform rework.settle_flow(make_flow.task, results.over, results.failed, '{}', '{}');

@@ -101,10 +101,17 @@ fn a_lost_end_is_found() {
 }
 
 #[test]
+fn a_lost_end_of_a_simple_flow_is_found() {
+    for function in ["rework.forward_one", "rework.forward_simple"] {
+        assert_found(function, "s.task = t.id and", "s.task = t.id and t.id % 16 > 0 and");
+    }
+}
+
+#[test]
 fn an_undo_that_is_made_twice_is_found() {
-    let part = "from unnest(numbers) as given (number)";
-    let fault =
-        "from unnest(case when undo then numbers || numbers else numbers end) as given (number)";
+    let part = "from unnest(flows, numbers) as given (flow, number)";
+    let fault = "from (select u.flow, u.number from unnest(flows, numbers) as u (flow, number),
+                              generate_series(1, case when undo then 2 else 1 end)) as given";
     assert_found("rework.make_step_tasks", part, fault);
 }
 

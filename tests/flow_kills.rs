@@ -35,7 +35,7 @@ pub(crate) const USUAL_SEED: u64 = 19;
 
 const HOSTS: usize = 2;
 
-/// What happens in a round of faults, each once. The first restart is a crash, the second one is not, and so on.
+/// The events of a round of faults, each once. The first restart is a crash, the second one is not, and so on.
 const FAULTS: [Fault; 12] = [
     Fault::Kill(Target::Monitor),
     Fault::Kill(Target::Worker),
@@ -96,7 +96,7 @@ struct FlowKills {
     shapes: Shapes,
     hosts: Vec<Host>,
     flows: Vec<ScheduledFlow>,
-    /// What has happened, with the number of times.
+    /// The events so far, with the number of times.
     faults: BTreeMap<String, usize>,
     /// How often a flow was retried of which a revert failed.
     retried: usize,

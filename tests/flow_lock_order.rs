@@ -30,7 +30,7 @@ fn two_batches(session: &Session, operations: &Operations) -> (i64, [Batch; 2]) 
         json!({"number": number, "name": format!("s{number}"), "scope": 0, "kind": "task",
             "operation": operations.execute, "before": [], "after": [], "on_failure": "revert"})
     };
-    let plan = json!({"simple": true, "returns": null,
+    let plan = json!({"simple": true, "returns": null, "remaining": 2,
         "scopes": [{"number": 0, "first": 0, "last": 1, "name": "p", "pattern": "unordered"}],
         "steps": [step(0), step(1)]});
     let mut batches = [Batch::new(), Batch::new()];
@@ -96,11 +96,11 @@ fn two_batches_of_the_same_flows_wait_for_each_other_in_one_order() {
 
     // The same, but one session locks the oldest flow first.
     let definition: String =
-        setup.session().query_value("select pg_get_functiondef('rework.advance'::regproc)", &[]);
-    let order = "order by f.id desc\n           for no key update";
+        setup.session().query_value("select pg_get_functiondef('rework.lock_flows'::regproc)", &[]);
+    let order = "order by f.id desc\n               for no key update of f";
     assert!(definition.contains(order), "{definition}");
     let two_orders = "order by f.id * current_setting('test.direction')::integer desc
-           for no key update";
+               for no key update of f";
     setup.session().execute(&definition.replace(order, two_orders));
     assert_eq!(codes(&setup, &operations, [-1, 1]), [DEADLOCK_DETECTED]);
 }

@@ -124,7 +124,7 @@ fn schedule_with_other_domain(setup: &Installation) -> TracedFlow<'_> {
 fn a_step_waits_for_an_operation_that_is_registered_again_but_not_for_ever() {
     let setup = Installation::with_fixture();
     let _monitor = setup.start_monitor(&[]);
-    // What a monitor does once per hour.
+    // A monitor does this once per hour.
     let fail = |age: &str| {
         let sql = "select rework.fail_unregistered($1::text::interval)";
         setup.session().query_value::<i64>(sql, &[&age])

@@ -65,7 +65,7 @@ fn a_flow_whose_step_fails_is_undone_and_not_tried_again() {
     let failures = json!([{"step": "b", "task": flow.task_of("b"), "kind": "planned",
                            "reason": "b fails"}]);
     assert_eq!(error["failures"], failures, "{error}");
-    // What the code of the reverts has got.
+    // The inputs that the code of the reverts has got.
     let all = json!({"b": "b fails"});
     let undo = setup.task(flow.undo_task_of("b")).output;
     assert_eq!((&undo["result"], &undo["failures"]), (&json!(null), &all));

@@ -83,7 +83,7 @@ fn workers_that_live_by_leases_of_their_own_hide_no_dead_one() {
     );
 }
 
-/// What monitors do once an hour.
+/// The statements that monitors execute once an hour.
 fn chores(setup: &Installation) {
     let dsn = Dsn::parse(setup.dsn()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,6 +1,6 @@
 //! Collects every message that people can read into `tests/messages.txt`.
 //!
-//! Whoever changes a message reads it there, beside its neighbours. A message is a quoted text of
+//! A developer who changes a message reads it there, beside its neighbours. A message is a quoted text of
 //! two words or more in the source of the command line, the crates, the schema or the Python
 //! package.
 

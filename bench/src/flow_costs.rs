@@ -42,7 +42,8 @@ pub(crate) async fn measure_plan(
     let steps = if quick { 500 } else { 5_000 };
     let database = new_database(server, programs).await?;
     let worker = FlowWorker::connect(&database).await?;
-    let all = (0..steps).fold(Flow::unordered("all"), |flow, n| flow.add(no_op("undoable", n)));
+    let undoable = |n| no_op("undoable", n).revert("forget");
+    let all = (0..steps).fold(Flow::unordered("all"), |flow, n| flow.add(undoable(n)));
     let (first, last) = (no_op("noop", steps), no_op("noop", steps + 1));
     let flow = Flow::linear("wide").add(first).add(all).add(last);
     let (mut plans, mut opens, mut undos) = (Vec::new(), Vec::new(), Vec::new());

@@ -30,7 +30,7 @@ const SCHEDULE: &str = "
       from rework.schedule_once($1, $2::json, unique_key => $3, unique_while => $4, after => $5::bigint[],
                                 after_failure => $6)";
 
-/// What a client has done.
+/// The actions of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Acknowledged {
     /// The tasks that it has created, and those that had the keys of its requests.

@@ -132,7 +132,8 @@ pub(super) fn plan(
     }
     let scopes_json: Vec<Value> = scopes.iter().enumerate().map(scope).collect();
     let simple = scopes.len() == 1 && others.is_empty() && scopes[0].3.is_none();
-    let plan =
-        json!({"simple": simple, "returns": null, "scopes": scopes_json, "steps": steps_json});
+    let remaining = steps_json.iter().filter(|step| step["after"] == json!([])).count();
+    let plan = json!({"simple": simple, "returns": null, "remaining": remaining, "scopes": scopes_json,
+        "steps": steps_json});
     serde_json::from_str(&plan.to_string()).unwrap()
 }

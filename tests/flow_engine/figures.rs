@@ -1,8 +1,8 @@
-//! What drivers have done.
+//! Counts of the actions of drivers.
 
 use std::fmt;
 
-/// What a driver has done.
+/// Counts of the actions of a driver.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Figures {
     pub(super) flows: usize,

@@ -35,6 +35,7 @@ pub(crate) fn random_plan(random: &mut Rng, operations: &Operations) -> Plan {
         // The others go through the functions for all plans.
         simple: maker.is_simple && maker.random.u8(..4) > 0,
         returns: maker.returns(),
+        remaining: 0,
         scopes: maker.scopes,
         steps: maker.steps,
     };
@@ -46,6 +47,7 @@ pub(crate) fn random_plan(random: &mut Rng, operations: &Operations) -> Plan {
     for (before, after) in edges {
         plan.steps[before as usize].after.push(after);
     }
+    plan.remaining = plan.steps.iter().filter(|step| step.after.is_empty()).count() as i32;
     plan
 }
 
@@ -60,7 +62,7 @@ pub(super) fn random_input(random: &mut Rng) -> Value {
     })
 }
 
-/// What a plan has most of.
+/// The kind of items that a plan has most of.
 #[derive(Clone, Copy, PartialEq)]
 enum Style {
     Mixed,

@@ -1,4 +1,4 @@
-//! What people request of flows: that they start, are aborted and are retried.
+//! The requests of people to flows: that they start, are aborted and are retried.
 
 use rework_flow::model::{End, Event, Phase};
 use rework_flow::plan::Plan;

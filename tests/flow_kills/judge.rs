@@ -15,7 +15,7 @@ pub(crate) struct EndedFlow {
     pub(crate) steps: Vec<StepRow>,
 }
 
-/// What a step did in one round.
+/// The history of a step in one round.
 #[derive(Debug, Clone)]
 pub(crate) struct StepRow {
     pub(crate) name: String,

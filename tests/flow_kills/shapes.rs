@@ -19,7 +19,7 @@ pub(crate) struct Shapes {
     random: Rng,
     /// The number of names that the present flow has.
     names: usize,
-    /// What the steps of the present flow do besides.
+    /// The additional actions of the steps of the present flow.
     effects: Value,
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::cluster::free_port;
 
-/// What the proxy does with connections, both existing and new.
+/// The way in which the proxy treats connections, both existing and new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ProxyMode {
     /// Forwards everything at once.

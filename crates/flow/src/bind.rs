@@ -24,7 +24,7 @@ use crate::plan::{Arguments, Condition, Source};
 use crate::ports::{Input, Origin, Ports};
 use crate::tree::{Content, Tree};
 
-/// What is known of a flow when its values are bound.
+/// Everything that is known of a flow when its values are bound.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outline<'a, 'b> {
     pub(crate) tree: &'b Tree<'a>,

@@ -32,7 +32,7 @@ pub fn compile(
     Ok(Parts { tree: &tree, uses: &uses, numbers: &numbers, bindings, neighbors }.plan())
 }
 
-/// What a plan is made of.
+/// The parts from which a plan is made.
 struct Parts<'a, 'b> {
     tree: &'b Tree<'a>,
     uses: &'b [Uses<'a>],
@@ -51,7 +51,8 @@ impl Parts<'_, '_> {
             && steps
                 .iter()
                 .all(|step| step.condition.is_none() && step.on_failure == OnFailure::Revert);
-        Plan { simple, returns: self.bindings.returns, scopes, steps }
+        let remaining = steps.iter().filter(|step| step.after.is_empty()).count() as i32;
+        Plan { simple, returns: self.bindings.returns, remaining, scopes, steps }
     }
 
     fn scopes(&mut self) -> Vec<PlannedScope> {
@@ -172,6 +173,7 @@ mod tests {
         let expected = json!({
             "simple": false,
             "returns": {"whole": vm},
+            "remaining": 1,
             "scopes": [
                 {"number": 0, "outer": null, "first": 0, "last": 4, "name": "server",
                     "pattern": "linear", "controller": null, "attempts": null, "values": null,

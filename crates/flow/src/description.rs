@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::fault::{Fault, MAX_DESCRIPTION_MIB};
 use crate::json::Json;
 
-/// What the code of a flow returns.
+/// The value that the code of a flow returns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
@@ -30,7 +30,8 @@ pub struct Pattern {
     pub kind: PatternKind,
     /// The name, for people, and for links to it.
     pub name: String,
-    /// What decides after a failure. `None`: the pattern around this one; if there is none, everything is undone.
+    /// The controller, which decides after a failure. `None` if the pattern around this one decides; if there is none,
+    /// everything is undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Controller>,
     /// The steps and nested patterns.
@@ -74,12 +75,12 @@ pub struct Link {
     /// Otherwise the second item is skipped. `None` for no condition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_if: Option<String>,
-    /// What is skipped together with the second item.
+    /// The steps that are skipped together with the second item.
     #[serde(default, skip_serializing_if = "is_default")]
     pub depth: Depth,
 }
 
-/// What is skipped together with a step whose condition is false.
+/// The steps that are skipped together with a step whose condition is false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Depth {
@@ -94,7 +95,7 @@ pub enum Depth {
     Atom,
 }
 
-/// What decides after a failure whether the steps of a pattern are undone and run again.
+/// A controller, which decides after a failure whether the steps of a pattern are undone and run again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Controller {
@@ -190,10 +191,10 @@ pub struct Step {
     /// Otherwise the step is skipped. `None` for no condition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_if: Option<String>,
-    /// What is skipped together with the step.
+    /// The steps that are skipped together with this one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub depth: Depth,
-    /// What follows when the step fails.
+    /// The consequence of a failure of the step.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_failure: OnFailure,
 }
@@ -221,7 +222,7 @@ pub enum Returns {
     Named(BTreeMap<String, String>),
 }
 
-/// What follows when a step fails.
+/// The consequence of a failure of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {

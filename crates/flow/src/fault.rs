@@ -24,7 +24,7 @@ pub enum Fault {
     /// The output of the flow's code is JSON, but no description.
     #[error("the flow's code returned {what}, not a flow")]
     NotAFlow {
-        /// What it is, with its article.
+        /// The kind of the thing, with its article.
         what: &'static str,
     },
     /// The output of the flow's code is no JSON.
@@ -71,7 +71,7 @@ pub enum Fault {
     /// A text cannot be a name.
     #[error("`{name}` cannot be {what}: {reason}")]
     Name {
-        /// What it should be the name of.
+        /// The kind of thing that it should be the name of.
         what: &'static str,
         /// The text, shortened.
         name: String,
@@ -134,7 +134,7 @@ pub enum Fault {
     /// An operation is not registered.
     #[error("{user} `{operation}`, which is not registered{suggestion}")]
     Unregistered {
-        /// Who needs the operation, with the verb: ``step `tell` runs``.
+        /// The part of the flow that needs the operation, with the verb: ``step `tell` runs``.
         user: String,
         /// The operation, as the description names it.
         operation: String,
@@ -144,7 +144,7 @@ pub enum Fault {
     /// Several domains have an operation, and the flow's own domain has not.
     #[error("{user} `{operation}`, which several domains have: write {choices}")]
     SeveralDomains {
-        /// Who needs the operation, with the verb.
+        /// The part of the flow that needs the operation, with the verb.
         user: String,
         /// The operation, as the description names it.
         operation: String,
@@ -154,7 +154,7 @@ pub enum Fault {
     /// An operation is a flow.
     #[error("{user} `{operation}`, which is a flow: flows within flows are not possible yet")]
     Nested {
-        /// Who needs the operation, with the verb.
+        /// The part of the flow that needs the operation, with the verb.
         user: String,
         /// The operation, as the description names it.
         operation: String,
@@ -171,7 +171,7 @@ pub enum Fault {
     /// Nothing provides a value that is required.
     #[error("{user} requires `{name}`, which nothing before it provides{suggestion}")]
     Missing {
-        /// Who requires the value: ``step `attach` ``.
+        /// The part of the flow that requires the value: ``step `attach` ``.
         user: String,
         /// The name of the value.
         name: String,
@@ -195,7 +195,7 @@ pub enum Fault {
         second: String,
         /// The name of the value.
         name: String,
-        /// Who requires the value, with the verb: `` `need` requires``.
+        /// The part of the flow that requires the value, with the verb: `` `need` requires``.
         user: String,
     },
     /// Some items wait for each other in a circle.

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::description::{Controller, Description, Item};
 
-/// What a plan needs to know about an operation.
+/// The properties of an operation that a plan needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// The id in the database.

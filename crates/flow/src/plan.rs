@@ -17,6 +17,8 @@ pub struct Plan {
     pub simple: bool,
     /// The sources of the flow's output. `None` if it has none.
     pub returns: Option<Arguments>,
+    /// The number of steps that no other step follows. The flow is done when all of these are over.
+    pub remaining: i32,
     /// The scopes by their numbers. Scope 0 is the whole flow.
     pub scopes: Vec<PlannedScope>,
     /// The steps by their numbers. A step has a greater number than those before it.
@@ -77,7 +79,7 @@ pub struct PlannedStep {
     pub args: Option<Arguments>,
     /// The condition without which the step, or the scope of an entry gate, is skipped.
     pub condition: Option<Condition>,
-    /// What follows when it fails.
+    /// The consequence of its failure.
     pub on_failure: OnFailure,
 }
 
@@ -104,12 +106,12 @@ pub enum Arguments {
     Named(BTreeMap<String, Vec<Source>>),
 }
 
-/// What decides whether a step is skipped.
+/// The condition that decides whether a step is skipped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
     /// The first of these values that exists must be true in the sense of [`is_truthy`](crate::values::is_truthy).
     pub sources: Vec<Source>,
-    /// What is skipped together with the step.
+    /// The steps that are skipped together with this one.
     pub depth: Depth,
 }
 
@@ -124,6 +126,7 @@ mod tests {
         let text = json!({
             "simple": false,
             "returns": {"whole": [{"step": 1, "path": []}]},
+            "remaining": 1,
             "scopes": [{"number": 0, "outer": null, "first": 0, "last": 1, "name": "server",
                 "pattern": "linear", "controller": "for_each", "attempts": null, "values": [1, "a"],
                 "values_from": null, "operation": null, "revert_all": true, "provides": "zone"}],

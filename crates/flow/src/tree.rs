@@ -32,7 +32,7 @@ pub(crate) struct Node<'a> {
     pub(crate) condition: Option<(&'a str, Depth)>,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Content<'a> {
     Step(&'a Step),

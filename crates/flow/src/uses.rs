@@ -8,9 +8,9 @@ use crate::tree::{Content, Node, Tree};
 /// The operations of a step or a pattern.
 #[derive(Debug)]
 pub(crate) struct Uses<'a> {
-    /// What a step runs, or what decides about a pattern. `None` if no operation decides.
+    /// The operation that a step runs, or that decides about a pattern. `None` if no operation decides.
     pub(crate) operation: Option<&'a Operation>,
-    /// What undoes a step. `None` if nothing has to be done.
+    /// The operation that undoes a step. `None` if nothing has to be done.
     pub(crate) undo: Option<&'a Operation>,
 }
 

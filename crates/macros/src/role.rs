@@ -2,7 +2,7 @@
 
 use syn::{Type, TypeReference};
 
-/// What an operation is for. Each role has an attribute of its own.
+/// The purpose of an operation. Each role has an attribute of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Is scheduled by itself.

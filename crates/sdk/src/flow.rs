@@ -191,7 +191,7 @@ impl Flow {
     }
 }
 
-/// What [`Flow::add`] takes: a [`Step`], or a nested [`Flow`].
+/// The type that [`Flow::add`] takes: a [`Step`], or a nested [`Flow`].
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Part {

@@ -71,7 +71,7 @@ class Executor:
         stdout, stderr = sys.stdout, sys.stderr
         reason = run_check(self._link, operation, self._await)
         sys.stdout, sys.stderr = stdout, stderr
-        # What the check has printed must not appear in the log of the next run.
+        # The output of the check must not appear in the log of the next run.
         streams.flush()
         send_answer(self._link, request, reason)
 

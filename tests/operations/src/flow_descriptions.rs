@@ -18,7 +18,7 @@ const MAX_STEPS: usize = 20_000;
 /// The largest size of a description.
 const MAX_BYTES: usize = 64 << 20;
 
-/// What the function of a flow returns, without any check.
+/// The value that the function of a flow returns, without any check.
 struct Unchecked(Result<Option<Output>, Error>);
 
 impl FlowReturn for Unchecked {
@@ -51,7 +51,7 @@ fn described(input: &Described) -> Unchecked {
     json_text(input.description.to_string().into_bytes())
 }
 
-/// What the code of `faulty` does instead of returning a description.
+/// The action of the code of `faulty`, instead of returning a description.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Fault {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::waits::wait_for;
 
-/// What a step does in addition to the line in the trace.
+/// The action of a step in addition to the line in the trace.
 #[derive(Debug, Default, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Effect {
@@ -40,7 +40,7 @@ pub(crate) struct Effect {
     kills_worker: bool,
 }
 
-/// What steps do, by the names of the steps.
+/// The actions of steps, by the names of the steps.
 pub(crate) type Effects = BTreeMap<String, Effect>;
 
 /// The input of `traced`.

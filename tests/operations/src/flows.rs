@@ -193,7 +193,7 @@ struct Lenient {
     #[serde(default)]
     #[expect(dead_code, reason = "the steps read it")]
     effects: Effects,
-    /// What follows if `b` fails.
+    /// The consequence of a failure of `b`.
     #[schemars(with = "String")]
     on_failure: OnFailure,
 }

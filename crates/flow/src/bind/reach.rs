@@ -41,7 +41,7 @@ impl Reach {
         {
             let followers = self.followers.get(&item).map_or(&[][..], Vec::as_slice);
             is_before = followers.contains(&to);
-            // What is sorted behind `to` does not lead to it.
+            // A step that is sorted behind `to` does not lead to it.
             let nearer = followers.iter().filter(|item| self.positions.get(item) < last);
             open.extend(nearer.filter(|item| visited.insert(**item)));
         }

@@ -10,7 +10,7 @@ use crate::names::Reference;
 use crate::plan::Source;
 use crate::tree::{Content, Tree};
 
-/// What may be a source at the current step.
+/// The values that may be a source at the current step.
 pub(super) struct Sources<'a, 'b> {
     tree: &'b Tree<'a>,
     /// The keys that the flow's input may have. `None` for any key.
@@ -20,7 +20,7 @@ pub(super) struct Sources<'a, 'b> {
     count: usize,
 }
 
-/// Who needs a value.
+/// The part of a flow that needs a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum User<'a> {
     /// The step with this name.

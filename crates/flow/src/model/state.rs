@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// What a task of a flow does.
+/// The purpose of a task of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
     /// It executes the step with this number. That of an entry gate asks the controller whether its scope may start.
@@ -191,7 +191,7 @@ pub struct OpenTask {
     pub progress: Progress,
 }
 
-/// What has become of a task that has not ended.
+/// The state of a task that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// No worker has ever claimed it.

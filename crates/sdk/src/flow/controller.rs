@@ -1,4 +1,4 @@
-//! What the function of a controller takes and returns: [`History`] and [`Decision`].
+//! The types that the function of a controller takes and returns: [`History`] and [`Decision`].
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ pub struct Round {
     pub failures: BTreeMap<String, String>,
 }
 
-/// What a controller decides: the output of a function with `#[controller]`.
+/// The decision of a controller: the output of a function with `#[controller]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "decision", content = "value", rename_all = "snake_case")]
 pub enum Decision {

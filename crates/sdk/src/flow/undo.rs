@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a function with `#[revert]` gets to know of the step that it undoes. `I` is the input of the step, and `R` its
+/// The facts about a step that a function with `#[revert]` gets to undo it. `I` is the input of the step, and `R` its
 /// output.
 ///
 /// A step is also undone if it failed, because it may have done a part of its work. So find out from the input what
