@@ -77,7 +77,7 @@ fn wrong_descriptions() -> Vec<(Value, &'static str)> {
             pattern("linear", &[need(), provides("late", "x")]),
             "step `need` requires `x`, which nothing before it provides",
         ),
-        (runs("tracd"), "step `s` runs `tracd`, which is not registered"),
+        (runs("tracd"), "step `s` runs `tracd`, which is not registered: did you mean `traced`?"),
         (runs("nowhere/traced"), "step `s` runs `nowhere/traced`, which is not registered"),
         (
             runs("ok3"),

@@ -61,11 +61,13 @@ fn another_host_goes_on_with_a_flow_whose_host_was_lost() {
     flow.wait_for("exec b", 1);
     let worker = worker_pid(&setup, flow.task_of("b"));
     let _second = start_on(&setup, "second", &["--maxworkers", "1", "--lease", "2s"]);
+    let runners = processes::children(worker);
     monitor.signal(Signal::SIGKILL);
-    for process in processes::children(worker) {
-        processes::signal(process.pid, Signal::SIGKILL);
-    }
+    // Before its runner, whose end it would record otherwise.
     processes::signal(worker, Signal::SIGKILL);
+    for runner in runners {
+        processes::signal(runner.pid, Signal::SIGKILL);
+    }
     assert_eq!(monitor.wait_for_exit_code(), None);
     flow.wait_for("exec b", 2);
     std::fs::write(&gate, "").unwrap();

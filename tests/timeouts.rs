@@ -23,7 +23,8 @@ fn a_run_that_exceeds_its_timeout_fails_and_other_runs_continue() {
     assert_eq!(setup.log_lines(slow.id), ["slow"]);
     assert_eq!(setup.wait_until_done(quick).output, 1);
     let other = setup.wait_until_done(other);
-    assert!(other.running_seconds() >= 4.0, "not interrupted: {} s", other.running_seconds());
+    // Start and end are recorded by different calls, so their times differ from the real ones by some microseconds.
+    assert!(other.running_seconds() > 3.9, "not interrupted: {} s", other.running_seconds());
 }
 
 #[test]
