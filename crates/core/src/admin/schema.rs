@@ -30,7 +30,7 @@ struct Chapter {
 /// All chapters by ascending number. `build.rs` writes this list.
 const CHAPTERS: &[Chapter] = include!(concat!(env!("OUT_DIR"), "/chapters.rs"));
 
-/// The schema version that this binary was written for. The last chapter, `V24__version.sql`, stores the same number.
+/// The schema version that this binary was written for. The last chapter, `version`, stores the same number.
 pub const VERSION: i32 = 27;
 
 /// The table of the applied chapters, as refinery creates it.
