@@ -8,7 +8,7 @@
 -- The column `task.followed` says whether the end of a task has to be followed at all. So an end that nothing follows
 -- costs nothing.
 --
--- Holders of locks. A transaction that follows the end of a task has changed that task before, and so has locked
+-- Locks. A transaction that follows the end of a task has changed that task before, and so has locked
 -- it. Edges are changed only under the lock of their predecessor. Successors are locked with `skip locked`, so a
 -- transaction that follows never waits for a lock, and cannot be part of a deadlock. An edge whose successor was locked
 -- by another transaction is left to the poll of a monitor.

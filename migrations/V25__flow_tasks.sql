@@ -16,7 +16,7 @@ language sql stable as $$
 $$;
 
 -- after_insert: does what follows the insertion of tasks of steps in these domains: monitors are notified, and the tasks
--- `waiting`, whose operations have `run_before`, wait. Null: none.
+-- `waiting`, whose operations have `run_before`, wait. Null if there are none.
 create function rework.after_insert(domains text[], waiting bigint[]) returns void
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 declare

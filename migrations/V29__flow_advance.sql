@@ -1,5 +1,5 @@
 -- lock_flows: locks the flows that these ended tasks are steps of. Returns them, and those of them that are not simple,
--- do not execute steps, or have tasks here that are not done; null: none.
+-- do not execute steps, or have tasks here that are not done. Null if there are none.
 create function rework.lock_flows(tasks bigint[], out flows bigint[], out others bigint[])
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
@@ -67,10 +67,12 @@ begin
         end;
     end if;
     if locked.others is not null or failed <> '{}' then
+        -- After a failed round of an endless retry policy, a task is `delayed` and followed: it has not ended.
         for one in
             select t.flow, array_agg(t.id order by t.id) as ended
               from rework.task t
-             where t.id = any (advance.tasks) and t.flow = any (locked.others) or t.id = any (failed)
+             where (t.id = any (advance.tasks) and t.flow = any (locked.others) or t.id = any (failed))
+               and t.state || '' in ('done', 'failed', 'aborted', 'lost')
              group by t.flow
              order by t.flow desc
         loop

@@ -36,9 +36,8 @@ begin
                      revert_all boolean, provides text);
     insert into rework.flow (id, phase, is_simple, remaining, priority, host, capabilities, returns, name)
     select t.id, 'executing', parts.simple, parts.remaining, least(t.priority + 1, 32767), t.host, t.capabilities,
-           nullif(parts.returns::text, 'null')::json, s.name
+           nullif(parts.returns::text, 'null')::json, parts.scopes -> 0 ->> 'name'
       from rework.task t
-      join rework.scope s on s.flow = insert_plan.task and s.number = 0
      where t.id = insert_plan.task;
     with inserted as (
         insert into rework.step (flow, number, name, scope, kind, operation, undo_operation, before, after, args,

@@ -7,4 +7,4 @@ create table rework.version (
     serves     integer not null    -- schema number of the oldest binary that can use this schema
 );
 
-insert into rework.version (schema, serves) values (27, 27);
+insert into rework.version (schema, serves) values (28, 28);

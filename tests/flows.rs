@@ -139,6 +139,29 @@ fn the_attempts_of_a_step_are_used_up_before_its_flow_is_undone() {
     flow.assert_events("exec a, revert a");
 }
 
+/// After each failed round of attempts, `on_failure` of the operation is followed. The flow goes on only after the end.
+#[test]
+fn a_step_and_a_revert_with_an_endless_retry_policy_are_repeated_until_they_are_done() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&[]);
+    let policy = r#"{"endless": true, "backoff": "fixed", "first": "10ms"}"#;
+    setup.session().execute(&format!(
+        "update rework.operation set attempts = 1, retry = '{policy}' where name in ('traced', 'undo_traced')"
+    ));
+    let flow = setup.schedule_flow("failb", json!({"k": 2, "n": 0}));
+    flow.wait_until_done();
+    flow.assert_events("exec a, exec b, exec b, exec b, exec c");
+
+    let items = json!([
+        {"step": {"name": "a", "operation": "traced", "revert": "undo_traced",
+                  "inject": {"name": "a", "effects": {"a": {"revert_fails": 2}}}}},
+        {"step": {"name": "tries", "operation": "always_fails"}}]);
+    let description = json!({"flow": {"pattern": "linear", "name": "f", "items": items}});
+    let flow = setup.schedule_flow("described", json!({"description": description}));
+    assert_eq!(flow.wait_until_reverted(), "step tries: attempt 2 failed");
+    flow.assert_events("exec a, revert a, revert a, revert a");
+}
+
 #[test]
 fn the_tasks_of_steps_are_hidden_in_lists_and_their_logs_are_found_by_the_names_of_the_steps() {
     let setup = Installation::with_fixture();

@@ -22,7 +22,7 @@ from rework import connections, describe
 from rework.errors import NO_SCHEMA, ReworkError, translating
 
 #: The version of the schema that this package needs: the number of its last migration.
-SCHEMA_VERSION = 27
+SCHEMA_VERSION = 28
 
 Row = tuple[Any, ...]
 Opened = Iterator['Session']

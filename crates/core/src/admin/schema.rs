@@ -31,7 +31,7 @@ struct Chapter {
 const CHAPTERS: &[Chapter] = include!(concat!(env!("OUT_DIR"), "/chapters.rs"));
 
 /// The schema version that this binary was written for. The last chapter, `version`, stores the same number.
-pub const VERSION: i32 = 27;
+pub const VERSION: i32 = 28;
 
 /// The table of the applied chapters, as refinery creates it.
 const MIGRATION_TABLE: &str = "create schema if not exists rework;
