@@ -122,6 +122,11 @@ impl<'a> Model<'a> {
         self.missed
     }
 
+    /// Returns the steps that have failed, with the reasons, in the order of their failures.
+    pub fn failures(&self) -> &[(String, String)] {
+        &self.failures
+    }
+
     /// Returns the state of the flow's own task.
     pub fn task_state(&self) -> &'static str {
         match (self.phase, self.is_aborting) {

@@ -135,6 +135,11 @@ impl Operations {
         }
     }
 
+    /// Returns whether a flow of the domain `own` can mean an operation by this text.
+    pub fn contains(&self, text: &str, own: &str) -> bool {
+        !matches!(self.near(text, own), Err(Absence::Unregistered { .. }))
+    }
+
     /// Returns the registered operations with this name.
     fn named(&self, name: &str) -> impl Iterator<Item = &Operation> {
         self.by_name.get(name).into_iter().flatten().filter(|operation| operation.is_registered)

@@ -2,6 +2,7 @@
 //! [`Flow`], the plan of a flow; the files in `flow/` have its parts.
 
 mod controller;
+mod in_process;
 mod retry;
 mod step;
 mod undo;
@@ -16,6 +17,7 @@ use serde_json::Value;
 pub use rework_flow::description::{Depth, Description, OnFailure};
 
 pub use self::controller::{ControllerReturn, Decision, History, Round};
+pub use self::in_process::{FlowEnd, InProcess, Phase};
 pub use self::retry::{AlwaysRevert, AlwaysRevertAll, Controller, ForEach, ForEachOf, Times};
 pub use self::step::Step;
 pub use self::undo::{Failure, Reverts, Undo};

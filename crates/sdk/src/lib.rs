@@ -83,7 +83,8 @@ pub use self::bytes::Bytes;
 pub use self::error::{Error, Result};
 pub use self::flow::{
     AlwaysRevert, AlwaysRevertAll, Controller, Decision, Depth, Description, Failure, Flow,
-    ForEach, ForEachOf, History, OnFailure, Part, Round, Step, Times, Undo,
+    FlowEnd, ForEach, ForEachOf, History, InProcess, OnFailure, Part, Phase, Round, Step, Times,
+    Undo,
 };
 pub use self::input::FromInput;
 pub use self::logging::{TaskLog, layer};

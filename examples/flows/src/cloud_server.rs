@@ -156,3 +156,47 @@ fn delete(directory: &Path, name: &str, kind: &str) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rework::{FlowEnd, Phase};
+    use serde_json::json;
+
+    use super::*;
+
+    fn run(directory: &Path) -> FlowEnd {
+        let server = Server { directory: directory.to_owned(), name: "web".to_owned(), gib: 3 };
+        let flow = make_server(&server).unwrap();
+        let input = json!({"directory": directory, "name": "web", "gib": 3});
+        flow.in_process(input).run().unwrap()
+    }
+
+    fn files(directory: &Path) -> Vec<String> {
+        let listed = fs::read_dir(directory).unwrap();
+        let mut names: Vec<String> =
+            listed.map(|file| file.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_server_has_a_volume() {
+        let cloud = tempfile::tempdir().unwrap();
+        let end = run(cloud.path());
+        assert_eq!(end.phase, Phase::Done);
+        assert_eq!(end.output::<Vm>().unwrap().path, cloud.path().join("web.vm"));
+        assert_eq!(files(cloud.path()), ["web.attached", "web.vm", "web.volume"]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_server_that_cannot_be_made() {
+        let cloud = tempfile::tempdir().unwrap();
+        fs::write(cloud.path().join("attach.broken"), "").unwrap();
+        let end = run(cloud.path());
+        assert_eq!(end.phase, Phase::Reverted);
+        assert!(end.reason.unwrap().starts_with("step attach: "));
+        let count = |event: &str| end.events.iter().filter(|other| *other == event).count();
+        assert_eq!((count("vm: done"), count("vm: reverted")), (3, 3), "three rounds");
+        assert_eq!(files(cloud.path()), ["attach.broken"]);
+    }
+}
