@@ -89,6 +89,8 @@ declare
     followed_tasks   bigint[];     -- tasks whose end, or whose failed round, something follows
     step_tasks       bigint[];     -- done tasks of steps (V24__flow.sql)
     plan             text;         -- of a run that is `planned`
+    planned_tasks    bigint[];
+    plans            json[];
 begin
     -- 1. Times. The earliest start must be later than `not_before`: if it is not, move all times forward. If that would
     -- take more than 2 seconds, the server's clock was set back, and its present time is used.
@@ -251,10 +253,14 @@ begin
             followed_tasks := followed_tasks || task;
         end if;
         if plan is not null then
-            perform rework.make_flow(task, plan::json);
+            planned_tasks := planned_tasks || task;
+            plans := plans || plan::json;
         end if;
         return next;
     end loop;
+    if planned_tasks is not null then
+        perform rework.make_flows(planned_tasks, plans);
+    end if;
 
     -- 4. What follows.
     if followed_tasks is not null or step_tasks is not null then

@@ -32,7 +32,7 @@ begin
                 first_ready, runnable, retry_backoff, is_retried, error_kind, duration_ms, complete, monitor_poll,
                 repair_host_lanes, sweep_lanes, watch_schedules, fire, run_scheduled, schedule_clock, make_partition,
                 drop_partitions, unchecked_leases, continue_recovery, follow, follow_missed,
-                make_flow, advance, advance_missed, retry_flow, fail_unregistered, pause, resume to %1$I']
+                make_flows, advance, advance_missed, retry_flow, fail_unregistered, pause, resume to %1$I']
     end;
     if statements is null then
         raise exception 'there is no set of rights named `%`', rights

@@ -33,21 +33,19 @@ begin
     end loop;
 end $$;
 
--- undo_input: returns the input of a task that reverts what `task` did.
-create function rework.undo_input(task bigint, failures json) returns json
-language plpgsql stable set search_path = pg_catalog, rework, pg_temp as $$
-begin
-    return (
-        select json_build_object(
-                   'input', t.input,
-                   'result', case when t.state || '' = 'done' then t.output end,
-                   'error', case when t.state || '' <> 'done' then coalesce(
-                                t.error,
-                                json_build_object('kind', t.state, 'message', coalesce(t.reason, t.state::text))) end,
-                   'failures', rework.failure_reasons(undo_input.failures))
-          from rework.task t
-         where t.id = undo_input.task);
-end $$;
+-- undo_input: returns the input of a task that reverts what `task` did. It has no settings, so the planner puts it into the
+-- statements that call it.
+create function rework.undo_input(task rework.task, failure_reasons json) returns json
+language sql stable as $$
+    select json_build_object(
+        'input', (undo_input.task).input,
+        'result', case when (undo_input.task).state = 'done' then (undo_input.task).output end,
+        'error', case when (undo_input.task).state <> 'done' then coalesce(
+                     (undo_input.task).error,
+                     json_build_object('kind', (undo_input.task).state,
+                                       'message', coalesce((undo_input.task).reason, (undo_input.task).state::text))) end,
+        'failures', undo_input.failure_reasons)
+$$;
 
 -- make_step_task: makes the task that executes a step, or that reverts it. Returns the task if it could not be made, and
 -- so has failed at once; else null. Small statements that the session keeps the plans of take a third of the time of the
@@ -60,6 +58,7 @@ declare
     f         rework.flow;
     op        rework.operation;
     lane      integer;
+    done      rework.task;     -- what is to be reverted
     input     json;
     fault     text;
     new_task  bigint := nextval('rework.task_id_seq');
@@ -67,8 +66,12 @@ begin
     select step.* into s from rework.step where step.flow = make_step_task.flow and step.number = make_step_task.number;
     select flow.* into f from rework.flow where flow.id = make_step_task.flow;
     select o.* into op from rework.operation o where o.id = case when undo then s.undo_operation else s.operation end;
-    input := case when undo then rework.undo_input(s.task, f.failures)
-                  when s.args is not null then rework.step_input(f.id, s.args) end;
+    if undo then
+        select t.* into done from rework.task t where t.id = s.task;
+    end if;
+    input := case when undo then rework.undo_input(done, rework.failure_reasons(f.failures))
+                  when s.args is not null then
+                      coalesce(s.args -> 'whole' -> 0 -> 'value', rework.step_input(f.id, s.args)) end;
     fault := rework.step_fault(op, input);
     -- Most tasks are of lanes that are never swept.
     if f.host is null and f.capabilities = '{}' then
@@ -108,22 +111,35 @@ declare
     waiting  bigint[];
     failed   bigint[];
 begin
-    with new_task as materialized (
-        select nextval('rework.task_id_seq') as task, s.flow, s.number, s.address, o as op, f.priority, f.host,
-               f.capabilities, i.input, rework.step_fault(o, i.input) as fault,
+    if cardinality(numbers) = 1 then
+        return array_remove(array[rework.make_step_task(flows[1], numbers[1], make_step_tasks.undo)], null);
+    end if;
+    with reverted_flow as materialized (
+        select f.id, rework.failure_reasons(f.failures) as failure_reasons
+          from (select distinct unnest(flows) where undo) as given (id)
+          join rework.flow f on f.id = given.id
+    ),
+    new_task as materialized (
+        select nextval('rework.task_id_seq') as task, s.flow, s.number, s.address, o.op, f.priority, f.host,
+               f.capabilities, i.input, rework.step_fault(o.op, i.input) as fault,
                -- Most tasks are of lanes that are never swept.
                coalesce(case when f.host is null and f.capabilities = '{}' then
                             (select l.id from rework.lane l
-                              where l.operation = o.id and coalesce(l.host, '') = '' and l.capabilities = '{}') end,
-                        rework.lane_for(o, f.host, f.capabilities)) as lane
+                              where l.operation = (o.op).id and coalesce(l.host, '') = '' and l.capabilities = '{}') end,
+                        rework.lane_for(o.op, f.host, f.capabilities)) as lane
           from unnest(flows, numbers) as given (flow, number)
          cross join lateral (select s.ctid as address, s.* from rework.step s
                               where s.flow = given.flow and s.number = given.number offset 0) as s
-         cross join lateral (select f.priority, f.host, f.capabilities, f.failures from rework.flow f
+         cross join lateral (select f.priority, f.host, f.capabilities from rework.flow f
                               where f.id = given.flow offset 0) as f
-          join rework.operation o on o.id = case when undo then s.undo_operation else s.operation end
-         cross join lateral (select case when undo then rework.undo_input(s.task, f.failures)
-                                         else rework.step_input(s.flow, s.args) end as input offset 0) as i
+          left join reverted_flow r on r.id = given.flow
+          left join lateral (select t as done from rework.task t where undo and t.id = s.task offset 0) as t on true
+         cross join lateral (select o as op from rework.operation o
+                              where o.id = case when undo then s.undo_operation else s.operation end offset 0) as o
+         cross join lateral (select case when undo then rework.undo_input(t.done, r.failure_reasons)
+                                         when s.args is not null then
+                                             coalesce(s.args -> 'whole' -> 0 -> 'value',
+                                                      rework.step_input(s.flow, s.args)) end as input offset 0) as i
     ),
     inserted as (
         insert into rework.task (id, operation, lane, state, priority, host, capabilities, input, reason, finished_at,
@@ -161,16 +177,11 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 declare
     failed  bigint[];
 begin
-    case cardinality(make_tasks_of.numbers)
-        when 0 then
-            failed := '{}';
-        when 1 then
-            failed := array_remove(array[rework.make_step_task(make_tasks_of.flow, numbers[1], make_tasks_of.undo)], null);
-        else
-            failed := rework.make_step_tasks(
-                array_fill(make_tasks_of.flow, array[cardinality(make_tasks_of.numbers)]), make_tasks_of.numbers,
-                make_tasks_of.undo);
-    end case;
+    if make_tasks_of.numbers = '{}' then
+        return '{}';
+    end if;
+    failed := rework.make_step_tasks(array_fill(make_tasks_of.flow, array[cardinality(make_tasks_of.numbers)]),
+                                     make_tasks_of.numbers, make_tasks_of.undo);
     if failed = '{}' then
         return '{}';
     end if;

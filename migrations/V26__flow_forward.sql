@@ -61,6 +61,7 @@ declare
     ended    record;
     next     integer;
     missing  integer;
+    numbers  integer[] := '{}';    -- of the steps that are ready
 begin
     update rework.step s
        set state = 'done'
@@ -74,12 +75,13 @@ begin
     foreach next in array coalesce(ended.after, '{}') loop
         select s.missing into missing from rework.step s where s.flow = ended.flow and s.number = next;
         if missing = 1 then
-            failed := array_append(failed, rework.make_step_task(ended.flow, next, false));
+            numbers := numbers || next;
         else
             update rework.step s set missing = s.missing - 1 where s.flow = ended.flow and s.number = next;
         end if;
     end loop;
-    failed := array_remove(failed, null);
+    failed := case when numbers = '{}' then '{}'
+                   else rework.make_step_tasks(array_fill(ended.flow, array[cardinality(numbers)]), numbers, false) end;
 end $$;
 
 -- pass_steps: handles steps of a flow that are over, and those that become ready because of it: gates pass at once,

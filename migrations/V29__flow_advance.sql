@@ -80,8 +80,7 @@ begin
         end loop;
     end if;
     if over_flows <> '{}' then
-        perform rework.end_flow(f.id) from unnest(over_flows) as f (id)
-          where f.id in (select id from rework.flow where phase = 'executing' and remaining = 0);
+        perform rework.end_done_flows(over_flows);
     end if;
 end $$;
 
@@ -201,7 +200,7 @@ begin
            set remaining = f.remaining - cardinality(ends.over) - cardinality(ends.failed)
                            - cardinality(ends.undone) - cardinality(ends.not_undone)
          where f.id = advance_flow.flow;
-        perform rework.end_flow(f.id) from rework.flow f where f.id = advance_flow.flow and f.remaining <= 0;
+        perform rework.end_unfinished_flow(f.id) from rework.flow f where f.id = advance_flow.flow and f.remaining <= 0;
         return;
     end if;
     if ends.not_undone <> '{}' then
@@ -266,7 +265,7 @@ begin
              order by c.number limit 1;
             exit when not found;
             if scope.aim = 'revert' then
-                perform rework.end_flow(settle_flow.flow);
+                perform rework.end_unfinished_flow(settle_flow.flow);
                 return;
             end if;
             perform rework.reset_scope(settle_flow.flow, scope.number);
@@ -277,8 +276,7 @@ begin
         passed := passed || results.over;
         broken := results.failed;
     end loop;
-    perform rework.end_flow(f.id) from rework.flow f
-      where f.id = settle_flow.flow and f.phase = 'executing' and f.remaining = 0 and f.ended_at is null;
+    perform rework.end_done_flows(array[settle_flow.flow]);
 end $$;
 
 revoke all on function rework.lock_flows, rework.advance, rework.advance_or_stop, rework.decision, rework.record_ends,

@@ -1,4 +1,4 @@
--- flow_ends: how a flow starts and how it ends. `rework.complete` (V15) calls `make_flow` when a run has returned a plan.
+-- flow_ends: how a flow starts and how it ends. `rework.complete` (V15) calls `make_flows` when runs have returned plans.
 
 -- forget_plan: deletes the plan of a task, and keeps the tasks of its steps in `past`.
 create function rework.forget_plan(task bigint) returns void
@@ -15,69 +15,102 @@ begin
     delete from rework.flow f where f.id = forget_plan.task;
 end $$;
 
--- insert_plan: stores a plan. One of an earlier run of the task is kept in `past`. Returns the numbers of its first steps,
--- and whether nothing but tasks can follow from it: it is simple, and has steps.
-create function rework.insert_plan(task bigint, plan json, out firsts integer[], out is_plain boolean)
+-- insert_plans: stores plans. Those of earlier runs of the tasks are kept in `past`. Returns the first steps of all plans:
+-- the elements of `flows` and `numbers` at one index are one step.
+create function rework.insert_plans(tasks bigint[], plans json[], out flows bigint[], out numbers integer[])
+language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
+#variable_conflict use_column
+begin
+    perform rework.forget_plan(f.id) from rework.flow f where f.id = any (insert_plans.tasks);
+    with parts as materialized (
+        select given.task, p.*
+          from unnest(insert_plans.tasks, insert_plans.plans) as given (task, plan)
+         cross join lateral json_to_record(given.plan)
+                        as p (simple boolean, returns json, remaining integer, scopes json, steps json)
+    ),
+    inserted_flow as (
+        insert into rework.flow (id, phase, is_simple, remaining, priority, host, capabilities, returns, name)
+        select p.task, 'executing', p.simple, p.remaining, least(t.priority + 1, 32767), t.host, t.capabilities,
+               p.returns, p.scopes -> 0 ->> 'name'
+          from parts p
+         cross join lateral (select t.priority, t.host, t.capabilities from rework.task t where t.id = p.task offset 0) as t
+    ),
+    inserted_scope as (
+        insert into rework.scope (flow, number, outer_scope, first, last, name, pattern, controller, attempts, "values",
+                                  values_from, operation, revert_all, provides)
+        select p.task, s.number, s."outer", s.first, s.last, s.name, s.pattern, s.controller, s.attempts,
+               s."values", s.values_from, s.operation, coalesce(s.revert_all, false), s.provides
+          from parts p
+         cross join lateral json_to_recordset(p.scopes)
+                        as s (number integer, "outer" integer, first integer, last integer, name text, pattern text,
+                              controller text, attempts integer, "values" json, values_from json, operation bigint,
+                              revert_all boolean, provides text)
+    ),
+    inserted_step as (
+        insert into rework.step (flow, number, name, scope, kind, operation, undo_operation, before, after, args,
+                                 condition, on_failure, state, missing)
+        select p.task, s.number, s.name, s.scope, s.kind, s.operation, s.undo_operation, s.before, s.after,
+               s.args, s.condition, s.on_failure, 'pending', cardinality(s.before)
+          from parts p
+         cross join lateral json_to_recordset(p.steps)
+                        as s (number integer, name text, scope integer, kind text, operation bigint,
+                              undo_operation bigint, before integer[], after integer[], args json, condition json,
+                              on_failure text)
+        returning flow, number, missing
+    )
+    select array_agg(s.flow order by s.flow, s.number), array_agg(s.number order by s.flow, s.number) into flows, numbers
+      from inserted_step s
+     where s.missing = 0;
+end $$;
+
+-- start_flows: lets these flows start, with their first steps: the elements of `flows` and `numbers` at one index are one
+-- step. A flow may have none.
+create function rework.start_flows(tasks bigint[], flows bigint[], numbers integer[]) returns void
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
-    parts  record;
+    simple_flows    bigint[];
+    simple_numbers  integer[];
+    failed          bigint[] := '{}';
+    one             record;
+    results         record;
 begin
-    perform rework.forget_plan(insert_plan.task);
-    select p.* into parts
-      from json_to_record(plan) as p (simple boolean, returns json, remaining integer, scopes json, steps json);
-    insert into rework.scope (flow, number, outer_scope, first, last, name, pattern, controller, attempts, "values",
-                              values_from, operation, revert_all, provides)
-    select insert_plan.task, s.number, s."outer", s.first, s.last, s.name, s.pattern, s.controller, s.attempts,
-           s."values", s.values_from, s.operation, coalesce(s.revert_all, false), s.provides
-      from json_to_recordset(parts.scopes)
-               as s (number integer, "outer" integer, first integer, last integer, name text, pattern text,
-                     controller text, attempts integer, "values" json, values_from json, operation bigint,
-                     revert_all boolean, provides text);
-    insert into rework.flow (id, phase, is_simple, remaining, priority, host, capabilities, returns, name)
-    select t.id, 'executing', parts.simple, parts.remaining, least(t.priority + 1, 32767), t.host, t.capabilities,
-           nullif(parts.returns::text, 'null')::json, parts.scopes -> 0 ->> 'name'
-      from rework.task t
-     where t.id = insert_plan.task;
-    with inserted as (
-        insert into rework.step (flow, number, name, scope, kind, operation, undo_operation, before, after, args,
-                                 condition, on_failure, state, missing)
-        select insert_plan.task, s.number, s.name, s.scope, s.kind, s.operation, s.undo_operation, s.before, s.after,
-               nullif(s.args::text, 'null')::json, nullif(s.condition::text, 'null')::json, s.on_failure, 'pending',
-               cardinality(s.before)
-          from json_to_recordset(parts.steps)
-                   as s (number integer, name text, scope integer, kind text, operation bigint, undo_operation bigint,
-                         before integer[], after integer[], args json, condition json, on_failure text)
-        returning number, missing
-    )
-    select coalesce(array_agg(i.number order by i.number) filter (where i.missing = 0), '{}') into firsts from inserted i;
-    is_plain := parts.simple and firsts <> '{}';
+    -- Nothing but tasks can follow from the first steps of a simple plan.
+    select array_agg(first.flow), array_agg(first.number) into simple_flows, simple_numbers
+      from unnest(start_flows.flows, start_flows.numbers) as first (flow, number)
+     cross join lateral (select from rework.flow f where f.id = first.flow and f.is_simple offset 0) as f;
+    if simple_flows is not null then
+        failed := rework.make_step_tasks(simple_flows, simple_numbers, false);
+    end if;
+    for one in
+        select other.flow, '{}'::integer[] as failed,
+               array(select first.number from unnest(start_flows.flows, start_flows.numbers) as first (flow, number)
+                      where first.flow = other.flow) as firsts
+          from (select unnest(start_flows.tasks) except select unnest(simple_flows)) as other (flow)
+        union all
+        select t.flow, array_agg(t.step), '{}'
+          from unnest(failed) as given (id)
+         cross join lateral (select t.flow, t.step from rework.task t where t.id = given.id offset 0) as t
+         group by t.flow
+    loop
+        select o.over, o.failed || one.failed as failed into results from rework.open_steps(one.flow, one.firsts) as o;
+        select results.over || s.over as over, s.failed into results
+          from rework.settle_failed(one.flow, results.failed) as s;
+        perform rework.settle_flow(one.flow, results.over, results.failed, '{}', '{}');
+    end loop;
 end $$;
 
--- make_flow: makes a flow of a task, from the plan that its run has returned (crates/flow/src/plan.rs). The task is
--- `waiting`. A plan that cannot be stored lets the task fail. Its first steps start at once.
-create function rework.make_flow(task bigint, plan json) returns void
+-- make_flows: makes flows of tasks, from the plans that their runs have returned (crates/flow/src/plan.rs). The tasks are
+-- `waiting`. A plan that cannot be stored lets its task fail. The first steps start at once.
+create function rework.make_flows(tasks bigint[], plans json[]) returns void
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
-    why      text;
-    stored   record;
-    results  record;
+    why  text;
 begin
     begin
-        select p.* into stored from rework.insert_plan(make_flow.task, make_flow.plan) as p;
-        if stored.is_plain then
-            select '{}'::integer[] as over, rework.make_tasks_of(make_flow.task, stored.firsts, false) as failed
-              into results;
-            if results.failed = '{}' then
-                return;
-            end if;
-        else
-            select o.* into results from rework.open_steps(make_flow.task, stored.firsts) as o;
-        end if;
-        select results.over || s.over as over, s.failed into results
-          from rework.settle_failed(make_flow.task, results.failed) as s;
-        perform rework.settle_flow(make_flow.task, results.over, results.failed, '{}', '{}');
+        perform rework.start_flows(make_flows.tasks, p.flows, p.numbers)
+           from rework.insert_plans(make_flows.tasks, make_flows.plans) as p;
         return;
     exception when others then
         if not rework.is_data_fault(sqlstate) then
@@ -85,11 +118,16 @@ begin
         end if;
         get stacked diagnostics why = message_text;
     end;
+    if cardinality(tasks) > 1 then    -- one of them is to blame: one by one
+        perform rework.make_flows(array[given.task], array[given.plan])
+           from unnest(make_flows.tasks, make_flows.plans) as given (task, plan);
+        return;
+    end if;
     update rework.task t
        set state = 'failed', finished_at = clock_timestamp(), reason = 'the flow cannot be made: ' || why,
            error = json_build_object('kind', 'plan', 'message', why)
-     where t.id = make_flow.task;
-    perform rework.follow(array[make_flow.task]);
+     where t.id = tasks[1];
+    perform rework.follow(make_flows.tasks);
 end $$;
 
 -- begin_stop: lets a flow stop without undoing anything: no step starts any more, and it ends when no task of it is left.
@@ -104,7 +142,7 @@ begin
        set phase = 'stopping', ends_as = begin_stop.ends_as,
            remaining = (select count(*) from rework.step s where s.flow = f.id and s.state in ('started', 'reverting'))
      where f.id = begin_stop.flow;
-    perform rework.end_flow(f.id) from rework.flow f where f.id = begin_stop.flow and f.remaining = 0;
+    perform rework.end_unfinished_flow(f.id) from rework.flow f where f.id = begin_stop.flow and f.remaining = 0;
 end $$;
 
 -- stop_flow: ends a flow at once that cannot go on. Its tasks that have not ended count for nothing.
@@ -118,11 +156,40 @@ begin
            failures = json_build_array(json_build_object('step', f.name, 'task', f.id, 'kind', 'flow',
                                                          'reason', stop_flow.reason))
      where f.id = stop_flow.flow;
-    perform rework.end_flow(stop_flow.flow);
+    perform rework.end_unfinished_flow(stop_flow.flow);
 end $$;
 
--- end_flow: ends a flow and its task, by its phase: `executing`, `reverting` or `stopping`.
-create function rework.end_flow(flow bigint) returns void
+-- end_done_flows: ends those of these flows that are executing and have no step left, and their tasks. They are `done`.
+create function rework.end_done_flows(flows bigint[]) returns void
+language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
+#variable_conflict use_column
+declare
+    followed  bigint[];
+begin
+    with ended as (
+        update rework.flow f
+           set ended_at = clock_timestamp(), missed = false, phase = 'done'
+         where f.id = any (end_done_flows.flows) and f.phase = 'executing' and f.remaining = 0 and f.ended_at is null
+        returning f.id, f.returns
+    ),
+    ended_task as (
+        update rework.task t
+           set state = 'done', finished_at = greatest(clock_timestamp(), t.started_at), losses = 0, reason = null,
+               error = null,
+               output = case when e.returns is not null then rework.step_input(e.id, e.returns) end
+          from ended e
+         where t.id = e.id and t.state || '' in ('waiting', 'aborting')
+        returning t.id, t.followed or t.flow is not null as is_followed,
+                  case when t.notify_end then pg_notify('rework_end', t.id::text)::text end
+    )
+    select array_agg(t.id) into followed from ended_task t where t.is_followed;
+    if followed is not null then
+        perform rework.follow(followed);
+    end if;
+end $$;
+
+-- end_unfinished_flow: ends a flow that is `reverting` or `stopping`, and its task. The task has failed or is aborted.
+create function rework.end_unfinished_flow(flow bigint) returns void
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -134,8 +201,8 @@ declare
 begin
     update rework.flow as ended
        set ended_at = clock_timestamp(), missed = false,
-           phase = case ended.phase when 'executing' then 'done' when 'reverting' then 'reverted' else 'stopped' end
-     where ended.id = end_flow.flow
+           phase = case ended.phase when 'reverting' then 'reverted' else 'stopped' end
+     where ended.id = end_unfinished_flow.flow
     returning * into f;
     failure := f.failures -> 0;
     failed_as := case when failure ->> 'kind' in ('flow', 'controller') then failure ->> 'reason'
@@ -151,14 +218,11 @@ begin
         having count(*) > 0;
     end if;
     update rework.task t
-       set state = case when f.phase = 'done' then 'done'
-                        when t.state = 'aborting' then 'aborted' else f.ends_as end,
-           finished_at = greatest(clock_timestamp(), t.started_at), losses = 0,
-           output = case when f.phase = 'done' then rework.step_input(f.id, f.returns) end,
-           reason = case when f.phase = 'done' then null
-                         when t.state = 'aborting' then t.reason || coalesce(not_undone, '')
+       set state = case when t.state = 'aborting' then 'aborted' else f.ends_as end,
+           finished_at = greatest(clock_timestamp(), t.started_at), losses = 0, output = null,
+           reason = case when t.state = 'aborting' then t.reason || coalesce(not_undone, '')
                          else coalesce(failed_as, 'stopped') || coalesce(not_undone, '') end,
-           error = case when f.phase <> 'done' and t.state <> 'aborting'
+           error = case when t.state <> 'aborting'
                         then json_build_object('kind', coalesce(failure ->> 'kind', 'flow'), 'message', failed_as,
                                                'failures', f.failures) end
      where t.id = f.id and t.state in ('waiting', 'aborting')
@@ -169,5 +233,5 @@ begin
     end if;
 end $$;
 
-revoke all on function rework.forget_plan, rework.insert_plan, rework.make_flow, rework.begin_stop, rework.stop_flow,
-    rework.end_flow from public;
+revoke all on function rework.forget_plan, rework.insert_plans, rework.start_flows, rework.make_flows, rework.begin_stop, rework.stop_flow,
+    rework.end_done_flows, rework.end_unfinished_flow from public;

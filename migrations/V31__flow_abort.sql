@@ -121,7 +121,7 @@ begin
                 -- Withdrawn steps have no task any more that could end.
                 ready := rework.withdraw(f.id, 0, 2147483647, 'withdrawn: the flow stops', false);
                 update rework.flow u set remaining = u.remaining - cardinality(ready) where u.id = f.id;
-                perform rework.end_flow(u.id) from rework.flow u where u.id = f.id and u.remaining <= 0;
+                perform rework.end_unfinished_flow(u.id) from rework.flow u where u.id = f.id and u.remaining <= 0;
             end if;
             continue;
         end if;

@@ -17,6 +17,7 @@ use self::sources::{Sources, User};
 use self::visible::{Group, Provider};
 use crate::description::{OnFailure, PatternKind, Returns, Step};
 use crate::fault::Fault;
+use crate::json::Json;
 use crate::names::{self, Reference};
 use crate::numbers::Numbers;
 use crate::order::Order;
@@ -134,7 +135,7 @@ impl<'a> Binder<'a, '_> {
                 named.insert((*name).to_owned(), sources);
             }
         }
-        Ok(Some(Arguments::Named(named)))
+        Ok(Some(literal(&named).unwrap_or(Arguments::Named(named))))
     }
 
     fn pattern(&mut self, id: usize, kind: PatternKind) -> Result<(), Fault> {
@@ -200,6 +201,18 @@ impl<'a> Binder<'a, '_> {
             }
         }
     }
+}
+
+/// Returns an object of literal values as one literal value, so that the server need not put it together when the step
+/// starts. `None` if one of its values is not known yet.
+fn literal(named: &BTreeMap<String, Vec<Source>>) -> Option<Arguments> {
+    let mut object = BTreeMap::new();
+    for (name, sources) in named {
+        let Source::Value { value } = sources.first()? else { return None };
+        object.insert(name, value);
+    }
+    let value = Json::new(&object).ok()?;
+    Some(Arguments::Whole(vec![Source::Value { value }]))
 }
 
 /// Returns the providers in several items of a pattern: one after the other if each item is before the next one, and

@@ -166,8 +166,7 @@ mod tests {
         let plan = compiled(&server(), Some(&["size"])).unwrap();
         let gate = |number: i32, kind: &str, before: Value, after: Value| {
             json!({"number": number, "name": format!("parts {kind}"), "scope": 1, "kind": kind,
-                "operation": null, "undo_operation": null, "before": before, "after": after,
-                "args": null, "condition": null, "on_failure": "revert"})
+                "before": before, "after": after, "on_failure": "revert"})
         };
         let vm = json!([{"step": 1, "path": []}]);
         let expected = json!({
@@ -175,26 +174,23 @@ mod tests {
             "returns": {"whole": vm},
             "remaining": 1,
             "scopes": [
-                {"number": 0, "outer": null, "first": 0, "last": 4, "name": "server",
-                    "pattern": "linear", "controller": null, "attempts": null, "values": null,
-                    "values_from": null, "operation": null, "revert_all": false, "provides": null},
+                {"number": 0, "first": 0, "last": 4, "name": "server", "pattern": "linear",
+                    "revert_all": false},
                 {"number": 1, "outer": 0, "first": 0, "last": 3, "name": "parts",
-                    "pattern": "unordered", "controller": "times", "attempts": 3, "values": null,
-                    "values_from": null, "operation": null, "revert_all": false,
-                    "provides": "round"}],
+                    "pattern": "unordered", "controller": "times", "attempts": 3,
+                    "revert_all": false, "provides": "round"}],
             "steps": [
                 gate(0, "enter", json!([]), json!([1, 2])),
                 {"number": 1, "name": "vm", "scope": 1, "kind": "task", "operation": 2,
                     "undo_operation": 5, "before": [0], "after": [3],
                     "args": {"args": {"size": [{"input": "size", "path": []}]}},
-                    "condition": null, "on_failure": "revert"},
+                    "on_failure": "revert"},
                 {"number": 2, "name": "disk", "scope": 1, "kind": "task", "operation": 1,
-                    "undo_operation": null, "before": [0], "after": [3],
-                    "args": {"args": {"gib": [{"value": 10}]}},
-                    "condition": null, "on_failure": "revert"},
+                    "before": [0], "after": [3],
+                    "args": {"whole": [{"value": {"gib": 10}}]}, "on_failure": "revert"},
                 gate(3, "exit", json!([1, 2]), json!([4])),
                 {"number": 4, "name": "attach", "scope": 0, "kind": "task", "operation": 3,
-                    "undo_operation": null, "before": [3], "after": [],
+                    "before": [3], "after": [],
                     "args": {"args": {"vm": vm, "disk": [{"step": 2, "path": ["id"]}]}},
                     "condition": {"sources": [{"step": 1, "path": ["ready"]}], "depth": "atom"},
                     "on_failure": "stop"}]});

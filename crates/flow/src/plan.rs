@@ -1,4 +1,4 @@
-//! [`Plan`]: what the database needs to carry out a flow. Its JSON is what the worker sends.
+//! [`Plan`]: what the database needs to carry out a flow. Its JSON is what the worker sends; `None` has no key in it.
 
 mod source;
 
@@ -16,6 +16,7 @@ pub struct Plan {
     /// Whether the flow has one scope without a controller, a condition or a gate, and every failure reverts it.
     pub simple: bool,
     /// The sources of the flow's output. `None` if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub returns: Option<Arguments>,
     /// The number of steps that no other step follows. The flow is done when all of these are over.
     pub remaining: i32,
@@ -31,6 +32,7 @@ pub struct PlannedScope {
     /// The number.
     pub number: i32,
     /// The scope around this one. `None` for scope 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outer: Option<i32>,
     /// The first of its steps. The steps of nested scopes and the gates count.
     pub first: i32,
@@ -41,18 +43,24 @@ pub struct PlannedScope {
     /// How the items of the pattern follow each other.
     pub pattern: PatternKind,
     /// The kind of the controller. `None` if the scope has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub controller: Option<ControllerKind>,
     /// The number of rounds, of a controller `times`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
     /// The values of the rounds, of a controller `for_each`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<Json>>,
     /// The sources of the list of values, of a controller `for_each_of`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub values_from: Option<Vec<Source>>,
     /// The id of the operation that decides, of a controller `operation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<i64>,
     /// Whether the whole flow is undone at once when the controller gives up.
     pub revert_all: bool,
     /// The name of the controller's value. `None` if no step may use it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub provides: Option<String>,
 }
 
@@ -68,16 +76,20 @@ pub struct PlannedStep {
     /// Whether it is a step or a gate.
     pub kind: StepKind,
     /// The id of the operation. `None` for a gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<i64>,
     /// The id of the operation that undoes the step. `None` if nothing has to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub undo_operation: Option<i64>,
     /// The steps that it follows directly.
     pub before: Vec<i32>,
     /// The steps that follow it directly.
     pub after: Vec<i32>,
     /// The sources of its input. `None` if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Arguments>,
     /// The condition without which the step, or the scope of an entry gate, is skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<Condition>,
     /// The consequence of its failure.
     pub on_failure: OnFailure,
@@ -127,13 +139,13 @@ mod tests {
             "simple": false,
             "returns": {"whole": [{"step": 1, "path": []}]},
             "remaining": 1,
-            "scopes": [{"number": 0, "outer": null, "first": 0, "last": 1, "name": "server",
-                "pattern": "linear", "controller": "for_each", "attempts": null, "values": [1, "a"],
-                "values_from": null, "operation": null, "revert_all": true, "provides": "zone"}],
+            "scopes": [{"number": 0, "first": 0, "last": 1, "name": "server",
+                "pattern": "linear", "controller": "for_each", "values": [1, "a"],
+                "revert_all": true, "provides": "zone"}],
             "steps": [
                 {"number": 0, "name": "server enter", "scope": 0, "kind": "enter",
-                    "operation": null, "undo_operation": null, "before": [], "after": [1],
-                    "args": null, "condition": null, "on_failure": "revert"},
+                    "before": [], "after": [1],
+                    "on_failure": "revert"},
                 {"number": 1, "name": "vm", "scope": 0, "kind": "task", "operation": 7,
                     "undo_operation": 8, "before": [0], "after": [],
                     "args": {"args": {"zone": [{"scope": 0, "path": ["id"]}, {"value": null}]}},

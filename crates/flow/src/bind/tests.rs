@@ -90,9 +90,16 @@ fn a_value_must_be_provided_before_it_is_needed() {
 #[test]
 fn literal_values_need_no_provider() {
     let inject = json!({"name": "a", "operation": "sized", "inject": {"size": 3, "note": null}});
-    let plan = plan(&pattern("linear", "f", &[step(inject)]));
-    assert_eq!(sources(&plan, "a", "size"), json!([{"value": 3}]));
-    assert_eq!(sources(&plan, "a", "note"), json!([{"value": null}]));
+    let some = json!({"name": "b", "operation": "sized", "inject": {"size": 3}});
+    let items = [provider("note"), step(inject), step(some)];
+    let mut flow = pattern("linear", "f", &items);
+    flow["flow"]["items"][0]["step"]["provides"] = json!("note");
+    let plan = plan(&flow);
+    // An input of literal values alone is one literal value.
+    let whole = json!({"whole": [{"value": {"note": null, "size": 3}}]});
+    assert_eq!(json!(named(&plan, "a").args), whole);
+    assert_eq!(sources(&plan, "b", "size"), json!([{"value": 3}]));
+    assert_eq!(sources(&plan, "b", "note"), json!([{"step": 0, "path": []}]));
 }
 
 #[test]
