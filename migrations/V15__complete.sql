@@ -140,7 +140,7 @@ begin
     -- 3. All other runs. They are locked in the order of their ids, so that two calls do not deadlock.
     for task, run, state, domain, started_at, is_followed, plan in
         with current_run as materialized (
-            select t.id, t.state, t.attempt, t.losses, t.notify_end, t.reason as abort_reason,
+            select t.id, t.state, t.attempt, t.losses, t.notify_end, t.reason as abort_reason, t.flow,
                    coalesce((t.retry ->> 'attempts')::integer, o.attempts) as attempts,
                    coalesce(t.retry, o.retry) as retry,
                    -- How many of the 1000 runs before this one were put off.
@@ -169,13 +169,13 @@ begin
             select current_run.*,
                    case
                        when state = 'aborting' then 'aborted'
-                       when outcome = 'planned' then 'waiting'
+                       when outcome = 'planned' and output is not null and flow is null then 'waiting'
                        when outcome = 'done' then 'done'
                        when outcome = 'failed'
                             and (attempt < attempts or coalesce((retry ->> 'endless')::boolean, false))
                             and (retry_ms is not null or rework.is_retried(retry, error::json)) then 'delayed'
                        when outcome = 'put_off' and put_off_before < 1000 then 'delayed'
-                       when outcome in ('failed', 'refused', 'put_off') then 'failed'
+                       when outcome in ('failed', 'refused', 'put_off', 'planned') then 'failed'
                        when outcome = 'lost' and retry_lost and losses < 3 then 'queued'
                        when outcome = 'lost' then 'lost'
                        when outcome = 'drained' and retry_lost then 'queued'
@@ -221,9 +221,12 @@ begin
                reason = case when d.state = 'aborting' and d.abort_reason not like 'unkillable:%' then d.abort_reason
                              when d.outcome = 'put_off' and d.next_state = 'failed' then
                                  format('put off more than 1000 times in a row, at last: %s', d.reason)
+                             when d.outcome = 'planned' and d.next_state = 'failed' then
+                                 case when d.flow is null then 'it has returned no plan'
+                                      else 'its operation has become a flow, and a step cannot be one' end
                              else d.reason end,
                error = d.error::json,
-               output = case when d.next_state in ('queued', 'delayed', 'waiting') then null
+               output = case when d.next_state in ('queued', 'delayed', 'waiting') or d.outcome = 'planned' then null
                              when d.output is null and d.bytes is null then t.output
                              else d.output::json end,
                output_bytes = case when d.next_state in ('queued', 'delayed') then null

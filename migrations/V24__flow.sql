@@ -123,15 +123,18 @@ create trigger keep_step_tasks before delete on rework.task
 
 -- delete_flows: deletes the flows of deleted tasks, with the tasks of their steps and their logs.
 create function rework.delete_flows() returns trigger
-language plpgsql security definer set search_path = pg_catalog, rework, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, rework, pg_temp
+    set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+    set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
     flows  bigint[];
     tasks  bigint[];
 begin
     select array_agg(deleted.id) into flows
       from deleted
-     where exists (select from rework.flow f where f.id = deleted.id)
-        or exists (select from rework.past p where p.flow = deleted.id);
+      left join lateral (select true as is_found from rework.flow f where f.id = deleted.id offset 0) as f on true
+      left join lateral (select true as is_found from rework.past p where p.flow = deleted.id limit 1) as p on true
+     where f.is_found or p.is_found;
     if flows is null then
         return null;
     end if;
@@ -243,10 +246,10 @@ language sql immutable as $$
     select coalesce(
         case json_typeof(is_truthy.value)
             when 'null' then false
-            when 'boolean' then is_truthy.value::text = 'true'
-            when 'number' then is_truthy.value::text !~ '^-?0(\.0+)?([eE].*)?$'
-            when 'string' then is_truthy.value::text <> '""'
-            else is_truthy.value::text !~ '^\s*[\[{]\s*[\]}]\s*$'
+            when 'boolean' then btrim(is_truthy.value::text, E' \t\r\n') = 'true'
+            when 'number' then btrim(is_truthy.value::text, E' \t\r\n') !~ '^-?0(\.0+)?([eE].*)?$'
+            when 'string' then btrim(is_truthy.value::text, E' \t\r\n') <> '""'
+            else btrim(is_truthy.value::text, E' \t\r\n') !~ '^[\[{]\s*[\]}]$'
         end,
         false)
 $$;
@@ -265,6 +268,8 @@ $$;
 create function rework.is_data_fault(code text) returns boolean
 language sql immutable as $$
     select left(is_data_fault.code, 2) in ('21', '22', '23', '42', '54', 'P0', 'RW')
+           -- A right, table, column or function that is missing: an upgrade may be in progress.
+           and is_data_fault.code not in ('42501', '42P01', '42703', '42883')
 $$;
 
 revoke all on function rework.is_data_fault, rework.keep_step_tasks, rework.delete_flows, rework.json_at, rework.first_value,

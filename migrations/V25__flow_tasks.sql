@@ -1,10 +1,10 @@
 -- flow_tasks: the tasks of steps: what they need, and what follows their insertion.
 --
--- Plans. The tables may have been empty when a plan was made. So plans that are slow on full tables are disabled, and a
+-- Query plans. The tables may have been empty when a query plan was made. So query plans that are slow on full tables are disabled, and a
 -- subquery with `offset 0` makes the planner find each row by its whole key: with the first column of a key alone, it
 -- would read all steps of a flow for each one. This is so in all files about flows.
 
--- step_fault: returns why a task of a step cannot be made, for people; null if it can. It has no settings, so the planner
+-- step_fault: returns why a task of a step cannot be made, for people; null if it can. It has no `set` clause, so the planner
 -- puts it into the statements that call it.
 create function rework.step_fault(op rework.operation, input json) returns text
 language sql stable as $$
@@ -14,6 +14,16 @@ language sql stable as $$
                       case when (step_fault.op).run_before <> '{}' then rework.run_before_fault(step_fault.op) end)
     end
 $$;
+
+-- has_started: returns whether the code of a failed task may have started, in any of its runs. It does not start if the
+-- input is invalid, for example.
+create function rework.has_started(task bigint) returns boolean
+language plpgsql stable set search_path = pg_catalog, rework, pg_temp as $$
+begin
+    return exists (select from rework.task t
+                    where t.id = has_started.task and (t.state || '' <> 'failed' or t.started_at is not null))
+           or exists (select from rework.run r where r.task = has_started.task and r.started_at is not null);
+end $$;
 
 -- after_insert: does what follows the insertion of tasks of steps in these domains: monitors are notified, and the tasks
 -- `waiting`, whose operations have `run_before`, wait. Null if there are none.
@@ -33,8 +43,8 @@ begin
     end loop;
 end $$;
 
--- undo_input: returns the input of a task that reverts what `task` did. It has no settings, so the planner puts it into the
--- statements that call it.
+-- undo_input: returns the input of a task that reverts what `task` did. It has no `set` clause, so the planner puts it into
+-- the statements that call it.
 create function rework.undo_input(task rework.task, failure_reasons json) returns json
 language sql stable as $$
     select json_build_object(
@@ -217,5 +227,5 @@ begin
     end if;
 end $$;
 
-revoke all on function rework.step_fault, rework.after_insert, rework.undo_input,
+revoke all on function rework.step_fault, rework.has_started, rework.after_insert, rework.undo_input,
     rework.make_step_task, rework.make_step_tasks, rework.make_tasks_of, rework.request_decision from public;

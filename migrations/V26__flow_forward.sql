@@ -259,19 +259,27 @@ begin
     return 'done';
 end $$;
 
--- with_failure: returns the failures of a flow with one more, unless there are 20 already.
-create function rework.with_failure(failures json, step text, task bigint, kind text, reason text) returns json
+-- failure: returns why a step failed, as it is stored.
+create function rework.failure(step text, task bigint, kind text, reason text, on_failure text) returns json
 language sql immutable as $$
-    select case
-        when json_array_length(with_failure.failures) >= 20 then with_failure.failures
-        else (select json_agg(f.value order by f.number)
-                from (select listed.value, listed.number
-                        from json_array_elements(with_failure.failures) with ordinality as listed (value, number)
-                      union all
-                      select json_build_object('step', with_failure.step, 'task', with_failure.task,
-                                               'kind', with_failure.kind, 'reason', with_failure.reason),
-                             21) as f (value, number))
-    end
+    select json_build_object('step', failure.step, 'task', failure.task, 'kind', failure.kind, 'reason', failure.reason,
+                             'continued', failure.on_failure = 'continue')
+$$;
+
+-- with_failures: returns the failures of a flow with some more, the first 20 of them. The first one is why the flow fails:
+-- those in spite of which the flow continues come last.
+create function rework.with_failures(failures json, more json) returns json
+language sql immutable as $$
+    select coalesce(json_agg(first.f order by first.number), '[]')
+      from (select listed.f, row_number() over (order by coalesce((listed.f ->> 'continued')::boolean, false),
+                                                         listed.number) as number
+              from (select l.f, l.number
+                      from json_array_elements(with_failures.failures) with ordinality as l (f, number)
+                    union all
+                    select l.f, 100 + l.number
+                      from json_array_elements(with_failures.more) with ordinality as l (f, number)) as listed
+             order by number
+             limit 20) as first
 $$;
 
 -- fail_gate: records that the entry gate of a scope has failed, and why.
@@ -279,10 +287,11 @@ create function rework.fail_gate(flow bigint, gate integer, reason text) returns
 language sql set search_path = pg_catalog, rework, pg_temp as $$
     update rework.step s set state = 'failed' where s.flow = fail_gate.flow and s.number = fail_gate.gate;
     update rework.flow f
-       set failures = rework.with_failure(f.failures, s.name, null, 'controller', fail_gate.reason)
+       set failures = rework.with_failures(
+               f.failures, json_build_array(rework.failure(s.name, null, 'controller', fail_gate.reason, s.on_failure)))
       from rework.step s
      where f.id = fail_gate.flow and s.flow = f.id and s.number = fail_gate.gate
 $$;
 
 revoke all on function rework.forward_simple, rework.forward_one, rework.pass_steps, rework.open_steps, rework.skip_after,
-    rework.enter_scope, rework.with_failure, rework.fail_gate from public;
+    rework.enter_scope, rework.failure, rework.with_failures, rework.fail_gate from public;

@@ -65,7 +65,7 @@ begin
     with ended as (
         update rework.task t set state = 'aborted', finished_at = clock_timestamp(), reason = withdraw.reason
          where t.id = any (tasks)
-        returning t.id, t.step, t.run
+        returning t.id, t.step, t.run, case when t.notify_end then pg_notify('rework_end', t.id::text)::text end
     ),
     kept as (
         insert into rework.past (flow, step, scope, round, state, task)
@@ -88,28 +88,32 @@ begin
     return changed;
 end $$;
 
--- with_round: returns the history of a scope with one more round, of at most 1000.
-create function rework.with_round(
-    history json, value json, failures json, flow bigint, first integer, last integer
-) returns json
-language sql stable as $$
-    select json_agg(r.entry order by r.number)
-      from (select listed.entry, listed.number
-              from json_array_elements(with_round.history) with ordinality as listed (entry, number)
-             where listed.number > json_array_length(with_round.history) - 999
-            union all
-            select json_build_object(
-                       'value', with_round.value,
-                       'failures', rework.failure_reasons((
-                           select coalesce(json_agg(f), '[]')
-                             from json_array_elements(with_round.failures) as f
-                             join rework.step s on s.flow = with_round.flow and s.name = f ->> 'step'
-                            where s.number between with_round.first and with_round.last))),
-                   1001) as r (entry, number)
-$$;
+-- withdraw_decisions: withdraws the tasks of controllers of scopes within the steps from `first` to `last` that no worker
+-- has. Their answers do not count any more.
+create function rework.withdraw_decisions(flow bigint, first integer, last integer, reason text) returns void
+language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
+declare
+    tasks  bigint[];
+begin
+    tasks := array(
+        select t.id
+          from rework.scope c
+         cross join lateral (select t.id from rework.task t
+                              where t.id = c.controller_task and t.state || '' in ('queued', 'delayed', 'waiting')
+                                for no key update skip locked) as t
+         where c.flow = withdraw_decisions.flow and c.controller_task is not null
+           and c.first >= withdraw_decisions.first and c.last <= withdraw_decisions.last
+         order by t.id);
+    if tasks <> '{}' then
+        update rework.task t
+           set state = 'aborted', finished_at = clock_timestamp(), reason = withdraw_decisions.reason
+         where t.id = any (tasks);
+        perform rework.release(tasks, true);
+    end if;
+end $$;
 
 -- begin_undo: lets a scope be undone, with everything in it that has started. Returns the steps that can be undone now.
--- This function alone reads a whole scope, so only here hash joins are better than nested loops.
+-- It reads the whole scope, so hash joins are better than nested loops here.
 create function rework.begin_undo(flow bigint, scope integer, aim text, reason text) returns integer[]
 language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_hashjoin = on set enable_nestloop = off set enable_sort = on set jit = off as $$
@@ -120,6 +124,7 @@ declare
     undoable  integer[];
 begin
     select s.* into c from rework.scope s where s.flow = begin_undo.flow and s.number = begin_undo.scope;
+    perform rework.withdraw_decisions(begin_undo.flow, c.first, c.last, begin_undo.reason);
     update rework.scope s set aim = null, remaining = null, controller_task = null
      where s.flow = begin_undo.flow and s.number > c.number and s.first >= c.first and s.last <= c.last
        and s.aim is not null;
@@ -199,7 +204,8 @@ begin
             able := able || more;
         end if;
         with candidate as materialized (
-            select s.number, s.address, s.undo_operation is not null and s.state <> 'skipped' as has_task
+            select s.number, s.address, s.undo_operation is not null and s.state <> 'skipped'
+                   and (s.state <> 'failed' or rework.has_started(s.task)) as has_task
               from (select distinct number from unnest(able) as given (number)) as given
              cross join lateral (select s.ctid as address, s.* from rework.step s
                                   where s.flow = undo_steps.flow and s.number = given.number offset 0) as s
@@ -289,6 +295,5 @@ begin
      where f.id = c.flow;
 end $$;
 
-revoke all on function rework.scope_to_undo, rework.withdraw, rework.with_round, rework.begin_undo, rework.undo_steps,
-    rework.keep_past, rework.renew_skips,
-    rework.reset_scope from public;
+revoke all on function rework.scope_to_undo, rework.withdraw, rework.withdraw_decisions, rework.begin_undo,
+    rework.undo_steps, rework.keep_past, rework.renew_skips, rework.reset_scope from public;

@@ -44,6 +44,35 @@ begin
     return ready;
 end $$;
 
+-- with_round: returns the history of a scope with one more round, of at most 1000.
+create function rework.with_round(
+    history json, value json, failures json, flow bigint, first integer, last integer
+) returns json
+language sql stable as $$
+    select json_agg(r.entry order by r.number)
+      from (select listed.entry, listed.number
+              from json_array_elements(with_round.history) with ordinality as listed (entry, number)
+             where listed.number > json_array_length(with_round.history) - 999
+            union all
+            select json_build_object(
+                       'value', with_round.value,
+                       'failures', rework.failure_reasons((
+                           select coalesce(json_agg(f), '[]')
+                             from json_array_elements(with_round.failures) as f
+                             join rework.step s on s.flow = with_round.flow and s.name = f ->> 'step'
+                            where s.number between with_round.first and with_round.last))),
+                   1001) as r (entry, number)
+$$;
+
+-- decision: returns what the output of a controller's task says: `retry`, `revert` or `revert_all`; null if it says
+-- nothing that can be understood.
+create function rework.decision(output json) returns text
+language sql immutable as $$
+    select case when json_typeof(decision.output) = 'object'
+                 and rework.json_at(decision.output, '{decision}')::text in ('"retry"', '"revert"', '"revert_all"')
+                then trim('"' from rework.json_at(decision.output, '{decision}')::text) end
+$$;
+
 -- take_answers: handles the answers of controllers that were requested after a failure. `retry` lets the scope be tried
 -- again with a new value. After any other answer, or none, the controllers around it decide. Returns the steps that can
 -- be undone because of that.
@@ -84,35 +113,41 @@ begin
     return ready;
 end $$;
 
+-- controller_failure: returns why a pattern of this name cannot start, from the reason why the task of its controller
+-- failed; null if that has given an answer.
+create function rework.controller_failure(pattern text, reason text) returns text
+language sql immutable as $$
+    select format('the controller of `%s` ', controller_failure.pattern)
+           || coalesce('failed: ' || controller_failure.reason, 'does not let it start')
+$$;
+
 -- settle_failed: records the failure of steps whose tasks could not be made. Returns those after which the flow
 -- continues, and the others, with the entry gates that have failed.
 create function rework.settle_failed(flow bigint, numbers integer[], out over integer[], out failed integer[])
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
-declare
-    one  record;
 begin
-    over := '{}';
-    failed := '{}';
-    for one in
-        select s.number, s.name, s.state, s.on_failure, s.task, t.reason
+    with failed_step as materialized (
+        select s.number, s.address, s.name, s.state, s.on_failure, s.task, t.reason
           from unnest(settle_failed.numbers) as given (number)
-         cross join lateral (select s.* from rework.step s
+         cross join lateral (select s.ctid as address, s.* from rework.step s
                               where s.flow = settle_failed.flow and s.number = given.number offset 0) as s
-          left join rework.task t on t.id = s.task
-         order by s.number
-    loop
-        if one.state = 'started' then
-            update rework.step s set state = 'failed' where s.flow = settle_failed.flow and s.number = one.number;
-            update rework.flow f set failures = rework.with_failure(f.failures, one.name, one.task, 'refused', one.reason)
-             where f.id = settle_failed.flow;
-        end if;
-        if one.on_failure = 'continue' then
-            over := over || one.number;
-        else
-            failed := failed || one.number;
-        end if;
-    end loop;
+          left join lateral (select t.reason from rework.task t where t.id = s.task offset 0) as t on true
+    ),
+    recorded as (
+        update rework.step s set state = 'failed' from failed_step f where s.ctid = f.address and f.state = 'started'
+    ),
+    counted_failures as (
+        update rework.flow f
+           set failures = rework.with_failures(f.failures, (
+                   select json_agg(rework.failure(s.name, s.task, 'refused', s.reason, s.on_failure) order by s.number)
+                     from failed_step s where s.state = 'started'))
+         where f.id = settle_failed.flow and exists (select from failed_step s where s.state = 'started')
+    )
+    select coalesce(array_agg(s.number order by s.number) filter (where s.on_failure = 'continue'), '{}'),
+           coalesce(array_agg(s.number order by s.number) filter (where s.on_failure <> 'continue'), '{}')
+      into over, failed
+      from failed_step s;
 end $$;
 
 -- undo_failures: decides about steps that have failed. A step that is being undone anyway can be undone now; for the
@@ -128,7 +163,8 @@ begin
     for one in
         select s.number, case when s.kind = 'enter' then c.outer_scope else s.scope end as failed_in
           from unnest(undo_failures.failed) as given (number)
-          join rework.step s on s.flow = undo_failures.flow and s.number = given.number
+         cross join lateral (select s.* from rework.step s
+                              where s.flow = undo_failures.flow and s.number = given.number offset 0) as s
           join rework.scope c on c.flow = s.flow and c.number = s.scope
          order by s.number
     loop
@@ -186,5 +222,5 @@ begin
     end loop;
 end $$;
 
-revoke all on function rework.undone_scope, rework.start_undo, rework.take_answers, rework.settle_failed,
-    rework.undo_failures, rework.park_flow, rework.undo_ready from public;
+revoke all on function rework.undone_scope, rework.start_undo, rework.with_round, rework.decision, rework.take_answers,
+    rework.controller_failure, rework.settle_failed, rework.undo_failures, rework.park_flow, rework.undo_ready from public;

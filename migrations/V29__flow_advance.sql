@@ -63,7 +63,8 @@ begin
             if not rework.is_data_fault(sqlstate) then
                 raise;
             end if;
-            locked.others := locked.flows;   -- one of them is to blame: one by one
+            -- One of the flows has caused the error. So each is handled by itself.
+            locked.others := locked.flows;
         end;
     end if;
     if locked.others is not null or failed <> '{}' then
@@ -84,46 +85,53 @@ begin
     end if;
 end $$;
 
--- advance_or_stop: advances one flow. If that is impossible because of its data, the flow ends: `failed`, `stopped`.
+-- advance_or_stop: advances one flow, whose row is locked, after the ends of these tasks. If that is impossible because of
+-- its data, the flow stops: no step starts any more, and it ends as `failed`, `stopped`.
 create function rework.advance_or_stop(flow bigint, ended bigint[]) returns void
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 declare
-    why  text;
+    ends  record;
+    why   text;
 begin
+    perform from rework.flow f where f.id = advance_or_stop.flow and f.ended_at is null;
+    if not found then
+        return;
+    end if;
+    -- The ends are recorded, whatever becomes of the flow.
     begin
-        perform rework.advance_flow(advance_or_stop.flow, advance_or_stop.ended);
+        select r.* into ends from rework.record_ends(advance_or_stop.flow, advance_or_stop.ended) as r;
     exception when others then
         if not rework.is_data_fault(sqlstate) then
             raise;
         end if;
         get stacked diagnostics why = message_text;
-        perform rework.stop_flow(advance_or_stop.flow, 'it cannot go on: ' || why);
     end;
+    if why is null then
+        begin
+            perform rework.advance_flow(advance_or_stop.flow, advance_or_stop.ended, ends);
+            return;
+        exception when others then
+            if not rework.is_data_fault(sqlstate) then
+                raise;
+            end if;
+            get stacked diagnostics why = message_text;
+        end;
+    end if;
+    perform rework.stop_flow(advance_or_stop.flow, 'it cannot go on: ' || why);
 end $$;
-
--- decision: returns what the output of a controller's task says: `retry`, `revert` or `revert_all`; null if it says
--- nothing that can be understood.
-create function rework.decision(output json) returns text
-language sql immutable as $$
-    select case when json_typeof(decision.output) = 'object'
-                 and rework.json_at(decision.output, '{decision}')::text in ('"retry"', '"revert"', '"revert_all"')
-                then trim('"' from rework.json_at(decision.output, '{decision}')::text) end
-$$;
 
 -- record_ends: records the ends of tasks in the rows of their steps. An end counts only if its step waits for this very
 -- task. Returns the steps: those that are over (`done`, or `failed` if the flow continues), those that have failed, those
--- that were undone, those that could not be undone, and the answers of controllers.
+-- that were undone, those that could not be undone; and whether the flow stops because of a failure.
 create function rework.record_ends(
     flow bigint, ended bigint[],
     out over integer[], out failed integer[], out undone integer[], out not_undone integer[], out stops boolean
 )
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
-declare
-    failure  record;
 begin
     with ended_task as materialized (
-        select s.number, s.address, s.name, s.on_failure, s.kind, t.id, t.state, t.reason, t.error,
+        select s.number, s.address, s.name, s.on_failure, s.kind, s.scope, t.id, t.state, t.reason, t.error,
                s.undo_task is not distinct from t.id as is_undo,
                -- The entry gate of a controller passes only if the controller lets it try.
                t.state = 'done' and (s.kind = 'task' or coalesce(rework.decision(t.output) = 'retry', false))
@@ -156,19 +164,18 @@ begin
     ),
     counted_failures as (
         update rework.flow f
-           set failures = (
-                select coalesce(json_agg(listed.f order by listed.number), '[]')
-                  from (select l.f, l.number from json_array_elements(f.failures) with ordinality as l (f, number)
-                        union all
-                        select json_build_object('step', e.name, 'task', e.id,
-                                                 'kind', coalesce(rework.error_kind(e.error), e.state),
-                                                 'reason', coalesce(e.reason, case when e.kind = 'enter' then
-                                                     'its controller does not let it start' else e.state end)),
-                               100 + e.number
-                          from ended_task e
-                         where not e.is_undo and not e.is_success
-                         order by 2
-                         limit 20) as listed (f, number))
+           set failures = rework.with_failures(f.failures, (
+                   select json_agg(rework.failure(
+                                       e.name, e.id,
+                                       case when e.kind = 'enter' then 'controller'
+                                            else coalesce(rework.error_kind(e.error), e.state) end,
+                                       case when e.kind = 'enter' then rework.controller_failure(c.name, e.reason)
+                                            else coalesce(e.reason, e.state) end,
+                                       e.on_failure)
+                                   order by e.number)
+                     from ended_task e
+                     join rework.scope c on c.flow = record_ends.flow and c.number = e.scope
+                    where not e.is_undo and not e.is_success))
          where f.id = record_ends.flow
            and exists (select from ended_task e where not e.is_undo and not e.is_success)
     )
@@ -182,19 +189,14 @@ begin
       from ended_task e;
 end $$;
 
--- advance_flow: advances one flow, whose row is locked, after the ends of these tasks.
-create function rework.advance_flow(flow bigint, ended bigint[]) returns void
+-- advance_flow: advances one flow after the ends of these tasks, which `record_ends` has recorded as `ends`.
+create function rework.advance_flow(flow bigint, ended bigint[], ends record) returns void
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
     phase  text;
-    ends   record;
 begin
-    select f.phase into phase from rework.flow f where f.id = advance_flow.flow and f.ended_at is null;
-    if not found then
-        return;
-    end if;
-    select r.* into ends from rework.record_ends(advance_flow.flow, advance_flow.ended) as r;
+    select f.phase into phase from rework.flow f where f.id = advance_flow.flow;
     if phase = 'stopping' then
         update rework.flow f
            set remaining = f.remaining - cardinality(ends.over) - cardinality(ends.failed)
@@ -276,8 +278,9 @@ begin
         passed := passed || results.over;
         broken := results.failed;
     end loop;
-    perform rework.end_done_flows(array[settle_flow.flow]);
+    perform rework.end_done_flows(array[f.id]) from rework.flow f
+      where f.id = settle_flow.flow and f.phase = 'executing' and f.remaining = 0 and f.ended_at is null;
 end $$;
 
-revoke all on function rework.lock_flows, rework.advance, rework.advance_or_stop, rework.decision, rework.record_ends,
+revoke all on function rework.lock_flows, rework.advance, rework.advance_or_stop, rework.record_ends,
     rework.advance_flow, rework.settle_flow from public;

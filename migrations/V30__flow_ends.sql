@@ -108,6 +108,12 @@ language plpgsql security definer set search_path = pg_catalog, rework, pg_temp 
 declare
     why  text;
 begin
+    if exists (select from unnest(make_flows.tasks) as given (id)
+                cross join lateral (select t.state || '' as state, t.worker from rework.task t
+                                     where t.id = given.id offset 0) as t
+                where t.state <> 'waiting' or t.worker is not null) then
+        raise exception 'one of the tasks % does not wait for its plan', make_flows.tasks using errcode = 'RW400';
+    end if;
     begin
         perform rework.start_flows(make_flows.tasks, p.flows, p.numbers)
            from rework.insert_plans(make_flows.tasks, make_flows.plans) as p;
@@ -118,7 +124,8 @@ begin
         end if;
         get stacked diagnostics why = message_text;
     end;
-    if cardinality(tasks) > 1 then    -- one of them is to blame: one by one
+    -- One of the plans has caused the error. So each flow is made by itself.
+    if cardinality(tasks) > 1 then
         perform rework.make_flows(array[given.task], array[given.plan])
            from unnest(make_flows.tasks, make_flows.plans) as given (task, plan);
         return;
@@ -127,6 +134,7 @@ begin
        set state = 'failed', finished_at = clock_timestamp(), reason = 'the flow cannot be made: ' || why,
            error = json_build_object('kind', 'plan', 'message', why)
      where t.id = tasks[1];
+    perform pg_notify('rework_end', t.id::text) from rework.task t where t.id = tasks[1] and t.notify_end;
     perform rework.follow(make_flows.tasks);
 end $$;
 
@@ -135,6 +143,7 @@ create function rework.begin_stop(flow bigint, ends_as text) returns void
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 begin
+    perform rework.withdraw_decisions(begin_stop.flow, 0, 2147483647, 'withdrawn: the flow stops');
     update rework.scope c set aim = null, remaining = null, controller_task = null
      where c.flow = begin_stop.flow and c.aim is not null;
     perform rework.withdraw(begin_stop.flow, 0, 2147483647, 'withdrawn: the flow stops', false);
@@ -145,18 +154,15 @@ begin
     perform rework.end_unfinished_flow(f.id) from rework.flow f where f.id = begin_stop.flow and f.remaining = 0;
 end $$;
 
--- stop_flow: ends a flow at once that cannot go on. Its tasks that have not ended count for nothing.
+-- stop_flow: lets a flow that cannot go on stop, and fail for this reason when no task of it is left.
 create function rework.stop_flow(flow bigint, reason text) returns void
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 begin
-    perform rework.withdraw(stop_flow.flow, 0, 2147483647, 'withdrawn: the flow cannot go on', false);
     update rework.flow f
-       set phase = 'stopping', ends_as = 'failed',
-           failures = json_build_array(json_build_object('step', f.name, 'task', f.id, 'kind', 'flow',
-                                                         'reason', stop_flow.reason))
+       set failures = json_build_array(rework.failure(f.name, f.id, 'flow', stop_flow.reason, null))
      where f.id = stop_flow.flow;
-    perform rework.end_unfinished_flow(stop_flow.flow);
+    perform rework.begin_stop(stop_flow.flow, 'failed');
 end $$;
 
 -- end_done_flows: ends those of these flows that are executing and have no step left, and their tasks. They are `done`.
@@ -165,26 +171,41 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
     followed  bigint[];
+    why       text;
 begin
-    with ended as (
-        update rework.flow f
-           set ended_at = clock_timestamp(), missed = false, phase = 'done'
-         where f.id = any (end_done_flows.flows) and f.phase = 'executing' and f.remaining = 0 and f.ended_at is null
-        returning f.id, f.returns
-    ),
-    ended_task as (
-        update rework.task t
-           set state = 'done', finished_at = greatest(clock_timestamp(), t.started_at), losses = 0, reason = null,
-               error = null,
-               output = case when e.returns is not null then rework.step_input(e.id, e.returns) end
-          from ended e
-         where t.id = e.id and t.state || '' in ('waiting', 'aborting')
-        returning t.id, t.followed or t.flow is not null as is_followed,
-                  case when t.notify_end then pg_notify('rework_end', t.id::text)::text end
-    )
-    select array_agg(t.id) into followed from ended_task t where t.is_followed;
-    if followed is not null then
-        perform rework.follow(followed);
+    begin
+        with ended as (
+            update rework.flow f
+               set ended_at = clock_timestamp(), missed = false, phase = 'done'
+             where f.id = any (end_done_flows.flows) and f.phase = 'executing' and f.remaining = 0 and f.ended_at is null
+            returning f.id, f.returns
+        ),
+        ended_task as (
+            update rework.task t
+               set state = 'done', finished_at = greatest(clock_timestamp(), t.started_at), losses = 0, reason = null,
+                   error = null,
+                   output = case when e.returns is not null then rework.step_input(e.id, e.returns) end
+              from ended e
+             where t.id = e.id and t.state || '' in ('waiting', 'aborting')
+            returning t.id, t.followed or t.flow is not null as is_followed,
+                      case when t.notify_end then pg_notify('rework_end', t.id::text)::text end
+        )
+        select array_agg(t.id) into followed from ended_task t where t.is_followed;
+        if followed is not null then
+            perform rework.follow(followed);
+        end if;
+        return;
+    exception when others then
+        if not rework.is_data_fault(sqlstate) then
+            raise;
+        end if;
+        get stacked diagnostics why = message_text;
+    end;
+    -- The output of one of the flows cannot be made. So each is ended by itself.
+    if cardinality(end_done_flows.flows) > 1 then
+        perform rework.end_done_flows(array[f.id]) from unnest(end_done_flows.flows) as f (id);
+    else
+        perform rework.stop_flow(end_done_flows.flows[1], 'its output cannot be made: ' || why);
     end if;
 end $$;
 

@@ -41,19 +41,32 @@ begin
     if stopping is not null then
         perform pg_notify('rework', 'abort');
     end if;
+    if ended is not null then
+        perform rework.release(ended, true);
+        perform pg_notify('rework_end', t.id::text) from rework.task t where t.id = any (ended) and t.notify_end;
+    end if;
     return coalesce(ended, '{}');
 end $$;
 
--- revert_whole: lets a whole flow be reverted that is executing.
+-- revert_whole: lets a whole flow be reverted that is executing. If that is impossible because of its data, it stops.
 create function rework.revert_whole(flow bigint) returns void
 language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
     ready  integer[];
+    why    text;
 begin
     update rework.flow f set phase = 'reverting', ends_as = 'aborted' where f.id = revert_whole.flow;
-    ready := rework.begin_undo(revert_whole.flow, 0, 'revert', format('aborted with flow %s', revert_whole.flow));
-    perform rework.settle_flow(revert_whole.flow, '{}', '{}', ready, '{}');
+    begin
+        ready := rework.begin_undo(revert_whole.flow, 0, 'revert', format('aborted with flow %s', revert_whole.flow));
+        perform rework.settle_flow(revert_whole.flow, '{}', '{}', ready, '{}');
+    exception when others then
+        if not rework.is_data_fault(sqlstate) then
+            raise;
+        end if;
+        get stacked diagnostics why = message_text;
+        perform rework.stop_flow(revert_whole.flow, 'it cannot be reverted: ' || why);
+    end;
 end $$;
 
 -- abort_flow: aborts a flow that has a plan. Its running steps are stopped. With `revert` everything that was executed is
@@ -92,20 +105,46 @@ begin
     return rework.state_of(abort_flow.flow);
 end $$;
 
+-- repeat_missed: repeats what a lock has kept a flow from doing.
+create function rework.repeat_missed(flow bigint, is_stopping boolean, is_aborting boolean) returns void
+language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
+#variable_conflict use_column
+declare
+    c      record;
+    ready  integer[] := '{}';
+begin
+    if is_stopping and not is_aborting then
+        ready := rework.withdraw(repeat_missed.flow, 0, 2147483647, 'withdrawn: the flow stops', false);
+        -- Withdrawn steps have no task any more that could end, so they are subtracted here.
+        update rework.flow f set remaining = f.remaining - cardinality(ready) where f.id = repeat_missed.flow;
+        perform rework.end_unfinished_flow(f.id) from rework.flow f where f.id = repeat_missed.flow and f.remaining <= 0;
+        return;
+    elsif not is_stopping then
+        for c in select s.first, s.last from rework.scope s where s.flow = repeat_missed.flow and s.aim is not null loop
+            ready := ready || rework.withdraw(repeat_missed.flow, c.first, c.last, 'withdrawn: another step failed', true);
+        end loop;
+        perform rework.settle_flow(repeat_missed.flow, '{}', '{}', ready, '{}');
+    end if;
+    if is_aborting then
+        perform rework.advance_or_stop(
+            repeat_missed.flow,
+            rework.stop_tasks(repeat_missed.flow, is_stopping, format('aborted with flow %s', repeat_missed.flow)));
+    end if;
+end $$;
+
 -- advance_missed: repeats what a lock has kept flows from doing: to withdraw or to stop tasks. Each poll of a monitor
--- calls it if there is such a flow.
+-- calls it if there is such a flow. A flow that cannot go on because of its data stops, and does not disturb the poll.
 create function rework.advance_missed() returns void
 language plpgsql security definer set search_path = pg_catalog, rework, pg_temp
     set enable_seqscan = off set enable_bitmapscan = off set enable_memoize = off set enable_sort = off
     set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-    f      record;
-    c      record;
-    ready  integer[];
+    f    record;
+    why  text;
 begin
     for f in
-        select locked.id, locked.phase, t.state::text as state
+        select locked.id, locked.phase = 'stopping' as is_stopping, t.state = 'aborting' as is_aborting
           from rework.flow locked
           join rework.task t on t.id = locked.id
          where locked.missed
@@ -114,26 +153,17 @@ begin
            for no key update of locked skip locked
     loop
         update rework.flow u set missed = false where u.id = f.id;
-        if f.phase = 'stopping' then
-            if f.state = 'aborting' then
-                perform rework.advance_or_stop(f.id, rework.stop_tasks(f.id, true, format('aborted with flow %s', f.id)));
-            else
-                -- Withdrawn steps have no task any more that could end.
-                ready := rework.withdraw(f.id, 0, 2147483647, 'withdrawn: the flow stops', false);
-                update rework.flow u set remaining = u.remaining - cardinality(ready) where u.id = f.id;
-                perform rework.end_unfinished_flow(u.id) from rework.flow u where u.id = f.id and u.remaining <= 0;
+        begin
+            perform rework.repeat_missed(f.id, f.is_stopping, f.is_aborting);
+        exception when others then
+            if not rework.is_data_fault(sqlstate) then
+                raise;
             end if;
-            continue;
-        end if;
-        ready := '{}';
-        for c in select s.first, s.last from rework.scope s where s.flow = f.id and s.aim is not null loop
-            ready := ready || rework.withdraw(f.id, c.first, c.last, 'withdrawn: another step failed', true);
-        end loop;
-        perform rework.settle_flow(f.id, '{}', '{}', ready, '{}');
-        if f.state = 'aborting' then
-            perform rework.advance_or_stop(f.id, rework.stop_tasks(f.id, false, format('aborted with flow %s', f.id)));
-        end if;
+            get stacked diagnostics why = message_text;
+            perform rework.stop_flow(f.id, 'it cannot go on: ' || why);
+        end;
     end loop;
 end $$;
 
-revoke all on function rework.stop_tasks, rework.revert_whole, rework.abort_flow, rework.advance_missed from public;
+revoke all on function rework.stop_tasks, rework.revert_whole, rework.abort_flow, rework.repeat_missed,
+    rework.advance_missed from public;

@@ -62,8 +62,18 @@ begin
                          where s.flow = f.id and s.after = '{}' and s.state not in ('done', 'skipped')
                            and not (s.state = 'failed' and s.on_failure = 'continue'))
      where f.id = resume_stopped.flow;
+    update rework.scope c set aim = null, remaining = null, controller_task = null
+     where c.flow = resume_stopped.flow and c.aim is not null;
+    -- It is a run of its own, so that tasks follow its end again.
+    insert into rework.run (task, run, attempt, token, worker, host, revision, outcome, reason, error, memory_peak,
+                            started_at, finished_at)
+    select t.id, t.run, t.attempt, t.token, t.worker, t.ran_on, t.revision, t.state, t.reason, t.error, t.memory_peak,
+           t.started_at, t.finished_at
+      from rework.task t
+     where t.id = resume_stopped.flow and t.token is not null
+    on conflict (task, run) do nothing;
     update rework.task t
-       set state = 'waiting', finished_at = null, reason = null, error = null, output = null
+       set state = 'waiting', run = t.run + 1, finished_at = null, reason = null, error = null, output = null
      where t.id = resume_stopped.flow;
     select o.* into results
       from rework.open_steps(resume_stopped.flow, array(
@@ -157,11 +167,11 @@ declare
 begin
     tasks := array(
         select t.id
-          from rework.operation o
-          join rework.lane l on l.operation = o.id
+          from (select o.id from rework.operation o
+                 where o.unregistered_at <= clock_timestamp() - fail_unregistered.age offset 0) as o
+         cross join lateral (select l.id from rework.lane l where l.operation = o.id offset 0) as l
           join rework.task t on t.lane = l.id and t.state = 'queued'
-         where o.unregistered_at <= clock_timestamp() - fail_unregistered.age and t.flow is not null
-         order by t.id
+         where t.flow is not null
          limit 1000
            for no key update of t skip locked);
     update rework.task t

@@ -87,6 +87,17 @@ fn a_controller_with_code_gives_values_and_decides_who_decides_next() {
     let panics = schedule("panics_after_failure", json!({"b": {"fails": 1}}));
     assert_eq!(south.wait_until_done(), json!("south"));
     south.assert_events("exec a, exec b, revert b, exec b");
+    // The tasks of the controller are shown, too.
+    let id = south.id.to_string();
+    let steps = setup.rework(["show-task", &id, "--steps"]).run_ok().stdout();
+    let decided = steps.lines().filter(|line| line.contains("decided")).collect::<Vec<_>>();
+    assert!(decided.len() == 1 && decided[0].starts_with("inner "), "{steps}");
+    let steps = setup.rework(["show-task", &id, "--steps", "-o", "json"]).run_ok().json();
+    assert!(steps["past"].as_array().unwrap().iter().any(|row| row["state"] == "decided"));
+    let tree = setup.rework(["show-task", &id]).run_ok().stdout();
+    assert!(tree.contains("round 1: b failed #"), "{tree}");
+    let events = setup.rework(["show-task", &id, "--events"]).run_ok().stdout();
+    assert!(events.contains("inner_retry=RETRYING"), "{events}");
     outer_decides.wait_until_reverted();
     let inner = "exec b, revert b, exec b, revert b";
     outer_decides.assert_events(&format!("exec a, {inner}, revert a, exec a, {inner}, revert a"));

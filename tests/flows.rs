@@ -4,7 +4,7 @@
 //! what Postgres has recorded.
 
 use rework_core::task::state::State;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::installation::Installation;
 
@@ -63,7 +63,7 @@ fn a_flow_whose_step_fails_is_undone_and_not_tried_again() {
     let error = setup.task(flow.id).error;
     assert_eq!(error["kind"], "planned", "{error}");
     let failures = json!([{"step": "b", "task": flow.task_of("b"), "kind": "planned",
-                           "reason": "b fails"}]);
+                           "reason": "b fails", "continued": false}]);
     assert_eq!(error["failures"], failures, "{error}");
     // The inputs that the code of the reverts has got.
     let all = json!({"b": "b fails"});
@@ -160,6 +160,25 @@ fn a_step_and_a_revert_with_an_endless_retry_policy_are_repeated_until_they_are_
     let flow = setup.schedule_flow("described", json!({"description": description}));
     assert_eq!(flow.wait_until_reverted(), "step tries: attempt 2 failed");
     flow.assert_events("exec a, revert a, revert a, revert a");
+}
+
+#[test]
+fn a_step_whose_input_is_invalid_has_nothing_to_undo() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&[]);
+    let step = |name: &str, argument: Value| {
+        json!({"step": {"name": name, "operation": "traced", "revert": "undo_traced",
+                        "inject": {"name": argument}}})
+    };
+    let items = [step("a", json!("a")), step("b", json!(["no text"]))];
+    let description = json!({"flow": {"pattern": "linear", "name": "f", "items": items}});
+    let flow = setup.schedule_flow("described", json!({"description": description}));
+    let reason = flow.wait_until_reverted();
+    assert!(reason.starts_with("step b: invalid input: "), "{reason}");
+    flow.assert_events("exec a, revert a");
+    assert_eq!(flow.states(), ["a reverted", "b reverted"]);
+    let tree = setup.rework(["show-task", &flow.id.to_string()]).run_ok().stdout();
+    assert!(tree.contains("reverted 2/2") && tree.contains("invalid input: "), "{tree}");
 }
 
 #[test]

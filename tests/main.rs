@@ -56,6 +56,7 @@ mod flow_locks;
 mod flow_patterns;
 mod flow_retries;
 mod flow_reverts;
+mod flow_stops;
 mod flows;
 mod follow_and_wait;
 mod host_faults;

@@ -41,11 +41,13 @@ impl<'a> Case<'a> {
             let task =
                 open.iter().find(|(of, _)| *of == Some(*work)).map(|(_, task)| task).unwrap();
             runs.push((task.id, task.run));
-            outcomes.push(if matches!(end, End::Done(_)) { "done" } else { "failed" });
-            outputs.push(match end {
-                End::Done(output) => Some(output.to_string()),
-                End::Failed(_) => None,
-            });
+            let (outcome, output) = match end {
+                End::Done(output) => ("done", Some(output.to_string())),
+                End::Failed(_) => ("failed", None),
+                End::Refused(_) => ("refused", None),
+            };
+            outcomes.push(outcome);
+            outputs.push(output);
         }
         let reasons = vec![Some("no"); ends.len()];
         record(&self.driver.session, &runs, &outcomes, &reasons, &outputs);

@@ -38,7 +38,8 @@ pub(super) struct DrivenFlow<'a> {
 const EFFECTS: &str = "
 select s.number, s.state,
        count(*) filter (where t.operation = s.operation
-                          and not (t.state = 'aborted' and t.run = 0 and t.reason <> 'aborted by test')),
+                          and not (t.state = 'aborted' and t.run = 0 and t.reason <> 'aborted by test')
+                          and not (t.state = 'failed' and not rework.has_started(t.id))),
        count(*) filter (where t.operation = s.undo_operation and t.state = 'done')
   from rework.step s
   left join rework.task t on t.flow = s.flow and t.step = s.number and t.id > $2
@@ -142,7 +143,9 @@ impl<'a> DrivenFlow<'a> {
             let (number, state): (i32, String) = (row.get(0), row.get(1));
             let (executed, undone): (i64, i64) = (row.get(2), row.get(3));
             let undone = undone + self.reverted_outside.get(&number).copied().unwrap_or_default();
-            let remains = self.model.phase() == Phase::Done && state != StepState::Skipped.name();
+            let was_refused = self.model.steps()[number as usize].was_refused;
+            let was_executed = state != StepState::Skipped.name() && !was_refused;
+            let remains = self.model.phase() == Phase::Done && was_executed;
             if executed - undone != i64::from(remains) {
                 let what = format!("step {number} was executed {executed} times, undone {undone}");
                 return Err(self.describe(&what));

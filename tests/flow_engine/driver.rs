@@ -151,7 +151,7 @@ impl<'a> Driver<'a> {
         } else if self.random.u8(..25) == 0 {
             end.outcome = "not_started";
         } else if self.random.u8(..100) < failures {
-            end.outcome = "failed";
+            end.outcome = if self.random.u8(..4) == 0 { "refused" } else { "failed" };
             end.reason = Some(format!("failure {}", self.random.u16(..)));
         } else if is_decision {
             end.output = Some(self.random_answer(work));
@@ -199,7 +199,9 @@ impl<'a> Driver<'a> {
                     ended.push((work, End::Done(output.clone())));
                 } else {
                     let reason = end.reason.clone().unwrap_or_else(|| end.task.reason.clone());
-                    ended.push((work, End::Failed(reason)));
+                    let was_refused = end.outcome == "refused" && !end.task.has_started;
+                    let ended_as = if was_refused { End::Refused } else { End::Failed };
+                    ended.push((work, ended_as(reason)));
                 }
             }
             if !ended.is_empty() {

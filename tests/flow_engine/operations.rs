@@ -12,7 +12,7 @@ pub(crate) struct Operations {
     /// It executes steps.
     pub(crate) execute: i64,
     /// It reverts steps.
-    pub(super) undo: i64,
+    pub(crate) undo: i64,
     /// It decides after failures.
     pub(super) decide: i64,
     /// No task of it can be made to execute a step.

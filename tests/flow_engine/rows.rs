@@ -27,6 +27,8 @@ pub(super) struct TaskRow {
     pub(super) state: String,
     pub(super) operation: i64,
     pub(super) reason: String,
+    /// Whether the code of one of its earlier runs has started.
+    pub(super) has_started: bool,
     input: Value,
 }
 
@@ -42,6 +44,8 @@ select f.id, json_build_object(
            'tasks', (select json_agg(json_build_object(
                                 'id', k.id, 'run', k.run, 'state', k.state, 'operation', k.operation,
                                 'reason', k.reason, 'input', k.input,
+                                'has_started', exists (select from rework.run r
+                                                      where r.task = k.id and r.started_at is not null),
                                 'work', case when s.task = k.id and s.state = 'started' then 'execute'
                                              when s.undo_task = k.id and s.state = 'reverting' then 'revert'
                                              when c.controller_task = k.id and c.aim = 'answer' then 'decide' end,
@@ -81,6 +85,7 @@ impl Rows {
                     state: task["state"].as_str().unwrap().to_owned(),
                     operation: task["operation"].as_i64().unwrap(),
                     reason: task["reason"].as_str().unwrap_or_default().to_owned(),
+                    has_started: task["has_started"] == true,
                     input: task["input"].take(),
                 };
                 match work {

@@ -10,11 +10,13 @@ update rework.task
  where id = any ($1) and state = 'queued'
 returning id, run";
 
-/// This statement records the ends of runs.
+/// This statement records the ends of runs. The code of runs that were refused or not started has not begun.
 const COMPLETE: &str = "
 select count(*) from rework.complete(
     $1, $2, array['00000000-0000-0000-0000-000000000005'::uuid], $3, $4, '{}', $5, '{}',
-    array_fill(1::bigint, array[cardinality($1::bigint[])]), array_fill(0::bigint, array[cardinality($1::bigint[])]),
+    array(select case when coalesce(($3::text[])[n], ($3::text[])[1]) not in ('refused', 'not_started') then 1::bigint end
+            from generate_subscripts($1::bigint[], 1) as n order by n),
+    array_fill(0::bigint, array[cardinality($1::bigint[])]),
     '{}', '{}', '{}')";
 
 /// Claims tasks. Returns them with the numbers of the claims.

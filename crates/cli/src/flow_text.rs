@@ -73,14 +73,17 @@ fn root(task: &Task, page: &FlowPage, now: Option<DateTime<Utc>>, colour: bool) 
     parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
-/// Returns the phase of a flow with the number of steps that are over, for example `executing 4/9`.
+/// Returns the phase of a flow with the number of steps that are over, for example `executing 4/9`. While steps are being
+/// reverted, only those that had started count.
 fn progress(flow: &Flow) -> String {
     let count = |state| flow.steps.get(&state).copied().unwrap_or(0);
-    let over = match flow.phase {
-        Phase::Reverting | Phase::RevertFailed | Phase::Reverted => count(StepState::Reverted),
-        _ => count(StepState::Done) + count(StepState::Skipped),
+    let every: i64 = flow.steps.values().sum();
+    let (over, all) = match flow.phase {
+        Phase::Reverting | Phase::RevertFailed | Phase::Reverted => {
+            (count(StepState::Reverted), every - count(StepState::Pending))
+        }
+        _ => (count(StepState::Done) + count(StepState::Skipped) + count(StepState::Failed), every),
     };
-    let all: i64 = flow.steps.values().sum();
     if flow.phase == Phase::Done {
         return format!("{over}/{all}");
     }
@@ -171,8 +174,15 @@ fn cells(step: &FlowStep, now: Option<DateTime<Utc>>) -> Vec<Cell> {
         id.into(),
         took.unwrap_or_default().into(),
         task.and_then(|task| task.host.clone()).unwrap_or_default().into(),
-        task.and_then(explanation).unwrap_or_default().into(),
+        task.and_then(explanation).or_else(|| failure(step)).unwrap_or_default().into(),
     ]
+}
+
+/// Returns why a step failed that is being reverted, for example `failed #27 exit code 3`. `None` if it did not.
+fn failure(step: &FlowStep) -> Option<String> {
+    let (task, _) = step.task.as_ref().zip(step.undo_task.as_ref())?;
+    let reason = task.reason.as_ref().map(|reason| format!(" {reason}")).unwrap_or_default();
+    (task.state != State::Done).then(|| format!("{} #{}{reason}", task.state, task.id))
 }
 
 /// Returns the task that a step has now: that which reverts it, else that which executes it.
@@ -198,6 +208,7 @@ pub(crate) fn state_of(step: &FlowStep) -> (&'static str, Style) {
         (StepState::Reverted, Some(_)) => ("reverted", AnsiColor::Magenta.on_default()),
         (StepState::Pending, _) => ("pending", DIM),
         (StepState::Withdrawn, _) => ("withdrawn", DIM),
+        (StepState::Decided, _) => ("decided", DIM),
     }
 }
 
@@ -226,7 +237,7 @@ pub(crate) fn next_commands(task: &Task, flow: &Flow) -> String {
     match flow.phase {
         Phase::RevertFailed => format!(
             "`rework retry-task {id}` tries the revert again, with `--reverted STEP` if you have undone the step; \
-             `rework abort-task {id}` ends the flow without it"
+             `rework abort-task {id}` ends the flow, and leaves what is not reverted"
         ),
         Phase::Stopped => format!(
             "`rework log-task {id} --steps` shows what its steps wrote, `rework retry-task {id}` lets it go on"

@@ -112,7 +112,8 @@ fn state(task: &Task) -> String {
         }
         (State::Running, Some(took)) => format!("running for {took}"),
         (State::Done, Some(took)) => format!("done in {took}"),
-        (State::Done | State::Running, None) | (State::Waiting, _) => task.state.to_string(),
+        (State::Done | State::Running, None) => task.state.to_string(),
+        (State::Waiting, _) => format!("{}{because}", task.state),
         (_, Some(took)) => format!("{} after {took}{because}", task.state),
         (_, None) => format!("{}{because}", task.state),
     }

@@ -20,6 +20,7 @@ use crate::fault::Fault;
 use crate::json::Json;
 use crate::names::{self, Reference};
 use crate::numbers::Numbers;
+use crate::operations::InputKeys;
 use crate::order::Order;
 use crate::plan::{Arguments, Condition, Source};
 use crate::ports::{Input, Origin, Ports};
@@ -51,7 +52,7 @@ pub(crate) struct Bindings {
 pub(crate) fn bind<'a>(
     outline: Outline<'a, '_>,
     returns: Option<&'a Returns>,
-    input_keys: Option<&[String]>,
+    input_keys: Option<&InputKeys>,
 ) -> Result<Bindings, Fault> {
     let count = outline.tree.nodes.len();
     let bindings = Bindings {
@@ -87,7 +88,7 @@ impl<'a> Binder<'a, '_> {
                 Content::Step(_) => User::Step(name),
                 Content::Pattern(_) => User::Pattern(name),
             };
-            let sources = self.sources.required(reference, user)?;
+            let sources = self.sources.of_condition(reference, user)?;
             self.bindings.conditions[id] = Some(Condition { sources, depth: *depth });
         }
         match content {

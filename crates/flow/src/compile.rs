@@ -4,7 +4,7 @@ use crate::bind::{Bindings, Outline, bind};
 use crate::description::{Controller, Description, OnFailure, Pattern};
 use crate::fault::Fault;
 use crate::numbers::{Neighbors, Numbers};
-use crate::operations::Operations;
+use crate::operations::{InputKeys, Operations};
 use crate::order::Order;
 use crate::plan::{Plan, PlannedScope, PlannedStep, StepKind};
 use crate::ports::ports;
@@ -13,12 +13,12 @@ use crate::uses::{Uses, uses};
 
 /// Makes the plan of a flow of a domain. `Err` if it can have none, with the reason as a sentence.
 ///
-/// `input_keys` has the properties of the flow's input, `None` if its schema declares none. `operations` has the
+/// `input_keys` has the keys of the flow's input, `None` if it may have any. `operations` has the
 /// operations with the [names](crate::operations::names) that the description contains.
 pub fn compile(
     description: &Description,
     domain: &str,
-    input_keys: Option<&[String]>,
+    input_keys: Option<&InputKeys>,
     operations: &Operations,
 ) -> Result<Plan, Fault> {
     let tree = Tree::new(&description.flow)?;

@@ -168,6 +168,20 @@ pub enum Fault {
         /// The name of the step.
         step: String,
     },
+    /// A step sets an argument that the input of its operation does not have.
+    #[error(
+        "step `{step}` sets the argument `{name}`, which `{operation}` does not have{suggestion}"
+    )]
+    UnknownArgument {
+        /// The name of the step.
+        step: String,
+        /// The name of the argument.
+        name: String,
+        /// The operation, as the step names it.
+        operation: String,
+        /// The suggestion that ends the message. Empty if there is none.
+        suggestion: String,
+    },
     /// Nothing provides a value that is required.
     #[error("{user} requires `{name}`, which nothing before it provides{suggestion}")]
     Missing {

@@ -45,10 +45,26 @@ pub fn properties(schema: Option<&Value>) -> Option<Vec<Property>> {
     (!listed.is_empty() || type_name(schema) == "object").then_some(listed)
 }
 
-/// Returns the keys of a flow's input, from which steps may take values. None if it is no object.
-pub fn input_keys(input: &str) -> Vec<String> {
-    let object = serde_json::from_str::<BTreeMap<String, &RawValue>>(input);
-    object.map(|object| object.into_keys().collect()).unwrap_or_default()
+/// The keys of a flow's input, from which steps may take values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InputKeys {
+    /// The keys that the input has.
+    pub present: Vec<String>,
+    /// The keys that it does not have, although its schema declares them. A condition may name them, and is false.
+    pub absent: Vec<String>,
+}
+
+impl InputKeys {
+    /// Returns the keys of an input with this schema. There are none if the input is not an object.
+    pub fn new(input: &str, schema: Option<&Value>) -> InputKeys {
+        let object = serde_json::from_str::<BTreeMap<String, &RawValue>>(input);
+        let present: Vec<String> =
+            object.map(|object| object.into_keys().collect()).unwrap_or_default();
+        let declared = properties(schema).unwrap_or_default().into_iter();
+        let mut absent: Vec<String> = declared.map(|property| property.name).collect();
+        absent.retain(|name| !present.contains(name));
+        InputKeys { present, absent }
+    }
 }
 
 /// Returns the names under which the operations of a flow have to be searched, in any domain. A text such as
@@ -241,5 +257,13 @@ mod tests {
         assert_eq!(properties(Some(&json!({"type": "null"}))), None);
         assert_eq!(properties(Some(&json!(true))), None);
         assert_eq!(properties(None), None);
+        let keys = |present: &[&str], absent: &[&str]| InputKeys {
+            present: present.iter().map(ToString::to_string).collect(),
+            absent: absent.iter().map(ToString::to_string).collect(),
+        };
+        let input = r#"{"gib": 1, "other": null}"#;
+        assert_eq!(InputKeys::new(input, Some(&schema)), keys(&["gib", "other"], &["note"]));
+        assert_eq!(InputKeys::new("[1]", Some(&schema)), keys(&[], &["gib", "note"]));
+        assert_eq!(InputKeys::new(input, None), keys(&["gib", "other"], &[]));
     }
 }

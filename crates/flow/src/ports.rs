@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use rework_arguments::suggest::did_you_mean;
+
 use crate::description::{Controller, Depth, Provides, Step};
 use crate::fault::Fault;
 use crate::json::Json;
 use crate::names::{self, Reference};
-use crate::operations::Operation;
+use crate::operations::{Operation, Property};
 use crate::tree::{Content, Node, Tree};
 use crate::uses::Uses;
 
@@ -122,6 +124,9 @@ fn input<'a>(step: &'a Step, operation: Option<&'a Operation>) -> Result<Input<'
         }
         (None, None) => {}
     }
+    if let (None, Some(properties)) = (&step.requires, properties) {
+        refuse_unknown_arguments(step, properties)?;
+    }
     insert_sources(&mut arguments, &step.rebind)?;
     for (name, value) in &step.inject {
         names::check_text("the name of an argument", name)?;
@@ -131,6 +136,21 @@ fn input<'a>(step: &'a Step, operation: Option<&'a Operation>) -> Result<Input<'
         return Ok(Input::Nothing);
     }
     Ok(Input::Named(arguments))
+}
+
+/// Returns an error if a step sets an argument that is not a property of the input. It would have no effect.
+fn refuse_unknown_arguments(step: &Step, properties: &[Property]) -> Result<(), Fault> {
+    let known = || properties.iter().map(|property| property.name.as_str());
+    let mut set = step.rebind.keys().chain(step.inject.keys());
+    match set.find(|name| known().all(|property| property != name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Fault::UnknownArgument {
+            step: step.name.clone(),
+            name: name.clone(),
+            operation: step.operation.clone(),
+            suggestion: did_you_mean(name, known()),
+        }),
+    }
 }
 
 /// Adds arguments, each with the name of its source.
@@ -168,7 +188,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::operations::Property;
 
     fn sized() -> Operation {
         let property = |name: &str, required| Property { name: name.to_owned(), required };
@@ -222,9 +241,8 @@ mod tests {
             (json!({"requires": {"size": "vm.size.0"}}), "[size from vm/size/0]"),
             (json!({"rebind": {"size": "gib"}}), "[note.de perhaps from note.de/, size from gib/]"),
             (
-                json!({"rebind": {"size": "gib", "x": "y"},
-                    "inject": {"size": 1, "note.de": null}}),
-                "[note.de=null, size=1, x from y/]",
+                json!({"rebind": {"size": "gib"}, "inject": {"size": 1, "note.de": null}}),
+                "[note.de=null, size=1]",
             ),
             (json!({"whole": "vm.0"}), "whole vm/0"),
         ] {
@@ -233,6 +251,16 @@ mod tests {
         let any = Operation { properties: None, ..sized };
         assert_eq!(described(&json!({}), Some(&any)), "nothing");
         assert_eq!(described(&json!({"inject": {"a": [1]}}), Some(&any)), "[a=[1]]");
+    }
+
+    #[test]
+    fn an_argument_that_the_operation_does_not_have_is_refused() {
+        for keys in [json!({"rebind": {"siez": "gib"}}), json!({"inject": {"siez": 1}})] {
+            assert_eq!(
+                input(&read(&keys), Some(&sized())).unwrap_err().to_string(),
+                "step `a` sets the argument `siez`, which `sized` does not have: did you mean `size`?"
+            );
+        }
     }
 
     #[test]

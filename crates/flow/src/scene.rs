@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::description::Description;
 use crate::fault::Fault;
-use crate::operations::{Operation, Operations, Property};
+use crate::operations::{InputKeys, Operation, Operations, Property};
 use crate::plan::{Plan, PlannedStep};
 
 /// Returns a step as an item. Its operation is `any` unless `keys` has another one.
@@ -46,12 +46,14 @@ pub(crate) fn operations() -> Operations {
     .collect()
 }
 
-/// Compiles a flow whose input may have any key, or only some.
+/// Compiles a flow whose input may have any key, or has only some, and not the key `optional` that its schema declares.
 pub(crate) fn compiled(flow: &Value, input_keys: Option<&[&str]>) -> Result<Plan, Fault> {
     let description = Description::read(&flow.to_string())?;
-    let keys: Option<Vec<String>> =
-        input_keys.map(|keys| keys.iter().map(ToString::to_string).collect());
-    crate::compile(&description, "default", keys.as_deref(), &operations())
+    let keys = input_keys.map(|keys| InputKeys {
+        present: keys.iter().map(ToString::to_string).collect(),
+        absent: vec!["optional".to_owned()],
+    });
+    crate::compile(&description, "default", keys.as_ref(), &operations())
 }
 
 /// Compiles a flow whose input has no key.

@@ -11,6 +11,7 @@ use rework_core::task::{
     payload::Payload,
     progress::{ChildTask, NewLogLine},
 };
+use rework_flow::operations::InputKeys;
 use rework_wire::worker::Paused;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
@@ -61,9 +62,9 @@ impl Recorder {
     }
 
     /// Records the end of a run of a flow. Its output is a description, which becomes a plan. `domain` is that of the
-    /// operation, `input` that of the run.
-    pub(crate) fn complete_flow(&self, end: Completion, domain: String, input: Payload) {
-        self.enqueue(Batched::Plan(Box::new(end), domain, input));
+    /// operation, `keys` are those of its input.
+    pub(crate) fn complete_flow(&self, end: Completion, domain: String, keys: InputKeys) {
+        self.enqueue(Batched::Plan(Box::new(end), domain, keys));
     }
 
     /// Replaces the operations of which no task is claimed: those that this host cannot start now, and those that users

@@ -123,8 +123,8 @@ impl DbWriter {
         match entry {
             Entry::Batched(Batched::Lines(fence, lines)) => self.batch.lines(fence, lines),
             Entry::Batched(Batched::Complete(end)) => self.batch.ends.push(*end),
-            Entry::Batched(Batched::Plan(end, domain, input)) => {
-                let end = self.planned(*end, &domain, &input).await;
+            Entry::Batched(Batched::Plan(end, domain, keys)) => {
+                let end = self.planned(*end, &domain, &keys).await;
                 self.batch.ends.push(end);
             }
             Entry::Batched(Batched::Claim(batches, answer)) => {

@@ -195,7 +195,7 @@ pub(super) fn note_stuck(context: &Context, status: &TaskStatus) {
     let TaskStatus { id, stuck: Some(stuck), .. } = status else { return };
     context.note(format_args!("flow {id} waits for you: {stuck}"));
     context.note(format_args!(
-        "hint: `rework retry-task {id}` tries the revert again; `rework abort-task {id}` ends the flow without it"
+        "hint: `rework retry-task {id}` tries the revert again; `rework abort-task {id}` ends the flow, and leaves what is not reverted"
     ));
 }
 

@@ -25,9 +25,9 @@ pub struct ListedFlow {
     /// The phase. `None` while the flow has no plan, which is listed as `planning`.
     #[serde(rename = "state", serialize_with = "phase_or_planning")]
     pub phase: Option<Phase>,
-    /// The number of steps that are done or skipped.
+    /// The number of steps that are over; while the flow is being reverted, of those that are reverted.
     pub done: i64,
-    /// The number of steps.
+    /// The number of steps; while the flow is being reverted, of those that had started.
     pub steps: i64,
     /// The names of the steps whose tasks run now.
     pub running: Vec<String>,

@@ -86,11 +86,13 @@ pub enum StepState {
     RevertFailed,
     /// In an earlier round: the task of the step was taken back before it ran.
     Withdrawn,
+    /// In an earlier round: the task is one of a controller that decided, and the name is that of its pattern.
+    Decided,
 }
 
 impl StepState {
     /// All states, in the order in which a step passes through them.
-    pub const ALL: [StepState; 9] = [
+    pub const ALL: [StepState; 10] = [
         StepState::Pending,
         StepState::Started,
         StepState::Done,
@@ -100,6 +102,7 @@ impl StepState {
         StepState::Reverted,
         StepState::RevertFailed,
         StepState::Withdrawn,
+        StepState::Decided,
     ];
 
     /// Returns the name that the schema stores for this state.
@@ -114,6 +117,7 @@ impl StepState {
             StepState::Reverted => "reverted",
             StepState::RevertFailed => "revert_failed",
             StepState::Withdrawn => "withdrawn",
+            StepState::Decided => "decided",
         }
     }
 }

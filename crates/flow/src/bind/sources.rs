@@ -7,14 +7,17 @@ use rework_arguments::suggest::did_you_mean;
 use super::visible::{Provider, Visible};
 use crate::fault::{Fault, MAX_SOURCES};
 use crate::names::Reference;
+use crate::operations::InputKeys;
 use crate::plan::Source;
 use crate::tree::{Content, Tree};
 
 /// The values that may be a source at the current step.
 pub(super) struct Sources<'a, 'b> {
     tree: &'b Tree<'a>,
-    /// The keys that the flow's input may have. `None` for any key.
+    /// The keys that the flow's input has. `None` if it may have any key.
     input_keys: Option<HashSet<&'b str>>,
+    /// The keys that the flow's input does not have, although its schema declares them.
+    absent_keys: HashSet<&'b str>,
     pub(super) visible: Visible<'a>,
     /// How many sources were found in total.
     count: usize,
@@ -34,9 +37,34 @@ pub(super) enum User<'a> {
 }
 
 impl<'a, 'b> Sources<'a, 'b> {
-    pub(super) fn new(tree: &'b Tree<'a>, input_keys: Option<&'b [String]>) -> Sources<'a, 'b> {
-        let input_keys = input_keys.map(|keys| keys.iter().map(String::as_str).collect());
-        Sources { tree, input_keys, visible: Visible::default(), count: 0 }
+    pub(super) fn new(tree: &'b Tree<'a>, keys: Option<&'b InputKeys>) -> Sources<'a, 'b> {
+        let set = |names: &'b [String]| names.iter().map(String::as_str).collect();
+        Sources {
+            tree,
+            input_keys: keys.map(|keys| set(&keys.present)),
+            absent_keys: keys.map(|keys| set(&keys.absent)).unwrap_or_default(),
+            visible: Visible::default(),
+            count: 0,
+        }
+    }
+
+    /// Returns the sources of the value of a condition. There are none if it is an optional key that the flow's input
+    /// does not have. `Err` if nothing can have this name.
+    pub(super) fn of_condition(
+        &mut self,
+        reference: &Reference<'_>,
+        user: User<'_>,
+    ) -> Result<Vec<Source>, Fault> {
+        let sources = self.optional(reference, user)?;
+        if !sources.is_empty() || self.absent_keys.contains(reference.name) {
+            return Ok(sources);
+        }
+        match self.missing(reference.name, user) {
+            Fault::Missing { user, name, suggestion } => {
+                Err(Fault::Missing { user: format!("the condition of {user}"), name, suggestion })
+            }
+            other => Err(other),
+        }
     }
 
     /// Returns the sources of a value, the first one that exists counts. `Err` if there is none.
@@ -94,6 +122,7 @@ impl<'a, 'b> Sources<'a, 'b> {
     fn missing(&self, name: &str, user: User<'_>) -> Fault {
         let mut known: Vec<&str> = self.visible.names().collect();
         known.extend(self.input_keys.iter().flatten());
+        known.extend(&self.absent_keys);
         known.sort_unstable();
         let suggestion = did_you_mean(name, known);
         let name = name.to_owned();

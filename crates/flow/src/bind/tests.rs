@@ -82,9 +82,27 @@ fn a_value_must_be_provided_before_it_is_needed() {
     assert_eq!(fault(&pattern("linear", "f", &[user("need"), provider("p")])), expected);
     assert_eq!(fault(&pattern("unordered", "f", &[provider("p"), user("need")])), expected);
     let condition = step(json!({"name": "need", "only_if": "x.y"}));
-    assert_eq!(fault(&pattern("linear", "f", &[condition])), expected);
+    let of_condition = expected.replace("step `need`", "the condition of step `need`");
+    assert_eq!(fault(&pattern("linear", "f", &[condition])), of_condition);
     let whole = step(json!({"name": "need", "whole": "x"}));
     assert_eq!(fault(&pattern("linear", "f", &[whole])), expected);
+}
+
+#[test]
+fn the_condition_of_an_optional_key_of_the_input_is_false_without_it() {
+    let conditional = |name: &str| {
+        let step = step(json!({"name": "a", "only_if": name}));
+        pattern("linear", "f", &[step])
+    };
+    let condition = named(&plan(&conditional("optional.part")), "a").condition.clone();
+    assert_eq!(json!(condition), json!({"sources": [], "depth": "all"}));
+    assert_eq!(
+        fault(&conditional("optionel")),
+        "the condition of step `a` requires `optionel`, which nothing before it provides: did you \
+         mean `optional`?"
+    );
+    let required = step(json!({"name": "a", "whole": "optional"}));
+    assert!(fault(&pattern("linear", "f", &[required])).contains("requires `optional`"));
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Model<'_> {
         let no_output = Value::Null;
         let output = match end {
             End::Done(output) => output,
-            End::Failed(_) => &no_output,
+            End::Failed(_) | End::Refused(_) => &no_output,
         };
         let (scope, aim) = match decision(output) {
             Some("retry") => {
@@ -170,8 +170,9 @@ impl Model<'_> {
 
     fn undo(&mut self, number: i32) {
         let step = &self.steps[number as usize];
+        let is_untouched = step.state == StepState::Skipped || step.was_refused;
         let operation = self.planned(number).undo_operation;
-        let Some(operation) = operation.filter(|_| step.state != StepState::Skipped) else {
+        let Some(operation) = operation.filter(|_| !is_untouched) else {
             self.step_mut(number).state = StepState::Reverted;
             return;
         };

@@ -49,23 +49,28 @@ impl Model<'_> {
 
     /// Records the end of a task that has executed a step. Returns whether the failure of the step is to be handled.
     fn end_execution(&mut self, number: i32, end: &End) -> bool {
-        let is_gate = self.planned(number).kind == StepKind::Enter;
+        let step = self.planned(number);
+        let is_gate = step.kind == StepKind::Enter;
+        let pattern = &self.planned_scope(step.scope).name;
         let reason = match end {
-            End::Failed(reason) => reason.as_str(),
+            End::Failed(reason) | End::Refused(reason) if is_gate => {
+                format!("the controller of `{pattern}` failed: {reason}")
+            }
+            End::Failed(reason) | End::Refused(reason) => reason.clone(),
             End::Done(output) if !is_gate => {
                 self.step_mut(number).state = StepState::Done;
                 self.step_mut(number).output = Some(output.clone());
                 return false;
             }
             End::Done(output) if decision(output) == Some("retry") => {
-                let scope = self.planned(number).scope;
                 self.step_mut(number).state = StepState::Done;
-                self.scope_mut(scope).value = output.get("value").cloned();
+                self.scope_mut(step.scope).value = output.get("value").cloned();
                 return false;
             }
-            End::Done(_) => "its controller does not let it start",
+            End::Done(_) => format!("the controller of `{pattern}` does not let it start"),
         };
-        self.fail(number, reason);
+        self.fail(number, &reason);
+        self.step_mut(number).was_refused = matches!(end, End::Refused(_));
         self.planned(number).on_failure != OnFailure::Continue
     }
 
@@ -85,9 +90,14 @@ impl Model<'_> {
     pub(super) fn fail(&mut self, number: i32, reason: &str) {
         let name = self.planned(number).name.clone();
         self.step_mut(number).state = StepState::Failed;
-        if self.failures.len() < KEPT_FAILURES {
-            self.failures.push((name, reason.to_owned()));
-        }
+        self.failures.push((name, reason.to_owned()));
+        // Those in spite of which the flow continues come last.
+        let continues = |name: &str| {
+            let mut steps = self.plan.steps.iter();
+            steps.any(|step| step.name == name && step.on_failure == OnFailure::Continue)
+        };
+        self.failures.sort_by_key(|(name, _)| continues(name));
+        self.failures.truncate(KEPT_FAILURES);
     }
 }
 

@@ -92,6 +92,7 @@ impl Model<'_> {
     fn execute(&mut self, number: i32, operation: Option<i64>, input: Value) {
         if let Some(reason) = operation.and_then(|id| self.refusals.get(&id)) {
             self.fail(number, reason);
+            self.step_mut(number).was_refused = true;
             return;
         }
         self.step_mut(number).state = StepState::Started;

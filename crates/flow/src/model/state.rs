@@ -20,6 +20,8 @@ pub enum End {
     Done(Value),
     /// It is not done, for this reason.
     Failed(String),
+    /// It has failed before its code began, for this reason: its input was invalid, for example.
+    Refused(String),
 }
 
 /// Something that happens to a flow. Each event is one transaction.
@@ -135,6 +137,8 @@ pub struct RunningStep {
     pub input: Value,
     /// The output of that task. `None` if it is not done.
     pub output: Option<Value>,
+    /// Whether that task has failed before its code began, so that there is nothing to undo.
+    pub was_refused: bool,
     /// Whether it was skipped because its own condition is false, so that others may be skipped with it.
     pub skips_others: bool,
 }

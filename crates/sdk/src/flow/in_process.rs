@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use rework_flow::model::Phase;
-use rework_flow::operations::input_keys;
+use rework_flow::operations::InputKeys;
 use rework_wire::operation::DEFAULT_DOMAIN;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -176,7 +176,7 @@ impl InProcess {
     /// `async` code. That a step fails is no error: see [`FlowEnd::phase`].
     pub fn run(self) -> Result<FlowEnd, Error> {
         let (description, input) = (self.description?, self.input?);
-        let keys = input_keys(&input.to_string());
+        let keys = InputKeys::new(&input.to_string(), None);
         let program = Program::new(&description, &self.domain, &self.steps, &self.reverts)?;
         let plan = rework_flow::compile(&description, &self.domain, Some(&keys), program.known())
             .map_err(|fault| Error::new("plan", fault.to_string()))?;

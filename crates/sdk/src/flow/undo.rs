@@ -40,7 +40,8 @@ pub struct Undo<I, R> {
     pub result: Option<R>,
     /// Why the step failed. `None` if it was done.
     pub error: Option<Failure>,
-    /// The steps that failed, with the reason of each. They are why this step is undone. Empty if the flow is aborted.
+    /// The steps that failed, with the reason of each. They are why this step is undone. After an abort: those that it
+    /// ended.
     #[serde(default)]
     pub failures: BTreeMap<String, String>,
 }

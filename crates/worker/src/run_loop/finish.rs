@@ -4,6 +4,7 @@ use rework_core::task::{
     complete::{Completion, Outcome},
     payload::Payload,
 };
+use rework_flow::operations::InputKeys;
 use rework_process::Exit;
 
 use super::RunLoop;
@@ -229,8 +230,11 @@ impl RunLoop<'_> {
         }
         let definition = &self.operation.definition;
         if definition.is_flow && completion.outcome == Outcome::Done {
-            let input = std::mem::replace(&mut run.run.claimed.input, Payload::None);
-            self.context.recorder.complete_flow(completion, definition.domain.clone(), input);
+            let keys = match &run.run.claimed.input {
+                Payload::Json(text) => InputKeys::new(text, definition.input.as_ref()),
+                Payload::Bytes(_) | Payload::None => InputKeys::default(),
+            };
+            self.context.recorder.complete_flow(completion, definition.domain.clone(), keys);
         } else {
             self.context.recorder.complete(completion);
         }

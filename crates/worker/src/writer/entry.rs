@@ -11,6 +11,7 @@ use rework_core::{
         progress::{ChildTask, NewLogLine},
     },
 };
+use rework_flow::operations::InputKeys;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::claimed_run::ClaimedRun;
@@ -34,8 +35,8 @@ pub(crate) enum Entry {
 pub(crate) enum Batched {
     Lines(Fence, Vec<NewLogLine>),
     Complete(Box<Completion>),
-    /// The end of a run of a flow, with the domain of its operation and its input.
-    Plan(Box<Completion>, String, Payload),
+    /// The end of a run of a flow, with the domain of its operation and the keys of its input.
+    Plan(Box<Completion>, String, InputKeys),
     Claim(BatchLimits, AnswerSender<Vec<ClaimedRun>>),
 }
 

@@ -12,7 +12,7 @@ use rework_core::{
 use rework_flow::{
     compile,
     description::Description,
-    operations::{input_keys, names},
+    operations::{InputKeys, names},
 };
 use serde_json::json;
 
@@ -36,9 +36,9 @@ impl DbWriter {
         &mut self,
         end: Completion,
         domain: &str,
-        input: &Payload,
+        keys: &InputKeys,
     ) -> Completion {
-        match self.plan(&end.output, domain, input).await {
+        match self.plan(&end.output, domain, keys).await {
             Ok(plan) => {
                 Completion { outcome: Outcome::Planned, output: Payload::Json(plan), ..end }
             }
@@ -63,7 +63,7 @@ impl DbWriter {
         &mut self,
         output: &Payload,
         domain: &str,
-        input: &Payload,
+        keys: &InputKeys,
     ) -> Result<String, PlanFailure> {
         let description = match output {
             Payload::Json(text) => Description::read(text).map_err(wrong)?,
@@ -74,11 +74,7 @@ impl DbWriter {
         let find = async |db: &_| find_operations(db, &names).await;
         let found = self.database.until_answered("the operations of a flow", find).await;
         let operations = found.map_err(|refusal| PlanFailure::Unknown(refusal.to_string()))?;
-        let keys = match input {
-            Payload::Json(text) => input_keys(text),
-            Payload::Bytes(_) | Payload::None => Vec::new(),
-        };
-        let plan = compile(&description, domain, Some(&keys), &operations).map_err(wrong)?;
+        let plan = compile(&description, domain, Some(keys), &operations).map_err(wrong)?;
         serde_json::to_string(&plan).map_err(wrong)
     }
 }

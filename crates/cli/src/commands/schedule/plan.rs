@@ -17,7 +17,7 @@ use rework_core::{
 use rework_flow::{
     compile,
     description::{ControllerKind, Description, Item, OnFailure, PatternKind, Step},
-    operations::{input_keys, names},
+    operations::{InputKeys, names},
     plan::{Plan, PlannedScope, PlannedStep, StepKind},
 };
 use rework_worker::{
@@ -127,8 +127,8 @@ async fn plan(
 ) -> anyhow::Result<Plan> {
     let operations = find_operations(db, &names(description)).await?;
     let keys = match input {
-        Payload::Json(text) => input_keys(text),
-        Payload::Bytes(_) | Payload::None => Vec::new(),
+        Payload::Json(text) => InputKeys::new(text, flow.definition.input.as_ref()),
+        Payload::Bytes(_) | Payload::None => InputKeys::default(),
     };
     compile(description, &flow.definition.domain, Some(&keys), &operations)
         .map_err(|fault| impossible(&flow.definition.name, fault))
@@ -294,7 +294,7 @@ mod tests {
                 is_registered: true,
             })
             .collect();
-        let keys = ["ready".to_owned()];
+        let keys = InputKeys { present: vec!["ready".to_owned()], absent: Vec::new() };
         let plan = compile(&description, "cloud", Some(&keys), &operations).unwrap();
         let expected = "\
 make_server  graph, up to 3 rounds

@@ -1,12 +1,13 @@
 //! The parts of `rework show-task` that only flows have: the table of their steps, their events, and the tree, which is
 //! drawn again while it changes.
 
-use std::{process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use rework_core::{
     db::connect::Db,
     flow::{
         events::events,
+        rounds::ended_rounds,
         show::{self, FlowPage, FlowStep, PastStep, StepTask},
         state::{Phase, StepKind},
     },
@@ -89,7 +90,8 @@ fn print_steps(page: &FlowPage, context: &Context) -> anyhow::Result<()> {
         Format::Jsonl => context.print(on_one_line(page)?),
         Format::Table => {
             let mut table = Table::default();
-            page.past.iter().for_each(|past| table.row(past_cells(past)));
+            let rounds = rounds(page);
+            page.past.iter().for_each(|past| table.row(past_cells(past, &rounds)));
             steps.for_each(|step| table.row(step_cells(step)));
             context.write(table.render(context.colour).as_bytes())
         }
@@ -104,10 +106,23 @@ fn step_cells(step: &FlowStep) -> Vec<Cell> {
     head.into_iter().chain(task_cells(step.task.as_ref(), step.undo_task.as_ref())).collect()
 }
 
+/// Returns the rounds that have ended, with their patterns, by the ids of the rows of their steps.
+fn rounds(page: &FlowPage) -> BTreeMap<i64, String> {
+    let mut rounds = BTreeMap::new();
+    for round in ended_rounds(page) {
+        let text = match round.scope.outer {
+            None => format!("round {}", round.round),
+            Some(_) => format!("round {} of {}", round.round, round.scope.name),
+        };
+        rounds.extend(round.steps.iter().map(|step| (step.past.id, text.clone())));
+    }
+    rounds
+}
+
 /// Returns the row of a step in an earlier round, or in an earlier plan.
-fn past_cells(past: &PastStep) -> Vec<Cell> {
+fn past_cells(past: &PastStep, rounds: &BTreeMap<i64, String>) -> Vec<Cell> {
     let when = match past.scope {
-        Some(_) => format!("round {}", past.round),
+        Some(_) => rounds.get(&past.id).cloned().unwrap_or_else(|| format!("round {}", past.round)),
         None => "earlier plan".to_owned(),
     };
     let head = [past.step.as_str().into(), past.state.as_str().into(), when.into()];

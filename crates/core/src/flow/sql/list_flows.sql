@@ -1,5 +1,6 @@
 -- list_flows: returns the newest $2 flows that have not ended. If $1 is true, also those that have ended. A flow that
--- has no plan yet has no phase. `running` has the names of the steps whose tasks run now, and `hosts` their hosts.
+-- has no plan yet has no phase. `done` is the number of steps that are over. While a flow is being reverted, it is the
+-- number of steps that are reverted, and `steps` counts only those that had started. `running` has the names of the steps whose tasks run now, and `hosts` their hosts.
 --
 -- Flows without a plan are found by the indexes of the states in which a task can be then.
 with operation as materialized (
@@ -39,7 +40,11 @@ select t.id, o.name as operation, o.domain, c.phase, c.ended_at, t.queued_at,
   join rework.task t on t.id = c.id
   join rework.operation o on o.id = t.operation
   left join lateral (
-      select count(*) filter (where s.state in ('done', 'skipped')) as done, count(*) as steps
+      select count(*) filter (where case when c.phase in ('reverting', 'revert_failed', 'reverted')
+                                         then s.state = 'reverted'
+                                         else s.state in ('done', 'skipped', 'failed') end) as done,
+             count(*) filter (where c.phase not in ('reverting', 'revert_failed', 'reverted') or s.state <> 'pending')
+                 as steps
         from rework.step s
        where s.flow = c.id and s.kind = 'task' and c.phase is not null) as counted on true
   left join lateral (

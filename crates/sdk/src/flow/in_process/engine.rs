@@ -161,9 +161,18 @@ fn next(model: &Model<'_>) -> Option<Work> {
     tasks.clone().find(|work| !is_revert(work)).or_else(|| tasks.rfind(is_revert)).copied()
 }
 
+/// The beginning of the message of an error that the input has another type than the function takes.
+const INVALID_INPUT: &str = "invalid input: ";
+
 fn end_of(result: Result<Value, Error>) -> End {
     match result {
         Ok(output) => End::Done(output),
+        // The function was not called.
+        Err(error)
+            if error.kind() == Failure::INPUT && error.message().starts_with(INVALID_INPUT) =>
+        {
+            End::Refused(error.message().to_owned())
+        }
         Err(error) => End::Failed(error.message().to_owned()),
     }
 }
