@@ -182,8 +182,8 @@ begin
 end $$;
 
 -- skip_after: notes which steps are skipped because of a skipped step: `all` that follow it, those of its scope (`flow`),
--- the next ones (`neighbors`), or no others (`atom`). With the entry gate of a scope the whole scope is skipped. What
--- follows such a gate follows the exit gate. None of these steps has started, because the step itself has not.
+-- the next ones (`neighbors`), or no others (`atom`). With the entry gate of a scope the whole scope is skipped. The
+-- steps after the scope are those after its exit gate. None of these steps has started, because the step itself has not.
 create function rework.skip_after(flow bigint, number integer, depth text) returns void
 language sql set search_path = pg_catalog, rework, pg_temp as $$
     with recursive origin as materialized (

@@ -14,8 +14,8 @@ begin
            for no key update of f;
         return;
     end if;
-    select array_agg(locked.id), array_agg(locked.id) filter (where not locked.is_simple) into flows, others
-      from (select f.id, f.is_simple and f.phase = 'executing' and ended.are_done as is_simple
+    select array_agg(locked.id), array_agg(locked.id) filter (where not locked.is_fast) into flows, others
+      from (select f.id, f.is_simple and f.phase = 'executing' and ended.are_done as is_fast
               from (select t.flow, bool_and(t.state = 'done') as are_done
                       from unnest(lock_flows.tasks) as given (id)
                      cross join lateral (select t.flow, t.state::text from rework.task t

@@ -74,6 +74,22 @@ fn an_inner_controller_starts_again_in_each_round_of_the_outer_one() {
 }
 
 #[test]
+fn the_steps_of_a_pattern_without_a_controller_are_shown_with_the_round_around_them() {
+    let setup = Installation::with_fixture();
+    let _monitor = setup.start_monitor(&[]);
+    let inner = json!({"pattern": "unordered", "name": "y", "items": [step("s", &json!({}))]});
+    let items = json!([{"flow": inner}, step("v", &json!({"inject": {"name": "v", "fails": 99}}))]);
+    let outer = json!({"pattern": "linear", "name": "x", "items": items,
+                       "retry": {"kind": "times", "attempts": 3}});
+    let flow = setup.schedule_flow("described", json!({"description": {"flow": outer}}));
+    flow.wait_until_reverted();
+    let table = setup.rework(["show-task", &flow.id.to_string(), "--steps"]).run_ok().stdout();
+    let of_s = table.lines().filter(|line| line.starts_with("s "));
+    let rounds: Vec<&str> = of_s.filter_map(|line| line.split("round ").nth(1)?.get(..1)).collect();
+    assert_eq!(rounds, ["1", "2"], "{table}");
+}
+
+#[test]
 fn a_controller_with_code_gives_values_and_decides_who_decides_next() {
     let setup = Installation::with_fixture();
     let _monitor = setup.start_monitor(&[]);

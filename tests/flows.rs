@@ -65,6 +65,10 @@ fn a_flow_whose_step_fails_is_undone_and_not_tried_again() {
     let failures = json!([{"step": "b", "task": flow.task_of("b"), "kind": "planned",
                            "reason": "b fails", "continued": false}]);
     assert_eq!(error["failures"], failures, "{error}");
+    // The line of a step that is reverted says why it failed.
+    let tree = setup.rework(["show-task", &flow.id.to_string()]).run_ok().stdout();
+    assert!(tree.contains(&format!("failed #{} b fails", flow.task_of("b"))), "{tree}");
+    assert!(tree.contains("reverted 2/2"), "{tree}");
     // The inputs that the code of the reverts has got.
     let all = json!({"b": "b fails"});
     let undo = setup.task(flow.undo_task_of("b")).output;

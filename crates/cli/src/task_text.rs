@@ -113,9 +113,10 @@ fn state(task: &Task) -> String {
         (State::Running, Some(took)) => format!("running for {took}"),
         (State::Done, Some(took)) => format!("done in {took}"),
         (State::Done | State::Running, None) => task.state.to_string(),
-        (State::Waiting, _) => format!("{}{because}", task.state),
-        (_, Some(took)) => format!("{} after {took}{because}", task.state),
-        (_, None) => format!("{}{because}", task.state),
+        (_, Some(took)) if task.state != State::Waiting => {
+            format!("{} after {took}{because}", task.state)
+        }
+        _ => format!("{}{because}", task.state),
     }
 }
 
