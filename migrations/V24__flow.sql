@@ -97,12 +97,12 @@ create table rework.step (
     primary key (flow, number)
 ) with (fillfactor = 60);                   -- room for in-page updates, so no other index contains `state`
 
--- past: what earlier rounds and earlier plans have run, for people.
+-- past: what earlier rounds have run, and what ran before a retry of the flow, for people.
 create table rework.past (
     flow             bigint not null,
     id               bigint generated always as identity,
     step             text not null,
-    scope            integer,               -- null: of an earlier plan
+    scope            integer,               -- null: it ran before a retry of the flow
     round            integer not null,
     state            text not null,         -- of the step at the end of the round; `withdrawn`, before its task ran;
                                             -- `decided`: the task is one of the controller, and `step` names the scope

@@ -4,13 +4,15 @@
 -- subquery with `offset 0` makes the planner find each row by its whole key: with the first column of a key alone, it
 -- would read all steps of a flow for each one. This is so in all files about flows.
 
--- step_fault: returns why a task of a step cannot be made, for people; null if it can. It has no `set` clause, so the planner
+-- step_fault: returns why a task of a step cannot be made, for people; null if it can. The input of a revert consists of
+-- values that were accepted before, so only that of an execution is checked. It has no `set` clause, so the planner
 -- puts it into the statements that call it.
-create function rework.step_fault(op rework.operation, input json) returns text
+create function rework.step_fault(op rework.operation, input json, undo boolean) returns text
 language sql stable as $$
     select case
-        when octet_length(step_fault.input::text) > 16777216 then 'its input is larger than 16 MiB'
-        else coalesce('its input ' || rework.json_fault(step_fault.input::text),
+        when not step_fault.undo and octet_length(step_fault.input::text) > 16777216
+            then 'its input is larger than 16 MiB'
+        else coalesce(case when not step_fault.undo then 'its input ' || rework.json_fault(step_fault.input::text) end,
                       case when (step_fault.op).run_before <> '{}' then rework.run_before_fault(step_fault.op) end)
     end
 $$;
@@ -82,7 +84,7 @@ begin
     input := case when undo then rework.undo_input(done, rework.failure_reasons(f.failures))
                   when s.args is not null then
                       coalesce(s.args -> 'whole' -> 0 -> 'value', rework.step_input(f.id, s.args)) end;
-    fault := rework.step_fault(op, input);
+    fault := rework.step_fault(op, input, undo);
     -- Most tasks are of lanes that are never swept.
     if f.host is null and f.capabilities = '{}' then
         select l.id into lane from rework.lane l
@@ -131,7 +133,7 @@ begin
     ),
     new_task as materialized (
         select nextval('rework.task_id_seq') as task, s.flow, s.number, s.address, o.op, f.priority, f.host,
-               f.capabilities, i.input, rework.step_fault(o.op, i.input) as fault,
+               f.capabilities, i.input, rework.step_fault(o.op, i.input, undo) as fault,
                -- Most tasks are of lanes that are never swept.
                coalesce(case when f.host is null and f.capabilities = '{}' then
                             (select l.id from rework.lane l
@@ -219,7 +221,7 @@ begin
       from rework.scope c
       join rework.flow f on f.id = c.flow
      cross join lateral (select json_build_object('history', c.history) as input) as i
-     cross join lateral (select rework.step_fault(op, i.input) as why) as fault
+     cross join lateral (select rework.step_fault(op, i.input, false) as why) as fault
      where c.flow = request_decision.flow and c.number = request_decision.scope
     returning id, state = 'failed' into task, has_failed;
     if not has_failed then

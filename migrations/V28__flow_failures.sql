@@ -67,11 +67,17 @@ $$;
 -- decision: returns what the output of a controller's task says: `retry`, `revert` or `revert_all`; null if it says
 -- nothing that can be understood.
 create function rework.decision(output json) returns text
-language sql immutable as $$
-    select case when json_typeof(decision.output) = 'object'
-                 and rework.json_at(decision.output, '{decision}')::text in ('"retry"', '"revert"', '"revert_all"')
-                then trim('"' from rework.json_at(decision.output, '{decision}')::text) end
-$$;
+language plpgsql immutable set search_path = pg_catalog, rework, pg_temp as $$
+declare
+    word  text;
+begin
+    if json_typeof(output) = 'object' then
+        word := trim('"' from rework.json_at(output, '{decision}')::text);
+    end if;
+    return case when word in ('retry', 'revert', 'revert_all') then word end;
+exception when data_exception then
+    return null;    -- JSON of which Postgres can read no part
+end $$;
 
 -- take_answers: handles the answers of controllers that were requested after a failure. `retry` lets the scope be tried
 -- again with a new value. After any other answer, or none, the controllers around it decide. Returns the steps that can
@@ -87,7 +93,8 @@ declare
 begin
     for answer in
         select c.number, c.outer_scope, t.state = 'done' and rework.decision(t.output) = 'retry' as is_retry,
-               rework.decision(t.output) = 'revert_all' as is_for_all, rework.json_at(t.output, '{value}') as value
+               rework.decision(t.output) = 'revert_all' as is_for_all,
+               case when rework.decision(t.output) is not null then rework.json_at(t.output, '{value}') end as value
           from rework.scope c
          cross join lateral (select t.state::text, t.output from rework.task t
                               where t.id = c.controller_task offset 0) as t

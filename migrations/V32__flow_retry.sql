@@ -43,10 +43,13 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 declare
     results  record;
 begin
-    perform rework.keep_past(resume_stopped.flow, s.number, s.number)
-       from rework.step s
-      where s.flow = resume_stopped.flow and s.state not in ('pending', 'done', 'skipped')
-        and not (s.state = 'failed' and s.on_failure = 'continue');
+    insert into rework.past (flow, step, round, state, task, undo_task)
+    select s.flow, s.name, c.round, s.state, s.task, s.undo_task
+      from rework.step s
+      join rework.scope c on c.flow = s.flow and c.number = s.scope
+     where s.flow = resume_stopped.flow and s.task is not null and s.state not in ('pending', 'done', 'skipped')
+       and not (s.state = 'failed' and s.on_failure = 'continue')
+     order by s.number;
     update rework.step s
        set state = 'pending', task = null, undo_task = null,
            missing = (select count(*) from rework.step b
@@ -90,7 +93,15 @@ language plpgsql set search_path = pg_catalog, rework, pg_temp as $$
 #variable_conflict use_column
 declare
     domain  text;
+    gone    text;
 begin
+    select o.name into gone
+      from rework.task t join rework.operation o on o.id = t.operation
+     where t.id = plan_again.flow and o.unregistered_at is not null;
+    if gone is not null then
+        raise exception 'the operation `%` of flow % is not registered any more', gone, plan_again.flow
+            using errcode = 'RW400', hint = 'register it again, or schedule a new flow';
+    end if;
     perform rework.forget_plan(plan_again.flow);
     update rework.task t
        set state = 'queued', lane = rework.lane_for(o, t.host, t.capabilities), attempt = 0, losses = 0,
@@ -181,6 +192,7 @@ begin
       from rework.operation o
      where t.id = any (tasks) and o.id = t.operation;
     if tasks <> '{}' then
+        perform pg_notify('rework_end', t.id::text) from rework.task t where t.id = any (tasks) and t.notify_end;
         perform rework.follow(tasks);
     end if;
     return cardinality(tasks);

@@ -183,6 +183,57 @@ fn the_tasks_that_follow_a_flow_follow_it_again_after_a_retry() {
 }
 
 #[test]
+fn what_ran_before_a_retry_is_no_round() {
+    let scene = Scene::new();
+    let flow = scene.start(&[scene.step(0, &[], &[1]), scene.step(1, &[0], &[])], None);
+    scene.end(&[(flow, 0)], "done", "1");
+    scene.end(&[(flow, 1)], "failed", "");
+    scene.end(&[(flow, 1)], "done", "1");
+    assert_eq!(scene.steps(flow), ["reverting", "reverted"]);
+    scene.session().query("select rework.abort($1, revert => false)", &[&flow]);
+    scene.session().query("select rework.retry_flow($1)", &[&flow]);
+    scene.end(&[(flow, 0)], "done", "1");
+    scene.end(&[(flow, 1)], "done", "1");
+    assert_eq!(scene.state(flow), ["done", "done", ""]);
+    let show = |view| scene.setup.rework(["show-task", &flow.to_string(), view]).run_ok().stdout();
+    let events = show("--events");
+    let expected =
+        ["FLOW=RUNNING", "s0=RUNNING", "s0=SUCCESS", "s1=RUNNING", "s1=SUCCESS", "FLOW=SUCCESS"];
+    assert_eq!(events.lines().collect::<Vec<_>>(), expected);
+    let before = show("--steps").lines().filter(|line| line.contains("before a retry")).count();
+    assert_eq!(before, 2);
+}
+
+#[test]
+fn a_revert_gets_a_larger_input_than_a_step_may_have() {
+    let scene = Scene::new();
+    let large = "x".repeat(9 << 20);
+    let mut first = scene.step(0, &[], &[1]);
+    first["args"] = json!({"whole": [{"value": large}]});
+    let flow = scene.start(&[first, scene.step(1, &[0], &[])], None);
+    scene.end(&[(flow, 0)], "done", &json!(large).to_string());
+    scene.end(&[(flow, 1)], "failed", "");
+    scene.end(&[(flow, 1)], "done", "1");
+    assert_eq!(scene.steps(flow), ["reverting", "reverted"]);
+    let sql = "select octet_length(t.input::text) from rework.step s join rework.task t on t.id = s.undo_task
+                where s.flow = $1 and s.number = 0";
+    let bytes: i32 = scene.session().query_value(sql, &[&flow]);
+    assert!(bytes > 18 << 20, "{bytes}");
+}
+
+#[test]
+fn a_controller_whose_answer_cannot_be_read_reverts() {
+    let scene = Scene::new();
+    let sql = "select rework.decision($1::text::json) is null";
+    for (answer, is_nothing) in
+        [(UNREADABLE, true), (r#"{"decision": "retry"}"#, false), ("[1]", true), ("null", true)]
+    {
+        let found: bool = scene.session().query_value(sql, &[&answer]);
+        assert_eq!(found, is_nothing, "{answer}");
+    }
+}
+
+#[test]
 fn a_run_that_returns_no_plan_fails() {
     let scene = Scene::new();
     let sql = "select rework.schedule('flow', domain => 'flows')";

@@ -128,7 +128,7 @@ fn a_revert_is_shown_with_its_own_task() {
     page.steps[1].state = StepState::RevertFailed;
     page.steps[1].undo_task = Some(step_task(43, State::Failed, 11, Some(12), "beta"));
     let lines = tree(&make_server(), &page, None, false);
-    assert_eq!(lines[0], "7 make_server  waiting  revert failed 0/4");
+    assert_eq!(lines[0], "7 make_server  waiting  revert failed 0/3", "one has not started");
     assert_eq!(lines[1], "├─ parts  unordered, round 2 of 3, reverting");
     assert_eq!(lines[2], "│  ├─ vm      revert failed  #43  1.0 s  beta  exit code 3");
     assert!(next_commands(&make_server(), &page.flow).contains("`rework retry-task 7`"));

@@ -54,8 +54,7 @@ impl<'a> Scopes<'a> {
 }
 
 /// Returns the rounds that have ended, oldest first. A scope is tried again when all of its steps are reverted. So
-/// other rows are left out: those of earlier plans, of gates, of tasks that never ran, and of flows that went on after
-/// a stop.
+/// other rows are left out: those from before a retry of the flow, of gates, and of tasks that never ran.
 pub fn ended_rounds(page: &FlowPage) -> Vec<EndedRound<'_>> {
     let scopes = Scopes::new(&page.scopes);
     let rows = rows(page, &scopes);

@@ -102,13 +102,13 @@ pub struct FlowStep {
     pub undo_task: Option<StepTask>,
 }
 
-/// The history of a step in an earlier round, or in an earlier plan of the same flow.
+/// The history of a step in an earlier round, or before a retry of the flow.
 #[derive(Debug, Clone, Serialize)]
 pub struct PastStep {
     pub id: i64,
     /// The name of the step.
     pub step: String,
-    /// The innermost scope. `None` if the row is of an earlier plan.
+    /// The innermost scope. `None` if the step ran before a retry of the flow.
     pub scope: Option<i32>,
     /// The round of that scope, from 1.
     pub round: i32,

@@ -119,11 +119,11 @@ fn rounds(page: &FlowPage) -> BTreeMap<i64, String> {
     rounds
 }
 
-/// Returns the row of a step in an earlier round, or in an earlier plan.
+/// Returns the row of a step in an earlier round, or before a retry of the flow.
 fn past_cells(past: &PastStep, rounds: &BTreeMap<i64, String>) -> Vec<Cell> {
     let when = match past.scope {
         Some(_) => rounds.get(&past.id).cloned().unwrap_or_else(|| format!("round {}", past.round)),
-        None => "earlier plan".to_owned(),
+        None => "before a retry".to_owned(),
     };
     let head = [past.step.as_str().into(), past.state.as_str().into(), when.into()];
     head.into_iter().chain(task_cells(past.task.as_ref(), past.undo_task.as_ref())).collect()

@@ -1,4 +1,4 @@
--- list_past: returns at most $3 rows of flow $1 about earlier rounds and earlier plans whose ids are less than $2,
+-- list_past: returns at most $3 rows of flow $1 about earlier rounds, and from before a retry, whose ids are less than $2,
 -- newest first. Their tasks are JSON, null if there is none.
 select p.id, p.step, p.scope, p.round, p.state,
        (select json_build_object('id', t.id, 'state', t.state, 'host', t.ran_on, 'started_at', t.started_at,
