@@ -242,7 +242,8 @@ impl FlowKills {
             let ended = judge::read(session, flow.id, read_trace(&flow.trace));
             let is_expected = match ended.phase.as_str() {
                 "done" | "reverted" => true,
-                "stopped" => shapes::may_stop(&flow.input),
+                // A step has failed that stops its flow, and nothing else.
+                "stopped" => shapes::may_stop(&flow.input) && task.reason().starts_with("step "),
                 _ => false,
             };
             if !is_expected {
