@@ -113,7 +113,7 @@ begin
 end $$;
 
 -- begin_undo: lets a scope be undone, with everything in it that has started. Returns the steps that can be undone now.
--- It reads the whole scope, so hash joins are better than nested loops here.
+-- The function reads the whole scope, so hash joins are better than nested loops here.
 create function rework.begin_undo(flow bigint, scope integer, aim text, reason text) returns integer[]
 language plpgsql set search_path = pg_catalog, rework, pg_temp
     set enable_hashjoin = on set enable_nestloop = off set enable_sort = on set jit = off as $$

@@ -67,7 +67,7 @@ begin
      where f.id = resume_stopped.flow;
     update rework.scope c set aim = null, remaining = null, controller_task = null
      where c.flow = resume_stopped.flow and c.aim is not null;
-    -- It is a run of its own, so that tasks follow its end again.
+    -- The former end is kept, and what follows gets a new run number: each run has followers of its own.
     insert into rework.run (task, run, attempt, token, worker, host, revision, outcome, reason, error, memory_peak,
                             started_at, finished_at)
     select t.id, t.run, t.attempt, t.token, t.worker, t.ran_on, t.revision, t.state, t.reason, t.error, t.memory_peak,

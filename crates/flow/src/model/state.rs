@@ -20,7 +20,7 @@ pub enum End {
     Done(Value),
     /// It is not done, for this reason.
     Failed(String),
-    /// It has failed before its code began, for this reason: its input was invalid, for example.
+    /// The task failed before its code started, for this reason. For example, its input was invalid.
     Refused(String),
 }
 
@@ -137,7 +137,7 @@ pub struct RunningStep {
     pub input: Value,
     /// The output of that task. `None` if it is not done.
     pub output: Option<Value>,
-    /// Whether that task has failed before its code began, so that there is nothing to undo.
+    /// Whether the task that executes the step failed before its code started, so that there is nothing to undo.
     pub was_refused: bool,
     /// Whether it was skipped because its own condition is false, so that others may be skipped with it.
     pub skips_others: bool,
